@@ -1,0 +1,122 @@
+/*
+ * An alert's life: findings become alerts, are counted, told, acknowledged, resolved, closed. The book of
+ * alerts is a fold: it changes only by what it is given in journal order (findings, commands, ticks), reads
+ * no clock, and answers with decisions that app/ writes to the journal before anything is sent.
+ *
+ * Identity: id = 128-bit hash of (rule id, severity, entity labels) and the episode's start (32 hex digits).
+ * While an alert is open, a finding of the same rule, entity and severity within `dedup_ns` of its first
+ * occurrence (D-05, X-27) raises its count; the first notification is at once, then when the count reaches
+ * 10, 50, 100 (D-06). States: firing, acknowledged, resolved, closed (with disposition); illegal moves are
+ * refused.
+ */
+#ifndef ALERT_ALERT_H
+#define ALERT_ALERT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "event/finding.h"
+
+enum alert_state { ALERT_FIRING, ALERT_ACKNOWLEDGED, ALERT_RESOLVED, ALERT_CLOSED };
+const char *alert_state_name(enum alert_state state);
+bool alert_state_of(struct sv word, enum alert_state *ret);
+
+struct alert_label {
+    struct sv name, value;
+};
+
+struct alert_event { /* one line of history */
+    int64_t time_ns;
+    struct sv what; /* created, occurrence step, acknowledged, resolved, closed, notified … */
+    struct sv by;   /* person, or "tocsin" */
+    struct sv note;
+};
+
+struct alert {
+    char id[33];
+    char fingerprint[17];     /* Alertmanager's: FNV-1a 64 over sorted labels */
+    struct sv rule_id, title; /* title = alertname */
+    enum severity severity;
+    enum alert_state state;
+    struct sv disposition; /* true_positive, false_positive, benign; empty while open */
+    struct sv message;     /* title, group and what was seen, for people */
+    struct sv description, owner, runbook;
+    const struct sv *actions;
+    size_t action_count;
+    const struct alert_label *labels; /* sorted: alertname, severity, rule_id, and the entity's */
+    size_t label_count;
+    uint64_t count;            /* occurrences, the first is 1 */
+    int64_t first_ns, last_ns; /* event time of first and last occurrence */
+    int64_t acknowledged_ns;   /* TC_NO_TIME */
+    struct sv acknowledged_by;
+    int64_t ended_ns; /* resolved or closed; TC_NO_TIME while open */
+    struct sv ended_by, note;
+    uint64_t last_position; /* of the record that changed it last */
+    const struct alert_event *history;
+    size_t history_count;
+};
+
+enum decision_kind {
+    DECIDE_ALERT,   /* the alert is new or changed state: a snapshot for the projection */
+    DECIDE_INTENT,  /* a notification is to be sent */
+    DECIDE_REFUSED, /* a command that could not be done; goes back to who asked, is kept in history of
+                       commands only */
+};
+enum notify_reason { NOTIFY_NEW, NOTIFY_COUNT_STEP, NOTIFY_SEVERITY_RAISED, NOTIFY_RESOLVED };
+const char *notify_reason_name(enum notify_reason reason);
+
+struct decision {
+    enum decision_kind kind;
+    uint64_t position;         /* of the record that caused it */
+    const struct alert *alert; /* state after it; lent until the next call of the book */
+    struct sv what, by;        /* created, acknowledged, resolved, closed, count */
+    enum notify_reason reason; /* DECIDE_INTENT */
+    char key[65]; /* DECIDE_INTENT: idempotency key = alert id, reason, count; the same on every repeat */
+    struct err refused; /* DECIDE_REFUSED */
+};
+struct decision_list {
+    struct arena *arena;
+    struct decision *items;
+    size_t count, capacity;
+};
+
+struct alert_options {
+    int64_t dedup_ns;            /* 0 = 1 h, from the first occurrence */
+    const uint64_t *count_steps; /* ascending, ends with 0; NULL = 10, 50, 100 */
+    int64_t
+        resolve_after_ns; /* an alert without occurrences for so long resolves itself on a tick; 0 = 24 h */
+    int64_t forget_after_ns; /* ended alerts leave memory after; 0 = 48 h (they stay in the projection) */
+    size_t max_open; /* 0 = 100,000; beyond, the oldest resolved go first, then new alerts share an overflow
+                        alert per rule */
+};
+
+struct alert_command {
+    struct sv verb;     /* ack, resolve, close */
+    struct sv alert_id; /* full id, or an unambiguous prefix of 6 or more digits */
+    struct sv by, note, disposition;
+};
+
+struct book;
+struct book *book_new(const struct alert_options *options);
+void book_free(struct book **book);
+void book_finding(struct book *book, const struct finding *finding, struct decision_list *out);
+void book_command(struct book *book, uint64_t position, struct receive_time now,
+                  const struct alert_command *command, struct decision_list *out);
+void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out);
+/* scan --alerts: ticks from event time are the caller's. */
+const struct alert *book_find(const struct book *book, struct sv id_or_prefix, struct err *err);
+size_t book_count(const struct book *book); /* all in memory, open and lately ended */
+/* In order of (first_ns, id). Valid until the book changes. */
+const struct alert *book_at(const struct book *book, size_t at);
+void book_save(const struct book *book, struct buf *out);
+int book_load(struct book *book, struct sv saved, struct err *err);
+
+/* The alert as JSON, the one shape for the API, for decision records and for `alerts show`; and back (texts
+ * in `arena`). */
+void alert_to_json(const struct alert *alert, struct buf *out);
+int alert_from_json(struct sv json, struct arena *arena, struct alert *ret, struct err *err);
+/* One element of GET /api/v2/alerts (Alertmanager's openapi: gettableAlert). `receivers` are names of
+ * channels. */
+void alert_to_alertmanager_json(const struct alert *alert, const struct sv *receivers, size_t receiver_count,
+                                const char *external_url, struct buf *out);
+
+#endif

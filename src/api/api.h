@@ -1,0 +1,60 @@
+/*
+ * The HTTP server: a table of routes over libmicrohttpd, thin adapters, no logic. What it needs of the core
+ * is handed in.
+ *
+ * Loopback is not trust: Host must be ours (the listen address, localhost, 127.0.0.1, [::1] with our port); a
+ * request with a foreign Origin is refused; bodies need a JSON content type (or none); changes that come from
+ * a browser (an Origin or Sec-Fetch-Site header is there) need the per-start secret that the page carries.
+ * Anything but loopback needs tokens.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include "alert/alert.h"
+#include "base/clk.h"
+#include "base/err.h"
+#include "ingest/intake.h"
+#include "journal/journal.h"
+
+struct api_token {    /* bearer token of one source */
+    struct sv source; /* events bear source "http:" + this */
+    struct sv secret;
+};
+
+struct api_options {
+    const char *listen;      /* "127.0.0.1:9797", "[::1]:0" (0: any free port) */
+    const char *store_path;  /* it opens its own reading connection */
+    const char *console_url; /* NULL: http:// + listen address */
+    const struct clk *clk;
+    const struct rng *rng;
+    struct intake *intake;
+    const struct api_token
+        *tokens; /* for /v1/events; none on loopback: source "http:default", no token needed */
+    size_t token_count;
+    size_t max_body_bytes; /* unpacked; 0 = 32 MiB */
+    unsigned threads;      /* 0 = 2 */
+    void *context;         /* of the callbacks below; they are called on the server's threads */
+    bool (*ready)(void *context);
+    /* journal_append's contract; done may come on any thread, also before append returns */
+    int (*append)(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,
+                  uint64_t *ret_first, struct err *err);
+    /* Makes the command a record, waits until it is applied. *ret_json: the alert after it. TC_ENOTFOUND,
+     * TC_ESTATE, TC_EINPUT. */
+    int (*command)(void *context, const struct alert_command *command, struct buf *ret_json, struct err *err);
+    /* Appends what only the core knows to the text of /metrics (Prometheus text format 0.0.4). */
+    void (*metrics)(void *context, struct buf *out);
+    const struct sv *receivers; /* names of channels, for /api/v2/alerts */
+    size_t receiver_count;
+};
+
+struct api;
+int api_start(const struct api_options *options, struct api **ret, struct err *err);
+/* Address really in use, "127.0.0.1:9797". */
+const char *api_address(const struct api *api);
+/* An alert changed: tells the pages that listen (server-sent events). `json` as alert_to_json. Any thread;
+ * never blocks. */
+void api_publish(struct api *api, struct sv json);
+/* No new requests; those under way finish (bounded by 5 s). */
+void api_stop(struct api **api);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Detection: Sigma rules in, findings out. A compiled rule set is immutable and shared; a detector is the
+ * run-time state (windows, episodes) that goes with one.
+ *
+ * The engine is a plain interpreter of the specification (Sigma 2.1). It stays as the oracle for faster ones,
+ * so it prefers being obviously right to being fast. Events of a batch are matched in parallel; correlations
+ * run in 64 virtual shards by hash of (rule, group), whatever the thread count; findings leave in order of
+ * (position, rule ordinal, ordinal).
+ */
+#ifndef DETECT_DETECT_H
+#define DETECT_DETECT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/pool.h"
+#include "event/event.h"
+#include "event/finding.h"
+
+/* --- rule sets
+ * ------------------------------------------------------------------------------------------------------ */
+
+struct rule_source { /* one file */
+    struct sv path;  /* as given; errors and rule_info.file bear it */
+    struct sv bytes;
+    bool in_pack; /* D-19 binds: owner and runbook required */
+};
+
+enum rule_verdict { RULE_LOADED, RULE_REFUSED, RULE_WARNING };
+struct rule_note { /* what loading has to say; in order of file and line */
+    enum rule_verdict verdict;
+    const char *construct; /* a short fixed word to list by: "expand without values", "aggregation (|)",
+                              "unknown modifier" … */
+    struct err err;        /* file, line, column, sentence */
+};
+
+struct ruleset;
+/*
+ * Compiles. A refused document costs itself (and correlations that refer to it), never the others; every
+ * refusal is a note. Fails only for what makes no sense at all. `sources` need not outlive the call.
+ * Duplicate ids are refused (second one). Deterministic in the contents, not in the order of `sources` (rules
+ * are ordered by id).
+ */
+int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset **ret, struct err *err);
+void ruleset_free(struct ruleset **ruleset);
+size_t ruleset_count(const struct ruleset *ruleset); /* loaded rules, correlations among them */
+size_t ruleset_note_count(const struct ruleset *ruleset);
+const struct rule_note *ruleset_note(const struct ruleset *ruleset, size_t at);
+const struct rule_info *ruleset_rule(const struct ruleset *ruleset, size_t ordinal);
+/* Names of all fields that any loaded rule reads, as written; for parsers and lints. */
+size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names);
+
+/* Collects *.yml and *.yaml below `path` (a file, or a directory walked in byte order) into `arena`. Test
+ * files (top-level key `tests`), pack manifests (top-level key `pack`), and files below a folder named
+ * `tests` are not rules. A named path that is missing is an error. */
+int rule_files_collect(const struct fs *fs, const char *path, struct arena *arena,
+                       struct rule_source **sources, size_t *count, struct err *err);
+
+/* --- detectors
+ * ------------------------------------------------------------------------------------------------------ */
+
+struct detector_options {
+    int64_t lateness_ns;         /* declared lateness of sources: 0 for files */
+    bool receive_time_stands_in; /* an event without (or with suspect) time takes its receive time (run);
+                                    scan: false, no part in windows */
+    size_t max_groups;           /* per correlation rule, over all shards; 0 = 100,000 */
+    size_t max_group_entries;    /* times kept per group; 0 = 10,000; beyond: saturated */
+    struct pool *pool;           /* NULL = this thread alone */
+};
+
+struct detector;
+struct detector *detector_new(const struct ruleset *ruleset, const struct detector_options *options);
+void detector_free(struct detector **detector);
+/*
+ * Judges events in position order (callers may cut batches anywhere: results do not depend on it). Findings
+ * are appended in order of (position, rule, ordinal); their texts live in findings->arena.
+ */
+void detector_judge(struct detector *detector, const struct event *const *events, size_t count,
+                    struct finding_list *findings);
+/* Time has passed without events: lets idle sources' watermarks go on (run) or ends the input (scan:
+ * detector_finish). */
+void detector_tick(struct detector *detector, uint64_t position, struct receive_time now,
+                   struct finding_list *findings);
+void detector_finish(struct detector *detector, struct finding_list *findings);
+/* State at a point between batches, versioned; restoring with other rules keeps the state of rules whose
+ * content is the same. */
+void detector_save(const struct detector *detector, struct buf *out);
+int detector_load(struct detector *detector, struct sv saved, struct err *err);
+
+struct detector_stats {
+    uint64_t events, findings, late_events, evicted_groups, groups, regex_limit_hits;
+};
+void detector_stats(const struct detector *detector, struct detector_stats *ret);
+
+#endif

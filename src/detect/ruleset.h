@@ -1,0 +1,81 @@
+/*
+ * The compiled rule set, for the files of this room only (the door is detect.h).
+ *
+ * Two halves meet here. sigma_*.c read YAML and fill this; match.c answers "does this rule's detection hold
+ * for this event?"; corr.c and detector.c keep windows and order findings. Everything is immutable after
+ * ruleset_new and lives in `ruleset.arena`; any number of threads may read it.
+ */
+#ifndef DETECT_RULESET_H
+#define DETECT_RULESET_H
+
+#include "detect/detect.h"
+
+enum rule_kind { RULE_DETECTION, RULE_CORRELATION };
+enum corr_type { CORR_EVENT_COUNT, CORR_VALUE_COUNT };
+enum corr_op { CORR_GT, CORR_GTE, CORR_LT, CORR_LTE, CORR_EQ, CORR_NEQ };
+
+struct corr_test {
+    enum corr_op op;
+    int64_t value;
+};
+
+struct name_ref { /* a field name with its hash, ready for event_find */
+    struct sv name;
+    uint32_t hash;
+};
+
+struct correlation {
+    enum corr_type type;
+    const uint32_t *rules; /* ordinals of the referenced rules, resolved by id or name; ascending, distinct */
+    size_t rule_count;
+    const struct name_ref *group_by; /* may be empty: one global group */
+    size_t group_count;
+    int64_t timespan_ns;
+    const struct corr_test *tests; /* all must hold; at least one */
+    size_t test_count;
+    const struct name_ref *fields; /* value_count: one name, or several (distinct tuples) */
+    size_t field_count;
+    bool generate; /* the referenced rules also emit on their own */
+};
+
+struct detection; /* match.c's: predicates and condition */
+
+struct rule {
+    struct rule_info info;
+    enum rule_kind kind;
+    struct sv product, category, service; /* n == 0: any */
+    const struct detection *detection;
+    const struct correlation *correlation;
+    bool silent;         /* referenced by a correlation without generate: makes no finding of its own */
+    uint8_t content[16]; /* hash of its document (and of those it refers to): equal content = same rule after
+                            a reload */
+    const struct name_ref
+        *reads; /* fields it reads, in the rule's order, distinct; a correlation: its group-by and fields */
+    size_t read_count;
+    const uint32_t *used_by; /* ordinals of correlations that refer to it, ascending */
+    size_t used_by_count;
+};
+
+struct ruleset {
+    struct arena arena;
+    struct rule *rules; /* by ordinal */
+    size_t count;
+    struct rule_note *notes;
+    size_t note_count;
+    struct sv *field_names;
+    size_t field_name_count;
+};
+
+/* Memory of one thread for matching: regular-expression match data, folded copies. */
+struct match_scratch;
+struct match_scratch *match_scratch_new(void);
+void match_scratch_free(struct match_scratch **scratch);
+uint64_t match_scratch_limit_hits(
+    const struct match_scratch *scratch); /* regex limits hit so far: an outcome, never a silent no */
+
+/* Does the logsource let this event through? Skipped only where both name a dimension and differ. */
+bool rule_applies(const struct rule *rule, const struct event *event);
+/* Does the detection hold? Only for RULE_DETECTION. No allocation on the way after warm-up. */
+bool rule_matches(const struct rule *rule, const struct event *event, struct match_scratch *scratch);
+
+#endif

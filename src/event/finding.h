@@ -1,0 +1,72 @@
+/*
+ * A finding: what a rule says happened. Sigma rules, correlations, later PromQL and baselines, all make
+ * findings; only alert/ reads them (and `scan` prints them).
+ *
+ * A finding contains no wall clock, random number or thread number: the same records give the same findings,
+ * byte for byte.
+ */
+#ifndef EVENT_FINDING_H
+#define EVENT_FINDING_H
+
+#include "event/event.h"
+#include "event/severity.h"
+
+/* What is known of a rule beside its logic. Lives as long as its rule set. */
+struct rule_info {
+    struct sv id;   /* the rule's UUID; where a file gives none, "name:" + name, or "sha256:" + first 16 hex
+                       digits of the document */
+    struct sv name; /* Sigma's name attribute, may be empty */
+    struct sv title;
+    struct sv level; /* as written; empty where missing */
+    enum severity severity;
+    struct sv description;
+    struct sv owner, runbook; /* of the tocsin: map, may be empty */
+    const struct sv *actions; /* ordered */
+    size_t action_count;
+    const struct sv *tags;
+    size_t tag_count;
+    const struct sv *entity_fields; /* tocsin: dedup key of a detection; NULL: the defaults of alert/ */
+    size_t entity_field_count;
+    struct sv file; /* as given, with the line its document starts on */
+    unsigned line;
+    uint32_t ordinal; /* 0.. in the rule set, by (id) order: stable whatever the order of files */
+};
+
+enum finding_kind { FINDING_DETECTION, FINDING_CORRELATION };
+
+struct finding_field {
+    struct sv name; /* as the rule writes it */
+    struct sv value;
+    uint8_t type; /* enum field_type */
+};
+
+struct finding {
+    enum finding_kind kind;
+    bool repeat; /* a later hit of an episode that was reported: raises the alert's count, is not printed by
+                    scan */
+    const struct rule_info *rule;
+    uint64_t position; /* of the record that completed it */
+    uint32_t ordinal;  /* order among findings of the same position and rule */
+    struct event_time
+        time; /* of that event, or of the receive time that stood in; TC_NO_TIME in scan where it has none */
+    struct receive_time received;    /* of that record */
+    struct event_time episode_start; /* equals time for the first finding of an episode and for detections */
+    uint32_t weight; /* occurrences that this finding stands for ("message repeated N times"), usually 1 */
+    uint32_t count;  /* correlation: value that met the condition (events or distinct values); detection: 1 */
+    const struct finding_field *group; /* correlation: group-by names and values, in the rule's order */
+    size_t group_count;
+    const struct finding_field
+        *fields; /* the fields that the rule read and the event has, in the rule's order */
+    size_t field_count;
+    const struct event *event; /* the event that completed it; NULL for a tick. Lent for the call. */
+};
+
+/* A growing list whose findings live in `arena`. */
+struct finding_list {
+    struct arena *arena;
+    struct finding *items;
+    size_t count, capacity;
+};
+struct finding *finding_add(struct finding_list *list); /* zeroed; valid until the next add */
+
+#endif

@@ -1,0 +1,133 @@
+/*
+ * The journal: the only truth. A group-commit log of frames; each frame holds records, a checksum, and the
+ * hash chain.
+ *
+ * Invariants (docs/format/journal.md has the bytes):
+ *  1. Frames are appended in one total order; a record's position is its running number over all frames and
+ * never changes.
+ *  2. A batch is one frame: all of it is durable or none. `done` is called after fdatasync covered the frame.
+ *  3. A failed write or fdatasync stops the journal for good (TC_EIO from then on): never retry and hope.
+ *  4. Recovery cuts a torn tail (an incomplete last frame that nobody was told about) and refuses a damaged
+ * middle.
+ *  5. Nothing of the past is ever rewritten.
+ *
+ * One writer thread per journal, started by journal_open; a group commit starts when the one before has
+ * ended. All file operations go through `fs`; a simulated disk runs the journal without the thread
+ * (options.inline_commit).
+ */
+#ifndef JOURNAL_JOURNAL_H
+#define JOURNAL_JOURNAL_H
+
+#include "base/buf.h"
+#include "base/clk.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/rng.h"
+#include "event/event.h"
+#include "event/record.h"
+
+struct journal;
+
+struct journal_options {
+    const struct fs *fs;
+    const struct clk *clk;
+    const struct rng *rng;
+    const char *dir;        /* the data directory; segments lie in DIR/journal */
+    uint64_t segment_bytes; /* a new segment is begun past this; 0 = 128 MiB */
+    uint64_t queue_bytes;   /* batches waiting for commit; 0 = 64 MiB; past it append returns TC_EAGAIN */
+    uint64_t
+        reserve_bytes;  /* free space kept for decisions; 0 = 64 MiB; input is refused (TC_EBOUND) below it */
+    bool inline_commit; /* no thread: append writes, syncs and calls done before it returns (simulation) */
+};
+
+struct journal_recovery {
+    uint64_t records, frames, segments;
+    uint64_t torn_bytes; /* cut off the tail; 0 = clean */
+    char torn_file[256];
+    bool fresh; /* the directory was empty */
+};
+
+enum batch_kind {
+    BATCH_INPUT = 1,
+    BATCH_DECISION = 2,
+    BATCH_CONTROL = 3
+}; /* control: ticks, activated, commands, opened */
+
+struct journal_batch {
+    enum batch_kind kind;
+    struct receive_time received;
+    uint64_t consumed; /* BATCH_DECISION: position of the last record it is the result of */
+    bool has_key;      /* BATCH_INPUT: idempotency */
+    uint8_t key[16];   /* 128-bit hash of source and Idempotency-Key, or of source and body */
+    struct sv
+        blocks; /* record blocks one after another; epoch, sequence and salt are filled in by the journal */
+    uint32_t count;
+};
+
+/* first = position of the batch's first record (the others follow); rc 0 or negative. Called on the writer
+ * thread: be short. */
+typedef void (*journal_done_fn)(void *context, int rc, uint64_t first);
+
+/* Opens or creates, takes the lock, recovers. TC_ESTATE where another process has the directory; TC_ECORRUPT
+ * for a damaged middle (names file and offset, and the remedy: tocsin verify, restore). */
+int journal_open(const struct journal_options *options, struct journal **ret,
+                 struct journal_recovery *ret_recovery, struct err *err);
+/* Commits what is queued, stops the thread, releases the lock. */
+void journal_close(struct journal **journal);
+/*
+ * Queues a batch (blocks are copied). Thread-safe. TC_EAGAIN: queue full, try later (BATCH_DECISION and
+ * BATCH_CONTROL may use a second queue_bytes on top, so that alerts go first). TC_EBOUND: disk nearly full
+ * (input only). TC_EIO: stopped. TC_EEXIST: this key was seen within 15 minutes; *ret_first is the first
+ * position of the batch then, and `done` is called (at once, or when that one is durable).
+ */
+int journal_append(struct journal *journal, const struct journal_batch *batch, journal_done_fn done,
+                   void *context, uint64_t *ret_first, struct err *err);
+/* Waits until it is durable. */
+int journal_append_wait(struct journal *journal, const struct journal_batch *batch, uint64_t *ret_first,
+                        struct err *err);
+uint64_t journal_end(const struct journal *journal); /* position after the last durable record */
+uint64_t journal_epoch(const struct journal *journal);
+/* Blocks until journal_end() > position, or the time-out; returns journal_end(). */
+uint64_t journal_wait(struct journal *journal, uint64_t position, int64_t timeout_ns);
+int journal_failed(const struct journal *journal); /* 0, or the negative code that stopped it */
+
+struct journal_stats {
+    uint64_t batches, records, bytes, commits, syncs, queued_bytes, rejected, duplicates;
+    int64_t sync_ns_total, sync_ns_max;
+};
+void journal_stats(const struct journal *journal, struct journal_stats *ret);
+
+/* --- reading: never needs the lock, works on a live directory and on one left by kill -9
+ * ------------------------------ */
+
+struct journal_reader;
+struct journal_frame {
+    enum batch_kind kind;
+    struct receive_time received;
+    uint64_t first, count; /* positions */
+    uint64_t consumed;
+    bool has_key;
+    uint8_t key[16];
+    struct sv blocks; /* lent until the next call */
+};
+/* From the frame that holds `position` (0 = the oldest). `limit_to`: NULL, or a live journal whose durable
+ * end bounds the reader. */
+int journal_reader_open(const struct fs *fs, const char *dir, uint64_t position,
+                        const struct journal *limit_to, struct journal_reader **ret, struct err *err);
+void journal_reader_close(struct journal_reader **reader);
+/* 1 = a frame; 0 = nothing more now (call again later on a live directory); TC_ECORRUPT with file and offset.
+ * A torn tail reads as 0. */
+int journal_reader_next(struct journal_reader *reader, struct journal_frame *ret, struct err *err);
+
+struct journal_verify_report {
+    uint64_t segments, frames, records, bytes;
+    uint64_t torn_bytes; /* an unfinished tail: not damage */
+    char torn_file[256];
+    uint8_t head[TC_SHA256_BYTES]; /* chain head after the last frame */
+    struct receive_time first, last;
+};
+/* Recomputes every checksum, leaf and the chain. TC_ECORRUPT with file, offset and what, at the first damage.
+ * Read-only. */
+int journal_verify(const struct fs *fs, const char *dir, struct journal_verify_report *ret, struct err *err);
+
+#endif
