@@ -19,6 +19,9 @@ static const struct option_spec options[] = {
     {"timezone", OPTION_VALUE, "ZONE",
      "zone of times that bear none: UTC (default) or an offset such as +02:00"},
     {"year", OPTION_VALUE, "YEAR", "year of syslog times; default: from the file's modification time"},
+    {"count", OPTION_FLAG, NULL,
+     "print no records, only how many there were, and how fast (input json: as ndjson)"},
+    {"threads", OPTION_VALUE, "N", "worker threads; default: one per processor"},
     {0}};
 
 enum { PARSE_FILE_MAX = 256 << 20, PARSE_OUT_MAX = 1 << 30 };
@@ -147,8 +150,10 @@ static enum cli_exit parse_streams(const struct cli_args *args, struct inputs_op
     size_t count;
     int rc;
     while ((rc = inputs_next(inputs, &events, &count, &err)) > 0)
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; !count_only && i < count; i++)
             print_event(&events[i]->event, events[i]->file, events[i]->line, events[i]->index, as_json, out);
+    if (count_only)
+        print_count(inputs, clk_monotonic_ns(&clk_system) - started_ns);
     if (rc < 0)
         cli_fail_err(args, &err);
     inputs_close(&inputs);
@@ -158,11 +163,13 @@ static enum cli_exit parse_streams(const struct cli_args *args, struct inputs_op
 static enum cli_exit parse_run(const struct cli_args *args)
 {
     bool ok, as_json = cli_wants_json(args, true, &ok);
-    uint64_t year;
+    uint64_t year, threads;
     struct inputs_options in = {.now_ns = clk_now(&clk_system).ns};
-    if (!ok || !cli_number(args, "year", 1970, 2261, 0, &year))
+    if (!ok || !cli_number(args, "year", 1970, 2261, 0, &year) ||
+        !cli_number(args, "threads", 1, 64, pool_processors(), &threads))
         return CLI_USAGE;
     in.year = (int)year;
+    in.pool = threads > 1 ? pool_new((unsigned)threads) : NULL;
     if (!inputs_zone(cli_value(args, "timezone", "UTC"), &in.zone_offset_s))
         return cli_fail(args, CLI_USAGE, "--timezone %s: it is UTC or an offset such as +02:00",
                         cli_value(args, "timezone", ""));
