@@ -136,11 +136,23 @@ static enum cli_exit parse_json_files(const struct cli_args *args, bool as_json,
     return code;
 }
 
+static void print_count(const struct inputs *inputs, int64_t elapsed_ns)
+{
+    struct inputs_stats stats;
+    inputs_stats(inputs, &stats);
+    double seconds = (double)elapsed_ns / 1e9;
+    printf("records %llu\nkept as text %llu\nbytes %llu\nseconds %.3f\nrecords/s %.0f\n",
+           (unsigned long long)stats.events, (unsigned long long)stats.text, (unsigned long long)stats.bytes,
+           seconds, seconds > 0 ? (double)stats.events / seconds : 0.0);
+}
+
 static enum cli_exit parse_streams(const struct cli_args *args, struct inputs_options *in, bool as_json,
                                    struct buf *out)
 {
     struct inputs *inputs;
     struct err err;
+    bool count_only = cli_flag(args, "count");
+    int64_t started_ns = clk_monotonic_ns(&clk_system);
     in->file_count = cli_operands(args, &in->files);
     if (inputs_open(in, &inputs, &err) != 0) {
         cli_fail_err(args, &err);
