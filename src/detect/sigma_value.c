@@ -329,8 +329,9 @@ static size_t placeholder_at(struct sv text)
     size_t n = 1;
     if (text.n == 0 || text.p[0] != '%')
         return 0;
-    while (n < text.n && (text.p[n] == '_' || (text.p[n] >= '0' && text.p[n] <= '9') ||
-                          ((text.p[n] | 32) >= 'a' && (text.p[n] | 32) <= 'z')))
+    while (n < text.n &&
+           (text.p[n] == '_' || text.p[n] == '-' || text.p[n] == '.' ||
+            (text.p[n] >= '0' && text.p[n] <= '9') || ((text.p[n] | 32) >= 'a' && (text.p[n] | 32) <= 'z')))
         n++;
     return n > 1 && n < text.n && text.p[n] == '%' ? n + 1 : 0;
 }
