@@ -107,6 +107,9 @@ const struct alert *book_find(const struct book *book, struct sv id_or_prefix, s
 size_t book_count(const struct book *book); /* all in memory, open and lately ended */
 /* In order of (first_ns, id). Valid until the book changes. */
 const struct alert *book_at(const struct book *book, size_t at);
+/* Calls `each` for every alert that changed since the last call (all: for every alert in memory), in order of (first_ns, id). */
+typedef void (*book_alert_fn)(void *context, const struct alert *alert);
+void book_each_changed(struct book *book, bool all, book_alert_fn each, void *context);
 void book_save(const struct book *book, struct buf *out);
 int book_load(struct book *book, struct sv saved, struct err *err);
 

@@ -1,7 +1,16 @@
 /*
- * Entry point; replaced by the table of verbs in cli/.
+ * Entry point: the table of all verbs.
  */
-int main(void)
+#include "app/app.h"
+
+#include "cli/cli.h"
+
+static const struct verb *const verbs[] = {
+    &verb_run,   &verb_scan,   &verb_test,  &verb_check, &verb_alerts,
+    &verb_query, &verb_verify, &verb_parse, NULL,
+};
+
+int main(int argc, char **argv)
 {
-    return 3;
+    return cli_main(verbs, argc, argv);
 }

@@ -75,7 +75,8 @@ int journal_open(const struct journal_options *options, struct journal **ret,
 /* Commits what is queued, stops the thread, releases the lock. */
 void journal_close(struct journal **journal);
 /*
- * Queues a batch (blocks are copied). Thread-safe. TC_EAGAIN: queue full, try later (BATCH_DECISION and
+ * Queues a batch (blocks are copied) and assigns its positions: *ret_first (may be NULL) is the position of its first record,
+ * known at once because the order of the queue is the order of the log. Thread-safe. TC_EAGAIN: queue full, try later (BATCH_DECISION and
  * BATCH_CONTROL may use a second queue_bytes on top, so that alerts go first). TC_EBOUND: disk nearly full
  * (input only). TC_EIO: stopped. TC_EEXIST: this key was seen within 15 minutes; *ret_first is the first
  * position of the batch then, and `done` is called (at once, or when that one is durable).

@@ -1,0 +1,223 @@
+/*
+ * What is in force: rules, lateness, windows of alerts. Contents lie in DIR/objects/<sha256>, written once; a
+ * record of type REC_ACTIVATED names them, so that old records are replayed under the rules of their time.
+ */
+#include "app/core_priv.h"
+
+#include "base/json_out.h"
+#include "base/num.h"
+#include "event/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { OBJECT_MAX_BYTES = 8 << 20, PATH_BYTES = 4096 };
+
+static void object_path(const struct core *core, struct sv sha256, char out[PATH_BYTES])
+{
+    snprintf(out, PATH_BYTES, "%s/objects/%.*s", core->options.dir, SV_FMT(sha256));
+}
+
+static int object_write(struct core *core, struct sv bytes, char hex[TC_SHA256_HEX], struct err *err)
+{
+    uint8_t hash[TC_SHA256_BYTES];
+    char path[PATH_BYTES];
+    struct fs_stat st;
+    hash_sha256(bytes, hash);
+    hash_hex(hash, sizeof hash, hex);
+    object_path(core, sv_of(hex), path);
+    if (core->options.fs->stat(core->options.fs, path, &st) == 0 && st.size_bytes == bytes.n)
+        return 0;
+    return fs_replace_file(core->options.fs, path, bytes, err);
+}
+
+static int by_path(const void *a, const void *b)
+{
+    const struct rule_source *const *x = a, *const *y = b;
+    return sv_cmp((*x)->path, (*y)->path);
+}
+
+int activate_json(struct core *core, struct buf *out, struct err *err)
+{
+    const struct core_options *o = &core->options;
+    static const uint64_t default_steps[] = {10, 50, 100, 0};
+    const struct rule_source **sorted = tc_alloc(o->rule_count * sizeof sorted[0] + 1);
+    struct json_out json = json_out_to(out);
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/objects", o->dir);
+    int rc = fs_make_dirs(o->fs, path, err);
+    for (size_t i = 0; i < o->rule_count; i++)
+        sorted[i] = &o->rules[i];
+    qsort(sorted, o->rule_count, sizeof sorted[0], by_path);
+    json_object(&json);
+    json_kv_i64(&json, "lateness_ns", o->lateness_ns);
+    json_kv_i64(&json, "dedup_window_ns", o->dedup_window_ns);
+    json_kv_i64(&json, "resolve_after_ns", o->resolve_after_ns);
+    json_key(&json, SV("count_steps"));
+    json_array(&json);
+    for (const uint64_t *step = o->count_steps != NULL ? o->count_steps : default_steps; *step != 0; step++)
+        json_u64(&json, *step);
+    json_array_end(&json);
+    json_key(&json, SV("rules"));
+    json_array(&json);
+    for (size_t i = 0; rc == 0 && i < o->rule_count; i++) {
+        char hex[TC_SHA256_HEX];
+        rc = object_write(core, sorted[i]->bytes, hex, err);
+        json_object(&json);
+        json_kv_string(&json, "path", sorted[i]->path);
+        json_kv_str(&json, "sha256", hex);
+        json_kv_bool(&json, "in_pack", sorted[i]->in_pack);
+        json_object_end(&json);
+    }
+    json_array_end(&json);
+    json_object_end(&json);
+    free(sorted);
+    if (rc == 0 && out->overflow)
+        rc = err_set(err, TC_EBOUND, "too many rule files to activate");
+    return rc;
+}
+
+static int object_read(struct core *core, struct sv sha256, struct arena *arena, struct sv *ret,
+                       struct err *err)
+{
+    char path[PATH_BYTES], hex[TC_SHA256_HEX];
+    uint8_t hash[TC_SHA256_BYTES];
+    struct buf bytes;
+    buf_init(&bytes, OBJECT_MAX_BYTES);
+    object_path(core, sha256, path);
+    int rc = fs_read_file(core->options.fs, path, &bytes, err);
+    if (rc == 0) {
+        hash_sha256(buf_view(&bytes), hash);
+        hash_hex(hash, sizeof hash, hex);
+        if (!sv_is(sha256, hex))
+            rc = err_set(err, TC_ECORRUPT, "%s is not what its name says: restore it from a backup", path);
+        else
+            *ret = arena_sv(arena, buf_view(&bytes));
+    }
+    buf_free(&bytes);
+    return rc;
+}
+
+/* Rules can be more than an event has fields: the array's elements are read one by one. */
+static int read_rules(struct core *core, struct sv array, struct arena *arena, struct rule_source **ret,
+                      size_t *ret_count, struct err *err)
+{
+    size_t capacity = 64, count = 0;
+    struct rule_source *sources = ARENA_ARRAY(arena, struct rule_source, capacity);
+    struct sv rest = sv_trim(array);
+    while (rest.n > 0 && (rest.p[0] == '[' || rest.p[0] == ',')) {
+        rest = sv_from(rest, 1);
+        size_t length = rest.n > 0 && rest.p[0] == '{' ? json_value_length(rest) : 0;
+        if (length == 0)
+            break;
+        struct event json = {.time = {TC_NO_TIME}};
+        int rc = json_parse_event(sv_head(rest, length), arena, &json, err);
+        if (rc != 0)
+            return rc;
+        event_index(&json, arena);
+        if (count == capacity) {
+            struct rule_source *more = ARENA_ARRAY(arena, struct rule_source, capacity * 2);
+            memcpy(more, sources, count * sizeof more[0]);
+            sources = more;
+            capacity *= 2;
+        }
+        struct rule_source *source = &sources[count++];
+        *source = (struct rule_source){.path = event_value(&json, "path"),
+                                       .in_pack = sv_is(event_value(&json, "in_pack"), "true")};
+        rc = object_read(core, event_value(&json, "sha256"), arena, &source->bytes, err);
+        if (rc != 0)
+            return err_while(err, "rule file %.*s", SV_FMT(source->path));
+        rest = sv_from(rest, length);
+    }
+    *ret = sources;
+    *ret_count = count;
+    return 0;
+}
+
+struct in_force {
+    int64_t lateness_ns;
+    struct alert_options alerts;
+    uint64_t steps[17];
+};
+
+static void read_settings(const struct event *json, struct in_force *ret)
+{
+    size_t n = 0;
+    if (!num_i64(event_value(json, "lateness_ns"), &ret->lateness_ns))
+        ret->lateness_ns = 0;
+    if (!num_i64(event_value(json, "dedup_window_ns"), &ret->alerts.dedup_ns))
+        ret->alerts.dedup_ns = 0;
+    if (!num_i64(event_value(json, "resolve_after_ns"), &ret->alerts.resolve_after_ns))
+        ret->alerts.resolve_after_ns = 0;
+    const struct field *f = event_find(json, SV("count_steps"), event_name_hash(SV("count_steps")));
+    for (; f != NULL && n < TC_ARRAY_LEN(ret->steps) - 1; f = event_next(json, f))
+        if (f->type == FIELD_NUMBER && num_u64(f->value, 1, UINT64_MAX, &ret->steps[n]))
+            n++;
+    ret->steps[n] = 0;
+    ret->alerts.count_steps = ret->steps;
+}
+
+/* A detector for `ruleset` that goes on where the old one stood, for the rules whose content is the same. */
+static struct detector *next_detector(struct core *core, const struct ruleset *ruleset, int64_t lateness_ns)
+{
+    struct detector_options options = {
+        .lateness_ns = lateness_ns, .receive_time_stands_in = true, .pool = core->pool};
+    struct detector *fresh = detector_new(ruleset, &options);
+    if (core->detector != NULL) {
+        struct buf saved;
+        struct err err;
+        buf_init(&saved, SIZE_MAX / 2);
+        detector_save(core->detector, &saved);
+        tc_assert(detector_load(fresh, buf_view(&saved), &err) == 0);
+        buf_free(&saved);
+    }
+    return fresh;
+}
+
+static struct book *next_book(struct core *core, const struct alert_options *options)
+{
+    struct book *fresh = book_new(options);
+    if (core->book != NULL) {
+        struct buf saved;
+        struct err err;
+        buf_init(&saved, SIZE_MAX / 2);
+        book_save(core->book, &saved);
+        tc_assert(book_load(fresh, buf_view(&saved), &err) == 0);
+        buf_free(&saved);
+    }
+    return fresh;
+}
+
+int activate_apply(struct core *core, struct sv text, struct err *err)
+{
+    if (sv_eq(text, buf_view(&core->activated)))
+        return 0;
+    struct arena arena = {0};
+    struct event json = {.time = {TC_NO_TIME}};
+    struct rule_source *sources = NULL;
+    struct ruleset *ruleset = NULL;
+    struct in_force in_force = {0};
+    size_t count = 0;
+    int rc = json_parse_event(text, &arena, &json, err);
+    if (rc == 0) {
+        event_index(&json, &arena);
+        read_settings(&json, &in_force);
+        rc = read_rules(core, event_value(&json, "rules"), &arena, &sources, &count, err);
+    }
+    if (rc == 0)
+        rc = ruleset_new(sources, count, &ruleset, err);
+    if (rc == 0) {
+        struct detector *detector = next_detector(core, ruleset, in_force.lateness_ns);
+        struct book *book = next_book(core, &in_force.alerts);
+        detector_free(&core->detector);
+        book_free(&core->book);
+        ruleset_free(&core->ruleset);
+        core->detector = detector;
+        core->book = book;
+        core->ruleset = ruleset;
+        buf_clear(&core->activated);
+        buf_sv(&core->activated, text);
+    }
+    arena_free(&arena);
+    return rc == 0 ? 0 : err_while(err, "activating the rules that the journal names");
+}

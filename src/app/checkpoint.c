@@ -1,0 +1,118 @@
+/*
+ * Checkpoints: the fold's state at a position, so that a start need not replay everything. Only decisions
+ * that are durable are behind it, because it is taken between batches. A checkpoint that does not fit (other
+ * epoch, damaged, of another version) is passed over: the journal is the truth, the replay only takes longer.
+ *
+ * DIR/checkpoint: "TOCSINCK", u32 version, u64 epoch, u64 position, i64 last tick, strings (u32 length,
+ * bytes): activated, detector, book; u64 XXH3 of all before. Little-endian.
+ */
+#include "app/core_priv.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+enum { CHECKPOINT_VERSION = 1 };
+#define CHECKPOINT_MAGIC     SV("TOCSINCK")
+#define CHECKPOINT_MAX_BYTES ((size_t)2 << 30)
+
+static void checkpoint_path(const struct core *core, char *out, size_t size)
+{
+    snprintf(out, size, "%s/checkpoint", core->options.dir);
+}
+
+static void put_string(struct buf *out, void (*save)(void *context, struct buf *to), void *context)
+{
+    size_t at = out->n;
+    buf_u32(out, 0);
+    save(context, out);
+    if (!out->overflow)
+        store_u32(out->p + at, (uint32_t)(out->n - at - 4));
+}
+
+static void save_detector(void *context, struct buf *to)
+{
+    detector_save(context, to);
+}
+
+static void save_book(void *context, struct buf *to)
+{
+    book_save(context, to);
+}
+
+int checkpoint_write(struct core *core, struct err *err)
+{
+    char path[4096];
+    struct buf out;
+    if (core->detector == NULL || core->position == core->checkpoint_position)
+        return 0;
+    buf_init(&out, CHECKPOINT_MAX_BYTES);
+    buf_sv(&out, CHECKPOINT_MAGIC);
+    buf_u32(&out, CHECKPOINT_VERSION);
+    buf_u64(&out, journal_epoch(core->journal));
+    buf_u64(&out, core->position);
+    buf_u64(&out, (uint64_t)core->last_tick_ns);
+    buf_string(&out, buf_view(&core->activated));
+    put_string(&out, save_detector, core->detector);
+    put_string(&out, save_book, core->book);
+    buf_u64(&out, hash_64(buf_view(&out)));
+    checkpoint_path(core, path, sizeof path);
+    int rc = out.overflow ? err_set(err, TC_EBOUND, "the state is too large for a checkpoint")
+                          : fs_replace_file(core->options.fs, path, buf_view(&out), err);
+    buf_free(&out);
+    if (rc == 0)
+        core->checkpoint_position = core->position;
+    return rc;
+}
+
+static int restore(struct core *core, struct sv bytes, struct err *err)
+{
+    struct reader r = reader_of(bytes);
+    if (bytes.n < 16 || load_u64(bytes.p + bytes.n - 8) != hash_64(sv_head(bytes, bytes.n - 8)))
+        return err_set(err, TC_ECORRUPT, "its checksum does not hold");
+    if (!sv_eq(reader_bytes(&r, CHECKPOINT_MAGIC.n), CHECKPOINT_MAGIC) ||
+        reader_u32(&r) != CHECKPOINT_VERSION)
+        return err_set(err, TC_EUNSUPPORTED, "it is of another version");
+    uint64_t epoch = reader_u64(&r), position = reader_u64(&r), tick = reader_u64(&r);
+    struct sv activated = reader_string(&r), detector = reader_string(&r), book = reader_string(&r);
+    if (r.bad || epoch != journal_epoch(core->journal) || position >= journal_end(core->journal))
+        return err_set(err, TC_ESTATE, "it belongs to another journal");
+    int rc = activated.n > 0 ? activate_apply(core, activated, err) : 0;
+    if (rc == 0)
+        rc = detector_load(core->detector, detector, err);
+    if (rc == 0)
+        rc = book_load(core->book, book, err);
+    if (rc != 0)
+        return rc;
+    core->position = core->checkpoint_position = position;
+    core->last_tick_ns = (int64_t)tick;
+    return 1;
+}
+
+int checkpoint_read(struct core *core, struct err *err)
+{
+    char path[4096];
+    struct buf bytes;
+    struct err why;
+    struct fs_stat st;
+    checkpoint_path(core, path, sizeof path);
+    if (core->options.fs->stat(core->options.fs, path, &st) != 0)
+        return 0;
+    buf_init(&bytes, CHECKPOINT_MAX_BYTES);
+    int rc = fs_read_file(core->options.fs, path, &bytes, &why);
+    if (rc == 0)
+        rc = restore(core, buf_view(&bytes), &why);
+    buf_free(&bytes);
+    if (rc == 1)
+        return 1;
+    log_warn("core", "the checkpoint is not used: %s; replaying the journal from its start", why.text);
+    /* whatever was half restored is made anew */
+    detector_free(&core->detector);
+    book_free(&core->book);
+    ruleset_free(&core->ruleset);
+    buf_clear(&core->activated);
+    core->position = core->checkpoint_position = 0;
+    core->last_tick_ns = 0;
+    (void)err;
+    return 0;
+}

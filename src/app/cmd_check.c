@@ -1,0 +1,88 @@
+/*
+ * `tocsin check`: says what is wrong with a configuration or with rules before they are used.
+ */
+#include "app/app.h"
+
+#include "app/config.h"
+#include "cli/rules.h"
+
+#include <stdio.h>
+
+static const struct option_spec options[] = {
+    {"config", OPTION_VALUE, "FILE", "check this configuration"},
+    {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
+    {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
+    {0}};
+
+static enum cli_exit check_config(const struct cli_args *args, const char *path)
+{
+    struct config config;
+    struct err err;
+    config_defaults(&config);
+    int rc = config_load(path, &config, &err);
+    config_free(&config);
+    if (rc != 0) {
+        cli_fail_err(args, &err);
+        return CLI_USAGE;
+    }
+    printf("%s: good\n", path);
+    return CLI_DONE;
+}
+
+static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count)
+{
+    struct arena arena = {0};
+    struct ruleset *ruleset = NULL;
+    struct rule_source *sources;
+    size_t source_count;
+    struct err err;
+    enum cli_exit code = CLI_DONE;
+    int rc = rules_collect(paths, count, &arena, &sources, &source_count, &err);
+    if (rc == 0)
+        rc = ruleset_new(sources, source_count, &ruleset, &err);
+    if (rc != 0) {
+        cli_fail_err(args, &err);
+        code = CLI_USAGE;
+    } else {
+        size_t refused = rules_report(ruleset, true), warnings = ruleset_note_count(ruleset) - refused;
+        printf("%zu files, %zu rules loaded, %zu refused, %zu warnings\n", source_count,
+               ruleset_count(ruleset), refused, warnings);
+        code = refused > 0 ? CLI_USAGE : warnings > 0 && cli_flag(args, "strict") ? CLI_FOUND : CLI_DONE;
+    }
+    ruleset_free(&ruleset);
+    arena_free(&arena);
+    return code;
+}
+
+static enum cli_exit check_run(const struct cli_args *args)
+{
+    const char *const *paths;
+    size_t count = cli_operands(args, &paths);
+    const char *config = cli_value(args, "config", NULL);
+    if (cli_flag(args, "reference")) {
+        struct buf out;
+        buf_init(&out, 1 << 20);
+        config_reference(&out);
+        fwrite(out.p, 1, out.n, stdout);
+        buf_free(&out);
+        return CLI_DONE;
+    }
+    if (config == NULL && count == 0)
+        return cli_fail(args, CLI_USAGE, "nothing to check: give --config FILE, or paths of rules");
+    enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
+    if (count > 0) {
+        enum cli_exit rules = check_rules(args, paths, count);
+        code = TC_MAX(code, rules);
+    }
+    return code;
+}
+
+const struct verb verb_check = {
+    .name = "check",
+    .operands = "[PATH...]",
+    .summary = "check a configuration, or Sigma rule files and directories",
+    .options = options,
+    .min_operands = 0,
+    .max_operands = 100000,
+    .run = check_run,
+};

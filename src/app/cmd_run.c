@@ -1,0 +1,378 @@
+/*
+ * `tocsin run`: wires the rooms together and serves until a signal says stop.
+ *
+ * Start: configuration, rules, core (recovers), courier, listener. Stop is the reverse, so that nothing is
+ * accepted that nobody would judge, and nothing decided is lost: what is not sent yet stays in the outbox for
+ * the next start.
+ */
+#include "app/app.h"
+
+#include "app/config.h"
+#include "app/core.h"
+#include "app/stdin_source.h"
+#include "base/log.h"
+#include "cli/rules.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct option_spec options[] = {
+    {"config", OPTION_VALUE, "FILE", "the configuration; without it: defaults, loopback only, shipped packs"},
+    {"data", OPTION_VALUE, "DIR", "the data directory (made where it is missing)"},
+    {"listen", OPTION_VALUE, "ADDRESS:PORT", "where to listen (default 127.0.0.1:9797)"},
+    {"rules", OPTION_LIST, "PATH", "rules in place of the shipped packs (may be given again)"},
+    {"stdin", OPTION_FLAG, NULL, "also read events from standard input, one a line"},
+    {0}};
+
+enum { PATH_BYTES = 4096 };
+
+struct server {
+    const struct cli_args *args;
+    struct config config;
+    struct arena rules_arena;
+    struct rule_source *rules;
+    size_t rule_count;
+    char store_path[PATH_BYTES];
+    struct sv channel_names[256];
+    struct core *core;
+    struct redactor *redactor;
+    struct intake *intake;
+    struct notifier *notifier;
+    struct api *api;
+    struct stdin_source *stdin_source;
+};
+
+/* --- what the rooms are handed
+ * --------------------------------------------------------------------------------------- */
+
+static size_t route(void *context, enum severity severity, const struct sv **ret_channels)
+{
+    struct server *s = context;
+    size_t count = 0;
+    for (size_t i = 0; i < s->config.channel_count && count < TC_ARRAY_LEN(s->channel_names); i++) {
+        const struct channel_config *channel = &s->config.channels[i];
+        if (channel->min_severity == SEVERITY_NONE || severity <= channel->min_severity)
+            s->channel_names[count++] = channel->name;
+    }
+    *ret_channels = s->channel_names;
+    return count;
+}
+
+static void outbox_filled(void *context)
+{
+    struct server *s = context;
+    if (s->notifier != NULL)
+        notifier_wake(s->notifier);
+}
+
+static void alert_changed(void *context, struct sv json)
+{
+    struct server *s = context;
+    if (s->api != NULL)
+        api_publish(s->api, json);
+}
+
+static int take_receipt(void *context, struct sv key, struct sv status, struct sv detail)
+{
+    return core_receipt(((struct server *)context)->core, key, status, detail);
+}
+
+static bool is_ready(void *context)
+{
+    return core_ready(((struct server *)context)->core);
+}
+
+static int append(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,
+                  uint64_t *ret_first, struct err *err)
+{
+    return journal_append(core_journal(((struct server *)context)->core), batch, done, done_context,
+                          ret_first, err);
+}
+
+static int command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err)
+{
+    return core_command(((struct server *)context)->core, what, ret_json, err);
+}
+
+struct metric {
+    const char *name, *type, *help;
+    double value;
+};
+
+static void print_metrics(struct buf *out, const struct metric *metrics, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", metrics[i].name, metrics[i].help,
+                   metrics[i].name, metrics[i].type, metrics[i].name, metrics[i].value);
+}
+
+static void metrics(void *context, struct buf *out)
+{
+    struct server *s = context;
+    struct core_stats core;
+    struct journal_stats journal;
+    uint64_t sent = 0, retries = 0, failed = 0;
+    core_stats(s->core, &core);
+    journal_stats(core_journal(s->core), &journal);
+    if (s->notifier != NULL)
+        notifier_stats(s->notifier, &sent, &retries, &failed);
+    const struct metric rows[] = {
+        {"tocsin_journal_records_total", "counter", "Records made durable since the start.",
+         (double)journal.records},
+        {"tocsin_journal_bytes_total", "counter", "Bytes written to the journal since the start.",
+         (double)journal.bytes},
+        {"tocsin_journal_syncs_total", "counter", "Times the journal was synced to the disk.",
+         (double)journal.syncs},
+        {"tocsin_journal_sync_seconds_total", "counter", "Time spent syncing.",
+         (double)journal.sync_ns_total / 1e9},
+        {"tocsin_journal_queue_bytes", "gauge", "Bytes waiting to be written.", (double)journal.queued_bytes},
+        {"tocsin_journal_rejected_total", "counter",
+         "Batches refused because the queue or the disk was full.", (double)journal.rejected},
+        {"tocsin_journal_repeats_total", "counter", "Batches recognised as repeats.",
+         (double)journal.duplicates},
+        {"tocsin_journal_failed", "gauge", "1 where the journal has stopped after an error.",
+         journal_failed(core_journal(s->core)) != 0},
+        {"tocsin_core_lag_records", "gauge", "Durable records that are not judged yet.", (double)core.lag},
+        {"tocsin_detect_events_total", "counter", "Events judged since the start, replayed ones included.",
+         (double)core.events},
+        {"tocsin_detect_findings_total", "counter", "Findings made.", (double)core.findings},
+        {"tocsin_detect_late_events_total", "counter", "Events too late for their windows.",
+         (double)core.detector.late_events},
+        {"tocsin_detect_groups", "gauge", "Groups kept by correlations.", (double)core.detector.groups},
+        {"tocsin_detect_evicted_groups_total", "counter", "Groups given up at their bound.",
+         (double)core.detector.evicted_groups},
+        {"tocsin_detect_regex_limit_hits_total", "counter", "Patterns given up at their match limit.",
+         (double)core.detector.regex_limit_hits},
+        {"tocsin_alerts_in_memory", "gauge", "Alerts open or lately ended.", (double)core.alerts_in_memory},
+        {"tocsin_alert_decisions_total", "counter", "Decisions written to the journal.",
+         (double)core.decisions},
+        {"tocsin_notifications_sent_total", "counter", "Notifications delivered.", (double)sent},
+        {"tocsin_notification_retries_total", "counter", "Deliveries that are tried again.", (double)retries},
+        {"tocsin_notifications_failed_total", "counter", "Notifications given up.", (double)failed},
+    };
+    print_metrics(out, rows, TC_ARRAY_LEN(rows));
+}
+
+/* --- start
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static int read_rules(struct server *s, struct err *err)
+{
+    const char *const *named;
+    size_t named_count = cli_list(s->args, "rules", &named);
+    const struct config *c = &s->config;
+    struct rule_source *shipped = NULL, *own = NULL;
+    size_t shipped_count = 0, own_count = 0;
+    int rc = 0;
+    if (named_count > 0)
+        rc = rules_collect(named, named_count, &s->rules_arena, &own, &own_count, err);
+    else if (c->rule_count > 0)
+        rc = rules_collect(c->rules, c->rule_count, &s->rules_arena, &own, &own_count, err);
+    if (rc != 0)
+        return rc;
+    if (named_count == 0 && c->shipped_packs)
+        shipped_count = rules_shipped(&s->rules_arena, &shipped);
+    s->rules = ARENA_ARRAY(&s->rules_arena, struct rule_source, shipped_count + own_count + 1);
+    if (shipped_count > 0)
+        memcpy(s->rules, shipped, shipped_count * sizeof shipped[0]);
+    if (own_count > 0)
+        memcpy(s->rules + shipped_count, own, own_count * sizeof own[0]);
+    s->rule_count = shipped_count + own_count;
+    return 0;
+}
+
+/* The key of pseudonyms: made once, kept with the data, so that the same address stays the same pseudonym. */
+static int read_redact_key(const char *dir, uint8_t key[TC_REDACT_KEY_BYTES], struct err *err)
+{
+    char path[PATH_BYTES];
+    struct fs_stat st;
+    snprintf(path, sizeof path, "%s/redact.key", dir);
+    if (fs_system.stat(&fs_system, path, &st) != 0) {
+        rng_fill(&rng_system, key, TC_REDACT_KEY_BYTES);
+        return fs_replace_file(&fs_system, path, sv_make((const char *)key, TC_REDACT_KEY_BYTES), err);
+    }
+    struct buf bytes;
+    buf_init(&bytes, TC_REDACT_KEY_BYTES);
+    int rc = fs_read_file(&fs_system, path, &bytes, err);
+    if (rc == 0 && bytes.n != TC_REDACT_KEY_BYTES)
+        rc = err_set(err, TC_ECORRUPT, "%s is damaged: restore it from a backup", path);
+    if (rc == 0)
+        memcpy(key, bytes.p, TC_REDACT_KEY_BYTES);
+    buf_free(&bytes);
+    return rc;
+}
+
+static int start_core(struct server *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    struct core_options o = {.fs = &fs_system,
+                             .clk = &clk_system,
+                             .rng = &rng_system,
+                             .dir = c->data,
+                             .store_path = s->store_path,
+                             .rules = s->rules,
+                             .rule_count = s->rule_count,
+                             .lateness_ns = c->lateness_ns,
+                             .dedup_window_ns = c->dedup_window_ns,
+                             .resolve_after_ns = c->resolve_after_ns,
+                             .count_steps = c->count_steps,
+                             .threads = c->threads,
+                             .context = s,
+                             .route = route,
+                             .outbox_filled = outbox_filled,
+                             .changed = alert_changed};
+    snprintf(s->store_path, sizeof s->store_path, "%s/state.sqlite", c->data);
+    int rc = core_open(&o, &s->core, err);
+    if (rc != 0)
+        return rc;
+    rules_report(core_ruleset(s->core), false);
+    if (ruleset_count(core_ruleset(s->core)) == 0)
+        log_warn("core", "no rule is loaded: events are kept, and nothing is judged");
+    return 0;
+}
+
+static int start_courier(struct server *s, struct err *err)
+{
+    struct notifier_options o = {.clk = &clk_system,
+                                 .rng = &rng_system,
+                                 .store_path = s->store_path,
+                                 .console_url = s->config.console_url,
+                                 .channels = s->config.channels,
+                                 .channel_count = s->config.channel_count,
+                                 .receipt = take_receipt,
+                                 .context = s};
+    int rc = notifier_new(&o, &s->notifier, err);
+    return rc == 0 ? notifier_start(s->notifier, err) : rc;
+}
+
+static int start_intake(struct server *s, struct err *err)
+{
+    uint8_t key[TC_REDACT_KEY_BYTES];
+    int rc = read_redact_key(s->config.data, key, err);
+    if (rc != 0)
+        return rc;
+    s->redactor = redactor_new(key);
+    s->intake = intake_new(&(struct intake_options){.clk = &clk_system,
+                                                    .redactor = s->redactor,
+                                                    .lateness_ns = s->config.lateness_ns,
+                                                    .zone_offset_s = s->config.zone_offset_s});
+    return 0;
+}
+
+static int start_api(struct server *s, struct err *err)
+{
+    static struct sv receivers[256];
+    const struct config *c = &s->config;
+    for (size_t i = 0; i < c->channel_count && i < TC_ARRAY_LEN(receivers); i++)
+        receivers[i] = c->channels[i].name;
+    struct api_options o = {.listen = c->listen,
+                            .store_path = s->store_path,
+                            .console_url = c->console_url,
+                            .clk = &clk_system,
+                            .rng = &rng_system,
+                            .intake = s->intake,
+                            .tokens = c->tokens,
+                            .token_count = c->token_count,
+                            .max_body_bytes = c->max_body_bytes,
+                            .context = s,
+                            .ready = is_ready,
+                            .append = append,
+                            .command = command,
+                            .metrics = metrics,
+                            .receivers = receivers,
+                            .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
+    return api_start(&o, &s->api, err);
+}
+
+static int start(struct server *s, struct err *err)
+{
+    int rc = read_rules(s, err);
+    if (rc == 0)
+        rc = start_core(s, err);
+    if (rc == 0)
+        rc = start_intake(s, err);
+    if (rc == 0)
+        rc = start_api(s, err);
+    if (rc == 0)
+        rc = start_courier(s, err);
+    if (rc == 0)
+        rc = core_start(s->core, err);
+    if (rc == 0 && cli_flag(s->args, "stdin"))
+        rc = stdin_source_start(s->intake, core_journal(s->core), &clk_system, s->config.zone_offset_s,
+                                &s->stdin_source, err);
+    return rc;
+}
+
+static void stop(struct server *s)
+{
+    stdin_source_stop(&s->stdin_source);
+    api_stop(&s->api);
+    notifier_free(&s->notifier);
+    core_close(&s->core);
+    intake_free(&s->intake);
+    redactor_free(&s->redactor);
+    arena_free(&s->rules_arena);
+    config_free(&s->config);
+}
+
+static enum cli_exit read_config(struct server *s)
+{
+    struct err err;
+    config_defaults(&s->config);
+    const char *path = cli_value(s->args, "config", NULL);
+    if (path != NULL && config_load(path, &s->config, &err) != 0) {
+        cli_fail_err(s->args, &err);
+        return CLI_USAGE;
+    }
+    s->config.data = cli_value(s->args, "data", s->config.data);
+    s->config.listen = cli_value(s->args, "listen", s->config.listen);
+    if (s->config.data == NULL)
+        return cli_fail(s->args, CLI_USAGE,
+                        "no data directory named: give --data DIR, or data: in the configuration");
+    if (s->config.console_url == NULL)
+        s->config.console_url = arena_printf(&s->config.arena, "http://%s", s->config.listen).p;
+    return CLI_DONE;
+}
+
+static enum cli_exit run_run(const struct cli_args *args)
+{
+    struct server s = {.args = args};
+    struct err err;
+    sigset_t stop_signals;
+    sigemptyset(&stop_signals);
+    sigaddset(&stop_signals, SIGINT);
+    sigaddset(&stop_signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stop_signals,
+                    NULL); /* before any thread is started: all of them inherit it */
+    signal(SIGPIPE, SIG_IGN);
+    enum cli_exit code = read_config(&s);
+    if (code == CLI_DONE && start(&s, &err) != 0) {
+        cli_fail_err(args, &err);
+        code = err.code == TC_EINPUT || err.code == TC_EUNSUPPORTED ? CLI_USAGE : CLI_FAILED;
+    }
+    if (code == CLI_DONE) {
+        int signal_number;
+        fprintf(stderr, "tocsin: listening on http://%s with %zu rules, data in %s\n", api_address(s.api),
+                ruleset_count(core_ruleset(s.core)), s.config.data);
+        sigwait(&stop_signals, &signal_number);
+        fprintf(stderr, "tocsin: stopping\n");
+    }
+    stop(&s);
+    return code;
+}
+
+const struct verb verb_run = {
+    .name = "run",
+    .operands = "",
+    .summary = "serve: take events in, judge them, raise and deliver alerts",
+    .details = "Listens on loopback and needs no token there unless the configuration names sources. Stops "
+               "on SIGINT or SIGTERM; what\n"
+               "was acknowledged is kept, whatever happens.",
+    .options = options,
+    .min_operands = 0,
+    .max_operands = 0,
+    .run = run_run,
+};

@@ -1,0 +1,456 @@
+/*
+ * The core's life: open and recover, the thread, commands and receipts from outside, close. See core.h for
+ * the order of things.
+ */
+#include "app/core_priv.h"
+
+#include "base/json_out.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CHECKPOINT_EVERY_S = 30, SHOW_COUNTS_EVERY_MS = 250, TICK_EVERY_S = 1 };
+
+/* --- opening and recovery
+ * -------------------------------------------------------------------------------------------- */
+
+static void blank(struct core *core)
+{
+    struct err err;
+    struct detector_options options = {
+        .lateness_ns = core->options.lateness_ns, .receive_time_stands_in = true, .pool = core->pool};
+    tc_assert(ruleset_new(NULL, 0, &core->ruleset, &err) == 0);
+    core->detector = detector_new(core->ruleset, &options);
+    core->book = book_new(&(struct alert_options){0});
+    buf_clear(&core->activated);
+}
+
+static int open_journal(struct core *core, struct err *err)
+{
+    const struct core_options *o = &core->options;
+    struct journal_options options = {.fs = o->fs,
+                                      .clk = o->clk,
+                                      .rng = o->rng,
+                                      .dir = o->dir,
+                                      .segment_bytes = o->segment_bytes,
+                                      .inline_commit = o->inline_commit};
+    int rc = fs_make_dirs(o->fs, o->dir, err);
+    if (rc == 0)
+        rc = journal_open(&options, &core->journal, &core->recovery, err);
+    if (rc == 0 && core->recovery.torn_bytes > 0)
+        log_warn("journal",
+                 "cut a torn tail of %llu bytes off %s: it was being written when the process ended, nobody "
+                 "was told of it",
+                 (unsigned long long)core->recovery.torn_bytes, core->recovery.torn_file);
+    return rc;
+}
+
+static int open_store(struct core *core, struct err *err)
+{
+    uint64_t epoch;
+    int rc = store_open(core->options.store_path, &core->store, err);
+    if (rc == 0)
+        rc = store_applied(core->store, &core->projected, &epoch, err);
+    if (rc != 0)
+        return rc;
+    bool foreign = core->projected > 0 &&
+                   (epoch != journal_epoch(core->journal) || core->projected >= journal_end(core->journal));
+    if (!foreign)
+        return 0;
+    /* it shows another journal: the projection is made anew */
+    log_warn("store", "%s does not belong to this journal; it is rebuilt", core->options.store_path);
+    char path[4096];
+    store_close(&core->store);
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < TC_ARRAY_LEN(endings); i++) {
+        snprintf(path, sizeof path, "%s%s", core->options.store_path, endings[i]);
+        fs_system.unlink(&fs_system, path);
+    }
+    core->projected = 0;
+    return store_open(core->options.store_path, &core->store, err);
+}
+
+typedef int (*frame_fn)(struct core *core, const struct journal_frame *frame, struct err *err);
+
+/* Every durable frame that holds records after `position`. */
+static int each_frame(struct core *core, uint64_t position, frame_fn each, struct err *err)
+{
+    struct journal_reader *reader;
+    struct journal_frame frame;
+    int rc =
+        journal_reader_open(core->options.fs, core->options.dir, position + 1, core->journal, &reader, err);
+    if (rc != 0)
+        return rc;
+    while ((rc = journal_reader_next(reader, &frame, err)) > 0) {
+        int each_rc = frame.first + frame.count - 1 <= position ? 0 : each(core, &frame, err);
+        if (each_rc != 0) {
+            rc = each_rc;
+            break;
+        }
+    }
+    journal_reader_close(&reader);
+    return rc;
+}
+
+static int note_said(struct core *core, const struct journal_frame *frame, struct err *err)
+{
+    (void)err;
+    if (frame->kind == BATCH_DECISION)
+        core->said = TC_MAX(core->said, frame->consumed);
+    return 0;
+}
+
+/* What the checkpoint's fold has passed but the store does not show. */
+static int catch_up(struct core *core, const struct journal_frame *frame, struct err *err)
+{
+    uint64_t last = frame->first + frame->count - 1;
+    if (last > core->checkpoint_position)
+        return 0;
+    return project_frame(core, frame, err);
+}
+
+static int fold_frame(struct core *core, const struct journal_frame *frame, struct err *err)
+{
+    if (frame->first + frame->count - 1 <= core->position)
+        return 0;
+    if (core->own_count > 0 && core->own[0] == frame->first)
+        memmove(core->own, core->own + 1, --core->own_count * sizeof core->own[0]);
+    else if (frame->kind != BATCH_INPUT && frame->first + frame->count - 1 > core->projected) {
+        int rc = project_frame(core, frame, err);
+        if (rc != 0)
+            return rc;
+    }
+    return fold_add(core, frame, err);
+}
+
+static int read_on(struct core *core, struct err *err)
+{
+    struct journal_frame frame;
+    int rc;
+    while ((rc = journal_reader_next(core->reader, &frame, err)) > 0) {
+        rc = fold_frame(core, &frame, err);
+        if (rc != 0)
+            return rc;
+    }
+    return rc < 0 ? rc : fold_flush(core, err);
+}
+
+/* Makes what the options ask for the newest REC_ACTIVATED, unless it is that already. */
+static int activate_wanted(struct core *core, struct err *err)
+{
+    struct buf json, block;
+    buf_init(&json, CORE_JSON_BYTES);
+    buf_init(&block, CORE_JSON_BYTES + 4096);
+    int rc = activate_json(core, &json, err);
+    if (rc == 0 && !sv_eq(buf_view(&json), buf_view(&core->activated))) {
+        struct receive_time now = clk_now(core->options.clk);
+        record_encode_plain(REC_ACTIVATED, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME},
+                            buf_view(&json), &block);
+        struct journal_batch batch = {
+            .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
+        rc = journal_append_wait(core->journal, &batch, &(uint64_t){0}, err);
+        if (rc == 0)
+            rc = read_on(core, err);
+    }
+    buf_free(&json);
+    buf_free(&block);
+    return rc;
+}
+
+static int recover(struct core *core, struct err *err)
+{
+    int rc = checkpoint_read(core, err);
+    if (rc == 0 && core->ruleset == NULL)
+        blank(core);
+    rc = each_frame(core, core->position, note_said, err);
+    if (rc == 0 && core->projected < core->checkpoint_position)
+        rc = each_frame(core, core->projected, catch_up, err);
+    if (rc == 0)
+        rc = journal_reader_open(core->options.fs, core->options.dir, core->position + 1, core->journal,
+                                 &core->reader, err);
+    if (rc == 0)
+        rc = read_on(core, err);
+    if (rc == 0)
+        rc = activate_wanted(core, err);
+    if (rc == 0)
+        rc = project_changed(core, true, err);
+    return rc;
+}
+
+int core_open(const struct core_options *options, struct core **ret, struct err *err)
+{
+    struct core *core = tc_alloc(sizeof *core);
+    core->options = *options;
+    core->events = tc_alloc(CORE_BATCH_RECORDS * sizeof core->events[0]);
+    core->run = tc_alloc(CORE_BATCH_RECORDS * sizeof core->run[0]);
+    core->findings.arena = core->decisions.arena = &core->batch;
+    buf_init(&core->activated, CORE_JSON_BYTES);
+    buf_init(&core->blocks, CORE_DECISION_BYTES);
+    buf_init(&core->json, CORE_JSON_BYTES);
+    pthread_mutex_init(&core->lock, NULL);
+    pthread_cond_init(&core->changed, NULL);
+    core->pool = options->threads > 1 ? pool_new(options->threads) : NULL;
+    int rc = open_journal(core, err);
+    if (rc == 0)
+        rc = open_store(core, err);
+    if (rc == 0) {
+        blank(core);
+        rc = recover(core, err);
+    }
+    if (rc != 0) {
+        core_abandon(&core);
+        return rc;
+    }
+    core->last_checkpoint_mono_ns = core->flushed_mono_ns = clk_monotonic_ns(options->clk);
+    atomic_store(&core->ready, true);
+    *ret = core;
+    return 0;
+}
+
+/* --- going on
+ * -------------------------------------------------------------------------------------------------------- */
+
+static int tick_if_due(struct core *core, struct err *err)
+{
+    struct receive_time now = clk_now(core->options.clk);
+    /* a clock that was set back does not stop the ticks for long: the next one is due after a second of its
+     * own time */
+    if (now.ns - core->last_tick_ns < TICK_EVERY_S * TC_SECOND_NS && now.ns >= core->last_tick_ns)
+        return 0;
+    struct buf block;
+    buf_init(&block, 4096);
+    record_encode_plain(REC_TICK, CLASS_DEBUG, SV("self"), now, (struct event_time){TC_NO_TIME},
+                        (struct sv){0}, &block);
+    struct journal_batch batch = {
+        .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
+    int rc = journal_append(core->journal, &batch, NULL, NULL, NULL, err);
+    core->last_tick_ns = now.ns;
+    buf_free(&block);
+    return rc == TC_EAGAIN ? 0 : rc;
+}
+
+static void take_stats(struct core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    core->stats.position = core->position;
+    core->stats.alerts_in_memory = book_count(core->book);
+    core->stats.recovery = core->recovery;
+    detector_stats(core->detector, &core->stats.detector);
+    pthread_mutex_unlock(&core->lock);
+}
+
+int core_checkpoint(struct core *core, struct err *err)
+{
+    core->last_checkpoint_mono_ns = clk_monotonic_ns(core->options.clk);
+    return checkpoint_write(core, err);
+}
+
+int core_step(struct core *core, struct err *err)
+{
+    int rc = tick_if_due(core, err);
+    if (rc == 0)
+        rc = read_on(core, err);
+    int64_t now_ns = clk_monotonic_ns(core->options.clk);
+    if (rc == 0 && core->store_dirty &&
+        now_ns - core->flushed_mono_ns > SHOW_COUNTS_EVERY_MS * (TC_SECOND_NS / 1000)) {
+        rc = project_changed(core, false, err);
+        core->flushed_mono_ns = now_ns;
+    }
+    int64_t every_ns = core->options.checkpoint_every_ns > 0 ? core->options.checkpoint_every_ns
+                                                             : CHECKPOINT_EVERY_S * TC_SECOND_NS;
+    if (rc == 0 && now_ns - core->last_checkpoint_mono_ns > every_ns)
+        rc = core_checkpoint(core, err);
+    take_stats(core);
+    return rc;
+}
+
+/* Nobody who waits is left waiting. */
+static void fail_waiters(struct core *core, const struct err *err)
+{
+    pthread_mutex_lock(&core->lock);
+    core->failed = true;
+    for (struct waiter *w = core->waiters; w != NULL; w = w->next) {
+        w->done = true;
+        w->rc = err->code;
+        w->err = *err;
+    }
+    pthread_cond_broadcast(&core->changed);
+    pthread_mutex_unlock(&core->lock);
+}
+
+static void *core_main(void *context)
+{
+    struct core *core = context;
+    struct err err;
+    for (bool stopping = false; !stopping;) {
+        stopping =
+            atomic_load(&core->stop); /* seen before the last step, so that step judges everything durable */
+        if (core_step(core, &err) != 0) {
+            log_error("core", "%s; no more alerts are made until this is mended and tocsin is restarted",
+                      err.text);
+            atomic_store(&core->ready, false);
+            fail_waiters(core, &err);
+            return NULL;
+        }
+        if (!stopping)
+            journal_wait(core->journal, core->position + 1,
+                         core->store_dirty ? TC_SECOND_NS / 10 : TC_SECOND_NS / 2);
+    }
+    return NULL;
+}
+
+int core_start(struct core *core, struct err *err)
+{
+    int rc = pthread_create(&core->thread, NULL, core_main, core);
+    if (rc != 0) {
+        errno = rc;
+        return err_sys(err, "cannot start the core's thread");
+    }
+    core->thread_started = true;
+    return 0;
+}
+
+/* --- from outside
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void waiter_remove(struct core *core, struct waiter *waiter)
+{
+    struct waiter **at = &core->waiters;
+    while (*at != waiter)
+        at = &(*at)->next;
+    *at = waiter->next;
+}
+
+int core_command(struct core *core, const struct alert_command *command, struct buf *ret_json,
+                 struct err *err)
+{
+    struct buf json, block;
+    struct waiter waiter = {.json = ret_json};
+    buf_init(&json, 1 << 20);
+    buf_init(&block, (1 << 20) + 4096);
+    struct json_out out = json_out_to(&json);
+    json_object(&out);
+    json_kv_string(&out, "verb", command->verb);
+    json_kv_string(&out, "alert", command->alert_id);
+    json_kv_string(&out, "by", command->by);
+    json_kv_string(&out, "note", command->note);
+    json_kv_string(&out, "disposition", command->disposition);
+    json_object_end(&out);
+    struct receive_time now = clk_now(core->options.clk);
+    record_encode_plain(REC_COMMAND, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME},
+                        buf_view(&json), &block);
+    struct journal_batch batch = {
+        .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
+    int rc = json.overflow || block.overflow ? err_set(err, TC_EINPUT, "the command is too long") : 0;
+    pthread_mutex_lock(
+        &core->lock); /* held over the append, so that the core cannot answer before the waiter stands */
+    if (rc == 0 && core->failed)
+        rc = err_set(err, TC_EIO, "the core has stopped after an error: see the log");
+    if (rc == 0)
+        rc = journal_append(core->journal, &batch, NULL, NULL, &waiter.position, err);
+    if (rc == 0) {
+        waiter.next = core->waiters;
+        core->waiters = &waiter;
+        while (!waiter.done)
+            pthread_cond_wait(&core->changed, &core->lock);
+        waiter_remove(core, &waiter);
+        rc = waiter.rc;
+        if (rc != 0 && err != NULL)
+            *err = waiter.err;
+    }
+    pthread_mutex_unlock(&core->lock);
+    buf_free(&json);
+    buf_free(&block);
+    return rc;
+}
+
+int core_receipt(struct core *core, struct sv key, struct sv status, struct sv detail)
+{
+    struct buf json, block;
+    struct err err;
+    buf_init(&json, 1 << 16);
+    buf_init(&block, 1 << 17);
+    struct json_out out = json_out_to(&json);
+    json_object(&out);
+    json_kv_string(&out, "key", key);
+    json_kv_string(&out, "status", status);
+    json_kv_string(&out, "detail", sv_head(detail, 1024));
+    json_object_end(&out);
+    struct receive_time now = clk_now(core->options.clk);
+    record_encode_plain(REC_RECEIPT, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME},
+                        buf_view(&json), &block);
+    struct journal_batch batch = {
+        .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
+    int rc = journal_append_wait(core->journal, &batch, &(uint64_t){0}, &err);
+    buf_free(&json);
+    buf_free(&block);
+    return rc;
+}
+
+struct journal *core_journal(struct core *core)
+{
+    return core->journal;
+}
+
+const struct ruleset *core_ruleset(const struct core *core)
+{
+    return core->ruleset;
+}
+
+bool core_ready(const struct core *core)
+{
+    return atomic_load(&core->ready);
+}
+
+void core_stats(struct core *core, struct core_stats *ret)
+{
+    pthread_mutex_lock(&core->lock);
+    *ret = core->stats;
+    pthread_mutex_unlock(&core->lock);
+    uint64_t end = journal_end(core->journal);
+    ret->lag = end > ret->position + 1 ? end - ret->position - 1 : 0;
+}
+
+/* --- the end
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+void core_abandon(struct core **core_at)
+{
+    struct core *core = *core_at;
+    if (core == NULL)
+        return;
+    journal_reader_close(&core->reader);
+    journal_close(&core->journal);
+    detector_free(&core->detector);
+    book_free(&core->book);
+    ruleset_free(&core->ruleset);
+    store_close(&core->store);
+    pool_free(&core->pool);
+    arena_free(&core->batch);
+    buf_free(&core->activated);
+    buf_free(&core->blocks);
+    buf_free(&core->json);
+    free(core->events);
+    free(core->run);
+    pthread_mutex_destroy(&core->lock);
+    pthread_cond_destroy(&core->changed);
+    free(core);
+    *core_at = NULL;
+}
+
+void core_close(struct core **core_at)
+{
+    struct core *core = *core_at;
+    struct err err;
+    if (core == NULL)
+        return;
+    atomic_store(&core->stop, true);
+    if (core->thread_started)
+        pthread_join(core->thread, NULL);
+    if (!core->failed && (project_changed(core, false, &err) != 0 || core_checkpoint(core, &err) != 0))
+        log_warn("core", "no checkpoint at the end: %s; the next start replays more", err.text);
+    core_abandon(core_at);
+}

@@ -1,0 +1,102 @@
+/*
+ * The core's insides, for core.c (life and threads), fold.c (records to decisions), project.c (decisions to
+ * the store), activate.c (what is in force) and checkpoint.c only.
+ */
+#ifndef APP_CORE_PRIV_H
+#define APP_CORE_PRIV_H
+
+#include "app/core.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    CORE_BATCH_RECORDS = 4096, /* records folded before decisions are written */
+    CORE_BATCH_BYTES = 8 << 20,
+    CORE_DECISION_BYTES = 60 << 20, /* bound of one decision frame */
+    CORE_JSON_BYTES = 8 << 20,      /* bound of one record's JSON */
+    CORE_OWN_FRAMES =
+        64, /* decision frames that were projected when they were written, not yet met by the reader */
+};
+
+struct waiter { /* somebody waits for the outcome of a command */
+    struct waiter *next;
+    uint64_t position;
+    bool done;
+    int rc;
+    struct err err;
+    struct buf *json;
+};
+
+struct core {
+    struct core_options options;
+    struct journal *journal;
+    struct journal_reader *reader;
+    struct store *store;
+    struct pool *pool;
+
+    /* the fold: all of it follows from records 1..position */
+    struct ruleset *ruleset;
+    struct detector *detector;
+    struct book *book;
+    struct buf activated; /* JSON of the newest REC_ACTIVATED, empty before the first */
+    uint64_t position;    /* last record folded */
+    uint64_t said;        /* decisions caused at or before this are durable */
+
+    /* the batch being folded; reset with each */
+    struct arena batch;
+    struct event *events;
+    const struct event **run; /* a run of events between control records */
+    size_t event_count;
+    size_t batch_bytes;
+    struct finding_list findings;
+    struct decision_list decisions;
+    struct buf blocks; /* decision records being made */
+    struct buf json;   /* scratch for one record's JSON */
+    uint32_t block_count;
+
+    /* projection */
+    uint64_t projected; /* frames up to here were in the store when it was opened */
+    uint64_t own[CORE_OWN_FRAMES];
+    size_t own_count;
+    bool store_dirty; /* counts changed that the store does not show yet */
+    int64_t flushed_mono_ns;
+
+    int64_t last_tick_ns, last_checkpoint_mono_ns;
+    uint64_t checkpoint_position;
+    struct journal_recovery recovery;
+
+    pthread_t thread;
+    bool thread_started;
+    atomic_bool stop, ready;
+    pthread_mutex_t lock; /* waiters, stats */
+    pthread_cond_t changed;
+    struct waiter *waiters;
+    struct core_stats stats;
+    bool failed;
+};
+
+/* fold.c */
+int fold_add(struct core *core, const struct journal_frame *frame,
+             struct err *err); /* copies a frame's records into the batch */
+int fold_flush(struct core *core,
+               struct err *err); /* judges the batch, makes decisions durable, projects them */
+
+/* project.c */
+int project_begin(struct core *core, struct err *err);
+int project_block(struct core *core, struct sv block, uint64_t position, struct err *err);
+int project_frame(struct core *core, const struct journal_frame *frame, struct err *err);
+int project_changed(struct core *core, bool all, struct err *err); /* alerts whose counts moved */
+int project_commit(struct core *core, struct err *err);
+
+/* activate.c */
+int activate_json(struct core *core, struct buf *out,
+                  struct err *err); /* describes options.rules; writes missing objects */
+int activate_apply(struct core *core, struct sv json,
+                   struct err *err); /* makes it the state in force, keeping what can be kept */
+
+/* checkpoint.c */
+int checkpoint_write(struct core *core, struct err *err);
+int checkpoint_read(struct core *core, struct err *err); /* 1 = loaded, 0 = none that fits */
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * From decision records to the store, which shows them and holds the outbox. Everything here may be repeated
+ * without harm: rows are put by key, history by position.
+ */
+#include "app/core_priv.h"
+
+#include "event/json.h"
+
+#include <stdio.h>
+
+int project_begin(struct core *core, struct err *err)
+{
+    return store_begin(core->store, err);
+}
+
+static int put_alert(struct core *core, const struct alert *alert, struct sv json, struct err *err)
+{
+    struct alert_row row = {.id = sv_of(alert->id),
+                            .fingerprint = sv_of(alert->fingerprint),
+                            .state = sv_of(alert_state_name(alert->state)),
+                            .severity = sv_of(severity_name(alert->severity)),
+                            .rule_id = alert->rule_id,
+                            .title = alert->title,
+                            .json = json,
+                            .first_ns = alert->first_ns,
+                            .last_ns = alert->last_ns,
+                            .ended_ns = alert->ended_ns,
+                            .count = alert->count};
+    return store_put_alert(core->store, &row, err);
+}
+
+static int project_decision(struct core *core, const struct event *record, const struct event *json,
+                            struct arena *arena, struct err *err)
+{
+    struct alert alert;
+    struct sv text = event_value(json, "alert");
+    int rc = alert_from_json(text, arena, &alert, err);
+    if (rc == 0)
+        rc = put_alert(core, &alert, text, err);
+    if (rc == 0)
+        rc = store_add_history(core->store, record->position, 0, sv_of(alert.id), record->time.ns,
+                               event_value(json, "what"), event_value(json, "by"), alert.note, err);
+    if (rc == 0 && core->options.changed != NULL)
+        core->options.changed(core->options.context, text);
+    return rc;
+}
+
+static int project_intent(struct core *core, const struct event *record, const struct event *json,
+                          struct arena *arena, struct err *err)
+{
+    struct sv id = event_value(json, "alert.id");
+    const struct field *channel = event_find(json, SV("channels"), event_name_hash(SV("channels")));
+    int rc = 0;
+    for (; rc == 0 && channel != NULL; channel = event_next(json, channel)) {
+        if (channel->type != FIELD_STRING)
+            continue;
+        struct outbox_row row = {
+            .key = arena_printf(arena, "%.*s:%.*s", SV_FMT(event_value(json, "key")), SV_FMT(channel->value)),
+            .channel = channel->value,
+            .alert_id = id,
+            .payload = record->raw,
+            .position = record->position};
+        rc = store_outbox_put(core->store, &row, err);
+    }
+    if (rc == 0)
+        rc = store_add_history(core->store, record->position, 0, id, record->time.ns, SV("notified"),
+                               SV("tocsin"), event_value(json, "reason"), err);
+    return rc;
+}
+
+static int project_receipt(struct core *core, const struct event *record, const struct event *json,
+                           struct err *err)
+{
+    return store_outbox_done(core->store, event_value(json, "key"), event_value(json, "status"),
+                             record->received.ns, event_value(json, "detail"), err);
+}
+
+int project_block(struct core *core, struct sv block, uint64_t position, struct err *err)
+{
+    struct event record, json = {.time = {TC_NO_TIME}};
+    int rc = record_decode_envelope(block, &record, err);
+    if (rc != 0)
+        return rc;
+    record.position = position;
+    if (record.type != REC_DECISION && record.type != REC_INTENT && record.type != REC_RECEIPT)
+        return 0;
+    struct arena arena = {0};
+    rc = json_parse_event(record.raw, &arena, &json, err);
+    if (rc == 0) {
+        event_index(&json, &arena);
+        rc = record.type == REC_DECISION ? project_decision(core, &record, &json, &arena, err)
+             : record.type == REC_INTENT ? project_intent(core, &record, &json, &arena, err)
+                                         : project_receipt(core, &record, &json, err);
+    }
+    arena_free(&arena);
+    return rc;
+}
+
+int project_frame(struct core *core, const struct journal_frame *frame, struct err *err)
+{
+    struct sv rest = frame->blocks;
+    int rc = project_begin(core, err);
+    if (rc != 0)
+        return rc;
+    for (uint64_t i = 0; rc == 0 && i < frame->count; i++) {
+        size_t length = record_length(rest);
+        rc = length == 0 ? err_set(err, TC_ECORRUPT, "a frame holds fewer records than it says")
+                         : project_block(core, sv_head(rest, length), frame->first + i, err);
+        rest = sv_from(rest, length);
+    }
+    if (rc == 0)
+        rc = project_commit(core, err);
+    else
+        store_rollback(core->store);
+    if (rc == 0 && core->options.outbox_filled != NULL)
+        core->options.outbox_filled(core->options.context);
+    return rc < 0 ? err_while(err, "showing decisions in the store") : 0;
+}
+
+struct put_context {
+    struct core *core;
+    struct buf json;
+    struct err *err;
+    int rc;
+};
+
+static void put_changed(void *context, const struct alert *alert)
+{
+    struct put_context *put = context;
+    if (put->rc != 0)
+        return;
+    buf_clear(&put->json);
+    alert_to_json(alert, &put->json);
+    put->rc = put_alert(put->core, alert, buf_view(&put->json), put->err);
+    if (put->rc == 0 && put->core->options.changed != NULL)
+        put->core->options.changed(put->core->options.context, buf_view(&put->json));
+}
+
+int project_changed(struct core *core, bool all, struct err *err)
+{
+    struct put_context put = {.core = core, .err = err};
+    buf_init(&put.json, CORE_JSON_BYTES);
+    int rc = project_begin(core, err);
+    if (rc == 0) {
+        book_each_changed(core->book, all, put_changed, &put);
+        rc = put.rc;
+        if (rc == 0)
+            rc = project_commit(core, err);
+        else
+            store_rollback(core->store);
+    }
+    buf_free(&put.json);
+    core->store_dirty = false;
+    return rc;
+}
+
+int project_commit(struct core *core, struct err *err)
+{
+    return store_commit(core->store, core->position, journal_epoch(core->journal), err);
+}

@@ -1,0 +1,172 @@
+/*
+ * `tocsin query`: prints what the journal holds, oldest first. Read-only: needs neither the server nor a
+ * recovery, and also reads a directory left by a crash.
+ */
+#include "base/json_out.h"
+#include "cli/cli.h"
+#include "cli/finding_out.h"
+#include "journal/journal.h"
+
+#include <stdio.h>
+
+static const struct option_spec options[] = {
+    {"data", OPTION_VALUE, "DIR", "the data directory"},
+    {"from", OPTION_VALUE, "TIME",
+     "events at or after this time (RFC 3339), by event time, else receive time"},
+    {"to", OPTION_VALUE, "TIME", "events before this time"},
+    {"limit", OPTION_VALUE, "N", "print at most N"},
+    {"all", OPTION_FLAG, NULL,
+     "also records of tocsin itself: ticks, findings, decisions, commands, receipts"},
+    {"format", OPTION_VALUE, "table|json", "json (default): one object a line"},
+    {0}};
+
+struct query {
+    int64_t from_ns, to_ns;
+    uint64_t limit, printed;
+    bool all, json;
+    struct buf out;
+};
+
+static const char *const type_names[] = {
+    [REC_EVENT] = "event",     [REC_TICK] = "tick",       [REC_ACTIVATED] = "activated",
+    [REC_COMMAND] = "command", [REC_FINDING] = "finding", [REC_DECISION] = "decision",
+    [REC_INTENT] = "intent",   [REC_RECEIPT] = "receipt"};
+static const char *const class_names[] = {"security", "audit", "debug"};
+
+static const struct {
+    uint32_t flag;
+    const char *name;
+} flag_names[] = {
+    {EVENT_SUSPECT_TIME, "suspect_time"},
+    {EVENT_TEXT, "text"},
+    {EVENT_QUARANTINED, "quarantined"},
+    {EVENT_DUPLICATE_KEYS, "duplicate_keys"},
+    {EVENT_CUT, "cut"},
+    {EVENT_BAD_UTF8, "bad_utf8"},
+    {EVENT_REDACTED, "redacted"},
+    {EVENT_FIELDS_CUT, "fields_cut"},
+};
+
+static void print_json(struct query *q, const struct event *e)
+{
+    struct json_out json = json_out_to(&q->out);
+    char id[80];
+    snprintf(id, sizeof id, "%016llx-%s-%llu", (unsigned long long)e->epoch, class_names[e->class],
+             (unsigned long long)e->sequence);
+    json_object(&json);
+    json_kv_str(&json, "id", id);
+    json_kv_u64(&json, "position", e->position);
+    json_kv_str(&json, "type", type_names[e->type]);
+    json_kv_time(&json, "time", e->time.ns);
+    json_kv_time(&json, "received", e->received.ns);
+    json_kv_string(&json, "source", e->source);
+    json_key(&json, SV("flags"));
+    json_array(&json);
+    for (size_t i = 0; i < TC_ARRAY_LEN(flag_names); i++)
+        if (e->flags & flag_names[i].flag)
+            json_string(&json, sv_of(flag_names[i].name));
+    json_array_end(&json);
+    json_kv_string(&json, "raw", e->raw);
+    json_object_end(&json);
+    buf_char(&q->out, '\n');
+}
+
+static void print_table(struct query *q, const struct event *e)
+{
+    char time[TC_RFC3339_MAX];
+    clk_rfc3339(e->time.ns != TC_NO_TIME ? e->time.ns : e->received.ns, time);
+    buf_printf(&q->out, "%-30s ", time);
+    terminal_text(&q->out, e->source);
+    buf_char(&q->out, ' ');
+    terminal_text(&q->out, e->raw);
+    buf_char(&q->out, '\n');
+}
+
+static bool wanted(const struct query *q, const struct event *e)
+{
+    int64_t ns = e->time.ns != TC_NO_TIME ? e->time.ns : e->received.ns;
+    bool outside = e->type == REC_EVENT && !sv_is(e->source, "self");
+    return (q->all || outside) && e->type < TC_ARRAY_LEN(type_names) && type_names[e->type] != NULL &&
+           e->class < CLASS_COUNT && ns >= q->from_ns && ns < q->to_ns;
+}
+
+static int print_frame(struct query *q, const struct journal_frame *frame, struct err *err)
+{
+    struct sv rest = frame->blocks;
+    for (uint64_t i = 0; i < frame->count && q->printed < q->limit; i++) {
+        size_t length = record_length(rest);
+        struct event event;
+        if (length == 0)
+            return err_set(err, TC_ECORRUPT, "a frame at position %llu holds fewer records than it says",
+                           (unsigned long long)frame->first);
+        int rc = record_decode_envelope(sv_head(rest, length), &event, err);
+        if (rc != 0)
+            return rc;
+        rest = sv_from(rest, length);
+        event.position = frame->first + i;
+        if (!wanted(q, &event))
+            continue;
+        q->printed++;
+        if (q->json)
+            print_json(q, &event);
+        else
+            print_table(q, &event);
+        fwrite(q->out.p, 1, q->out.n, stdout);
+        buf_clear(&q->out);
+    }
+    return 0;
+}
+
+static bool read_time(const struct cli_args *args, const char *option, int64_t fallback, int64_t *ret)
+{
+    const char *text = cli_value(args, option, NULL);
+    *ret = fallback;
+    if (text == NULL || clk_parse_rfc3339(sv_of(text), 0, ret))
+        return true;
+    cli_fail(args, CLI_USAGE, "--%s %s: it is a time such as 2026-11-21T09:00:00Z", option, text);
+    return false;
+}
+
+static enum cli_exit query_run(const struct cli_args *args)
+{
+    struct query q = {.all = cli_flag(args, "all")};
+    bool ok;
+    q.json = cli_wants_json(args, true, &ok);
+    if (!ok || !read_time(args, "from", INT64_MIN, &q.from_ns) ||
+        !read_time(args, "to", INT64_MAX, &q.to_ns) ||
+        !cli_number(args, "limit", 0, UINT64_MAX, UINT64_MAX, &q.limit))
+        return CLI_USAGE;
+    const char *dir = cli_value(args, "data", NULL);
+    if (dir == NULL)
+        return cli_fail(args, CLI_USAGE, "no data directory named: give --data DIR");
+    struct journal_reader *reader;
+    struct err err;
+    int rc = journal_reader_open(&fs_system, dir, 0, NULL, &reader, &err);
+    if (rc != 0) {
+        cli_fail_err(args, &err);
+        return rc == TC_ECORRUPT ? CLI_FAILED : CLI_USAGE;
+    }
+    buf_init(&q.out, 64 << 20);
+    struct journal_frame frame;
+    while (q.printed < q.limit && (rc = journal_reader_next(reader, &frame, &err)) > 0)
+        if ((rc = print_frame(&q, &frame, &err)) < 0)
+            break;
+    if (rc < 0)
+        cli_fail_err(args, &err);
+    journal_reader_close(&reader);
+    buf_free(&q.out);
+    return rc < 0 ? CLI_FAILED : CLI_DONE;
+}
+
+const struct verb verb_query = {
+    .name = "query",
+    .operands = "",
+    .summary = "print stored events, oldest first",
+    .details = "Without options every event from outside is printed as one JSON object a line, with its raw "
+               "text. Works on the directory of\n"
+               "a running server and on one left by a crash.",
+    .options = options,
+    .min_operands = 0,
+    .max_operands = 0,
+    .run = query_run,
+};

@@ -1,0 +1,21 @@
+/*
+ * Rules named on the command line or in the configuration: files are collected, shipped packs are taken from
+ * the binary, the set is compiled and its notes are told. Shared by scan, test, check and run.
+ */
+#ifndef CLI_RULES_H
+#define CLI_RULES_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "detect/detect.h"
+
+/* Rule files below each path, in the order of the paths. */
+int rules_collect(const char *const *paths, size_t path_count, struct arena *arena, struct rule_source **ret,
+                  size_t *ret_count, struct err *err);
+/* The rules of the packs that the binary carries, tests and manifests left out. */
+size_t rules_shipped(struct arena *arena, struct rule_source **ret);
+/* Prints refusals (and warnings where `warnings`) on standard error, one line each; returns how many files
+ * were refused. */
+size_t rules_report(const struct ruleset *ruleset, bool warnings);
+
+#endif
