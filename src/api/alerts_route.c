@@ -96,17 +96,15 @@ void alerts_list(struct api *api, struct request *request, struct reply *reply)
                     TC_API_LIST_MAX);
         return;
     }
-    json_object(&list.json);
-    json_key(&list.json, SV("alerts"));
     json_array(&list.json);
     if (list_alerts(api, &list.filter, list_row, &list, &err) != 0) {
         refuse_store(reply, &err);
         return;
     }
     json_array_end(&list.json);
-    json_kv_bool(&list.json, "truncated", list.count >= list.filter.limit);
-    json_object_end(&list.json);
     reply_json(reply, 200);
+    if (list.count >= list.filter.limit)
+        reply_header(reply, "X-Tocsin-Truncated", "true");
     if (reply->body.overflow)
         reply_error(reply, 413, "the answer would be too long: ask with a smaller limit");
 }

@@ -201,12 +201,14 @@ static void check_browser(const struct auth *auth, const struct auth_request *re
     struct sv secret = sv_of(auth->secret);
     if (!is_change(request->method) || (request->origin.p == NULL && request->fetch_site.p == NULL))
         return;
+    bool foreign = sv_is(request->fetch_site, "cross-site");
+    if (!foreign && request->secret.n == secret.n &&
+        sodium_memcmp(request->secret.p, secret.p, secret.n) == 0)
+        return;
     ret->status = 403;
-    ret->text = "a change from a browser needs the page's secret in X-Tocsin-Secret: reload the page";
-    if (sv_is(request->fetch_site, "cross-site"))
-        ret->text = "a change from another site is refused: use Tocsin's own page";
-    else if (request->secret.n == secret.n && sodium_memcmp(request->secret.p, secret.p, secret.n) == 0)
-        ret->status = 0;
+    ret->text = foreign ? "a change from another site is refused: use Tocsin's own page"
+                        : "a change from a browser needs the page's secret in X-Tocsin-Secret: reload the "
+                          "page";
 }
 
 void auth_check(const struct auth *auth, const struct auth_request *request, struct auth_result *ret)
