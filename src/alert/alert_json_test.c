@@ -73,8 +73,8 @@ static void round_trip(const struct alert *alert)
 
 static void make_rich(struct kit *kit)
 {
-    static const struct sv actions[] = {SV("block \"it\""), SV("tell\nthe owner")};
-    static const struct finding_field group[] = {
+    const struct sv actions[] = {SV("block \"it\""), SV("tell\nthe owner")};
+    const struct finding_field group[] = {
         {SV("source.ip"), SV("203.0.113.7"), FIELD_STRING},
         {SV("user.name"), SV("al\"ice\\\x01 \xC3\xBC \xF0\x9F\x94\x94"), FIELD_STRING}};
     struct rule_info rule = kit_rule("r-1", "Title {{ of }} \xE2\x80\x9Crule\xE2\x80\x9D", SEVERITY_P1);

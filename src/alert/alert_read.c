@@ -145,7 +145,7 @@ static void read_history(struct reading *r, struct alert *alert)
     size_t n = 0, capacity = 0, length;
     struct sv rest = sv_trim(sv_from(list->value, 1));
     struct reading element = {.arena = r->arena, .err = r->err};
-    for (; rest.n > 0 && rest.p[0] == '{'; rest = sv_trim(sv_from(rest, length))) {
+    while (rest.n > 0 && rest.p[0] == '{') {
         length = json_value_length(rest);
         if (length == 0 || n == ALERT_HISTORY_MAX || read_object(&element, sv_head(rest, length)) != 0) {
             wrong(r, "history", "a list of changes");
@@ -162,8 +162,9 @@ static void read_history(struct reading *r, struct alert *alert)
                                             .what = text(&element, "what"),
                                             .by = text(&element, "by"),
                                             .note = text(&element, "note")};
-        if (length < rest.n && rest.p[length] == ',')
-            length++;
+        rest = sv_trim(sv_from(rest, length));
+        if (rest.n > 0 && rest.p[0] == ',')
+            rest = sv_trim(sv_from(rest, 1));
     }
     r->rc = r->rc != 0 ? r->rc : element.rc;
     alert->history = history;

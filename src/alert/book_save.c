@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 1 };
+#define SERIAL_MAX (UINT64_MAX / 2) /* no life is that long; and adding one never wraps */
 enum { FLAG_CURRENT = 1, FLAG_OVERFLOW = 2, FLAG_ENDED_BY_HAND = 4, FLAGS_ALL = 7 };
 
 static const char *const words[] = {"created", "count", "acknowledged", "resolved", "closed"};
@@ -319,7 +320,7 @@ static bool load_body(struct load *load)
 {
     load->book->next_serial = reader_u64(&load->reader);
     load->book->next_end_serial = reader_u64(&load->reader);
-    if (!load_cards(load))
+    if (load->book->next_serial > SERIAL_MAX || load->book->next_end_serial > SERIAL_MAX || !load_cards(load))
         return false;
     uint32_t count = reader_u32(&load->reader);
     for (uint32_t i = 0; i < count; i++)

@@ -51,4 +51,8 @@ const struct parser *parser_recognise(struct sv head);
 enum parse_outcome parse_record(const struct parser *parser, struct parse_state *state, struct sv raw,
                                 struct arena *arena, struct event *ret);
 
+/* Marks an event whose record was longer than the limit (split.h): EVENT_CUT and the fields tocsin.cut.*. */
+struct split_record;
+void parse_cut(const struct split_record *record, struct arena *arena, struct event *event);
+
 #endif
