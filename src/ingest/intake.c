@@ -131,9 +131,9 @@ static bool strict_accepts(const struct passage *p, enum parse_outcome outcome)
         return true;
     if (outcome == PARSE_TEXT && json_parse_event(p->record->raw, &batch->scratch, &event, &err) != 0) {
         line += err.line > 0 ? err.line - 1 : 0;
-        add_error(batch, p->position,
-                  arena_printf(&batch->arena, "line %llu, column %u: not valid JSON: %s", line,
-                               TC_MAX(err.column, 1), err.text));
+        add_error(
+            batch, p->position,
+            arena_printf(&batch->arena, "line %llu, column %u: %s", line, TC_MAX(err.column, 1), err.text));
         return false;
     }
     if (raw.n == 0 || raw.p[0] != '{') {
@@ -146,37 +146,6 @@ static bool strict_accepts(const struct passage *p, enum parse_outcome outcome)
 
 /* --- one record ------------------------------------------------------------------------------------------
  */
-
-static void add_field(struct event *event, uint32_t at, const char *name, struct sv value,
-                      enum field_type type)
-{
-    struct sv path = sv_of(name);
-    event->fields[at] = (struct field){.name = path,
-                                       .exact = path,
-                                       .value = value,
-                                       .name_hash = event_name_hash(path),
-                                       .next_same = -1,
-                                       .type = type,
-                                       .flags = FIELD_DERIVED};
-}
-
-/* Tells in the event what is missing of it. */
-static void mark_cut(struct event *event, const struct split_record *record, struct arena *arena)
-{
-    char hex[TC_SHA256_HEX];
-    hash_hex(record->sha256, sizeof record->sha256, hex);
-    uint32_t count = event->field_count;
-    struct field *fields = ARENA_ARRAY(arena, struct field, count + 2);
-    if (count > 0)
-        memcpy(fields, event->fields, count * sizeof *fields);
-    event->fields = fields;
-    event->field_count = count + 2;
-    struct sv length = arena_printf(arena, "%llu", (unsigned long long)record->full_bytes);
-    add_field(event, count, "tocsin.cut.length", length, FIELD_NUMBER);
-    add_field(event, count + 1, "tocsin.cut.sha256", arena_sv(arena, sv_of(hex)), FIELD_STRING);
-    event_index(event, arena);
-    event->flags |= EVENT_CUT;
-}
 
 static bool time_suspect(const struct intake *intake, struct event_time time, struct receive_time received)
 {
@@ -237,7 +206,7 @@ static void pass_redactor(const struct passage *p, struct parse_state before, en
         p->stats->redacted++;
     }
     if (p->record->cut)
-        mark_cut(event, p->record, &batch->scratch);
+        parse_cut(p->record, &batch->scratch, event);
     p->stats->text += outcome == PARSE_TEXT;
     encode(p, event);
 }
