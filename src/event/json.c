@@ -478,7 +478,7 @@ static bool parse(struct parser *p)
                 expect = after_value(p);
                 break;
             }
-            /* fall through */
+            TC_FALLTHROUGH;
         case WANT_VALUE:
             if (!take_value(p, &key, &expect))
                 return false;
@@ -489,7 +489,7 @@ static bool parse(struct parser *p)
                 expect = after_value(p);
                 break;
             }
-            /* fall through */
+            TC_FALLTHROUGH;
         case WANT_KEY:
             if (!take_key(p, &key))
                 return false;
