@@ -89,7 +89,11 @@ void detector_save(const struct detector *detector, struct buf *out);
 int detector_load(struct detector *detector, struct sv saved, struct err *err);
 
 struct detector_stats {
-    uint64_t events, findings, late_events, evicted_groups, groups, regex_limit_hits;
+    uint64_t events, findings; /* findings without repeats */
+    uint64_t late_events;      /* took no part in windows */
+    uint64_t groups, evicted_groups;
+    uint64_t lost_entries; /* times or values that full groups had no room for: their counts are at least */
+    uint64_t regex_limit_hits;
 };
 void detector_stats(const struct detector *detector, struct detector_stats *ret);
 
