@@ -120,6 +120,8 @@ static void test_extremes(void **state)
                           .ended_ns = INT64_MAX,
                           .last_position = UINT64_MAX};
     round_trip(&alert);
+    alert.last_ns = INT64_MIN + 1;
+    round_trip(&alert);
 }
 
 /* More history than the JSON parser keeps fields for. */

@@ -26,7 +26,8 @@ static uint8_t next(struct tape *tape)
 
 static struct sv next_text(struct tape *tape)
 {
-    size_t n = TC_MIN((size_t)next(tape), (size_t)(tape->end - tape->p));
+    size_t n = next(tape), left = (size_t)(tape->end - tape->p);
+    n = TC_MIN(n, left);
     struct sv text = sv_make((const char *)tape->p, n);
     tape->p += n;
     return text;

@@ -1,23 +1,21 @@
 /*
- * The small set of ECS names that is filled beside the sender's own, for rules of packs, entities and pages.
+ * Derived fields: a few ECS names filled beside the sender's own, so that packs, entities and pages can rely
+ * on one word for an address or a user.
  *
- * A derived field bears FIELD_DERIVED, never replaces one that was sent under that name, and is not seen by
- * keyword search. The tables are in ecs.c; README.md lists them.
+ * Filled: event_type (only from the known names of authentication events), event.action, event.outcome,
+ * source.ip, user.name, host.name, service.name, and logsource.* as the parser knows it. Each bears
+ * FIELD_DERIVED and is left out where the sender gave a field of that name.
  */
 #ifndef EVENT_ECS_H
 #define EVENT_ECS_H
 
 #include "event/event.h"
 
-/* Adds what can be derived, and the logsource as fields, and indexes the event. Call once, after all own
- * fields are there. */
+/* Appends the derived fields to an event whose own fields are complete; call before event_index. */
 void ecs_derive(struct event *event, struct arena *arena);
-
-/* The event time of a JSON event by the table of names; TC_NO_TIME where none of them holds a time. The event
- * is indexed. */
-int64_t ecs_time(const struct event *event, int zone_offset_s);
-
-/* An IPv4 or IPv6 address, perhaps in brackets. */
+/* One of login_success, login_failed, account_locked …, mfa_*, password_reset, in any case. */
+bool ecs_is_auth_event(struct sv word);
+/* An IPv4 or IPv6 address, perhaps in brackets, and nothing else. */
 bool ecs_is_address(struct sv text);
 
 #endif

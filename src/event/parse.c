@@ -1,20 +1,27 @@
 /*
  * The table of parsers, recognising a format, and parsing one record; see parse.h.
+ *
+ * To add a format: a file parse_<name>.c with its function, a row in `parsers` (before text, which takes
+ * everything), and, where it can be told from its first lines, a line in parser_recognise.
  */
 #include "event/parse.h"
 
 #include "base/utf8.h"
 #include "event/ecs.h"
 #include "event/json.h"
+#include "event/parse_json.h"
 #include "event/parse_sshd.h"
 #include "event/split.h"
 
-#include <stdio.h>
+enum { RECOGNISE_LINES = 32 };
 
 void parse_state_init(struct parse_state *state, int zone_offset_s, int year_or_0, int64_t modified_ns)
 {
+    int64_t local_ns;
+    if (__builtin_add_overflow(modified_ns, zone_offset_s * TC_SECOND_NS, &local_ns))
+        local_ns = modified_ns;
     *state = (struct parse_state){.zone_offset_s = zone_offset_s,
-                                  .year = year_or_0 != 0 ? year_or_0 : clk_to_civil(modified_ns).year,
+                                  .year = year_or_0 != 0 ? year_or_0 : clk_to_civil(local_ns).year,
                                   .year_given = year_or_0 != 0,
                                   .modified_ns = modified_ns,
                                   .last_ns = TC_NO_TIME};
@@ -53,20 +60,10 @@ static enum parse_outcome parse_text(const struct parser *parser, struct parse_s
 {
     (void)parser;
     (void)state;
-    if (raw.n == 0)
+    if (sv_trim(raw).n == 0)
         return PARSE_SKIP;
     one_field(SV("message"), clean_text(raw, arena, ret), arena, ret);
     return PARSE_OK;
-}
-
-static enum parse_outcome parse_json(const struct parser *parser, struct parse_state *state, struct sv raw,
-                                     struct arena *arena, struct event *ret)
-{
-    (void)parser;
-    (void)state;
-    if (sv_trim(raw).n == 0)
-        return PARSE_SKIP;
-    return json_parse_event(raw, arena, ret, NULL) == 0 ? PARSE_OK : PARSE_TEXT;
 }
 
 static enum parse_outcome parse_sshd_line(const struct parser *parser, struct parse_state *state,
@@ -92,96 +89,146 @@ const struct parser *parser_find(struct sv name)
     return NULL;
 }
 
-/* --- recognising
- * ----------------------------------------------------------------------------------------------------- */
+/* --- recognising --- */
 
-/* "Dec 10 06:55:46 host prog[1]: ", "2026-12-10T06:55:46Z host prog: ", either perhaps behind "<34>". */
-static bool looks_like_syslog(struct sv line)
+static bool is_month(struct sv word)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    size_t at = sv_find(SV("JanFebMarAprMayJunJulAugSepOctNovDec"), word);
+    return word.n == 3 && at < sizeof months - 1 && at % 3 == 0;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* The stamp's bytes, or 0: "Dec 10 06:55:46" (a blank before a one-digit day), or RFC 3339 with a T. */
+static size_t syslog_stamp(struct sv line)
+{
+    int64_t ns;
+    if (line.n > 15 && is_month(sv_head(line, 3)) && line.p[3] == ' ' &&
+        (is_digit(line.p[4]) || line.p[4] == ' ') && is_digit(line.p[5]) && line.p[6] == ' ' &&
+        line.p[9] == ':' && line.p[12] == ':' && line.p[15] == ' ')
+        return 15;
+    struct sv word = sv_head(line, sv_find_char(line, ' '));
+    bool is_stamp = word.n >= 16 && word.n < line.n && (word.p[10] == 'T' || word.p[10] == 't');
+    return is_stamp && clk_parse_rfc3339(word, 0, &ns) ? word.n : 0;
+}
+
+/* Stamp, host and program ("sshd[24200]:", "su:"), perhaps behind a priority "<34>". */
+static bool is_syslog_line(struct sv line)
+{
     if (line.n > 0 && line.p[0] == '<')
         line = sv_from(line, sv_find_char(line, '>') + 1);
-    if (line.n < 17)
-        return false;
-    bool rfc3164 = line.p[3] == ' ' && line.p[6] == ' ' && line.p[9] == ':' && line.p[12] == ':';
-    if (rfc3164) {
-        size_t at = sv_find(sv_make(months, sizeof months - 1), sv_head(line, 3));
-        return at < sizeof months - 1 && at % 3 == 0;
+    size_t stamp = syslog_stamp(line);
+    struct sv rest = sv_from(line, stamp + 1);
+    struct sv host = sv_cut(&rest, ' ');
+    size_t colon = sv_find_char(rest, ':'), bracket = sv_find_char(rest, '[');
+    struct sv program = sv_head(rest, TC_MIN(colon, bracket));
+    return stamp > 0 && host.n > 0 && program.n > 0 && program.n < rest.n &&
+           sv_find_char(program, ' ') == program.n;
+}
+
+/* A value stands at the front of `text`, or begins there and goes on behind the end of `text`. */
+static bool begins_with_json(struct sv text, bool text_goes_on)
+{
+    size_t at;
+    enum json_scan scan = json_scan(text, &at);
+    if (scan != JSON_WHOLE)
+        return scan == JSON_PARTIAL && text_goes_on;
+    struct sv rest = sv_from(text, at);
+    rest = sv_trim(sv_cut(&rest, '\n'));
+    return rest.n == 0 || strchr("{[,", rest.p[0]) != NULL;
+}
+
+/* A broken first line does not make a file of JSON lines something else. */
+static bool has_json_line(struct sv head)
+{
+    size_t at;
+    for (unsigned lines = 0; head.n > 0 && lines < RECOGNISE_LINES; lines++) {
+        struct sv line = sv_trim(sv_cut(&head, '\n'));
+        if (line.n > 0 && line.p[0] == '{' && json_scan(line, &at) == JSON_WHOLE && at == line.n)
+            return true;
     }
-    int64_t ns;
-    struct sv stamp = sv_head(line, sv_find_char(line, ' '));
-    return stamp.n >= 19 && stamp.p[10] == 'T' && clk_parse_rfc3339(stamp, 0, &ns);
+    return false;
+}
+
+static bool is_json(struct sv head)
+{
+    if (sv_starts(head, SV("\xEF\xBB\xBF")))
+        head = sv_from(head, 3);
+    struct sv text = sv_trim(head);
+    if (text.n == 0 || (text.p[0] != '{' && text.p[0] != '['))
+        return false;
+    return begins_with_json(text, true) || has_json_line(text);
+}
+
+static bool is_syslog(struct sv head)
+{
+    unsigned lines = 0, syslog = 0;
+    while (head.n > 0 && lines < RECOGNISE_LINES) {
+        struct sv line = sv_cut(&head, '\n');
+        if (sv_trim(line).n == 0)
+            continue;
+        lines++;
+        syslog += is_syslog_line(line);
+    }
+    return syslog * 2 > lines;
 }
 
 const struct parser *parser_recognise(struct sv head)
 {
-    struct sv rest = head, trimmed = sv_trim(head);
-    if (trimmed.n > 0 && trimmed.p[0] == '{')
-        return parser_find(SV("json"));
-    if (trimmed.n > 0 && trimmed.p[0] == '[') {
-        /* an array of values; "[Sun Dec 04 04:47:44 2005] [error] …" is an Apache log */
-        struct sv inner = sv_trim(sv_from(trimmed, 1));
-        if (inner.n > 0 && strchr("{[]\"-0123456789", inner.p[0]) != NULL &&
-            (inner.p[0] == '{' || inner.p[0] == ']' || json_value_length(trimmed) > 0))
-            return parser_find(SV("json"));
-    }
-    size_t lines = 0, syslog = 0;
-    while (rest.n > 0 && lines < 50) {
-        struct sv line = sv_cut(&rest, '\n');
-        if (sv_trim(line).n == 0)
-            continue;
-        lines++;
-        syslog += looks_like_syslog(line);
-    }
-    return parser_find(syslog * 2 > lines ? SV("sshd") : SV("text"));
+    return parser_find(is_json(head) ? SV("json") : is_syslog(head) ? SV("sshd") : SV("text"));
 }
 
-/* --- one record
- * ------------------------------------------------------------------------------------------------------ */
+/* --- one record --- */
 
 enum parse_outcome parse_record(const struct parser *parser, struct parse_state *state, struct sv raw,
                                 struct arena *arena, struct event *ret)
 {
-    *ret = (struct event){.type = REC_EVENT,
-                          .class = CLASS_SECURITY,
-                          .parser_version = parser->version,
-                          .time = {TC_NO_TIME},
-                          .raw = raw,
-                          .repeat = 1};
+    const struct event prepared = {.type = REC_EVENT,
+                                   .class = CLASS_SECURITY,
+                                   .parser_version = parser->version,
+                                   .time = {TC_NO_TIME},
+                                   .raw = raw,
+                                   .repeat = 1};
+    *ret = prepared;
     enum parse_outcome outcome = parser->parse(parser, state, raw, arena, ret);
     if (outcome == PARSE_SKIP)
         return outcome;
     ret->raw = raw;
     if (outcome == PARSE_TEXT) {
-        ret->flags = EVENT_TEXT | (ret->flags & EVENT_BAD_UTF8);
+        *ret = prepared;
+        ret->flags = EVENT_TEXT;
         one_field(SV("message"), clean_text(raw, arena, ret), arena, ret);
     }
     ecs_derive(ret, arena);
-    if (ret->time.ns == TC_NO_TIME && outcome == PARSE_OK)
-        ret->time.ns = ecs_time(ret, state->zone_offset_s);
+    event_index(ret, arena);
     return outcome;
+}
+
+static struct field parse_field(const char *name, struct sv value)
+{
+    return (struct field){.name = sv_of(name),
+                          .exact = sv_of(name),
+                          .value = value,
+                          .name_hash = event_name_hash(sv_of(name)),
+                          .next_same = -1,
+                          .type = FIELD_STRING,
+                          .flags = FIELD_DERIVED};
 }
 
 void parse_cut(const struct split_record *record, struct arena *arena, struct event *event)
 {
     char hex[TC_SHA256_HEX];
     hash_hex(record->sha256, sizeof record->sha256, hex);
-    struct sv names[] = {SV("tocsin.cut.length"), SV("tocsin.cut.sha256")};
-    struct sv values[] = {arena_printf(arena, "%llu", (unsigned long long)record->full_bytes),
-                          arena_sv(arena, sv_of(hex))};
-    struct field *fields = arena_alloc_raw(arena, (event->field_count + 2) * sizeof fields[0], 16);
-    if (event->field_count > 0)
-        memcpy(fields, event->fields, event->field_count * sizeof fields[0]);
-    for (size_t i = 0; i < TC_ARRAY_LEN(names); i++)
-        fields[event->field_count + i] = (struct field){.name = names[i],
-                                                        .exact = names[i],
-                                                        .value = values[i],
-                                                        .name_hash = event_name_hash(names[i]),
-                                                        .next_same = -1,
-                                                        .type = i == 0 ? FIELD_NUMBER : FIELD_STRING,
-                                                        .flags = FIELD_DERIVED};
-    event->fields = fields;
-    event->field_count += 2;
+    struct field fields[] = {
+        parse_field("tocsin.cut.length", arena_printf(arena, "%llu", (unsigned long long)record->full_bytes)),
+        parse_field("tocsin.cut.sha256", arena_sv(arena, sv_of(hex))),
+    };
+    fields[0].type = FIELD_NUMBER;
+    event_append(event, arena, fields, TC_ARRAY_LEN(fields));
     event->flags |= EVENT_CUT;
     event_index(event, arena);
 }
