@@ -204,6 +204,7 @@ static inline struct kit *kit_start_with(const struct api_token *tokens, size_t 
         print_message("%s\n", err.text);
     assert_non_null(kit->api);
     kit->port = kit->api->auth.port;
+    kit->api->stop_grace_ns = 1000 * 1000; /* what is left open on purpose is not waited for */
     return kit;
 }
 

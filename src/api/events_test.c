@@ -90,7 +90,6 @@ static void test_stop_before_durable(void **state)
     char request[256];
     (void)state;
     kit_set(kit, KIT_WHEN_RELEASED, 0, 0);
-    kit->api->stop_grace_ns = 1000 * 1000;
     snprintf(request, sizeof request,
              "POST /v1/events HTTP/1.1\r\nHost: localhost:%u\r\nContent-Length: 7\r\nConnection: "
              "close\r\n\r\n{\"n\":1}",
@@ -212,11 +211,9 @@ static void test_A_32_cut_body_is_not_taken(void **state)
         kit->port);
     int fd = kit_connect(kit);
     kit_send(fd, sv_of(request));
-    shutdown(fd, SHUT_WR);
-    buf_clear(&kit->answer);
-    kit_read_until(fd, &kit->answer, NULL);
     close(fd);
-    assert_true(kit_status(&kit->answer) != 200);
+    assert_int_equal(kit_get(kit, "/-/healthy"), 200);
+    api_stop(&kit->api);
     assert_int_equal(kit->appended, 0);
     kit_stop(kit);
 }
