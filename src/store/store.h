@@ -3,8 +3,14 @@
  * deleted: app/ rebuilds it from the journal. Each transaction stores `applied_pos`, the journal position it
  * reflects; what is not above it is not applied again.
  *
- * WAL mode, synchronous=FULL. One connection for writing (the core thread) and one per reading thread; the
- * file is DIR/state.sqlite. Schema versions migrate forward; a newer file is refused with the remedy.
+ * WAL mode, synchronous=FULL. One connection for writing (the core thread), one for the notifier (it writes
+ * retry state) and one per reading thread; writers wait up to 5 s for each other, then TC_EAGAIN. A
+ * connection serves one thread at a time. The file is DIR/state.sqlite, mode 0600. Schema versions migrate
+ * forward; a newer file is refused with the remedy.
+ *
+ * Bounds: ids, keys and channel names 1 KiB, JSON 4 MiB (beyond: TC_EBOUND); words for people (title, note,
+ * error, detail) are cut at 16 KiB, the journal has them whole. Any byte is kept, zeros too. A damaged file
+ * is TC_ECORRUPT.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -15,12 +21,13 @@
 struct store;
 /* Opens, creates or migrates. `path` may be ":memory:" for tests. */
 int store_open(const char *path, struct store **ret, struct err *err);
-/* A second connection for another thread; read only. */
+/* A second connection for another thread; read only. TC_ENOTFOUND where there is no file. */
 int store_open_reader(const char *path, struct store **ret, struct err *err);
 void store_close(struct store **store);
 int store_applied(struct store *store, uint64_t *ret_position, uint64_t *ret_epoch,
                   struct err *err); /* 0,0 when new */
 
+/* A failed commit is rolled back. Begin within a transaction and commit without one are TC_ESTATE. */
 int store_begin(struct store *store, struct err *err);
 int store_commit(struct store *store, uint64_t applied_position, uint64_t epoch, struct err *err);
 void store_rollback(struct store *store);
@@ -35,7 +42,8 @@ int store_add_history(struct store *store, uint64_t position, uint32_t ordinal, 
                       int64_t time_ns, struct sv what, struct sv by, struct sv note,
                       struct err *err); /* idempotent by position, ordinal */
 
-/* Callbacks return 0 to go on. Rows are lent for the call. */
+/* Callbacks return 0 to go on; anything else ends the walk, which is no failure. Rows are lent for the call.
+ * A callback must not use the same connection. Newest first: by last_ns, or by ended_ns with ended_only. */
 typedef int (*alert_row_fn)(void *context, const struct alert_row *row);
 struct alert_filter {
     bool open_only, ended_only;
@@ -63,12 +71,29 @@ struct outbox_row {
 };
 int store_outbox_put(struct store *store, const struct outbox_row *row,
                      struct err *err); /* absent keys only */
+/*
+ * Pending rows whose time has come, by position. A row is not due while an earlier one of the same channel
+ * and alert is pending, so that a channel hears of an alert in order. A next_ns more than 2 h ahead was
+ * written under a clock since set back: due. *ret_next_ns (may be NULL) = the earliest next_ns of the pending
+ * rows that wait, INT64_MAX where none does.
+ */
 int store_outbox_due(struct store *store, int64_t now_ns, size_t limit,
                      int (*each)(void *context, const struct outbox_row *row), void *context,
                      int64_t *ret_next_ns, struct err *err);
+/* The same for one channel, so that a long queue of one does not hide the rows of another. */
+int store_outbox_due_for(struct store *store, struct sv channel, int64_t now_ns, size_t limit,
+                         int (*each)(void *context, const struct outbox_row *row), void *context,
+                         int64_t *ret_next_ns, struct err *err);
+/* Whether the row of that key is there and neither sent nor given up. */
+int store_outbox_pending(struct store *store, struct sv key, bool *ret, struct err *err);
+/* Channels that have pending rows, and how many. */
+int store_outbox_channels(struct store *store,
+                          int (*each)(void *context, struct sv channel, uint64_t pending), void *context,
+                          struct err *err);
 int store_outbox_retry(struct store *store, struct sv key, uint32_t attempts, int64_t next_ns,
                        struct sv error, struct err *err);
-/* status: "sent" or "failed" (given up). The row stays as receipt. */
+/* status: "sent" or "failed" (given up). The row stays as receipt, without its payload. Repeats and unknown
+ * keys are no failure; "sent" is final. */
 int store_outbox_done(struct store *store, struct sv key, struct sv status, int64_t time_ns, struct sv detail,
                       struct err *err);
 int store_outbox_counts(struct store *store, uint64_t *ret_pending, uint64_t *ret_sent, uint64_t *ret_failed,
