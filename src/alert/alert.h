@@ -7,7 +7,10 @@
  * While an alert is open, a finding of the same rule, entity and severity within `dedup_ns` of its first
  * occurrence (D-05, X-27) raises its count; the first notification is at once, then when the count reaches
  * 10, 50, 100 (D-06). States: firing, acknowledged, resolved, closed (with disposition); illegal moves are
- * refused.
+ * refused. What happens to findings after the end of their alert: see book.c.
+ *
+ * One thread at a time. All texts that an alert bears are valid UTF-8 and bounded (labels, titles, actions
+ * 1 KiB, message 2 KiB, description and notes 4 KiB, 16 entity labels, 1,000 lines of history).
  */
 #ifndef ALERT_ALERT_H
 #define ALERT_ALERT_H
@@ -25,9 +28,9 @@ struct alert_label {
 };
 
 struct alert_event { /* one line of history */
-    int64_t time_ns;
-    struct sv what; /* created, occurrence step, acknowledged, resolved, closed, notified … */
-    struct sv by;   /* person, or "tocsin" */
+    int64_t time_ns; /* receive time of the record */
+    struct sv what;  /* created, count (a step was passed), acknowledged, resolved, closed */
+    struct sv by;    /* person, or "tocsin" */
     struct sv note;
 };
 
@@ -48,16 +51,18 @@ struct alert {
     int64_t first_ns, last_ns; /* event time of first and last occurrence */
     int64_t acknowledged_ns;   /* TC_NO_TIME */
     struct sv acknowledged_by;
-    int64_t ended_ns; /* resolved or closed; TC_NO_TIME while open */
-    struct sv ended_by, note;
+    int64_t ended_ns; /* resolved, or closed while open (closing later does not move it); TC_NO_TIME: open */
+    struct sv ended_by;     /* as ended_ns; who closed it later stands in history */
+    struct sv note;         /* the latest that a command brought */
     uint64_t last_position; /* of the record that changed it last */
     const struct alert_event *history;
     size_t history_count;
 };
 
 enum decision_kind {
-    DECIDE_ALERT,   /* the alert is new or changed state: a snapshot for the projection */
-    DECIDE_INTENT,  /* a notification is to be sent */
+    DECIDE_ALERT,  /* the alert is new, changed state, or passed a count step that is told: a snapshot for the
+                      projection. Counts between steps are no decision: see book_each_changed */
+    DECIDE_INTENT, /* a notification is to be sent */
     DECIDE_REFUSED, /* a command that could not be done; goes back to who asked, is kept in history of
                        commands only */
 };
@@ -70,7 +75,8 @@ struct decision {
     const struct alert *alert; /* state after it; lent until the next call of the book */
     struct sv what, by;        /* created, acknowledged, resolved, closed, count */
     enum notify_reason reason; /* DECIDE_INTENT */
-    char key[65]; /* DECIDE_INTENT: idempotency key = alert id, reason, count; the same on every repeat */
+    char key[65]; /* DECIDE_INTENT: idempotency key "<id>-new", "<id>-50": id and step; the same on every
+                     repeat */
     struct err refused; /* DECIDE_REFUSED */
 };
 struct decision_list {
@@ -85,8 +91,8 @@ struct alert_options {
     int64_t
         resolve_after_ns; /* an alert without occurrences for so long resolves itself on a tick; 0 = 24 h */
     int64_t forget_after_ns; /* ended alerts leave memory after; 0 = 48 h (they stay in the projection) */
-    size_t max_open; /* 0 = 100,000; beyond, the oldest resolved go first, then new alerts share an overflow
-                        alert per rule */
+    size_t max_open; /* alerts in memory; 0 = 100,000; beyond, those that ended first go first, then new ones
+                        share an overflow alert per rule and severity */
 };
 
 struct alert_command {
@@ -107,14 +113,23 @@ const struct alert *book_find(const struct book *book, struct sv id_or_prefix, s
 size_t book_count(const struct book *book); /* all in memory, open and lately ended */
 /* In order of (first_ns, id). Valid until the book changes. */
 const struct alert *book_at(const struct book *book, size_t at);
-/* Calls `each` for every alert that changed since the last call (all: for every alert in memory), in order of (first_ns, id). */
+/* Calls `each` for every alert that changed since the last call (all: for every alert in memory), in order of
+ * (first_ns, id). After a load, every alert has changed. */
 typedef void (*book_alert_fn)(void *context, const struct alert *alert);
 void book_each_changed(struct book *book, bool all, book_alert_fn each, void *context);
+/* Appends; equal books give equal bytes. Check out->overflow (an alert takes about 1 KiB). Options are not
+ * saved: a book that loads keeps its own. */
 void book_save(const struct book *book, struct buf *out);
+/* Replaces the contents. TC_ECORRUPT, TC_EUNSUPPORTED (another version); the book is untouched then. */
 int book_load(struct book *book, struct sv saved, struct err *err);
 
-/* The alert as JSON, the one shape for the API, for decision records and for `alerts show`; and back (texts
- * in `arena`). */
+/*
+ * The alert as JSON, the one shape for the API, for decision records and for `alerts show`; and back (texts
+ * in `arena`). Flat, every key always there: id, fingerprint, rule_id, title, severity ("P1"), state,
+ * disposition, message, count, first_seen, last_seen, acknowledged_at, acknowledged_by, ended_at, ended_by,
+ * note, description, owner, runbook, actions [], labels {}, position, history [{time, what, by, note}].
+ * Times are RFC 3339 or null.
+ */
 void alert_to_json(const struct alert *alert, struct buf *out);
 int alert_from_json(struct sv json, struct arena *arena, struct alert *ret, struct err *err);
 /* One element of GET /api/v2/alerts (Alertmanager's openapi: gettableAlert). `receivers` are names of

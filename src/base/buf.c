@@ -32,7 +32,7 @@ char *buf_reserve(struct buf *buf, size_t n)
         buf->overflow = true;
         return NULL;
     }
-    if (buf->capacity - buf->n < n) {
+    if (buf->p == NULL || buf->capacity - buf->n < n) {
         size_t want = TC_MAX(buf->n + n, TC_MIN(buf->capacity * 2, buf->max_bytes));
         buf->p = tc_realloc(buf->p, TC_MAX(want, (size_t)64));
         buf->capacity = TC_MAX(want, (size_t)64);

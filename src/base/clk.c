@@ -71,8 +71,12 @@ bool clk_from_civil(struct civil c, int64_t *ret_ns)
         return false;
     int64_t seconds =
         days_from_civil(c.year, c.month, c.day) * 86400 + c.hour * 3600 + c.minute * 60 + c.second;
-    int64_t ns;
-    if (__builtin_mul_overflow(seconds, TC_SECOND_NS, &ns) || __builtin_add_overflow(ns, c.nanosecond, &ns))
+    int64_t ns, fraction = c.nanosecond;
+    if (seconds < 0) { /* towards zero first: the earliest second fits only in part */
+        seconds++;
+        fraction -= TC_SECOND_NS;
+    }
+    if (__builtin_mul_overflow(seconds, TC_SECOND_NS, &ns) || __builtin_add_overflow(ns, fraction, &ns))
         return false;
     *ret_ns = ns;
     return true;
@@ -101,7 +105,7 @@ struct civil clk_to_civil(int64_t ns)
                           .hour = (int)(rest / 3600),
                           .minute = (int)(rest / 60 % 60),
                           .second = (int)(rest % 60),
-                          .nanosecond = (int32_t)(ns - seconds * TC_SECOND_NS)};
+                          .nanosecond = (int32_t)((ns % TC_SECOND_NS + TC_SECOND_NS) % TC_SECOND_NS)};
 }
 
 int clk_weekday(int64_t ns)

@@ -16,7 +16,7 @@ void tc_assert_failed(const char *file, int line, const char *condition)
     abort();
 }
 
-static void err_fill(struct err *err, int code, int sys, const char *format, va_list args)
+static void TC_PRINTF(4, 0) err_fill(struct err *err, int code, int sys, const char *format, va_list args)
 {
     err->code = code;
     err->sys = sys;
@@ -77,7 +77,11 @@ int err_while(struct err *err, const char *format, ...)
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
     size_t used = n < 0 ? 0 : TC_MIN((size_t)n, sizeof err->text - 1);
-    snprintf(err->text + used, sizeof err->text - used, ": %s", old);
+    size_t room = sizeof err->text - 1 - used, divider = TC_MIN(room, (size_t)2);
+    size_t rest = TC_MIN(room - divider, strnlen(old, sizeof old));
+    memcpy(err->text + used, ": ", divider);
+    memcpy(err->text + used + divider, old, rest);
+    err->text[used + divider + rest] = '\0';
     return err->code;
 }
 

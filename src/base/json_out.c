@@ -61,6 +61,8 @@ void json_array_end(struct json_out *out)
 void json_escape(struct buf *buf, struct sv text)
 {
     size_t clean = 0; /* start of the run that can be copied as it is */
+    if (text.n == 0)  /* its pointer may be NULL */
+        return;
     for (size_t i = 0; i < text.n;) {
         unsigned char c = (unsigned char)text.p[i];
         if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {

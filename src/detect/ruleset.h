@@ -64,12 +64,19 @@ struct ruleset {
     size_t note_count;
     struct sv *field_names;
     size_t field_name_count;
+    struct regex *regexes; /* match_regex.c's: a list through all compiled expressions, to free them by */
 };
 
 /* Memory of one thread for matching: regular-expression match data, folded copies. */
 struct match_scratch;
 struct match_scratch *match_scratch_new(void);
 void match_scratch_free(struct match_scratch **scratch);
+/*
+ * A scratch remembers the folded values of the event that it saw last, which it knows by its address, its
+ * position, its fields' and its raw text's addresses. Call this where another event may stand at the very
+ * same addresses with the same position (positions rise in a detector, so only tests and tools need it).
+ */
+void match_scratch_forget(struct match_scratch *scratch);
 uint64_t match_scratch_limit_hits(
     const struct match_scratch *scratch); /* regex limits hit so far: an outcome, never a silent no */
 

@@ -60,6 +60,19 @@ bool event_name_eq(struct sv a, struct sv b)
     }
 }
 
+void event_append(struct event *event, struct arena *arena, const struct field *fields, uint32_t count)
+{
+    if (count == 0)
+        return;
+    tc_assert(event->field_count + count <= TC_EVENT_FIELDS_MAX + TC_EVENT_EXTRA_MAX);
+    struct field *all = arena_alloc_raw(arena, (event->field_count + count) * sizeof all[0], 16);
+    if (event->field_count > 0)
+        memcpy(all, event->fields, event->field_count * sizeof all[0]);
+    memcpy(all + event->field_count, fields, count * sizeof all[0]);
+    event->fields = all;
+    event->field_count += count;
+}
+
 static void index_field(struct event *event, uint16_t *tails, uint32_t at)
 {
     struct field *field = &event->fields[at];
@@ -89,7 +102,7 @@ static void index_field(struct event *event, uint16_t *tails, uint32_t at)
 void event_index(struct event *event, struct arena *arena)
 {
     uint32_t slots = 16;
-    tc_assert(event->field_count <= TC_EVENT_FIELDS_MAX + 64);
+    tc_assert(event->field_count <= TC_EVENT_FIELDS_MAX + TC_EVENT_EXTRA_MAX);
     while (slots < event->field_count * 2)
         slots *= 2;
     event->bucket_mask = slots - 1;

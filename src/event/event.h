@@ -21,7 +21,8 @@
 #include "base/sv.h"
 
 enum {
-    TC_EVENT_FIELDS_MAX = 2048,
+    TC_EVENT_FIELDS_MAX = 2048, /* that a parser may take from a record */
+    TC_EVENT_EXTRA_MAX = 64,    /* derived fields and the like beyond them */
     TC_EVENT_RAW_MAX =
         1 << 20, /* longer records keep TC_EVENT_CUT_BYTES, their length and hash; EVENT_CUT is set */
     TC_EVENT_CUT_BYTES = 64 << 10,
@@ -94,6 +95,9 @@ uint32_t event_name_hash(struct sv name);
 bool event_name_eq(struct sv a, struct sv b);
 /* Builds buckets and next_same chains in `arena`; call once after the last field is added. */
 void event_index(struct event *event, struct arena *arena);
+/* Adds `count` fields behind those that the event has. The array is made anew in `arena`, so pointers to
+ * fields end here. At most TC_EVENT_EXTRA_MAX in all beyond TC_EVENT_FIELDS_MAX. */
+void event_append(struct event *event, struct arena *arena, const struct field *fields, uint32_t count);
 /* First field of that name or NULL; `hash` = event_name_hash(name). Follow event_next for the others. */
 const struct field *event_find(const struct event *event, struct sv name, uint32_t hash);
 static inline const struct field *event_next(const struct event *event, const struct field *field)

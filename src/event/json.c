@@ -36,6 +36,7 @@ struct parser {
     struct sv text;
     size_t at;
     bool strict;         /* bytes that are not UTF-8 are an error */
+    bool prefix;         /* stop behind the first value */
     struct event *event; /* NULL: only check */
     struct arena *arena;
     uint32_t capacity;
@@ -57,11 +58,16 @@ static bool fail(struct parser *p, size_t at, const char *problem)
     return false;
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 static void skip_space(struct parser *p)
 {
     const char *s = p->text.p;
     size_t at = p->at, n = p->text.n;
-    while (at < n && (s[at] == ' ' || s[at] == '\n' || s[at] == '\t' || s[at] == '\r'))
+    while (at < n && is_space(s[at]))
         at++;
     p->at = at;
 }
@@ -127,10 +133,12 @@ static bool scan_string(struct parser *p, struct string *ret)
             return fail(p, at, "a control character in a string must be escaped");
         string.escapes = true;
         if (at + 1 >= n)
-            return fail(p, at, "a string is not closed");
+            return fail(p, n, "a string is not closed");
         char c = s[at + 1];
         if (c == 'u') {
-            if (n - at < 6 || hex4(s + at + 2) < 0)
+            if (n - at < 6)
+                return fail(p, n, "a string is not closed");
+            if (hex4(s + at + 2) < 0)
                 return fail(p, at, "\\u needs four hexadecimal digits");
             at += 6;
         } else if (c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'n' || c == 'r' ||
@@ -340,8 +348,9 @@ static bool scan_number(struct parser *p, struct sv *ret)
 
 static bool scan_word(struct parser *p, struct sv word)
 {
-    if (!sv_starts(sv_from(p->text, p->at), word))
-        return fail(p, p->at, "a value is expected here");
+    struct sv rest = sv_from(p->text, p->at);
+    if (!sv_starts(rest, word))
+        return fail(p, sv_starts(word, rest) ? p->text.n : p->at, "a value is expected here");
     p->at += word.n;
     return true;
 }
@@ -461,14 +470,15 @@ static bool parse(struct parser *p)
         bool at_end = p->at >= p->text.n;
         switch (expect) {
         case WANT_NOTHING:
-            return at_end || fail(p, p->at, "nothing more is expected here: one value has ended");
+            return at_end || p->prefix ||
+                   fail(p, p->at, "nothing more is expected here: one value has ended");
         case WANT_VALUE_OR_END:
             if (c == ']') {
                 close_container(p);
                 expect = after_value(p);
                 break;
             }
-            /* fall through */
+            TC_FALLTHROUGH;
         case WANT_VALUE:
             if (!take_value(p, &key, &expect))
                 return false;
@@ -479,7 +489,7 @@ static bool parse(struct parser *p)
                 expect = after_value(p);
                 break;
             }
-            /* fall through */
+            TC_FALLTHROUGH;
         case WANT_KEY:
             if (!take_key(p, &key))
                 return false;
@@ -527,6 +537,7 @@ int json_check(struct sv text, struct err *err)
     p.text = text;
     p.at = 0;
     p.strict = true;
+    p.prefix = false;
     p.event = NULL;
     p.depth = 0;
     if (text.n > UINT32_MAX)
@@ -534,12 +545,31 @@ int json_check(struct sv text, struct err *err)
     return parse(&p) ? 0 : report(&p, err);
 }
 
+enum json_scan json_scan(struct sv text, size_t *ret_at)
+{
+    struct parser p;
+    p.text = text;
+    p.at = 0;
+    p.strict = false;
+    p.prefix = true;
+    p.event = NULL;
+    p.depth = 0;
+    if (!parse(&p)) {
+        *ret_at = TC_MIN(p.problem_at, text.n);
+        return p.problem_at >= text.n ? JSON_PARTIAL : JSON_BROKEN;
+    }
+    while (p.at > 0 && is_space(text.p[p.at - 1]))
+        p.at--;
+    *ret_at = p.at;
+    return JSON_WHOLE;
+}
+
 int json_parse_event(struct sv text, struct arena *arena, struct event *event, struct err *err)
 {
     struct parser p; /* not zeroed: its stack of levels is large, and each level is set when it is opened */
     p.text = text;
     p.at = 0;
-    p.strict = false;
+    p.strict = p.prefix = false;
     p.event = event;
     p.arena = arena;
     p.capacity = 0;

@@ -24,6 +24,15 @@ int json_check(struct sv text, struct err *err);
  */
 int json_parse_event(struct sv text, struct arena *arena, struct event *event, struct err *err);
 
+enum json_scan { JSON_WHOLE, JSON_PARTIAL, JSON_BROKEN };
+/*
+ * Looks at the front of `text` for one JSON value, as json_parse_event would: JSON_WHOLE with *ret_at = its
+ * end (what follows is not looked at), JSON_PARTIAL where the text ends before the value does, JSON_BROKEN
+ * with *ret_at = where it stops being JSON. A bare number or word that reaches the end of `text` counts as
+ * whole.
+ */
+enum json_scan json_scan(struct sv text, size_t *ret_at);
+
 /* Length of the JSON value at the start of `text` (leading white space included) without full validation:
  * brackets and strings are matched. 0 = incomplete, more bytes are needed. For splitting streams. */
 size_t json_value_length(struct sv text);

@@ -32,6 +32,12 @@ struct parse_state {
 };
 void parse_state_init(struct parse_state *state, int zone_offset_s, int year_or_0, int64_t modified_ns);
 
+/*
+ * `parse` is called by parse_record alone, with *ret prepared: raw, type, class, parser_version, repeat = 1,
+ * time = TC_NO_TIME, the rest zero. It adds fields (not indexed, at most TC_EVENT_FIELDS_MAX), time, repeat,
+ * product, category, service, and EVENT_… flags of its own. With PARSE_TEXT or PARSE_SKIP *ret may be
+ * anything.
+ */
 struct parser {
     const char *name; /* json, sshd, text: as --input takes it */
     uint16_t version; /* rises when the same bytes would give other fields */
@@ -50,5 +56,9 @@ const struct parser *parser_recognise(struct sv head);
  */
 enum parse_outcome parse_record(const struct parser *parser, struct parse_state *state, struct sv raw,
                                 struct arena *arena, struct event *ret);
+
+/* Marks an event whose record was longer than the limit (split.h): EVENT_CUT and the fields tocsin.cut.*. */
+struct split_record;
+void parse_cut(const struct split_record *record, struct arena *arena, struct event *event);
 
 #endif

@@ -236,7 +236,8 @@ int record_decode(struct sv block, struct arena *arena, struct event *ret, struc
         const char *p = block.p + l.table_at;
         uint32_t count = l.table < TABLE_HEAD ? UINT32_MAX : load_u32(p);
         size_t head = TABLE_HEAD + (size_t)count * ENTRY_BYTES;
-        if (count > TC_EVENT_FIELDS_MAX + 64 || head > l.table || load_u32(p + 4) != l.table - head)
+        if (count > TC_EVENT_FIELDS_MAX + TC_EVENT_EXTRA_MAX || head > l.table ||
+            load_u32(p + 4) != l.table - head)
             return err_set(err, TC_ECORRUPT, "a record's field table does not fit its length");
         struct texts texts = {e.raw, sv_make(p + head, l.table - head)};
         e.field_count = count;

@@ -13,6 +13,13 @@
 #include "base/err.h"
 #include "event/parse.h"
 #include "event/redact.h"
+#include "event/split.h"
+
+enum {
+    TC_INTAKE_RECORDS_MAX = 100 * 1000,
+    TC_INTAKE_ERRORS_MAX = 1000,
+    TC_INTAKE_FUTURE_S = 300, /* an event time further ahead of the receive time is suspect */
+};
 
 struct intake_options {
     const struct clk *clk;
@@ -36,7 +43,9 @@ struct intake_batch {
     struct intake_error *errors;
     size_t error_count; /* at most 1,000 are kept; error_total says how many there were */
     uint64_t error_total;
-    struct arena arena;
+    struct arena arena;   /* error texts; lives as long as the batch */
+    struct arena scratch; /* one record's fields; emptied after each */
+    struct buf rewritten; /* one record's redacted bytes */
 };
 
 struct intake;
@@ -53,12 +62,22 @@ enum intake_mode { INTAKE_JSON_STRICT, INTAKE_LENIENT };
  * many records. */
 int intake_body(struct intake *intake, struct sv source, enum intake_mode mode, struct sv body,
                 struct intake_batch *batch, struct err *err);
-/* One line of a live stream, appended to *batch (standard input; later files and syslog). `state` belongs to
- * the stream. */
+/*
+ * One line of a live stream, appended to *batch (standard input; later files and syslog). `state` belongs to
+ * the stream. An empty line adds nothing. A line longer than TC_EVENT_RAW_MAX is cut and flagged. TC_EBOUND:
+ * the batch is full and was left as it was; hand it on, clear it, and give the same line again. All records
+ * of a batch bear the receive time of its first.
+ */
 int intake_line(struct intake *intake, const struct parser *parser, struct parse_state *state,
                 struct sv source, uint64_t source_position, struct sv line, struct intake_batch *batch,
                 struct err *err);
 
+/* The same for what a splitter delivered, which may have been cut there already. */
+int intake_record(struct intake *intake, const struct parser *parser, struct parse_state *state,
+                  struct sv source, uint64_t source_position, const struct split_record *record,
+                  struct intake_batch *batch, struct err *err);
+
+/* Since intake_new; all but `errors` count what was put into batches. */
 struct intake_stats {
     uint64_t records, text, errors, redacted, redaction_failed, suspect_time, bytes;
 };

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Measures, and writes bench/RESULTS.md: parse only, scan with the auth pack, scan with all Sigma rules, HTTP ingest durable.
+
+Inputs are made here from a seed. Each figure is the median of five runs (three for the slow ones). Peers run beside it in the same run,
+where they can be installed: SEC for brute force over sshd lines, jq for JSON. Ratios mean something; absolute figures belong to the
+machine that is named at the top of the page.
+"""
+import datetime
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, "test/e2e")
+import kit  # noqa: E402
+
+TOCSIN = os.path.abspath("build/tocsin")
+SIGMA = [f"../shared/data/sigma/{d}" for d in ("rules", "rules-emerging-threats", "rules-threat-hunting")]
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+rows = []
+
+
+def install(package):
+    if shutil.which(package):
+        return True
+    done = subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", package], capture_output=True, check=False,
+                          env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    return done.returncode == 0 and shutil.which(package) is not None
+
+
+def make_json(path, count):
+    """Application, CloudTrail-like and process-creation records, about 700 bytes and 20 fields each."""
+    chance = random.Random(7)
+    actions = ["login_success"] * 30 + ["token_refresh"] * 10 + ["login_failed"]
+    start = datetime.datetime(2026, 3, 1)
+    with open(path, "w", encoding="utf-8") as file:
+        for i in range(count):
+            at = (start + datetime.timedelta(milliseconds=i * 40)).isoformat() + "Z"
+            kind = chance.random()
+            hexes = f"{chance.getrandbits(128):032x}"
+            if kind < 0.5:
+                event = {"@timestamp": at, "level": chance.choice(["info", "warn", "error"]), "service": chance.choice(["billing", "search", "cart", "auth"]),
+                         "event_type": chance.choice(actions), "source.ip": f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}",
+                         "user.name": f"user{chance.randrange(50000)}", "trace_id": hexes, "span_id": hexes[:16], "http": {"method": "POST", "path": f"/api/v2/items/{chance.randrange(10**6)}", "status": chance.choice([200, 201, 404, 500]), "duration_ms": round(chance.random() * 900, 3)},
+                         "message": "request finished " + " ".join(chance.choice(["upstream", "cache", "retry", "slow", "ok", "queue"]) for _ in range(12)), "host": f"node-{chance.randrange(40)}", "build": "2026.3.1-" + hexes[:8], "labels": ["eu-central-1", "prod", f"az{chance.randrange(3)}"]}
+            elif kind < 0.85:
+                event = {"eventVersion": "1.08", "eventTime": at, "eventSource": chance.choice(["s3.amazonaws.com", "ec2.amazonaws.com", "iam.amazonaws.com"]), "eventName": chance.choice(["GetObject", "DescribeInstances", "ListBuckets", "AssumeRole", "PutObject"]),
+                         "awsRegion": "eu-central-1", "sourceIPAddress": f"198.51.{chance.randrange(256)}.{chance.randrange(1, 255)}", "userAgent": "aws-sdk-go/1.44.0 (go1.19; linux; amd64)",
+                         "userIdentity": {"type": "AssumedRole", "principalId": hexes[:20].upper(), "arn": f"arn:aws:sts::123456789012:assumed-role/app/{hexes[:12]}", "accountId": "123456789012"},
+                         "requestParameters": {"bucketName": "data-" + hexes[:6], "key": f"a/{hexes}/part-{i}"}, "responseElements": None, "requestID": hexes[:16], "eventID": hexes, "readOnly": True, "eventType": "AwsApiCall", "managementEvent": False, "recipientAccountId": "123456789012"}
+            else:
+                event = {"UtcTime": at.replace("T", " ").rstrip("Z"), "EventID": 1, "Image": "C:\\Windows\\System32\\" + chance.choice(["svchost.exe", "cmd.exe", "powershell.exe", "taskhostw.exe"]), "ParentImage": "C:\\Windows\\explorer.exe",
+                         "CommandLine": f"svchost.exe -k netsvcs -p -s Schedule {hexes}", "User": "NT AUTHORITY\\SYSTEM", "Computer": f"ws{chance.randrange(500)}.corp.example", "ProcessGuid": hexes, "Hashes": f"SHA256={hexes}{hexes}", "IntegrityLevel": "System", "LogonId": "0x3e7", "ProcessId": chance.randrange(60000), "OriginalFileName": "svchost.exe", "Company": "Microsoft Corporation", "Product": "Microsoft Windows Operating System", "Description": "Host Process for Windows Services", "CurrentDirectory": "C:\\Windows\\system32\\"}
+            file.write(json.dumps(event, separators=(",", ":")) + "\n")
+
+
+def make_sshd(path, count):
+    """A day of sshd lines: mostly sessions, one percent of addresses attack."""
+    chance = random.Random(11)
+    start = datetime.datetime(2026, 3, 1)
+    attackers = [f"203.0.{chance.randrange(256)}.{chance.randrange(1, 255)}" for _ in range(400)]
+    with open(path, "w", encoding="utf-8") as file:
+        for i in range(count):
+            at = (start + datetime.timedelta(seconds=i * 86400 / count)).strftime("%b %e %H:%M:%S")
+            pid = chance.randrange(1000, 60000)
+            if chance.random() < 0.09:
+                address, user = chance.choice(attackers), chance.choice(["root", "invalid user admin", "invalid user oracle"])
+                text = f"Failed password for {user} from {address} port {chance.randrange(1024, 65535)} ssh2"
+            else:
+                address = f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}"
+                text = chance.choice([f"Accepted publickey for deploy from {address} port 51022 ssh2: RSA SHA256:abc", f"Connection closed by {address} port 40022 [preauth]",
+                                      "pam_unix(sshd:session): session opened for user deploy by (uid=0)", f"Received disconnect from {address} port 41022:11: disconnected by user"])
+            file.write(f"{at} web{i % 20} sshd[{pid}]: {text}\n")
+
+
+SEC_RULE = """type=SingleWithThreshold
+ptype=RegExp
+pattern=sshd\\[\\d+\\]: Failed \\S+ for (?:invalid user )?.* from (\\S+) port
+desc=brute force $1
+action=write - brute force $1
+window=300
+thresh=6
+"""
+
+
+def timed(command, runs=5):
+    """Median wall and CPU seconds, peak memory in MiB."""
+    walls, cpus, memory = [], [], 0
+    for _ in range(runs):
+        started = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        if os.waitstatus_to_exitcode(status) not in (0,):
+            raise RuntimeError(f"{command} ended with {status}")
+        walls.append(time.monotonic() - started)
+        cpus.append(usage.ru_utime + usage.ru_stime)
+        memory = max(memory, usage.ru_maxrss / 1024)
+    return statistics.median(walls), statistics.median(cpus), memory
+
+
+def add(name, events, size, wall, cpu, memory, note=""):
+    rows.append((name, events / wall, events / cpu if cpu else None, size / wall / 1e6, memory, note))
+    print(f"{name}: {events / wall:,.0f} events/s, {size / wall / 1e6:,.0f} MB/s, {memory:.0f} MiB {note}", flush=True)
+
+
+def bench_files(folder):
+    count = int(500_000 * SCALE)
+    logs, sshd = os.path.join(folder, "logs.jsonl"), os.path.join(folder, "auth.log")
+    make_json(logs, count)
+    make_sshd(sshd, count * 2)
+    size, sshd_size = os.path.getsize(logs), os.path.getsize(sshd)
+    for threads in (1, 2):
+        t = ["--threads", str(threads)]
+        w, c, m = timed([TOCSIN, "parse", "--count", *t, logs])
+        add(f"parse only, JSON, {threads} thread{'s' * (threads > 1)}", count, size, w, c, m)
+        parse_wall = w if threads == 1 else parse_wall
+        w, c, m = timed([TOCSIN, "scan", "--rules", "packs/auth", *t, logs])
+        add(f"scan, auth pack, JSON, {threads} thread{'s' * (threads > 1)}", count, size, w, c, m)
+    w, c, m = timed([TOCSIN, "parse", "--count", "--threads", "1", "--year", "2026", sshd])
+    add("parse only, sshd lines, 1 thread", count * 2, sshd_size, w, c, m)
+    w, c, m = timed([TOCSIN, "scan", "--rules", "packs/auth", "--year", "2026", "--threads", "1", sshd])
+    add("scan, auth pack, sshd lines, 1 thread", count * 2, sshd_size, w, c, m)
+    scan_rate = count * 2 / c
+    if install("sec"):
+        rule = os.path.join(folder, "sec.conf")
+        with open(rule, "w", encoding="utf-8") as file:
+            file.write(SEC_RULE)
+        version = subprocess.run(["sec", "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+        part = os.path.join(folder, "part.log")
+        with open(sshd, "rb") as whole, open(part, "wb") as file:
+            file.writelines(line for _, line in zip(range(count // 2), whole))
+        w, c, m = timed(["sec", f"--conf={rule}", f"--input={part}", "--notail"], 3)
+        add(f"peer: {version}, one rule, sshd lines", count // 2, os.path.getsize(part), w, c, m,
+            f"tocsin's scan does {scan_rate / (count // 2 / c):.1f} times as many lines per CPU second, in event time")
+    if install("jq"):
+        version = subprocess.run(["jq", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+        part = os.path.join(folder, "part.jsonl")
+        with open(logs, "rb") as whole, open(part, "wb") as file:
+            file.writelines(line for _, line in zip(range(count // 10), whole))
+        w, c, m = timed(["jq", "-c", 'select(.level == "never")', part], 3)
+        add(f"peer: {version}, select on one field", count // 10, os.path.getsize(part), w, c, m,
+            f"tocsin's parse does {count / parse_wall / (count // 10 / w):.1f} times as many records per second")
+    have = [d for d in SIGMA if os.path.exists(d)]
+    if have:
+        part = os.path.join(folder, "some.jsonl")
+        few = max(count // 25, 1000)
+        with open(logs, "rb") as whole, open(part, "wb") as file:
+            file.writelines(line for _, line in zip(range(few), whole))
+        rules = [word for d in have for word in ("--rules", d)]
+        empty = os.path.join(folder, "empty.jsonl")
+        with open(empty, "w", encoding="utf-8") as file:
+            file.write("{}\n")
+        load = timed([TOCSIN, "scan", *rules, "--threads", "1", empty], 3)[0]
+        for threads in (1, 2):
+            w, c, m = timed([TOCSIN, "scan", *rules, "--threads", str(threads), part], 3)
+            add(f"scan, all Sigma rules, JSON, {threads} thread{'s' * (threads > 1)}", few, os.path.getsize(part), w - load, c - load, m,
+                f"loading the rules ({load:.2f} s) left out")
+
+
+def post_all(port, bodies, latencies):
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for body in bodies:
+            started = time.monotonic()
+            s.sendall(b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n" % (port, len(body)) + body)
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                answer += s.recv(65536)
+            head, rest = answer.split(b"\r\n\r\n", 1)
+            length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
+            while len(rest) < length:
+                rest += s.recv(65536)
+            if b" 200 " not in head.split(b"\r\n")[0]:
+                raise RuntimeError(head + rest[:200])
+            latencies.append(time.monotonic() - started)
+
+
+def bench_http(folder):
+    path = os.path.join(folder, "http.jsonl")
+    for batch, count in ((1, int(20_000 * SCALE)), (100, int(200_000 * SCALE)), (1000, int(400_000 * SCALE))):
+        make_json(path, count)
+        with open(path, "rb") as file:
+            lines = file.readlines()
+        bodies = [b"".join(lines[i:i + batch]) for i in range(0, len(lines), batch)]
+        connections = 8 if batch == 1 else 4
+        with kit.Server(data=os.path.join(folder, f"data{batch}")) as server:
+            ticks = os.sysconf("SC_CLK_TCK")
+
+            def cpu():
+                fields = open(f"/proc/{server.process.pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()
+                return (int(fields[11]) + int(fields[12])) / ticks
+            before, started, latencies = cpu(), time.monotonic(), []
+            workers = [threading.Thread(target=post_all, args=(server.port, bodies[i::connections], latencies)) for i in range(connections)]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+            wall = time.monotonic() - started
+            used = cpu() - before
+            memory = int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{server.process.pid}/status", encoding="ascii").read())[1]) / 1024
+            latencies.sort()
+            add(f"HTTP ingest durable, batches of {batch}, {connections} connections", count, sum(map(len, bodies)), wall, used, memory,
+                f"acknowledged p50 {latencies[len(latencies) // 2] * 1e3:.1f} ms, p99 {latencies[int(len(latencies) * 0.99)] * 1e3:.1f} ms; the sender shares the processors")
+        shutil.rmtree(os.path.join(folder, f"data{batch}"))
+
+
+def machine(folder):
+    cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo", encoding="ascii").read())
+    device = subprocess.run(["df", "--output=source,fstype", folder], capture_output=True, text=True, check=False).stdout.splitlines()[-1]
+    with open(os.path.join(folder, "sync"), "wb") as file:
+        times = []
+        for _ in range(200):
+            started = time.monotonic()
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fdatasync(file.fileno())
+            times.append(time.monotonic() - started)
+    times.sort()
+    return (f"{os.cpu_count()} x {cpu[1] if cpu else platform.machine()}, Linux {platform.release()}, storage {' '.join(device.split())} "
+            f"(4 KiB write + fdatasync: p50 {times[100] * 1e6:.0f} us, p99 {times[197] * 1e6:.0f} us)")
+
+
+def write_results(where):
+    lines = ["# Results", "", f"Made by `./dev bench` on {datetime.date.today()}: {where}.", "",
+             "Inputs are generated (bench/bench.py): JSON records of about 600 bytes and 15 to 20 fields, sshd lines of about 100 bytes. Medians of 5 runs",
+             "(3 for peers and for all Sigma rules), page cache warm. Events/s are per wall second, the next column per CPU second of the process.", "",
+             "| workload | events/s | events/s/core | MB/s | peak MiB | note |", "|---|---|---|---|---|---|"]
+    for name, rate, per_core, speed, memory, note in rows:
+        lines.append(f"| {name} | {rate:,.0f} | {per_core:,.0f} | {speed:,.0f} | {memory:,.0f} | {note} |" if per_core else
+                     f"| {name} | {rate:,.0f} | - | {speed:,.0f} | {memory:,.0f} | {note} |")
+    tail = "bench/limits.md"
+    text = "\n".join(lines) + "\n"
+    if os.path.exists(tail):
+        text += "\n" + open(tail, encoding="utf-8").read()
+    with open("bench/RESULTS.md", "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-", dir="build") as folder:
+        where = machine(folder)
+        print(where)
+        bench_files(folder)
+        bench_http(folder)
+    write_results(where)
+
+
+main()

@@ -1,0 +1,178 @@
+/*
+ * An alert as JSON: our own shape (the API, decision records, `alerts show`), and Alertmanager's.
+ *
+ * Our shape is flat, every key always there, history last: a reader with a bound on fields (json.h) then
+ * loses history first. Times are RFC 3339 or null.
+ */
+#include "alert/alert_priv.h"
+
+#include "base/json_out.h"
+
+static void labels_json(struct json_out *json, const char *key, const struct alert *alert)
+{
+    json_key(json, sv_of(key));
+    json_object(json);
+    for (size_t i = 0; i < alert->label_count; i++) {
+        json_key(json, alert->labels[i].name);
+        json_string(json, alert->labels[i].value);
+    }
+    json_object_end(json);
+}
+
+static void actions_json(struct json_out *json, const struct alert *alert)
+{
+    json_key(json, SV("actions"));
+    json_array(json);
+    for (size_t i = 0; i < alert->action_count; i++)
+        json_string(json, alert->actions[i]);
+    json_array_end(json);
+}
+
+static void history_json(struct json_out *json, const struct alert *alert)
+{
+    json_key(json, SV("history"));
+    json_array(json);
+    for (size_t i = 0; i < alert->history_count; i++) {
+        const struct alert_event *event = &alert->history[i];
+        json_object(json);
+        json_kv_time(json, "time", event->time_ns);
+        json_kv_string(json, "what", event->what);
+        json_kv_string(json, "by", event->by);
+        json_kv_string(json, "note", event->note);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+void alert_to_json(const struct alert *alert, struct buf *out)
+{
+    struct json_out json = json_out_to(out);
+    json_object(&json);
+    json_kv_str(&json, "id", alert->id);
+    json_kv_str(&json, "fingerprint", alert->fingerprint);
+    json_kv_string(&json, "rule_id", alert->rule_id);
+    json_kv_string(&json, "title", alert->title);
+    json_kv_str(&json, "severity", severity_name(alert->severity));
+    json_kv_str(&json, "state", alert_state_name(alert->state));
+    json_kv_string(&json, "disposition", alert->disposition);
+    json_kv_string(&json, "message", alert->message);
+    json_kv_u64(&json, "count", alert->count);
+    json_kv_time(&json, "first_seen", alert->first_ns);
+    json_kv_time(&json, "last_seen", alert->last_ns);
+    json_kv_time(&json, "acknowledged_at", alert->acknowledged_ns);
+    json_kv_string(&json, "acknowledged_by", alert->acknowledged_by);
+    json_kv_time(&json, "ended_at", alert->ended_ns);
+    json_kv_string(&json, "ended_by", alert->ended_by);
+    json_kv_string(&json, "note", alert->note);
+    json_kv_string(&json, "description", alert->description);
+    json_kv_string(&json, "owner", alert->owner);
+    json_kv_string(&json, "runbook", alert->runbook);
+    actions_json(&json, alert);
+    labels_json(&json, "labels", alert);
+    json_kv_u64(&json, "position", alert->last_position);
+    history_json(&json, alert);
+    json_object_end(&json);
+}
+
+/* --- Alertmanager */
+
+/* Alertmanager always gives an end; for what has none in sight, a time that no client takes for the past. */
+#define NO_END_IN_SIGHT "9999-12-31T23:59:59.999Z"
+
+static int64_t started_ns(const struct alert *alert)
+{
+    if (alert->first_ns != TC_NO_TIME)
+        return alert->first_ns;
+    return alert->history_count > 0 ? alert->history[0].time_ns : 0;
+}
+
+static int64_t updated_ns(const struct alert *alert)
+{
+    int64_t changed = alert->history_count > 0 ? alert->history[alert->history_count - 1].time_ns : 0;
+    return TC_MAX(changed, TC_MAX(alert->last_ns, 0));
+}
+
+static void annotation(struct json_out *json, const char *name, struct sv value)
+{
+    if (value.n > 0)
+        json_kv_string(json, name, value);
+}
+
+static void annotations_json(struct json_out *json, const struct alert *alert)
+{
+    char count[24];
+    struct buf number = {.p = count, .capacity = sizeof count, .max_bytes = sizeof count};
+    buf_printf(&number, "%llu", (unsigned long long)alert->count);
+    json_key(json, SV("annotations"));
+    json_object(json);
+    annotation(json, "summary", alert->message);
+    annotation(json, "description", alert->description);
+    annotation(json, "owner", alert->owner);
+    annotation(json, "runbook_url", alert->runbook);
+    annotation(json, "count", buf_view(&number));
+    annotation(json, "acknowledged_by", alert->acknowledged_by);
+    annotation(json, "disposition", alert->disposition);
+    annotation(json, "note", alert->note);
+    json_object_end(json);
+}
+
+/* Alertmanager knows nothing of people: what is acknowledged is still active there, with a name in an
+ * annotation. */
+static void status_json(struct json_out *json)
+{
+    static const char *const lists[] = {"silencedBy", "inhibitedBy", "mutedBy"};
+    json_key(json, SV("status"));
+    json_object(json);
+    json_kv_str(json, "state", "active");
+    for (size_t i = 0; i < TC_ARRAY_LEN(lists); i++) {
+        json_key(json, sv_of(lists[i]));
+        json_array(json);
+        json_array_end(json);
+    }
+    json_object_end(json);
+}
+
+static void receivers_json(struct json_out *json, const struct sv *receivers, size_t count)
+{
+    json_key(json, SV("receivers"));
+    json_array(json);
+    for (size_t i = 0; i < count; i++) {
+        json_object(json);
+        json_kv_string(json, "name", receivers[i]);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void generator_json(struct json_out *json, const struct alert *alert, const char *external_url)
+{
+    struct sv base = sv_of(external_url);
+    while (base.n > 0 && base.p[base.n - 1] == '/')
+        base.n--;
+    struct buf url;
+    buf_init(&url, base.n + 64);
+    buf_sv(&url, base);
+    buf_printf(&url, "/alerts/%s", alert->id);
+    json_kv_string(json, "generatorURL", buf_view(&url));
+    buf_free(&url);
+}
+
+void alert_to_alertmanager_json(const struct alert *alert, const struct sv *receivers, size_t receiver_count,
+                                const char *external_url, struct buf *out)
+{
+    struct json_out json = json_out_to(out);
+    json_object(&json);
+    annotations_json(&json, alert);
+    if (alert->ended_ns != TC_NO_TIME)
+        json_kv_time(&json, "endsAt", alert->ended_ns);
+    else
+        json_kv_str(&json, "endsAt", NO_END_IN_SIGHT);
+    json_kv_str(&json, "fingerprint", alert->fingerprint);
+    receivers_json(&json, receivers, receiver_count);
+    json_kv_time(&json, "startsAt", started_ns(alert));
+    status_json(&json);
+    json_kv_time(&json, "updatedAt", updated_ns(alert));
+    generator_json(&json, alert, external_url);
+    labels_json(&json, "labels", alert);
+    json_object_end(&json);
+}

@@ -1,0 +1,167 @@
+/*
+ * The parts of the alert room, for its own files only (the door is alert.h).
+ *
+ * A `held` alert is what the book keeps: the struct alert that the door shows, and beside it what only the
+ * fold needs (merge key, timers, which count step was told). Texts that all alerts of a rule share stand in a
+ * `card`, counted by reference; the others lie in one block per alert, made at birth, and in a short list of
+ * later texts (notes, names). So 100,000 alerts cost their own labels and little more.
+ */
+#ifndef ALERT_ALERT_PRIV_H
+#define ALERT_ALERT_PRIV_H
+
+#include "alert/alert.h"
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/map.h"
+
+enum {
+    ALERT_TEXT_MAX = 1024, /* bytes of a label's value, a title, an owner, an action */
+    ALERT_DESCRIPTION_MAX = 4096,
+    ALERT_MESSAGE_MAX = 2048,
+    ALERT_NOTE_MAX = 4096,
+    ALERT_BY_MAX = 256,
+    ALERT_ACTIONS_MAX = 32,
+    ALERT_ENTITY_MAX = 16, /* entity labels; further parts still count for the key */
+    ALERT_LABELS_MAX = ALERT_ENTITY_MAX + 4,
+    ALERT_HISTORY_MAX = 1000,
+    ALERT_HISTORY_SPARE = 8, /* of these, kept free for what people do */
+    ALERT_ID_DIGITS = 32,
+    ALERT_PREFIX_MIN = 6,
+    BOOK_STEPS_MAX = 64,
+    BOOK_MAX_OPEN = 100000,
+};
+
+/* --- lifecycle.c: the states, and who may follow whom */
+bool lifecycle_allows(enum alert_state from, enum alert_state to);
+static inline bool lifecycle_open(enum alert_state state)
+{
+    return state == ALERT_FIRING || state == ALERT_ACKNOWLEDGED;
+}
+/* "true_positive" for "True-Positive" and so on; n == 0 where it is none of the three. */
+struct sv lifecycle_disposition(struct sv word);
+
+/* --- fingerprint.c: `labels` sorted by name */
+void fingerprint_of(const struct alert_label *labels, size_t count, char ret[17]);
+
+/* --- text.c: valid UTF-8 of at most max_bytes, cut between code points; bad bytes become U+FFFD */
+struct sv text_clean(struct arena *arena, struct sv text, size_t max_bytes);
+/* As above, with control characters turned into spaces: for texts of one line. */
+struct sv text_line(struct arena *arena, struct sv text, size_t max_bytes);
+
+/* --- entity.c: what an alert is about */
+struct entity { /* names as rules write them ("source.ip"), values whole; lent by the finding or its arena */
+    const struct alert_label *parts;
+    size_t count;
+    bool overflow; /* the book is full: one alert for the rest of this rule */
+};
+void entity_of(const struct finding *finding, struct arena *arena, struct entity *ret);
+/* The merge key: rule, severity and entity. SHA-256, because the values are the attacker's to choose. */
+void entity_key(struct sv rule_id, enum severity severity, const struct entity *entity,
+                uint8_t ret[TC_SHA256_BYTES]);
+/* alertname, severity, rule_id and the entity's, sorted by name, names fit for Prometheus, values cleaned. */
+size_t entity_labels(const struct rule_info *rule, const struct entity *entity, struct arena *arena,
+                     struct alert_label ret[ALERT_LABELS_MAX]);
+/* "<title>: source.ip=203.0.113.7 (count 6)" */
+struct sv entity_message(const struct finding *finding, const struct entity *entity, struct arena *arena);
+
+/* --- card.c: what all alerts of a rule share */
+struct card {
+    size_t refs;
+    struct sv packed; /* its canonical bytes: key in the map of cards, and what is saved */
+    struct sv rule_id, title, description, owner, runbook;
+    const struct sv *actions;
+    size_t action_count;
+};
+void card_pack(const struct rule_info *rule, struct arena *scratch, struct buf *out);
+/* The card of these bytes, one more reference; NULL where they are no card. */
+struct card *card_take(struct map *cards, struct sv packed);
+void card_drop(struct map *cards, struct card **card);
+
+/* --- held.c: one alert and the memory it owns */
+struct held {
+    struct alert alert; /* stands first: see held_of */
+    struct card *card;
+    char *block; /* labels, message: fixed at birth */
+    struct held_text *texts;
+    struct alert_event *history;
+    size_t history_capacity;
+    uint8_t key[TC_SHA256_BYTES];
+    uint64_t serial;     /* 0.. in order of making, over the life of the book */
+    uint64_t end_serial; /* in order of ending */
+    uint64_t told_step;  /* highest count step that was passed */
+    uint64_t said_count; /* the count when it was last decided upon */
+    int64_t touched_ns;  /* receive time of the last occurrence; once ended, of the end */
+    bool current;        /* the newest of its key: the one that counts */
+    bool overflow;
+    bool ended_by_hand;         /* by a person, not by time */
+    size_t at;                  /* in book->all */
+    size_t heap_at;             /* in book->due; SIZE_MAX: not there */
+    size_t changed_at;          /* in book->changed; SIZE_MAX: not there */
+    int64_t due_ns;             /* where the heap believes its timer to be; never later than the truth */
+    struct held *older, *newer; /* neighbours in the list of ended ones; newer: also the list of the dying */
+};
+struct held_birth {
+    const char *id;
+    const struct alert_label *labels;
+    size_t label_count;
+    struct sv message;
+    struct card *card; /* the reference goes over to the alert */
+    enum severity severity;
+};
+struct held *held_new(const struct held_birth *birth);
+void held_free(struct map *cards, struct held **held);
+struct sv held_copy(struct held *held, struct sv text); /* lives as long as the alert */
+/* `what` must be a literal or of held_copy; by and note are copied. Past ALERT_HISTORY_MAX nothing is added.
+ */
+void held_history(struct held *held, int64_t time_ns, struct sv what, struct sv by, struct sv note);
+static inline struct held *held_of(const struct alert *alert)
+{
+    return (struct held *)(uintptr_t)alert;
+}
+
+/* --- book_index.c: finding an alert by id, key, age, or timer */
+struct book_order { /* (first_ns, id) order for book_at, made when asked for */
+    struct held **items;
+    size_t count, capacity;
+    bool valid;
+};
+struct book {
+    struct alert_options options; /* no zeroes left in it; count_steps points at steps */
+    uint64_t steps[BOOK_STEPS_MAX + 1];
+    struct held **all;
+    size_t count, capacity;
+    struct held **due; /* binary heap by due_ns */
+    size_t due_count, due_capacity;
+    struct held **changed; /* since book_each_changed; its reader's cursor, no part of the fold's state */
+    size_t changed_count, changed_capacity;
+    struct map by_id, by_key, cards;
+    struct held *ended_oldest, *ended_newest;
+    struct held *dying; /* left the book in this call; decisions may still point at them */
+    uint64_t next_serial, next_end_serial;
+    struct book_order *order;
+    struct arena scratch; /* of one call */
+};
+int64_t book_add_ns(int64_t a, int64_t b); /* saturating */
+void book_enter(struct book *book);        /* start of every changing call: frees the dying, resets scratch */
+void book_insert(struct book *book, struct held *held);
+void book_remove(struct book *book, struct held *held); /* to the dying */
+struct held *book_current(const struct book *book, const uint8_t key[TC_SHA256_BYTES]);
+void book_make_current(struct book *book, struct held *held);
+void book_mark_ended(struct book *book, struct held *held);
+void book_mark_changed(struct book *book, struct held *held);
+/* The next alert whose timer has passed, taken off the heap; NULL when there is none. */
+struct held *book_pop_due(struct book *book, int64_t now_ns);
+void book_schedule(struct book *book, struct held *held);
+int book_compare_serial(const void *a, const void *b); /* for qsort of struct held * */
+
+/* --- book.c */
+struct decision *book_decide(struct decision_list *out, enum decision_kind kind, uint64_t position,
+                             const struct held *held, struct sv what, struct sv by);
+/* DECIDE_ALERT: a snapshot for the projection. */
+void book_snapshot(struct book *book, struct decision_list *out, uint64_t position, struct held *held,
+                   struct sv what, struct sv by);
+/* Ends an alert: state, times, list of the ended, timer. */
+void book_end(struct book *book, struct held *held, enum alert_state state, int64_t now_ns, struct sv by,
+              bool by_hand);
+
+#endif

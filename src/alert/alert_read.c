@@ -1,0 +1,213 @@
+/*
+ * An alert back from its JSON (alert_json.c writes it).
+ *
+ * It comes from our own journal or server, but is read as if it came from a stranger: every text is bounded
+ * by the JSON itself, every number and word is checked, unknown keys are passed over. The history is read
+ * element by element, so that the parser's bound on fields does not cut it.
+ */
+#include "alert/alert_priv.h"
+
+#include "base/num.h"
+#include "event/json.h"
+
+#include <stdlib.h>
+
+struct reading {
+    struct event event;
+    struct arena *arena;
+    struct err *err;
+    int rc; /* the first failure stays */
+};
+
+static void wrong(struct reading *r, const char *key, const char *expected)
+{
+    if (r->rc == 0)
+        r->rc = err_set(r->err, TC_EINPUT, "the alert's \"%s\" is not %s", key, expected);
+}
+
+static int read_object(struct reading *r, struct sv json)
+{
+    r->event = (struct event){.time = {TC_NO_TIME}};
+    int rc = json_parse_event(json, r->arena, &r->event, r->err);
+    if (rc == 0)
+        event_index(&r->event, r->arena);
+    return rc;
+}
+
+static const struct field *get(const struct reading *r, const char *key, enum field_type type)
+{
+    struct sv name = sv_of(key);
+    const struct field *field = event_find(&r->event, name, event_name_hash(name));
+    while (field != NULL && field->type != type)
+        field = event_next(&r->event, field);
+    return field;
+}
+
+static struct sv text(struct reading *r, const char *key)
+{
+    const struct field *field = get(r, key, FIELD_STRING);
+    return field == NULL ? (struct sv){0} : field->value;
+}
+
+static int64_t when(struct reading *r, const char *key)
+{
+    const struct field *field = get(r, key, FIELD_STRING);
+    int64_t ns = TC_NO_TIME;
+    if (field != NULL && !clk_parse_rfc3339(field->value, 0, &ns))
+        wrong(r, key, "a time of RFC 3339");
+    return ns;
+}
+
+static uint64_t number(struct reading *r, const char *key)
+{
+    const struct field *field = get(r, key, FIELD_NUMBER);
+    uint64_t n = 0;
+    if (field == NULL || !num_u64(field->value, 0, UINT64_MAX, &n))
+        wrong(r, key, "a whole number");
+    return n;
+}
+
+static bool hex_digits(struct sv digits, size_t n)
+{
+    bool good = digits.n == n;
+    for (size_t i = 0; good && i < n; i++)
+        good = (digits.p[i] >= '0' && digits.p[i] <= '9') || (digits.p[i] >= 'a' && digits.p[i] <= 'f');
+    return good;
+}
+
+static void digits(struct reading *r, const char *key, size_t n, char *ret)
+{
+    struct sv value = text(r, key);
+    memset(ret, 0, n + 1);
+    if (!hex_digits(value, n)) {
+        wrong(r, key, "of hexadecimal digits");
+        return;
+    }
+    memcpy(ret, value.p, n);
+}
+
+static enum severity severity_in(struct reading *r)
+{
+    struct sv word = text(r, "severity");
+    enum severity severity = word.n == 0 ? SEVERITY_NONE : severity_of(word);
+    if (severity == SEVERITY_NONE)
+        wrong(r, "severity", "P1 to P4");
+    return severity;
+}
+
+static void read_labels(struct reading *r, struct alert *alert)
+{
+    const struct sv prefix = SV("labels.");
+    struct alert_label *labels = ARENA_ARRAY(r->arena, struct alert_label, ALERT_LABELS_MAX);
+    size_t n = 0;
+    for (uint32_t i = 0; i < r->event.field_count; i++) {
+        const struct field *field = &r->event.fields[i];
+        if (field->type != FIELD_STRING || !sv_starts(field->name, prefix))
+            continue;
+        struct alert_label label = {sv_from(field->name, prefix.n), field->value};
+        if (n == ALERT_LABELS_MAX) {
+            wrong(r, "labels", "a set of that few labels");
+            return;
+        }
+        size_t at = n++;
+        for (; at > 0 && sv_cmp(labels[at - 1].name, label.name) > 0; at--)
+            labels[at] = labels[at - 1];
+        labels[at] = label;
+    }
+    alert->labels = labels;
+    alert->label_count = n;
+}
+
+static void read_actions(struct reading *r, struct alert *alert)
+{
+    struct sv *actions = ARENA_ARRAY(r->arena, struct sv, ALERT_ACTIONS_MAX);
+    size_t n = 0;
+    for (const struct field *field = get(r, "actions", FIELD_STRING); field != NULL;
+         field = event_next(&r->event, field)) {
+        if (field->type != FIELD_STRING)
+            continue;
+        if (n == ALERT_ACTIONS_MAX) {
+            wrong(r, "actions", "a list of that few actions");
+            return;
+        }
+        actions[n++] = field->value;
+    }
+    alert->actions = actions;
+    alert->action_count = n;
+}
+
+static void read_history(struct reading *r, struct alert *alert)
+{
+    const struct field *list = get(r, "history", FIELD_ARRAY);
+    if (list == NULL)
+        return;
+    struct alert_event *history = NULL;
+    size_t n = 0, capacity = 0, length;
+    struct sv rest = sv_trim(sv_from(list->value, 1));
+    struct reading element = {.arena = r->arena, .err = r->err};
+    while (rest.n > 0 && rest.p[0] == '{') {
+        length = json_value_length(rest);
+        if (length == 0 || n == ALERT_HISTORY_MAX || read_object(&element, sv_head(rest, length)) != 0) {
+            wrong(r, "history", "a list of changes");
+            return;
+        }
+        if (n == capacity) {
+            capacity = capacity == 0 ? 8 : capacity * 2;
+            struct alert_event *more = ARENA_ARRAY(r->arena, struct alert_event, capacity);
+            if (n > 0)
+                memcpy(more, history, n * sizeof more[0]);
+            history = more;
+        }
+        history[n++] = (struct alert_event){.time_ns = when(&element, "time"),
+                                            .what = text(&element, "what"),
+                                            .by = text(&element, "by"),
+                                            .note = text(&element, "note")};
+        rest = sv_trim(sv_from(rest, length));
+        if (rest.n > 0 && rest.p[0] == ',')
+            rest = sv_trim(sv_from(rest, 1));
+    }
+    r->rc = r->rc != 0 ? r->rc : element.rc;
+    alert->history = history;
+    alert->history_count = n;
+}
+
+static void read_alert(struct reading *r, struct alert *alert)
+{
+    digits(r, "id", ALERT_ID_DIGITS, alert->id);
+    digits(r, "fingerprint", 16, alert->fingerprint);
+    alert->rule_id = text(r, "rule_id");
+    alert->title = text(r, "title");
+    alert->severity = severity_in(r);
+    if (!alert_state_of(text(r, "state"), &alert->state))
+        wrong(r, "state", "one of firing, acknowledged, resolved, closed");
+    alert->disposition = text(r, "disposition");
+    alert->message = text(r, "message");
+    alert->count = number(r, "count");
+    alert->first_ns = when(r, "first_seen");
+    alert->last_ns = when(r, "last_seen");
+    alert->acknowledged_ns = when(r, "acknowledged_at");
+    alert->acknowledged_by = text(r, "acknowledged_by");
+    alert->ended_ns = when(r, "ended_at");
+    alert->ended_by = text(r, "ended_by");
+    alert->note = text(r, "note");
+    alert->description = text(r, "description");
+    alert->owner = text(r, "owner");
+    alert->runbook = text(r, "runbook");
+    read_actions(r, alert);
+    read_labels(r, alert);
+    alert->last_position = number(r, "position");
+    read_history(r, alert);
+}
+
+int alert_from_json(struct sv json, struct arena *arena, struct alert *ret, struct err *err)
+{
+    struct reading r = {.arena = arena, .err = err};
+    struct alert alert = {0};
+    int rc = read_object(&r, arena_sv(arena, json));
+    if (rc != 0)
+        return err_while(err, "reading an alert");
+    read_alert(&r, &alert);
+    if (r.rc == 0)
+        *ret = alert;
+    return r.rc;
+}

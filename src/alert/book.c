@@ -1,0 +1,320 @@
+/*
+ * The book of alerts: a fold over what the journal holds (ledger D-05 to D-09, X-27).
+ *
+ * It changes only by findings, commands (book_command.c) and ticks, in journal order; it reads no clock and
+ * no address decides anything, so the same records give the same decisions, in one run or split by saves.
+ *
+ * How findings merge. The key is (rule, severity, entity); its newest alert is the current one. A finding
+ * whose time is before first + dedup belongs to it while it is open. Past that window a new alert is made,
+ * with its own notification, and the older one keeps what it counted until it ends.
+ *
+ * What comes after the end. An alert that a person resolved or closed stays ended. A later hit of the same
+ * episode (`repeat`) within the window still raises its count, silently: the person has seen this attack, and
+ * its tail is no news. A new episode, a detection's next event, or any hit past the window is news: a new
+ * alert. What ended by mere time was seen by nobody, so there even a repeat makes a new one.
+ *
+ * What is told. New at once; then once when the count reaches or jumps over a step (10, 50, 100), and only
+ * while nobody acknowledged it; steps passed meanwhile are not told later. Resolving and closing tell nobody:
+ * the channels there are have no word for it, and who resolves a thing knows of it. A count that rises
+ * between steps is no decision (a flood would fill the journal): whoever shows counts asks book_each_changed.
+ *
+ * When it is full, the longest ended alert leaves; where none has ended, further findings of a rule share one
+ * overflow alert: counted, told, never silently lost.
+ */
+#include "alert/alert_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- decisions */
+
+static struct decision *decision_add(struct decision_list *list)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
+        struct decision *items =
+            arena_alloc_raw(list->arena, capacity * sizeof items[0], _Alignof(struct decision));
+        if (list->count > 0)
+            memcpy(items, list->items, list->count * sizeof items[0]);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    return &list->items[list->count++];
+}
+
+struct decision *book_decide(struct decision_list *out, enum decision_kind kind, uint64_t position,
+                             const struct held *held, struct sv what, struct sv by)
+{
+    struct decision *fresh = decision_add(out);
+    memset(fresh, 0, sizeof *fresh);
+    fresh->kind = kind;
+    fresh->position = position;
+    fresh->alert = held == NULL ? NULL : &held->alert;
+    fresh->what = what;
+    fresh->by = by;
+    return fresh;
+}
+
+void book_snapshot(struct book *book, struct decision_list *out, uint64_t position, struct held *held,
+                   struct sv what, struct sv by)
+{
+    held->said_count = held->alert.count;
+    book_mark_changed(book, held);
+    book_decide(out, DECIDE_ALERT, position, held, what, by);
+}
+
+/* The key names the step, not the count, which may have jumped over it: a step is told once. */
+static void tell(struct decision_list *out, uint64_t position, const struct held *held,
+                 enum notify_reason reason, uint64_t step)
+{
+    struct sv what = reason == NOTIFY_NEW ? SV("created") : SV("count");
+    struct decision *d = book_decide(out, DECIDE_INTENT, position, held, what, SV("tocsin"));
+    d->reason = reason;
+    if (reason == NOTIFY_NEW)
+        snprintf(d->key, sizeof d->key, "%s-new", held->alert.id);
+    else
+        snprintf(d->key, sizeof d->key, "%s-%llu", held->alert.id, (unsigned long long)step);
+}
+
+/* --- counting */
+
+static uint64_t step_reached(const struct book *book, uint64_t count)
+{
+    uint64_t reached = 0;
+    for (const uint64_t *step = book->steps; *step != 0 && *step <= count; step++)
+        reached = *step;
+    return reached;
+}
+
+static int64_t time_of(const struct finding *finding)
+{
+    return finding->time.ns != TC_NO_TIME ? finding->time.ns : finding->received.ns;
+}
+
+/* Unknown times cannot part what a key has joined. */
+static bool in_window(const struct book *book, const struct held *held, int64_t time_ns)
+{
+    int64_t first_ns = held->alert.first_ns;
+    if (first_ns == TC_NO_TIME || time_ns == TC_NO_TIME)
+        return true;
+    return time_ns < book_add_ns(first_ns, book->options.dedup_ns);
+}
+
+/* Does this finding belong to that alert, the current one of its key? */
+static bool belongs(const struct book *book, const struct held *held, const struct finding *finding)
+{
+    if (held == NULL || !in_window(book, held, time_of(finding)))
+        return false;
+    return lifecycle_open(held->alert.state) || (finding->repeat && held->ended_by_hand);
+}
+
+static void pass_steps(struct book *book, struct held *held, const struct finding *finding,
+                       struct decision_list *out)
+{
+    struct alert *alert = &held->alert;
+    uint64_t step = step_reached(book, alert->count);
+    if (step <= held->told_step)
+        return;
+    held->told_step = step;
+    bool quiet = alert->state == ALERT_ACKNOWLEDGED;
+    char note[96];
+    int n = snprintf(note, sizeof note, "%llu occurrences%s", (unsigned long long)alert->count,
+                     quiet ? "; not told, because it is acknowledged" : "");
+    if (alert->history_count < ALERT_HISTORY_MAX - ALERT_HISTORY_SPARE)
+        held_history(held, finding->received.ns, SV("count"), SV("tocsin"), sv_make(note, (size_t)n));
+    if (quiet)
+        return;
+    book_snapshot(book, out, finding->position, held, SV("count"), SV("tocsin"));
+    tell(out, finding->position, held, NOTIFY_COUNT_STEP, step);
+}
+
+static void count_finding(struct book *book, struct held *held, const struct finding *finding,
+                          struct decision_list *out)
+{
+    struct alert *alert = &held->alert;
+    uint64_t weight = TC_MAX(finding->weight, 1u);
+    alert->count = alert->count > UINT64_MAX - weight ? UINT64_MAX : alert->count + weight;
+    alert->last_ns = TC_MAX(alert->last_ns, time_of(finding));
+    alert->last_position = finding->position;
+    book_mark_changed(book, held);
+    if (!lifecycle_open(alert->state))
+        return;
+    held->touched_ns = TC_MAX(held->touched_ns, finding->received.ns);
+    pass_steps(book, held, finding, out);
+}
+
+/* --- making */
+
+/* 32 digits of SHA-256 over the merge key and the first occurrence; `again` parts alerts that begin alike. */
+static void make_id(const struct book *book, const uint8_t key[TC_SHA256_BYTES], int64_t first_ns,
+                    char ret[ALERT_ID_DIGITS + 1])
+{
+    for (uint32_t again = 0;; again++) {
+        uint8_t input[TC_SHA256_BYTES + 12], digest[TC_SHA256_BYTES];
+        memcpy(input, key, TC_SHA256_BYTES);
+        store_u64(input + TC_SHA256_BYTES, (uint64_t)first_ns);
+        store_u32(input + TC_SHA256_BYTES + 8, again);
+        hash_sha256(sv_make((const char *)input, sizeof input), digest);
+        hash_hex(digest, ALERT_ID_DIGITS / 2, ret);
+        if (map_get(&book->by_id, sv_make(ret, ALERT_ID_DIGITS)) == NULL)
+            return;
+    }
+}
+
+static struct card *card_of(struct book *book, const struct rule_info *rule)
+{
+    struct buf packed;
+    buf_init(&packed, (size_t)ALERT_TEXT_MAX * (ALERT_ACTIONS_MAX + 16));
+    card_pack(rule, &book->scratch, &packed);
+    struct card *card = card_take(&book->cards, buf_view(&packed));
+    tc_assert(card != NULL); /* what card_pack wrote is a card */
+    buf_free(&packed);
+    return card;
+}
+
+static struct held *make_alert(struct book *book, const struct finding *finding, const struct entity *entity,
+                               const uint8_t key[TC_SHA256_BYTES])
+{
+    struct alert_label labels[ALERT_LABELS_MAX];
+    char id[ALERT_ID_DIGITS + 1];
+    make_id(book, key, time_of(finding), id);
+    struct held *held = held_new(&(struct held_birth){
+        .id = id,
+        .labels = labels,
+        .label_count = entity_labels(finding->rule, entity, &book->scratch, labels),
+        .message = entity_message(finding, entity, &book->scratch),
+        .card = card_of(book, finding->rule),
+        .severity = finding->rule->severity,
+    });
+    struct alert *alert = &held->alert;
+    memcpy(held->key, key, sizeof held->key);
+    alert->count = TC_MAX(finding->weight, 1u);
+    alert->first_ns = alert->last_ns = time_of(finding);
+    alert->last_position = finding->position;
+    held->touched_ns = finding->received.ns;
+    held->told_step = step_reached(book, alert->count); /* the first notification tells it all */
+    held->overflow = entity->overflow;
+    held->serial = book->next_serial++;
+    held_history(held, finding->received.ns, SV("created"), SV("tocsin"), (struct sv){0});
+    return held;
+}
+
+static void add_alert(struct book *book, const struct finding *finding, const struct entity *entity,
+                      const uint8_t key[TC_SHA256_BYTES], struct decision_list *out)
+{
+    struct held *held = make_alert(book, finding, entity, key);
+    book_insert(book, held);
+    book_make_current(book, held);
+    book_snapshot(book, out, finding->position, held, SV("created"), SV("tocsin"));
+    tell(out, finding->position, held, NOTIFY_NEW, 0);
+}
+
+/* Lets an alert leave memory. Where it counted on after it had ended, its last count goes out first. */
+static void forget(struct book *book, struct held *held, uint64_t position, struct decision_list *out)
+{
+    if (held->said_count != held->alert.count)
+        book_snapshot(book, out, position, held, SV("count"), SV("tocsin"));
+    book_remove(book, held);
+}
+
+static bool make_room(struct book *book, uint64_t position, struct decision_list *out)
+{
+    while (book->count >= book->options.max_open && book->ended_oldest != NULL)
+        forget(book, book->ended_oldest, position, out);
+    return book->count < book->options.max_open;
+}
+
+/* The book is full of open alerts. The overflow alert before, past its window, makes way for this one: so
+ * there is one per rule and severity, and the bound holds. */
+static void overflow_finding(struct book *book, const struct finding *finding, struct decision_list *out)
+{
+    const struct entity entity = {.overflow = true};
+    uint8_t key[TC_SHA256_BYTES];
+    entity_key(finding->rule->id, finding->rule->severity, &entity, key);
+    struct held *held = book_current(book, key);
+    if (belongs(book, held, finding)) {
+        count_finding(book, held, finding, out);
+        return;
+    }
+    if (held != NULL) {
+        if (lifecycle_open(held->alert.state)) {
+            book_end(book, held, ALERT_RESOLVED, finding->received.ns, SV("tocsin"), false);
+            held_history(held, finding->received.ns, SV("resolved"), SV("tocsin"),
+                         SV("a new overflow alert goes on counting"));
+            held->alert.last_position = finding->position;
+            book_snapshot(book, out, finding->position, held, SV("resolved"), SV("tocsin"));
+        }
+        forget(book, held, finding->position, out);
+    }
+    add_alert(book, finding, &entity, key, out);
+}
+
+void book_finding(struct book *book, const struct finding *finding, struct decision_list *out)
+{
+    struct entity entity;
+    uint8_t key[TC_SHA256_BYTES];
+    book_enter(book);
+    entity_of(finding, &book->scratch, &entity);
+    entity_key(finding->rule->id, finding->rule->severity, &entity, key);
+    struct held *held = book_current(book, key);
+    if (belongs(book, held, finding))
+        count_finding(book, held, finding, out);
+    else if (make_room(book, finding->position, out))
+        add_alert(book, finding, &entity, key, out);
+    else
+        overflow_finding(book, finding, out);
+}
+
+/* --- time */
+
+void book_end(struct book *book, struct held *held, enum alert_state state, int64_t now_ns, struct sv by,
+              bool by_hand)
+{
+    struct alert *alert = &held->alert;
+    bool was_open = lifecycle_open(alert->state);
+    tc_assert(lifecycle_allows(alert->state, state));
+    alert->state = state;
+    if (!was_open) /* resolved, now closed: it ended when it was resolved */
+        return;
+    alert->ended_ns = now_ns;
+    alert->ended_by = held_copy(held, by);
+    held->ended_by_hand = by_hand;
+    held->touched_ns = now_ns;
+    held->end_serial = book->next_end_serial++;
+    book_mark_ended(book, held);
+    book_schedule(book, held);
+}
+
+static void resolve_quiet(struct book *book, struct held *held, uint64_t position, int64_t now_ns,
+                          struct decision_list *out)
+{
+    char note[64 + TC_RFC3339_MAX], duration[TC_RFC3339_MAX];
+    clk_format_duration(book->options.resolve_after_ns, duration);
+    int n = snprintf(note, sizeof note, "no occurrence for %s", duration);
+    book_end(book, held, ALERT_RESOLVED, now_ns, SV("tocsin"), false);
+    held->alert.last_position = position;
+    held_history(held, now_ns, SV("resolved"), SV("tocsin"), sv_make(note, (size_t)n));
+    book_snapshot(book, out, position, held, SV("resolved"), SV("tocsin"));
+}
+
+void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out)
+{
+    book_enter(book);
+    struct held **due = NULL;
+    size_t count = 0, capacity = 0;
+    for (struct held *held; (held = book_pop_due(book, now.ns)) != NULL;) {
+        if (count == capacity) {
+            capacity = capacity == 0 ? 16 : capacity * 2;
+            due = tc_realloc(due, capacity * sizeof(struct held *));
+        }
+        due[count++] = held;
+    }
+    if (count > 1)
+        qsort(due, count, sizeof due[0], book_compare_serial);
+    for (size_t i = 0; i < count; i++)
+        if (lifecycle_open(due[i]->alert.state))
+            resolve_quiet(book, due[i], position, now.ns, out);
+        else
+            forget(book, due[i], position, out);
+    free(due);
+}

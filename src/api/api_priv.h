@@ -1,0 +1,197 @@
+/*
+ * What the files of this room share: the server, one request on its way, and the reply that a handler fills.
+ *
+ * Life of a request, all of it on one thread of the HTTP server:
+ *   head read   -> route found, auth_check, route->begin     a refusal is kept until the body has gone by
+ *   body read   -> bounded by route->body_max, by the sum of all bodies, and by TC_API_BODY_TIME_S
+ *   all read    -> route->handle fills the reply, or says `later` and is called again once resumed
+ *   completed   -> request_free, also where the client has gone
+ */
+#ifndef API_API_PRIV_H
+#define API_API_PRIV_H
+
+#include "api/api.h"
+#include "api/auth.h"
+#include "api/router.h"
+#include "store/store.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    TC_API_CONNECTIONS_MAX = 1000,
+    TC_API_IDLE_S = 30,           /* a connection without a byte for so long is closed */
+    TC_API_BODY_TIME_S = 300,     /* a body must be in after so long */
+    TC_API_HEAD_BYTES = 32 << 10, /* request line and headers; past it 431 */
+    TC_API_COMMAND_BODY = 64 << 10,
+    TC_API_STREAM_CLIENTS_MAX = 64,
+    TC_API_STREAM_QUEUE_BYTES = 1 << 20, /* unsent events of one client; past it the client is dropped */
+    TC_API_HEARTBEAT_S = 15,
+    TC_API_STOP_S = 5,
+    TC_API_REPLY_BYTES = 64 << 20,
+    TC_API_LIST_MAX = 10 * 1000, /* alerts in one answer */
+    TC_REPLY_HEADERS_MAX = 8,
+};
+#define TC_API_DRAIN_BYTES (UINT64_C(2) << 30) /* of a refused body that are read and forgotten */
+
+struct reply_header {
+    const char *name;
+    char value[256];
+};
+
+struct reply {
+    unsigned status; /* 0: nothing said yet */
+    bool later;      /* the connection is suspended; the handler is called again */
+    const char *content_type;
+    struct buf body;
+    struct MHD_Response *response; /* instead of body: static bytes, or a stream */
+    struct reply_header headers[TC_REPLY_HEADERS_MAX];
+    size_t header_count;
+};
+
+/* A batch that waits for the journal. Lives until the request and the journal's callback have let go of it.
+ */
+struct pending {
+    pthread_mutex_t lock;
+    unsigned refs;                     /* under lock, as all below */
+    struct MHD_Connection *connection; /* NULL once the request is over */
+    bool suspended, done, abandoned;
+    int rc;
+    /* Of the request's thread only: */
+    bool replayed;
+    uint32_t accepted;
+    struct pending *previous, *next; /* in api->pending, under api->lock */
+};
+
+struct request {
+    struct api *api;
+    struct MHD_Connection *connection;
+    struct route_match match;
+    struct sv method;
+    const char *source; /* ROLE_SOURCE */
+    bool refused;       /* reply is filled; the rest of the body is read and forgotten */
+    struct reply reply;
+    struct buf body;
+    uint64_t body_seen; /* bytes, forgotten ones too */
+    uint64_t body_held; /* bytes counted in api->body_bytes */
+    int64_t started_ns; /* monotonic */
+    bool is_stream;     /* not waited for when stopping */
+    struct pending *pending;
+    struct buf answer; /* body of the 200 that waits for the journal */
+};
+
+/* Scratch of one parse; as many as threads ask at a time. */
+struct workbench {
+    struct intake_batch batch;
+    struct buf unpacked;
+    struct workbench *next;
+};
+
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 32 };
+
+struct stream;
+struct api {
+    struct api_options options;
+    struct auth auth;
+    struct MHD_Daemon *daemon;
+    int listen_fd;
+    char address[80];
+    char console[256];  /* for links, without a slash at the end */
+    int64_t started_ns; /* wall clock */
+    int64_t stop_grace_ns;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* active fell, or stopping */
+    bool stopping, cut_off; /* under lock: no new requests; no new suspensions */
+    unsigned active;        /* under lock: requests under way, streams not counted */
+    struct pending *pending;
+    struct workbench *benches; /* idle ones */
+    pthread_t pulse;           /* beats for the streams */
+    bool pulse_runs;
+
+    pthread_mutex_t store_lock; /* one reading connection, used in turn */
+    struct store *store;
+
+    struct stream *stream;
+
+    atomic_ullong body_bytes; /* of all requests under way */
+    atomic_ullong bad_tokens, accepted, replays, bytes_received;
+    atomic_ullong answers[TC_API_ROUTES_MAX + 1][TC_API_CODES]; /* last row: no route */
+};
+
+extern const struct route api_routes[];
+extern const unsigned api_codes[TC_API_CODES]; /* ends with 0: any other */
+
+/* --- server.c --- */
+/* The value of a request header; p == NULL where absent. */
+struct sv request_header(const struct request *request, const char *name);
+/* Walks query parameters, decoded. `each` returns false to stop; the walk then returns false, as for a
+ * parameter that is not properly encoded. */
+bool request_query(const struct request *request,
+                   bool (*each)(void *context, struct sv name, struct sv value), void *context);
+uint64_t api_body_budget(const struct api *api);
+/* Starts the library's threads on api->listen_fd; NULL where it cannot. */
+struct MHD_Daemon *server_start(struct api *api);
+
+/* --- reply.c --- */
+/* {"error": text}, and the status. */
+void reply_error(struct reply *reply, unsigned status, const char *format, ...) TC_PRINTF(3, 4);
+/* The status that fits an error of the core, its text as body. */
+void reply_err(struct reply *reply, const struct err *err);
+void reply_header(struct reply *reply, const char *name, const char *value);
+/* A body that lives as long as the process. */
+void reply_static(struct reply *reply, const char *content_type, struct sv bytes);
+void reply_json(struct reply *reply, unsigned status);
+/* Sends it, and empties it. */
+enum MHD_Result reply_send(struct reply *reply, struct MHD_Connection *connection);
+void reply_free(struct reply *reply);
+
+/* --- pending.c --- */
+struct pending *pending_new(struct api *api, struct request *request);
+/* journal_done_fn; context is the pending, of which it lets go. */
+void pending_done(void *context, int rc, uint64_t first);
+/* The journal took nothing, `pending_done` will not come. */
+void pending_cancel(struct pending *pending);
+enum pending_state { PENDING_LATER, PENDING_DONE, PENDING_ABANDONED };
+/* On the request's thread: suspends the connection where it is not done yet. */
+enum pending_state pending_wait(struct api *api, struct pending *pending, int *ret_rc);
+/* The request is over. */
+void pending_release(struct api *api, struct pending **pending);
+/* Wakes all with PENDING_ABANDONED. */
+void pending_abandon_all(struct api *api);
+
+/* --- stream_route.c --- */
+struct stream *stream_new(void);
+void stream_free(struct stream **stream);
+void stream_publish(struct stream *stream, struct sv json);
+void stream_heartbeat(struct stream *stream);
+void stream_close(struct stream *stream); /* all clients end; no new ones */
+unsigned stream_clients(const struct stream *stream);
+uint64_t stream_dropped(const struct stream *stream);
+
+/* --- alerts_route.c --- */
+/* The reading connection, opened when it is first needed; 0 with the lock held, to be given back. */
+int alerts_store_take(struct api *api, struct store **ret, struct err *err);
+void alerts_store_give(struct api *api);
+
+/* --- handlers --- */
+void events_begin(struct api *api, struct request *request, struct reply *reply);
+void events_handle(struct api *api, struct request *request, struct reply *reply);
+void workbench_free_all(struct api *api);
+void alerts_list(struct api *api, struct request *request, struct reply *reply);
+void alerts_show(struct api *api, struct request *request, struct reply *reply);
+void alerts_command(struct api *api, struct request *request, struct reply *reply);
+void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply);
+void alertmanager_status(struct api *api, struct request *request, struct reply *reply);
+void alertmanager_receivers(struct api *api, struct request *request, struct reply *reply);
+void stream_begin(struct api *api, struct request *request, struct reply *reply);
+void stream_handle(struct api *api, struct request *request, struct reply *reply);
+void page_index(struct api *api, struct request *request, struct reply *reply);
+void page_asset(struct api *api, struct request *request, struct reply *reply);
+void page_runbook(struct api *api, struct request *request, struct reply *reply);
+void health_live(struct api *api, struct request *request, struct reply *reply);
+void health_ready(struct api *api, struct request *request, struct reply *reply);
+void health_metrics(struct api *api, struct request *request, struct reply *reply);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * Health for supervisors and metrics for Prometheus (text format 0.0.4): this room's own counters, intake's,
+ * and then what only the core knows.
+ */
+#include "api/api_priv.h"
+
+void health_live(struct api *api, struct request *request, struct reply *reply)
+{
+    (void)api;
+    (void)request;
+    reply->status = 200;
+    reply->content_type = "text/plain; charset=utf-8";
+    buf_str(&reply->body, "Tocsin is healthy.\n");
+}
+
+void health_ready(struct api *api, struct request *request, struct reply *reply)
+{
+    (void)request;
+    if (api->options.ready != NULL && !api->options.ready(api->options.context)) {
+        reply_error(reply, 503, "Tocsin is starting: recovery is not finished, ask again a little later");
+        return;
+    }
+    reply->status = 200;
+    reply->content_type = "text/plain; charset=utf-8";
+    buf_str(&reply->body, "Tocsin is ready.\n");
+}
+
+static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
+               (unsigned long long)value);
+}
+
+static void intake_metrics(const struct api *api, struct buf *out)
+{
+    struct intake_stats s;
+    intake_stats(api->options.intake, &s);
+    metric(out, "tocsin_intake_records_total", "counter", "Records parsed and redacted.", s.records);
+    metric(out, "tocsin_intake_bytes_total", "counter", "Bytes of records parsed.", s.bytes);
+    metric(out, "tocsin_intake_text_total", "counter", "Records kept as text: no parser understood them.",
+           s.text);
+    metric(out, "tocsin_intake_errors_total", "counter", "Items refused in bodies.", s.errors);
+    metric(out, "tocsin_intake_redacted_total", "counter", "Records in which something was redacted.",
+           s.redacted);
+    metric(out, "tocsin_intake_suspect_time_total", "counter",
+           "Records whose own time is too far from the receive time.", s.suspect_time);
+    metric(out, "redaction_failed_total", "counter",
+           "Records quarantined because redaction failed: nothing of them is kept.", s.redaction_failed);
+}
+
+static void http_metrics(const struct api *api, struct buf *out)
+{
+    buf_str(out, "# HELP tocsin_http_requests_total Requests answered, by route and status.\n"
+                 "# TYPE tocsin_http_requests_total counter\n");
+    for (size_t row = 0; row <= TC_API_ROUTES_MAX; row++)
+        for (size_t column = 0; column < TC_API_CODES; column++) {
+            unsigned long long count = api->answers[row][column];
+            bool known = row < TC_API_ROUTES_MAX;
+            if (count == 0)
+                continue;
+            buf_printf(out, "tocsin_http_requests_total{method=\"%s\",route=\"%s\",code=\"%u\"} %llu\n",
+                       known ? api_routes[row].method : "", known ? api_routes[row].pattern : "none",
+                       api_codes[column], count);
+        }
+}
+
+void health_metrics(struct api *api, struct request *request, struct reply *reply)
+{
+    struct buf *out = &reply->body;
+    (void)request;
+    reply->status = 200;
+    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metric(out, "auth_invalid_token_total", "counter", "Requests refused for a missing or unknown token.",
+           api->bad_tokens);
+    metric(out, "tocsin_events_accepted_total", "counter", "Events of HTTP bodies that are durable.",
+           api->accepted);
+    metric(out, "tocsin_http_replayed_total", "counter", "Bodies recognised as repeats.", api->replays);
+    metric(out, "tocsin_http_received_bytes_total", "counter", "Bytes of event bodies as sent.",
+           api->bytes_received);
+    metric(out, "tocsin_http_body_bytes", "gauge", "Bytes of bodies under way.", api->body_bytes);
+    metric(out, "tocsin_http_body_bytes_limit", "gauge", "Bound of tocsin_http_body_bytes.",
+           api_body_budget(api));
+    metric(out, "tocsin_stream_clients", "gauge", "Pages that listen.", stream_clients(api->stream));
+    metric(out, "tocsin_stream_dropped_total", "counter", "Pages dropped for reading too slowly.",
+           stream_dropped(api->stream));
+    intake_metrics(api, out);
+    http_metrics(api, out);
+    if (api->options.metrics != NULL)
+        api->options.metrics(api->options.context, out);
+}

@@ -1,0 +1,346 @@
+/*
+ * The interpreter: does this rule's logsource let the event through, does its detection hold?
+ *
+ * It walks the tree that sigma_*.c built, plainly, left to right, and stops as soon as the answer is known.
+ * The one thing it remembers is the folded form of each value of the event at hand: thousands of rules ask
+ * about the same few fields, and folding is most of the cost of asking.
+ *
+ * Several values of one field (arrays, duplicate keys) are any-of: a predicate holds where it holds for one
+ * of them. A missing field fails every predicate but `null` and `exists: false`; negation is outside of that,
+ * so `not` and `neq` are true where the field is missing.
+ */
+#include "detect/match.h"
+
+#include "base/utf8.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- scratch
+ * ------------------------------------------------------------------------------------------------------------------
+ */
+
+enum { FOLDED_MAX_BYTES = 16 << 20, FOLD_VALUE_MAX_BYTES = 4 << 20 };
+
+struct folded { /* of one field, or of the raw text */
+    const char *of;
+    size_t of_n;
+    size_t at, n; /* in match_scratch.text; n == SIZE_MAX: the value is its own folded form */
+    bool known;
+};
+
+struct match_scratch {
+    const struct event *event; /* the event that the rest is about */
+    const struct field *fields;
+    const char *raw;
+    uint64_t position, epoch, sequence;
+    struct folded *folded; /* by field, the raw text last */
+    size_t folded_count, folded_capacity;
+    struct buf text;
+    struct regex_scratch *regex;
+    uint64_t limit_hits;
+};
+
+struct match_scratch *match_scratch_new(void)
+{
+    struct match_scratch *s = tc_alloc(sizeof *s);
+    buf_init(&s->text, FOLDED_MAX_BYTES);
+    s->regex = regex_scratch_new();
+    return s;
+}
+
+void match_scratch_free(struct match_scratch **scratch)
+{
+    if (*scratch == NULL)
+        return;
+    regex_scratch_free(&(*scratch)->regex);
+    buf_free(&(*scratch)->text);
+    free((*scratch)->folded);
+    free(*scratch);
+    *scratch = NULL;
+}
+
+void match_scratch_forget(struct match_scratch *scratch)
+{
+    scratch->event = NULL;
+}
+
+uint64_t match_scratch_limit_hits(const struct match_scratch *scratch)
+{
+    return scratch->limit_hits;
+}
+
+static void forget_folded(struct match_scratch *s)
+{
+    buf_clear(&s->text);
+    if (s->folded_count > 0)
+        memset(s->folded, 0, s->folded_count * sizeof s->folded[0]);
+}
+
+static bool scratch_is_of(const struct match_scratch *s, const struct event *e)
+{
+    return s->event == e && s->fields == e->fields && s->raw == e->raw.p && s->position == e->position &&
+           s->epoch == e->epoch && s->sequence == e->sequence && s->folded_count == e->field_count + 1u;
+}
+
+static void scratch_begin(struct match_scratch *s, const struct event *e)
+{
+    if (scratch_is_of(s, e))
+        return;
+    s->event = e;
+    s->fields = e->fields;
+    s->raw = e->raw.p;
+    s->position = e->position;
+    s->epoch = e->epoch;
+    s->sequence = e->sequence;
+    s->folded_count = e->field_count + 1u;
+    if (s->folded_count > s->folded_capacity) {
+        s->folded_capacity = s->folded_count * 2;
+        s->folded = tc_realloc(s->folded, s->folded_capacity * sizeof s->folded[0]);
+    }
+    forget_folded(s);
+}
+
+/* Lower-case ASCII is its own folded form: most values are, and need no copy. */
+static bool is_folded_ascii(struct sv value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if ((unsigned char)value.p[i] >= 0x80 || (value.p[i] >= 'A' && value.p[i] <= 'Z'))
+            return false;
+    return true;
+}
+
+static void fold_slot(struct match_scratch *s, struct folded *slot, struct sv value)
+{
+    *slot = (struct folded){.of = value.p, .of_n = value.n, .n = SIZE_MAX, .known = true};
+    if (is_folded_ascii(value) || value.n > FOLD_VALUE_MAX_BYTES)
+        return;
+    size_t at = s->text.n;
+    utf8_fold(&s->text, value);
+    if (s->text.overflow) { /* start the store anew; a single value always fits */
+        forget_folded(s);
+        at = 0;
+        utf8_fold(&s->text, value);
+        *slot = (struct folded){.of = value.p, .of_n = value.n, .known = true};
+    }
+    slot->at = at;
+    slot->n = s->text.n - at;
+}
+
+/* The folded form of a value whose slot is `at`; good until the next call. */
+static struct sv folded_value(struct match_scratch *s, size_t at, struct sv value)
+{
+    struct folded *slot = &s->folded[at];
+    if (!slot->known || slot->of != value.p || slot->of_n != value.n)
+        fold_slot(s, slot, value);
+    return slot->n == SIZE_MAX ? value : sv_make(s->text.p + slot->at, slot->n);
+}
+
+/* --- one predicate, one value
+ * ------------------------------------------------------------------------------------------------ */
+
+struct matching {
+    const struct event *event;
+    struct match_scratch *scratch;
+};
+
+static bool date_matches(const struct predicate *p, struct sv value)
+{
+    int64_t part;
+    char text[24];
+    if (!date_part_of(p->number.part, value, &part))
+        return false;
+    int n = snprintf(text, sizeof text, "%lld", (long long)part);
+    return number_compare(p->number.op, sv_make(text, (size_t)n), p->number.value);
+}
+
+/* `slot` names the value in the scratch: its field's index, or field_count for the raw text. */
+static bool value_matches(const struct matching *m, const struct predicate *p, struct sv value, size_t slot)
+{
+    switch (p->kind) {
+    case PREDICATE_PATTERN:
+        return pattern_matches(&p->pattern, p->pattern.cased ? value : folded_value(m->scratch, slot, value));
+    case PREDICATE_NUMBER:
+        return number_compare(p->number.op, value, p->number.value);
+    case PREDICATE_REGEX:
+        return regex_matches(p->regex, value, m->scratch->regex, &m->scratch->limit_hits);
+    case PREDICATE_NETWORK:
+        return network_holds(&p->network, value);
+    case PREDICATE_DATE:
+        return date_matches(p, value);
+    case PREDICATE_NULL:
+    case PREDICATE_EXISTS:
+    case PREDICATE_FIELD:
+        break; /* about a field, not a value */
+    }
+    return false;
+}
+
+/* Has the field a text of its own? null is no value; an object or array stands as its members. */
+static bool is_value(const struct field *field)
+{
+    return field->type != FIELD_NULL && field->type != FIELD_OBJECT && field->type != FIELD_ARRAY;
+}
+
+/* --- predicates about fields
+ * ------------------------------------------------------------------------------------------------- */
+
+static const struct field *find(const struct matching *m, const struct name_ref *name)
+{
+    return event_find(m->event, name->name, name->hash);
+}
+
+static size_t slot_of(const struct matching *m, const struct field *field)
+{
+    return (size_t)(field - m->event->fields);
+}
+
+static bool is_null(const struct matching *m, const struct field *first)
+{
+    for (const struct field *f = first; f != NULL; f = event_next(m->event, f))
+        if (f->type == FIELD_NULL)
+            return true;
+    return first == NULL;
+}
+
+static bool texts_compare(const struct predicate *p, struct sv a, struct sv b)
+{
+    if (p->field.open_start && p->field.open_end)
+        return sv_find(a, b) < a.n || b.n == 0;
+    if (p->field.open_start)
+        return sv_ends(a, b);
+    return p->field.open_end ? sv_starts(a, b) : sv_eq(a, b);
+}
+
+static bool fields_compare(const struct matching *m, const struct predicate *p, const struct field *a,
+                           const struct field *b)
+{
+    if (p->field.cased)
+        return texts_compare(p, a->value, b->value);
+    /* folding one may move or drop the other's text, so both are folded before either is looked at */
+    (void)folded_value(m->scratch, slot_of(m, b), b->value);
+    (void)folded_value(m->scratch, slot_of(m, a), a->value);
+    (void)folded_value(m->scratch, slot_of(m, b), b->value);
+    struct sv left = folded_value(m->scratch, slot_of(m, a), a->value);
+    return texts_compare(p, left, folded_value(m->scratch, slot_of(m, b), b->value));
+}
+
+static bool field_matches_field(const struct matching *m, const struct predicate *p,
+                                const struct field *first)
+{
+    const struct field *other = find(m, &p->field.name);
+    for (const struct field *a = first; a != NULL; a = event_next(m->event, a))
+        for (const struct field *b = other; b != NULL; b = event_next(m->event, b))
+            if (is_value(a) && is_value(b) && fields_compare(m, p, a, b))
+                return true;
+    return false;
+}
+
+static bool field_matches(const struct matching *m, const struct predicate *p, const struct field *first)
+{
+    switch (p->kind) {
+    case PREDICATE_NULL:
+        return is_null(m, first);
+    case PREDICATE_EXISTS:
+        return (first != NULL) == p->exists;
+    case PREDICATE_FIELD:
+        return field_matches_field(m, p, first);
+    default:
+        break;
+    }
+    for (const struct field *f = first; f != NULL; f = event_next(m->event, f))
+        if (is_value(f) && value_matches(m, p, f->value, slot_of(m, f)))
+            return true;
+    return false;
+}
+
+/* --- keywords
+ * ------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Text events are searched as they came, too; JSON is not, whose raw form has escapes and names in it. */
+static bool raw_is_searched(const struct event *event)
+{
+    struct sv raw = sv_trim(event->raw);
+    if (raw.n == 0)
+        return false;
+    return (event->flags & EVENT_TEXT) != 0 || memchr("{[\"", raw.p[0], 3) == NULL;
+}
+
+static bool keyword_matches(const struct matching *m, const struct predicate *p)
+{
+    const struct event *event = m->event;
+    for (size_t i = 0; i < event->field_count; i++) {
+        const struct field *f = &event->fields[i];
+        if (!(f->flags & FIELD_DERIVED) && is_value(f) && value_matches(m, p, f->value, i))
+            return true;
+    }
+    return raw_is_searched(event) && value_matches(m, p, event->raw, event->field_count);
+}
+
+/* --- items and trees
+ * ------------------------------------------------------------------------------------------------------- */
+
+static bool match_value_holds(const struct matching *m, const struct match_item *item,
+                              const struct match_value *value, const struct field *first)
+{
+    for (size_t i = 0; i < value->count; i++)
+        if (item->field.name.n == 0 ? keyword_matches(m, &value->alternatives[i])
+                                    : field_matches(m, &value->alternatives[i], first))
+            return true;
+    return false;
+}
+
+static bool item_holds(const struct matching *m, const struct match_item *item)
+{
+    const struct field *first = item->field.name.n == 0 ? NULL : find(m, &item->field);
+    bool holds = item->all;
+    for (size_t i = 0; i < item->count && holds == item->all; i++)
+        holds = match_value_holds(m, item, &item->values[i], first);
+    return holds != item->negated;
+}
+
+static bool node_holds(const struct matching *m, const struct match_node *node)
+{
+    switch (node->kind) {
+    case NODE_ITEM:
+        return item_holds(m, node->item);
+    case NODE_NOT:
+        return !node_holds(m, node->kids[0]);
+    case NODE_AND:
+        for (size_t i = 0; i < node->count; i++)
+            if (!node_holds(m, node->kids[i]))
+                return false;
+        return true;
+    case NODE_OR:
+        for (size_t i = 0; i < node->count; i++)
+            if (node_holds(m, node->kids[i]))
+                return true;
+        return false;
+    }
+    return false;
+}
+
+/* --- the door
+ * ------------------------------------------------------------------------------------------------------------------
+ */
+
+static bool dimension_applies(struct sv rule, struct sv event)
+{
+    return rule.n == 0 || event.n == 0 || sv_eq_nocase(rule, event);
+}
+
+bool rule_applies(const struct rule *rule, const struct event *event)
+{
+    return dimension_applies(rule->product, event->product) &&
+           dimension_applies(rule->category, event->category) &&
+           dimension_applies(rule->service, event->service);
+}
+
+bool rule_matches(const struct rule *rule, const struct event *event, struct match_scratch *scratch)
+{
+    tc_assert(rule->kind == RULE_DETECTION && rule->detection != NULL);
+    scratch_begin(scratch, event);
+    struct matching m = {event, scratch};
+    return node_holds(&m, rule->detection->root);
+}

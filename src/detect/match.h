@@ -1,0 +1,147 @@
+/*
+ * The compiled form of a detection, and the small matchers that judge one value each; for this room only.
+ *
+ * sigma_*.c build these structures in the rule set's arena, match.c walks them. All of it is read-only while
+ * events are judged; what a thread needs to remember lives in its `struct match_scratch`.
+ *
+ *   detection = a tree of nodes            and, or, not, item
+ *   item      = field|modifiers: values    OR over values (AND with |all), negated by |neq
+ *   value     = alternatives               OR always: base64offset and windash make several of one value
+ *   predicate = one question to one value  text pattern, number, comparison, regex, network, …
+ */
+#ifndef DETECT_MATCH_H
+#define DETECT_MATCH_H
+
+#include "detect/ruleset.h"
+
+/* --- text patterns (match_string.c)
+ * --------------------------------------------------------------------------------------------- */
+
+enum token_kind {
+    TOKEN_TEXT, /* these bytes */
+    TOKEN_STAR, /* any run, also an empty one, also across lines */
+    TOKEN_ONE,  /* one code point (or one byte that is not UTF-8) */
+    TOKEN_DASH, /* one of - / U+2013 U+2014 U+2015 */
+};
+struct token {
+    enum token_kind kind;
+    struct sv text; /* TOKEN_TEXT: never empty */
+};
+
+enum pattern_shape { SHAPE_EXACT, SHAPE_PREFIX, SHAPE_SUFFIX, SHAPE_CONTAINS, SHAPE_ANY, SHAPE_GENERAL };
+struct pattern {
+    enum pattern_shape shape; /* all but SHAPE_GENERAL are answered from `text` alone */
+    bool cased;
+    struct sv text;
+    const struct token *tokens; /* no two stars in a row, no two texts in a row */
+    size_t count;
+};
+
+/* Folds (where not cased), joins neighbours and finds the shape. `tokens` may be scratch memory of the
+ * caller's. */
+void pattern_compile(struct arena *arena, const struct token *tokens, size_t count, bool cased,
+                     struct pattern *ret);
+/* `value` must be folded where the pattern is not cased. */
+bool pattern_matches(const struct pattern *pattern, struct sv value);
+
+/* --- networks (match_cidr.c)
+ * ---------------------------------------------------------------------------------------------------- */
+
+struct network {
+    uint8_t address[16]; /* IPv4 stands as its mapped IPv6 address, so that both forms of it are one */
+    uint8_t bits;        /* 0..128; an IPv4 prefix + 96 */
+    bool v4;             /* an IPv4 network never holds an IPv6 address, nor the reverse */
+};
+
+/* TC_EINPUT with a sentence where `text` is no network, or has bits set beyond its prefix. */
+int network_parse(struct sv text, struct network *ret, struct err *err);
+bool network_holds(const struct network *network, struct sv value);
+
+/* --- numbers and dates (match_number.c)
+ * ----------------------------------------------------------------------------------------- */
+
+enum compare_op { COMPARE_EQ, COMPARE_LT, COMPARE_LTE, COMPARE_GT, COMPARE_GTE };
+bool number_compare(enum compare_op op, struct sv value, struct sv number);
+
+enum date_part { DATE_MINUTE, DATE_HOUR, DATE_DAY, DATE_WEEK, DATE_MONTH, DATE_YEAR };
+/*
+ * The part as it stands in the text, without conversion of zones: 2024-03-01T10:20:30Z, 2024/03/01 10:20,
+ * 2024-03-01, 10:20:30. The week is ISO 8601's (1..53). False where the text has no such part.
+ */
+bool date_part_of(enum date_part part, struct sv value, int64_t *ret);
+
+/* --- regular expressions (match_regex.c)
+ * ---------------------------------------------------------------------------------------- */
+
+struct regex;
+enum regex_flags { REGEX_NOCASE = 1, REGEX_MULTILINE = 2, REGEX_DOTALL = 4 };
+/* Compiles in `arena` and links the result into *list, which regex_free_list frees. */
+int regex_compile(struct arena *arena, struct sv text, unsigned flags, struct regex **list,
+                  const struct regex **ret, struct err *err);
+void regex_free_list(struct regex **list);
+
+struct regex_scratch; /* match data, stack for compiled code, limits; one thread's */
+struct regex_scratch *regex_scratch_new(void);
+void regex_scratch_free(struct regex_scratch **scratch);
+/* Searches unanchored. A limit that is hit is no match and adds one to *limit_hits. */
+bool regex_matches(const struct regex *regex, struct sv value, struct regex_scratch *scratch,
+                   uint64_t *limit_hits);
+
+/* --- predicates and trees
+ * ------------------------------------------------------------------------------------------------------- */
+
+enum predicate_kind {
+    PREDICATE_PATTERN,
+    PREDICATE_NUMBER, /* a number of the rule: equal by value, compared by value */
+    PREDICATE_NULL,   /* missing, or JSON null */
+    PREDICATE_EXISTS, /* present, whatever its value */
+    PREDICATE_REGEX,
+    PREDICATE_NETWORK,
+    PREDICATE_FIELD, /* compared with another field of the same event */
+    PREDICATE_DATE,  /* a part of a date */
+};
+
+struct predicate {
+    enum predicate_kind kind;
+    union {
+        struct pattern pattern;
+        struct {
+            enum compare_op op;
+            enum date_part part; /* PREDICATE_DATE */
+            struct sv value;
+        } number;
+        bool exists;
+        const struct regex *regex;
+        struct network network;
+        struct {
+            struct name_ref name;
+            bool cased, open_start, open_end; /* open: anything may stand before, after */
+        } field;
+    };
+};
+
+struct match_value {
+    const struct predicate *alternatives;
+    size_t count;
+};
+
+struct match_item {
+    struct name_ref field; /* name.n == 0: keywords, searched in the whole event */
+    bool all, negated;
+    const struct match_value *values;
+    size_t count;
+};
+
+enum node_kind { NODE_AND, NODE_OR, NODE_NOT, NODE_ITEM };
+struct match_node {
+    enum node_kind kind;
+    const struct match_item *item;
+    const struct match_node *const *kids; /* NODE_NOT: one */
+    size_t count;
+};
+
+struct detection {
+    const struct match_node *root;
+};
+
+#endif

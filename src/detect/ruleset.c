@@ -1,0 +1,397 @@
+/*
+ * The rule set: reads all documents, resolves references, orders rules by id, collects what there is to say.
+ *
+ * The outcome depends on the contents alone: sources are taken in order of path (then bytes), so which of two
+ * documents with one id is "the second" does not depend on how a directory was walked. A refused document
+ * costs itself and the correlations that refer to it.
+ */
+#include "detect/sigma.h"
+
+#include "base/map.h"
+
+#include <stdlib.h>
+
+enum { RULES_MAX = 1000000 };
+
+struct loading {
+    struct ruleset *set;
+    struct arena scratch; /* YAML trees of one source at a time */
+    struct arena kept;    /* of the whole loading */
+    struct sigma_rule **rules;
+    size_t count, capacity;
+    struct rule_note *notes;
+    size_t note_count, note_capacity;
+    struct map ids, names; /* to index + 1 in rules; names: 0 where two rules bear one */
+};
+
+/* --- notes
+ * -------------------------------------------------------------------------------------------------------------------
+ */
+
+static struct rule_note *add_note(struct loading *l, enum rule_verdict verdict, const char *construct)
+{
+    if (l->note_count == l->note_capacity) {
+        l->note_capacity = TC_MAX(l->note_capacity * 2, 16);
+        l->notes = tc_realloc(l->notes, l->note_capacity * sizeof l->notes[0]);
+    }
+    struct rule_note *note = &l->notes[l->note_count++];
+    *note = (struct rule_note){.verdict = verdict, .construct = construct};
+    return note;
+}
+
+static void refuse_rule(struct loading *l, struct sigma_rule *r, int code, const char *construct,
+                        const char *text, struct sv subject)
+{
+    struct rule_note *note = add_note(l, RULE_REFUSED, construct);
+    err_at(&note->err, code, r->rule.info.file.p, r->rule.info.line, r->column, "%s: \"%.*s\"", text,
+           SV_FMT(sv_head(subject, 120)));
+    r->refused = true;
+}
+
+static int compare_notes(const void *a, const void *b)
+{
+    const struct rule_note *x = a, *y = b;
+    int c = strcmp(x->err.file, y->err.file);
+    if (c == 0)
+        c = (x->err.line > y->err.line) - (x->err.line < y->err.line);
+    if (c == 0)
+        c = (x->err.column > y->err.column) - (x->err.column < y->err.column);
+    return c != 0 ? c : strcmp(x->construct, y->construct);
+}
+
+static void keep_notes(struct loading *l)
+{
+    struct ruleset *set = l->set;
+    set->note_count = l->note_count;
+    if (l->note_count == 0)
+        return;
+    qsort(l->notes, l->note_count, sizeof l->notes[0], compare_notes);
+    set->notes = ARENA_ARRAY(&set->arena, struct rule_note, l->note_count);
+    memcpy(set->notes, l->notes, l->note_count * sizeof l->notes[0]);
+}
+
+/* --- reading the sources
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void add_rule(struct loading *l, const struct sigma_rule *rule)
+{
+    if (l->count == l->capacity) {
+        l->capacity = TC_MAX(l->capacity * 2, 64);
+        l->rules = tc_realloc(l->rules, l->capacity * sizeof l->rules[0]);
+    }
+    struct sigma_rule *own = ARENA_NEW(&l->kept, struct sigma_rule);
+    *own = *rule;
+    l->rules[l->count++] = own;
+    for (size_t i = 0; i < rule->warning_count; i++) {
+        struct rule_note *note = add_note(l, RULE_WARNING, rule->warnings[i].construct);
+        err_at(&note->err, TC_OK, rule->rule.info.file.p, rule->rule.info.line, rule->column, "%s",
+               rule->warnings[i].text);
+    }
+}
+
+static void read_document(struct loading *l, const struct yaml_node *root, const char *file, bool in_pack)
+{
+    struct err err = {0};
+    struct sigma sigma = {.arena = &l->set->arena,
+                          .scratch = &l->scratch,
+                          .regexes = &l->set->regexes,
+                          .file = file,
+                          .construct = "not a rule",
+                          .err = &err};
+    struct sigma_rule rule = {0};
+    if (sigma_read(&sigma, root, in_pack, &rule) == 0)
+        add_rule(l, &rule);
+    else
+        add_note(l, RULE_REFUSED, sigma.construct)->err = err;
+}
+
+static void read_source(struct loading *l, const struct rule_source *source)
+{
+    struct err err = {0};
+    struct yaml_doc *docs = NULL;
+    const char *file = arena_str(&l->set->arena, source->path);
+    size_t found = 0;
+    arena_reset(&l->scratch);
+    if (yaml_parse(&l->scratch, file, source->bytes, &docs, &err) != 0) {
+        add_note(l, RULE_REFUSED, "not YAML")->err = err;
+        return;
+    }
+    for (const struct yaml_doc *doc = docs; doc != NULL; doc = doc->next) {
+        if (doc->root == NULL)
+            continue;
+        read_document(l, doc->root, file, source->in_pack);
+        found++;
+    }
+    if (found == 0)
+        err_at(&add_note(l, RULE_WARNING, "empty file")->err, TC_OK, file, 0, 0, "no rule in this file");
+}
+
+static int compare_sources(const void *a, const void *b)
+{
+    const struct rule_source *x = *(const struct rule_source *const *)a;
+    const struct rule_source *y = *(const struct rule_source *const *)b;
+    int c = sv_cmp(x->path, y->path);
+    return c != 0 ? c : sv_cmp(x->bytes, y->bytes);
+}
+
+static void read_sources(struct loading *l, const struct rule_source *sources, size_t count)
+{
+    const struct rule_source **sorted = ARENA_ARRAY(&l->kept, const struct rule_source *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &sources[i];
+    qsort(sorted, count, sizeof sorted[0], compare_sources);
+    for (size_t i = 0; i < count; i++)
+        read_source(l, sorted[i]);
+}
+
+/* --- ids, names, references
+ * --------------------------------------------------------------------------------------------------- */
+
+static void index_rules(struct loading *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        struct sigma_rule *r = l->rules[i];
+        bool fresh;
+        uint64_t *slot = map_put(&l->ids, r->rule.info.id, &fresh);
+        if (slot == NULL || !fresh) {
+            refuse_rule(l, r, TC_EEXIST, slot == NULL ? "too many rules" : "duplicate id",
+                        slot == NULL ? "too many rules" : "another rule has the same id", r->rule.info.id);
+            continue;
+        }
+        *slot = i + 1;
+        if (r->rule.info.name.n == 0)
+            continue;
+        slot = map_put(&l->names, r->rule.info.name, &fresh);
+        if (slot != NULL)
+            *slot = fresh ? i + 1 : 0;
+    }
+}
+
+static struct sigma_rule *resolve_reference(struct loading *l, struct sigma_rule *from, struct sv ref)
+{
+    const uint64_t *slot = map_get(&l->ids, ref);
+    if (slot == NULL)
+        slot = map_get(&l->names, ref);
+    if (slot == NULL) {
+        refuse_rule(l, from, TC_ENOTFOUND, "unknown rule", "no loaded rule has this id or name", ref);
+        return NULL;
+    }
+    if (*slot == 0) {
+        refuse_rule(l, from, TC_EINPUT, "ambiguous name", "several rules have this name: refer by id", ref);
+        return NULL;
+    }
+    struct sigma_rule *to = l->rules[*slot - 1];
+    if (to->rule.kind == RULE_CORRELATION) {
+        refuse_rule(l, from, TC_EUNSUPPORTED, "correlation of correlations",
+                    to == from ? "a correlation that refers to itself"
+                               : "correlations of correlations are not supported",
+                    ref);
+        return NULL;
+    }
+    return to;
+}
+
+/* References as pointers, until ordinals are known. */
+struct references {
+    struct sigma_rule **rules;
+    size_t count;
+};
+
+static struct references resolve_references(struct loading *l, struct sigma_rule *r)
+{
+    struct references refs = {ARENA_ARRAY(&l->kept, struct sigma_rule *, r->ref_count + 1), 0};
+    for (size_t i = 0; i < r->ref_count; i++) {
+        struct sigma_rule *to = resolve_reference(l, r, r->refs[i]);
+        if (to == NULL)
+            return (struct references){0};
+        size_t at = 0;
+        while (at < refs.count && refs.rules[at] != to)
+            at++;
+        if (at == refs.count)
+            refs.rules[refs.count++] = to;
+    }
+    return refs;
+}
+
+/* --- the finished set
+ * -------------------------------------------------------------------------------------------------------- */
+
+static int compare_ids(const void *a, const void *b)
+{
+    const struct sigma_rule *x = *(struct sigma_rule *const *)a, *y = *(struct sigma_rule *const *)b;
+    return sv_cmp(x->rule.info.id, y->rule.info.id);
+}
+
+static int compare_ordinals(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Puts the rules in order; each sigma_rule learns its ordinal. */
+static void order_rules(struct loading *l)
+{
+    struct ruleset *set = l->set;
+    struct sigma_rule **live = ARENA_ARRAY(&l->kept, struct sigma_rule *, l->count + 1);
+    for (size_t i = 0; i < l->count; i++)
+        if (!l->rules[i]->refused)
+            live[set->count++] = l->rules[i];
+    qsort(live, set->count, sizeof live[0], compare_ids);
+    set->rules = ARENA_ARRAY(&set->arena, struct rule, set->count + 1);
+    for (size_t i = 0; i < set->count; i++) {
+        live[i]->rule.info.ordinal = (uint32_t)i;
+        memcpy(live[i]->rule.content, live[i]->document_hash, sizeof live[i]->rule.content);
+        set->rules[i] = live[i]->rule;
+    }
+}
+
+/* A correlation is what its document says and what the rules say that it counts. */
+static void hash_correlation(struct ruleset *set, struct rule *rule)
+{
+    struct sha256_ctx context;
+    uint8_t hash[TC_SHA256_BYTES];
+    sha256_init(&context);
+    sha256_update(&context, sizeof rule->content, rule->content);
+    for (size_t i = 0; i < rule->correlation->rule_count; i++) {
+        const struct rule *to = &set->rules[rule->correlation->rules[i]];
+        sha256_update(&context, to->info.id.n, (const uint8_t *)to->info.id.p);
+        sha256_update(&context, sizeof to->content, to->content);
+    }
+    hash_sha256_final(&context, hash);
+    memcpy(rule->content, hash, sizeof rule->content);
+}
+
+static void link_correlation(struct loading *l, struct sigma_rule *r, const struct references *refs)
+{
+    struct ruleset *set = l->set;
+    struct rule *rule = &set->rules[r->rule.info.ordinal];
+    uint32_t *ordinals = ARENA_ARRAY(&set->arena, uint32_t, refs->count + 1);
+    for (size_t i = 0; i < refs->count; i++) {
+        struct rule *to = &set->rules[refs->rules[i]->rule.info.ordinal];
+        ordinals[i] = to->info.ordinal;
+        to->silent |= !r->correlation->generate;
+        to->used_by_count++;
+    }
+    qsort(ordinals, refs->count, sizeof ordinals[0], compare_ordinals);
+    r->correlation->rules = ordinals;
+    r->correlation->rule_count = refs->count;
+    hash_correlation(set, rule);
+}
+
+static void link_used_by(struct ruleset *set)
+{
+    uint32_t **lists = tc_alloc(set->count * sizeof lists[0] + 1);
+    for (size_t i = 0; i < set->count; i++) {
+        lists[i] = ARENA_ARRAY(&set->arena, uint32_t, set->rules[i].used_by_count + 1);
+        set->rules[i].used_by = lists[i];
+        set->rules[i].used_by_count = 0;
+    }
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct correlation *c = set->rules[i].correlation;
+        for (size_t k = 0; c != NULL && k < c->rule_count; k++)
+            lists[c->rules[k]][set->rules[c->rules[k]].used_by_count++] = i;
+    }
+    free(lists);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return sv_cmp(*(const struct sv *)a, *(const struct sv *)b);
+}
+
+static void gather_fields(struct ruleset *set)
+{
+    size_t total = 0, n = 0;
+    for (size_t i = 0; i < set->count; i++)
+        total += set->rules[i].read_count;
+    struct sv *names = tc_alloc(total * sizeof names[0] + 1);
+    total = 0;
+    for (size_t i = 0; i < set->count; i++)
+        for (size_t k = 0; k < set->rules[i].read_count; k++)
+            names[total++] = set->rules[i].reads[k].name;
+    qsort(names, total, sizeof names[0], compare_names);
+    for (size_t i = 0; i < total; i++)
+        if (n == 0 || !sv_eq(names[n - 1], names[i]))
+            names[n++] = names[i];
+    set->field_names = ARENA_ARRAY(&set->arena, struct sv, n + 1);
+    if (n > 0)
+        memcpy(set->field_names, names, n * sizeof names[0]);
+    set->field_name_count = n;
+    free(names);
+}
+
+static void finish(struct loading *l)
+{
+    struct references *refs = ARENA_ARRAY(&l->kept, struct references, l->count + 1);
+    index_rules(l);
+    for (size_t i = 0; i < l->count; i++)
+        if (l->rules[i]->rule.kind == RULE_CORRELATION && !l->rules[i]->refused)
+            refs[i] = resolve_references(l, l->rules[i]);
+    order_rules(l);
+    for (size_t i = 0; i < l->count; i++)
+        if (l->rules[i]->rule.kind == RULE_CORRELATION && !l->rules[i]->refused)
+            link_correlation(l, l->rules[i], &refs[i]);
+    link_used_by(l->set);
+    gather_fields(l->set);
+    keep_notes(l);
+}
+
+int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset **ret, struct err *err)
+{
+    (void)err; /* what is wrong with a rule is a note */
+    struct loading l = {.set = tc_alloc(sizeof *l.set)};
+    map_init(&l.ids, RULES_MAX);
+    map_init(&l.names, RULES_MAX);
+    read_sources(&l, sources, count);
+    finish(&l);
+    map_free(&l.ids);
+    map_free(&l.names);
+    arena_free(&l.scratch);
+    arena_free(&l.kept);
+    free(l.rules);
+    free(l.notes);
+    *ret = l.set;
+    return 0;
+}
+
+void ruleset_free(struct ruleset **ruleset)
+{
+    if (*ruleset == NULL)
+        return;
+    regex_free_list(&(*ruleset)->regexes);
+    arena_free(&(*ruleset)->arena);
+    free(*ruleset);
+    *ruleset = NULL;
+}
+
+/* --- looking at it
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+size_t ruleset_count(const struct ruleset *ruleset)
+{
+    return ruleset->count;
+}
+
+size_t ruleset_note_count(const struct ruleset *ruleset)
+{
+    return ruleset->note_count;
+}
+
+const struct rule_note *ruleset_note(const struct ruleset *ruleset, size_t at)
+{
+    tc_assert(at < ruleset->note_count);
+    return &ruleset->notes[at];
+}
+
+const struct rule_info *ruleset_rule(const struct ruleset *ruleset, size_t ordinal)
+{
+    tc_assert(ordinal < ruleset->count);
+    return &ruleset->rules[ordinal].info;
+}
+
+size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names)
+{
+    *ret_names = ruleset->field_names;
+    return ruleset->field_name_count;
+}

@@ -1,0 +1,113 @@
+/*
+ * Reading Sigma, for the sigma_*.c files and ruleset.c only: from YAML trees to what match.h and ruleset.h
+ * describe.
+ *
+ * Every function here returns 0, or a negative code after sigma_refuse() has noted why: a place, a sentence,
+ * and a fixed word (the construct) to list refusals by. Nothing is ever dropped in silence.
+ */
+#ifndef DETECT_SIGMA_H
+#define DETECT_SIGMA_H
+
+#include "base/hash.h"
+#include "base/yaml.h"
+#include "detect/match.h"
+
+enum { SIGMA_DOCUMENT_NODES_MAX = 100000, SIGMA_FIELDS_MAX = 1000, SIGMA_DEPTH_MAX = 64 };
+
+/* Field names in the order written, distinct. */
+struct name_list {
+    struct name_ref *names;
+    size_t count, capacity;
+};
+
+/* What reading one document needs. */
+struct sigma {
+    struct arena *arena;    /* the rule set's: what stays */
+    struct arena *scratch;  /* dies with the loading */
+    struct regex **regexes; /* the rule set's list */
+    const char *file;
+    const char *construct; /* of a refusal */
+    struct err *err;       /* of a refusal */
+};
+
+/* A warning met on the way; ruleset.c turns it into a note. */
+struct sigma_warning {
+    const char *construct;
+    const char *text;
+};
+
+/* One readable document. Texts live in the rule set's arena. */
+struct sigma_rule {
+    struct rule rule;
+    unsigned column;
+    bool refused; /* by ruleset.c, later */
+    struct correlation *correlation;
+    const struct sv *refs; /* a correlation's rules as written */
+    size_t ref_count;
+    uint8_t document_hash[TC_SHA256_BYTES];
+    struct sigma_warning warnings[4];
+    size_t warning_count;
+};
+
+int sigma_refuse(struct sigma *sigma, int code, unsigned line, unsigned column, const char *construct,
+                 const char *format, ...) TC_PRINTF(6, 7);
+#define SIGMA_AT(node)     (node)->line, (node)->column
+#define SIGMA_AT_KEY(node) (node)->key_line, (node)->key_column
+
+/* --- sigma_read.c: one document */
+int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, struct sigma_rule *ret);
+/* Adds a name (copied) unless it is there. */
+int sigma_add_name(struct sigma *sigma, struct name_list *list, struct sv name, const struct yaml_node *at);
+/* A list of texts (or one text, or nothing) into the rule set's arena. */
+int sigma_texts(struct sigma *sigma, const struct yaml_node *node, const char *what, const struct sv **ret,
+                size_t *ret_count);
+
+/* --- sigma_info.c: title, id, level, tags, the tocsin: map */
+int sigma_read_info(struct sigma *sigma, const struct yaml_node *root, bool in_pack, struct sigma_rule *ret);
+
+/* --- sigma_detection.c: selections and condition */
+struct selection {
+    struct sv name;
+    const struct match_node *root;
+    struct name_list reads;
+    bool used; /* by the condition */
+};
+int sigma_read_detection(struct sigma *sigma, const struct yaml_node *detection, struct sigma_rule *ret);
+
+/* --- sigma_string.c: token lists while modifiers work on them; all in sigma->scratch */
+struct token_list {
+    struct token *tokens;
+    size_t count;
+};
+struct token_list sigma_string(struct arena *arena, struct sv text); /* wildcards and escapes */
+struct token_list sigma_text(struct arena *arena, struct sv text);   /* literal */
+struct token_list sigma_open(struct arena *arena, struct token_list list, bool start, bool end);
+struct token_list sigma_windash(struct arena *arena, struct token_list list);
+bool sigma_has_wildcard(struct token_list list);
+size_t sigma_dash_count(struct token_list list);
+/* The list with its dashes replaced: the number `at` of 5^dashes combinations. */
+struct token_list sigma_dashes_chosen(struct arena *arena, struct token_list list, size_t at);
+enum utf16_form { UTF16_LE, UTF16_BE, UTF16_BOM };
+struct token_list sigma_utf16(struct arena *arena, struct token_list list, enum utf16_form form);
+struct sv sigma_base64(struct arena *arena, struct sv bytes);
+/* What is the same of `bytes` in base64 wherever they begin at a multiple of 3 plus `offset`; may be empty.
+ */
+struct sv sigma_base64_offset(struct arena *arena, struct sv bytes, size_t offset);
+
+/* --- sigma_value.c: one field|modifiers: values */
+/* `key` is empty and `list` the values where they are keywords without a key. */
+int sigma_read_item(struct sigma *sigma, struct sv key, const struct yaml_node *place,
+                    const struct yaml_node *const *values, size_t count, struct name_list *reads,
+                    const struct match_node **ret);
+
+/* --- sigma_condition.c */
+int sigma_read_condition(struct sigma *sigma, const struct yaml_node *condition, struct selection *selections,
+                         size_t count, const struct match_node **ret);
+const struct match_node *sigma_node(struct sigma *sigma, enum node_kind kind,
+                                    const struct match_node *const *kids, size_t count);
+
+/* --- sigma_correlation.c */
+int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, const struct yaml_node *map,
+                           struct sigma_rule *ret);
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * The `correlation:` map: event_count and value_count.
+ *
+ * The other types, aliases and keys that are not of the specification are refused by name: a correlation that
+ * counted something else than its file says would be worse than none. Which rules it refers to is resolved by
+ * ruleset.c once all files are read.
+ */
+#include "base/num.h"
+#include "detect/sigma.h"
+
+static const struct {
+    const char *name;
+    const char *refused; /* the construct, or NULL where the type is supported */
+    enum corr_type type;
+} types[] = {
+    {"event_count", NULL, CORR_EVENT_COUNT},
+    {"value_count", NULL, CORR_VALUE_COUNT},
+    {"temporal", "correlation temporal", 0},
+    {"temporal_ordered", "correlation temporal_ordered", 0},
+    {"value_sum", "correlation value_sum", 0},
+    {"value_avg", "correlation value_avg", 0},
+    {"value_percentile", "correlation value_percentile", 0},
+    {"value_median", "correlation value_median", 0},
+};
+
+static int read_type(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+{
+    const struct yaml_node *node = yaml_get(map, "type");
+    if (node == NULL || node->type != YAML_SCALAR)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node == NULL ? map : node), "correlation type",
+                            "a correlation needs a type, such as event_count");
+    for (size_t i = 0; i < TC_ARRAY_LEN(types); i++) {
+        if (!sv_is(node->text, types[i].name))
+            continue;
+        if (types[i].refused != NULL)
+            return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT(node), types[i].refused,
+                                "correlations of type %s are not supported", types[i].name);
+        c->type = types[i].type;
+        return 0;
+    }
+    return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "correlation type",
+                        "\"%.*s\" is no type of correlation", SV_FMT(sv_head(node->text, 60)));
+}
+
+static int check_keys(struct sigma *sigma, const struct yaml_node *map)
+{
+    static const char *const known[] = {"type",     "rules",     "aliases",  "group-by",
+                                        "timespan", "condition", "generate", NULL};
+    const struct yaml_node *aliases = yaml_get(map, "aliases");
+    if (aliases != NULL && !yaml_is_null(aliases))
+        return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT_KEY(aliases), "aliases",
+                            "field name aliases are not supported");
+    int rc = yaml_check_keys(map, sigma->file, known, sigma->err);
+    if (rc != 0)
+        sigma->construct = "unknown correlation key";
+    return rc;
+}
+
+/* --- timespan
+ * ------------------------------------------------------------------------------------------------------------------
+ */
+
+static const struct {
+    char unit;
+    int64_t seconds;
+} units[] = {
+    {'s', 1},      {'m', 60},      {'h', 3600},     {'d', 86400},
+    {'w', 604800}, {'M', 2629746}, {'y', 31556952}, /* mean month and year of the Gregorian calendar */
+};
+enum { TIMESPAN_MAX_S = 31556952 * 10 };
+
+static int read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+{
+    const struct yaml_node *node = yaml_get(map, "timespan");
+    uint64_t n;
+    if (node == NULL)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "timespan", "a correlation needs a timespan");
+    struct sv text = node->text;
+    for (size_t i = 0; node->type == YAML_SCALAR && text.n > 1 && i < TC_ARRAY_LEN(units); i++)
+        if (text.p[text.n - 1] == units[i].unit &&
+            num_u64(sv_head(text, text.n - 1), 1, TIMESPAN_MAX_S / (uint64_t)units[i].seconds, &n)) {
+            c->timespan_ns = (int64_t)n * units[i].seconds * INT64_C(1000000000);
+            return 0;
+        }
+    return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "timespan",
+                        "a timespan is a number and s, m, h, d, w, M or y, ten years at most, such as 15m");
+}
+
+/* --- condition
+ * -----------------------------------------------------------------------------------------------------------------
+ */
+
+static const char *const operators[] = {
+    [CORR_GT] = "gt",   [CORR_GTE] = "gte", [CORR_LT] = "lt",
+    [CORR_LTE] = "lte", [CORR_EQ] = "eq",   [CORR_NEQ] = "neq",
+};
+
+static int read_names(struct sigma *sigma, const struct yaml_node *node, const char *what,
+                      const struct name_ref **ret, size_t *ret_count)
+{
+    const struct sv *texts;
+    size_t count;
+    struct name_list list = {0};
+    int rc = sigma_texts(sigma, node, what, &texts, &count);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = texts[i].n > 0 ? sigma_add_name(sigma, &list, texts[i], node)
+                            : sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "wrong type",
+                                           "%s holds an empty name", what);
+    *ret = list.names;
+    *ret_count = list.count;
+    return rc;
+}
+
+static int read_test(struct sigma *sigma, const struct yaml_node *node, struct corr_test *test)
+{
+    for (size_t i = 0; i < TC_ARRAY_LEN(operators); i++) {
+        if (!sv_is(node->key, operators[i]))
+            continue;
+        test->op = (enum corr_op)i;
+        if (node->type == YAML_SCALAR && num_i64(node->text, &test->value) && test->value >= 0)
+            return 0;
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "correlation condition",
+                            "%s needs a whole number, 0 or more", operators[i]);
+    }
+    return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(node), "correlation condition",
+                        "unknown key \"%.*s\" in a correlation's condition", SV_FMT(sv_head(node->key, 60)));
+}
+
+static int read_field(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+{
+    const struct yaml_node *field = yaml_get(map, "field");
+    if (field != NULL && c->type != CORR_VALUE_COUNT)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(field), "correlation condition",
+                            "event_count counts events: a field is for value_count");
+    int rc = read_names(sigma, field, "field", &c->fields, &c->field_count);
+    if (rc == 0 && c->type == CORR_VALUE_COUNT && c->field_count == 0)
+        rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "correlation condition",
+                          "value_count needs a field in its condition");
+    return rc;
+}
+
+static int read_condition(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+{
+    const struct yaml_node *condition = yaml_get(map, "condition");
+    if (condition == NULL || condition->type != YAML_MAP)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(condition == NULL ? map : condition),
+                            "correlation condition", "a correlation needs a condition such as {gte: 10}");
+    int rc = read_field(sigma, condition, c);
+    struct corr_test *tests = ARENA_ARRAY(sigma->arena, struct corr_test, condition->count + 1);
+    for (const struct yaml_node *n = condition->first; rc == 0 && n != NULL; n = n->next)
+        if (!sv_is(n->key, "field"))
+            rc = read_test(sigma, n, &tests[c->test_count++]);
+    if (rc == 0 && c->test_count == 0)
+        rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(condition), "correlation condition",
+                          "the condition has no threshold: gt, gte, lt, lte, eq or neq");
+    c->tests = tests;
+    return rc;
+}
+
+/* --- the rest
+ * -----------------------------------------------------------------------------------------------------------------
+ */
+
+static int read_generate(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+{
+    const struct yaml_node *node = yaml_get(map, "generate");
+    bool generate = false;
+    if (node == NULL)
+        return 0;
+    if (!yaml_bool(node, &generate))
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "wrong type", "generate must be true or false");
+    c->generate |= generate;
+    return 0;
+}
+
+static int read_references(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
+{
+    int rc = sigma_texts(sigma, yaml_get(map, "rules"), "rules", &ret->refs, &ret->ref_count);
+    if (rc == 0 && ret->ref_count == 0)
+        rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "no rules",
+                          "a correlation needs the rules that it counts");
+    return rc;
+}
+
+/* What it reads: its groups, then what it counts. */
+static int gather_reads(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c,
+                        struct rule *rule)
+{
+    struct name_list all = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < c->group_count; i++)
+        rc = sigma_add_name(sigma, &all, c->group_by[i].name, map);
+    for (size_t i = 0; rc == 0 && i < c->field_count; i++)
+        rc = sigma_add_name(sigma, &all, c->fields[i].name, map);
+    rule->reads = all.names;
+    rule->read_count = all.count;
+    return rc;
+}
+
+int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, const struct yaml_node *map,
+                           struct sigma_rule *ret)
+{
+    struct correlation *c = ARENA_NEW(sigma->arena, struct correlation);
+    if (map->type != YAML_MAP)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "correlation type", "correlation must be a map");
+    int rc = read_type(sigma, map, c);
+    if (rc == 0)
+        rc = check_keys(sigma, map);
+    if (rc == 0)
+        rc = read_references(sigma, map, ret);
+    if (rc == 0)
+        rc = read_names(sigma, yaml_get(map, "group-by"), "group-by", &c->group_by, &c->group_count);
+    if (rc == 0)
+        rc = read_timespan(sigma, map, c);
+    if (rc == 0)
+        rc = read_condition(sigma, map, c);
+    if (rc == 0)
+        rc = read_generate(sigma, map, c);
+    if (rc == 0) /* the specification's list of attributes has it at the top */
+        rc = read_generate(sigma, root, c);
+    if (rc == 0)
+        rc = gather_reads(sigma, map, c, &ret->rule);
+    ret->rule.kind = RULE_CORRELATION;
+    ret->rule.correlation = c;
+    ret->correlation = c;
+    return rc;
+}

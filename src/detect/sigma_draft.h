@@ -1,0 +1,52 @@
+/*
+ * A value of a selection while modifiers work on it; for sigma_value.c and sigma_modifier.c.
+ */
+#ifndef DETECT_SIGMA_DRAFT_H
+#define DETECT_SIGMA_DRAFT_H
+
+#include "detect/sigma.h"
+
+enum draft_kind {
+    DRAFT_TEXT,
+    DRAFT_NUMBER,
+    DRAFT_BOOL,
+    DRAFT_NULL,
+    DRAFT_REGEX,
+    DRAFT_DATE,
+    DRAFT_FIELD,
+    DRAFT_DONE
+};
+
+struct draft {
+    enum draft_kind kind;
+    struct sv raw;            /* as written; a regex, a number, another field's name */
+    struct token_list tokens; /* DRAFT_TEXT */
+    bool changed;             /* a modifier has worked on it */
+    bool open_start, open_end;
+    enum compare_op op;
+    enum date_part part;
+    unsigned regex_flags;
+    struct predicate done; /* DRAFT_DONE: its final form */
+};
+
+struct draft_value {
+    const struct yaml_node *node;
+    struct draft *drafts;
+    size_t count;
+};
+
+struct item_draft {
+    struct sigma *sigma;
+    struct sv field;
+    const struct yaml_node *place;
+    struct draft_value *values;
+    size_t count;
+    bool all, negated, cased, anchored; /* anchored: contains, startswith or endswith was said */
+};
+
+/* A number or bool where a text is wanted: its own text. False for anything else that is no text. */
+bool draft_as_text(struct item_draft *item, struct draft *draft);
+/* Applies the modifier of that name to all values of the item. */
+int modifier_apply(struct item_draft *item, struct sv name);
+
+#endif

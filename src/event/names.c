@@ -1,0 +1,231 @@
+/*
+ * The table of well-known field names; see names.h. To teach Tocsin another sender's word, add it here.
+ *
+ * A small open-addressing table over the hashes of all rows is made once per process; it is constant after.
+ * A row is found by the hash that the field bears already, so a field that is none of these costs one probe.
+ */
+#include "event/names.h"
+
+#include <pthread.h>
+
+static const char *const time_names[] = {"@timestamp",
+                                         "timestamp",
+                                         "time",
+                                         "event_time",
+                                         "eventTime",
+                                         "event.created",
+                                         "EventTime",
+                                         "UtcTime",
+                                         "TimeCreated",
+                                         "Event.System.TimeCreated.#attributes.SystemTime",
+                                         "Event.System.TimeCreated.SystemTime",
+                                         "System.TimeCreated.SystemTime",
+                                         "SystemTime",
+                                         "ts",
+                                         "date",
+                                         "datetime",
+                                         "dateTime",
+                                         "date_time",
+                                         "created_at",
+                                         "createdAt",
+                                         "_time",
+                                         "eventTimestamp",
+                                         "event_timestamp",
+                                         "occurred_at",
+                                         "occurredAt",
+                                         "TimeGenerated",
+                                         "published",
+                                         "requestReceivedTimestamp",
+                                         "activityDateTime",
+                                         "createdDateTime",
+                                         "_SOURCE_REALTIME_TIMESTAMP",
+                                         "__REALTIME_TIMESTAMP",
+                                         "Timestamp",
+                                         "Time",
+                                         "logged_at",
+                                         "log_time",
+                                         "detail.eventTime",
+                                         "startTime",
+                                         NULL};
+
+static const char *const product_names[] = {"logsource.product", NULL};
+static const char *const category_names[] = {"logsource.category", NULL};
+static const char *const service_names[] = {"logsource.service", NULL};
+
+static const char *const event_type_names[] = {
+    "event_type", "type", "event", "action", "event.action", "eventType", "event_name", "eventName", NULL};
+
+static const char *const event_action_names[] = {
+    "event.action", "action",     "eventName", "event_name", "event_action", "operationName", "operation",
+    "Operation",    "event_type", "eventType", "activity",   "event",        "type",          NULL};
+
+static const char *const event_outcome_names[] = {
+    "event.outcome", "outcome",    "result",         "event_outcome", "status",
+    "success",       "succeeded",  "outcome.result", "event.result",  "responseElements.ConsoleLogin",
+    "errorCode",     "event_type", "type",           "event",         "action",
+    "eventType",     NULL};
+
+static const char *const source_ip_names[] = {"source.ip",
+                                              "ip",
+                                              "ip_address",
+                                              "ipAddress",
+                                              "client_ip",
+                                              "clientIp",
+                                              "clientIP",
+                                              "client.ip",
+                                              "src_ip",
+                                              "srcIp",
+                                              "src.ip",
+                                              "source_ip",
+                                              "sourceIp",
+                                              "sourceIP",
+                                              "sourceIPAddress",
+                                              "remote_addr",
+                                              "remoteAddr",
+                                              "remote_ip",
+                                              "remoteIp",
+                                              "remote_address",
+                                              "remoteAddress",
+                                              "srcaddr",
+                                              "SourceIp",
+                                              "SourceAddress",
+                                              "IpAddress",
+                                              "ClientIP",
+                                              "ClientAddress",
+                                              "Event.EventData.IpAddress",
+                                              "Event.EventData.SourceIp",
+                                              "client_address",
+                                              "clientAddress",
+                                              "callerIpAddress",
+                                              "CallerIpAddress",
+                                              "IPAddress",
+                                              "source_address",
+                                              "actor_ip",
+                                              "request.ip",
+                                              "request.remote_ip",
+                                              "client.ipAddress",
+                                              "source.address",
+                                              "context.ip",
+                                              "src",
+                                              "srcip",
+                                              "source",
+                                              NULL};
+
+static const char *const user_name_names[] = {"user.name",
+                                              "user",
+                                              "username",
+                                              "user_name",
+                                              "userName",
+                                              "account",
+                                              "account_name",
+                                              "accountName",
+                                              "userIdentity.userName",
+                                              "TargetUserName",
+                                              "Event.EventData.TargetUserName",
+                                              "SubjectUserName",
+                                              "Event.EventData.SubjectUserName",
+                                              "User",
+                                              "UserName",
+                                              "login",
+                                              "actor",
+                                              "actor.alternateId",
+                                              "userPrincipalName",
+                                              "UserPrincipalName",
+                                              "UserId",
+                                              "user.email",
+                                              "email",
+                                              "user_email",
+                                              "userEmail",
+                                              "context.user",
+                                              "context.username",
+                                              "user_id",
+                                              "userId",
+                                              "user.id",
+                                              NULL};
+
+static const char *const host_name_names[] = {
+    "host.name",   "host",          "hostname",     "host_name",     "hostName",
+    "Hostname",    "Computer",      "ComputerName", "computer_name", "Event.System.Computer",
+    "MachineName", "host.hostname", "server",       "_HOSTNAME",     NULL};
+
+static const char *const service_name_names[] = {"service.name",
+                                                 "service",
+                                                 "service_name",
+                                                 "serviceName",
+                                                 "app",
+                                                 "app_name",
+                                                 "appName",
+                                                 "application",
+                                                 "application_name",
+                                                 "program",
+                                                 "eventSource",
+                                                 "SYSLOG_IDENTIFIER",
+                                                 NULL};
+
+static const char *const *const roles[NAME_ROLE_COUNT] = {
+    [NAME_TIME] = time_names,
+    [NAME_PRODUCT] = product_names,
+    [NAME_CATEGORY] = category_names,
+    [NAME_SERVICE] = service_names,
+    [NAME_EVENT_TYPE] = event_type_names,
+    [NAME_EVENT_ACTION] = event_action_names,
+    [NAME_EVENT_OUTCOME] = event_outcome_names,
+    [NAME_SOURCE_IP] = source_ip_names,
+    [NAME_USER_NAME] = user_name_names,
+    [NAME_HOST_NAME] = host_name_names,
+    [NAME_SERVICE_NAME] = service_name_names,
+};
+
+enum { SLOTS = 1024 }; /* at most a quarter full */
+
+struct row {
+    uint32_t hash;
+    uint8_t role, rank; /* a name with several roles has a row for each */
+    bool used;
+};
+static struct row slots[SLOTS];
+static pthread_once_t slots_made = PTHREAD_ONCE_INIT;
+
+static void make_slots(void)
+{
+    unsigned rows = 0;
+    for (unsigned role = 0; role < NAME_ROLE_COUNT; role++)
+        for (unsigned rank = 0; roles[role][rank] != NULL; rank++) {
+            uint32_t hash = event_name_hash(sv_of(roles[role][rank]));
+            uint32_t slot = hash % SLOTS;
+            while (slots[slot].used)
+                slot = (slot + 1) % SLOTS;
+            tc_assert(rank < NAME_RANKS_MAX && ++rows <= SLOTS / 4);
+            slots[slot] = (struct row){hash, (uint8_t)role, (uint8_t)rank, true};
+        }
+}
+
+static void found_field(const struct event *event, uint32_t at, struct names_found *ret)
+{
+    const struct field *field = &event->fields[at];
+    for (uint32_t slot = field->name_hash % SLOTS; slots[slot].used; slot = (slot + 1) % SLOTS) {
+        const struct row *row = &slots[slot];
+        uint64_t bit = UINT64_C(1) << row->rank;
+        if (row->hash != field->name_hash || (ret->ranks[row->role] & bit) ||
+            !event_name_eq(field->name, sv_of(roles[row->role][row->rank])))
+            continue;
+        ret->ranks[row->role] |= bit;
+        ret->field[row->role][row->rank] = (uint16_t)at;
+    }
+}
+
+void names_scan(const struct event *event, struct names_found *ret)
+{
+    pthread_once(&slots_made, make_slots);
+    memset(ret->ranks, 0, sizeof ret->ranks);
+    for (uint32_t i = 0; i < event->field_count; i++)
+        found_field(event, i, ret);
+}
+
+const char *names_of(enum name_role role, unsigned rank)
+{
+    for (unsigned i = 0; i < rank; i++)
+        if (roles[role][i] == NULL)
+            return NULL;
+    return roles[role][rank];
+}

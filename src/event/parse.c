@@ -1,0 +1,234 @@
+/*
+ * The table of parsers, recognising a format, and parsing one record; see parse.h.
+ *
+ * To add a format: a file parse_<name>.c with its function, a row in `parsers` (before text, which takes
+ * everything), and, where it can be told from its first lines, a line in parser_recognise.
+ */
+#include "event/parse.h"
+
+#include "base/utf8.h"
+#include "event/ecs.h"
+#include "event/json.h"
+#include "event/parse_json.h"
+#include "event/parse_sshd.h"
+#include "event/split.h"
+
+enum { RECOGNISE_LINES = 32 };
+
+void parse_state_init(struct parse_state *state, int zone_offset_s, int year_or_0, int64_t modified_ns)
+{
+    int64_t local_ns;
+    if (__builtin_add_overflow(modified_ns, zone_offset_s * TC_SECOND_NS, &local_ns))
+        local_ns = modified_ns;
+    *state = (struct parse_state){.zone_offset_s = zone_offset_s,
+                                  .year = year_or_0 != 0 ? year_or_0 : clk_to_civil(local_ns).year,
+                                  .year_given = year_or_0 != 0,
+                                  .modified_ns = modified_ns,
+                                  .last_ns = TC_NO_TIME};
+}
+
+static void one_field(struct sv name, struct sv value, struct arena *arena, struct event *event)
+{
+    event->fields = ARENA_NEW(arena, struct field);
+    event->field_count = 1;
+    event->fields[0] = (struct field){.name = name,
+                                      .exact = name,
+                                      .value = value,
+                                      .name_hash = event_name_hash(name),
+                                      .next_same = -1,
+                                      .type = FIELD_STRING};
+}
+
+/* Bytes that are not UTF-8 as U+FFFD: fields are text, raw keeps the bytes. */
+static struct sv clean_text(struct sv raw, struct arena *arena, struct event *event)
+{
+    if (utf8_valid(raw) == raw.n)
+        return raw;
+    char *out = arena_alloc_raw(arena, raw.n * 3, 1), *to = out;
+    event->flags |= EVENT_BAD_UTF8;
+    for (size_t at = 0; at < raw.n;) {
+        uint32_t rune = 0xFFFD;
+        size_t n = utf8_decode(sv_from(raw, at), &rune);
+        to += utf8_encode(n == 0 ? 0xFFFD : rune, to);
+        at += n == 0 ? 1 : n;
+    }
+    return sv_make(out, (size_t)(to - out));
+}
+
+static enum parse_outcome parse_text(const struct parser *parser, struct parse_state *state, struct sv raw,
+                                     struct arena *arena, struct event *ret)
+{
+    (void)parser;
+    (void)state;
+    if (sv_trim(raw).n == 0)
+        return PARSE_SKIP;
+    one_field(SV("message"), clean_text(raw, arena, ret), arena, ret);
+    return PARSE_OK;
+}
+
+static enum parse_outcome parse_sshd_line(const struct parser *parser, struct parse_state *state,
+                                          struct sv raw, struct arena *arena, struct event *ret)
+{
+    return parser_sshd.parse(parser, state, raw, arena, ret);
+}
+
+const struct parser parsers[] = {
+    {"json", 1, parse_json},
+    {"sshd", 1, parse_sshd_line},
+    {"text", 1, parse_text},
+    {0},
+};
+
+const struct parser *parser_find(struct sv name)
+{
+    if (sv_is(name, "ndjson"))
+        name = SV("json");
+    for (const struct parser *p = parsers; p->name != NULL; p++)
+        if (sv_is(name, p->name))
+            return p;
+    return NULL;
+}
+
+/* --- recognising --- */
+
+static bool is_month(struct sv word)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    size_t at = sv_find(SV("JanFebMarAprMayJunJulAugSepOctNovDec"), word);
+    return word.n == 3 && at < sizeof months - 1 && at % 3 == 0;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* The stamp's bytes, or 0: "Dec 10 06:55:46" (a blank before a one-digit day), or RFC 3339 with a T. */
+static size_t syslog_stamp(struct sv line)
+{
+    int64_t ns;
+    if (line.n > 15 && is_month(sv_head(line, 3)) && line.p[3] == ' ' &&
+        (is_digit(line.p[4]) || line.p[4] == ' ') && is_digit(line.p[5]) && line.p[6] == ' ' &&
+        line.p[9] == ':' && line.p[12] == ':' && line.p[15] == ' ')
+        return 15;
+    struct sv word = sv_head(line, sv_find_char(line, ' '));
+    bool is_stamp = word.n >= 16 && word.n < line.n && (word.p[10] == 'T' || word.p[10] == 't');
+    return is_stamp && clk_parse_rfc3339(word, 0, &ns) ? word.n : 0;
+}
+
+/* Stamp, host and program ("sshd[24200]:", "su:"), perhaps behind a priority "<34>". */
+static bool is_syslog_line(struct sv line)
+{
+    if (line.n > 0 && line.p[0] == '<')
+        line = sv_from(line, sv_find_char(line, '>') + 1);
+    size_t stamp = syslog_stamp(line);
+    struct sv rest = sv_from(line, stamp + 1);
+    struct sv host = sv_cut(&rest, ' ');
+    size_t colon = sv_find_char(rest, ':'), bracket = sv_find_char(rest, '[');
+    struct sv program = sv_head(rest, TC_MIN(colon, bracket));
+    return stamp > 0 && host.n > 0 && program.n > 0 && program.n < rest.n &&
+           sv_find_char(program, ' ') == program.n;
+}
+
+/* A value stands at the front of `text`, or begins there and goes on behind the end of `text`. */
+static bool begins_with_json(struct sv text, bool text_goes_on)
+{
+    size_t at;
+    enum json_scan scan = json_scan(text, &at);
+    if (scan != JSON_WHOLE)
+        return scan == JSON_PARTIAL && text_goes_on;
+    struct sv rest = sv_from(text, at);
+    rest = sv_trim(sv_cut(&rest, '\n'));
+    return rest.n == 0 || strchr("{[,", rest.p[0]) != NULL;
+}
+
+/* A broken first line does not make a file of JSON lines something else. */
+static bool has_json_line(struct sv head)
+{
+    size_t at;
+    for (unsigned lines = 0; head.n > 0 && lines < RECOGNISE_LINES; lines++) {
+        struct sv line = sv_trim(sv_cut(&head, '\n'));
+        if (line.n > 0 && line.p[0] == '{' && json_scan(line, &at) == JSON_WHOLE && at == line.n)
+            return true;
+    }
+    return false;
+}
+
+static bool is_json(struct sv head)
+{
+    if (sv_starts(head, SV("\xEF\xBB\xBF")))
+        head = sv_from(head, 3);
+    struct sv text = sv_trim(head);
+    if (text.n == 0 || (text.p[0] != '{' && text.p[0] != '['))
+        return false;
+    return begins_with_json(text, true) || has_json_line(text);
+}
+
+static bool is_syslog(struct sv head)
+{
+    unsigned lines = 0, syslog = 0;
+    while (head.n > 0 && lines < RECOGNISE_LINES) {
+        struct sv line = sv_cut(&head, '\n');
+        if (sv_trim(line).n == 0)
+            continue;
+        lines++;
+        syslog += is_syslog_line(line);
+    }
+    return syslog * 2 > lines;
+}
+
+const struct parser *parser_recognise(struct sv head)
+{
+    return parser_find(is_json(head) ? SV("json") : is_syslog(head) ? SV("sshd") : SV("text"));
+}
+
+/* --- one record --- */
+
+enum parse_outcome parse_record(const struct parser *parser, struct parse_state *state, struct sv raw,
+                                struct arena *arena, struct event *ret)
+{
+    const struct event prepared = {.type = REC_EVENT,
+                                   .class = CLASS_SECURITY,
+                                   .parser_version = parser->version,
+                                   .time = {TC_NO_TIME},
+                                   .raw = raw,
+                                   .repeat = 1};
+    *ret = prepared;
+    enum parse_outcome outcome = parser->parse(parser, state, raw, arena, ret);
+    if (outcome == PARSE_SKIP)
+        return outcome;
+    ret->raw = raw;
+    if (outcome == PARSE_TEXT) {
+        *ret = prepared;
+        ret->flags = EVENT_TEXT;
+        one_field(SV("message"), clean_text(raw, arena, ret), arena, ret);
+    }
+    ecs_derive(ret, arena);
+    event_index(ret, arena);
+    return outcome;
+}
+
+static struct field parse_field(const char *name, struct sv value)
+{
+    return (struct field){.name = sv_of(name),
+                          .exact = sv_of(name),
+                          .value = value,
+                          .name_hash = event_name_hash(sv_of(name)),
+                          .next_same = -1,
+                          .type = FIELD_STRING,
+                          .flags = FIELD_DERIVED};
+}
+
+void parse_cut(const struct split_record *record, struct arena *arena, struct event *event)
+{
+    char hex[TC_SHA256_HEX];
+    hash_hex(record->sha256, sizeof record->sha256, hex);
+    struct field fields[] = {
+        parse_field("tocsin.cut.length", arena_printf(arena, "%llu", (unsigned long long)record->full_bytes)),
+        parse_field("tocsin.cut.sha256", arena_sv(arena, sv_of(hex))),
+    };
+    fields[0].type = FIELD_NUMBER;
+    event_append(event, arena, fields, TC_ARRAY_LEN(fields));
+    event->flags |= EVENT_CUT;
+    event_index(event, arena);
+}
