@@ -1,52 +1,46 @@
 /*
- * Splitting streams into records; see split.h.
+ * Splitting a stream into records; see split.h.
  *
- * The scanner is resumable: it remembers where it stood (depth, in a string), so a record that arrives in
- * many reads is looked at once. A record that grows past the limit is no longer kept, only counted and
- * hashed, until its end is found.
+ * A window over the stream holds the record at hand. It grows to TC_EVENT_RAW_MAX and a little; what is
+ * longer is hashed and counted as it passes by. Where a JSON value ends is asked of the JSON parser
+ * (json_scan), not of brackets alone, so that a line with a missing brace is noticed at the next line and
+ * costs only itself. Most streams have one object a line: these are told by their ends and by what follows
+ * each brace, without looking at the rest.
  *
- * What ends a record of a stream of JSON values that is broken? Once a stream has shown values that end with
- * their line (NDJSON), a value that is not complete at its line's end is broken, and costs that line. Before
- * that, a newline inside a string (which JSON forbids), or an incomplete line that does not look as if it
- * went on, followed by a complete one, tell.
+ * What must hold: every byte is consumed once and in order (`bytes`, `line` follow it); after a broken value,
+ * bytes that were scanned in vain are scanned line by line only (`broken_until`), so the work stays linear.
  */
 #include "event/split.h"
 
-#include "base/arena.h"
 #include "event/json.h"
 
 #include <stdlib.h>
 
-enum { READ_BYTES = 1 << 17, PEEK_BYTES = 64 << 10, BUFFER_MAX = TC_EVENT_RAW_MAX + 2 * READ_BYTES };
+enum {
+    READ_BYTES = 256 << 10,
+    WINDOW_MAX = TC_EVENT_RAW_MAX + 3 * READ_BYTES,
+    PEEK_BYTES = 64 << 10,
+};
 
-enum wrapper { WRAPPER_NONE, WRAPPER_ARRAY, WRAPPER_RECORDS };
+enum where { AT_TOP, IN_ARRAY, IN_RECORDS };
 
 struct splitter {
     enum split_mode mode;
     split_read_fn read;
     void *context;
-    char *data;
-    size_t capacity, at, end; /* unconsumed bytes are data[at, end) */
-    bool eof, started;
-    uint64_t bytes;
-    uint64_t line; /* of data[counted] */
-    size_t counted;
-    /* the scan of the record that begins at `at` */
-    size_t scanned; /* bytes of it that were looked at */
-    size_t depth;
-    bool in_string, escaped, complete, opened;
-    /* a record past the limit */
-    bool cutting;
-    uint64_t full_bytes;
-    struct sha256_ctx hash;
-    char *kept;
-    /* JSON streams */
-    bool ndjson; /* a value has ended with its line */
-    enum wrapper wrapper;
-    uint64_t index;
-    struct sv members; /* of a Records[] found inside a buffered object: what is left of them */
-    uint64_t members_line;
-    const char *members_counted;
+    char *data; /* window: data[at .. end) is not consumed yet */
+    size_t at, end, capacity;
+    bool started, eof;
+    int rc; /* a read error: what came before it is delivered first */
+    struct err err;
+    uint64_t bytes; /* consumed; the stream's offset of data[at] */
+    uint64_t line;  /* of data[at] */
+    enum where where;
+    uint64_t index;        /* of the next member */
+    uint64_t broken_until; /* stream offset; see above */
+    uint64_t hint_at;      /* stream offset of a "Records", UINT64_MAX: none up to hint_end */
+    uint64_t hint_end;
+    char *kept; /* first TC_EVENT_CUT_BYTES of a record that is too long */
 };
 
 struct splitter *splitter_new(enum split_mode mode, split_read_fn read, void *context)
@@ -56,6 +50,7 @@ struct splitter *splitter_new(enum split_mode mode, split_read_fn read, void *co
     s->read = read;
     s->context = context;
     s->line = 1;
+    s->hint_at = UINT64_MAX;
     return s;
 }
 
@@ -81,451 +76,661 @@ uint64_t splitter_bytes(const struct splitter *s)
     return s->bytes;
 }
 
-static void count_lines(struct splitter *s, size_t up_to)
+/* --- the window --- */
+
+static struct sv window(const struct splitter *s)
 {
-    const char *p = s->data + s->counted, *end = s->data + up_to;
-    while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-        s->line++;
-        p++;
-    }
-    s->counted = up_to;
+    return sv_make(s->data + s->at, s->end - s->at);
+}
+
+static size_t have(const struct splitter *s)
+{
+    return s->end - s->at;
 }
 
 static void consume(struct splitter *s, size_t n)
 {
+    const char *p = s->data + s->at, *end = p + n;
+    while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+        s->line++;
+        p++;
+    }
     s->at += n;
     s->bytes += n;
 }
 
-/* Reads more behind data[end). 1 = some came, 0 = the end, negative = failed. */
-static int more(struct splitter *s, struct err *err)
+static void make_room(struct splitter *s)
 {
-    if (s->eof)
-        return 0;
-    if (s->at > 0 && s->capacity - s->end < READ_BYTES) {
-        count_lines(s, s->at);
-        memmove(s->data, s->data + s->at, s->end - s->at);
+    if (s->capacity - s->end >= READ_BYTES)
+        return;
+    if (s->at > 0) {
+        memmove(s->data, s->data + s->at, have(s));
         s->end -= s->at;
-        s->at = s->counted = 0;
+        s->at = 0;
     }
     if (s->capacity - s->end < READ_BYTES) {
-        s->capacity = TC_MIN(TC_MAX(s->capacity * 2, (size_t)2 * READ_BYTES), (size_t)BUFFER_MAX);
+        s->capacity = TC_MIN(TC_MAX(s->capacity * 2, (size_t)2 * READ_BYTES), (size_t)WINDOW_MAX);
         s->data = tc_realloc(s->data, s->capacity);
     }
+}
+
+/* Reads once more. False at the end of the stream, or of what could be read of it. */
+static bool fill(struct splitter *s)
+{
+    if (s->eof)
+        return false;
+    make_room(s);
     int64_t got =
-        s->read(s->context, s->data + s->end, TC_MIN(s->capacity - s->end, (size_t)READ_BYTES), err);
-    if (got < 0) {
-        s->eof = true; /* what was read before is still delivered by the calls to come */
-        return (int)got;
-    }
-    s->eof = got == 0;
-    s->end += (size_t)got;
-    return got > 0;
+        s->read(s->context, s->data + s->end, TC_MIN(s->capacity - s->end, (size_t)READ_BYTES), &s->err);
+    s->rc = got < 0 ? (int)got : 0;
+    s->eof = got <= 0;
+    s->end += got > 0 ? (size_t)got : 0;
+    return !s->eof;
+}
+
+static bool ensure(struct splitter *s, size_t n)
+{
+    while (have(s) < n && fill(s))
+        ;
+    return have(s) >= n;
 }
 
 int splitter_peek(struct splitter *s, struct sv *ret_head, struct err *err)
 {
-    int rc = 1;
-    while (s->end - s->at < PEEK_BYTES && (rc = more(s, err)) > 0)
-        ;
-    if (rc < 0)
-        return rc;
-    *ret_head = sv_make(s->data + s->at, TC_MIN(s->end - s->at, (size_t)PEEK_BYTES));
+    ensure(s, PEEK_BYTES);
+    if (s->rc < 0 && have(s) == 0) {
+        if (err != NULL)
+            *err = s->err;
+        return s->rc;
+    }
+    *ret_head = s->data == NULL ? (struct sv){0} : sv_head(window(s), PEEK_BYTES);
     return 0;
 }
 
-/* --- finding the end of a record
- * ------------------------------------------------------------------------------------- */
+/* --- giving records out --- */
 
-static void scan_reset(struct splitter *s)
+static struct split_record record_here(const struct splitter *s)
 {
-    s->scanned = s->depth = 0;
-    s->in_string = s->escaped = s->complete = s->opened = false;
+    return (struct split_record){.line = s->line, .index = s->index, .in_array = s->where != AT_TOP};
 }
 
-/* A line: up to and with its newline. */
-static bool scan_line(struct splitter *s)
+static bool is_blank(char c)
 {
-    size_t have = s->end - s->at;
-    const char *found =
-        have > s->scanned ? memchr(s->data + s->at + s->scanned, '\n', have - s->scanned) : NULL;
-    s->scanned = found != NULL ? (size_t)(found - (s->data + s->at)) + 1 : have;
-    s->complete = found != NULL;
-    return s->complete;
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static bool complete_line_follows(const struct splitter *s, size_t from)
+/* A record too long to be kept, taken in pieces; a trailing \r waits, as it may belong to the line's end. */
+struct cut {
+    struct sha256_ctx hash;
+    size_t kept;
+    uint64_t full_bytes;
+    bool pending_cr;
+};
+
+static void cut_add(struct splitter *s, struct cut *cut, const char *p, size_t n)
 {
-    const char *p = s->data + s->at + from;
-    size_t n = s->end - s->at - from;
-    const char *newline = n > 0 && *p == '{' ? memchr(p, '\n', n) : NULL;
-    if (newline == NULL)
-        return false;
-    struct sv line = sv_trim(sv_make(p, (size_t)(newline - p)));
-    return json_value_length(line) == line.n;
+    size_t keep = TC_MIN(n, (size_t)TC_EVENT_CUT_BYTES - cut->kept);
+    memcpy(s->kept + cut->kept, p, keep);
+    cut->kept += keep;
+    cut->full_bytes += n;
+    sha256_update(&cut->hash, n, (const uint8_t *)p);
 }
 
-static char last_token(const char *p, size_t n)
-{
-    while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t' || p[n - 1] == '\r'))
-        n--;
-    return n > 0 ? p[n - 1] : '\0';
-}
-
-/* At the newline at offset `at` of an incomplete value: is it broken here? */
-static bool broken_at_newline(const struct splitter *s, size_t at)
-{
-    if (s->in_string || s->ndjson)
-        return true;
-    if (s->wrapper != WRAPPER_NONE)
-        return false;
-    char last = last_token(s->data + s->at, at);
-    return last != ',' && last != '[' && last != '{' && last != ':' && complete_line_follows(s, at + 1);
-}
-
-static bool is_word_end(char c)
-{
-    return c == ',' || c == ']' || c == '}' || c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-/* A JSON value that begins at data[at]. `scanned` is its length when this returns true. */
-static bool scan_value(struct splitter *s)
+/* Consumes n bytes into the record. */
+static void cut_take(struct splitter *s, struct cut *cut, size_t n)
 {
     const char *p = s->data + s->at;
-    size_t have = s->end - s->at;
-    while (s->scanned < have) {
-        size_t at = s->scanned++;
-        char c = p[at];
-        if (c == '\n' && !s->escaped && s->opened && broken_at_newline(s, at))
-            return s->complete = true;
-        if (s->escaped) {
-            s->escaped = false;
-        } else if (s->in_string) {
-            s->escaped = c == '\\';
-            s->in_string = c != '"';
-            if (!s->in_string && s->depth == 0)
-                return s->complete = true;
-        } else if (c == '"') {
-            s->in_string = s->opened = true;
-        } else if (c == '{' || c == '[') {
-            s->depth++;
-            s->opened = true;
-        } else if (c == '}' || c == ']') {
-            if (s->depth == 0) {
-                s->scanned -= at > 0; /* a stray bracket ends a word; alone it is a record of its own */
-                return s->complete = true;
-            }
-            if (--s->depth == 0)
-                return s->complete = true;
-        } else if (s->depth == 0 && !s->opened && at > 0 && is_word_end(c)) {
-            s->scanned--;
-            return s->complete = true;
+    if (n > 0 && cut->pending_cr)
+        cut_add(s, cut, "\r", 1);
+    if (n > 0) {
+        cut->pending_cr = p[n - 1] == '\r';
+        cut_add(s, cut, p, n - cut->pending_cr);
+    }
+    consume(s, n);
+}
+
+static void cut_begin(struct splitter *s, struct cut *cut, struct split_record *ret)
+{
+    *ret = record_here(s);
+    *cut = (struct cut){0};
+    sha256_init(&cut->hash);
+    if (s->kept == NULL)
+        s->kept = tc_alloc(TC_EVENT_CUT_BYTES);
+}
+
+static void cut_end(struct splitter *s, struct cut *cut, struct split_record *ret)
+{
+    ret->raw = sv_make(s->kept, cut->kept);
+    ret->cut = true;
+    ret->full_bytes = cut->full_bytes;
+    hash_sha256_final(&cut->hash, ret->sha256);
+    s->index++;
+}
+
+/* A record of the next n bytes, which the window holds. */
+static void take(struct splitter *s, size_t n, struct split_record *ret)
+{
+    struct sv raw = sv_head(window(s), n);
+    while (raw.n > 0 && is_blank(raw.p[raw.n - 1]))
+        raw.n--;
+    if (raw.n > TC_EVENT_RAW_MAX) {
+        struct cut cut;
+        cut_begin(s, &cut, ret);
+        cut_take(s, &cut, raw.n);
+        cut_end(s, &cut, ret);
+        consume(s, n - raw.n);
+        return;
+    }
+    *ret = record_here(s);
+    ret->raw = raw;
+    s->index++;
+    consume(s, n);
+}
+
+/* --- lines --- */
+
+/* Offset of the next newline, or of the end of the stream. False: it is further than a record may be long. */
+static bool find_newline(struct splitter *s, size_t *ret)
+{
+    size_t looked = 0;
+    for (;;) {
+        struct sv view = window(s);
+        const char *found = view.n > looked ? memchr(view.p + looked, '\n', view.n - looked) : NULL;
+        if (found != NULL) {
+            *ret = (size_t)(found - view.p);
+            return *ret <= TC_EVENT_RAW_MAX + 1; /* one more for \r */
+        }
+        looked = view.n;
+        if (looked > TC_EVENT_RAW_MAX + 1)
+            return false;
+        if (!fill(s)) {
+            *ret = have(s);
+            return true;
+        }
+    }
+}
+
+static void take_long_line(struct splitter *s, struct split_record *ret)
+{
+    struct cut cut;
+    cut_begin(s, &cut, ret);
+    do {
+        struct sv view = window(s);
+        size_t n = sv_find_char(view, '\n');
+        cut_take(s, &cut, n);
+        if (n < view.n) {
+            consume(s, 1);
+            break;
+        }
+    } while (fill(s));
+    cut_end(s, &cut, ret);
+}
+
+static bool next_line(struct splitter *s, struct split_record *ret)
+{
+    size_t n;
+    s->index = 0;
+    if (!ensure(s, 1))
+        return false;
+    bool fits = find_newline(s, &n);
+    size_t length = n;
+    if (fits && length > 0 && s->data[s->at + length - 1] == '\r')
+        length--;
+    if (!fits || length > TC_EVENT_RAW_MAX) {
+        take_long_line(s, ret);
+        ret->index = 0;
+        return true;
+    }
+    *ret = record_here(s);
+    ret->raw = sv_make(s->data + s->at, length);
+    consume(s, TC_MIN(n + 1, have(s)));
+    return true;
+}
+
+/* --- where a JSON value ends --- */
+
+enum extent { EXTENT_WHOLE, EXTENT_BROKEN, EXTENT_LONG };
+
+/* Of the value at data[at]: *ret = its end, or where it broke. The window grows by doubling, so a value is
+ * scanned twice at most. */
+static enum extent value_extent(struct splitter *s, size_t *ret)
+{
+    for (;;) {
+        enum json_scan scan = json_scan(window(s), ret);
+        bool open_end = scan == JSON_PARTIAL || (scan == JSON_WHOLE && *ret == have(s) && !s->eof);
+        if (!open_end)
+            return scan == JSON_WHOLE ? EXTENT_WHOLE : EXTENT_BROKEN;
+        if (have(s) > TC_EVENT_RAW_MAX)
+            return EXTENT_LONG;
+        if (scan == JSON_WHOLE && strchr("}]\"", s->data[s->at + *ret - 1]) != NULL)
+            return EXTENT_WHOLE; /* a bare number or word could go on, these cannot */
+        size_t before = have(s);
+        ensure(s, TC_MIN(2 * before, (size_t)TC_EVENT_RAW_MAX + 1));
+        if (have(s) == before) {
+            *ret = before;
+            return scan == JSON_WHOLE ? EXTENT_WHOLE : EXTENT_BROKEN;
+        }
+    }
+}
+
+/* Follows brackets and strings; for values that are broken or too long to be looked at in one piece. */
+struct brackets {
+    uint32_t depth;
+    bool in_string, escaped;
+};
+
+/* True where the value ends behind this byte. */
+static bool brackets_step(struct brackets *b, char c)
+{
+    if (b->escaped) {
+        b->escaped = false;
+    } else if (b->in_string) {
+        b->escaped = c == '\\';
+        b->in_string = c != '"';
+        return !b->in_string && b->depth == 0;
+    } else if (c == '"') {
+        b->in_string = true;
+    } else if (c == '{' || c == '[') {
+        b->depth++;
+    } else if (c == '}' || c == ']') {
+        b->depth -= b->depth > 0;
+        return b->depth == 0;
+    }
+    return false;
+}
+
+/* A value of more than TC_EVENT_RAW_MAX. One that has no newline in its first MiB ends with its line at the
+ * latest, so that a lost brace does not swallow the stream. */
+static void take_long_value(struct splitter *s, struct split_record *ret)
+{
+    struct cut cut;
+    struct brackets b = {0};
+    bool one_line = memchr(s->data + s->at, '\n', TC_EVENT_RAW_MAX) == NULL, done = false;
+    cut_begin(s, &cut, ret);
+    do {
+        struct sv view = window(s);
+        size_t n = 0;
+        while (n < view.n && !done) {
+            char c = view.p[n];
+            if (c == '\n' && (one_line || b.in_string))
+                break;
+            n++;
+            done = brackets_step(&b, c);
+        }
+        cut_take(s, &cut, n);
+        done |= n < view.n;
+    } while (!done && fill(s));
+    cut_end(s, &cut, ret);
+}
+
+/* Length of the value at the front of `text` by brackets that match in kind; 0 where they do not. *ret_stop =
+ * how far that was looked. */
+static size_t balanced(struct sv text, size_t *ret_stop)
+{
+    char closers[TC_JSON_DEPTH_MAX];
+    struct brackets b = {0};
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        bool quoted = b.in_string;
+        *ret_stop = i;
+        if (!quoted && (c == '{' || c == '[')) {
+            if (b.depth == TC_JSON_DEPTH_MAX)
+                return 0;
+            closers[b.depth] = c == '{' ? '}' : ']';
+        }
+        if (c == '\n' && quoted)
+            return 0;
+        if (!quoted && (c == '}' || c == ']') && (b.depth == 0 || closers[b.depth - 1] != c))
+            return 0;
+        if (brackets_step(&b, c))
+            return i + 1;
+    }
+    *ret_stop = text.n;
+    return 0;
+}
+
+static void note_broken(struct splitter *s, size_t looked)
+{
+    s->broken_until = TC_MAX(s->broken_until, s->bytes + looked);
+}
+
+/* --- values at the top: one a line, or one after another --- */
+
+static void take_line(struct splitter *s, struct split_record *ret)
+{
+    size_t n;
+    if (find_newline(s, &n))
+        take(s, n, ret);
+    else
+        take_long_line(s, ret);
+}
+
+/* True where nothing follows a brace that could not stand behind it inside one value. `},{` could, in an
+ * array, but as well part two values. */
+static bool braces_belong_inside(struct sv line)
+{
+    const char *p = line.p, *end = line.p + line.n;
+    while ((p = memchr(p, '}', (size_t)(end - p))) != NULL) {
+        bool comma = false;
+        do
+            comma |= *p++ == ',';
+        while (p < end && (is_blank(*p) || *p == ','));
+        if (p == end)
+            return true;
+        if (comma ? *p != '"' : *p != '}' && *p != ']')
+            return false;
+    }
+    return true;
+}
+
+/*
+ * True where the line of n bytes is one object by its looks: between } and { of the next line a value must
+ * have ended. Whether it is good JSON is the parser's to say; it costs its own line only.
+ */
+static bool is_plain_line(const struct splitter *s, struct sv line, size_t n)
+{
+    struct sv next = sv_from(window(s), n);
+    size_t at = 0;
+    while (at < next.n && is_blank(next.p[at]))
+        at++;
+    bool at_border = at < next.n ? next.p[at] == '{' : s->eof;
+    return line.n > 1 && line.p[line.n - 1] == '}' && at_border && braces_belong_inside(line);
+}
+
+/* Does the word "Records" stand in the next n bytes? Each byte of the stream is searched once. */
+static bool has_records_word(struct splitter *s, size_t n)
+{
+    static const struct sv word = {"\"Records\"", 9};
+    uint64_t window_end = s->bytes + have(s);
+    if (s->hint_at < s->bytes || (s->hint_at == UINT64_MAX && s->hint_end < window_end)) {
+        uint64_t from = TC_MAX(s->bytes, s->hint_at == UINT64_MAX ? s->hint_end : s->bytes);
+        size_t skip = (size_t)(from - s->bytes);
+        struct sv rest = sv_from(window(s), skip);
+        size_t found = sv_find(rest, word);
+        s->hint_at = found < rest.n ? from + found : UINT64_MAX;
+        s->hint_end = found < rest.n ? window_end : TC_MAX(from, window_end - TC_MIN(window_end, word.n - 1));
+    }
+    return s->hint_at < s->bytes + n;
+}
+
+static size_t skip_blank(struct sv text, size_t at)
+{
+    while (at < text.n && is_blank(text.p[at]))
+        at++;
+    return at;
+}
+
+/* Of a member of an object at `at`: its key, and where its value begins; 0 where that cannot be seen. */
+static size_t member_value(struct sv text, size_t at, struct sv *ret_key)
+{
+    size_t end;
+    if (at >= text.n || text.p[at] != '"' || json_scan(sv_from(text, at), &end) != JSON_WHOLE)
+        return 0;
+    *ret_key = sv_make(text.p + at, end);
+    at = skip_blank(text, at + end);
+    return at < text.n && text.p[at] == ':' ? skip_blank(text, at + 1) : 0;
+}
+
+/* Offset behind the bracket of the member "Records" of the object at the front of `text`, where its value is
+ * an array whose first member is an object; 0 where there is none, or not within `text`. */
+static size_t find_records(struct sv text)
+{
+    size_t at = 0;
+    do {
+        struct sv key;
+        at = member_value(text, skip_blank(text, at + 1), &key);
+        if (at == 0 || at >= text.n)
+            return 0;
+        if (sv_is(key, "\"Records\"") && text.p[at] == '[') {
+            size_t first = skip_blank(text, at + 1);
+            return first < text.n && text.p[first] == '{' ? at + 1 : 0;
+        }
+        size_t end;
+        if (json_scan(sv_from(text, at), &end) != JSON_WHOLE)
+            return 0;
+        at = skip_blank(text, at + end);
+    } while (at < text.n && text.p[at] == ',');
+    return 0;
+}
+
+static bool enter(struct splitter *s, enum where where, size_t skip)
+{
+    consume(s, skip);
+    s->where = where;
+    s->index = 0;
+    return true;
+}
+
+/* An object with Records[] begins at data[at]: goes in. `n` bytes are known to be its line, or all there is.
+ */
+static bool enter_records(struct splitter *s, size_t n)
+{
+    size_t skip = has_records_word(s, n) ? find_records(sv_head(window(s), TC_EVENT_RAW_MAX)) : 0;
+    return skip > 0 && enter(s, IN_RECORDS, skip);
+}
+
+/* After a value that ends at offset n of the window: the line ends, or another value begins. Where anything
+ * else follows on the line on which the value began, the line is broken. */
+static bool value_may_follow(struct splitter *s, size_t n)
+{
+    size_t newline;
+    if (!find_newline(s, &newline) || n > newline)
+        return true;
+    struct sv rest = sv_make(s->data + s->at + n, newline - n);
+    size_t at = 0;
+    while (at < rest.n && (is_blank(rest.p[at]) || rest.p[at] == ','))
+        at++;
+    return at == rest.n || rest.p[at] == '{' || rest.p[at] == '[';
+}
+
+/* An object of several lines, or of a line that is not plain. False: Records[] was entered. */
+static bool take_object(struct splitter *s, struct split_record *ret)
+{
+    size_t n;
+    if (s->bytes < s->broken_until) {
+        take_line(s, ret);
+        return true;
+    }
+    enum extent extent = value_extent(s, &n);
+    if (enter_records(s, have(s)))
+        return false; /* the head of an object decides, even where the rest of it is broken or not here yet */
+    if (extent == EXTENT_LONG) {
+        take_long_value(s, ret);
+    } else if (extent == EXTENT_WHOLE && value_may_follow(s, n)) {
+        take(s, n, ret);
+    } else {
+        if (extent == EXTENT_BROKEN)
+            note_broken(s, n);
+        take_line(s, ret);
+    }
+    return true;
+}
+
+/* True with a record, false where Records[] was entered. */
+static bool top_object(struct splitter *s, struct split_record *ret)
+{
+    size_t n, end;
+    if (!find_newline(s, &n))
+        return take_object(s, ret);
+    struct sv line = sv_head(window(s), n);
+    while (line.n > 0 && is_blank(line.p[line.n - 1]))
+        line.n--;
+    if (enter_records(s, line.n))
+        return false;
+    bool plain = is_plain_line(s, line, n) || (json_scan(line, &end) == JSON_WHOLE && end == line.n);
+    if (!plain)
+        return take_object(s, ret);
+    take(s, n, ret);
+    return true;
+}
+
+/* "[Sun Dec 04 …] [error] …" and "[1234] …" are lines of text in between, not arrays. */
+static bool is_array_here(struct splitter *s)
+{
+    size_t stop, newline;
+    ensure(s, 2);
+    size_t first = skip_blank(window(s), 1);
+    if (first < have(s) && s->data[s->at + first] == '{')
+        return true;
+    if (!find_newline(s, &newline))
+        return true;
+    enum json_scan scan = json_scan(window(s), &stop);
+    if (scan == JSON_WHOLE)
+        return value_may_follow(s, stop);
+    if (scan == JSON_PARTIAL || stop > newline)
+        return true;
+    /* broken on this line: an array nevertheless if its first member is good */
+    struct sv text = window(s);
+    first = skip_blank(text, 1);
+    scan = json_scan(sv_from(text, first), &stop);
+    first = skip_blank(text, first + stop);
+    return scan == JSON_WHOLE && first < newline && text.p[first] == ',';
+}
+
+/* --- members of an array, or of Records[] --- */
+
+static size_t broken_scalar(struct sv line)
+{
+    size_t n = 1;
+    while (n < line.n && line.p[n] != ',' && line.p[n] != ']')
+        n++;
+    return n;
+}
+
+/* As balanced(), over as much of the stream as a record may be long. */
+static size_t balanced_here(struct splitter *s, size_t *ret_stop)
+{
+    for (;;) {
+        struct sv view = sv_head(window(s), TC_EVENT_RAW_MAX);
+        size_t n = balanced(view, ret_stop);
+        if (n > 0 || *ret_stop < view.n || view.n == TC_EVENT_RAW_MAX || !ensure(s, view.n + 1))
+            return n;
+        ensure(s, TC_MIN(2 * view.n, (size_t)TC_EVENT_RAW_MAX));
+    }
+}
+
+/* A member that is not JSON: as a whole where its brackets match, else its first line. `looked` = how far it
+ * was found to be broken. */
+static void take_broken_member(struct splitter *s, size_t looked, struct split_record *ret)
+{
+    size_t newline, stop = 0, n = 0;
+    bool fits = find_newline(s, &newline);
+    struct sv line = sv_head(window(s), fits ? newline : TC_EVENT_RAW_MAX);
+    bool is_container = line.p[0] == '{' || line.p[0] == '[';
+    if (is_container)
+        n = s->bytes >= s->broken_until ? balanced_here(s, &stop) : balanced(line, &stop);
+    if (n == 0)
+        note_broken(s, TC_MAX(looked, stop));
+    if (n == 0 && !fits) {
+        take_long_line(s, ret);
+        return;
+    }
+    line = sv_head(window(s), newline); /* the window may have moved */
+    take(s, n > 0 ? n : is_container ? line.n : broken_scalar(line), ret);
+    if (ret->raw.n > 1 && ret->raw.p[ret->raw.n - 1] == ',')
+        ret->raw.n--;
+}
+
+static void take_member(struct splitter *s, struct split_record *ret)
+{
+    size_t n, newline;
+    if (s->bytes < s->broken_until && find_newline(s, &newline) &&
+        json_scan(sv_head(window(s), newline), &n) != JSON_WHOLE) {
+        take_broken_member(s, 0, ret);
+        return;
+    }
+    switch (value_extent(s, &n)) {
+    case EXTENT_WHOLE:
+        take(s, n, ret);
+        break;
+    case EXTENT_LONG:
+        take_long_value(s, ret);
+        break;
+    case EXTENT_BROKEN:
+        take_broken_member(s, n, ret);
+    }
+}
+
+/* Behind Records[]: the other members of its object are passed over, up to its brace. One that is missing is
+ * noticed by an object that stands where a member's name should. */
+static void skip_rest_of_object(struct splitter *s)
+{
+    struct brackets b = {.depth = 1};
+    char last = ',';
+    do {
+        while (have(s) > 0) {
+            char c = s->data[s->at];
+            if ((c == '{' && b.depth == 1 && !b.in_string && last != ':') || (c == '\n' && b.in_string))
+                return;
+            consume(s, 1);
+            if (brackets_step(&b, c))
+                return;
+            last = is_blank(c) ? last : c;
+        }
+    } while (fill(s));
+}
+
+static void leave(struct splitter *s)
+{
+    consume(s, 1);
+    if (s->where == IN_RECORDS)
+        skip_rest_of_object(s);
+    s->where = AT_TOP;
+    s->index = 0;
+}
+
+/* --- the stream --- */
+
+/* To the next byte that is neither white space nor a comma between values; false at the end. */
+static bool skip_separators(struct splitter *s)
+{
+    do {
+        size_t n = 0;
+        struct sv view = window(s);
+        while (n < view.n && (is_blank(view.p[n]) || view.p[n] == ','))
+            n++;
+        consume(s, n);
+    } while (have(s) == 0 && fill(s));
+    return have(s) > 0;
+}
+
+static bool next_json(struct splitter *s, struct split_record *ret)
+{
+    while (skip_separators(s)) {
+        char c = s->data[s->at];
+        if (s->where == AT_TOP)
+            s->index = 0;
+        if (s->where != AT_TOP && c == ']') {
+            leave(s);
+        } else if (s->where != AT_TOP) {
+            take_member(s, ret);
+            return true;
+        } else if (c == '[' && is_array_here(s)) {
+            enter(s, IN_ARRAY, 1);
+        } else if (c != '{') {
+            take_line(s, ret);
+            return true;
+        } else if (top_object(s, ret)) {
+            return true;
         }
     }
     return false;
 }
 
-/* --- records
- * ---------------------------------------------------------------------------------------------------------
- */
-
-static void cut_begin(struct splitter *s)
+static void start(struct splitter *s)
 {
-    s->cutting = true;
-    s->full_bytes = 0;
-    if (s->kept == NULL)
-        s->kept = tc_alloc(TC_EVENT_CUT_BYTES);
-    memcpy(s->kept, s->data + s->at, TC_EVENT_CUT_BYTES);
-    sha256_init(&s->hash);
-}
-
-static void cut_take(struct splitter *s, size_t n)
-{
-    sha256_update(&s->hash, n, (const uint8_t *)s->data + s->at);
-    s->full_bytes += n;
-    consume(s, n);
-}
-
-/*
- * Scans until the record that begins at data[at] is complete or the stream ends. Returns 1 with *ret filled,
- * 0 where nothing is left, negative on a read error.
- */
-static int take_record(struct splitter *s, bool (*scan)(struct splitter *), struct split_record *ret,
-                       struct err *err)
-{
-    int rc = 1;
-    count_lines(s, s->at);
-    *ret = (struct split_record){.line = s->line, .index = s->index, .in_array = s->wrapper != WRAPPER_NONE};
-    scan_reset(s);
-    while (!scan(s)) {
-        if (s->scanned > TC_EVENT_RAW_MAX && !s->cutting)
-            cut_begin(s);
-        if (s->cutting) {
-            cut_take(s, s->scanned);
-            s->scanned = 0;
-        }
-        rc = more(s, err);
-        if (rc <= 0)
-            break;
-    }
-    if (rc < 0)
-        return rc;
-    if (s->scanned > TC_EVENT_RAW_MAX && !s->cutting)
-        cut_begin(s);
-    if (s->cutting) {
-        cut_take(s, s->scanned);
-        ret->raw = sv_make(s->kept, TC_EVENT_CUT_BYTES);
-        ret->cut = true;
-        ret->full_bytes = s->full_bytes;
-        hash_sha256_final(&s->hash, ret->sha256);
-        s->cutting = false;
-        return 1;
-    }
-    if (s->scanned == 0)
-        return 0;
-    ret->raw = sv_make(s->data + s->at, s->scanned);
-    consume(s, s->scanned);
-    return 1;
-}
-
-static struct sv without_line_end(struct sv line)
-{
-    if (line.n > 0 && line.p[line.n - 1] == '\n')
-        line.n--;
-    if (line.n > 0 && line.p[line.n - 1] == '\r')
-        line.n--;
-    return line;
-}
-
-static int next_line(struct splitter *s, struct split_record *ret, struct err *err)
-{
-    int rc = take_record(s, scan_line, ret, err);
-    if (rc > 0 && !ret->cut)
-        ret->raw = without_line_end(ret->raw);
-    return rc;
-}
-
-/* The next byte that is not white space (nor a comma, between members), or -1 at the end, or a negative code
- * below -1. */
-static int next_byte(struct splitter *s, struct err *err)
-{
-    for (;;) {
-        while (s->at < s->end) {
-            char c = s->data[s->at];
-            bool skip =
-                c == ' ' || c == '\n' || c == '\t' || c == '\r' || (c == ',' && s->wrapper != WRAPPER_NONE);
-            if (!skip)
-                return (unsigned char)c;
-            consume(s, 1);
-        }
-        int rc = more(s, err);
-        if (rc <= 0)
-            return rc == 0 ? -1 : rc - 1;
-    }
-}
-
-static size_t skip_white(const char *p, size_t at, size_t n)
-{
-    while (at < n && (p[at] == ' ' || p[at] == '\n' || p[at] == '\t' || p[at] == '\r'))
-        at++;
-    return at;
-}
-
-/* Offset behind the bracket of `{"Records": [` at the front of `text`, where a member { or ] follows; else 0.
- */
-static size_t records_prefix(struct sv text)
-{
-    static const char *const tokens[] = {"{", "\"Records\"", ":", "["};
-    size_t at = 0;
-    for (size_t i = 0; i < TC_ARRAY_LEN(tokens); i++) {
-        at = skip_white(text.p, at, text.n);
-        if (!sv_starts(sv_from(text, at), sv_of(tokens[i])))
-            return 0;
-        at += strlen(tokens[i]);
-    }
-    size_t next = skip_white(text.p, at, text.n);
-    return next < text.n && (text.p[next] == '{' || text.p[next] == ']') ? at : 0;
-}
-
-/* Where a buffered object has a member Records that is an array of objects behind other members: the text
- * behind its bracket. */
-static struct sv find_records(struct sv object)
-{
-    if (object.n < 2 || object.p[0] != '{' || sv_find(object, SV("\"Records\"")) == object.n)
-        return (struct sv){0};
-    size_t at = 1;
-    for (;;) {
-        at = skip_white(object.p, at, object.n);
-        if (at >= object.n || object.p[at] != '"')
-            return (struct sv){0};
-        size_t key = json_value_length(sv_from(object, at));
-        bool is_records = sv_eq(sv_make(object.p + at, key), SV("\"Records\""));
-        at = skip_white(object.p, at + key, object.n);
-        if (key == 0 || at >= object.n || object.p[at] != ':')
-            return (struct sv){0};
-        at = skip_white(object.p, at + 1, object.n);
-        if (is_records && at < object.n && object.p[at] == '[') {
-            size_t first = skip_white(object.p, at + 1, object.n);
-            return first < object.n && object.p[first] == '{' ? sv_from(object, at + 1) : (struct sv){0};
-        }
-        size_t value = json_value_length(sv_from(object, at));
-        at = skip_white(object.p, at + value, object.n);
-        if (value == 0 || at >= object.n || object.p[at] != ',')
-            return (struct sv){0};
-        at++;
-    }
-}
-
-/* A member of a Records[] that lies whole in the buffer. */
-static bool next_member(struct splitter *s, struct split_record *ret)
-{
-    size_t at = 0;
-    while (at < s->members.n && strchr(" \n\t\r,", s->members.p[at]) != NULL && s->members.p[at] != '\0')
-        at++;
-    struct sv rest = sv_from(s->members, at);
-    size_t n = rest.n > 0 && rest.p[0] != ']' ? json_value_length(rest) : 0;
-    if (n == 0) {
-        s->members = (struct sv){0};
-        return false;
-    }
-    for (const char *p = s->members_counted; p < rest.p; p++)
-        s->members_line += *p == '\n';
-    s->members_counted = rest.p;
-    *ret = (struct split_record){
-        .raw = sv_head(rest, n), .line = s->members_line, .index = s->index++, .in_array = true};
-    s->members = sv_from(rest, n);
-    return true;
-}
-
-/* Enough of the stream to see whether an object begins with Records. */
-static size_t look_for_records(struct splitter *s, struct err *err)
-{
-    size_t n;
-    while ((n = records_prefix(sv_make(s->data + s->at, s->end - s->at))) == 0 && s->end - s->at < 4096 &&
-           more(s, err) > 0)
-        ;
-    return n;
-}
-
-/* Skips the rest of an object whose Records[] was streamed: up to its closing brace. */
-static int skip_rest(struct splitter *s, struct err *err)
-{
-    size_t depth = 1;
-    bool in_string = false, escaped = false;
-    for (;;) {
-        while (s->at < s->end) {
-            char c = s->data[s->at];
-            consume(s, 1);
-            if (escaped)
-                escaped = false;
-            else if (in_string) {
-                escaped = c == '\\';
-                in_string = c != '"';
-            } else if (c == '"')
-                in_string = true;
-            else if (c == '{' || c == '[')
-                depth++;
-            else if ((c == '}' || c == ']') && --depth == 0)
-                return 1;
-        }
-        int rc = more(s, err);
-        if (rc <= 0)
-            return rc;
-    }
-}
-
-/* A value begins at data[at]: does a container of records begin? 1 = entered, 0 = no. */
-static int enter_wrapper(struct splitter *s, int c, struct err *err)
-{
-    size_t skip = c == '[' ? 1 : c == '{' ? look_for_records(s, err) : 0;
-    if (skip == 0)
-        return 0;
-    s->wrapper = c == '[' ? WRAPPER_ARRAY : WRAPPER_RECORDS;
-    s->index = 0;
-    consume(s, skip);
-    return 1;
-}
-
-static int leave_wrapper(struct splitter *s, struct err *err)
-{
-    enum wrapper was = s->wrapper;
-    consume(s, 1);
-    s->wrapper = WRAPPER_NONE;
-    s->index = 0;
-    return was == WRAPPER_RECORDS ? skip_rest(s, err) : 1;
-}
-
-static void note_ndjson(struct splitter *s, const struct split_record *record)
-{
-    if (s->wrapper != WRAPPER_NONE || s->ndjson || record->cut ||
-        memchr(record->raw.p, '\n', record->raw.n) != NULL)
-        return;
-    size_t at = s->at;
-    while (at < s->end && (s->data[at] == ' ' || s->data[at] == '\r' || s->data[at] == '\t'))
-        at++;
-    s->ndjson = at < s->end && s->data[at] == '\n';
-}
-
-/* In a stream that ends values with their lines, a line that looks whole is taken without looking at every
- * byte. */
-static bool take_whole_line(struct splitter *s, struct split_record *ret)
-{
-    const char *p = s->data + s->at;
-    const char *newline = memchr(p, '\n', s->end - s->at);
-    if (newline == NULL || newline - p > TC_EVENT_RAW_MAX)
-        return false;
-    struct sv line = sv_trim(sv_make(p, (size_t)(newline - p)));
-    if (line.p[line.n - 1] != '}' || sv_find(line, SV("}{")) < line.n || sv_find(line, SV("} {")) < line.n)
-        return false; /* perhaps broken, perhaps several values: the scanner knows */
-    count_lines(s, s->at);
-    *ret = (struct split_record){.raw = line, .line = s->line};
-    consume(s, (size_t)(newline - p));
-    return true;
-}
-
-static int next_json(struct splitter *s, struct split_record *ret, struct err *err)
-{
-    if (s->members.n > 0 && next_member(s, ret))
-        return 1;
-    for (;;) {
-        int c = next_byte(s, err);
-        if (c < 0)
-            return c == -1 ? 0 : c + 1;
-        int rc = 0;
-        if (s->wrapper != WRAPPER_NONE && c == ']')
-            rc = leave_wrapper(s, err);
-        else if (s->wrapper == WRAPPER_NONE && !s->ndjson)
-            rc = enter_wrapper(s, c, err);
-        else if (s->wrapper == WRAPPER_NONE && c == '{')
-            rc = enter_wrapper(s, c, err);
-        if (rc < 0)
-            return rc;
-        if (rc > 0)
-            continue;
-        rc = s->ndjson && s->wrapper == WRAPPER_NONE && c == '{' && take_whole_line(s, ret)
-                 ? 1
-                 : take_record(s, scan_value, ret, err);
-        if (rc <= 0)
-            return rc;
-        note_ndjson(s, ret);
-        if (s->wrapper != WRAPPER_NONE) {
-            s->index++;
-        } else if (!ret->cut) {
-            s->members = find_records(ret->raw);
-            s->index = 0;
-            s->members_line = ret->line;
-            s->members_counted = ret->raw.p;
-            if (s->members.n > 0 && next_member(s, ret))
-                return 1;
-        }
-        if (!ret->cut)
-            ret->raw = sv_trim(ret->raw);
-        return 1;
-    }
+    s->started = true;
+    if (ensure(s, 3) && memcmp(s->data + s->at, "\xEF\xBB\xBF", 3) == 0)
+        consume(s, 3); /* a byte order mark is not part of the first record */
 }
 
 int splitter_next(struct splitter *s, struct split_record *ret, struct err *err)
 {
-    s->started = true;
-    return s->mode == SPLIT_LINES ? next_line(s, ret, err) : next_json(s, ret, err);
+    if (!s->started)
+        start(s);
+    if (s->mode == SPLIT_LINES ? next_line(s, ret) : next_json(s, ret))
+        return 1;
+    if (s->rc < 0 && err != NULL)
+        *err = s->err;
+    return s->rc;
 }

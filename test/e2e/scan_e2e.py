@@ -72,9 +72,9 @@ def openssh_count():
 @test("a rule over the Mac log finds what grep finds")
 def mac():
     path = shared("loghub/Mac/Mac_2k.log")
-    expected = int(subprocess.run(["grep", "-ic", "wifi", path], capture_output=True, text=True).stdout)
+    expected = int(subprocess.run(["grep", "-ic", "airport", path], capture_output=True, text=True).stdout)
     with kit.temporary() as folder:
-        rule = write(folder, "wifi.yml", "title: wifi\nlogsource: {}\ndetection:\n  keywords:\n    - wifi\n  condition: keywords\nlevel: low\n")
+        rule = write(folder, "airport.yml", "title: airport\nlogsource: {}\ndetection:\n  keywords:\n    - airport\n  condition: keywords\nlevel: low\n")
         got = findings("--rules", rule, "--year", "2017", path)
     assert len(got) == expected > 0, (len(got), expected)
 
