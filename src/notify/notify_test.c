@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "notify/mock_http.h"
 #include "notify/pump.h"
+#include "store/statement.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -493,6 +494,26 @@ static void test_a_refused_receipt_does_not_send_again(void **state)
     expect_counts(f, 0, 1, 0);
 }
 
+/* Another writer has the store: neither the outcome nor the message is lost or doubled. */
+static void test_a_busy_store_does_not_send_again(void **state)
+{
+    struct fixture *f = *state;
+    mock_script(&f->mocks[0], MOCK_STATUS("500 Oops", ""));
+    start(f);
+    sqlite3_busy_timeout(f->notifier->store->db, 1);
+    put(f, "soc", "a1", 1);
+    assert_int_equal(store_begin(f->store, &f->err), 0);
+    settle(f);
+    assert_int_equal(mock_count(&f->mocks[0]), 1);
+    pass(f, 3 * TC_SECOND_NS); /* past its time, which could not be stored */
+    assert_int_equal(mock_count(&f->mocks[0]), 1);
+    expect_said(f, "log warn: channel soc: the time of the next attempt is not stored yet");
+    store_rollback(f->store);
+    pass(f, 2 * TC_SECOND_NS);
+    assert_int_equal(mock_count(&f->mocks[0]), 2);
+    expect_counts(f, 0, 1, 0);
+}
+
 static void test_a_receipt_that_is_not_applied_yet_does_not_send_again(void **state)
 {
     struct fixture *f = *state;
@@ -873,6 +894,7 @@ int main(void)
         CASE(test_given_up_after_max_attempts),
         CASE(test_crash_between_send_and_receipt_repeats_the_key),
         CASE(test_a_refused_receipt_does_not_send_again),
+        CASE(test_a_busy_store_does_not_send_again),
         CASE(test_a_receipt_that_is_not_applied_yet_does_not_send_again),
         CASE(test_a_slow_channel_delays_no_other),
         CASE(test_one_message_of_an_alert_at_a_time),
