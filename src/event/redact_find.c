@@ -228,8 +228,9 @@ static size_t domain_to(struct sv text, size_t at)
 
 static void find_email(struct search *search, size_t at, struct sv literal)
 {
-    size_t from = local_from(search->text, at);
-    size_t domain = at + literal.n, to = from == at ? domain : domain_to(search->text, domain);
+    /* what was found before it (the password of a URL) is not its local part */
+    size_t from = TC_MAX(local_from(search->text, at), search->resume);
+    size_t domain = at + literal.n, to = from >= at ? domain : domain_to(search->text, domain);
     if (to > domain)
         found(search, from, to, REDACT_EMAIL);
 }

@@ -8,8 +8,8 @@
 #include "event/syslog_patterns.h"
 
 #define IP                                                                                                   \
-    "(?:(?<ip>\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[\\w.-]+)?)|(?<host>" \
-    "\\S+))"
+    "(?:(?<ip>\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[\\w.-]+)?)"          \
+    "|(?<host>(?=[\\d.-]*[A-Za-z_])[\\w.-]+))"
 #define PORT    "(?: port (?<port>\\d+))"
 #define PREAUTH "(?: \\[preauth\\])?\\s*$"
 #define UNKNOWN "(?:(?:invalid|illegal) user )?"
