@@ -199,7 +199,7 @@ function focusAgain(what) {
 function fill(table, list, newId) {
   const body = table.querySelector("tbody");
   body.replaceChildren(...list.map((alert) => row(alert, alert.id === newId)));
-  table.hidden = list.length === 0;
+  table.hidden = list.length === 0 || !loaded;
   byId(`${table.id}-empty`).hidden = list.length > 0 || !loaded;
 }
 
@@ -228,7 +228,7 @@ function runbook(text) {
   line.append("Runbook: ", href ? make("a", { href, target: "_blank", rel: "noopener noreferrer", text }) : make("code", { text }));
 }
 
-function history(list) {
+function drawHistory(list) {
   const line = (event) => {
     const what = [event.what, event.by && `by ${event.by}`, event.note && `: ${event.note}`].filter(Boolean).join(" ").replace(" : ", ": ");
     return make("li", {}, make("time", { datetime: event.time || "", text: clockTime(event.time) }), what);
@@ -248,7 +248,7 @@ function drawDetail(alert) {
   byId("detail-actions").querySelector("ol").replaceChildren(...(alert.actions || []).map((text) => make("li", { text })));
   runbook(alert.runbook);
   byId("detail-labels").replaceChildren(...Object.entries(alert.labels || {}).flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })]));
-  history(alert.history);
+  drawHistory(alert.history);
   byId("detail").hidden = false;
 }
 
@@ -276,11 +276,11 @@ function hideDetail() {
 }
 
 function select(id) {
-  history_push(`/alerts/${encodeURIComponent(id)}`);
+  pushPath(`/alerts/${encodeURIComponent(id)}`);
   showDetail(id);
 }
 
-function history_push(path) {
+function pushPath(path) {
   if (location.pathname !== path) window.history.pushState(null, "", path);
 }
 
@@ -353,12 +353,13 @@ function start() {
   byId("copy").addEventListener("click", async () => {
     try { await navigator.clipboard.writeText(sample()); say("Copied"); byId("copy").textContent = "Copied"; } catch { byId("copy").hidden = true; }
   });
-  byId("detail-close").addEventListener("click", (event) => { event.preventDefault(); history_push("/"); hideDetail(); byId("active").focus(); });
+  byId("detail-close").addEventListener("click", (event) => { event.preventDefault(); pushPath("/"); hideDetail(); byId("active-title").focus(); });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && selected && !byId("ask").open) byId("detail-close").click(); });
   window.addEventListener("popstate", followPath);
   window.addEventListener("online", connect);
   setInterval(() => { if (loaded) draw(); }, 30000);
   selected = idOfPath();
+  fetchAll().catch(() => {}); /* the stream's opening tells of trouble */
   connect();
 }
 
