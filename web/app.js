@@ -8,7 +8,7 @@
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const secret = document.querySelector('meta[name="tocsin-secret"]').content;
+let secret = document.querySelector('meta[name="tocsin-secret"]').content;
 const alerts = new Map();
 let selected = null; // id of the alert whose details are shown, possibly a prefix until it is loaded
 let loaded = false;
@@ -96,20 +96,34 @@ async function fetchAll() {
   if (selected) await showDetail(selected, false);
 }
 
+function post(path, body) {
+  return ask(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-Tocsin-Secret": secret },
+    body: JSON.stringify(body),
+  });
+}
+
+/* The secret is new at every start of Tocsin; a page that stayed open takes the new one from the new page. */
+async function takeSecret() {
+  const page = new DOMParser().parseFromString(await (await fetch("/", { cache: "no-store" })).text(), "text/html");
+  secret = page.querySelector('meta[name="tocsin-secret"]').content;
+}
+
 async function command(alert, verb, extra = {}) {
-  const by = byId("name").value.trim() || "web";
+  const path = `/v1/alerts/${encodeURIComponent(alert.id)}/${verb}`;
+  const body = { by: byId("name").value.trim() || "web", ...extra };
   try {
-    const after = await ask(`/v1/alerts/${encodeURIComponent(alert.id)}/${verb}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-Tocsin-Secret": secret },
-      body: JSON.stringify({ by, ...extra }),
+    const after = await post(path, body).catch(async (error) => {
+      if (error.status !== 403) throw error;
+      await takeSecret();
+      return post(path, body);
     });
     showProblem("");
     if (after.id) take(after);
     say(`${alert.title}: ${verb} done`);
   } catch (error) {
-    const hint = error.status === 403 ? " Reload the page: Tocsin was restarted." : "";
-    showProblem(`${alert.title} was not changed: ${error.message}.${hint}`);
+    showProblem(`${alert.title} was not changed: ${error.message}`);
     fetchAll().catch(() => {});
   }
 }
