@@ -251,7 +251,7 @@ function drawHistory(list) {
 }
 
 function drawDetail(alert) {
-  const facts = [`${severity(alert)}`, alert.state, `${alert.count} occurrence${alert.count === 1 ? "" : "s"}`,
+  const facts = [severity(alert), alert.disposition ? `${alert.state} as ${alert.disposition.replaceAll("_", " ")}` : alert.state, `${alert.count} occurrence${alert.count === 1 ? "" : "s"}`,
     `first ${clockTime(alert.first_seen)}`, `last ${clockTime(alert.last_seen)}`, alert.owner && `owner ${alert.owner}`];
   byId("detail-title").textContent = alert.title;
   byId("detail-facts").textContent = facts.filter(Boolean).join(" · ");
