@@ -27,7 +27,8 @@ struct unpack {
     char in[IN_BYTES];
     size_t at, have;
     bool end;
-    bool inside; /* a member or frame has begun and not ended */
+    bool trailing; /* the last gzip member has ended, and bytes follow */
+    bool inside;   /* a member or frame has begun and not ended */
     z_stream gzip;
     ZSTD_DStream *zstd;
 };
@@ -147,12 +148,26 @@ static int64_t read_plain(struct unpack *u, void *to, size_t n, struct err *err)
     return got;
 }
 
+/* Behind the last member: zeros, as tapes and block devices leave them. */
+static int64_t skip_padding(struct unpack *u, struct err *err)
+{
+    int rc;
+    while ((rc = fill(u, 1, err)) == 0 && u->at < u->have) {
+        if (u->in[u->at] != 0)
+            return err_set(err, TC_EINPUT, "what follows the gzip data is not gzip");
+        u->at++;
+    }
+    return rc;
+}
+
 static int64_t read_gzip(struct unpack *u, void *to, size_t n, struct err *err)
 {
     u->gzip.next_out = to;
     u->gzip.avail_out = (uInt)TC_MIN(n, (size_t)1 << 30);
     uInt room = u->gzip.avail_out;
     while (u->gzip.avail_out == room) {
+        if (u->trailing)
+            return skip_padding(u, err);
         int rc = fill(u, 1, err);
         if (rc != 0)
             return rc;
@@ -166,14 +181,11 @@ static int64_t read_gzip(struct unpack *u, void *to, size_t n, struct err *err)
         if (z == Z_STREAM_END) {
             u->inside = false;
             inflateReset(&u->gzip);
-            /* another member may follow; anything else after the last one is ignored, as gzip does */
             rc = fill(u, 2, err);
             if (rc != 0)
                 return rc;
-            if (u->have - u->at < 2 || recognise(u) != KIND_GZIP) {
-                u->at = u->have;
-                u->end = true;
-            }
+            if (u->at < u->have && recognise(u) != KIND_GZIP)
+                u->trailing = true;
         } else if (z != Z_OK && z != Z_BUF_ERROR) {
             return err_set(err, TC_EINPUT, "the gzip data is damaged: %s",
                            u->gzip.msg != NULL ? u->gzip.msg : "unknown reason");
