@@ -44,7 +44,7 @@ def run(command, log, env=None, timeout=900):
 
 def build(target, variant=""):
     command = ["make", "-s", f"-j{os.cpu_count()}"] + ([f"VARIANT={variant}"] if variant else []) + target
-    code, text = run(command, f"build-{variant or 'plain'}-{target[0] if target else 'all'}.log", timeout=1800)
+    code, text = run(command, f"build-{variant or 'plain'}.log", timeout=1800)
     if code != 0:
         print(text[-4000:])
         report(False, f"building {' '.join(target) or 'tocsin'} {variant}")

@@ -59,6 +59,6 @@ struct sv lifecycle_disposition(struct sv word)
 
 const char *notify_reason_name(enum notify_reason reason)
 {
-    static const char *const names[] = {"new", "count", "severity_raised", "resolved"};
+    static const char *const names[] = {"new", "count_step", "severity_raised", "resolved"};
     return names[reason];
 }

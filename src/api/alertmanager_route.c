@@ -119,7 +119,7 @@ static bool add_matcher(struct selection *selection, struct sv text)
     struct sv name = sv_trim(sv_head(text, at)), rest = sv_from(text, at);
     bool negative = sv_starts(rest, SV("!"));
     bool regex = sv_starts(rest, SV("=~")) || sv_starts(rest, SV("!~"));
-    if (!is_label_name(name) || selection->count >= MATCHERS_MAX ||
+    if (!is_label_name(name) || rest.n == 0 || selection->count >= MATCHERS_MAX ||
         (negative && !regex && !sv_starts(rest, SV("!="))))
         return false;
     struct matcher *matcher = &selection->matchers[selection->count];

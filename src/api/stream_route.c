@@ -159,7 +159,7 @@ static ssize_t client_read(void *context, uint64_t at, char *to, size_t max)
     (void)at;
     pthread_mutex_lock(&stream->lock);
     if (client->dropped || stream->closed) {
-        n = MHD_CONTENT_READER_END_OF_STREAM;
+        n = MHD_CONTENT_READER_END_WITH_ERROR; /* closes the connection, which an end of stream would not */
     } else if (client->queue.n > client->sent) {
         n = client_take(client, to, max);
     } else {

@@ -29,6 +29,12 @@ static int put_alert(struct core *core, const struct alert *alert, struct sv jso
     return store_put_alert(core->store, &row, err);
 }
 
+/* The note of the change that this snapshot was taken for. */
+static struct sv last_note(const struct alert *alert)
+{
+    return alert->history_count > 0 ? alert->history[alert->history_count - 1].note : (struct sv){0};
+}
+
 static int project_decision(struct core *core, const struct event *record, const struct event *json,
                             struct arena *arena, struct err *err)
 {
@@ -39,7 +45,7 @@ static int project_decision(struct core *core, const struct event *record, const
         rc = put_alert(core, &alert, text, err);
     if (rc == 0)
         rc = store_add_history(core->store, record->position, 0, sv_of(alert.id), record->time.ns,
-                               event_value(json, "what"), event_value(json, "by"), alert.note, err);
+                               event_value(json, "what"), event_value(json, "by"), last_note(&alert), err);
     if (rc == 0 && core->options.changed != NULL)
         core->options.changed(core->options.context, text);
     return rc;

@@ -11,6 +11,7 @@
 #define TC_PRINTF(format_at, first_arg) __attribute__((format(printf, format_at, first_arg)))
 #define TC_MUST_USE                     __attribute__((warn_unused_result))
 #define TC_ARRAY_LEN(array)             (sizeof(array) / sizeof((array)[0]))
+#define TC_FALLTHROUGH                  __attribute__((fallthrough)) /* a case that goes on into the next one */
 #define TC_MIN(a, b)                    ((a) < (b) ? (a) : (b))
 #define TC_MAX(a, b)                    ((a) > (b) ? (a) : (b))
 #define TC_LIKELY(x)                    __builtin_expect(!!(x), 1)

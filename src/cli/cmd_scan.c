@@ -68,7 +68,7 @@ static void take_finding(struct scan *s, const struct finding *f)
             book_tick(s->book, f->position, (struct receive_time){f->time.ns}, &decisions);
         }
         struct finding timed = *f;
-        timed.received = (struct receive_time){f->time.ns == TC_NO_TIME ? s->last_tick_ns : f->time.ns};
+        timed.received = (struct receive_time){f->time.ns};
         book_finding(s->book, &timed, &decisions);
         arena_free(&scratch);
     }

@@ -52,7 +52,8 @@ size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names
 
 /* Collects *.yml and *.yaml below `path` (a file, or a directory walked in byte order) into `arena`. Test
  * files (top-level key `tests`), pack manifests (top-level key `pack`), and files below a folder named
- * `tests` are not rules. A named path that is missing is an error. */
+ * `tests` are not rules; hidden files and folders are left out. A file that is named itself is taken. What
+ * lies in or below a folder with a pack manifest is in_pack. A named path that is missing is an error. */
 int rule_files_collect(const struct fs *fs, const char *path, struct arena *arena,
                        struct rule_source **sources, size_t *count, struct err *err);
 
@@ -88,7 +89,11 @@ void detector_save(const struct detector *detector, struct buf *out);
 int detector_load(struct detector *detector, struct sv saved, struct err *err);
 
 struct detector_stats {
-    uint64_t events, findings, late_events, evicted_groups, groups, regex_limit_hits;
+    uint64_t events, findings; /* findings without repeats */
+    uint64_t late_events;      /* took no part in windows */
+    uint64_t groups, evicted_groups;
+    uint64_t lost_entries; /* times or values that full groups had no room for: their counts are at least */
+    uint64_t regex_limit_hits;
 };
 void detector_stats(const struct detector *detector, struct detector_stats *ret);
 

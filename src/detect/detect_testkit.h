@@ -27,7 +27,7 @@ static inline void kit_load(struct kit *kit, const char *yaml)
         kit->scratch = match_scratch_new();
 }
 
-static inline void kit_free(struct kit *kit)
+static inline void kit_free(struct kit *kit) /* may be used again */
 {
     ruleset_free(&kit->set);
     match_scratch_free(&kit->scratch);

@@ -373,17 +373,30 @@ static size_t cloudtrail_differences(const struct kit *kit, const struct event *
     return n;
 }
 
+/* The next member of an array, without what stands between members. */
+static bool next_member(struct sv *rest, struct sv *ret)
+{
+    *rest = sv_trim(*rest);
+    while (rest->n > 0 && (rest->p[0] == '[' || rest->p[0] == ',' || rest->p[0] == ']'))
+        *rest = sv_trim(sv_from(*rest, 1));
+    size_t n = json_value_length(*rest);
+    *ret = sv_head(*rest, n);
+    *rest = sv_from(*rest, n);
+    return n > 0;
+}
+
 static size_t check_cloudtrail(const struct kit *kit, const char *file, size_t *matched)
 {
     struct arena kept = {0}, one = {0};
     struct expectations expected = {.rest = read_file(&kept, DATA "cloudtrail/sigma-matches.jsonl")};
     struct sv path = arena_printf(&kept, DATA "cloudtrail/%s", file);
-    struct sv records = read_zstd(&kept, path.p), line;
+    bool array = sv_ends(path, SV(".json"));
+    struct sv records = array ? read_file(&kept, path.p) : read_zstd(&kept, path.p), line;
     size_t different = 0;
     do {
         next_expectation(&expected, &kept);
     } while (expected.have && !sv_is(value_of(&expected.row, "file"), file));
-    for (size_t at = 0; next_line(&records, &line); at++) {
+    for (size_t at = 0; array ? next_member(&records, &line) : next_line(&records, &line); at++) {
         arena_reset(&one);
         struct event event = parse(&one, line);
         bool listed = expected.have && sv_is(value_of(&expected.row, "file"), file) &&
@@ -400,6 +413,21 @@ static size_t check_cloudtrail(const struct kit *kit, const char *file, size_t *
     return different;
 }
 
+struct techniques {
+    const struct kit *kit;
+    size_t *matched, *different;
+};
+
+static void check_technique(void *context, const char *name)
+{
+    struct techniques *t = context;
+    char file[256];
+    if (!sv_ends(sv_of(name), SV(".json")))
+        return;
+    snprintf(file, sizeof file, "stratus-red-team/%s", name);
+    *t->different += check_cloudtrail(t->kit, file, t->matched);
+}
+
 static void test_C_110_cloudtrail_matches(void **state)
 {
     (void)state;
@@ -409,7 +437,10 @@ static void test_C_110_cloudtrail_matches(void **state)
     load(&kit, evaluable);
     different += check_cloudtrail(&kit, "invictus-stratus-attack.jsonl.zst", &matched);
     different += check_cloudtrail(&kit, "sans504-s3-ransomware.jsonl.zst", &matched);
+    assert_true(fs_system.list(&fs_system, DATA "cloudtrail/stratus-red-team", check_technique,
+                               &(struct techniques){&kit, &matched, &different}) >= 0);
     print_message("%zu records with matches, %zu differences\n", matched, different);
+    assert_int_equal(matched, grep_count("wc -l <" DATA "cloudtrail/sigma-matches.jsonl"));
     assert_true(matched > 400);
     assert_int_equal(different, 0);
     kit_free(&kit);

@@ -131,9 +131,9 @@ static bool strict_accepts(const struct passage *p, enum parse_outcome outcome)
         return true;
     if (outcome == PARSE_TEXT && json_parse_event(p->record->raw, &batch->scratch, &event, &err) != 0) {
         line += err.line > 0 ? err.line - 1 : 0;
-        add_error(batch, p->position,
-                  arena_printf(&batch->arena, "line %llu, column %u: not valid JSON: %s", line,
-                               TC_MAX(err.column, 1), err.text));
+        add_error(
+            batch, p->position,
+            arena_printf(&batch->arena, "line %llu, column %u: %s", line, TC_MAX(err.column, 1), err.text));
         return false;
     }
     if (raw.n == 0 || raw.p[0] != '{') {

@@ -1,0 +1,477 @@
+/*
+ * Groups of a correlation; see corr.h.
+ */
+#include "detect/corr.h"
+
+#include "base/hash.h"
+
+#include <stdlib.h>
+
+/* --- compiling
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+/* gt and gte come down to one threshold. */
+static void set_need(struct corr_spec *spec, const struct corr_test *test)
+{
+    int64_t least = test->value;
+    if (test->op == CORR_GT && least == INT64_MAX)
+        spec->never = true;
+    else if (test->op == CORR_GT)
+        least++;
+    if (least > 0)
+        spec->window.need = TC_MAX(spec->window.need, (uint64_t)least);
+}
+
+void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_groups, size_t max_entries)
+{
+    const struct correlation *c = rule->correlation;
+    *spec = (struct corr_spec){.rule = rule, .correlation = c};
+    spec->window = (struct window_spec){
+        .distinct = c->type == CORR_VALUE_COUNT, .timespan_ns = TC_MAX(c->timespan_ns, 1), .need = 1};
+    for (size_t i = 0; i < c->test_count; i++) {
+        if (c->tests[i].op == CORR_GT || c->tests[i].op == CORR_GTE)
+            set_need(spec, &c->tests[i]);
+        else
+            spec->closing = true;
+    }
+    /* two entries of each distinct value, and one to spare, so that a full window still holds the rule */
+    uint64_t entries =
+        spec->window.need >= CORR_ENTRIES_MAX / 2 ? CORR_ENTRIES_MAX : spec->window.need * 2 + 2;
+    entries = TC_MAX(entries, max_entries == 0 ? 10000 : max_entries);
+    spec->window.max_entries = (uint32_t)TC_MIN(entries, (uint64_t)CORR_ENTRIES_MAX);
+    size_t groups = (max_groups == 0 ? 100000 : max_groups) / CORR_SHARDS;
+    spec->max_groups = (uint32_t)TC_MAX(1u, TC_MIN(groups, (size_t)1 << 24));
+    spec->seed = hash_64(sv_make((const char *)rule->content, sizeof rule->content));
+}
+
+static bool test_holds(const struct corr_test *test, uint64_t value)
+{
+    int64_t v = (int64_t)TC_MIN(value, (uint64_t)INT64_MAX);
+    switch (test->op) {
+    case CORR_GT:
+        return v > test->value;
+    case CORR_GTE:
+        return v >= test->value;
+    case CORR_LT:
+        return v < test->value;
+    case CORR_LTE:
+        return v <= test->value;
+    case CORR_EQ:
+        return v == test->value;
+    case CORR_NEQ:
+        return v != test->value;
+    }
+    return false;
+}
+
+static bool all_hold(const struct corr_spec *spec, uint64_t value)
+{
+    for (size_t i = 0; i < spec->correlation->test_count; i++)
+        if (!test_holds(&spec->correlation->tests[i], value))
+            return false;
+    return true;
+}
+
+/* --- keys and values
+ * ----------------------------------------------------------------------------------------------------- */
+
+static bool first_value(const struct event *event, const struct name_ref *name, struct sv *ret)
+{
+    for (const struct field *f = event_find(event, name->name, name->hash); f != NULL;
+         f = event_next(event, f)) {
+        if (f->type == FIELD_NULL || f->type == FIELD_OBJECT || f->type == FIELD_ARRAY)
+            continue;
+        *ret = f->value;
+        return true;
+    }
+    return false;
+}
+
+static void add_key_value(struct buf *out, struct sv value)
+{
+    enum { DIGEST_BYTES = 17 };
+    char digest[DIGEST_BYTES + 1];
+    if (value.n <= CORR_VALUE_BYTES) {
+        buf_string(out, value);
+        return;
+    }
+    uint64_t hash = hash_64(value);
+    digest[0] = '~';
+    hash_hex(&hash, sizeof hash, digest + 1);
+    buf_u32(out, CORR_VALUE_BYTES);
+    buf_add(out, value.p, CORR_VALUE_BYTES - DIGEST_BYTES);
+    buf_add(out, digest, DIGEST_BYTES);
+}
+
+bool corr_key(const struct corr_spec *spec, const struct event *event, struct buf *out)
+{
+    struct sv value;
+    for (size_t i = 0; i < spec->correlation->group_count; i++) {
+        if (!first_value(event, &spec->correlation->group_by[i], &value))
+            return false;
+        add_key_value(out, value);
+    }
+    return !out->overflow;
+}
+
+struct sv corr_key_value(struct reader *key)
+{
+    return reader_string(key);
+}
+
+bool corr_key_valid(const struct corr_spec *spec, struct sv key)
+{
+    struct reader reader = reader_of(key);
+    for (size_t i = 0; i < spec->correlation->group_count; i++)
+        if (corr_key_value(&reader).n > CORR_VALUE_BYTES)
+            return false;
+    return !reader.bad && reader.rest.n == 0;
+}
+
+uint64_t corr_key_hash(const struct corr_spec *spec, struct sv key)
+{
+    return hash_64_seed(key, spec->seed);
+}
+
+bool corr_value(const struct corr_spec *spec, const struct event *event, struct buf *scratch,
+                uint64_t *ret_hash)
+{
+    struct sv value;
+    *ret_hash = 1;
+    if (!spec->window.distinct)
+        return true;
+    buf_clear(scratch);
+    for (size_t i = 0; i < spec->correlation->field_count; i++) {
+        if (!first_value(event, &spec->correlation->fields[i], &value))
+            return false;
+        buf_string(scratch, value);
+    }
+    *ret_hash = hash_64(buf_view(scratch)) | UINT64_C(1) << 63; /* 0 marks a dropped entry */
+    return !scratch->overflow;
+}
+
+/* --- lists by rank
+ * ------------------------------------------------------------------------------------------------------- */
+
+static struct corr_group *group_at(const struct corr_table *t, uint32_t place)
+{
+    return &t->groups[place - 1];
+}
+
+static void unlink_group(struct corr_table *t, uint32_t place)
+{
+    struct corr_group *g = group_at(t, place);
+    if (g->older != 0)
+        group_at(t, g->older)->newer = g->newer;
+    else
+        t->ranks[g->rank].oldest = g->newer;
+    if (g->newer != 0)
+        group_at(t, g->newer)->older = g->older;
+    else
+        t->ranks[g->rank].newest = g->older;
+}
+
+static void link_newest(struct corr_table *t, uint32_t place, uint32_t rank)
+{
+    struct corr_group *g = group_at(t, place);
+    g->rank = rank;
+    g->newer = 0;
+    g->older = t->ranks[rank].newest;
+    if (g->older != 0)
+        group_at(t, g->older)->newer = place;
+    else
+        t->ranks[rank].oldest = place;
+    t->ranks[rank].newest = place;
+}
+
+static uint32_t rank_of(const struct corr_spec *spec, const struct corr_group *g)
+{
+    if (spec->closing)
+        return window_count(&g->window) > 1;
+    uint64_t value = g->window.value;
+    if (value <= 1)
+        return 0;
+    return 1 + (uint32_t)TC_MIN((uint64_t)CORR_RANKS - 2, value * (CORR_RANKS - 2) / spec->window.need);
+}
+
+/* --- the table
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static uint32_t slot_of(const struct corr_table *t, uint64_t hash, struct sv key)
+{
+    uint32_t at = (uint32_t)(hash >> 6) & (t->slot_count - 1); /* the low 6 bits chose the shard */
+    while (t->slots[at] != 0) {
+        const struct corr_group *g = group_at(t, t->slots[at]);
+        if (g->hash == hash && sv_eq(sv_make(g->key, g->key_bytes), key))
+            break;
+        at = (at + 1) & (t->slot_count - 1);
+    }
+    return at;
+}
+
+static void grow_slots(struct corr_table *t)
+{
+    if ((t->count + 1) * 3 <= t->slot_count * 2)
+        return;
+    t->slot_count = t->slot_count == 0 ? 8 : t->slot_count * 2;
+    free(t->slots);
+    t->slots = tc_alloc(t->slot_count * sizeof t->slots[0]);
+    for (uint32_t place = 1; place <= t->used; place++) {
+        const struct corr_group *g = group_at(t, place);
+        if (g->rank < CORR_RANKS)
+            t->slots[slot_of(t, g->hash, sv_make(g->key, g->key_bytes))] = place;
+    }
+}
+
+static void free_slot(struct corr_table *t, uint32_t hole)
+{
+    uint32_t mask = t->slot_count - 1;
+    for (uint32_t at = (hole + 1) & mask; t->slots[at] != 0; at = (at + 1) & mask) {
+        uint32_t want = (uint32_t)(group_at(t, t->slots[at])->hash >> 6) & mask;
+        if (((at - want) & mask) >= ((at - hole) & mask)) {
+            t->slots[hole] = t->slots[at];
+            hole = at;
+        }
+    }
+    t->slots[hole] = 0;
+}
+
+static void remove_group(struct corr_table *t, uint32_t place)
+{
+    struct corr_group *g = group_at(t, place);
+    free_slot(t, slot_of(t, g->hash, sv_make(g->key, g->key_bytes)));
+    unlink_group(t, place);
+    window_free(&g->window);
+    free(g->key);
+    *g = (struct corr_group){.rank = CORR_RANKS, .newer = t->free_place};
+    t->free_place = place;
+    t->count--;
+}
+
+/* Groups whose events no window can reach any more; the lists' old ends know them soon enough. */
+static void forget_over(struct corr_table *t, const struct corr_spec *spec, int64_t floor_ns)
+{
+    int64_t horizon_ns = window_before(floor_ns, spec->window.timespan_ns);
+    for (unsigned rank = 0; rank < CORR_RANKS && !spec->closing; rank++) {
+        uint32_t place = t->ranks[rank].oldest;
+        while (place != 0 && window_newest_ns(&group_at(t, place)->window) < horizon_ns) {
+            remove_group(t, place);
+            place = t->ranks[rank].oldest;
+        }
+    }
+}
+
+static void evict_one(struct corr_table *t)
+{
+    for (unsigned rank = 0; rank < CORR_RANKS; rank++) {
+        if (t->ranks[rank].oldest == 0)
+            continue;
+        remove_group(t, t->ranks[rank].oldest);
+        t->evicted++;
+        return;
+    }
+}
+
+static uint32_t take_place(struct corr_table *t)
+{
+    uint32_t place = t->free_place;
+    if (place != 0) {
+        t->free_place = group_at(t, place)->newer;
+        return place;
+    }
+    if ((t->used & (t->used - 1)) == 0) /* full at powers of two */
+        t->groups = tc_realloc(t->groups, TC_MAX(t->used * 2, 1u) * sizeof t->groups[0]);
+    return ++t->used;
+}
+
+/* The group's place, made where it is new (in no list then: *ret_new). */
+static uint32_t find_or_add(struct corr_table *t, const struct corr_spec *spec, uint64_t hash, struct sv key,
+                            bool *ret_new)
+{
+    grow_slots(t);
+    uint32_t slot = slot_of(t, hash, key);
+    *ret_new = t->slots[slot] == 0;
+    if (!*ret_new)
+        return t->slots[slot];
+    if (t->count >= spec->max_groups) {
+        evict_one(t);
+        slot = slot_of(t, hash, key);
+    }
+    uint32_t place = take_place(t);
+    struct corr_group *g = group_at(t, place);
+    *g = (struct corr_group){.hash = hash, .key_bytes = (uint32_t)key.n, .episode_ns = TC_NO_TIME};
+    g->key = tc_alloc(key.n + 1);
+    if (key.n > 0)
+        memcpy(g->key, key.p, key.n);
+    t->slots[slot] = place;
+    if (t->count++ == 0)
+        t->next_close_ns = INT64_MAX;
+    return place;
+}
+
+void corr_table_free(struct corr_table *t)
+{
+    for (uint32_t place = 1; place <= t->used; place++) {
+        window_free(&group_at(t, place)->window);
+        free(group_at(t, place)->key);
+    }
+    free(t->groups);
+    free(t->slots);
+    *t = (struct corr_table){0};
+}
+
+/* --- hits
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+struct judging {
+    const struct corr_hit *hit;
+    struct corr_group *group;
+    corr_outcome_fn each;
+    void *context;
+};
+
+static void say(void *context, const struct window_hit *w)
+{
+    struct judging *j = context;
+    if (!w->repeat)
+        j->group->episode_ns = w->time_ns;
+    j->each(j->context, &(struct corr_outcome){.event = j->hit->event,
+                                               .spec = j->hit->spec,
+                                               .rule = j->hit->rule,
+                                               .weight = j->hit->weight,
+                                               .repeat = w->repeat,
+                                               .time_ns = w->time_ns,
+                                               .episode_ns = j->group->episode_ns,
+                                               .value = w->value,
+                                               .key = j->hit->key});
+}
+
+void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const struct corr_hit *hit,
+                    int64_t floor_ns, corr_outcome_fn each, void *context)
+{
+    bool fresh;
+    if (spec->never)
+        return;
+    forget_over(t, spec, floor_ns);
+    uint32_t place = find_or_add(t, spec, hit->hash, hit->key, &fresh);
+    struct corr_group *g = group_at(t, place);
+    if (spec->closing) {
+        t->lost_entries += !window_gather(&g->window, &spec->window, hit->time_ns, hit->value, hit->weight);
+        t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
+    } else {
+        struct judging j = {hit, g, each, context};
+        t->lost_entries +=
+            window_slide(&g->window, &spec->window, window_before(floor_ns, spec->window.timespan_ns),
+                         hit->time_ns, hit->value, hit->weight, say, &j);
+    }
+    if (!fresh)
+        unlink_group(t, place);
+    link_newest(t, place, rank_of(spec, g));
+}
+
+/* --- windows that are over
+ * ---------------------------------------------------------------------------------------------- */
+
+static void close_group(struct corr_group *g, const struct corr_spec *spec, int64_t floor_ns, uint32_t event,
+                        corr_outcome_fn each, void *context)
+{
+    while (window_count(&g->window) > 0 && window_closes_ns(&g->window, &spec->window) < floor_ns) {
+        int64_t closes_ns = window_closes_ns(&g->window, &spec->window);
+        uint64_t value = window_close(&g->window, &spec->window);
+        if (!all_hold(spec, value))
+            continue;
+        each(context, &(struct corr_outcome){.event = event,
+                                             .rule = UINT32_MAX,
+                                             .weight = 1,
+                                             .time_ns = closes_ns,
+                                             .episode_ns = closes_ns,
+                                             .value = value,
+                                             .key = sv_make(g->key, g->key_bytes)});
+    }
+}
+
+void corr_table_close(struct corr_table *t, const struct corr_spec *spec, int64_t floor_ns, uint32_t event,
+                      corr_outcome_fn each, void *context)
+{
+    if (t->count == 0 || t->next_close_ns >= floor_ns)
+        return;
+    t->next_close_ns = INT64_MAX;
+    for (uint32_t place = 1; place <= t->used; place++) {
+        struct corr_group *g = group_at(t, place);
+        if (g->rank >= CORR_RANKS)
+            continue;
+        close_group(g, spec, floor_ns, event, each, context);
+        if (window_count(&g->window) == 0)
+            remove_group(t, place);
+        else
+            t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
+    }
+}
+
+/* --- keeping them
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void save_group(const struct corr_group *g, struct buf *out)
+{
+    buf_string(out, sv_make(g->key, g->key_bytes));
+    buf_u8(out, (uint8_t)g->rank); /* as of its last arrival; a window's end does not change it */
+    buf_u64(out, (uint64_t)g->episode_ns);
+    buf_u32(out, window_count(&g->window));
+    for (uint32_t i = g->window.first; i < g->window.end; i++) {
+        if (g->window.entries[i].what == 0)
+            continue;
+        buf_u64(out, (uint64_t)g->window.entries[i].time_ns);
+        buf_u64(out, g->window.entries[i].what);
+    }
+}
+
+void corr_table_save(const struct corr_table *t, struct buf *out)
+{
+    for (unsigned rank = 0; rank < CORR_RANKS; rank++)
+        for (uint32_t place = t->ranks[rank].oldest; place != 0; place = group_at(t, place)->newer)
+            save_group(group_at(t, place), out);
+}
+
+static bool load_entries(struct window *w, const struct corr_spec *spec, struct reader *from)
+{
+    uint32_t count = reader_u32(from);
+    if (from->bad || count == 0 || count > from->rest.n / 16)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t time_ns = (int64_t)reader_u64(from);
+        uint64_t what = reader_u64(from);
+        if (count - i > spec->window.max_entries) /* saved under a larger bound: the newest stay */
+            continue;
+        if ((!spec->window.distinct && what > INT64_MAX / CORR_ENTRIES_MAX) ||
+            !window_restore(w, &spec->window, time_ns, what))
+            return false;
+    }
+    if (!spec->closing)
+        window_restore_end(w, &spec->window);
+    return true;
+}
+
+bool corr_table_load(struct corr_table *tables, const struct corr_spec *spec, struct reader *from)
+{
+    bool fresh;
+    struct sv key = reader_string(from);
+    uint8_t rank = reader_u8(from);
+    int64_t episode_ns = (int64_t)reader_u64(from);
+    if (from->bad || rank >= CORR_RANKS || !corr_key_valid(spec, key))
+        return false;
+    uint64_t hash = corr_key_hash(spec, key);
+    struct corr_table *t = &tables[hash % CORR_SHARDS];
+    uint32_t place = find_or_add(t, spec, hash, key, &fresh);
+    if (!fresh)
+        return false;
+    struct corr_group *g = group_at(t, place);
+    g->episode_ns = episode_ns;
+    bool ok = load_entries(&g->window, spec, from);
+    link_newest(t, place, rank);
+    if (ok && spec->closing)
+        t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
+    return ok;
+}

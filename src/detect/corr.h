@@ -1,0 +1,116 @@
+/*
+ * Correlations at run time: the groups of one rule in one shard.
+ *
+ * A table holds the groups of one correlation whose key hashes to one of CORR_SHARDS shards; it is touched by
+ * one thread at a time, in order of position, so what it does depends on its own events alone.
+ *
+ * Two ways to judge. A condition of gt and gte only is judged at each arrival ("sliding", window.h). One with
+ * lt, lte, eq or neq can be taken back by the next event, so it is judged when it no longer can: a group's
+ * first event (by time) opens the window [t, t + timespan]; when the floor (watermark.h) passes its end, its
+ * value is judged once, the finding's time is that end, and the next event opens the next window. A group
+ * that sends nothing opens no window, so a value of 0 is never seen.
+ *
+ * Bounds. A table has room for its share of max_groups. When it is full, the group to go is of the lowest
+ * rank, and of those the one unheard for longest. Rank 0 holds a value of one or none; ranks above are parts
+ * of the way to the threshold; so a flood of new keys pushes out its own. A group is forgotten without loss
+ * when the floor has passed its newest event + timespan.
+ */
+#ifndef DETECT_CORR_H
+#define DETECT_CORR_H
+
+#include "base/buf.h"
+#include "detect/ruleset.h"
+#include "detect/window.h"
+
+enum {
+    CORR_SHARDS = 64,
+    CORR_RANKS = 16,
+    CORR_VALUE_BYTES = 1024,    /* longer group values are kept as their first bytes and a hash of all */
+    CORR_ENTRIES_MAX = 1 << 20, /* hard bound of max_entries, so that a threshold can be reached */
+};
+
+struct corr_spec { /* one correlation, compiled for its tables */
+    const struct rule *rule;
+    const struct correlation *correlation;
+    struct window_spec window;
+    bool closing; /* judged when its window is over */
+    bool never;   /* its tests exclude each other for a count that only rises: gt of the largest number */
+    uint32_t max_groups; /* per table */
+    uint64_t seed;       /* from the rule's content: the same rule hashes alike in every rule set */
+};
+
+struct corr_group {
+    uint64_t hash;
+    char *key; /* owned; see corr_key */
+    uint32_t key_bytes;
+    uint32_t older, newer; /* list of its rank by last arrival; index + 1, 0 = none */
+    uint32_t rank;         /* CORR_RANKS: the place is free */
+    int64_t episode_ns;    /* start of the episode said last; TC_NO_TIME: none yet */
+    struct window window;
+};
+
+struct corr_table {
+    struct corr_group *groups; /* by index; free places are chained by `newer` */
+    uint32_t used, count, free_place;
+    uint32_t *slots; /* index + 1, 0 = free; linear probing */
+    uint32_t slot_count;
+    struct {
+        uint32_t oldest, newest; /* index + 1 */
+    } ranks[CORR_RANKS];
+    int64_t next_close_ns; /* closing: no window is over before; INT64_MAX none */
+    uint64_t evicted, lost_entries;
+};
+
+/* What a hit needs; made when the event is matched, by any thread. */
+struct corr_hit {
+    uint32_t event; /* caller's number of it */
+    uint32_t spec;  /* caller's number of the correlation */
+    uint32_t rule;  /* ordinal of the referenced rule that matched */
+    uint32_t weight;
+    int64_t time_ns;
+    uint64_t value; /* value_count: hash of the value or tuple, never 0 */
+    uint64_t hash;  /* of the key; shard = hash % CORR_SHARDS */
+    struct sv key;
+};
+
+struct corr_outcome {
+    uint32_t event, spec;
+    uint32_t rule; /* UINT32_MAX: judged at a window's end, no event completed it */
+    uint32_t weight;
+    bool repeat;
+    int64_t time_ns, episode_ns;
+    uint64_t value;
+    struct sv key; /* of the hit; judged at the end: lent for the call */
+};
+typedef void (*corr_outcome_fn)(void *context, const struct corr_outcome *outcome);
+
+void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_groups, size_t max_entries);
+
+/*
+ * A group's key: each value in group-by order as u32 length and bytes. The first value of a field that is
+ * neither null nor a container counts; values are compared as text, to the byte. False where the event lacks
+ * one (it does not enter).
+ */
+bool corr_key(const struct corr_spec *spec, const struct event *event, struct buf *out);
+/* Next value of a key; for findings. */
+struct sv corr_key_value(struct reader *key);
+bool corr_key_valid(const struct corr_spec *spec, struct sv key);
+uint64_t corr_key_hash(const struct corr_spec *spec, struct sv key);
+/* The counted value (or tuple); `scratch` is overwritten. False where the event lacks a field of it. */
+bool corr_value(const struct corr_spec *spec, const struct event *event, struct buf *scratch,
+                uint64_t *ret_hash);
+
+void corr_table_free(struct corr_table *table); /* all zero is an empty table */
+void corr_table_hit(struct corr_table *table, const struct corr_spec *spec, const struct corr_hit *hit,
+                    int64_t floor_ns, corr_outcome_fn each, void *context);
+/* Judges and clears windows that ended before the floor; closing specs only. Outcomes in no promised order.
+ */
+void corr_table_close(struct corr_table *table, const struct corr_spec *spec, int64_t floor_ns,
+                      uint32_t event, corr_outcome_fn each, void *context);
+
+/* Groups by rank, oldest first; equal state gives equal bytes. */
+void corr_table_save(const struct corr_table *table, struct buf *out);
+/* One saved group, into whichever table of `tables` (CORR_SHARDS of them, of this spec) is its own. */
+bool corr_table_load(struct corr_table *tables, const struct corr_spec *spec, struct reader *from);
+
+#endif

@@ -1,0 +1,340 @@
+/*
+ * The detector: events in, findings out, in an order that depends on nothing but the events.
+ *
+ * A call is worked off in chunks, each in four steps:
+ * 1. in order of position, each event gets its time, and the watermark moves (detector_time);
+ * 2. slices of the chunk are matched against all detections by any thread; what correlations count becomes
+ *    hits, each with its group's key and hash (match_slice);
+ * 3. each of 64 shards takes its hits in order of position, whichever thread works on it (work_lane); nothing
+ *    that a shard does is seen by another;
+ * 4. one thread merges what was found by (position, rule, order within the shard) (detector_emit.c).
+ * Where a call or a chunk ends shows nowhere: every decision is bound to a record.
+ */
+#include "detect/detector_priv.h"
+
+#include <stdlib.h>
+
+/* --- life
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+static void sort_rules(struct detector *d)
+{
+    const struct ruleset *set = d->ruleset;
+    d->specs = tc_alloc((set->count + 1) * sizeof d->specs[0]);
+    d->spec_of = tc_alloc((set->count + 1) * sizeof d->spec_of[0]);
+    d->detections = tc_alloc((set->count + 1) * sizeof d->detections[0]);
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (set->rules[i].kind == RULE_DETECTION) {
+            d->detections[d->detection_count++] = i;
+            continue;
+        }
+        struct corr_spec *spec = &d->specs[d->spec_count];
+        corr_spec_init(spec, &set->rules[i], d->options.max_groups, d->options.max_group_entries);
+        d->closing |= spec->closing;
+        d->spec_of[i] = d->spec_count++;
+    }
+}
+
+struct detector *detector_new(const struct ruleset *ruleset, const struct detector_options *options)
+{
+    struct detector *d = tc_alloc(sizeof *d);
+    d->ruleset = ruleset;
+    d->options = *options;
+    sort_rules(d);
+    d->tables = tc_alloc((size_t)(d->spec_count + 1) * CORR_SHARDS * sizeof d->tables[0]);
+    watermark_init(&d->watermark, options->lateness_ns, options->receive_time_stands_in);
+    d->workers = options->pool == NULL ? 1 : pool_threads(options->pool);
+    d->scratch = tc_alloc(d->workers * sizeof(struct match_scratch *));
+    for (unsigned i = 0; i < d->workers; i++)
+        d->scratch[i] = match_scratch_new();
+    for (size_t i = 0; i < DETECTOR_SLICES; i++) /* keys and tuples are parts of one event */
+        buf_init(&d->slices[i].scratch, (size_t)64 << 20);
+    return d;
+}
+
+void detector_free_tables(struct corr_table *tables, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        corr_table_free(&tables[i]);
+    free(tables);
+}
+
+static void free_work(struct detector *d)
+{
+    for (size_t i = 0; i < DETECTOR_SLICES; i++) {
+        arena_free(&d->slices[i].keys);
+        buf_free(&d->slices[i].scratch);
+        free(d->slices[i].matches);
+        free(d->slices[i].hits);
+    }
+    for (size_t i = 0; i < CORR_SHARDS; i++) {
+        arena_free(&d->lanes[i].keys);
+        free(d->lanes[i].hits);
+        free(d->lanes[i].outcomes);
+    }
+}
+
+void detector_free(struct detector **detector)
+{
+    struct detector *d = *detector;
+    if (d == NULL)
+        return;
+    free_work(d);
+    detector_free_tables(d->tables, (size_t)d->spec_count * CORR_SHARDS);
+    watermark_fini(&d->watermark);
+    for (unsigned i = 0; i < d->workers; i++)
+        match_scratch_free(&d->scratch[i]);
+    free(d->scratch);
+    free(d->specs);
+    free(d->spec_of);
+    free(d->detections);
+    free(d);
+    *detector = NULL;
+}
+
+/* Room for one more element of a work list. */
+static void *grown(void *items, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return items;
+    *capacity = TC_MAX(*capacity * 2, (size_t)16);
+    return tc_realloc(items, *capacity * size);
+}
+
+/* --- step 1: times
+ * ------------------------------------------------------------------------------------------------------- */
+
+static int64_t detector_time(const struct detector *d, const struct event *event)
+{
+    if (event->time.ns != TC_NO_TIME && (event->flags & EVENT_SUSPECT_TIME) == 0)
+        return event->time.ns;
+    return d->options.receive_time_stands_in ? event->received.ns : TC_NO_TIME;
+}
+
+static void take_times(struct detector *d)
+{
+    for (size_t i = 0; i < d->event_count; i++) {
+        const struct event *event = d->events[i];
+        struct moment *m = &d->moments[i];
+        int64_t floor_ns = d->watermark.floor_ns;
+        m->time_ns = detector_time(d, event);
+        m->in_windows = m->time_ns != TC_NO_TIME &&
+                        watermark_take(&d->watermark, event->source, m->time_ns, event->received);
+        m->floor_ns = d->watermark.floor_ns;
+        m->floor_moved = m->floor_ns != floor_ns;
+        d->stats.late_events += m->time_ns != TC_NO_TIME && !m->in_windows;
+        d->position = event->position;
+        d->received = event->received;
+    }
+    d->stats.events += d->event_count;
+}
+
+/* --- step 2: matching
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void add_match(struct slice *s, uint32_t event, uint32_t rule)
+{
+    s->matches = grown(s->matches, s->match_count, &s->match_capacity, sizeof s->matches[0]);
+    s->matches[s->match_count++] = (struct match){event, rule};
+}
+
+static void add_hit(const struct detector *d, struct slice *s, uint32_t at, uint32_t rule, uint32_t spec_at)
+{
+    const struct corr_spec *spec = &d->specs[spec_at];
+    const struct event *event = d->events[at];
+    uint64_t value;
+    if (!corr_value(spec, event, &s->scratch, &value))
+        return;
+    buf_clear(&s->scratch);
+    if (!corr_key(spec, event, &s->scratch))
+        return;
+    struct sv key = arena_sv(&s->keys, buf_view(&s->scratch));
+    s->hits = grown(s->hits, s->hit_count, &s->hit_capacity, sizeof s->hits[0]);
+    s->hits[s->hit_count++] = (struct corr_hit){.event = at,
+                                                .spec = spec_at,
+                                                .rule = rule,
+                                                .weight = TC_MAX(event->repeat, 1u),
+                                                .time_ns = d->moments[at].time_ns,
+                                                .value = value,
+                                                .hash = corr_key_hash(spec, key),
+                                                .key = key};
+}
+
+static void match_event(const struct detector *d, struct slice *s, uint32_t at, struct match_scratch *scratch)
+{
+    const struct event *event = d->events[at];
+    for (uint32_t i = 0; i < d->detection_count; i++) {
+        uint32_t ordinal = d->detections[i];
+        const struct rule *rule = &d->ruleset->rules[ordinal];
+        if (!rule_applies(rule, event) || !rule_matches(rule, event, scratch))
+            continue;
+        if (!rule->silent)
+            add_match(s, at, ordinal);
+        for (size_t k = 0; k < rule->used_by_count && d->moments[at].in_windows; k++)
+            add_hit(d, s, at, ordinal, d->spec_of[rule->used_by[k]]);
+    }
+}
+
+static void match_slice(void *context, unsigned part, unsigned worker)
+{
+    struct detector *d = context;
+    struct slice *s = &d->slices[part];
+    size_t end = TC_MIN(((size_t)part + 1) * DETECTOR_SLICE, d->event_count);
+    for (size_t at = (size_t)part * DETECTOR_SLICE; at < end; at++)
+        match_event(d, s, (uint32_t)at, d->scratch[worker]);
+}
+
+/* --- step 3: shards
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void deal_hits(struct detector *d, size_t slices)
+{
+    for (size_t i = 0; i < slices; i++)
+        for (size_t k = 0; k < d->slices[i].hit_count; k++) {
+            const struct corr_hit *hit = &d->slices[i].hits[k];
+            struct lane *lane = &d->lanes[hit->hash % CORR_SHARDS];
+            lane->hits = grown(lane->hits, lane->hit_count, &lane->hit_capacity, sizeof lane->hits[0]);
+            lane->hits[lane->hit_count++] = hit;
+        }
+}
+
+static void keep_outcome(void *context, const struct corr_outcome *outcome)
+{
+    struct lane *lane = context;
+    lane->outcomes =
+        grown(lane->outcomes, lane->outcome_count, &lane->outcome_capacity, sizeof lane->outcomes[0]);
+    lane->outcomes[lane->outcome_count++] = *outcome;
+}
+
+struct closing {
+    struct lane *lane;
+    uint32_t spec;
+};
+
+static void keep_closed(void *context, const struct corr_outcome *outcome)
+{
+    struct closing *c = context;
+    struct corr_outcome kept = *outcome;
+    kept.spec = c->spec;
+    kept.key = arena_sv(&c->lane->keys, outcome->key);
+    keep_outcome(c->lane, &kept);
+}
+
+static void close_windows(struct detector *d, unsigned shard, int64_t floor_ns, uint32_t event)
+{
+    for (uint32_t i = 0; i < d->spec_count; i++) {
+        if (!d->specs[i].closing)
+            continue;
+        struct closing c = {&d->lanes[shard], i};
+        corr_table_close(detector_table(d, i, shard), &d->specs[i], floor_ns, event, keep_closed, &c);
+    }
+}
+
+static void work_lane(void *context, unsigned shard, unsigned worker)
+{
+    struct detector *d = context;
+    struct lane *lane = &d->lanes[shard];
+    size_t closed = 0; /* events whose floor was looked at */
+    (void)worker;
+    for (size_t i = 0; i < lane->hit_count; i++) {
+        const struct corr_hit *hit = lane->hits[i];
+        for (; d->closing && closed <= hit->event; closed++)
+            if (d->moments[closed].floor_moved)
+                close_windows(d, shard, d->moments[closed].floor_ns, (uint32_t)closed);
+        corr_table_hit(detector_table(d, hit->spec, shard), &d->specs[hit->spec], hit,
+                       d->moments[hit->event].floor_ns, keep_outcome, lane);
+    }
+    for (; d->closing && closed < d->event_count; closed++)
+        if (d->moments[closed].floor_moved)
+            close_windows(d, shard, d->moments[closed].floor_ns, (uint32_t)closed);
+}
+
+/* --- the call
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static void run_parts(struct detector *d, unsigned parts, pool_part_fn work)
+{
+    /* a few events are sooner done here than handed out */
+    if (d->options.pool != NULL && d->event_count > DETECTOR_SLICE) {
+        pool_run(d->options.pool, parts, work, d);
+        return;
+    }
+    for (unsigned i = 0; i < parts; i++)
+        work(d, i, 0);
+}
+
+static void clear_work(struct detector *d)
+{
+    for (size_t i = 0; i < DETECTOR_SLICES; i++) {
+        arena_reset(&d->slices[i].keys);
+        d->slices[i].match_count = d->slices[i].hit_count = 0;
+    }
+    for (size_t i = 0; i < CORR_SHARDS; i++) {
+        arena_reset(&d->lanes[i].keys);
+        d->lanes[i].hit_count = d->lanes[i].outcome_count = 0;
+    }
+    d->event_count = 0;
+}
+
+static void judge_chunk(struct detector *d, const struct event *const *events, size_t count,
+                        struct finding_list *findings)
+{
+    unsigned slices = (unsigned)((count + DETECTOR_SLICE - 1) / DETECTOR_SLICE);
+    d->events = events;
+    d->event_count = count;
+    take_times(d);
+    run_parts(d, slices, match_slice);
+    deal_hits(d, slices);
+    if (d->spec_count > 0)
+        run_parts(d, CORR_SHARDS, work_lane);
+    detector_emit(d, d->position, d->received, findings);
+    clear_work(d);
+}
+
+void detector_judge(struct detector *d, const struct event *const *events, size_t count,
+                    struct finding_list *findings)
+{
+    for (unsigned i = 0; i < d->workers; i++) /* another event may stand where one stood in the last call */
+        match_scratch_forget(d->scratch[i]);
+    for (size_t i = 0; i < count; i += DETECTOR_CHUNK)
+        judge_chunk(d, events + i, TC_MIN(count - i, (size_t)DETECTOR_CHUNK), findings);
+}
+
+static void close_all(struct detector *d, uint64_t position, struct receive_time received,
+                      struct finding_list *findings)
+{
+    for (unsigned shard = 0; d->closing && shard < CORR_SHARDS; shard++)
+        close_windows(d, shard, d->watermark.floor_ns, 0);
+    detector_emit(d, position, received, findings);
+    clear_work(d);
+}
+
+void detector_tick(struct detector *d, uint64_t position, struct receive_time now,
+                   struct finding_list *findings)
+{
+    watermark_tick(&d->watermark, now);
+    d->position = position;
+    d->received = now;
+    close_all(d, position, now, findings);
+}
+
+void detector_finish(struct detector *d, struct finding_list *findings)
+{
+    watermark_finish(&d->watermark);
+    close_all(d, d->position, d->received, findings);
+}
+
+void detector_stats(const struct detector *d, struct detector_stats *ret)
+{
+    struct detector_stats stats = d->stats;
+    for (size_t i = 0; i < (size_t)d->spec_count * CORR_SHARDS; i++) {
+        stats.groups += d->tables[i].count;
+        stats.evicted_groups += d->tables[i].evicted;
+        stats.lost_entries += d->tables[i].lost_entries;
+    }
+    for (unsigned i = 0; i < d->workers; i++)
+        stats.regex_limit_hits += match_scratch_limit_hits(d->scratch[i]);
+    *ret = stats;
+}

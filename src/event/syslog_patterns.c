@@ -1,0 +1,333 @@
+/*
+ * The built-in patterns; see syslog_patterns.h for the meaning of the event types.
+ *
+ * A name that a stranger chose (user, host, version string) stands in the middle of these lines and may hold
+ * anything, " from 1.2.3.4 port 22 ssh2" too. So the group before the address is greedy and what follows the
+ * address is tied to the end of the line: the last address wins, and that is the one that sshd wrote.
+ */
+#include "event/syslog_patterns.h"
+
+#define IP                                                                                                   \
+    "(?:(?<ip>\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[\\w.-]+)?)"          \
+    "|(?<host>(?=[\\d.-]*[A-Za-z_])[\\w.-]+))"
+#define PORT    "(?: port (?<port>\\d+))"
+#define PREAUTH "(?: \\[preauth\\])?\\s*$"
+#define UNKNOWN "(?:(?:invalid|illegal) user )?"
+#define SSH     "(?: ssh\\d)?(?:: .*)?$"
+#define ADDRESS                                                                                              \
+    {"ip", "source.ip", FIELD_STRING},                                                                       \
+    {                                                                                                        \
+        "host", "source.domain", FIELD_STRING                                                                \
+    }
+#define ADDRESS_P                                                                                            \
+    ADDRESS,                                                                                                 \
+    {                                                                                                        \
+        "port", "source.port", FIELD_NUMBER                                                                  \
+    }
+#define USER                                                                                                 \
+    {                                                                                                        \
+        "user", "user.name", FIELD_STRING                                                                    \
+    }
+#define TYPE(type, outcome)                                                                                  \
+    {                                                                                                        \
+        {"event_type", type}, {"event.action", type},                                                        \
+        {                                                                                                    \
+            "event.outcome", outcome                                                                         \
+        }                                                                                                    \
+    }
+#define TYPE_ONLY(type)                                                                                      \
+    {                                                                                                        \
+        {"event_type", type},                                                                                \
+        {                                                                                                    \
+            "event.action", type                                                                             \
+        }                                                                                                    \
+    }
+
+/* rhost= and user= of a PAM line; ruser and rhost may be empty. */
+#define PAM_WHO                                                                                              \
+    "logname=\\S* uid=\\d* euid=\\d* tty=\\S* ruser=\\S* rhost=(?:" IP ")?(?:\\s+user=(?<user>.*?))?\\s*$"
+
+const struct pattern syslog_patterns[] = {
+    /* --- sshd: an attempt ends ------------------------------------------------------------------------ */
+    {.name = "sshd failed",
+     .program = "sshd",
+     .starts = "Failed ",
+     .literal = " from ",
+     .regex = "^Failed (?<method>\\S+) for " UNKNOWN "(?<user>.*) from " IP PORT SSH,
+     .set = TYPE("login_failed", "failure"),
+     .captures = {ADDRESS_P, USER, {"method", "sshd.method", FIELD_STRING}}},
+    {.name = "sshd failed, no port",
+     .program = "sshd",
+     .starts = "Failed ",
+     .literal = " from ",
+     .regex = "^Failed (?<method>\\S+) for " UNKNOWN "(?<user>.*) from " IP SSH,
+     .set = TYPE("login_failed", "failure"),
+     .captures = {ADDRESS, USER, {"method", "sshd.method", FIELD_STRING}}},
+    {.name = "sshd accepted",
+     .program = "sshd",
+     .starts = "Accepted ",
+     .literal = " from ",
+     .regex = "^Accepted (?<method>\\S+) for (?<user>.*) from " IP PORT "?" SSH,
+     .set = TYPE("login_success", "success"),
+     .captures = {ADDRESS_P, USER, {"method", "sshd.method", FIELD_STRING}}},
+
+    /* --- sshd: what else it says of the same attempt -------------------------------------------------- */
+    {.name = "sshd invalid user",
+     .program = "sshd",
+     .starts = "Invalid user ",
+     .regex = "^Invalid user (?<user>.*) from " IP PORT "?\\s*$",
+     .set = TYPE_ONLY("invalid_user"),
+     .captures = {ADDRESS_P, USER}},
+    {.name = "sshd illegal user",
+     .program = "sshd",
+     .starts = "Illegal user ",
+     .regex = "^Illegal user (?<user>.*) from " IP PORT "?\\s*$",
+     .set = TYPE_ONLY("invalid_user"),
+     .captures = {ADDRESS_P, USER}},
+    {.name = "sshd invalid user request",
+     .program = "sshd",
+     .starts = "input_userauth_request: ",
+     .regex = "^input_userauth_request: (?:invalid|illegal) user (?<user>.*?)" PREAUTH,
+     .set = TYPE_ONLY("invalid_user_request"),
+     .captures = {USER}},
+    {.name = "sshd account locked",
+     .program = "sshd",
+     .starts = "User ",
+     .literal = "account is locked",
+     .regex = "^User (?<user>.*?)(?: from " IP ")? not allowed because account is locked" PREAUTH,
+     .set = TYPE("lockout_attempt_while_locked", "failure"),
+     .captures = {ADDRESS, USER}},
+    {.name = "sshd user not allowed",
+     .program = "sshd",
+     .starts = "User ",
+     .literal = " not allowed because ",
+     .regex = "^User (?<user>.*) from " IP " not allowed because (?<reason>.*?)" PREAUTH,
+     .set = TYPE("user_not_allowed", "failure"),
+     .captures = {ADDRESS, USER, {"reason", "event.reason", FIELD_STRING}}},
+    {.name = "sshd root refused",
+     .program = "sshd",
+     .starts = "ROOT LOGIN REFUSED FROM ",
+     .regex = "^ROOT LOGIN REFUSED FROM " IP PORT "?" PREAUTH,
+     .set = {{"event_type", "root_login_refused"},
+             {"event.action", "root_login_refused"},
+             {"event.outcome", "failure"},
+             {"user.name", "root"}},
+     .captures = {ADDRESS_P}},
+    {.name = "sshd maximum attempts",
+     .program = "sshd",
+     .starts = "error: maximum authentication attempts exceeded for ",
+     .regex = "exceeded for " UNKNOWN "(?<user>.*) from " IP PORT "?(?: ssh\\d)?" PREAUTH,
+     .set = TYPE_ONLY("max_attempts"),
+     .captures = {ADDRESS_P, USER}},
+    {.name = "sshd maximum attempts, old",
+     .program = "sshd",
+     .starts = "Disconnecting: Too many authentication failures",
+     .regex = "failures(?: for " UNKNOWN "(?<user>.*?))?" PREAUTH,
+     .set = TYPE_ONLY("disconnecting"),
+     .captures = {USER}},
+    {.name = "sshd disconnecting",
+     .program = "sshd",
+     .starts = "Disconnecting ",
+     .regex = "^Disconnecting (?:(?:authenticating|invalid) user (?<user>.*) )?" IP PORT
+              "?: (?<reason>.*?)" PREAUTH,
+     .set = TYPE_ONLY("disconnecting"),
+     .captures = {ADDRESS_P, USER, {"reason", "event.reason", FIELD_STRING}}},
+    {.name = "sshd PAM error",
+     .program = "sshd",
+     .starts = "error: PAM: ",
+     .regex = "^error: PAM: (?<reason>.*?) for " UNKNOWN "(?<user>.*) from " IP "(?: via \\S+)?\\s*$",
+     .set = TYPE_ONLY("auth_failure_pam"),
+     .captures = {ADDRESS, USER, {"reason", "event.reason", FIELD_STRING}}},
+    {.name = "sshd PAM more failures",
+     .program = "sshd",
+     .starts = "PAM ",
+     .literal = " more authentication failure",
+     .regex = "^PAM (?<count>\\d+) more authentication failures?; " PAM_WHO,
+     .set = TYPE_ONLY("auth_failures_pam"),
+     .captures = {ADDRESS, USER, {"count", "event.count", FIELD_NUMBER}}},
+
+    /* --- sshd: connections ---------------------------------------------------------------------------- */
+    {.name = "sshd connection closed",
+     .program = "sshd",
+     .starts = "Connection ",
+     .regex = "^Connection (?:closed|reset) by (?:(?:authenticating|invalid) user (?<user>.*) )?" IP PORT
+              "?" PREAUTH,
+     .set = TYPE_ONLY("connection_closed"),
+     .captures = {ADDRESS_P, USER}},
+    {.name = "sshd connection",
+     .program = "sshd",
+     .starts = "Connection from ",
+     .regex = "^Connection from " IP PORT " on ",
+     .set = TYPE_ONLY("connection_opened"),
+     .captures = {ADDRESS_P}},
+    {.name = "sshd received disconnect",
+     .program = "sshd",
+     .starts = "Received disconnect from ",
+     .regex = "^Received disconnect from " IP PORT "?: ?(?<reason>.*?)" PREAUTH,
+     .set = TYPE_ONLY("disconnect_received"),
+     .captures = {ADDRESS_P, {"reason", "event.reason", FIELD_STRING}}},
+    {.name = "sshd received disconnect, error",
+     .program = "sshd",
+     .starts = "error: Received disconnect from ",
+     .regex = "^error: Received disconnect from " IP PORT "?: ?(?<reason>.*?)" PREAUTH,
+     .set = TYPE_ONLY("disconnect_received"),
+     .captures = {ADDRESS_P, {"reason", "event.reason", FIELD_STRING}}},
+    {.name = "sshd disconnected",
+     .program = "sshd",
+     .starts = "Disconnected from ",
+     .regex = "^Disconnected from (?:(?:(?:authenticating|invalid) )?user (?<user>.*) )?" IP PORT "?" PREAUTH,
+     .set = TYPE_ONLY("disconnected"),
+     .captures = {ADDRESS_P, USER}},
+    {.name = "sshd reverse mapping",
+     .program = "sshd",
+     .starts = "reverse mapping checking ",
+     .regex = " \\[" IP "\\] failed",
+     .set = TYPE_ONLY("reverse_mapping_failed"),
+     .captures = {ADDRESS}},
+    {.name = "sshd address maps elsewhere",
+     .program = "sshd",
+     .starts = "Address ",
+     .literal = " maps to ",
+     .regex = "^Address " IP " maps to ",
+     .set = TYPE_ONLY("reverse_mapping_failed"),
+     .captures = {ADDRESS}},
+    {.name = "sshd no identification",
+     .program = "sshd",
+     .starts = "Did not receive identification string from ",
+     .regex = " from " IP PORT "?" PREAUTH,
+     .set = TYPE_ONLY("no_identification"),
+     .captures = {ADDRESS_P}},
+    {.name = "sshd bad protocol",
+     .program = "sshd",
+     .starts = "Bad protocol version identification ",
+     .regex = "^.* from " IP PORT "?" PREAUTH,
+     .set = TYPE_ONLY("bad_protocol"),
+     .captures = {ADDRESS_P}},
+    {.name = "sshd no common algorithm",
+     .program = "sshd",
+     .literal = "Unable to negotiate with ",
+     .regex = "^(?:fatal: )?Unable to negotiate with " IP PORT "?: (?<reason>.*?)" PREAUTH,
+     .set = TYPE_ONLY("negotiation_failed"),
+     .captures = {ADDRESS_P, {"reason", "event.reason", FIELD_STRING}}},
+    {.name = "sshd timeout",
+     .program = "sshd",
+     .literal = "Timeout before authentication for ",
+     .regex = "Timeout before authentication for (?:connection from )?" IP "(?: to \\S+|" PORT ")?",
+     .set = TYPE_ONLY("auth_timeout"),
+     .captures = {ADDRESS_P}},
+
+    /* --- PAM, whatever program speaks through it ------------------------------------------------------ */
+    {.name = "PAM failure",
+     .starts = "pam_",
+     .literal = "authentication failure; ",
+     .regex = "^pam_\\w+\\([^)]*\\): authentication failure; " PAM_WHO,
+     .set = TYPE_ONLY("auth_failure_pam"),
+     .captures = {ADDRESS, USER}},
+    {.name = "PAM failure, old",
+     .starts = "authentication failure; ",
+     .regex = "^authentication failure; " PAM_WHO,
+     .set = TYPE_ONLY("auth_failure_pam"),
+     .captures = {ADDRESS, USER}},
+    {.name = "PAM unknown user",
+     .starts = "pam_",
+     .literal = "user unknown",
+     .set = TYPE_ONLY("unknown_user_pam")},
+    {.name = "PAM session opened",
+     .starts = "pam_",
+     .literal = ": session opened for user ",
+     .regex = ": session opened for user (?<user>[^\\s(]+)",
+     .set = TYPE("session_opened", "success"),
+     .captures = {USER}},
+    {.name = "PAM session closed",
+     .starts = "pam_",
+     .literal = ": session closed for user ",
+     .regex = ": session closed for user (?<user>[^\\s(]+)",
+     .set = TYPE_ONLY("session_closed"),
+     .captures = {USER}},
+    {.name = "pam_faillock",
+     .starts = "pam_faillock(",
+     .literal = "locked",
+     .regex = "failures for user (?<user>.*) account (?:temporarily )?locked",
+     .set = TYPE_ONLY("account_locked"),
+     .captures = {USER}},
+    {.name = "pam_tally",
+     .starts = "pam_tally",
+     .literal = ", deny ",
+     .regex = "\\): user (?<user>.*) \\(\\d+\\) tally (?<tally>\\d+), deny \\d+",
+     .set = TYPE_ONLY("account_locked"),
+     .captures = {USER, {"tally", "event.count", FIELD_NUMBER}}},
+    {.name = "pam_tally, account locked",
+     .starts = "pam_",
+     .literal = "locked",
+     .regex = "\\b(?:user|account) '?(?<user>[^\\s',;:]+)'? .*\\blocked\\b",
+     .set = TYPE_ONLY("account_locked"),
+     .captures = {USER}},
+
+    /* --- su, sudo, login, passwd ---------------------------------------------------------------------- */
+    {.name = "sudo refused",
+     .program = "sudo",
+     .literal = "incorrect password attempt",
+     .regex = "^\\s*(?<user>\\S+) : (?<count>\\d+) incorrect password attempts? ;.*COMMAND=(?<command>.*)$",
+     .set = TYPE("sudo_failed", "failure"),
+     .captures = {USER,
+                  {"count", "event.count", FIELD_NUMBER},
+                  {"command", "process.command_line", FIELD_STRING}}},
+    {.name = "sudo not in sudoers",
+     .program = "sudo",
+     .literal = "NOT in sudoers",
+     .regex = "^\\s*(?<user>\\S+) : user NOT in sudoers ;.*COMMAND=(?<command>.*)$",
+     .set = TYPE("sudo_failed", "failure"),
+     .captures = {USER, {"command", "process.command_line", FIELD_STRING}}},
+    {.name = "sudo command",
+     .program = "sudo",
+     .literal = "COMMAND=",
+     .regex = "^\\s*(?<user>\\S+) : .*?USER=(?<as>\\S+) ;.*?COMMAND=(?<command>.*)$",
+     .set = TYPE("sudo_command", "success"),
+     .captures = {USER,
+                  {"as", "user.effective.name", FIELD_STRING},
+                  {"command", "process.command_line", FIELD_STRING}}},
+    {.name = "su failed",
+     .program = "su",
+     .starts = "FAILED SU ",
+     .regex = "^FAILED SU \\(to (?<as>.*)\\) (?<user>\\S+) on ",
+     .set = TYPE("su_failed", "failure"),
+     .captures = {USER, {"as", "user.effective.name", FIELD_STRING}}},
+    {.name = "su",
+     .program = "su",
+     .literal = "su for ",
+     .regex = "^Successful su for (?<as>\\S+) by (?<user>\\S+)",
+     .set = TYPE("su_success", "success"),
+     .captures = {USER, {"as", "user.effective.name", FIELD_STRING}}},
+    {.name = "su to",
+     .program = "su",
+     .starts = "(to ",
+     .regex = "^\\(to (?<as>.*)\\) (?<user>\\S+) on ",
+     .set = TYPE("su_success", "success"),
+     .captures = {USER, {"as", "user.effective.name", FIELD_STRING}}},
+    {.name = "login failed",
+     .program = "login",
+     .starts = "FAILED LOGIN ",
+     .regex = "^FAILED LOGIN .*?(?:FROM " IP " )?FOR '?(?<user>.*?)'?, ",
+     .set = TYPE("login_failed", "failure"),
+     .captures = {ADDRESS, USER}},
+    {.name = "login",
+     .program = "login",
+     .starts = "ROOT LOGIN ",
+     .set = {{"event_type", "login_success"},
+             {"event.action", "login_success"},
+             {"event.outcome", "success"},
+             {"user.name", "root"}}},
+
+    /* --- syslogd itself ------------------------------------------------------------------------------- */
+    {.name = "last message repeated",
+     .starts = "last message repeated ",
+     .regex = "^last message repeated (?<count>\\d+) times?",
+     .set = TYPE_ONLY("last_message_repeated"),
+     .captures = {{"count", "event.count", FIELD_NUMBER}}},
+    {.name = "last message repeated, macOS",
+     .starts = "--- last message repeated ",
+     .regex = "^--- last message repeated (?<count>\\d+) times? ---",
+     .set = TYPE_ONLY("last_message_repeated"),
+     .captures = {{"count", "event.count", FIELD_NUMBER}}},
+};
+const size_t syslog_pattern_count = TC_ARRAY_LEN(syslog_patterns);

@@ -1,0 +1,208 @@
+/*
+ * POSTs and their answers; see http.h.
+ */
+#include "notify/http.h"
+
+#include "base/arena.h"
+#include "notify/retry.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RESPONSE_BYTES = 4096, KEY_HEADER_BYTES = 4096, WORD_BYTES = 60 };
+
+struct http_request {
+    CURL *easy;
+    struct curl_slist *headers;
+    char response[RESPONSE_BYTES];
+    size_t response_bytes;
+};
+
+static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
+static CURLcode setup_outcome;
+
+static void setup(void)
+{
+    setup_outcome = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+int http_setup(struct err *err)
+{
+    pthread_once(&setup_once, setup);
+    return setup_outcome == CURLE_OK ? 0 : err_set(err, TC_EIO, "libcurl cannot start");
+}
+
+static bool is_http(CURLU *parts)
+{
+    char *scheme = NULL, *host = NULL;
+    bool ok = curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+              curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK && host[0] != '\0' &&
+              (sv_is(sv_of(scheme), "http") || sv_is(sv_of(scheme), "https"));
+    curl_free(scheme);
+    curl_free(host);
+    return ok;
+}
+
+int http_check_url(struct sv url, struct err *err)
+{
+    bool plain = url.n > 0;
+    for (size_t i = 0; i < url.n; i++)
+        plain = plain && (unsigned char)url.p[i] > ' ' && url.p[i] != 0x7f;
+    char *text = tc_alloc(url.n + 1);
+    memcpy(text, url.p, url.n);
+    CURLU *parts = curl_url();
+    bool ok =
+        plain && parts != NULL && curl_url_set(parts, CURLUPART_URL, text, 0) == CURLUE_OK && is_http(parts);
+    curl_url_cleanup(parts);
+    free(text);
+    return ok ? 0
+              : err_set(err, TC_EINPUT,
+                        "its url (not shown: it is a secret) is not an http or https address");
+}
+
+static size_t take_response(char *bytes, size_t size, size_t n, void *context)
+{
+    struct http_request *r = context;
+    size_t room = sizeof r->response - r->response_bytes;
+    size_t take = TC_MIN(room, size * n);
+    memcpy(r->response + r->response_bytes, bytes, take);
+    r->response_bytes += take;
+    return take; /* short where it is full: libcurl ends the transfer */
+}
+
+static void add_header(struct http_request *r, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(r->headers, line);
+    tc_assert(longer != NULL);
+    r->headers = longer;
+}
+
+/* Keys are ours and plain; a byte that could end the header is written as %XX. */
+static void add_key(struct http_request *r, struct sv key)
+{
+    char line[KEY_HEADER_BYTES];
+    struct buf out = {.p = line, .capacity = sizeof line, .max_bytes = sizeof line - 1};
+    buf_str(&out, "Idempotency-Key: ");
+    for (size_t i = 0; i < key.n; i++) {
+        unsigned char c = (unsigned char)key.p[i];
+        if (c > ' ' && c < 0x7f)
+            buf_char(&out, key.p[i]);
+        else
+            buf_printf(&out, "%%%02X", c);
+    }
+    line[out.n] = '\0';
+    add_header(r, line);
+}
+
+struct http_request *http_request_new(struct sv url, const char *content_type, struct sv key, struct sv body,
+                                      int64_t timeout_ns)
+{
+    struct http_request *r = tc_alloc(sizeof *r);
+    char type[128], *target = tc_alloc(url.n + 1);
+    memcpy(target, url.p, url.n);
+    snprintf(type, sizeof type, "Content-Type: %s", content_type);
+    add_header(r, type);
+    add_header(r, "Expect:"); /* a round trip saved */
+    add_key(r, key);
+    long timeout_ms = (long)TC_MAX(timeout_ns / 1000000, INT64_C(1));
+    r->easy = curl_easy_init();
+    bool ok = r->easy != NULL && curl_easy_setopt(r->easy, CURLOPT_URL, target) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_USERAGENT, "tocsin/" TC_VERSION) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_POST, 1L) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, body.p) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, take_response) == CURLE_OK &&
+              curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, r) == CURLE_OK;
+    free(target);
+    if (!ok)
+        http_request_free(&r);
+    return r;
+}
+
+void http_request_free(struct http_request **request)
+{
+    struct http_request *r = *request;
+    if (r == NULL)
+        return;
+    curl_easy_cleanup(r->easy);
+    curl_slist_free_all(r->headers);
+    free(r);
+    *request = NULL;
+}
+
+CURL *http_request_handle(const struct http_request *request)
+{
+    return request->easy;
+}
+
+/* A server's word for what it minds, such as Slack's "invalid_payload": letters and underscores only, and not
+ * a part of the URL that it might be echoing. */
+static struct sv server_word(const struct http_request *r)
+{
+    struct sv word = sv_trim(sv_make(r->response, r->response_bytes));
+    const char *url = NULL;
+    if (word.n == 0 || word.n > WORD_BYTES || curl_easy_getinfo(r->easy, CURLINFO_EFFECTIVE_URL, &url) != 0)
+        return SV("");
+    for (size_t i = 0; i < word.n; i++)
+        if ((word.p[i] < 'a' || word.p[i] > 'z') && word.p[i] != '_' && word.p[i] != ' ')
+            return SV("");
+    return sv_find(sv_of(url), word) < strlen(url) ? SV("") : word;
+}
+
+static const struct {
+    long from, to;
+    enum send_result result;
+    bool destination_down;
+} statuses[] = {
+    {200, 299, SEND_OK, false},   {408, 408, SEND_RETRY, false},   {425, 425, SEND_RETRY, false},
+    {429, 429, SEND_RETRY, true}, {400, 499, SEND_REFUSED, false}, {502, 504, SEND_RETRY, true},
+};
+
+static void judge_status(const struct http_request *r, long status, struct http_answer *ret)
+{
+    for (size_t i = 0; i < TC_ARRAY_LEN(statuses); i++)
+        if (status >= statuses[i].from && status <= statuses[i].to) {
+            ret->result = statuses[i].result;
+            ret->destination_down = statuses[i].destination_down;
+            break;
+        }
+    struct sv word = server_word(r);
+    snprintf(ret->detail, sizeof ret->detail, word.n > 0 ? "HTTP status %ld: %.*s" : "HTTP status %ld%.*s",
+             status, SV_FMT(word));
+    /* A proxy's login or error page is not the webhook's answer. */
+    struct sv response = sv_trim(sv_make(r->response, r->response_bytes));
+    if (ret->result == SEND_OK && response.n > 0 && response.p[0] == '<') {
+        ret->result = SEND_RETRY;
+        snprintf(ret->detail, sizeof ret->detail, "HTTP status %ld with a web page: not the webhook's answer",
+                 status);
+    }
+}
+
+void http_request_judge(const struct http_request *request, CURLcode outcome, int64_t now_ns,
+                        struct http_answer *ret)
+{
+    long status = 0;
+    *ret = (struct http_answer){.result = SEND_RETRY, .retry_after_ns = -1};
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (outcome == CURLE_WRITE_ERROR && request->response_bytes == RESPONSE_BYTES)
+        outcome = CURLE_OK; /* we hung up on a long answer; its status stands */
+    if (outcome != CURLE_OK || status == 0) {
+        ret->destination_down = true;
+        snprintf(ret->detail, sizeof ret->detail, "no answer: %s", curl_easy_strerror(outcome));
+        return;
+    }
+    judge_status(request, status, ret);
+    struct curl_header *header;
+    if (ret->result == SEND_RETRY &&
+        curl_easy_header(request->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+        ret->retry_after_ns = retry_after(sv_of(header->value), now_ns);
+}

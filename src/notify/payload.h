@@ -1,0 +1,40 @@
+/*
+ * What channels read from an intent (the outbox row's payload), and the small art of putting strangers' text
+ * into a message.
+ *
+ *   {"key": …, "reason": "new"|"count_step"|…, "count": N, "alert": {"id", "title", "severity", "message",
+ *    "labels": {…}, "first_seen", "last_seen", …}}
+ */
+#ifndef NOTIFY_PAYLOAD_H
+#define NOTIFY_PAYLOAD_H
+
+#include "event/event.h"
+#include "event/severity.h"
+
+#include "base/buf.h"
+
+struct payload { /* texts point into the JSON it was read from, or into the arena */
+    struct arena arena;
+    struct event fields;
+    struct sv reason, id, title, message;
+    struct sv time;  /* RFC 3339, of the occurrence that this is about: the same on every repeat */
+    struct sv alert; /* its JSON */
+    enum severity severity;
+    uint64_t count;
+};
+
+/* TC_EINPUT where `json` is not an intent with an alert that has an id. payload_free in any case. */
+int payload_read(struct sv json, struct payload *ret, struct err *err);
+void payload_free(struct payload *payload);
+/* D-06: " (10 occurrences)" where the notification is a count step, else nothing. */
+void payload_occurrences(const struct payload *payload, struct buf *out);
+/* The alert's labels in their order: 1 with the next one, 0 at the end. *at starts with 0. */
+int payload_label(const struct payload *payload, uint32_t *at, struct sv *ret_name, struct sv *ret_value);
+
+/* At most max_bytes, cut between code points. */
+struct sv payload_cut(struct sv text, size_t max_bytes);
+/* Appends `text` for one line of a terminal: no control characters, no overrides of writing direction, valid
+ * UTF-8. */
+void payload_plain(struct sv text, struct buf *out);
+
+#endif

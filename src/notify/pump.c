@@ -1,0 +1,384 @@
+/*
+ * From due rows to receipts; see pump.h.
+ *
+ * What a failure means for the lane: where the destination itself is down (no connection, 429, 502-504) the
+ * lane pauses, as long as Retry-After says or for the first back-off, and then sends one message at a time
+ * until one gets through. Where one message fails (500, 408), only it waits.
+ */
+#include "notify/pump.h"
+
+#include "base/log.h"
+#include "notify/retry.h"
+
+#include <stdio.h>
+
+/* From this attempt on a server's Retry-After cannot make the wait shorter than the back-off, so that a
+ * server that says "1 s" for hours does not use up all attempts in minutes. */
+enum { PATIENT_FROM_ATTEMPT = 10 };
+
+static int64_t mono(const struct notifier *n)
+{
+    return clk_monotonic_ns(n->options.clk);
+}
+
+static size_t busy(const struct lane *lane)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < TC_ARRAY_LEN(lane->deliveries); i++)
+        count += lane->deliveries[i].state != DELIVERY_FREE;
+    return count;
+}
+
+static bool is_under_way(const struct lane *lane, struct sv key)
+{
+    for (size_t i = 0; i < TC_ARRAY_LEN(lane->deliveries); i++)
+        if (lane->deliveries[i].state != DELIVERY_FREE && sv_eq(buf_view(&lane->deliveries[i].key), key))
+            return true;
+    return false;
+}
+
+static struct delivery *free_delivery(struct lane *lane)
+{
+    for (size_t i = 0; i < TC_ARRAY_LEN(lane->deliveries); i++)
+        if (lane->deliveries[i].state == DELIVERY_FREE)
+            return &lane->deliveries[i];
+    return NULL;
+}
+
+static void release(struct delivery *d)
+{
+    buf_free(&d->key);
+    buf_free(&d->payload);
+    buf_free(&d->body);
+    http_request_free(&d->request);
+    *d = (struct delivery){.lane = d->lane};
+    d->lane->look_mono_ns = 0; /* a place is free */
+}
+
+/* --- ends ------------------------------------------------------------------------------------------------
+ */
+
+static void complain(struct delivery *d, const char *what, const char *why)
+{
+    if (!d->complained)
+        log_warn("notify", "channel %.*s: %s: %s; trying again each second", SV_FMT(d->lane->config.name),
+                 what, why);
+    d->complained = true;
+}
+
+static void hand_receipt(struct notifier *n, struct delivery *d)
+{
+    struct sv key = buf_view(&d->key);
+    bool failed = sv_is(sv_of(d->status), "failed");
+    if (n->options.receipt(n->options.context, key, sv_of(d->status), sv_of(d->detail)) != 0) {
+        complain(d, "the receipt is not durable yet", "the journal refused it");
+        d->again_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
+        return;
+    }
+    uint64_t *slot = map_put(&n->handed, key, NULL);
+    tc_assert(slot != NULL); /* rows are begun only where there is room */
+    *slot = 1;
+    atomic_fetch_add(failed ? &n->failed : &n->sent, 1);
+    if (failed)
+        log_warn("notify", "channel %.*s: notification %.*s is given up: %s", SV_FMT(d->lane->config.name),
+                 SV_FMT(key), d->detail);
+    release(d);
+}
+
+static void store_retry(struct notifier *n, struct delivery *d)
+{
+    struct err err;
+    int rc = store_outbox_retry(n->store, buf_view(&d->key), d->attempts, d->next_ns, sv_of(d->detail), &err);
+    if (rc != 0) {
+        complain(d, "the time of the next attempt is not stored yet", err.text);
+        d->again_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
+        return;
+    }
+    atomic_fetch_add(&n->retries, 1);
+    release(d);
+}
+
+static void finish(struct notifier *n, struct delivery *d)
+{
+    if (d->state == DELIVERY_RECEIPT)
+        hand_receipt(n, d);
+    else
+        store_retry(n, d);
+}
+
+static void end_with(struct notifier *n, struct delivery *d, const char *status, const char *detail)
+{
+    d->state = DELIVERY_RECEIPT;
+    d->status = status;
+    snprintf(d->detail, sizeof d->detail, "%.*s", (int)sizeof d->detail - 1, detail);
+    finish(n, d);
+}
+
+static int64_t wait_of(const struct notifier *n, const struct delivery *d, const struct http_answer *answer)
+{
+    const struct notifier_options *o = &n->options;
+    int64_t backoff_ns = retry_backoff(d->attempts, o->first_retry_ns, o->max_retry_ns, o->rng);
+    if (answer->retry_after_ns <= 0)
+        return backoff_ns;
+    return d->attempts < PATIENT_FROM_ATTEMPT ? answer->retry_after_ns
+                                              : TC_MAX(answer->retry_after_ns, backoff_ns);
+}
+
+static void postpone(struct notifier *n, struct delivery *d, const struct http_answer *answer)
+{
+    struct lane *lane = d->lane;
+    if (answer->destination_down) {
+        lane->probing = true;
+        lane->paused_until_mono_ns =
+            mono(n) + (answer->retry_after_ns > 0 ? answer->retry_after_ns : n->options.first_retry_ns);
+    }
+    if (++d->attempts >= n->options.max_attempts) {
+        char detail[256];
+        snprintf(detail, sizeof detail, "given up after %u attempts; the last: %s", d->attempts,
+                 answer->detail);
+        end_with(n, d, "failed", detail);
+        return;
+    }
+    d->state = DELIVERY_POSTPONE;
+    d->next_ns = clk_now(n->options.clk).ns + wait_of(n, d, answer);
+    snprintf(d->detail, sizeof d->detail, "%s", answer->detail);
+    finish(n, d);
+}
+
+static void settle(struct notifier *n, struct delivery *d, const struct http_answer *answer)
+{
+    if (!answer->destination_down)
+        d->lane->probing = false;
+    if (answer->result == SEND_RETRY)
+        postpone(n, d, answer);
+    else
+        end_with(n, d, answer->result == SEND_OK ? "sent" : "failed", answer->detail);
+}
+
+/* --- beginnings ------------------------------------------------------------------------------------------
+ */
+
+static void deliver_here(struct notifier *n, struct delivery *d)
+{
+    struct err err = {0};
+    struct http_answer answer = {.retry_after_ns = -1};
+    answer.result = d->lane->channel->deliver(&d->lane->config, buf_view(&d->body), &err);
+    answer.destination_down = answer.result == SEND_RETRY;
+    if (answer.result != SEND_OK)
+        snprintf(answer.detail, sizeof answer.detail, "%.*s", (int)sizeof answer.detail - 1, err.text);
+    settle(n, d, &answer);
+}
+
+static void post(struct notifier *n, struct delivery *d)
+{
+    const struct lane *lane = d->lane;
+    struct http_answer none = {.result = SEND_RETRY, .retry_after_ns = -1};
+    d->request = http_request_new(lane->config.url, lane->channel->content_type, buf_view(&d->key),
+                                  buf_view(&d->body), n->options.timeout_ns);
+    if (d->request != NULL &&
+        curl_easy_setopt(http_request_handle(d->request), CURLOPT_PRIVATE, d) == CURLE_OK &&
+        curl_multi_add_handle(n->multi, http_request_handle(d->request)) == CURLM_OK)
+        return;
+    snprintf(none.detail, sizeof none.detail, "libcurl gives no handle");
+    http_request_free(&d->request);
+    settle(n, d, &none);
+}
+
+static void begin(struct notifier *n, struct delivery *d)
+{
+    struct err err = {0};
+    const struct lane *lane = d->lane;
+    buf_init(&d->body, TC_CHANNEL_BODY_MAX);
+    int rc = lane->channel->body(&lane->config, buf_view(&d->key), buf_view(&d->payload),
+                                 n->options.console_url, &d->body, &err);
+    if (rc == 0 && d->body.overflow)
+        rc = err_set(&err, TC_EBOUND, "the message is longer than %d bytes", TC_CHANNEL_BODY_MAX);
+    buf_free(&d->payload);
+    if (rc != 0)
+        end_with(n, d, "failed", err.text);
+    else if (lane->channel->deliver != NULL)
+        deliver_here(n, d);
+    else
+        post(n, d);
+}
+
+struct admission {
+    struct notifier *notifier;
+    struct lane *lane;
+    size_t room;
+};
+
+static void copy_to(struct buf *buf, struct sv bytes)
+{
+    buf_init(buf, bytes.n + 1);
+    buf_sv(buf, bytes);
+}
+
+static int admit_row(void *context, const struct outbox_row *row)
+{
+    struct admission *a = context;
+    if (map_get(&a->notifier->handed, row->key) != NULL || is_under_way(a->lane, row->key))
+        return 0;
+    struct delivery *d = free_delivery(a->lane);
+    d->state = DELIVERY_SENDING;
+    d->attempts = row->attempts;
+    copy_to(&d->key, row->key);
+    copy_to(&d->payload, row->payload);
+    return --a->room == 0;
+}
+
+static void store_failed(struct notifier *n, const struct err *err)
+{
+    if (err != NULL && !n->complained)
+        log_warn("notify", "%s; trying again each second", err->text);
+    n->complained = err != NULL;
+}
+
+/* Begins up to the lane's free places. */
+static bool fill(struct notifier *n, struct lane *lane)
+{
+    struct err err;
+    int64_t now_ns = clk_now(n->options.clk).ns, next_ns = INT64_MAX, at = mono(n);
+    size_t under_way = busy(lane), places = lane->probing ? 1 : TC_CHANNEL_IN_FLIGHT_MAX;
+    size_t reserved = n->lane_count * TC_CHANNEL_IN_FLIGHT_MAX;
+    lane->look_mono_ns = at + TC_LOOK_EVERY_NS;
+    if (at < lane->paused_until_mono_ns) {
+        lane->look_mono_ns = lane->paused_until_mono_ns;
+        return false;
+    }
+    if (under_way >= places || n->handed.live + reserved >= TC_HANDED_MAX)
+        return false;
+    struct admission a = {.notifier = n, .lane = lane, .room = places - under_way};
+    int rc = store_outbox_due_for(n->store, lane->config.name, now_ns, n->handed.live + places + under_way,
+                                  admit_row, &a, &next_ns, &err);
+    store_failed(n, rc == 0 ? NULL : &err);
+    if (rc == 0 && next_ns < INT64_MAX)
+        lane->look_mono_ns = TC_MIN(lane->look_mono_ns, at + TC_MAX(next_ns - now_ns, INT64_C(0)));
+    bool begun = false;
+    for (size_t i = 0; i < TC_ARRAY_LEN(lane->deliveries); i++) {
+        struct delivery *d = &lane->deliveries[i];
+        if (d->state != DELIVERY_SENDING || d->request != NULL || d->body.p != NULL)
+            continue;
+        begun = true;
+        begin(n, d);
+    }
+    return begun;
+}
+
+/* Forgets handed keys whose receipts have been applied. */
+static void prune(struct notifier *n)
+{
+    if (n->handed.live == 0 || (mono(n) < n->prune_mono_ns && n->handed.live < TC_HANDED_MAX / 2))
+        return;
+    struct map_entry *entry;
+    for (size_t at = 0; map_next(&n->handed, &at, &entry);) {
+        bool pending = true;
+        struct err err;
+        if (store_outbox_pending(n->store, entry->key, &pending, &err) != 0)
+            break;
+        if (!pending)
+            map_remove(&n->handed, entry->key);
+    }
+    n->prune_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
+}
+
+/* --- a step ----------------------------------------------------------------------------------------------
+ */
+
+static bool begin_due(struct notifier *n)
+{
+    bool woken = atomic_exchange(&n->wake, false), any = false;
+    if (n->draining)
+        return false;
+    prune(n);
+    for (size_t i = 0; i < n->lane_count; i++) {
+        struct lane *lane = &n->lanes[i];
+        if (woken || mono(n) >= lane->look_mono_ns)
+            any |= fill(n, lane);
+    }
+    return any;
+}
+
+static bool finish_waiting(struct notifier *n)
+{
+    bool any = false;
+    for (size_t i = 0; i < n->lane_count; i++)
+        for (size_t j = 0; j < TC_CHANNEL_IN_FLIGHT_MAX; j++) {
+            struct delivery *d = &n->lanes[i].deliveries[j];
+            if (d->state < DELIVERY_RECEIPT || mono(n) < d->again_mono_ns)
+                continue;
+            finish(n, d);
+            any |= d->state == DELIVERY_FREE;
+        }
+    return any;
+}
+
+static bool reap(struct notifier *n)
+{
+    int running, left;
+    bool any = false;
+    CURLMsg *message;
+    curl_multi_perform(n->multi, &running);
+    while ((message = curl_multi_info_read(n->multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        CURL *easy = message->easy_handle;
+        CURLcode outcome = message->data.result;
+        char *private = NULL;
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+        struct delivery *d = (struct delivery *)(void *)private;
+        struct http_answer answer;
+        http_request_judge(d->request, outcome, clk_now(n->options.clk).ns, &answer);
+        curl_multi_remove_handle(n->multi, easy);
+        http_request_free(&d->request);
+        settle(n, d, &answer);
+        any = true;
+    }
+    return any;
+}
+
+/* Milliseconds until something is to be done by the clock, at most `timeout_ms`. */
+static int until_next(const struct notifier *n, int timeout_ms)
+{
+    int64_t next_ns = INT64_MAX, now_ns = mono(n);
+    for (size_t i = 0; i < n->lane_count; i++) {
+        if (!n->draining)
+            next_ns = TC_MIN(next_ns, n->lanes[i].look_mono_ns);
+        for (size_t j = 0; j < TC_CHANNEL_IN_FLIGHT_MAX; j++)
+            if (n->lanes[i].deliveries[j].state >= DELIVERY_RECEIPT)
+                next_ns = TC_MIN(next_ns, n->lanes[i].deliveries[j].again_mono_ns);
+    }
+    int64_t wait_ms = next_ns <= now_ns ? 0 : (next_ns - now_ns) / 1000000 + 1;
+    return (int)TC_MIN((int64_t)timeout_ms, wait_ms);
+}
+
+bool notifier_step(struct notifier *n, int timeout_ms)
+{
+    bool any = finish_waiting(n);
+    any |= begin_due(n);
+    any |= reap(n);
+    if (any)
+        return true;
+    curl_multi_poll(n->multi, NULL, 0, until_next(n, timeout_ms), NULL);
+    return reap(n);
+}
+
+size_t notifier_sending(const struct notifier *n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n->lane_count; i++)
+        for (size_t j = 0; j < TC_CHANNEL_IN_FLIGHT_MAX; j++)
+            count += n->lanes[i].deliveries[j].state == DELIVERY_SENDING;
+    return count;
+}
+
+void notifier_abandon(struct notifier *n)
+{
+    for (size_t i = 0; i < n->lane_count; i++)
+        for (size_t j = 0; j < TC_CHANNEL_IN_FLIGHT_MAX; j++) {
+            struct delivery *d = &n->lanes[i].deliveries[j];
+            if (d->request != NULL)
+                curl_multi_remove_handle(n->multi, http_request_handle(d->request));
+            release(d);
+        }
+}

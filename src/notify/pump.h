@@ -1,0 +1,86 @@
+/*
+ * The pump: one step at a time from due rows to receipts. notify.c runs it on a thread; tests call it with a
+ * clock that stands still.
+ *
+ * A lane is one configured channel with its own bounds, pause and deliveries: what goes wrong in one stays in
+ * it.
+ *
+ * A delivery, from row to end:
+ *
+ *   free ──row is due──► sending ──2xx, 4xx or last attempt──► receipt ──receipt durable──► free
+ *                           └──────────other failures──► postpone ──retry state stored──► free
+ *
+ *   receipt and postpone stay until what they wait for succeeds, and are tried again each second: a message
+ *   that is out is not sent twice because the disk was full for a moment.
+ *
+ * Invariants:
+ *  1. A row whose receipt was handed over is not sent again by this process (`handed`, bounded: at its bound
+ *     nothing is sent until receipts are applied).
+ *  2. At most one row of an alert is under way in a lane: the next is due only when the first is no longer
+ *     pending (store_outbox_due_for).
+ *  3. Nothing here holds a lock; only `wake`, `stop` and the counters are touched by other threads.
+ */
+#ifndef NOTIFY_PUMP_H
+#define NOTIFY_PUMP_H
+
+#include "notify/channel.h"
+#include "notify/http.h"
+
+#include "base/map.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { TC_LANES_MAX = 64, TC_HANDED_MAX = 4096, TC_LOOK_EVERY_NS = 1000000000 };
+
+enum delivery_state { DELIVERY_FREE, DELIVERY_SENDING, DELIVERY_RECEIPT, DELIVERY_POSTPONE };
+
+struct delivery {
+    enum delivery_state state;
+    struct lane *lane;
+    struct buf key, payload, body;
+    uint32_t attempts; /* failed ones before this */
+    struct http_request *request;
+    const char *status;    /* DELIVERY_RECEIPT: "sent" or "failed" */
+    int64_t next_ns;       /* DELIVERY_POSTPONE: of the row, wall clock */
+    int64_t again_mono_ns; /* DELIVERY_RECEIPT, DELIVERY_POSTPONE: when to try what failed */
+    bool complained;
+    char detail[256];
+};
+
+struct lane {
+    struct channel_config config; /* strings live in the notifier's arena */
+    const struct channel *channel;
+    struct delivery deliveries[TC_CHANNEL_IN_FLIGHT_MAX];
+    int64_t paused_until_mono_ns; /* the destination is down, or asked for quiet */
+    bool probing;                 /* it was; one message at a time until one gets through */
+    int64_t look_mono_ns;         /* when to look for due rows again; 0 = now */
+};
+
+struct notifier {
+    struct notifier_options options; /* with defaults filled in */
+    struct arena arena;
+    struct store *store;
+    CURLM *multi;
+    struct lane *lanes;
+    size_t lane_count;
+    struct sv *routes[SEVERITY_P4 + 1];
+    size_t route_counts[SEVERITY_P4 + 1];
+    struct map handed;
+    int64_t prune_mono_ns;
+    bool complained; /* about the store, until it works again */
+    bool draining;   /* nothing new is begun */
+    pthread_t thread;
+    bool started;
+    atomic_bool wake, stop;
+    atomic_uint_least64_t sent, retries, failed;
+};
+
+/* Begins what is due, moves what is under way, waits up to timeout_ms where there is nothing else to do.
+ * Returns true where something was begun or ended. */
+bool notifier_step(struct notifier *notifier, int timeout_ms);
+/* Deliveries that libcurl is working on. */
+size_t notifier_sending(const struct notifier *notifier);
+void notifier_abandon(struct notifier *notifier); /* what is under way is forgotten; its rows stay pending */
+
+#endif
