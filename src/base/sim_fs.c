@@ -755,6 +755,14 @@ static void drop_orphans(struct sim_fs *s)
     }
 }
 
+static void start_again(struct sim_fs *s)
+{
+    memset(s->handles, 0, sizeof s->handles);
+    collect(s);
+    s->calls = s->cut_at = s->fail_at = s->short_at = 0;
+    s->is_cut = s->fail_syncs = false;
+}
+
 void sim_fs_crash(struct sim_fs *s, uint64_t seed, enum sim_fs_mode mode)
 {
     struct sim_rng rng;
@@ -772,10 +780,14 @@ void sim_fs_crash(struct sim_fs *s, uint64_t seed, enum sim_fs_mode mode)
     entries_clear(&s->now);
     for (size_t i = 0; i < s->disk.n; i++)
         entries_set(&s->now, s->disk.p[i].path, s->disk.p[i].node);
-    memset(s->handles, 0, sizeof s->handles);
-    collect(s);
-    s->calls = s->cut_at = s->fail_at = s->short_at = 0;
-    s->is_cut = s->fail_syncs = false;
+    start_again(s);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void sim_fs_kill(struct sim_fs *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    start_again(s);
     pthread_mutex_unlock(&s->mutex);
 }
 

@@ -34,10 +34,10 @@ void sim_fs_free(struct sim_fs **sim);
 const struct fs *sim_fs_seam(struct sim_fs *sim);
 void sim_fs_set_capacity(struct sim_fs *sim, uint64_t capacity_bytes);
 
-/* Calls since new or the last crash. */
+/* Calls since new, the last crash or kill. */
 uint64_t sim_fs_calls(const struct sim_fs *sim);
 /* The power fails at the n-th call from now: its effect is pending at best, it and all later calls return
- * -EIO until sim_fs_crash. 0 = never. */
+ * -EIO until sim_fs_crash or sim_fs_kill. 0 = never. */
 void sim_fs_cut_at(struct sim_fs *sim, uint64_t n);
 bool sim_fs_is_cut(const struct sim_fs *sim);
 /* The n-th call from now fails once with `negative_errno`; a write has written half by then. 0 = never. */
@@ -56,6 +56,10 @@ enum sim_fs_mode {
 /* The power fails (if it has not), and comes back: handles and locks are gone, pending changes are decided,
  * faults are cleared. */
 void sim_fs_crash(struct sim_fs *sim, uint64_t seed, enum sim_fs_mode mode);
+
+/* The process dies, the machine does not (kill -9): handles and locks are gone, what was pending stays
+ * visible and pending, faults are cleared. */
+void sim_fs_kill(struct sim_fs *sim);
 
 /* Flips bits of one stored byte (visible and durable): bit rot. False where there is no such byte. */
 bool sim_fs_flip(struct sim_fs *sim, const char *path, uint64_t offset, uint8_t bits);

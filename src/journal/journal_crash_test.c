@@ -215,6 +215,39 @@ static void test_power_cut_during_recovery(void **state)
             one_cut(at, at + again, SIM_FS_SHRED, again);
 }
 
+/* The process is killed at a call; a new one starts over the same page cache and shows what it finds. From
+ * then on that is durable, although the dead one never synced it: a power cut takes nothing of it. */
+static void one_kill(uint64_t at)
+{
+    struct life life;
+    struct kit_found found, after;
+    struct err err = {0};
+    const char *what = context_of(at, 0, SIM_FS_DROP);
+    life_init(&life, 1);
+    sim_fs_cut_at(life.sim, at);
+    live(&life);
+    sim_fs_kill(life.sim);
+    require_readable(&life, &found, what);
+    require_promises(&life, &found, what);
+    REQUIRE(life_open(&life, NULL, &err) == 0, what);
+    REQUIRE(journal_end(life.journal) == found.end, what);
+    sim_fs_cut_at(life.sim, 1);
+    journal_close(&life.journal);
+    sim_fs_crash(life.sim, at, SIM_FS_DROP);
+    require_readable(&life, &after, what);
+    REQUIRE(after.n == found.n && after.end == found.end, what);
+    require_going_on(&life, &after, what);
+    sim_fs_free(&life.sim);
+}
+
+static void test_kill_at_every_call(void **state)
+{
+    (void)state;
+    uint64_t calls = calls_of_a_life(1);
+    for (uint64_t at = 1; at <= calls; at++)
+        one_kill(at);
+}
+
 /* A failing call, then (with `crash`) a power cut; without it, a plain restart over the same page cache. */
 static void one_fault(uint64_t at, int code, bool crash)
 {
@@ -322,9 +355,13 @@ static void test_is_deterministic(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_power_cut_at_every_call),    cmocka_unit_test(test_power_cut_during_recovery),
-        cmocka_unit_test(test_every_call_failing_once),    cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_reserve_refuses_input_only), cmocka_unit_test(test_is_deterministic),
+        cmocka_unit_test(test_power_cut_at_every_call),
+        cmocka_unit_test(test_power_cut_during_recovery),
+        cmocka_unit_test(test_kill_at_every_call),
+        cmocka_unit_test(test_every_call_failing_once),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_reserve_refuses_input_only),
+        cmocka_unit_test(test_is_deterministic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

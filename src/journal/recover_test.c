@@ -321,6 +321,16 @@ static void test_unfinished_segment(void **state)
         char next[64];
         snprintf(next, sizeof next, "/d/journal/%020llu.seg", (unsigned long long)found.end);
         sim_fs_put(rig.sim, next, sv_make(garbage, n));
+        /* it was begun, so all before it was synced: what looks like a torn tail there is damage */
+        struct place at[8];
+        size_t frames = places(&rig, 1, at, 8);
+        sim_fs_flip(rig.sim, first_segment, at[frames - 1].offset + 5, 0x10);
+        struct journal_verify_report report;
+        struct err err;
+        assert_int_equal(journal_verify(sim_fs_seam(rig.sim), dir, &report, &err), TC_ECORRUPT);
+        assert_int_equal(rig_open(&rig, 0, NULL, &err), TC_ECORRUPT);
+        sim_fs_flip(rig.sim, first_segment, at[frames - 1].offset + 5, 0x10);
+        sim_fs_put(rig.sim, next, sv_make(garbage, n));
         require_torn(&rig, 3, "unfinished segment");
         sim_fs_free(&rig.sim);
     }
