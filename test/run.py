@@ -91,6 +91,9 @@ def run_cmocka(variant=""):
 def run_lint():
     code, text = run(["python3", "test/lint/rooms.py", "--headers"], "lint.log")
     report(code == 0, f"rooms\n{text}")
+    for command, page in ((["help", "--man"], "man/tocsin.1"), (["check", "--reference"], "docs/configuration.md")):
+        made = subprocess.run(["build/tocsin", *command], capture_output=True, text=True, check=True).stdout
+        report(made == open(page, encoding="utf-8").read(), f"{page} is not what the tables say: run ./dev man")
 
 
 def run_rules():
