@@ -297,7 +297,7 @@ static void test_open(void **state)
     char path[] = "/tmp/unpack_test_XXXXXX", text[16];
     int file = mkstemp(path);
     struct buf packed;
-    buf_init(&packed, 1 << 20);
+    buf_init(&packed, 8 << 20);
     pack_gzip(SV("hello"), &packed);
     assert_int_equal(write(file, packed.p, packed.n), packed.n);
     close(file);
