@@ -16,7 +16,7 @@
 
 enum kind { KIND_UNKNOWN, KIND_PLAIN, KIND_GZIP, KIND_ZSTD };
 
-enum { IN_BYTES = 1 << 17, MAGIC_BYTES = 4, FREE_BYTES = 1 << 20, DEFAULT_RATIO = 100 };
+enum { IN_BYTES = 1 << 17, MAGIC_BYTES = 4, FREE_BYTES = 1 << 20, DEFAULT_RATIO = 100, FILE_RATIO = 2000 };
 
 struct unpack {
     unpack_read_fn read;
@@ -65,7 +65,7 @@ int unpack_open(const char *path, struct unpack **ret, struct err *err)
         return rc;
     }
     posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
-    struct unpack *u = unpack_new(read_file, NULL, 0);
+    struct unpack *u = unpack_new(read_file, NULL, FILE_RATIO);
     u->context = u;
     u->file = file;
     *ret = u;
