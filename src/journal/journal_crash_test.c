@@ -217,7 +217,7 @@ static void test_power_cut_during_recovery(void **state)
 
 /* The process is killed at a call; a new one starts over the same page cache and shows what it finds. From
  * then on that is durable, although the dead one never synced it: a power cut takes nothing of it. */
-static void one_kill(uint64_t at)
+static void one_kill(uint64_t at, bool append)
 {
     struct life life;
     struct kit_found found, after;
@@ -231,10 +231,15 @@ static void one_kill(uint64_t at)
     require_promises(&life, &found, what);
     REQUIRE(life_open(&life, NULL, &err) == 0, what);
     REQUIRE(journal_end(life.journal) == found.end, what);
+    if (append) { /* what is appended stands behind it, in a segment that the dead one may have begun */
+        append_number(&life, life.next++, false);
+        require_readable(&life, &found, what);
+    }
     sim_fs_cut_at(life.sim, 1);
     journal_close(&life.journal);
     sim_fs_crash(life.sim, at, SIM_FS_DROP);
     require_readable(&life, &after, what);
+    require_promises(&life, &after, what);
     REQUIRE(after.n == found.n && after.end == found.end, what);
     require_going_on(&life, &after, what);
     sim_fs_free(&life.sim);
@@ -244,8 +249,10 @@ static void test_kill_at_every_call(void **state)
 {
     (void)state;
     uint64_t calls = calls_of_a_life(1);
-    for (uint64_t at = 1; at <= calls; at++)
-        one_kill(at);
+    for (uint64_t at = 1; at <= calls; at++) {
+        one_kill(at, false);
+        one_kill(at, true);
+    }
 }
 
 /* A failing call, then (with `crash`) a power cut; without it, a plain restart over the same page cache. */

@@ -290,6 +290,8 @@ static void test_missing_segment(void **state)
     assert_true(names.n > 3);
     fs->unlink(fs, names.path[1]);
     require_damage(&rig, "missing segment");
+    rig.clk.now_ns += 3600 * TC_SECOND_NS; /* also where no key is looked for that far back */
+    require_damage(&rig, "missing segment, later");
     /* the oldest may go: that is what retention does */
     fs->unlink(fs, names.path[0]);
     assert_int_equal(journal_verify(fs, dir, &report, NULL), 0);
@@ -416,6 +418,42 @@ static void test_chain_tells_a_resealed_change(void **state)
     sim_fs_free(&rig.sim);
 }
 
+/* A frame that is valid at its place but does not follow the one before it is not read as if it did. */
+static void test_order_is_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t first, commit, durable_before;
+    } wrong[] = {{1, 1, 0}, {UINT64_MAX, 1, 0}, {0, 0, 0}, {0, 1, 8}, {0, 1, UINT64_MAX - 7}};
+    for (size_t i = 0; i < TC_ARRAY_LEN(wrong); i++) {
+        struct rig rig;
+        struct place at[8];
+        struct segment_header header;
+        struct frame f;
+        struct journal_reader *reader;
+        struct journal_frame frame;
+        rig_fill(&rig, 0, 3, false, false);
+        places(&rig, 1, at, 8);
+        struct buf whole = slurp(&rig, first_segment);
+        assert_int_equal(segment_decode(buf_view(&whole), 1, "f", &header, NULL), 0);
+        assert_null(frame_decode(whole.p + at[1].offset, header.checksum_seed, at[1].offset, &f));
+        f.first += wrong[i].first;
+        f.commit = wrong[i].commit == 0 ? f.commit - 1 : f.commit;
+        f.durable_before += wrong[i].durable_before;
+        if (f.durable_before > at[1].offset)
+            f.durable_before = SEGMENT_HEADER_BYTES;
+        frame_encode(&f, whole.p + at[1].offset);
+        frame_seal(whole.p + at[1].offset, f.bytes, f.head, header.checksum_seed, at[1].offset);
+        sim_fs_put(rig.sim, first_segment, buf_view(&whole));
+        assert_int_equal(journal_reader_open(sim_fs_seam(rig.sim), dir, 0, NULL, &reader, NULL), 0);
+        assert_int_equal(journal_reader_next(reader, &frame, NULL), 1);
+        assert_int_equal(journal_reader_next(reader, &frame, NULL), TC_ECORRUPT);
+        journal_reader_close(&reader);
+        buf_free(&whole);
+        sim_fs_free(&rig.sim);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_unfinished_segment),
         cmocka_unit_test(test_lock_and_newer_format),
         cmocka_unit_test(test_keys_over_segments),
+        cmocka_unit_test(test_order_is_checked),
         cmocka_unit_test(test_chain_tells_a_resealed_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
