@@ -270,13 +270,10 @@ static void judge_forward(struct window *w, struct judgement *j)
     while (w->high < w->end) {
         int64_t x = w->entries[w->high].time_ns, from = window_before(x, j->spec->timespan_ns);
         raise_low(w, from);
-        if (w->value < j->spec->need)
+        /* an episode that goes on into windows without the event held before it came, so it was said */
+        over |= from > j->time_ns;
+        if (over || w->value < j->spec->need)
             end_episode(j);
-        if (!over && from > j->time_ns) {
-            j->said |= j->open; /* the episode goes on into what held before */
-            end_episode(j);
-            over = true;
-        }
         push_time(w, x);
         if (!over)
             judge_at(w, j, x);
