@@ -12,6 +12,7 @@
 #include "detect/match.h"
 
 #include "base/utf8.h"
+#include "detect/index.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ struct match_scratch {
     struct buf text;
     struct regex_scratch *regex;
     uint64_t limit_hits;
+    struct index_scratch *index;
 };
 
 struct match_scratch *match_scratch_new(void)
@@ -46,6 +48,7 @@ struct match_scratch *match_scratch_new(void)
     struct match_scratch *s = tc_alloc(sizeof *s);
     buf_init(&s->text, FOLDED_MAX_BYTES);
     s->regex = regex_scratch_new();
+    s->index = index_scratch_new();
     return s;
 }
 
@@ -54,6 +57,7 @@ void match_scratch_free(struct match_scratch **scratch)
     if (*scratch == NULL)
         return;
     regex_scratch_free(&(*scratch)->regex);
+    index_scratch_free(&(*scratch)->index);
     buf_free(&(*scratch)->text);
     free((*scratch)->folded);
     free(*scratch);
@@ -136,6 +140,12 @@ static struct sv folded_value(struct match_scratch *s, size_t at, struct sv valu
     return slot->n == SIZE_MAX ? value : sv_make(s->text.p + slot->at, slot->n);
 }
 
+struct sv match_scratch_folded(struct match_scratch *scratch, const struct event *event, size_t at)
+{
+    scratch_begin(scratch, event);
+    return folded_value(scratch, at, at == event->field_count ? event->raw : event->fields[at].value);
+}
+
 /* --- one predicate, one value
  * ------------------------------------------------------------------------------------------------ */
 
@@ -174,12 +184,6 @@ static bool value_matches(const struct matching *m, const struct predicate *p, s
         break; /* about a field, not a value */
     }
     return false;
-}
-
-/* Has the field a text of its own? null is no value; an object or array stands as its members. */
-static bool is_value(const struct field *field)
-{
-    return field->type != FIELD_NULL && field->type != FIELD_OBJECT && field->type != FIELD_ARRAY;
 }
 
 /* --- predicates about fields
@@ -231,7 +235,7 @@ static bool field_matches_field(const struct matching *m, const struct predicate
     const struct field *other = find(m, &p->field.name);
     for (const struct field *a = first; a != NULL; a = event_next(m->event, a))
         for (const struct field *b = other; b != NULL; b = event_next(m->event, b))
-            if (is_value(a) && is_value(b) && fields_compare(m, p, a, b))
+            if (field_is_value(a) && field_is_value(b) && fields_compare(m, p, a, b))
                 return true;
     return false;
 }
@@ -249,7 +253,7 @@ static bool field_matches(const struct matching *m, const struct predicate *p, c
         break;
     }
     for (const struct field *f = first; f != NULL; f = event_next(m->event, f))
-        if (is_value(f) && value_matches(m, p, f->value, slot_of(m, f)))
+        if (field_is_value(f) && value_matches(m, p, f->value, slot_of(m, f)))
             return true;
     return false;
 }
@@ -259,7 +263,7 @@ static bool field_matches(const struct matching *m, const struct predicate *p, c
  */
 
 /* Text events are searched as they came, too; JSON is not, whose raw form has escapes and names in it. */
-static bool raw_is_searched(const struct event *event)
+bool raw_is_searched(const struct event *event)
 {
     struct sv raw = sv_trim(event->raw);
     if (raw.n == 0)
@@ -272,7 +276,7 @@ static bool keyword_matches(const struct matching *m, const struct predicate *p)
     const struct event *event = m->event;
     for (size_t i = 0; i < event->field_count; i++) {
         const struct field *f = &event->fields[i];
-        if (!(f->flags & FIELD_DERIVED) && is_value(f) && value_matches(m, p, f->value, i))
+        if (!(f->flags & FIELD_DERIVED) && field_is_value(f) && value_matches(m, p, f->value, i))
             return true;
     }
     return raw_is_searched(event) && value_matches(m, p, event->raw, event->field_count);
@@ -343,4 +347,10 @@ bool rule_matches(const struct rule *rule, const struct event *event, struct mat
     scratch_begin(scratch, event);
     struct matching m = {event, scratch};
     return node_holds(&m, rule->detection->root);
+}
+
+size_t rule_candidates(const struct ruleset *ruleset, const struct event *event,
+                       struct match_scratch *scratch, const uint32_t **ret_ordinals)
+{
+    return index_ask(ruleset->index, event, scratch, scratch->index, ret_ordinals);
 }
