@@ -5,7 +5,7 @@
  * contain, so that lists are short and grams like "http" or ".exe" decide nothing. A search looks at each
  * place of the text once: four bytes, one multiplication, one bit of a filter that stays in the first-level
  * cache; only where the bit is set the table is asked, and only where the gram is known bytes are compared.
- * The few needles of less than four bytes are searched one by one.
+ * Needles of less than four bytes have tables of their own, with grams of three, two and one.
  */
 #include "detect/needles.h"
 
@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-enum { GRAM_BYTES = 4, FILTER_BITS_MIN = 10, FILTER_BITS_MAX = 18, FILTER_BITS_PER_GRAM = 32 };
+enum { GRAM_MAX_BYTES = 4, FILTER_BITS_MIN = 10, FILTER_BITS_MAX = 18, FILTER_BITS_PER_GRAM = 32 };
 
 struct needle_entry { /* sorted by gram */
     uint32_t gram;
@@ -28,14 +28,17 @@ struct gram_slot {
     uint32_t first; /* index + 1 into entries; 0 = empty */
 };
 
-struct needles {
+struct gram_table {                     /* of needles that are filed by grams of one width */
     const struct needle_entry *entries; /* one more at the end, with another gram */
     uint32_t entry_count;
     unsigned filter_bits, slot_bits;
+    uint32_t mask; /* the bytes of four that a gram has */
     uint64_t *filter;
     struct gram_slot *slots;
-    const struct needle *shorts;
-    size_t short_count;
+};
+
+struct needles {
+    struct gram_table tables[GRAM_MAX_BYTES]; /* by width - 1 */
 };
 
 static inline uint32_t gram_hash(uint32_t gram, unsigned bits)
@@ -57,21 +60,25 @@ static int compare_u32(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static size_t grams_of(struct sv text)
+/* The `width` bytes at p, in the low bytes. */
+static uint32_t gram_load(const char *p, size_t width)
 {
-    return text.n < GRAM_BYTES ? 0 : text.n - GRAM_BYTES + 1;
+    uint32_t gram = 0;
+    memcpy(&gram, p, width);
+    return gram;
 }
 
 /* All grams of all needles with the number of their occurrences, sorted. The caller frees. */
-static struct gram_count *count_grams(const struct needle *list, size_t count, size_t *ret_count)
+static struct gram_count *count_grams(const struct needle *list, size_t count, size_t width,
+                                      size_t *ret_count)
 {
     size_t total = 0, n = 0;
     for (size_t i = 0; i < count; i++)
-        total += grams_of(list[i].text);
+        total += list[i].text.n - width + 1;
     uint32_t *all = tc_alloc((total + 1) * sizeof all[0]);
     for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < grams_of(list[i].text); k++)
-            all[n++] = load_u32(list[i].text.p + k);
+        for (size_t k = 0; k + width <= list[i].text.n; k++)
+            all[n++] = gram_load(list[i].text.p + k, width);
     qsort(all, total, sizeof all[0], compare_u32);
     struct gram_count *counts = tc_alloc((total + 1) * sizeof counts[0]);
     n = 0;
@@ -93,12 +100,13 @@ static uint32_t count_of(const struct gram_count *counts, size_t n, uint32_t gra
 
 /* The gram that the needle is filed under; ties go to the later one, as texts differ more towards their ends.
  */
-static struct needle_entry entry_of(const struct gram_count *counts, size_t n, const struct needle *needle)
+static struct needle_entry entry_of(const struct gram_count *counts, size_t n, size_t width,
+                                    const struct needle *needle)
 {
     struct needle_entry e = {.n = (uint32_t)needle->text.n, .id = needle->id, .text = needle->text.p};
     uint32_t fewest = UINT32_MAX;
-    for (size_t k = 0; k < grams_of(needle->text); k++) {
-        uint32_t gram = load_u32(needle->text.p + k), count = count_of(counts, n, gram);
+    for (size_t k = 0; k + width <= needle->text.n; k++) {
+        uint32_t gram = gram_load(needle->text.p + k, width), count = count_of(counts, n, gram);
         if (count > fewest)
             continue;
         fewest = count;
@@ -124,53 +132,62 @@ static unsigned bits_for(size_t n, unsigned min, unsigned max)
     return bits;
 }
 
-static void add_gram(struct needles *s, uint32_t gram, uint32_t first)
+static void add_gram(struct gram_table *t, uint32_t gram, uint32_t first)
 {
-    uint32_t bit = gram_hash(gram, s->filter_bits), mask = (UINT32_C(1) << s->slot_bits) - 1;
-    s->filter[bit / 64] |= UINT64_C(1) << (bit % 64);
-    uint32_t slot = gram_hash(gram, s->slot_bits);
-    while (s->slots[slot].first != 0)
+    uint32_t bit = gram_hash(gram, t->filter_bits), mask = (UINT32_C(1) << t->slot_bits) - 1;
+    t->filter[bit / 64] |= UINT64_C(1) << (bit % 64);
+    uint32_t slot = gram_hash(gram, t->slot_bits);
+    while (t->slots[slot].first != 0)
         slot = (slot + 1) & mask;
-    s->slots[slot] = (struct gram_slot){gram, first + 1};
+    t->slots[slot] = (struct gram_slot){gram, first + 1};
 }
 
-static void build_tables(struct needles *s, struct arena *arena)
+static void fill_table(struct gram_table *t, struct arena *arena)
 {
     size_t grams = 0;
-    for (uint32_t i = 0; i < s->entry_count; i++)
-        grams += i == 0 || s->entries[i].gram != s->entries[i - 1].gram;
-    s->filter_bits = bits_for(grams * FILTER_BITS_PER_GRAM, FILTER_BITS_MIN, FILTER_BITS_MAX);
-    s->slot_bits = bits_for(grams * 2 + 1, 4, 31);
-    s->filter = arena_alloc(arena, (size_t)1 << (s->filter_bits - 3));
-    s->slots = ARENA_ARRAY(arena, struct gram_slot, (size_t)1 << s->slot_bits);
-    for (uint32_t i = 0; i < s->entry_count; i++)
-        if (i == 0 || s->entries[i].gram != s->entries[i - 1].gram)
-            add_gram(s, s->entries[i].gram, i);
+    for (uint32_t i = 0; i < t->entry_count; i++)
+        grams += i == 0 || t->entries[i].gram != t->entries[i - 1].gram;
+    t->filter_bits = bits_for(grams * FILTER_BITS_PER_GRAM, FILTER_BITS_MIN, FILTER_BITS_MAX);
+    t->slot_bits = bits_for(grams * 2 + 1, 4, 31);
+    t->filter = arena_alloc(arena, (size_t)1 << (t->filter_bits - 3));
+    t->slots = ARENA_ARRAY(arena, struct gram_slot, (size_t)1 << t->slot_bits);
+    for (uint32_t i = 0; i < t->entry_count; i++)
+        if (i == 0 || t->entries[i].gram != t->entries[i - 1].gram)
+            add_gram(t, t->entries[i].gram, i);
+}
+
+static void build_table(struct gram_table *t, struct arena *arena, const struct needle *list, size_t count,
+                        size_t width)
+{
+    size_t grams;
+    struct needle_entry *entries = ARENA_ARRAY(arena, struct needle_entry, count + 1);
+    struct gram_count *counts = count_grams(list, count, width, &grams);
+    for (size_t i = 0; i < count; i++)
+        entries[i] = entry_of(counts, grams, width, &list[i]);
+    free(counts);
+    qsort(entries, count, sizeof entries[0], compare_entries);
+    entries[count].gram = ~entries[count - 1].gram;
+    t->entries = entries;
+    t->entry_count = (uint32_t)count;
+    t->mask = UINT32_MAX >> (32 - width * 8);
+    fill_table(t, arena);
 }
 
 const struct needles *needles_new(struct arena *arena, const struct needle *list, size_t count)
 {
-    size_t grams;
     if (count == 0)
         return NULL;
     struct needles *s = ARENA_NEW(arena, struct needles);
-    struct needle_entry *entries = ARENA_ARRAY(arena, struct needle_entry, count + 1);
-    struct needle *shorts = ARENA_ARRAY(arena, struct needle, count);
-    struct gram_count *counts = count_grams(list, count, &grams);
-    for (size_t i = 0; i < count; i++) {
-        tc_assert(list[i].text.n > 0 && list[i].text.n < UINT32_MAX);
-        if (list[i].text.n < GRAM_BYTES)
-            shorts[s->short_count++] = list[i];
-        else
-            entries[s->entry_count++] = entry_of(counts, grams, &list[i]);
+    struct needle *some = tc_alloc(count * sizeof some[0]);
+    for (size_t width = 1; width <= GRAM_MAX_BYTES; width++) {
+        size_t n = 0;
+        for (size_t i = 0; i < count; i++)
+            if (TC_MIN(list[i].text.n, (size_t)GRAM_MAX_BYTES) == width)
+                some[n++] = list[i];
+        if (n > 0)
+            build_table(&s->tables[width - 1], arena, some, n, width);
     }
-    free(counts);
-    qsort(entries, s->entry_count, sizeof entries[0], compare_entries);
-    if (s->entry_count > 0)
-        entries[s->entry_count].gram = ~entries[s->entry_count - 1].gram;
-    s->entries = entries;
-    s->shorts = shorts;
-    build_tables(s, arena);
+    free(some);
     return s;
 }
 
@@ -181,33 +198,37 @@ const struct needles *needles_new(struct arena *arena, const struct needle *list
 typedef void (*found_fn)(void *context, uint32_t id);
 
 /* The filter let the gram at `at` through: which needles stand around it? */
-static __attribute__((noinline)) void search_around(const struct needles *s, struct sv text, size_t at,
-                                                    found_fn found, void *context)
+static __attribute__((noinline)) void search_around(const struct gram_table *t, struct sv text, size_t at,
+                                                    uint32_t gram, found_fn found, void *context)
 {
-    uint32_t gram = load_u32(text.p + at), mask = (UINT32_C(1) << s->slot_bits) - 1;
-    uint32_t slot = gram_hash(gram, s->slot_bits);
-    while (s->slots[slot].first != 0 && s->slots[slot].gram != gram)
+    uint32_t mask = (UINT32_C(1) << t->slot_bits) - 1, slot = gram_hash(gram, t->slot_bits);
+    while (t->slots[slot].first != 0 && t->slots[slot].gram != gram)
         slot = (slot + 1) & mask;
-    if (s->slots[slot].first == 0)
+    if (t->slots[slot].first == 0)
         return;
-    for (const struct needle_entry *e = &s->entries[s->slots[slot].first - 1]; e->gram == gram; e++)
+    for (const struct needle_entry *e = &t->entries[t->slots[slot].first - 1]; e->gram == gram; e++)
         if (at >= e->at && e->n <= text.n - (at - e->at) && memcmp(text.p + at - e->at, e->text, e->n) == 0)
             found(context, e->id);
 }
 
+static void search_table(const struct gram_table *t, size_t width, struct sv text, found_fn found,
+                         void *context)
+{
+    const uint64_t *filter = t->filter;
+    const unsigned bits = t->filter_bits;
+    size_t at = 0;
+    for (; at + GRAM_MAX_BYTES <= text.n; at++) {
+        uint32_t gram = load_u32(text.p + at) & t->mask, bit = gram_hash(gram, bits);
+        if (TC_UNLIKELY(filter[bit / 64] >> (bit % 64) & 1))
+            search_around(t, text, at, gram, found, context);
+    }
+    for (; at + width <= text.n; at++)
+        search_around(t, text, at, gram_load(text.p + at, width), found, context);
+}
+
 void needles_search(const struct needles *s, struct sv text, found_fn found, void *context)
 {
-    for (size_t i = 0; i < s->short_count; i++)
-        if (text.n >= s->shorts[i].text.n &&
-            memmem(text.p, text.n, s->shorts[i].text.p, s->shorts[i].text.n) != NULL)
-            found(context, s->shorts[i].id);
-    if (s->entry_count == 0)
-        return;
-    const uint64_t *filter = s->filter;
-    const unsigned bits = s->filter_bits;
-    for (size_t at = 0; at + GRAM_BYTES <= text.n; at++) {
-        uint32_t bit = gram_hash(load_u32(text.p + at), bits);
-        if (TC_UNLIKELY(filter[bit / 64] >> (bit % 64) & 1))
-            search_around(s, text, at, found, context);
-    }
+    for (size_t width = 1; width <= GRAM_MAX_BYTES; width++)
+        if (s->tables[width - 1].entry_count > 0)
+            search_table(&s->tables[width - 1], width, text, found, context);
 }

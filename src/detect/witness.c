@@ -4,7 +4,8 @@
  *   item      one clause: the OR over its values; with |all, one clause per value
  *   and       all clauses of all kids
  *   or        the kids' best clauses joined, the second best joined, …: each of them must hold
- *   not, neq, null, exists: false   nothing can be said: open
+ *   not       turns and into or, or into and; what is left stands at items:
+ *   neq, null, exists: false, a negated item   nothing can be said, but that "not null" needs the field
  *
  * Clauses are ranked by a guess of how often they hold on an ordinary event ("weight", in 1/10,000), because
  * a rule is judged only where all clauses that were kept hold, and each clause kept costs a little.
@@ -27,6 +28,7 @@ struct clause {
     uint32_t weight;
     const struct match_item *item; /* a leaf: these of its values */
     size_t first, count;
+    bool present;                     /* the leaf needs the item's field, and nothing else */
     const struct clause *const *kids; /* or the OR of these */
     size_t kid_count;
 };
@@ -174,10 +176,35 @@ static void add_values(struct arena *arena, const struct match_item *item, size_
     add_clause(w, clause);
 }
 
-static void item_witness(struct arena *arena, const struct match_item *item, struct witness *ret)
+/* Where the predicate fails, must the field be there? */
+static bool needs_field(const struct predicate *p)
 {
-    if (item->negated)
+    return p->kind == PREDICATE_NULL || (p->kind == PREDICATE_EXISTS && !p->exists);
+}
+
+/* None of the values holds (or, of |all, one does not). */
+static void negated_item_witness(struct arena *arena, const struct match_item *item, struct witness *ret)
+{
+    if (item->field.name.n == 0 || (item->all && item->count > 1))
         return;
+    for (size_t i = 0; i < item->count; i++)
+        for (size_t k = 0; k < item->values[i].count; k++) {
+            if (!needs_field(&item->values[i].alternatives[k]))
+                continue;
+            struct clause *clause = ARENA_NEW(arena, struct clause);
+            *clause = (struct clause){.weight = WEIGHT_PRESENT, .item = item, .present = true};
+            add_clause(ret, clause);
+            return;
+        }
+}
+
+static void item_witness(struct arena *arena, const struct match_item *item, bool negated,
+                         struct witness *ret)
+{
+    if (negated != item->negated) {
+        negated_item_witness(arena, item, ret);
+        return;
+    }
     if (!item->all) {
         add_values(arena, item, 0, item->count, ret);
         return;
@@ -186,24 +213,25 @@ static void item_witness(struct arena *arena, const struct match_item *item, str
         add_values(arena, item, i, 1, ret);
 }
 
-static void node_witness(struct arena *arena, const struct match_node *node, struct witness *ret);
+static void node_witness(struct arena *arena, const struct match_node *node, bool negated,
+                         struct witness *ret);
 
-static void and_witness(struct arena *arena, const struct match_node *node, struct witness *ret)
+static void and_witness(struct arena *arena, const struct match_node *node, bool negated, struct witness *ret)
 {
     for (size_t i = 0; i < node->count; i++) {
         struct witness kid = {0};
-        node_witness(arena, node->kids[i], &kid);
+        node_witness(arena, node->kids[i], negated, &kid);
         for (size_t k = 0; k < kid.count; k++)
             add_clause(ret, kid.clauses[k]);
     }
 }
 
-static void or_witness(struct arena *arena, const struct match_node *node, struct witness *ret)
+static void or_witness(struct arena *arena, const struct match_node *node, bool negated, struct witness *ret)
 {
     struct witness *kids = ARENA_ARRAY(arena, struct witness, node->count + 1);
     size_t most = 0;
     for (size_t i = 0; i < node->count; i++) {
-        node_witness(arena, node->kids[i], &kids[i]);
+        node_witness(arena, node->kids[i], negated, &kids[i]);
         if (kids[i].count == 0)
             return;
         most = TC_MAX(most, kids[i].count);
@@ -221,19 +249,21 @@ static void or_witness(struct arena *arena, const struct match_node *node, struc
     }
 }
 
-static void node_witness(struct arena *arena, const struct match_node *node, struct witness *ret)
+static void node_witness(struct arena *arena, const struct match_node *node, bool negated,
+                         struct witness *ret)
 {
     switch (node->kind) {
     case NODE_ITEM:
-        item_witness(arena, node->item, ret);
+        item_witness(arena, node->item, negated, ret);
         break;
     case NODE_AND:
-        and_witness(arena, node, ret);
+        (negated ? or_witness : and_witness)(arena, node, negated, ret);
         break;
     case NODE_OR:
-        or_witness(arena, node, ret);
+        (negated ? and_witness : or_witness)(arena, node, negated, ret);
         break;
     case NODE_NOT:
+        node_witness(arena, node->kids[0], !negated, ret);
         break;
     }
 }
@@ -241,7 +271,7 @@ static void node_witness(struct arena *arena, const struct match_node *node, str
 void witness_of(struct arena *arena, const struct detection *detection, struct witness *ret)
 {
     *ret = (struct witness){0};
-    node_witness(arena, detection->root, ret);
+    node_witness(arena, detection->root, false, ret);
     size_t keep = TC_MIN(ret->count, (size_t)1);
     while (keep < ret->count &&
            (ret->clauses[keep]->weight <= WEIGHT_SPARE || ret->clauses[0]->weight >= WEIGHT_PRESENT))
@@ -256,6 +286,8 @@ void clause_atoms(const struct clause *clause, struct arena *arena, atom_fn each
     if (clause->item == NULL)
         return;
     bool keyword = clause->item->field.name.n == 0;
+    if (clause->present)
+        each(context, &clause->item->field, &(struct atom){ATOM_PRESENT, SV("")});
     for (size_t i = clause->first; i < clause->first + clause->count; i++)
         for (size_t k = 0; k < clause->item->values[i].count; k++) {
             struct atom atom;
