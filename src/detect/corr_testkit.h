@@ -59,6 +59,17 @@ bool rule_matches(const struct rule *rule, const struct event *event, struct mat
     scratch->unused++;
     return sv_find_char(kind, rule->detection->letter) < kind.n;
 }
+size_t rule_candidates(const struct ruleset *ruleset, const struct event *event,
+                       struct match_scratch *scratch, const uint32_t **ret_ordinals)
+{
+    static _Thread_local uint32_t all[32];
+    size_t n = 0;
+    for (size_t i = 0; i < ruleset->count; i++)
+        if (ruleset->rules[i].kind == RULE_DETECTION && rule_matches(&ruleset->rules[i], event, scratch))
+            all[n++] = (uint32_t)i;
+    *ret_ordinals = all;
+    return n;
+}
 
 /* --- rules by hand
  * --------------------------------------------------------------------------------------------------- */

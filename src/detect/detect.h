@@ -67,6 +67,7 @@ struct detector_options {
     size_t max_groups;           /* per correlation rule, over all shards; 0 = 100,000 */
     size_t max_group_entries;    /* times kept per group; 0 = 10,000; beyond: saturated */
     struct pool *pool;           /* NULL = this thread alone */
+    bool no_index; /* every event is tried against every rule: the same findings, slowly (tests) */
 };
 
 struct detector;

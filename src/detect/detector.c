@@ -164,8 +164,12 @@ static void add_hit(const struct detector *d, struct slice *s, uint32_t at, uint
 static void match_event(const struct detector *d, struct slice *s, uint32_t at, struct match_scratch *scratch)
 {
     const struct event *event = d->events[at];
-    for (uint32_t i = 0; i < d->detection_count; i++) {
-        uint32_t ordinal = d->detections[i];
+    const uint32_t *ordinals = d->detections;
+    size_t count = d->detection_count;
+    if (!d->options.no_index)
+        count = rule_candidates(d->ruleset, event, scratch, &ordinals);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t ordinal = ordinals[i];
         const struct rule *rule = &d->ruleset->rules[ordinal];
         if (!rule_applies(rule, event) || !rule_matches(rule, event, scratch))
             continue;

@@ -12,6 +12,7 @@
 #include "detect/match.h"
 
 #include "base/utf8.h"
+#include "detect/index.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ struct match_scratch {
     struct buf text;
     struct regex_scratch *regex;
     uint64_t limit_hits;
+    struct index_scratch *index;
 };
 
 struct match_scratch *match_scratch_new(void)
@@ -46,6 +48,7 @@ struct match_scratch *match_scratch_new(void)
     struct match_scratch *s = tc_alloc(sizeof *s);
     buf_init(&s->text, FOLDED_MAX_BYTES);
     s->regex = regex_scratch_new();
+    s->index = index_scratch_new();
     return s;
 }
 
@@ -54,6 +57,7 @@ void match_scratch_free(struct match_scratch **scratch)
     if (*scratch == NULL)
         return;
     regex_scratch_free(&(*scratch)->regex);
+    index_scratch_free(&(*scratch)->index);
     buf_free(&(*scratch)->text);
     free((*scratch)->folded);
     free(*scratch);
@@ -101,26 +105,62 @@ static void scratch_begin(struct match_scratch *s, const struct event *e)
     forget_folded(s);
 }
 
+#define BYTES_OF(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The high bit of each byte of `w` that is A..Z; all bytes must be ASCII. */
+static inline uint64_t capitals(uint64_t w)
+{
+    return ((w + BYTES_OF(0x80 - 'A')) ^ (w + BYTES_OF(0x7F - 'Z'))) & BYTES_OF(0x80);
+}
+
+/* Up to eight bytes, the missing ones zero. */
+static inline uint64_t load_some(const char *p, size_t n)
+{
+    uint64_t w = 0;
+    if (n >= 8)
+        return load_u64(p);
+    memcpy(&w, p, n);
+    return w;
+}
+
 /* Lower-case ASCII is its own folded form: most values are, and need no copy. */
 static bool is_folded_ascii(struct sv value)
 {
-    for (size_t i = 0; i < value.n; i++)
-        if ((unsigned char)value.p[i] >= 0x80 || (value.p[i] >= 'A' && value.p[i] <= 'Z'))
+    for (size_t i = 0; i < value.n; i += 8) {
+        uint64_t w = load_some(value.p + i, value.n - i);
+        if (((w | capitals(w & BYTES_OF(0x7F))) & BYTES_OF(0x80)) != 0)
             return false;
+    }
     return true;
+}
+
+/* As utf8_fold, eight bytes at a time while they are ASCII. */
+static void fold_text(struct buf *buf, struct sv value)
+{
+    size_t i = 0;
+    char *to = buf_reserve(buf, value.n + 8);
+    for (; to != NULL && i < value.n; i += 8) {
+        uint64_t w = load_some(value.p + i, value.n - i);
+        if ((w & BYTES_OF(0x80)) != 0)
+            break;
+        store_u64(to + i, w | capitals(w) >> 2);
+    }
+    buf->n += TC_MIN(i, value.n);
+    if (i < value.n)
+        utf8_fold(buf, sv_from(value, i));
 }
 
 static void fold_slot(struct match_scratch *s, struct folded *slot, struct sv value)
 {
     *slot = (struct folded){.of = value.p, .of_n = value.n, .n = SIZE_MAX, .known = true};
-    if (is_folded_ascii(value) || value.n > FOLD_VALUE_MAX_BYTES)
+    if (value.n > FOLD_VALUE_MAX_BYTES || is_folded_ascii(value))
         return;
     size_t at = s->text.n;
-    utf8_fold(&s->text, value);
+    fold_text(&s->text, value);
     if (s->text.overflow) { /* start the store anew; a single value always fits */
         forget_folded(s);
         at = 0;
-        utf8_fold(&s->text, value);
+        fold_text(&s->text, value);
         *slot = (struct folded){.of = value.p, .of_n = value.n, .known = true};
     }
     slot->at = at;
@@ -134,6 +174,12 @@ static struct sv folded_value(struct match_scratch *s, size_t at, struct sv valu
     if (!slot->known || slot->of != value.p || slot->of_n != value.n)
         fold_slot(s, slot, value);
     return slot->n == SIZE_MAX ? value : sv_make(s->text.p + slot->at, slot->n);
+}
+
+struct sv match_scratch_folded(struct match_scratch *scratch, const struct event *event, size_t at)
+{
+    scratch_begin(scratch, event);
+    return folded_value(scratch, at, at == event->field_count ? event->raw : event->fields[at].value);
 }
 
 /* --- one predicate, one value
@@ -174,12 +220,6 @@ static bool value_matches(const struct matching *m, const struct predicate *p, s
         break; /* about a field, not a value */
     }
     return false;
-}
-
-/* Has the field a text of its own? null is no value; an object or array stands as its members. */
-static bool is_value(const struct field *field)
-{
-    return field->type != FIELD_NULL && field->type != FIELD_OBJECT && field->type != FIELD_ARRAY;
 }
 
 /* --- predicates about fields
@@ -231,7 +271,7 @@ static bool field_matches_field(const struct matching *m, const struct predicate
     const struct field *other = find(m, &p->field.name);
     for (const struct field *a = first; a != NULL; a = event_next(m->event, a))
         for (const struct field *b = other; b != NULL; b = event_next(m->event, b))
-            if (is_value(a) && is_value(b) && fields_compare(m, p, a, b))
+            if (field_is_value(a) && field_is_value(b) && fields_compare(m, p, a, b))
                 return true;
     return false;
 }
@@ -249,7 +289,7 @@ static bool field_matches(const struct matching *m, const struct predicate *p, c
         break;
     }
     for (const struct field *f = first; f != NULL; f = event_next(m->event, f))
-        if (is_value(f) && value_matches(m, p, f->value, slot_of(m, f)))
+        if (field_is_value(f) && value_matches(m, p, f->value, slot_of(m, f)))
             return true;
     return false;
 }
@@ -259,7 +299,7 @@ static bool field_matches(const struct matching *m, const struct predicate *p, c
  */
 
 /* Text events are searched as they came, too; JSON is not, whose raw form has escapes and names in it. */
-static bool raw_is_searched(const struct event *event)
+bool raw_is_searched(const struct event *event)
 {
     struct sv raw = sv_trim(event->raw);
     if (raw.n == 0)
@@ -272,7 +312,7 @@ static bool keyword_matches(const struct matching *m, const struct predicate *p)
     const struct event *event = m->event;
     for (size_t i = 0; i < event->field_count; i++) {
         const struct field *f = &event->fields[i];
-        if (!(f->flags & FIELD_DERIVED) && is_value(f) && value_matches(m, p, f->value, i))
+        if (!(f->flags & FIELD_DERIVED) && field_is_value(f) && value_matches(m, p, f->value, i))
             return true;
     }
     return raw_is_searched(event) && value_matches(m, p, event->raw, event->field_count);
@@ -343,4 +383,10 @@ bool rule_matches(const struct rule *rule, const struct event *event, struct mat
     scratch_begin(scratch, event);
     struct matching m = {event, scratch};
     return node_holds(&m, rule->detection->root);
+}
+
+size_t rule_candidates(const struct ruleset *ruleset, const struct event *event,
+                       struct match_scratch *scratch, const uint32_t **ret_ordinals)
+{
+    return index_ask(ruleset->index, event, scratch, scratch->index, ret_ordinals);
 }

@@ -62,6 +62,8 @@ bool network_holds(const struct network *network, struct sv value);
 
 enum compare_op { COMPARE_EQ, COMPARE_LT, COMPARE_LTE, COMPARE_GT, COMPARE_GTE };
 bool number_compare(enum compare_op op, struct sv value, struct sv number);
+/* A key that equal numbers share, however they are written (and hardly any others); false: not a number. */
+bool number_key(struct sv value, uint64_t *ret);
 
 enum date_part { DATE_MINUTE, DATE_HOUR, DATE_DAY, DATE_WEEK, DATE_MONTH, DATE_YEAR };
 /*
@@ -143,5 +145,18 @@ struct match_node {
 struct detection {
     const struct match_node *root;
 };
+
+/* --- what the index shares with the interpreter (match.c)
+ * ----------------------------------------------------------------------------------------- */
+
+/* Has the field a text of its own? null is no value; an object or array stands as its members. */
+static inline bool field_is_value(const struct field *field)
+{
+    return field->type != FIELD_NULL && field->type != FIELD_OBJECT && field->type != FIELD_ARRAY;
+}
+/* Are keywords searched in the raw text, too? */
+bool raw_is_searched(const struct event *event);
+/* The folded value of the field at `at`, or at field_count of the raw text; good until the next call. */
+struct sv match_scratch_folded(struct match_scratch *scratch, const struct event *event, size_t at);
 
 #endif

@@ -27,6 +27,75 @@ bool number_compare(enum compare_op op, struct sv value, struct sv number)
     return false;
 }
 
+enum { KEY_DIGITS = 18 }; /* the significant digits that tell numbers apart */
+
+static uint64_t mixed(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * UINT64_C(0x9E3779B97F4A7C15);
+    return h ^ (h >> 32);
+}
+
+/* The sign, the first significant digits, and the place of the point before them: 0.DIGITS * 10^point. */
+struct key_digits {
+    uint64_t digits;
+    int taken;
+    int64_t point;
+};
+
+static void key_take(struct key_digits *k, struct sv digits, bool fraction)
+{
+    for (size_t i = 0; i < digits.n; i++) {
+        bool leading = k->taken == 0 && digits.p[i] == '0';
+        k->point += fraction ? -(int64_t)leading : !leading;
+        if (leading || k->taken == KEY_DIGITS)
+            continue;
+        k->digits = k->digits * 10 + (uint64_t)(digits.p[i] - '0');
+        k->taken++;
+    }
+}
+
+static struct sv key_digits_of(struct sv *text)
+{
+    size_t n = 0;
+    while (n < text->n && text->p[n] >= '0' && text->p[n] <= '9')
+        n++;
+    struct sv digits = sv_head(*text, n);
+    *text = sv_from(*text, n);
+    return digits;
+}
+
+bool number_key(struct sv value, uint64_t *ret)
+{
+    struct key_digits k = {0};
+    struct sv rest = value;
+    int64_t exponent = 0;
+    if (value.n == 0 || (value.p[0] > '9' || value.p[0] < '+') || !num_is_number(value))
+        return false;
+    bool negative = value.p[0] == '-';
+    if (negative || value.p[0] == '+')
+        rest = sv_from(rest, 1);
+    key_take(&k, key_digits_of(&rest), false);
+    if (rest.n > 0 && rest.p[0] == '.') {
+        rest = sv_from(rest, 1);
+        key_take(&k, key_digits_of(&rest), true);
+    }
+    if (rest.n > 0) { /* num_is_number has seen that an exponent stands here, of six digits at most */
+        bool minus = rest.n > 1 && rest.p[1] == '-';
+        struct sv digits = sv_from(rest, 1 + (rest.n > 1 && (minus || rest.p[1] == '+')));
+        for (size_t i = 0; i < digits.n; i++)
+            exponent = exponent * 10 + (digits.p[i] - '0');
+        k.point += minus ? -exponent : exponent;
+    }
+    if (k.taken == 0) {
+        *ret = 0;
+        return true;
+    }
+    for (; k.taken < KEY_DIGITS; k.taken++)
+        k.digits *= 10;
+    *ret = mixed(mixed(k.digits, (uint64_t)k.point), negative);
+    return true;
+}
+
 /* --- dates
  * -------------------------------------------------------------------------------------------------------------------
  */

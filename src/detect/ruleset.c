@@ -8,6 +8,7 @@
 #include "detect/sigma.h"
 
 #include "base/map.h"
+#include "detect/index.h"
 
 #include <stdlib.h>
 
@@ -333,6 +334,7 @@ static void finish(struct loading *l)
             link_correlation(l, l->rules[i], &refs[i]);
     link_used_by(l->set);
     gather_fields(l->set);
+    l->set->index = index_new(&l->set->arena, l->set->rules, l->set->count);
     keep_notes(l);
 }
 

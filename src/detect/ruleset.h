@@ -64,6 +64,7 @@ struct ruleset {
     size_t note_count;
     struct sv *field_names;
     size_t field_name_count;
+    const struct rule_index *index; /* index.h's: which rules could match an event */
     struct regex *regexes; /* match_regex.c's: a list through all compiled expressions, to free them by */
 };
 
@@ -84,5 +85,11 @@ uint64_t match_scratch_limit_hits(
 bool rule_applies(const struct rule *rule, const struct event *event);
 /* Does the detection hold? Only for RULE_DETECTION. No allocation on the way after warm-up. */
 bool rule_matches(const struct rule *rule, const struct event *event, struct match_scratch *scratch);
+/*
+ * The detections that could match: every rule that applies and matches is among them, few others are.
+ * Ordinals rise; they are good until the next call with this scratch.
+ */
+size_t rule_candidates(const struct ruleset *ruleset, const struct event *event,
+                       struct match_scratch *scratch, const uint32_t **ret_ordinals);
 
 #endif

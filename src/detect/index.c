@@ -1,0 +1,240 @@
+/*
+ * Asking the index: one pass over the event's fields, each value looked at once for all rules.
+ *
+ * A predicate that holds marks the clauses that it stands in; a rule, all of whose clauses are marked, is a
+ * candidate, if the log sources do not contradict. So cost follows the event: fields that no rule names cost
+ * one look-up (and, where rules have keywords, one search), rules that nothing points to cost nothing. A
+ * predicate counts once an event, so that a value that repeats a needle a thousand times costs no more.
+ */
+#include "detect/index_priv.h"
+
+#include <stdlib.h>
+
+/* --- scratch
+ * ------------------------------------------------------------------------------------------------------------------
+ */
+
+struct index_scratch {
+    uint32_t now;   /* number of the event, for `seen` */
+    uint32_t *seen; /* by predicate: the event that it held for last */
+    size_t seen_capacity;
+    uint8_t *marks; /* by rule: clauses seen; all zero between events */
+    uint32_t *touched, *candidates;
+    uint64_t *bits;
+    size_t rule_capacity;
+    uint32_t touched_count;
+};
+
+struct index_scratch *index_scratch_new(void)
+{
+    return tc_alloc(sizeof(struct index_scratch));
+}
+
+void index_scratch_free(struct index_scratch **scratch)
+{
+    struct index_scratch *s = *scratch;
+    if (s == NULL)
+        return;
+    free(s->seen);
+    free(s->marks);
+    free(s->touched);
+    free(s->candidates);
+    free(s->bits);
+    free(s);
+    *scratch = NULL;
+}
+
+static void scratch_fit(struct index_scratch *s, const struct rule_index *index)
+{
+    if (index->predicate_count >= s->seen_capacity) {
+        s->seen_capacity = (size_t)index->predicate_count + 1;
+        free(s->seen);
+        s->seen = tc_alloc(s->seen_capacity * sizeof s->seen[0]);
+        s->now = 0;
+    }
+    if (index->rule_count >= s->rule_capacity) {
+        s->rule_capacity = (size_t)index->rule_count + 1;
+        s->touched = tc_realloc(s->touched, s->rule_capacity * sizeof s->touched[0]);
+        s->candidates = tc_realloc(s->candidates, s->rule_capacity * sizeof s->candidates[0]);
+        s->bits = tc_realloc(s->bits, (s->rule_capacity / 64 + 1) * sizeof s->bits[0]);
+        free(s->marks);
+        s->marks = tc_alloc(s->rule_capacity);
+    }
+    if (++s->now == 0) { /* after four thousand million events */
+        memset(s->seen, 0, s->seen_capacity * sizeof s->seen[0]);
+        s->now = 1;
+    }
+    s->touched_count = 0;
+}
+
+/* --- predicates
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+struct asking {
+    const struct rule_index *index;
+    struct index_scratch *scratch;
+};
+
+static void predicate_holds(void *context, uint32_t number)
+{
+    const struct asking *a = context;
+    struct index_scratch *s = a->scratch;
+    if (s->seen[number] == s->now)
+        return;
+    s->seen[number] = s->now;
+    const struct index_predicate *p = &a->index->predicates[number];
+    const uint32_t *postings = a->index->postings + p->first;
+    for (uint32_t i = 0; i < p->count; i++) {
+        uint32_t rule = postings[i] / WITNESS_CLAUSES_MAX;
+        if (s->marks[rule] == 0)
+            s->touched[s->touched_count++] = rule;
+        s->marks[rule] |= (uint8_t)(1u << (postings[i] % WITNESS_CLAUSES_MAX));
+    }
+}
+
+static bool text_fits(enum atom_kind kind, struct sv value, struct sv text)
+{
+    switch (kind) {
+    case ATOM_EXACT:
+        return sv_eq(value, text);
+    case ATOM_PREFIX:
+        return sv_starts(value, text);
+    case ATOM_SUFFIX:
+        return sv_ends(value, text);
+    default:
+        return true;
+    }
+}
+
+/* Predicates of one hash; a text of another kind that has the same hash is caught, or costs a candidate. */
+static void ask_slots(struct asking *a, const struct field_index *field, uint64_t hash, enum atom_kind kind,
+                      struct sv value)
+{
+    for (uint32_t slot = (uint32_t)hash & field->slot_mask;; slot = (slot + 1) & field->slot_mask) {
+        const struct index_slot *at = &field->slots[slot];
+        if (at->predicate == INDEX_NONE)
+            return;
+        if (at->tag == (uint32_t)(hash >> 32) &&
+            text_fits(kind, value, a->index->predicates[at->predicate].text))
+            predicate_holds(a, at->predicate);
+    }
+}
+
+static void ask_probe(struct asking *a, const struct field_index *field, struct index_probe probe,
+                      struct sv value)
+{
+    struct sv part = value;
+    if (probe.kind == ATOM_EXACT) {
+        if (value.n > field->exact_max)
+            return;
+    } else {
+        if (value.n < probe.bytes)
+            return;
+        part =
+            probe.kind == ATOM_PREFIX ? sv_head(value, probe.bytes) : sv_from(value, value.n - probe.bytes);
+    }
+    ask_slots(a, field, index_hash(part, probe), (enum atom_kind)probe.kind, value);
+}
+
+/* `value` is as sent, `folded` its folded form. */
+static void ask_value(struct asking *a, const struct field_index *field, struct sv value, struct sv folded)
+{
+    uint64_t number;
+    if (field->has_numbers && number_key(value, &number))
+        ask_slots(a, field, index_number_hash(number), ATOM_NUMBER, value);
+    for (size_t i = 0; i < field->probe_count; i++)
+        ask_probe(a, field, field->probes[i], folded);
+    if (field->needles != NULL)
+        needles_search(field->needles, folded, predicate_holds, a);
+}
+
+/* --- the event
+ * ----------------------------------------------------------------------------------------------------------------
+ */
+
+static const struct field_index *field_of(const struct rule_index *index, const struct field *field)
+{
+    for (uint32_t slot = field->name_hash & index->name_mask;; slot = (slot + 1) & index->name_mask) {
+        uint32_t number = index->names[slot];
+        if (number == INDEX_NONE)
+            return NULL;
+        const struct field_index *found = &index->fields[number];
+        if (found->name_hash == field->name_hash && event_name_eq(found->name, field->name))
+            return found;
+    }
+}
+
+static void ask_field(struct asking *a, const struct event *event, struct match_scratch *folds, size_t at)
+{
+    const struct field *field = &event->fields[at];
+    const struct field_index *own = field_of(a->index, field);
+    const struct needles *keywords = field->flags & FIELD_DERIVED ? NULL : a->index->fields[0].needles;
+    if (own != NULL && own->present != INDEX_NONE)
+        predicate_holds(a, own->present);
+    if ((own == NULL && keywords == NULL) || !field_is_value(field))
+        return;
+    struct sv folded = match_scratch_folded(folds, event, at);
+    if (own != NULL)
+        ask_value(a, own, field->value, folded);
+    if (keywords != NULL)
+        needles_search(keywords, folded, predicate_holds, a);
+}
+
+static uint32_t dimension_number(const struct index_dimension *dimension, struct sv name)
+{
+    for (uint32_t i = 0; i < dimension->count; i++)
+        if (sv_eq_nocase(dimension->names[i], name))
+            return i + 1;
+    return UINT32_MAX; /* no rule has it */
+}
+
+/* The rules whose clauses are all marked become bits, so that they come out in order. */
+static void gather(const struct rule_index *index, struct index_scratch *s)
+{
+    memcpy(s->bits, index->open, index->words * sizeof s->bits[0]);
+    for (uint32_t i = 0; i < s->touched_count; i++) {
+        uint32_t rule = s->touched[i];
+        if (s->marks[rule] == index->needed[rule])
+            s->bits[rule / 64] |= UINT64_C(1) << (rule % 64);
+        s->marks[rule] = 0;
+    }
+}
+
+static size_t list_candidates(const struct rule_index *index, const struct event *event,
+                              struct index_scratch *s)
+{
+    uint32_t of_event[INDEX_DIMENSIONS]; /* 0: unknown */
+    size_t n = 0;
+    for (size_t d = 0; d < INDEX_DIMENSIONS; d++) {
+        struct sv name = index_dimension_of_event(event, d);
+        of_event[d] = name.n == 0 ? 0 : dimension_number(&index->dimensions[d], name);
+    }
+    for (size_t w = 0; w < index->words; w++)
+        for (uint64_t bits = s->bits[w]; bits != 0; bits &= bits - 1) {
+            uint32_t rule = (uint32_t)(w * 64 + (size_t)__builtin_ctzll(bits));
+            bool applies = true;
+            for (size_t d = 0; d < INDEX_DIMENSIONS; d++) {
+                uint32_t of_rule = index->dimensions[d].of_rule[rule];
+                applies &= of_rule == 0 || of_event[d] == 0 || of_rule == of_event[d];
+            }
+            s->candidates[n] = rule;
+            n += applies;
+        }
+    return n;
+}
+
+size_t index_ask(const struct rule_index *index, const struct event *event, struct match_scratch *folds,
+                 struct index_scratch *scratch, const uint32_t **ret_ordinals)
+{
+    struct asking asking = {index, scratch};
+    scratch_fit(scratch, index);
+    for (size_t i = 0; i < event->field_count; i++)
+        ask_field(&asking, event, folds, i);
+    if (index->fields[0].needles != NULL && raw_is_searched(event))
+        needles_search(index->fields[0].needles, match_scratch_folded(folds, event, event->field_count),
+                       predicate_holds, &asking);
+    gather(index, scratch);
+    *ret_ordinals = scratch->candidates;
+    return list_candidates(index, event, scratch);
+}
