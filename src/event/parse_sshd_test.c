@@ -45,8 +45,7 @@ static void assert_value(const struct event *event, const char *name, const char
                  expected == NULL ? "" : expected, SV_FMT(event->raw));
 }
 
-/* --- one line each
- * ------------------------------------------------------------------------------------------ */
+/* --- one line each --- */
 
 struct sample {
     const char *message;
@@ -259,8 +258,7 @@ static void test_other_programs(void **state)
     }
 }
 
-/* --- the header
- * ----------------------------------------------------------------------------------------------- */
+/* --- the header --- */
 
 static void test_headers(void **state)
 {
@@ -399,8 +397,7 @@ static void test_long_lines(void **state)
     free(line);
 }
 
-/* --- real logs
- * ------------------------------------------------------------------------------------------------ */
+/* --- real logs --- */
 
 struct file {
     char *bytes;

@@ -47,8 +47,7 @@ void redactor_fail_on(struct redactor *redactor, const char *marker)
     redactor->fail_on = marker == NULL ? NULL : tc_strdup(marker);
 }
 
-/* --- replacing -------------------------------------------------------------------------------------------
- */
+/* --- replacing --- */
 
 static char lower(char c)
 {
@@ -119,8 +118,7 @@ static void walk_text(struct walk *walk)
     }
 }
 
-/* --- strings of JSON ---------------------------------------------------------------------------------------
- */
+/* --- strings of JSON --- */
 
 /* A decoded string; byte i of it comes from raw byte at + map[i] (map NULL: at + i). map has n + 1 entries.
  */
@@ -251,8 +249,7 @@ static size_t walk_string(struct walk *walk, size_t at)
     return end + 1;
 }
 
-/* --- the other tokens
- * ------------------------------------------------------------------------------------------ */
+/* --- the other tokens --- */
 
 /* "4111111111111111", also with ".0" behind it. */
 static bool is_card_number(struct sv number)
@@ -321,8 +318,7 @@ static bool walk_json(struct walk *walk)
     return true;
 }
 
-/* --- the whole
- * ------------------------------------------------------------------------------------------------- */
+/* --- the whole --- */
 
 /* One pass from `raw` into `out` (cleared first); true where something was replaced. */
 static bool pass(const struct redactor *redactor, struct sv raw, bool is_json, struct arena *scratch,

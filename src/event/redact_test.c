@@ -70,8 +70,7 @@ static void expect_all(const struct change *changes, size_t count, bool is_json)
         expect(changes[i].raw, is_json, changes[i].expected);
 }
 
-/* --- text
- * ------------------------------------------------------------------------------------------------------ */
+/* --- text --- */
 
 static void test_H_04_emails_in_text(void **state)
 {
@@ -184,6 +183,8 @@ static void test_H_04_named_secrets_in_text(void **state)
         {"password_changed=true password_age=12 bad_password=3",
          "password_changed=true password_age=12 bad_password=3"},
         {"password=null secret: none token=abc", "password=null secret: none token=abc"},
+        {"arn:aws:secretsmanager:eu-west-1:1:secret:db-main",
+         "arn:aws:secretsmanager:eu-west-1:1:secret:db-main"},
         {"password=<secret> password=", "password=<secret> password="},
     };
     expect_all(changes, TC_ARRAY_LEN(changes), false);
@@ -215,8 +216,7 @@ static void test_H_04_cards(void **state)
     expect_all(changes, TC_ARRAY_LEN(changes), false);
 }
 
-/* --- JSON
- * ------------------------------------------------------------------------------------------------------- */
+/* --- JSON --- */
 
 static void test_H_04_json(void **state)
 {
@@ -270,8 +270,7 @@ static void test_secret_inside_array_ends_with_it(void **state)
            "{\"a\":{\"secret\":[[\"<secret>\"],{\"y\":\"<secret>\"}],\"b\":\"c\"},\"d\":[\"e\"]}");
 }
 
-/* --- failing closed
- * ----------------------------------------------------------------------------------------------- */
+/* --- failing closed --- */
 
 static void test_H_03_fails_closed(void **state)
 {
@@ -347,8 +346,7 @@ static void test_hostile_texts_are_linear(void **state)
     free(text);
 }
 
-/* --- other people's examples
- * ---------------------------------------------------------------------------------------- */
+/* --- other people's examples --- */
 
 static FILE *open_or_skip(const char *path)
 {
