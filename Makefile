@@ -12,6 +12,10 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prot
 OPTIMISE := -O2 -g -fno-omit-frame-pointer -fno-plt
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 
+# gcc sees truncation that cannot happen once sanitizers have rewritten the code.
+ifneq ($(filter asan tsan,$(VARIANT)),)
+WARNINGS += -Wno-format-truncation
+endif
 ifeq ($(VARIANT),asan)
 OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HARDEN := -fPIE

@@ -44,7 +44,7 @@ def run(command, log, env=None, timeout=900):
 
 def build(target, variant=""):
     command = ["make", "-s", f"-j{os.cpu_count()}"] + ([f"VARIANT={variant}"] if variant else []) + target
-    code, text = run(command, f"build-{variant or 'plain'}-{target[0] if target else 'all'}.log", timeout=1800)
+    code, text = run(command, f"build-{variant or 'plain'}.log", timeout=1800)
     if code != 0:
         print(text[-4000:])
         report(False, f"building {' '.join(target) or 'tocsin'} {variant}")
@@ -91,6 +91,9 @@ def run_cmocka(variant=""):
 def run_lint():
     code, text = run(["python3", "test/lint/rooms.py", "--headers"], "lint.log")
     report(code == 0, f"rooms\n{text}")
+    for command, page in ((["help", "--man"], "man/tocsin.1"), (["check", "--reference"], "docs/configuration.md")):
+        made = subprocess.run(["build/tocsin", *command], capture_output=True, text=True, check=True).stdout
+        report(made == open(page, encoding="utf-8").read(), f"{page} is not what the tables say: run ./dev man")
 
 
 def run_rules():

@@ -8,7 +8,7 @@
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const secret = document.querySelector('meta[name="tocsin-secret"]').content;
+let secret = document.querySelector('meta[name="tocsin-secret"]').content;
 const alerts = new Map();
 let selected = null; // id of the alert whose details are shown, possibly a prefix until it is loaded
 let loaded = false;
@@ -96,20 +96,34 @@ async function fetchAll() {
   if (selected) await showDetail(selected, false);
 }
 
+function post(path, body) {
+  return ask(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-Tocsin-Secret": secret },
+    body: JSON.stringify(body),
+  });
+}
+
+/* The secret is new at every start of Tocsin; a page that stayed open takes the new one from the new page. */
+async function takeSecret() {
+  const page = new DOMParser().parseFromString(await (await fetch("/", { cache: "no-store" })).text(), "text/html");
+  secret = page.querySelector('meta[name="tocsin-secret"]').content;
+}
+
 async function command(alert, verb, extra = {}) {
-  const by = byId("name").value.trim() || "web";
+  const path = `/v1/alerts/${encodeURIComponent(alert.id)}/${verb}`;
+  const body = { by: byId("name").value.trim() || "web", ...extra };
   try {
-    const after = await ask(`/v1/alerts/${encodeURIComponent(alert.id)}/${verb}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-Tocsin-Secret": secret },
-      body: JSON.stringify({ by, ...extra }),
+    const after = await post(path, body).catch(async (error) => {
+      if (error.status !== 403) throw error;
+      await takeSecret();
+      return post(path, body);
     });
     showProblem("");
     if (after.id) take(after);
     say(`${alert.title}: ${verb} done`);
   } catch (error) {
-    const hint = error.status === 403 ? " Reload the page: Tocsin was restarted." : "";
-    showProblem(`${alert.title} was not changed: ${error.message}.${hint}`);
+    showProblem(`${alert.title} was not changed: ${error.message}`);
     fetchAll().catch(() => {});
   }
 }
@@ -199,7 +213,7 @@ function focusAgain(what) {
 function fill(table, list, newId) {
   const body = table.querySelector("tbody");
   body.replaceChildren(...list.map((alert) => row(alert, alert.id === newId)));
-  table.hidden = list.length === 0;
+  table.hidden = list.length === 0 || !loaded;
   byId(`${table.id}-empty`).hidden = list.length > 0 || !loaded;
 }
 
@@ -228,7 +242,7 @@ function runbook(text) {
   line.append("Runbook: ", href ? make("a", { href, target: "_blank", rel: "noopener noreferrer", text }) : make("code", { text }));
 }
 
-function history(list) {
+function drawHistory(list) {
   const line = (event) => {
     const what = [event.what, event.by && `by ${event.by}`, event.note && `: ${event.note}`].filter(Boolean).join(" ").replace(" : ", ": ");
     return make("li", {}, make("time", { datetime: event.time || "", text: clockTime(event.time) }), what);
@@ -237,7 +251,7 @@ function history(list) {
 }
 
 function drawDetail(alert) {
-  const facts = [`${severity(alert)}`, alert.state, `${alert.count} occurrence${alert.count === 1 ? "" : "s"}`,
+  const facts = [severity(alert), alert.disposition ? `${alert.state} as ${alert.disposition.replaceAll("_", " ")}` : alert.state, `${alert.count} occurrence${alert.count === 1 ? "" : "s"}`,
     `first ${clockTime(alert.first_seen)}`, `last ${clockTime(alert.last_seen)}`, alert.owner && `owner ${alert.owner}`];
   byId("detail-title").textContent = alert.title;
   byId("detail-facts").textContent = facts.filter(Boolean).join(" · ");
@@ -248,7 +262,7 @@ function drawDetail(alert) {
   byId("detail-actions").querySelector("ol").replaceChildren(...(alert.actions || []).map((text) => make("li", { text })));
   runbook(alert.runbook);
   byId("detail-labels").replaceChildren(...Object.entries(alert.labels || {}).flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })]));
-  history(alert.history);
+  drawHistory(alert.history);
   byId("detail").hidden = false;
 }
 
@@ -276,11 +290,11 @@ function hideDetail() {
 }
 
 function select(id) {
-  history_push(`/alerts/${encodeURIComponent(id)}`);
+  pushPath(`/alerts/${encodeURIComponent(id)}`);
   showDetail(id);
 }
 
-function history_push(path) {
+function pushPath(path) {
   if (location.pathname !== path) window.history.pushState(null, "", path);
 }
 
@@ -353,12 +367,13 @@ function start() {
   byId("copy").addEventListener("click", async () => {
     try { await navigator.clipboard.writeText(sample()); say("Copied"); byId("copy").textContent = "Copied"; } catch { byId("copy").hidden = true; }
   });
-  byId("detail-close").addEventListener("click", (event) => { event.preventDefault(); history_push("/"); hideDetail(); byId("active").focus(); });
+  byId("detail-close").addEventListener("click", (event) => { event.preventDefault(); pushPath("/"); hideDetail(); byId("active-title").focus(); });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && selected && !byId("ask").open) byId("detail-close").click(); });
   window.addEventListener("popstate", followPath);
   window.addEventListener("online", connect);
   setInterval(() => { if (loaded) draw(); }, 30000);
   selected = idOfPath();
+  fetchAll().catch(() => {}); /* the stream's opening tells of trouble */
   connect();
 }
 

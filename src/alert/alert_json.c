@@ -86,10 +86,12 @@ static int64_t started_ns(const struct alert *alert)
     return alert->history_count > 0 ? alert->history[0].time_ns : 0;
 }
 
+/* By what happened (the last occurrence, what a person did), not by when it was judged: a replay says the
+ * same. */
 static int64_t updated_ns(const struct alert *alert)
 {
-    int64_t changed = alert->history_count > 0 ? alert->history[alert->history_count - 1].time_ns : 0;
-    return TC_MAX(changed, TC_MAX(alert->last_ns, 0));
+    return TC_MAX(TC_MAX(alert->acknowledged_ns, alert->ended_ns),
+                  started_ns(alert) > alert->last_ns ? started_ns(alert) : alert->last_ns);
 }
 
 static void annotation(struct json_out *json, const char *name, struct sv value)

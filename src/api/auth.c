@@ -4,6 +4,8 @@
  */
 #include "api/auth.h"
 
+#include "base/log.h"
+
 #include "base/arena.h"
 #include "base/num.h"
 
@@ -105,9 +107,11 @@ int auth_add_token(struct auth *auth, struct sv source, struct sv secret, struct
         return err_set(err, TC_EINPUT,
                        "source name \"%.*s\" must be 1 to 100 letters, digits, dots, dashes or underscores",
                        SV_FMT(source));
-    if (secret.n < 8)
-        return err_set(err, TC_EINPUT, "the token of source %.*s is shorter than 8 characters",
-                       SV_FMT(source));
+    if (secret.n == 0)
+        return err_set(err, TC_EINPUT, "the token of source %.*s is empty", SV_FMT(source));
+    if (secret.n < 16)
+        log_warn("api", "the token of source %.*s is short: 16 random characters or more are hard to guess",
+                 SV_FMT(source));
     if (auth->token_count >= TC_AUTH_TOKENS_MAX)
         return err_set(err, TC_EBOUND, "more than %d tokens", TC_AUTH_TOKENS_MAX);
     hash_sha256(secret, token.digest);

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 static const struct option_spec options[] = {
     {"config", OPTION_VALUE, "FILE", "the configuration; without it: defaults, loopback only, shipped packs"},
@@ -337,6 +338,16 @@ static enum cli_exit read_config(struct server *s)
     return CLI_DONE;
 }
 
+/* A connection costs a descriptor: as many as the system allows, for up to 1,000 of them. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static enum cli_exit run_run(const struct cli_args *args)
 {
     struct server s = {.args = args};
@@ -348,6 +359,7 @@ static enum cli_exit run_run(const struct cli_args *args)
     pthread_sigmask(SIG_BLOCK, &stop_signals,
                     NULL); /* before any thread is started: all of them inherit it */
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptors();
     enum cli_exit code = read_config(&s);
     if (code == CLI_DONE && start(&s, &err) != 0) {
         cli_fail_err(args, &err);

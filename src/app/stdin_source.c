@@ -79,8 +79,10 @@ static int take_lines(struct stdin_source *s, struct err *err)
         struct sv line = sv_trim(record.raw);
         const struct parser *parser = line.n > 0 && line.p[0] == '{' ? json : sshd;
         rc = intake_record(s->intake, parser, &s->state, SV("stdin"), record.line, &record, &s->batch, err);
-        if (rc == TC_EBOUND && (rc = commit(s, err)) == 0) /* the batch is full: hand it on, then take the line */
-            rc = intake_record(s->intake, parser, &s->state, SV("stdin"), record.line, &record, &s->batch, err);
+        if (rc == TC_EBOUND &&
+            (rc = commit(s, err)) == 0) /* the batch is full: hand it on, then take the line */
+            rc = intake_record(s->intake, parser, &s->state, SV("stdin"), record.line, &record, &s->batch,
+                               err);
         if (rc == 0 && s->batch.blocks.n > STDIN_BATCH_COMMIT)
             rc = commit(s, err);
         if (rc != 0)

@@ -276,6 +276,28 @@ int fs_replace_file(const struct fs *fs, const char *path, struct sv bytes, stru
     return rc;
 }
 
+/* The directory that holds `path`: its entry is durable only when this one is synced. */
+static int sync_parent(const struct fs *fs, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return fs->sync_dir(fs, ".");
+    char *parent = tc_strdup(path);
+    parent[slash == path ? 1 : slash - path] = '\0';
+    int rc = fs->sync_dir(fs, parent);
+    free(parent);
+    return rc;
+}
+
+static int make_dir(const struct fs *fs, const char *path)
+{
+    struct fs_stat st;
+    if (fs->stat(fs, path, &st) == 0 && st.is_dir)
+        return 0;
+    int rc = fs->mkdir(fs, path);
+    return rc < 0 ? rc : sync_parent(fs, path);
+}
+
 int fs_make_dirs(const struct fs *fs, const char *path, struct err *err)
 {
     char *copy = tc_strdup(path);
@@ -284,11 +306,11 @@ int fs_make_dirs(const struct fs *fs, const char *path, struct err *err)
         if (*at != '/')
             continue;
         *at = '\0';
-        rc = fs->mkdir(fs, copy);
+        rc = make_dir(fs, copy);
         *at = '/';
     }
     if (rc == 0)
-        rc = fs->mkdir(fs, copy);
+        rc = make_dir(fs, copy);
     free(copy);
     return rc < 0 ? fail(err, rc, "cannot make the directory", path) : 0;
 }

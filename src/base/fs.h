@@ -61,7 +61,7 @@ int fs_write_all(const struct fs *fs, int file, const void *from, size_t n, uint
 int fs_read_file(const struct fs *fs, const char *path, struct buf *to, struct err *err);
 /* Atomically replaces `path`: writes path.new, syncs it, renames, syncs the directory. */
 int fs_replace_file(const struct fs *fs, const char *path, struct sv bytes, struct err *err);
-/* mkdir -p. */
+/* mkdir -p, durable: the entry of each directory that is made is synced. */
 int fs_make_dirs(const struct fs *fs, const char *path, struct err *err);
 
 #endif

@@ -16,7 +16,7 @@
 
 enum kind { KIND_UNKNOWN, KIND_PLAIN, KIND_GZIP, KIND_ZSTD };
 
-enum { IN_BYTES = 1 << 17, MAGIC_BYTES = 4, FREE_BYTES = 1 << 20, DEFAULT_RATIO = 100 };
+enum { IN_BYTES = 1 << 17, MAGIC_BYTES = 4, FREE_BYTES = 1 << 20, DEFAULT_RATIO = 100, FILE_RATIO = 2000 };
 
 struct unpack {
     unpack_read_fn read;
@@ -27,7 +27,8 @@ struct unpack {
     char in[IN_BYTES];
     size_t at, have;
     bool end;
-    bool inside; /* a member or frame has begun and not ended */
+    bool between; /* a gzip member has ended */
+    bool inside;  /* a zstd frame has begun and not ended */
     z_stream gzip;
     ZSTD_DStream *zstd;
 };
@@ -64,7 +65,7 @@ int unpack_open(const char *path, struct unpack **ret, struct err *err)
         return rc;
     }
     posix_fadvise(file, 0, 0, POSIX_FADV_SEQUENTIAL);
-    struct unpack *u = unpack_new(read_file, NULL, 0);
+    struct unpack *u = unpack_new(read_file, NULL, FILE_RATIO);
     u->context = u;
     u->file = file;
     *ret = u;
@@ -147,37 +148,44 @@ static int64_t read_plain(struct unpack *u, void *to, size_t n, struct err *err)
     return got;
 }
 
+/* Behind a member: another one, zeros (as tapes and block devices leave them), or the end. Returns 1 where a
+ * member begins. */
+static int next_member(struct unpack *u, struct err *err)
+{
+    int rc = fill(u, 2, err);
+    if (rc == 0 && recognise(u) == KIND_GZIP) {
+        inflateReset(&u->gzip);
+        u->between = false;
+        return 1;
+    }
+    while (rc == 0 && (rc = fill(u, 1, err)) == 0 && u->at < u->have)
+        if (u->in[u->at++] != 0)
+            rc = err_set(err, TC_EINPUT, "what follows the gzip data is not gzip");
+    return rc;
+}
+
 static int64_t read_gzip(struct unpack *u, void *to, size_t n, struct err *err)
 {
     u->gzip.next_out = to;
     u->gzip.avail_out = (uInt)TC_MIN(n, (size_t)1 << 30);
     uInt room = u->gzip.avail_out;
     while (u->gzip.avail_out == room) {
-        int rc = fill(u, 1, err);
-        if (rc != 0)
+        int rc = u->between ? next_member(u, err) : 1;
+        if (rc == 1 && (rc = fill(u, 1, err)) == 0)
+            rc = 1;
+        if (rc != 1)
             return rc;
         if (u->at == u->have)
-            return u->inside ? err_set(err, TC_EINPUT, "the gzip data ends too early") : 0;
+            return err_set(err, TC_EINPUT, "the gzip data ends too early");
         u->gzip.next_in = (Bytef *)u->in + u->at;
         u->gzip.avail_in = (uInt)(u->have - u->at);
         int z = inflate(&u->gzip, Z_NO_FLUSH);
         u->at = u->have - u->gzip.avail_in;
-        u->inside = true;
-        if (z == Z_STREAM_END) {
-            u->inside = false;
-            inflateReset(&u->gzip);
-            /* another member may follow; anything else after the last one is ignored, as gzip does */
-            rc = fill(u, 2, err);
-            if (rc != 0)
-                return rc;
-            if (u->have - u->at < 2 || recognise(u) != KIND_GZIP) {
-                u->at = u->have;
-                u->end = true;
-            }
-        } else if (z != Z_OK && z != Z_BUF_ERROR) {
+        u->between = z == Z_STREAM_END;
+        bool damaged = z != Z_OK && z != Z_BUF_ERROR && z != Z_STREAM_END;
+        if (damaged && u->gzip.avail_out == room) /* else what is good goes first; zlib says it again */
             return err_set(err, TC_EINPUT, "the gzip data is damaged: %s",
                            u->gzip.msg != NULL ? u->gzip.msg : "unknown reason");
-        }
     }
     return (int64_t)(room - u->gzip.avail_out);
 }

@@ -2,8 +2,10 @@
  * Reading files and bodies that may be gzip (RFC 1952, also several members) or zstd, recognised by their
  * first bytes.
  *
- * Expansion is bounded (default 100:1 beyond the first MiB): past it, and for damaged data, reading fails
- * with a clear error after all bytes that were good have been delivered. Memory does not grow with the input.
+ * Expansion is bounded (beyond the first MiB: 100:1 for what peers send, 2,000:1 for files that a person
+ * named, as recordings of one machine's events reach 250:1 with zstd): past it, and for damaged data, reading
+ * fails with a clear error after all bytes that were good have been delivered. Memory does not grow with the
+ * input.
  */
 #ifndef BASE_UNPACK_H
 #define BASE_UNPACK_H
@@ -15,7 +17,7 @@ struct unpack;
 typedef int64_t (*unpack_read_fn)(void *context, void *to, size_t n,
                                   struct err *err); /* 0 = end, negative = failed */
 
-/* A stream over raw bytes from `read`. */
+/* A stream over raw bytes from `read`; max_ratio 0 is 100. */
 struct unpack *unpack_new(unpack_read_fn read, void *context, uint64_t max_ratio);
 /* A stream over a file ("-" is standard input); it is opened here. */
 int unpack_open(const char *path, struct unpack **ret, struct err *err);

@@ -417,6 +417,7 @@ void corr_table_close(struct corr_table *t, const struct corr_spec *spec, int64_
 static void save_group(const struct corr_group *g, struct buf *out)
 {
     buf_string(out, sv_make(g->key, g->key_bytes));
+    buf_u8(out, (uint8_t)g->rank); /* as of its last arrival; a window's end does not change it */
     buf_u64(out, (uint64_t)g->episode_ns);
     buf_u32(out, window_count(&g->window));
     for (uint32_t i = g->window.first; i < g->window.end; i++) {
@@ -457,8 +458,9 @@ bool corr_table_load(struct corr_table *tables, const struct corr_spec *spec, st
 {
     bool fresh;
     struct sv key = reader_string(from);
+    uint8_t rank = reader_u8(from);
     int64_t episode_ns = (int64_t)reader_u64(from);
-    if (from->bad || !corr_key_valid(spec, key))
+    if (from->bad || rank >= CORR_RANKS || !corr_key_valid(spec, key))
         return false;
     uint64_t hash = corr_key_hash(spec, key);
     struct corr_table *t = &tables[hash % CORR_SHARDS];
@@ -468,7 +470,7 @@ bool corr_table_load(struct corr_table *tables, const struct corr_spec *spec, st
     struct corr_group *g = group_at(t, place);
     g->episode_ns = episode_ns;
     bool ok = load_entries(&g->window, spec, from);
-    link_newest(t, place, rank_of(spec, g));
+    link_newest(t, place, rank);
     if (ok && spec->closing)
         t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
     return ok;

@@ -256,7 +256,7 @@ static void test_X_02_C_83_values_not_events(void **state)
     (void)state;
     struct kit kit = with((struct kit_correlation){
         .fields = KIT_NAMES("user"), .timespan_s = 3600, .tests = {{CORR_GT, 10}}, .generate = true});
-    char names[11][8];
+    char names[11][16];
     for (int i = 0; i < 11; i++) {
         snprintf(names[i], sizeof names[i], "u%d", i);
         KIT_EVENT(&kit, i, "kind", "a", "user", "same");
@@ -450,7 +450,7 @@ static void test_flood_does_not_push_out_a_slow_attack(void **state)
 {
     (void)state;
     struct kit kit = counting(CORR_GT, 5);
-    char name[16];
+    char name[32];
     kit.options.max_groups = 64 * 2;
     KIT_EVENT(&kit, 0, "kind", "a", "user", "slow");
     KIT_EVENT(&kit, 0, "kind", "a", "user", "slow");
@@ -509,7 +509,7 @@ static void test_groups_that_are_over_are_forgotten(void **state)
 {
     (void)state;
     struct kit kit = counting(CORR_GT, 5);
-    char name[16];
+    char name[32];
     for (int i = 0; i < 20000; i++) {
         snprintf(name, sizeof name, "%d", i);
         KIT_EVENT(&kit, i, "kind", "a", "user", arena_str(&kit.arena, sv_of(name)));
@@ -544,7 +544,7 @@ static void test_source_that_ended_holds_nothing_back(void **state)
 {
     (void)state;
     struct kit kit = counting(CORR_GT, 5);
-    char name[16];
+    char name[32];
     kit.source = "short file";
     KIT_EVENT(&kit, 0, "kind", "a", "user", "u");
     kit.source = "long file";

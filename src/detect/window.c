@@ -105,7 +105,7 @@ static void make_room(struct window *w)
 {
     if (w->end < w->capacity)
         return;
-    if (w->first + w->dropped > w->capacity / 2) {
+    if (w->first + w->dropped > w->capacity / 4) { /* moves at most four entries for each that came */
         compact(w);
         return;
     }

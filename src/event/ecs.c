@@ -8,23 +8,48 @@
 
 #include <arpa/inet.h>
 
-static const char *const auth_events[] = {"login_success",   "login_failed",
-                                          "account_locked",  "lockout_attempt_while_locked",
-                                          "token_refresh",   "api_key_created",
-                                          "api_key_revoked", "api_key_used",
-                                          "password_reset",  NULL};
+#define WORD(text)                                                                                           \
+    {                                                                                                        \
+        text, sizeof(text) - 1                                                                               \
+    }
 
-static const char *const success_words[] = {"success", "succeeded",     "successful", "ok",      "true",
-                                            "allow",   "allowed",       "accepted",   "granted", "pass",
-                                            "passed",  "login_success", NULL};
-static const char *const failure_words[] = {"failure",      "failed",       "fail",   "error",    "false",
-                                            "deny",         "denied",       "reject", "rejected", "blocked",
-                                            "unsuccessful", "login_failed", NULL};
+static const struct sv auth_events[] = {WORD("login_success"),   WORD("login_failed"),
+                                        WORD("account_locked"),  WORD("lockout_attempt_while_locked"),
+                                        WORD("token_refresh"),   WORD("api_key_created"),
+                                        WORD("api_key_revoked"), WORD("api_key_used"),
+                                        WORD("password_reset"),  {0}};
 
-static bool is_one_of(struct sv word, const char *const *words)
+static const struct sv success_words[] = {WORD("success"),
+                                          WORD("succeeded"),
+                                          WORD("successful"),
+                                          WORD("ok"),
+                                          WORD("true"),
+                                          WORD("allow"),
+                                          WORD("allowed"),
+                                          WORD("accepted"),
+                                          WORD("granted"),
+                                          WORD("pass"),
+                                          WORD("passed"),
+                                          WORD("login_success"),
+                                          {0}};
+static const struct sv failure_words[] = {WORD("failure"),
+                                          WORD("failed"),
+                                          WORD("fail"),
+                                          WORD("error"),
+                                          WORD("false"),
+                                          WORD("deny"),
+                                          WORD("denied"),
+                                          WORD("reject"),
+                                          WORD("rejected"),
+                                          WORD("blocked"),
+                                          WORD("unsuccessful"),
+                                          WORD("login_failed"),
+                                          {0}};
+
+static bool is_one_of(struct sv word, const struct sv *words)
 {
-    for (; *words != NULL; words++)
-        if (sv_eq_nocase(word, sv_of(*words)))
+    for (; words->p != NULL; words++)
+        if (sv_eq_nocase(word, *words))
             return true;
     return false;
 }
@@ -104,7 +129,7 @@ static struct field derived_field(enum name_role role, struct sv value)
     return (struct field){.name = name,
                           .exact = name,
                           .value = value,
-                          .name_hash = event_name_hash(name),
+                          .name_hash = names_first_hash(role),
                           .next_same = -1,
                           .type = FIELD_STRING,
                           .flags = FIELD_DERIVED};

@@ -8,39 +8,69 @@
 
 #include "base/buf.h"
 
-enum { NAME_HASHED_MAX = 1024 }; /* longer names are told apart by comparing */
-
 static uint64_t mix(uint64_t h, uint64_t v)
 {
     h = (h ^ v) * UINT64_C(0x9E3779B97F4A7C15);
     return h ^ (h >> 29);
 }
 
-static uint32_t hash_bytes(const char *p, size_t n)
+static uint32_t finish(uint64_t h, size_t n)
 {
-    uint64_t h = n * UINT64_C(0xBF58476D1CE4E5B9);
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        h = mix(h, load_u64(p + i));
-    if (i < n) {
-        uint64_t tail = 0;
-        memcpy(&tail, p + i, n - i);
-        h = mix(h, tail);
+    return (uint32_t)(mix(h, n) >> 32);
+}
+
+/* The last bytes of a name, fewer than 8, as one word; reads no byte outside of it. */
+static uint64_t tail_word(const char *p, size_t n)
+{
+    if (n >= 4)
+        return load_u32(p) | (uint64_t)load_u32(p + n - 4) << (8 * (n - 4));
+    if (n == 0)
+        return 0;
+    const unsigned char *b = (const unsigned char *)p;
+    return b[0] | (uint64_t)b[n / 2] << (8 * (n / 2)) | (uint64_t)b[n - 1] << (8 * (n - 1));
+}
+
+static bool has_space(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t v = word ^ ones * ' ';
+    return ((v - ones) & ~v & ones * 0x80) != 0;
+}
+
+/* The same value as for the name without its spaces: words are filled with the bytes that count. */
+static uint32_t hash_without_spaces(struct sv name)
+{
+    uint64_t h = 0, word = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] == ' ')
+            continue;
+        word |= (uint64_t)(unsigned char)name.p[i] << (8 * (n % 8));
+        if (++n % 8 == 0) {
+            h = mix(h, word);
+            word = 0;
+        }
     }
-    h = mix(h, 0);
-    return (uint32_t)(h >> 32);
+    return finish(n % 8 == 0 ? h : mix(h, word), n);
 }
 
 uint32_t event_name_hash(struct sv name)
 {
-    if (TC_LIKELY(name.n <= NAME_HASHED_MAX && sv_find_char(name, ' ') == name.n))
-        return hash_bytes(name.p, name.n);
-    char copy[NAME_HASHED_MAX];
-    size_t n = 0;
-    for (size_t i = 0; i < name.n && n < sizeof copy; i++)
-        if (name.p[i] != ' ')
-            copy[n++] = name.p[i];
-    return hash_bytes(copy, n);
+    uint64_t h = 0;
+    size_t i = 0;
+    for (; name.n - i >= 8; i += 8) {
+        uint64_t word = load_u64(name.p + i);
+        if (TC_UNLIKELY(has_space(word)))
+            return hash_without_spaces(name);
+        h = mix(h, word);
+    }
+    if (i < name.n) {
+        uint64_t word = tail_word(name.p + i, name.n - i);
+        if (TC_UNLIKELY(has_space(word)))
+            return hash_without_spaces(name);
+        h = mix(h, word);
+    }
+    return finish(h, name.n);
 }
 
 bool event_name_eq(struct sv a, struct sv b)
@@ -73,30 +103,59 @@ void event_append(struct event *event, struct arena *arena, const struct field *
     event->field_count += count;
 }
 
-static void index_field(struct event *event, uint16_t *tails, uint32_t at)
+/* While an event is indexed. */
+struct indexing {
+    struct event *event;
+    struct arena *arena;
+    uint16_t *tails; /* per bucket: last field of its chain, + 1 */
+    uint16_t
+        *exact; /* fields whose name occurs more than once, by their exact name, + 1; NULL before the first */
+};
+
+/* Adds a field by its exact name; false where that is there already. */
+static bool is_new_exact(struct indexing *in, uint32_t at)
 {
-    struct field *field = &event->fields[at];
-    uint32_t slot = field->name_hash & event->bucket_mask;
-    field->next_same = -1;
-    for (;; slot = (slot + 1) & event->bucket_mask) {
-        uint16_t head = event->buckets[slot];
-        if (head == 0) {
-            event->buckets[slot] = tails[slot] = (uint16_t)(at + 1);
-            return;
-        }
-        struct field *first = &event->fields[head - 1];
-        if (first->name_hash == field->name_hash && event_name_eq(first->name, field->name))
-            break;
-    }
-    /* the chain keeps the order of the event, so a new one goes to its end */
-    struct field *first = &event->fields[event->buckets[slot] - 1], *last = &event->fields[tails[slot] - 1];
-    if (!(field->flags & FIELD_DERIVED) &&
-        (sv_eq(field->exact, first->exact) || sv_eq(field->exact, last->exact))) {
+    struct event *event = in->event;
+    const struct field *field = &event->fields[at];
+    uint32_t slot = event_name_hash(field->exact) & event->bucket_mask;
+    for (; in->exact[slot] != 0; slot = (slot + 1) & event->bucket_mask)
+        if (sv_eq(event->fields[in->exact[slot] - 1].exact, field->exact))
+            return false;
+    in->exact[slot] = (uint16_t)(at + 1);
+    return true;
+}
+
+/* A field whose name was there before goes to the end of its chain, which keeps the order of the event. */
+static void join_chain(struct indexing *in, uint32_t slot, uint32_t at)
+{
+    struct event *event = in->event;
+    struct field *field = &event->fields[at], *last = &event->fields[in->tails[slot] - 1];
+    if (in->exact == NULL)
+        in->exact = arena_alloc(in->arena, (event->bucket_mask + 1) * sizeof in->exact[0]);
+    if (in->tails[slot] == event->buckets[slot])
+        is_new_exact(in, event->buckets[slot] - 1u);
+    if (!is_new_exact(in, at) && !(field->flags & FIELD_DERIVED)) {
         field->flags |= FIELD_DUPLICATE;
         event->flags |= EVENT_DUPLICATE_KEYS;
     }
     last->next_same = (int32_t)at;
-    tails[slot] = (uint16_t)(at + 1);
+    in->tails[slot] = (uint16_t)(at + 1);
+}
+
+static void index_field(struct indexing *in, uint32_t at)
+{
+    struct event *event = in->event;
+    struct field *field = &event->fields[at];
+    uint32_t slot = field->name_hash & event->bucket_mask;
+    field->next_same = -1;
+    for (; event->buckets[slot] != 0; slot = (slot + 1) & event->bucket_mask) {
+        const struct field *first = &event->fields[event->buckets[slot] - 1];
+        if (first->name_hash == field->name_hash && event_name_eq(first->name, field->name)) {
+            join_chain(in, slot, at);
+            return;
+        }
+    }
+    event->buckets[slot] = in->tails[slot] = (uint16_t)(at + 1);
 }
 
 void event_index(struct event *event, struct arena *arena)
@@ -107,9 +166,9 @@ void event_index(struct event *event, struct arena *arena)
         slots *= 2;
     event->bucket_mask = slots - 1;
     event->buckets = arena_alloc(arena, slots * sizeof event->buckets[0]);
-    uint16_t *tails = arena_alloc_raw(arena, slots * sizeof tails[0], 16);
+    struct indexing in = {event, arena, arena_alloc_raw(arena, slots * sizeof in.tails[0], 16), NULL};
     for (uint32_t i = 0; i < event->field_count; i++)
-        index_field(event, tails, i);
+        index_field(&in, i);
 }
 
 const struct field *event_find(const struct event *event, struct sv name, uint32_t hash)

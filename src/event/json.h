@@ -33,6 +33,9 @@ enum json_scan { JSON_WHOLE, JSON_PARTIAL, JSON_BROKEN };
  */
 enum json_scan json_scan(struct sv text, size_t *ret_at);
 
+/* `text` with U+FFFD for each byte that is not UTF-8: itself where there is none, else a copy in `arena`. */
+struct sv json_clean_utf8(struct sv text, struct arena *arena);
+
 /* Length of the JSON value at the start of `text` (leading white space included) without full validation:
  * brackets and strings are matched. 0 = incomplete, more bytes are needed. For splitting streams. */
 size_t json_value_length(struct sv text);

@@ -179,11 +179,12 @@ static const char *const *const roles[NAME_ROLE_COUNT] = {
 enum { SLOTS = 1024 }; /* at most a quarter full */
 
 struct row {
+    struct sv name; /* p == NULL: a free slot */
     uint32_t hash;
     uint8_t role, rank; /* a name with several roles has a row for each */
-    bool used;
 };
 static struct row slots[SLOTS];
+static uint32_t first_hash[NAME_ROLE_COUNT];
 static pthread_once_t slots_made = PTHREAD_ONCE_INIT;
 
 static void make_slots(void)
@@ -191,23 +192,25 @@ static void make_slots(void)
     unsigned rows = 0;
     for (unsigned role = 0; role < NAME_ROLE_COUNT; role++)
         for (unsigned rank = 0; roles[role][rank] != NULL; rank++) {
-            uint32_t hash = event_name_hash(sv_of(roles[role][rank]));
-            uint32_t slot = hash % SLOTS;
-            while (slots[slot].used)
+            struct sv name = sv_of(roles[role][rank]);
+            uint32_t hash = event_name_hash(name), slot = hash % SLOTS;
+            while (slots[slot].name.p != NULL)
                 slot = (slot + 1) % SLOTS;
             tc_assert(rank < NAME_RANKS_MAX && ++rows <= SLOTS / 4);
-            slots[slot] = (struct row){hash, (uint8_t)role, (uint8_t)rank, true};
+            slots[slot] = (struct row){name, hash, (uint8_t)role, (uint8_t)rank};
+            if (rank == 0)
+                first_hash[role] = hash;
         }
 }
 
 static void found_field(const struct event *event, uint32_t at, struct names_found *ret)
 {
     const struct field *field = &event->fields[at];
-    for (uint32_t slot = field->name_hash % SLOTS; slots[slot].used; slot = (slot + 1) % SLOTS) {
+    for (uint32_t slot = field->name_hash % SLOTS; slots[slot].name.p != NULL; slot = (slot + 1) % SLOTS) {
         const struct row *row = &slots[slot];
         uint64_t bit = UINT64_C(1) << row->rank;
         if (row->hash != field->name_hash || (ret->ranks[row->role] & bit) ||
-            !event_name_eq(field->name, sv_of(roles[row->role][row->rank])))
+            !event_name_eq(field->name, row->name))
             continue;
         ret->ranks[row->role] |= bit;
         ret->field[row->role][row->rank] = (uint16_t)at;
@@ -228,4 +231,10 @@ const char *names_of(enum name_role role, unsigned rank)
         if (roles[role][i] == NULL)
             return NULL;
     return roles[role][rank];
+}
+
+uint32_t names_first_hash(enum name_role role)
+{
+    pthread_once(&slots_made, make_slots);
+    return first_hash[role];
 }

@@ -49,5 +49,7 @@ static inline const struct field *names_take(const struct event *event, const st
 }
 /* The name of the role's r-th row, for documentation and tests; NULL behind the last. */
 const char *names_of(enum name_role role, unsigned rank);
+/* event_name_hash of the role's first name. */
+uint32_t names_first_hash(enum name_role role);
 
 #endif

@@ -6,7 +6,6 @@
  */
 #include "event/parse.h"
 
-#include "base/utf8.h"
 #include "event/ecs.h"
 #include "event/json.h"
 #include "event/parse_json.h"
@@ -39,20 +38,13 @@ static void one_field(struct sv name, struct sv value, struct arena *arena, stru
                                       .type = FIELD_STRING};
 }
 
-/* Bytes that are not UTF-8 as U+FFFD: fields are text, raw keeps the bytes. */
+/* Fields are text, raw keeps the bytes. */
 static struct sv clean_text(struct sv raw, struct arena *arena, struct event *event)
 {
-    if (utf8_valid(raw) == raw.n)
-        return raw;
-    char *out = arena_alloc_raw(arena, raw.n * 3, 1), *to = out;
-    event->flags |= EVENT_BAD_UTF8;
-    for (size_t at = 0; at < raw.n;) {
-        uint32_t rune = 0xFFFD;
-        size_t n = utf8_decode(sv_from(raw, at), &rune);
-        to += utf8_encode(n == 0 ? 0xFFFD : rune, to);
-        at += n == 0 ? 1 : n;
-    }
-    return sv_make(out, (size_t)(to - out));
+    struct sv clean = json_clean_utf8(raw, arena);
+    if (clean.p != raw.p)
+        event->flags |= EVENT_BAD_UTF8;
+    return clean;
 }
 
 static enum parse_outcome parse_text(const struct parser *parser, struct parse_state *state, struct sv raw,

@@ -45,8 +45,7 @@ uint64_t parse_sshd_limit_hits(void)
     return pattern_limit_hits(built_in.patterns);
 }
 
-/* --- the header ------------------------------------------------------------------------------------------
- */
+/* --- the header --- */
 
 static bool is_digit(char c)
 {
@@ -235,8 +234,7 @@ static bool scan_line(struct parse_state *state, struct sv text, struct line *li
     return true;
 }
 
-/* --- the message -----------------------------------------------------------------------------------------
- */
+/* --- the message --- */
 
 /* "message repeated 5 times: [ Failed …]": *message becomes "Failed …", *ret_digits "5". */
 static uint32_t unwrap_repeated(struct sv *message, struct sv *ret_digits)
@@ -292,8 +290,7 @@ static void set_logsource(const struct line *line, bool sshd, struct event *even
         event->service = SV("auth");
 }
 
-/* --- the event -------------------------------------------------------------------------------------------
- */
+/* --- the event --- */
 
 struct gathered {
     struct field fields[LINE_FIELDS];

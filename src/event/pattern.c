@@ -43,7 +43,7 @@ struct pattern_set {
     atomic_uint_fast64_t *limit_hits; /* the one thing that changes, so it stands apart */
 };
 
-/* --- compiling ------------------------------------------------------------------------------------------ */
+/* --- compiling --- */
 
 static int compile_regex(struct ready *item, struct err *err)
 {
@@ -175,7 +175,7 @@ uint64_t pattern_limit_hits(const struct pattern_set *set)
     return atomic_load_explicit(set->limit_hits, memory_order_relaxed);
 }
 
-/* --- matching ------------------------------------------------------------------------------------------- */
+/* --- matching --- */
 
 static void *from_arena(size_t bytes, void *arena)
 {

@@ -44,6 +44,7 @@ int record_decode(struct sv block, struct arena *arena, struct event *ret, struc
 int record_decode_envelope(struct sv block, struct event *ret, struct err *err);
 /* Writes epoch, sequence and salt into a block that record_encode made. */
 void record_seal(char *block, uint64_t epoch, uint64_t sequence, const uint8_t salt[TC_RECORD_SALT_BYTES]);
+/* Of a block that is not well-formed: some value that no record has. */
 void record_leaf_hash(struct sv block, uint8_t out[TC_SHA256_BYTES]);
 
 #endif

@@ -8,8 +8,8 @@
 #include "event/syslog_patterns.h"
 
 #define IP                                                                                                   \
-    "(?:(?<ip>\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[\\w.-]+)?)|(?<host>" \
-    "\\S+))"
+    "(?:(?<ip>\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[\\w.-]+)?)"          \
+    "|(?<host>(?=[\\d.-]*[A-Za-z_])[\\w.-]+))"
 #define PORT    "(?: port (?<port>\\d+))"
 #define PREAUTH "(?: \\[preauth\\])?\\s*$"
 #define UNKNOWN "(?:(?:invalid|illegal) user )?"
@@ -48,7 +48,7 @@
     "logname=\\S* uid=\\d* euid=\\d* tty=\\S* ruser=\\S* rhost=(?:" IP ")?(?:\\s+user=(?<user>.*?))?\\s*$"
 
 const struct pattern syslog_patterns[] = {
-    /* --- sshd: an attempt ends ------------------------------------------------------------------------ */
+    /* --- sshd: an attempt ends --- */
     {.name = "sshd failed",
      .program = "sshd",
      .starts = "Failed ",
@@ -71,7 +71,7 @@ const struct pattern syslog_patterns[] = {
      .set = TYPE("login_success", "success"),
      .captures = {ADDRESS_P, USER, {"method", "sshd.method", FIELD_STRING}}},
 
-    /* --- sshd: what else it says of the same attempt -------------------------------------------------- */
+    /* --- sshd: what else it says of the same attempt --- */
     {.name = "sshd invalid user",
      .program = "sshd",
      .starts = "Invalid user ",
@@ -146,7 +146,7 @@ const struct pattern syslog_patterns[] = {
      .set = TYPE_ONLY("auth_failures_pam"),
      .captures = {ADDRESS, USER, {"count", "event.count", FIELD_NUMBER}}},
 
-    /* --- sshd: connections ---------------------------------------------------------------------------- */
+    /* --- sshd: connections --- */
     {.name = "sshd connection closed",
      .program = "sshd",
      .starts = "Connection ",
@@ -216,7 +216,7 @@ const struct pattern syslog_patterns[] = {
      .set = TYPE_ONLY("auth_timeout"),
      .captures = {ADDRESS_P}},
 
-    /* --- PAM, whatever program speaks through it ------------------------------------------------------ */
+    /* --- PAM, whatever program speaks through it --- */
     {.name = "PAM failure",
      .starts = "pam_",
      .literal = "authentication failure; ",
@@ -263,7 +263,7 @@ const struct pattern syslog_patterns[] = {
      .set = TYPE_ONLY("account_locked"),
      .captures = {USER}},
 
-    /* --- su, sudo, login, passwd ---------------------------------------------------------------------- */
+    /* --- su, sudo, login, passwd --- */
     {.name = "sudo refused",
      .program = "sudo",
      .literal = "incorrect password attempt",
@@ -318,7 +318,7 @@ const struct pattern syslog_patterns[] = {
              {"event.outcome", "success"},
              {"user.name", "root"}}},
 
-    /* --- syslogd itself ------------------------------------------------------------------------------- */
+    /* --- syslogd itself --- */
     {.name = "last message repeated",
      .starts = "last message repeated ",
      .regex = "^last message repeated (?<count>\\d+) times?",

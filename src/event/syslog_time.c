@@ -100,14 +100,18 @@ static bool is_after(int64_t ns, int64_t reference, int64_t by_ns)
     return reference != TC_NO_TIME && !__builtin_sub_overflow(ns, reference, &step) && step > by_ns;
 }
 
-/* 29 February: the year itself, the one before, the one after. Does not move the state's year. */
+/* A day that its year does not have. 29 February takes the year before, else the one after (not where that
+ * lies after the file). Does not move the state's year. */
 static int64_t leap_day(struct parse_state *state, struct civil civil, int year)
 {
-    static const int nearest[] = {0, -1, 1};
     int64_t ns;
-    for (size_t i = 0; i < TC_ARRAY_LEN(nearest); i++)
-        if (at_year(civil, year + nearest[i], state->zone_offset_s, &ns))
-            return state->last_ns = ns;
+    if (civil.month != 2 || civil.day != 29)
+        return TC_NO_TIME;
+    if (at_year(civil, year - 1, state->zone_offset_s, &ns))
+        return state->last_ns = ns;
+    if (at_year(civil, year + 1, state->zone_offset_s, &ns) &&
+        (state->year_given || !is_after(ns, state->modified_ns, LATE_NS)))
+        return state->last_ns = ns;
     return TC_NO_TIME;
 }
 

@@ -75,11 +75,12 @@ int journal_open(const struct journal_options *options, struct journal **ret,
 /* Commits what is queued, stops the thread, releases the lock. */
 void journal_close(struct journal **journal);
 /*
- * Queues a batch (blocks are copied) and assigns its positions: *ret_first (may be NULL) is the position of its first record,
- * known at once because the order of the queue is the order of the log. Thread-safe. TC_EAGAIN: queue full, try later (BATCH_DECISION and
- * BATCH_CONTROL may use a second queue_bytes on top, so that alerts go first). TC_EBOUND: disk nearly full
- * (input only). TC_EIO: stopped. TC_EEXIST: this key was seen within 15 minutes; *ret_first is the first
- * position of the batch then, and `done` is called (at once, or when that one is durable).
+ * Queues a batch (blocks are copied) and assigns its positions: *ret_first (may be NULL) is the position of
+ * its first record, known at once because the order of the queue is the order of the log. Thread-safe.
+ * TC_EAGAIN: queue full, try later (BATCH_DECISION and BATCH_CONTROL may use a second queue_bytes on top, so
+ * that alerts go first). TC_EBOUND: disk nearly full (input only). TC_EIO: stopped. TC_EEXIST: this key was
+ * seen within 15 minutes; *ret_first is the first position of the batch then, and `done` is called (at once,
+ * or when that one is durable).
  */
 int journal_append(struct journal *journal, const struct journal_batch *batch, journal_done_fn done,
                    void *context, uint64_t *ret_first, struct err *err);
@@ -94,6 +95,7 @@ int journal_failed(const struct journal *journal); /* 0, or the negative code th
 
 struct journal_stats {
     uint64_t batches, records, bytes, commits, syncs, queued_bytes, rejected, duplicates;
+    uint64_t keys_forgotten; /* idempotency keys dropped before their 15 minutes, for want of room */
     int64_t sync_ns_total, sync_ns_max;
 };
 void journal_stats(const struct journal *journal, struct journal_stats *ret);

@@ -1,0 +1,162 @@
+/*
+ * Secrets that are known by their name: password=…, "api_key": "…", Authorization: …. See redact_find.h.
+ */
+#include "event/redact_priv.h"
+
+/* As names are compared: lower case, without '_' and '-'. */
+static const char *const secret_names[] = {
+    "password",          "passwd",       "passphrase",         "secret",       "apikey",     "accesstoken",
+    "refreshtoken",      "clientsecret", "authorization",      "sessiontoken", "secretkey",  "privatekey",
+    "secretaccesskey",   "xapikey",      "proxyauthorization", "authtoken",    "accountkey", "xauthtoken",
+    "xamzsecuritytoken", "idtoken"};
+
+enum { SECRET_NAME_MAX = 64 };
+
+int redact_is_secret_name(struct sv name)
+{
+    char plain[SECRET_NAME_MAX];
+    size_t n = 0, at = name.n; /* read from the end: it is the last words that count */
+    bool boundary[SECRET_NAME_MAX + 1] = {false};
+    while (at > 0 && n < SECRET_NAME_MAX && name.p[at - 1] != '.') {
+        char c = name.p[--at];
+        if (c == '_' || c == '-' || c == ' ') {
+            boundary[n] = true;
+            continue;
+        }
+        plain[n++] = lower(c);
+        /* fooPassword: a word begins at its capital letter */
+        boundary[n] |= c >= 'A' && c <= 'Z' && at > 0 && name.p[at - 1] >= 'a' && name.p[at - 1] <= 'z';
+    }
+    bool whole = at == 0 || name.p[at - 1] == '.';
+    for (size_t i = 0; i < TC_ARRAY_LEN(secret_names); i++) {
+        size_t length = strlen(secret_names[i]), k = 0;
+        while (k < length && k < n && plain[k] == secret_names[i][length - 1 - k])
+            k++;
+        if (k == length && k == n && whole)
+            return 2;
+        if (k == length && boundary[k])
+            return 1;
+    }
+    return 0;
+}
+
+static bool is_one_of(struct sv text, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (sv_eq_nocase(text, sv_of(words[i])))
+            return true;
+    return false;
+}
+
+static bool is_replacement(struct sv text)
+{
+    return text.n > 0 && redact_replacement_at(text, 0) == text.n;
+}
+
+bool redact_is_harmless(struct sv value)
+{
+    static const char *const words[] = {"true", "false", "null", "none", "nil", "yes", "no"};
+    return value.n == 0 || is_replacement(value) || is_one_of(value, words, TC_ARRAY_LEN(words));
+}
+
+/* A quote at `at` ends a value that was opened behind `depth` backslashes (JSON in a string has some). */
+static bool closes(struct sv text, size_t from, size_t at, size_t depth)
+{
+    size_t slashes = 0;
+    while (at - slashes > from && text.p[at - slashes - 1] == '\\')
+        slashes++;
+    return slashes <= depth || (depth == 0 && slashes % 2 == 0);
+}
+
+/* Where a value that starts at `from` ends: at its quote, or at what separates fields. */
+static size_t value_to(struct sv text, size_t from, char quote, size_t depth)
+{
+    size_t to = from;
+    while (to < text.n && (quote != '\0' ? text.p[to] != quote || !closes(text, from, to, depth)
+                                         : !one_of(text.p[to], " \t\r\n,;&\"'")))
+        to++;
+    while (quote != '\0' && to < text.n && depth > 0 && to > from && text.p[to - 1] == '\\') {
+        to--;
+        depth--;
+    }
+    return to;
+}
+
+/* "Basic dXNlcjpw", "AWS4-HMAC-SHA256 Credential=…, Signature=…": a scheme and its parameters, to the end of
+ * the line. */
+static size_t authorization_to(struct sv text, size_t from, size_t to, char quote)
+{
+    struct sv scheme = sv_make(text.p + from, to - from);
+    static const char *const schemes[] = {"basic",     "bearer", "token", "digest",
+                                          "negotiate", "ntlm",   "apikey"};
+    if (quote != '\0' || to >= text.n || text.p[to] != ' ')
+        return to;
+    bool many = redact_has(scheme, 0, SV("aws4-"), true) || sv_eq_nocase(scheme, SV("digest"));
+    if (many) {
+        struct sv rest = sv_from(text, to);
+        return to + sv_find_char(rest, '\n');
+    }
+    if (!is_one_of(scheme, schemes, TC_ARRAY_LEN(schemes)))
+        return to;
+    return value_to(text, to + 1, '\0', 0);
+}
+
+static size_t skip_bytes(struct sv text, size_t at, const char *bytes)
+{
+    size_t most = TC_MIN(text.n, at + TC_REDACT_GAP_MAX);
+    while (at < most && one_of(text.p[at], bytes))
+        at++;
+    return at;
+}
+
+/* The name around the literal at `at`: "db_password". Not longer than a name of ours can be told from. */
+static struct sv name_around(struct sv text, size_t at, size_t n)
+{
+    size_t from = at;
+    while (from > 0 && at - from < SECRET_NAME_MAX && is(text.p[from - 1], B_WORD))
+        from--;
+    size_t to = at + n + redact_run(sv_head(text, at + n + SECRET_NAME_MAX), at + n, B_WORD);
+    return sv_make(text.p + from, to - from);
+}
+
+/* "arn:aws:secretsmanager:eu-west-1:1:secret:name": words of a path, and what follows is a name */
+static bool is_part_of_a_path(struct sv text, struct sv name, size_t sign)
+{
+    size_t from = (size_t)(name.p - text.p);
+    return text.p[sign] == ':' && from > 0 && text.p[from - 1] == ':' && sign == from + name.n &&
+           sign + 1 < text.n && text.p[sign + 1] != ' ';
+}
+
+/* name = value, "name": "value", name: value, \"name\":\"value\" (JSON in a string), :name=>"value" */
+void redact_named_secret(struct search *search, size_t at, struct sv literal)
+{
+    struct sv text = search->text, name = name_around(text, at, literal.n);
+    size_t name_to = (size_t)(name.p - text.p) + name.n, sign = skip_bytes(text, name_to, " \t\"'\\]");
+    int sure = redact_is_secret_name(name);
+    if (sure == 0 || sign >= text.n || (text.p[sign] != '=' && text.p[sign] != ':'))
+        return;
+    if (is_part_of_a_path(text, name, sign))
+        return;
+    size_t from = skip_bytes(text, sign + 1, " \t=>"), quoted = skip_bytes(text, from, "\\");
+    char quote = quoted < text.n && (text.p[quoted] == '"' || text.p[quoted] == '\'') ? text.p[quoted] : '\0';
+    size_t depth = quoted - from;
+    if (quote != '\0')
+        from = quoted + 1;
+    size_t to = value_to(text, from, quote, depth);
+    if (to == from || (quote == '\0' && one_of(text.p[from], "{[")))
+        return;
+    if (name.n >= 13 && redact_has(name, name.n - 13, SV("authorization"), true))
+        to = authorization_to(text, from, to, quote);
+    struct sv value = sv_make(text.p + from, to - from);
+    bool number = redact_run(value, 0, B_DIGIT) == value.n;
+    if (!redact_is_harmless(value) && (sure == 2 || quote != '\0' || !number))
+        redact_found(search, from, to, REDACT_SECRET);
+}
+
+/* The name may start behind an escape ("\npassword"), whose letter is not the name's. */
+bool redact_secret_announced(struct sv text, size_t at, size_t literal_bytes)
+{
+    struct sv name = name_around(text, at, literal_bytes);
+    bool escaped = name.p > text.p && name.p[-1] == '\\';
+    return redact_is_secret_name(sv_from(name, escaped ? 1 : 0)) != 0 || redact_is_secret_name(name) != 0;
+}

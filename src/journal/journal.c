@@ -1,0 +1,556 @@
+/*
+ * The journal's door: opening, the queue, the idempotency table, the writer thread, waiting; see journal.h.
+ *
+ * Order is decided once, under the mutex: the order of the queue is the order of the log, so a batch knows
+ * its positions when it is queued. The writer thread takes all that is queued, makes it durable (writer.c)
+ * and tells; what came meanwhile is the next group. There is no timer: a lone batch is synced at once, many
+ * share a sync.
+ */
+#include "journal/recover.h"
+
+#include "base/arena.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { DEFAULT_SEGMENT_BYTES = 128 << 20, DEFAULT_QUEUE_BYTES = 64 << 20, DEFAULT_RESERVE_BYTES = 64 << 20 };
+
+struct journal {
+    struct journal_options options;
+    char *dir;            /* owned */
+    int lock_file;        /* holds DIR/lock */
+    struct writer writer; /* the writer thread's; with inline_commit, the appending thread's */
+    pthread_t thread;
+    _Atomic uint64_t end; /* position after the last durable record; stored under `mutex` */
+    _Atomic int failed;
+    uint64_t epoch; /* constant after open */
+
+    pthread_mutex_t mutex;  /* guards all below */
+    pthread_cond_t work;    /* the queue is not empty, or stopping */
+    pthread_cond_t changed; /* `end`, `failed` or room in the queue changed */
+    struct writer_entry *head, **tail;
+    uint64_t next_position;
+    uint64_t queued_bytes; /* queued or being committed */
+    bool stopping, committing;
+    struct keys keys;
+    struct err why; /* what stopped the journal */
+    uint64_t free_bytes;
+    int64_t free_asked_ns; /* monotonic */
+    struct journal_stats stats;
+};
+
+/* --- opening and closing -------------------------------------------------------------------------------- */
+
+static void refresh_free_bytes(struct journal *j)
+{
+    uint64_t n;
+    /* where the system cannot say, the last answer stands; a disk that is full says so at the write */
+    if (j->options.fs->free_bytes(j->options.fs, j->dir, &n) == 0)
+        j->free_bytes = n;
+    j->free_asked_ns = clk_monotonic_ns(j->options.clk);
+}
+
+static struct journal *new_journal(const struct journal_options *o)
+{
+    struct journal *j = tc_alloc(sizeof *j);
+    pthread_condattr_t attributes;
+    j->options = *o;
+    j->dir = tc_strdup(o->dir);
+    j->options.dir = j->dir;
+    if (o->segment_bytes == 0)
+        j->options.segment_bytes = DEFAULT_SEGMENT_BYTES;
+    if (o->queue_bytes == 0)
+        j->options.queue_bytes = DEFAULT_QUEUE_BYTES;
+    if (o->reserve_bytes == 0)
+        j->options.reserve_bytes = DEFAULT_RESERVE_BYTES;
+    j->lock_file = -1;
+    j->tail = &j->head;
+    j->free_bytes = UINT64_MAX;
+    writer_init(&j->writer, &j->options);
+    pthread_mutex_init(&j->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&j->changed, &attributes);
+    pthread_cond_init(&j->work, NULL);
+    pthread_condattr_destroy(&attributes);
+    return j;
+}
+
+static void free_journal(struct journal *j)
+{
+    writer_fini(&j->writer);
+    if (j->lock_file >= 0)
+        j->options.fs->close(j->options.fs, j->lock_file);
+    keys_free(&j->keys);
+    pthread_cond_destroy(&j->work);
+    pthread_cond_destroy(&j->changed);
+    pthread_mutex_destroy(&j->mutex);
+    free(j->dir);
+    free(j);
+}
+
+/* Syncs the directory that holds `path`'s entry. Where we may not (it is not ours, or is read-only), whoever
+ * made that entry has to have done it. */
+static int sync_above(const struct fs *fs, const char *path, struct err *err)
+{
+    char *parent = tc_strdup(path), *slash = strrchr(parent, '/');
+    if (slash != NULL)
+        slash[slash == parent ? 1 : 0] = '\0';
+    int rc = fs->sync_dir(fs, slash == NULL ? "." : parent);
+    if (rc == -EACCES || rc == -EPERM || rc == -EROFS || rc == -EINVAL)
+        rc = 0;
+    if (rc < 0)
+        rc = segment_sys(err, rc, "cannot sync the directory above", path);
+    free(parent);
+    return rc;
+}
+
+/* DIR/journal and all above it, each of whose entries must survive a power cut as well; an earlier start may
+ * have made them and not have come to sync them. */
+static int make_dirs(struct journal *j, struct err *err)
+{
+    char path[SEGMENT_PATH_MAX];
+    if (!segment_dir(j->dir, path) || strlen(path) + 64 > sizeof path)
+        return err_set(err, TC_EINPUT, "the path of the data directory is too long");
+    int rc = fs_make_dirs(j->options.fs, path, err);
+    for (char *slash; rc == 0; *slash = '\0') {
+        rc = sync_above(j->options.fs, path, err);
+        slash = strrchr(path, '/');
+        if (slash == NULL || slash == path)
+            break;
+    }
+    return rc;
+}
+
+static int take_lock(struct journal *j, struct err *err)
+{
+    char path[SEGMENT_PATH_MAX];
+    snprintf(path, sizeof path, "%s/lock", j->dir);
+    int file = j->options.fs->lock(j->options.fs, path);
+    if (file == -EAGAIN)
+        return err_set(err, TC_ESTATE,
+                       "%s is in use by another tocsin: stop that one, or name another directory", j->dir);
+    if (file < 0)
+        return segment_sys(err, file, "cannot lock", path);
+    j->lock_file = file;
+    return 0;
+}
+
+static void *run_writer(void *context);
+
+static int start_writer(struct journal *j, struct err *err)
+{
+    j->epoch = j->writer.header.epoch;
+    j->next_position = j->writer.position;
+    atomic_store(&j->end, j->writer.position);
+    refresh_free_bytes(j);
+    if (j->options.inline_commit)
+        return 0;
+    int rc = pthread_create(&j->thread, NULL, run_writer, j);
+    return rc == 0 ? 0 : segment_sys(err, -rc, "cannot start the writer thread of", j->dir);
+}
+
+int journal_open(const struct journal_options *options, struct journal **ret,
+                 struct journal_recovery *ret_recovery, struct err *err)
+{
+    struct journal *j = new_journal(options);
+    struct journal_recovery recovery = {0};
+    int rc = make_dirs(j, err);
+    if (rc == 0)
+        rc = take_lock(j, err);
+    if (rc == 0)
+        rc = recover_journal(&j->writer, &j->keys, &recovery, err);
+    if (rc == 0)
+        rc = start_writer(j, err);
+    if (rc != 0) {
+        free_journal(j);
+        return rc;
+    }
+    if (ret_recovery != NULL)
+        *ret_recovery = recovery;
+    *ret = j;
+    return 0;
+}
+
+void journal_close(struct journal **journal)
+{
+    struct journal *j = *journal;
+    if (j == NULL)
+        return;
+    pthread_mutex_lock(&j->mutex);
+    j->stopping = true;
+    pthread_cond_broadcast(&j->work);
+    pthread_cond_broadcast(&j->changed);
+    pthread_mutex_unlock(&j->mutex);
+    if (!j->options.inline_commit)
+        pthread_join(j->thread, NULL);
+    /* an error here is nobody's: all that was promised is durable already */
+    if (atomic_load(&j->failed) == 0)
+        writer_mark(&j->writer, NULL);
+    free_journal(j);
+    *journal = NULL;
+}
+
+/* --- committing ----------------------------------------------------------------------------------------- */
+
+static void free_entry(struct writer_entry *e)
+{
+    free(e->bytes);
+    free(e);
+}
+
+static size_t cost(const struct writer_entry *e)
+{
+    return sizeof *e + e->n;
+}
+
+/* Tells and frees the entries before `rest`. */
+static void tell(struct writer_entry *from, const struct writer_entry *rest, int rc)
+{
+    while (from != rest) {
+        struct writer_entry *next = from->next;
+        if (from->done != NULL)
+            from->done(from->context, rc, from->frame.first);
+        free_entry(from);
+        from = next;
+    }
+}
+
+static void publish(struct journal *j, const struct writer_entry *from, const struct writer_entry *rest)
+{
+    const struct writer *w = &j->writer;
+    pthread_mutex_lock(&j->mutex);
+    for (const struct writer_entry *e = from; e != rest; e = e->next) {
+        j->queued_bytes -= cost(e);
+        j->stats.batches += e->bytes != NULL;
+        j->stats.records += e->bytes != NULL ? e->frame.count : 0;
+    }
+    j->stats.bytes = w->bytes;
+    j->stats.commits = w->commits;
+    j->stats.syncs = w->syncs;
+    j->stats.sync_ns_total = w->sync_ns_total;
+    j->stats.sync_ns_max = w->sync_ns_max;
+    refresh_free_bytes(j);
+    atomic_store(&j->end, w->position);
+    pthread_cond_broadcast(&j->changed);
+    pthread_mutex_unlock(&j->mutex);
+}
+
+static void stop_for_good(struct journal *j, const struct writer_entry *from, int rc, const struct err *why)
+{
+    pthread_mutex_lock(&j->mutex);
+    if (atomic_load(&j->failed) == 0) {
+        j->why = *why;
+        atomic_store(&j->failed, rc);
+    }
+    for (const struct writer_entry *e = from; e != NULL; e = e->next)
+        j->queued_bytes -= cost(e);
+    pthread_cond_broadcast(&j->changed);
+    pthread_mutex_unlock(&j->mutex);
+}
+
+static void commit(struct journal *j, struct writer_entry *entries)
+{
+    while (entries != NULL) {
+        struct err err = {0};
+        struct writer_entry *rest = NULL;
+        int rc = writer_commit(&j->writer, entries, &rest, &err);
+        if (rc == 0) {
+            publish(j, entries, rest);
+        } else {
+            stop_for_good(j, entries, rc, &err);
+            rc = TC_EIO;
+        }
+        tell(entries, rest, rc);
+        entries = rest;
+    }
+}
+
+/* All that is queued; the mutex is held. */
+static struct writer_entry *take_queue(struct journal *j)
+{
+    struct writer_entry *all = j->head;
+    j->head = NULL;
+    j->tail = &j->head;
+    return all;
+}
+
+static void *run_writer(void *context)
+{
+    struct journal *j = context;
+    pthread_mutex_lock(&j->mutex);
+    for (;;) {
+        while (j->head == NULL && !j->stopping)
+            pthread_cond_wait(&j->work, &j->mutex);
+        struct writer_entry *all = take_queue(j);
+        if (all == NULL)
+            break;
+        pthread_mutex_unlock(&j->mutex);
+        commit(j, all);
+        pthread_mutex_lock(&j->mutex);
+    }
+    pthread_mutex_unlock(&j->mutex);
+    return NULL;
+}
+
+/* Without the thread: what `done` callbacks append while a commit runs is the next group. */
+static void commit_inline(struct journal *j)
+{
+    pthread_mutex_lock(&j->mutex);
+    while (!j->committing && j->head != NULL) {
+        struct writer_entry *all = take_queue(j);
+        j->committing = true;
+        pthread_mutex_unlock(&j->mutex);
+        commit(j, all);
+        pthread_mutex_lock(&j->mutex);
+        j->committing = false;
+    }
+    pthread_mutex_unlock(&j->mutex);
+}
+
+/* --- appending ------------------------------------------------------------------------------------------ */
+
+static int check_batch(const struct journal_batch *b, struct err *err)
+{
+    struct sv rest = b->blocks;
+    struct event e;
+    if (b->kind < BATCH_INPUT || b->kind > BATCH_CONTROL || b->count == 0 ||
+        (b->has_key && b->kind != BATCH_INPUT))
+        return err_set(err, TC_EINPUT, "a batch needs a kind and records, and only input has a key");
+    if (rest.n > FRAME_MAX_BYTES - FRAME_HEADER_BYTES)
+        return err_set(err, TC_EINPUT, "a batch of %zu bytes: %d MiB at most; send it in parts", rest.n,
+                       FRAME_MAX_BYTES >> 20);
+    for (uint32_t i = 0; i < b->count; i++) {
+        size_t n = record_length(rest);
+        int rc = n == 0 ? err_set(err, TC_EINPUT, "the batch has fewer records than it says")
+                        : record_decode_envelope(sv_head(rest, n), &e, err);
+        if (rc != 0)
+            return rc == TC_EINPUT ? rc : err_while(err, "record %u of the batch", i);
+        rest = sv_from(rest, n);
+    }
+    return rest.n == 0 ? 0 : err_set(err, TC_EINPUT, "the batch has more bytes than its records");
+}
+
+static struct writer_entry *new_entry(const struct journal_batch *b, journal_done_fn done, void *context)
+{
+    struct writer_entry *e = tc_alloc(sizeof *e);
+    *e = (struct writer_entry){.done = done, .context = context, .n = frame_bytes(b->blocks.n)};
+    e->frame = (struct frame){.kind = (uint8_t)b->kind,
+                              .has_key = b->has_key,
+                              .payload_bytes = (uint32_t)b->blocks.n,
+                              .count = b->count,
+                              .received = b->received,
+                              .consumed = b->consumed};
+    memcpy(e->frame.key, b->key, sizeof e->frame.key);
+    e->bytes = tc_realloc(NULL, e->n);
+    memset(e->bytes + e->n - FRAME_ALIGN, 0, FRAME_ALIGN); /* the padding is within the last of these */
+    memcpy(e->bytes + FRAME_HEADER_BYTES, b->blocks.p, b->blocks.n);
+    return e;
+}
+
+static int stopped(const struct journal *j, struct err *err)
+{
+    if (atomic_load(&j->failed) != 0)
+        return err_set(err, TC_EIO,
+                       "the journal has stopped (%.900s): free or replace the disk and start again",
+                       j->why.text);
+    return j->stopping ? err_set(err, TC_ESTATE, "the journal is closing") : 0;
+}
+
+static int check_queue(struct journal *j, const struct writer_entry *e, struct err *err)
+{
+    uint64_t limit = e->frame.kind == BATCH_INPUT ? j->options.queue_bytes : 2 * j->options.queue_bytes;
+    if (j->queued_bytes == 0 || j->queued_bytes + cost(e) <= limit)
+        return 0;
+    j->stats.rejected++;
+    return err_set(err, TC_EAGAIN, "the journal's queue is full: try again");
+}
+
+static int check_disk(struct journal *j, const struct writer_entry *e, struct err *err)
+{
+    uint64_t need = j->options.reserve_bytes + j->queued_bytes + cost(e);
+    if (e->frame.kind != BATCH_INPUT)
+        return 0;
+    if (j->free_bytes < need && clk_monotonic_ns(j->options.clk) - j->free_asked_ns >= TC_SECOND_NS)
+        refresh_free_bytes(j);
+    if (j->free_bytes >= need)
+        return 0;
+    j->stats.rejected++;
+    return err_set(err, TC_EBOUND, "the disk of %s is nearly full: input is refused until space is free",
+                   j->dir);
+}
+
+static void enqueue(struct journal *j, struct writer_entry *e)
+{
+    j->queued_bytes += cost(e);
+    *j->tail = e;
+    j->tail = &e->next;
+    pthread_cond_signal(&j->work);
+}
+
+/* A batch that was seen before. 1 = its promise is kept already, and `e` is still the caller's to tell. */
+static int repeat(struct journal *j, struct writer_entry *e, uint64_t first, struct err *err)
+{
+    bool is_durable = first < atomic_load(&j->end);
+    int rc = is_durable ? 1 : check_queue(j, e, err);
+    if (rc < 0)
+        return rc;
+    free(e->bytes);
+    e->bytes = NULL;
+    e->n = 0;
+    e->frame.first = first;
+    j->stats.duplicates++;
+    if (!is_durable)
+        enqueue(j, e); /* behind the first one, so it is told after that is durable */
+    return rc;
+}
+
+static int accept(struct journal *j, struct writer_entry *e, struct err *err)
+{
+    int rc = check_queue(j, e, err);
+    if (rc == 0)
+        rc = check_disk(j, e, err);
+    if (rc != 0)
+        return rc;
+    e->frame.first = j->next_position;
+    j->next_position += e->frame.count;
+    if (e->frame.has_key) {
+        keys_add(&j->keys, e->frame.key, e->frame.first, e->frame.received);
+        j->stats.keys_forgotten = j->keys.forgotten;
+    }
+    enqueue(j, e);
+    return 0;
+}
+
+/* As journal_append; with `wait` a full queue is waited for. */
+static int append(struct journal *j, const struct journal_batch *batch, bool wait, journal_done_fn done,
+                  void *context, uint64_t *ret_first, struct err *err)
+{
+    int rc = check_batch(batch, err);
+    if (rc != 0)
+        return rc;
+    struct writer_entry *e = new_entry(batch, done, context);
+    const struct key_entry *seen = NULL;
+    uint64_t first = 0;
+    pthread_mutex_lock(&j->mutex);
+    while ((rc = stopped(j, err)) == 0) {
+        seen = e->frame.has_key ? keys_find(&j->keys, e->frame.key, e->frame.received) : NULL;
+        rc = seen != NULL ? repeat(j, e, seen->first, err) : accept(j, e, err);
+        if (rc != TC_EAGAIN || !wait || j->options.inline_commit)
+            break;
+        pthread_cond_wait(&j->changed, &j->mutex);
+    }
+    if (rc >= 0)
+        first = e->frame.first;
+    pthread_mutex_unlock(&j->mutex);
+    if (rc < 0) {
+        free_entry(e);
+        return rc;
+    }
+    if (rc == 1)
+        tell(e, NULL, 0);
+    if (ret_first != NULL)
+        *ret_first = first;
+    if (j->options.inline_commit)
+        commit_inline(j);
+    return seen != NULL ? err_set(err, TC_EEXIST, "this batch was received before") : 0;
+}
+
+int journal_append(struct journal *j, const struct journal_batch *batch, journal_done_fn done, void *context,
+                   uint64_t *ret_first, struct err *err)
+{
+    return append(j, batch, false, done, context, ret_first, err);
+}
+
+struct waiting {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool told;
+    int rc;
+};
+
+static void wake(void *context, int rc, uint64_t first)
+{
+    struct waiting *w = context;
+    (void)first;
+    pthread_mutex_lock(&w->mutex);
+    w->told = true;
+    w->rc = rc;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+int journal_append_wait(struct journal *j, const struct journal_batch *batch, uint64_t *ret_first,
+                        struct err *err)
+{
+    struct waiting w = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    uint64_t first;
+    int rc = append(j, batch, true, wake, &w, &first, err);
+    if (rc == 0 || rc == TC_EEXIST) {
+        pthread_mutex_lock(&w.mutex);
+        while (!w.told)
+            pthread_cond_wait(&w.cond, &w.mutex);
+        pthread_mutex_unlock(&w.mutex);
+        if (w.rc != 0) {
+            pthread_mutex_lock(&j->mutex);
+            rc = stopped(j, err);
+            pthread_mutex_unlock(&j->mutex);
+        } else if (ret_first != NULL) {
+            *ret_first = first;
+        }
+    }
+    pthread_cond_destroy(&w.cond);
+    pthread_mutex_destroy(&w.mutex);
+    return rc;
+}
+
+/* --- asking --------------------------------------------------------------------------------------------- */
+
+uint64_t journal_end(const struct journal *j)
+{
+    return atomic_load(&j->end);
+}
+
+uint64_t journal_epoch(const struct journal *j)
+{
+    return j->epoch;
+}
+
+int journal_failed(const struct journal *j)
+{
+    return atomic_load(&j->failed);
+}
+
+static struct timespec deadline_in(int64_t ns)
+{
+    /* the condition variable waits by the system's monotonic clock, whatever clock the options bring */
+    int64_t at = clk_monotonic_ns(&clk_system);
+    at = ns > INT64_MAX - at ? INT64_MAX : at + ns;
+    return (struct timespec){.tv_sec = (time_t)(at / TC_SECOND_NS), .tv_nsec = (long)(at % TC_SECOND_NS)};
+}
+
+uint64_t journal_wait(struct journal *j, uint64_t position, int64_t timeout_ns)
+{
+    if (timeout_ns <= 0 || j->options.inline_commit)
+        return journal_end(j);
+    struct timespec deadline = deadline_in(timeout_ns);
+    int rc = 0;
+    pthread_mutex_lock(&j->mutex);
+    while (rc == 0 && atomic_load(&j->end) <= position && atomic_load(&j->failed) == 0 && !j->stopping)
+        rc = pthread_cond_timedwait(&j->changed, &j->mutex, &deadline);
+    pthread_mutex_unlock(&j->mutex);
+    return journal_end(j);
+}
+
+void journal_stats(const struct journal *journal, struct journal_stats *ret)
+{
+    struct journal *j = (struct journal *)(uintptr_t)journal; /* only the mutex is touched */
+    pthread_mutex_lock(&j->mutex);
+    *ret = j->stats;
+    ret->queued_bytes = j->queued_bytes;
+    pthread_mutex_unlock(&j->mutex);
+}

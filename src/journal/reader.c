@@ -1,0 +1,176 @@
+/*
+ * Readers: frame after frame over all segments, behind a live journal or over a directory that nobody writes;
+ * see journal.h. A reader takes no lock, writes nothing, and holds one window of one file.
+ */
+#include "journal/cursor.h"
+
+#include <stdlib.h>
+
+struct journal_reader {
+    const struct fs *fs;
+    char *dir;
+    const struct journal *limit_to;
+    struct cursor cursor; /* file -1: none is open yet */
+    uint64_t from;        /* frames that end at or before it are passed over */
+    uint64_t next;        /* position that comes next */
+    bool sealed;          /* a later segment was seen: the open one does not grow any more */
+};
+
+/* The segment that holds `position`: the last one that begins at or before it, else the oldest; 0 = none. */
+static uint64_t choose(const struct segment_list *list, uint64_t position)
+{
+    uint64_t best = list->n == 0 ? 0 : list->first[0];
+    for (size_t i = 0; i < list->n && list->first[i] <= position; i++)
+        best = list->first[i];
+    return best;
+}
+
+/* Opens the segment for `position`. 1 = open, 0 = there is none yet, or its creation is not finished. */
+static int open_at(struct journal_reader *r, uint64_t position, struct err *err)
+{
+    struct segment_list list;
+    struct cursor fresh;
+    int rc = segment_list_read(r->fs, r->dir, &list, err);
+    if (rc != 0)
+        return rc;
+    uint64_t first = choose(&list, position);
+    bool is_last = list.n > 0 && first == list.first[list.n - 1];
+    segment_list_free(&list);
+    if (first == 0)
+        return 0;
+    rc = cursor_open(&fresh, r->fs, r->dir, first, err);
+    if (rc == CURSOR_TORN_HEADER)
+        return is_last ? 0 : cursor_damaged(&fresh, "no segment header", err);
+    if (rc < 0)
+        return rc == TC_ENOTFOUND ? 0 : rc; /* dropped between listing and opening: look again next time */
+    cursor_close(&r->cursor);
+    r->cursor = fresh;
+    r->next = fresh.position;
+    r->sealed = false;
+    return 1;
+}
+
+int journal_reader_open(const struct fs *fs, const char *dir, uint64_t position,
+                        const struct journal *limit_to, struct journal_reader **ret, struct err *err)
+{
+    struct journal_reader *r = tc_alloc(sizeof *r);
+    *r = (struct journal_reader){
+        .fs = fs, .dir = tc_strdup(dir), .limit_to = limit_to, .cursor = {.file = -1}, .from = position};
+    int rc = open_at(r, position, err);
+    if (rc < 0) {
+        journal_reader_close(&r);
+        return rc;
+    }
+    *ret = r;
+    return 0;
+}
+
+void journal_reader_close(struct journal_reader **reader)
+{
+    if (*reader == NULL)
+        return;
+    cursor_close(&(*reader)->cursor);
+    free((*reader)->dir);
+    free(*reader);
+    *reader = NULL;
+}
+
+/* What comes after the open segment. */
+enum next_segment { NEXT_NONE, NEXT_FOLLOWS, NEXT_HOLE, NEXT_DROPPED };
+
+static int look_on(const struct journal_reader *r, enum next_segment *ret, uint64_t *ret_first,
+                   struct err *err)
+{
+    struct segment_list list;
+    bool own_is_there = false;
+    int rc = segment_list_read(r->fs, r->dir, &list, err);
+    if (rc != 0)
+        return rc;
+    *ret_first = 0;
+    for (size_t i = 0; i < list.n; i++) {
+        own_is_there = own_is_there || list.first[i] == r->cursor.header.first;
+        if (*ret_first == 0 && list.first[i] > r->cursor.header.first)
+            *ret_first = list.first[i];
+    }
+    segment_list_free(&list);
+    /* a hole behind a segment that is still there is damage; behind one that is gone, retention was faster */
+    *ret = *ret_first == 0         ? NEXT_NONE
+           : *ret_first == r->next ? NEXT_FOLLOWS
+           : own_is_there          ? NEXT_HOLE
+                                   : NEXT_DROPPED;
+    return 0;
+}
+
+/*
+ * At the end of the open segment (`bad` false), or at bytes of it that are no frame: 1 = look again, here or
+ * in another segment; 0 = that is all. Once a later segment is seen, this one is whole: what the second look
+ * finds wrong is damage.
+ */
+static int go_on(struct journal_reader *r, bool bad, struct err *err)
+{
+    enum next_segment next;
+    uint64_t first;
+    int rc = look_on(r, &next, &first, err);
+    if (rc != 0 || next == NEXT_NONE)
+        return rc;
+    if (!bad && (next == NEXT_FOLLOWS || (next == NEXT_DROPPED && r->sealed))) {
+        rc = open_at(r, first, err);
+        if (rc == 1 && r->cursor.header.first != first)
+            return cursor_damaged(&r->cursor, "segments are out of order", err);
+        return rc;
+    }
+    if (r->sealed)
+        return cursor_damaged(&r->cursor, bad ? r->cursor.why : "records after this place are missing", err);
+    r->sealed = true;
+    return 1;
+}
+
+static bool at_limit(const struct journal_reader *r)
+{
+    return r->limit_to != NULL && r->next >= journal_end(r->limit_to);
+}
+
+static void fill(const struct frame *f, struct sv bytes, struct journal_frame *ret)
+{
+    *ret = (struct journal_frame){.kind = (enum batch_kind)f->kind,
+                                  .received = f->received,
+                                  .first = f->first,
+                                  .count = f->count,
+                                  .consumed = f->consumed,
+                                  .has_key = f->has_key,
+                                  .blocks = sv_head(sv_from(bytes, FRAME_HEADER_BYTES), f->payload_bytes)};
+    memcpy(ret->key, f->key, sizeof ret->key);
+}
+
+/* One step: 1 = a frame in *ret_frame, 0 = nothing now, 2 = moved on, call again. */
+static int step(struct journal_reader *r, struct frame *ret_frame, struct sv *ret_bytes, struct err *err)
+{
+    if (at_limit(r))
+        return 0;
+    if (r->cursor.file < 0) {
+        int opened = open_at(r, TC_MAX(r->from, r->next), err);
+        return opened == 1 ? 2 : opened;
+    }
+    /* all before a durable end is whole on disk: with a live journal there is no torn tail to read */
+    int rc = cursor_next_judged(&r->cursor, r->sealed || r->limit_to != NULL, ret_frame, ret_bytes, err);
+    if (rc == CURSOR_FRAME) {
+        r->next = r->cursor.position;
+        return ret_frame->kind == FRAME_MARK || r->next <= r->from ? 2 : 1;
+    }
+    if (rc < 0)
+        return rc;
+    rc = go_on(r, rc == CURSOR_BAD, err);
+    return rc == 1 ? 2 : rc;
+}
+
+int journal_reader_next(struct journal_reader *r, struct journal_frame *ret, struct err *err)
+{
+    struct frame f;
+    struct sv bytes;
+    int rc;
+    while ((rc = step(r, &f, &bytes, err)) == 2)
+        ;
+    if (rc == 1)
+        fill(&f, bytes, ret);
+    return rc;
+}

@@ -1,0 +1,152 @@
+/*
+ * Verification: every checksum, leaf and link of a journal, made anew from its bytes; see journal.h,
+ * verify.h.
+ */
+#include "journal/verify.h"
+
+#include "journal/cursor.h"
+
+#include <stdio.h>
+
+struct verify_state verify_start(const struct segment_header *header)
+{
+    struct verify_state s = {.epoch = header->epoch};
+    memcpy(s.sequences, header->sequences, sizeof s.sequences);
+    memcpy(s.head, header->head, sizeof s.head);
+    return s;
+}
+
+const char *verify_frame(struct verify_state *s, const struct frame *frame, struct sv bytes)
+{
+    struct chain chain;
+    struct event e;
+    struct sv rest = sv_head(sv_from(bytes, FRAME_HEADER_BYTES), frame->payload_bytes);
+    chain_begin(&chain, s->head, bytes.p);
+    for (uint32_t i = 0; i < frame->count; i++) {
+        struct sv block = sv_head(rest, record_length(rest));
+        if (record_decode_envelope(block, &e, NULL) != 0)
+            return "a record of the frame is malformed";
+        if (e.epoch != s->epoch || e.sequence != s->sequences[e.class]++)
+            return "a record bears another epoch or sequence than it should";
+        chain_leaf(&chain, block);
+        rest = sv_from(rest, block.n);
+    }
+    chain_end(&chain, s->head);
+    return memcmp(s->head, frame->head, sizeof s->head) == 0 ? NULL : "the hash chain does not match";
+}
+
+struct verifier {
+    const struct fs *fs;
+    const char *dir;
+    struct segment_list list;
+    struct verify_state state;
+    struct cursor cursor;
+    uint64_t position, commit; /* where the segment before ended; 0 = this is the first */
+    struct journal_verify_report *report;
+};
+
+static const char *check_start(const struct verifier *v, size_t i)
+{
+    const struct segment_header *h = &v->cursor.header;
+    struct verify_state start = verify_start(h);
+    if (i > 0 && (h->previous != v->list.first[i - 1] || h->first != v->position))
+        return "records before this segment are missing";
+    if (i > 0 &&
+        (memcmp(start.head, v->state.head, sizeof start.head) != 0 ||
+         memcmp(start.sequences, v->state.sequences, sizeof start.sequences) != 0 || h->commit <= v->commit))
+        return "the segment's header does not continue the segment before";
+    if (i == 0 && h->previous == 0) {
+        uint8_t head[TC_SHA256_BYTES];
+        chain_first_head(h->epoch, head);
+        if (h->first != 1 || memcmp(head, h->head, sizeof head) != 0)
+            return "the first segment's header does not begin a chain";
+    }
+    return NULL;
+}
+
+static void torn(struct verifier *v, const char *path, uint64_t bytes)
+{
+    v->report->torn_bytes = bytes;
+    snprintf(v->report->torn_file, sizeof v->report->torn_file, "%.255s", path);
+}
+
+static void count(struct journal_verify_report *r, const struct frame *f)
+{
+    if (f->count > 0 && r->records == 0)
+        r->first = f->received;
+    if (f->count > 0)
+        r->last = f->received;
+    r->frames++;
+    r->records += f->count;
+    r->bytes += f->bytes;
+}
+
+static int walk(struct verifier *v, bool sealed, struct err *err)
+{
+    struct cursor *c = &v->cursor;
+    struct frame f;
+    struct sv bytes;
+    uint64_t at = c->offset, position = c->position, size;
+    int rc;
+    while ((rc = cursor_next_judged(c, sealed, &f, &bytes, err)) == CURSOR_FRAME) {
+        const char *why = verify_frame(&v->state, &f, bytes);
+        if (why != NULL) {
+            c->offset = at; /* the frame's own place, for the message */
+            c->position = position;
+            return cursor_damaged(c, why, err);
+        }
+        count(v->report, &f);
+        at = c->offset;
+        position = c->position;
+    }
+    if (rc == CURSOR_BAD) {
+        rc = cursor_size(c, &size, err);
+        if (rc == 0)
+            torn(v, c->path, size > at ? size - at : 0);
+    }
+    return rc;
+}
+
+/* A last segment whose creation was not finished: its bytes, if any, are a torn tail. */
+static int torn_header(struct verifier *v, size_t i, struct err *err)
+{
+    struct fs_stat st = {0};
+    if (i + 1 < v->list.n)
+        return cursor_damaged(&v->cursor, "no segment header", err);
+    v->fs->stat(v->fs, v->cursor.path, &st);
+    torn(v, v->cursor.path, TC_MAX(st.size_bytes, (uint64_t)1));
+    return 0;
+}
+
+static int verify_segment(struct verifier *v, size_t i, bool sealed, struct err *err)
+{
+    int rc = cursor_open(&v->cursor, v->fs, v->dir, v->list.first[i], err);
+    if (rc == CURSOR_TORN_HEADER)
+        return torn_header(v, i, err);
+    if (rc < 0)
+        return rc;
+    const char *why = check_start(v, i);
+    if (why != NULL)
+        return cursor_damaged(&v->cursor, why, err);
+    v->state = verify_start(&v->cursor.header);
+    v->report->segments++;
+    v->report->bytes += SEGMENT_HEADER_BYTES;
+    rc = walk(v, sealed, err);
+    v->position = v->cursor.position;
+    v->commit = v->cursor.commit;
+    return rc;
+}
+
+int journal_verify(const struct fs *fs, const char *dir, struct journal_verify_report *ret, struct err *err)
+{
+    struct verifier v = {.fs = fs, .dir = dir, .report = ret, .cursor = {.file = -1}};
+    *ret = (struct journal_verify_report){0};
+    int rc = segment_list_read(fs, dir, &v.list, err);
+    for (size_t i = 0; rc == 0 && i < v.list.n; i++) {
+        rc = verify_segment(&v, i, i + 1 < v.list.n, err);
+        cursor_close(&v.cursor);
+    }
+    memcpy(ret->head, v.state.head, sizeof ret->head);
+    segment_list_free(&v.list);
+    return rc;
+}

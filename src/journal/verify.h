@@ -1,0 +1,21 @@
+/*
+ * What a frame must agree with beside its checksums: epoch and sequence of each record, and the hash chain.
+ * Shared by recovery (last segment) and journal_verify (all).
+ */
+#ifndef JOURNAL_VERIFY_H
+#define JOURNAL_VERIFY_H
+
+#include "journal/segment.h"
+
+struct verify_state {
+    uint64_t epoch;
+    uint64_t sequences[CLASS_COUNT]; /* next */
+    uint8_t head[TC_SHA256_BYTES];
+};
+
+/* What a segment's header says of the state at its start. */
+struct verify_state verify_start(const struct segment_header *header);
+/* Moves the state over a frame whose checksums are right. NULL, or what is wrong. */
+const char *verify_frame(struct verify_state *state, const struct frame *frame, struct sv bytes);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * The writer; see writer.h.
+ *
+ * Epoch, sequence, salt, leaf and chain are made here, at commit, because the order is only final here. The
+ * cap that hashing sets (one core of SHA-256) is far above what one disk's syncs let through.
+ */
+#include "journal/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { WRITE_BYTES = 1 << 20 };
+
+void writer_init(struct writer *w, const struct journal_options *o)
+{
+    *w = (struct writer){.fs = o->fs,
+                         .rng = o->rng,
+                         .clk = o->clk,
+                         .dir = tc_strdup(o->dir),
+                         .segment_bytes = o->segment_bytes,
+                         .file = -1};
+    buf_init(&w->out, WRITE_BYTES);
+}
+
+void writer_fini(struct writer *w)
+{
+    if (w->file >= 0)
+        w->fs->close(w->fs, w->file);
+    buf_free(&w->out);
+    free(w->dir);
+    *w = (struct writer){.file = -1};
+}
+
+int writer_roll(struct writer *w, struct err *err)
+{
+    struct segment_header h = {.epoch = w->header.epoch,
+                               .first = w->position,
+                               .previous = w->header.first,
+                               .commit = w->commit,
+                               .created = clk_now(w->clk),
+                               .checksum_seed = rng_u64(w->rng)};
+    memcpy(h.sequences, w->sequences, sizeof h.sequences);
+    memcpy(h.head, w->head, sizeof h.head);
+    int file, rc = segment_create(w->fs, w->dir, &h, &file, err);
+    if (rc != 0)
+        return rc;
+    if (w->file >= 0)
+        w->fs->close(w->fs, w->file);
+    w->file = file;
+    w->header = h;
+    w->offset = w->out_at = SEGMENT_HEADER_BYTES;
+    w->bytes += SEGMENT_HEADER_BYTES;
+    w->must_roll = false;
+    return 0;
+}
+
+static int write_out(struct writer *w, const char *bytes, size_t n)
+{
+    int rc = fs_write_all(w->fs, w->file, bytes, n, w->out_at);
+    w->out_at += n;
+    w->bytes += n;
+    return rc;
+}
+
+static int flush(struct writer *w)
+{
+    int rc = w->out.n == 0 ? 0 : write_out(w, w->out.p, w->out.n);
+    buf_clear(&w->out);
+    return rc;
+}
+
+/* Small frames gather into one write; a large one goes by itself. */
+static int put(struct writer *w, const char *bytes, size_t n)
+{
+    int rc = w->out.n + n > WRITE_BYTES ? flush(w) : 0;
+    if (rc < 0 || n > WRITE_BYTES)
+        return rc < 0 ? rc : write_out(w, bytes, n);
+    buf_add(&w->out, bytes, n);
+    return 0;
+}
+
+static void seal_records(struct writer *w, struct writer_entry *e)
+{
+    struct chain chain;
+    struct sv rest = sv_make(e->bytes + FRAME_HEADER_BYTES, e->frame.payload_bytes);
+    char *block = e->bytes + FRAME_HEADER_BYTES;
+    chain_begin(&chain, w->head, e->bytes);
+    for (uint32_t i = 0; i < e->frame.count; i++) {
+        uint8_t salt[TC_RECORD_SALT_BYTES];
+        size_t n = record_length(rest);
+        rng_fill(w->rng, salt, sizeof salt);
+        record_seal(block, w->header.epoch, w->sequences[(uint8_t)block[10]]++, salt);
+        chain_leaf(&chain, sv_make(block, n));
+        rest = sv_from(rest, n);
+        block += n;
+    }
+    chain_end(&chain, w->head);
+}
+
+static int add_frame(struct writer *w, struct writer_entry *e, uint64_t durable_before)
+{
+    tc_assert(e->frame.first == w->position);
+    e->frame.commit = w->commit;
+    e->frame.durable_before = durable_before;
+    frame_encode(&e->frame, e->bytes);
+    seal_records(w, e);
+    frame_seal(e->bytes, e->n, w->head, w->header.checksum_seed, w->offset);
+    w->offset += e->n;
+    w->position += e->frame.count;
+    return put(w, e->bytes, e->n);
+}
+
+static int sync_out(struct writer *w)
+{
+    int64_t start = clk_monotonic_ns(w->clk);
+    int rc = w->fs->sync(w->fs, w->file);
+    int64_t took = clk_monotonic_ns(w->clk) - start;
+    w->syncs++;
+    w->sync_ns_total += took;
+    w->sync_ns_max = TC_MAX(w->sync_ns_max, took);
+    return rc;
+}
+
+/*
+ * Nothing is tried again: the journal is over until a restart. But what nobody was told about is cut off
+ * where the disk still lets us, because after a failed sync the page cache may show bytes that the disk never
+ * got, and the next start would take them for durable.
+ */
+static void give_up(struct writer *w, uint64_t durable_before)
+{
+    w->failed = true;
+    if (w->fs->truncate(w->fs, w->file, durable_before) == 0)
+        w->fs->sync(w->fs, w->file);
+}
+
+static bool is_full(const struct writer *w)
+{
+    return w->must_roll || (w->offset >= w->segment_bytes && w->position > w->header.first);
+}
+
+static int begin(struct writer *w, struct err *err)
+{
+    if (w->failed)
+        return err_set(err, TC_EIO, "the journal has stopped after an earlier error");
+    int rc = is_full(w) ? writer_roll(w, err) : 0;
+    w->failed = rc != 0;
+    return rc;
+}
+
+static int finish(struct writer *w, uint64_t durable_before, int rc, struct err *err)
+{
+    char path[SEGMENT_PATH_MAX];
+    if (rc == 0)
+        rc = flush(w);
+    if (rc == 0)
+        rc = sync_out(w);
+    if (rc == 0) {
+        w->commit++;
+        w->commits++;
+        return 0;
+    }
+    give_up(w, durable_before);
+    return segment_path(w->dir, w->header.first, path)
+               ? segment_sys(err, rc, "cannot write the journal's", path)
+               : rc;
+}
+
+int writer_commit(struct writer *w, struct writer_entry *entries, struct writer_entry **ret_rest,
+                  struct err *err)
+{
+    int rc = begin(w, err);
+    if (rc != 0)
+        return rc;
+    uint64_t durable_before = w->offset;
+    struct writer_entry *e = entries;
+    int written = 0;
+    for (; e != NULL && written == 0; e = e->next) {
+        if (e->bytes == NULL)
+            continue;
+        if (e != entries && is_full(w))
+            break;
+        written = add_frame(w, e, durable_before);
+    }
+    if (w->offset > durable_before) {
+        rc = finish(w, durable_before, written, err);
+        if (rc != 0)
+            return rc;
+    }
+    *ret_rest = e;
+    return 0;
+}
+
+int writer_mark(struct writer *w, struct err *err)
+{
+    if (w->failed || w->must_roll)
+        return err_set(err, TC_EIO, "the journal has stopped after an earlier error");
+    char bytes[FRAME_HEADER_BYTES];
+    uint64_t durable_before = w->offset;
+    struct writer_entry e = {.frame = {.kind = FRAME_MARK, .first = w->position, .received = clk_now(w->clk)},
+                             .bytes = bytes,
+                             .n = sizeof bytes};
+    return finish(w, durable_before, add_frame(w, &e, durable_before), err);
+}
