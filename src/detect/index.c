@@ -23,6 +23,7 @@ struct index_scratch {
     uint64_t *bits;
     size_t rule_capacity;
     uint32_t touched_count;
+    bool everything; /* a value that is too long to be folded: no rule can be left out */
 };
 
 struct index_scratch *index_scratch_new(void)
@@ -65,6 +66,7 @@ static void scratch_fit(struct index_scratch *s, const struct rule_index *index)
         s->now = 1;
     }
     s->touched_count = 0;
+    s->everything = false;
 }
 
 /* --- predicates
@@ -175,6 +177,7 @@ static void ask_field(struct asking *a, const struct event *event, struct match_
     if ((own == NULL && keywords == NULL) || !field_is_value(field))
         return;
     struct sv folded = match_scratch_folded(folds, event, at);
+    a->scratch->everything |= field->value.n > MATCH_FOLD_MAX_BYTES;
     if (own != NULL)
         ask_value(a, own, field->value, folded);
     if (keywords != NULL)
@@ -192,7 +195,7 @@ static uint32_t dimension_number(const struct index_dimension *dimension, struct
 /* The rules whose clauses are all marked become bits, so that they come out in order. */
 static void gather(const struct rule_index *index, struct index_scratch *s)
 {
-    memcpy(s->bits, index->open, index->words * sizeof s->bits[0]);
+    memcpy(s->bits, s->everything ? index->detections : index->open, index->words * sizeof s->bits[0]);
     for (uint32_t i = 0; i < s->touched_count; i++) {
         uint32_t rule = s->touched[i];
         if (s->marks[rule] == index->needed[rule])
@@ -234,6 +237,7 @@ size_t index_ask(const struct rule_index *index, const struct event *event, stru
     if (index->fields[0].needles != NULL && raw_is_searched(event))
         needles_search(index->fields[0].needles, match_scratch_folded(folds, event, event->field_count),
                        predicate_holds, &asking);
+    scratch->everything |= event->raw.n > MATCH_FOLD_MAX_BYTES;
     gather(index, scratch);
     *ret_ordinals = scratch->candidates;
     return list_candidates(index, event, scratch);
