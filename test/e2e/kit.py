@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 
-TOCSIN = os.path.abspath("build/tocsin")
+TOCSIN = os.path.abspath(os.environ.get("TOCSIN", "build/tocsin"))
 SHARED = os.path.abspath("../shared/data")
 tests = []
 
