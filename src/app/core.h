@@ -31,6 +31,7 @@ struct core_options {
     unsigned threads;
     bool inline_commit;          /* simulation: no threads at all; the caller drives core_step */
     uint64_t segment_bytes;      /* 0: the journal's default */
+    size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
     int64_t checkpoint_every_ns; /* 0 = 30 s */
     void *context;               /* of the callbacks, called on the core's thread */
     /* Names of the channels that take this severity, in order. */
@@ -53,8 +54,9 @@ void core_abandon(struct core **core);
 struct journal *core_journal(struct core *core);
 const struct ruleset *core_ruleset(const struct core *core);
 bool core_ready(const struct core *core);
-/* Judges all that is durable and not judged yet; a tick where one is due. Called by the thread, or by a
- * simulation. */
+/* Judges all that is durable and not judged yet, in batches; between them ticks, counts and checkpoints that
+ * are due, so that a core that lags behind does not go without. Called by the thread, or by a simulation.
+ * After a failure every call fails. */
 int core_step(struct core *core, struct err *err);
 int core_checkpoint(struct core *core, struct err *err);
 

@@ -167,16 +167,16 @@ static const struct field_index *field_of(const struct rule_index *index, const 
     }
 }
 
-static void ask_field(struct asking *a, const struct event *event, struct match_scratch *folds, size_t at)
+/* `own` is the field's index, NULL where no rule names it. */
+static void ask_field(struct asking *a, const struct event *event, struct match_scratch *folds,
+                      const struct field *field, const struct field_index *own)
 {
-    const struct field *field = &event->fields[at];
-    const struct field_index *own = field_of(a->index, field);
     const struct needles *keywords = field->flags & FIELD_DERIVED ? NULL : a->index->fields[0].needles;
     if (own != NULL && own->present != INDEX_NONE)
         predicate_holds(a, own->present);
     if ((own == NULL && keywords == NULL) || !field_is_value(field))
         return;
-    struct sv folded = match_scratch_folded(folds, event, at);
+    struct sv folded = match_scratch_folded(folds, event, (size_t)(field - event->fields));
     a->scratch->everything |= field->value.n > MATCH_FOLD_MAX_BYTES;
     if (own != NULL)
         ask_value(a, own, field->value, folded);
@@ -227,13 +227,30 @@ static size_t list_candidates(const struct rule_index *index, const struct event
     return n;
 }
 
+static void ask_every_field(struct asking *a, const struct event *event, struct match_scratch *folds)
+{
+    for (size_t i = 0; i < event->field_count; i++)
+        ask_field(a, event, folds, &event->fields[i], field_of(a->index, &event->fields[i]));
+}
+
+/* For few rules, without keywords: only the fields that they name. */
+static void ask_named_fields(struct asking *a, const struct event *event, struct match_scratch *folds)
+{
+    for (size_t i = 1; i <= a->index->field_count; i++) {
+        const struct field_index *own = &a->index->fields[i];
+        for (const struct field *f = event_find(event, own->name, own->name_hash); f != NULL;
+             f = event_next(event, f))
+            ask_field(a, event, folds, f, own);
+    }
+}
+
 size_t index_ask(const struct rule_index *index, const struct event *event, struct match_scratch *folds,
                  struct index_scratch *scratch, const uint32_t **ret_ordinals)
 {
     struct asking asking = {index, scratch};
     scratch_fit(scratch, index);
-    for (size_t i = 0; i < event->field_count; i++)
-        ask_field(&asking, event, folds, i);
+    bool few = index->fields[0].needles == NULL && index->field_count < event->field_count;
+    (few ? ask_named_fields : ask_every_field)(&asking, event, folds);
     if (index->fields[0].needles != NULL && raw_is_searched(event))
         needles_search(index->fields[0].needles, match_scratch_folded(folds, event, event->field_count),
                        predicate_holds, &asking);

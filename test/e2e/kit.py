@@ -138,6 +138,10 @@ class Server:
         assert status == 200, (status, text)
         return json.loads(text)
 
+    def metric(self, name):
+        """The value of a metric without labels."""
+        return float(re.search(rf"^{name} (.*)$", self.get("/metrics")[1], re.M).group(1))
+
     def query(self, *args):
         code, out, err = tocsin("query", "--data", self.data, *args)
         assert code == 0, err
