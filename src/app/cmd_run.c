@@ -144,6 +144,8 @@ static void metrics(void *context, struct buf *out)
          (double)journal.duplicates},
         {"tocsin_journal_failed", "gauge", "1 where the journal has stopped after an error.",
          journal_failed(core_journal(s->core)) != 0},
+        {"tocsin_store_behind", "gauge", "1 while the store cannot be written: lists and notifications wait.",
+         core.store_behind},
         {"tocsin_core_lag_records", "gauge", "Durable records that are not judged yet.", (double)core.lag},
         {"tocsin_detect_events_total", "counter", "Events judged since the start, replayed ones included.",
          (double)core.events},

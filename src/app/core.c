@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHECKPOINT_EVERY_S = 30, SHOW_COUNTS_EVERY_MS = 250, TICK_EVERY_S = 1 };
+enum { CHECKPOINT_EVERY_S = 30, SHOW_COUNTS_EVERY_MS = 250, TICK_EVERY_S = 1, TRY_STORE_EVERY_S = 5 };
 
 /* --- opening and recovery
  * -------------------------------------------------------------------------------------------- */
@@ -210,6 +210,7 @@ static void take_stats(struct core *core)
     pthread_mutex_lock(&core->lock);
     core->stats.position = core->position;
     core->stats.alerts_in_memory = book_count(core->book);
+    core->stats.store_behind = core->store_behind;
     core->stats.events = core->counts.events;
     core->stats.findings = core->counts.findings;
     core->stats.decisions = core->counts.decisions;
@@ -320,6 +321,23 @@ static void fail_waiters(struct core *core, const struct err *err)
     pthread_mutex_unlock(&core->lock);
 }
 
+/* The store failed: where it is able again, it is shown what it missed. */
+static int show_missed_if_due(struct core *core, struct err *err)
+{
+    if (!core->store_behind ||
+        clk_monotonic_ns(core->options.clk) - core->behind_mono_ns < TRY_STORE_EVERY_S * TC_SECOND_NS ||
+        !project_is_able(core))
+        return 0;
+    int rc = each_frame(core, core->shown, project_frame, err);
+    if (rc == 0)
+        rc = project_changed(core, true, err);
+    if (rc == 0 && !core->store_behind) {
+        core->behind_told = false;
+        log_info("store", "%s is written again and shows all", core->options.store_path);
+    }
+    return rc;
+}
+
 int core_step(struct core *core, struct err *err)
 {
     int rc = core->failed ? err_set(err, TC_EIO, "the core has stopped after an error: see the log") : 0;
@@ -327,6 +345,8 @@ int core_step(struct core *core, struct err *err)
         rc = tick_if_due(core, err);
         if (rc == 0)
             rc = read_some(core, &more, err);
+        if (rc == 0)
+            rc = show_missed_if_due(core, err);
         if (rc == 0)
             rc = show_counts_if_due(core, err);
         if (rc == 0)

@@ -5,7 +5,8 @@
  * Order of commit: input durable -> decision durable -> send -> receipt. A decision frame bears the position
  * of the last record that it is the result of (`consumed`). Recovery loads the newest checkpoint, replays
  * what follows, and swallows decisions whose cause is at or before the last `consumed`: they were said
- * already. What was not yet said is said now.
+ * already. What was not yet said is said now. The store is only a projection: while it fails, the core goes
+ * on and shows it later what it missed.
  *
  * What is in force (rules, lateness, windows of alerts) is a record too (REC_ACTIVATED, contents in
  * DIR/objects/<sha256>), so a replay judges old records by the rules of their time.
@@ -68,6 +69,7 @@ int core_receipt(struct core *core, struct sv key, struct sv status, struct sv d
 
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;
+    bool store_behind; /* the store fails: lists and notifications wait for it, judging does not */
     struct detector_stats detector;
     struct journal_recovery recovery;
 };

@@ -60,7 +60,10 @@ struct core {
     uint64_t own_from;  /* decisions from here on are this core's, shown when they were made */
     bool in_transaction;
     size_t unsettled; /* frames looked at in the open transaction */
-    bool store_dirty; /* counts changed that the store does not show yet */
+    uint64_t shown;   /* the store reflects all up to here */
+    bool store_behind, behind_told;
+    int64_t behind_mono_ns; /* when it was last tried */
+    bool store_dirty;       /* counts changed that the store does not show yet */
     int64_t flushed_mono_ns;
 
     int64_t last_tick_ns, last_checkpoint_mono_ns;
@@ -95,6 +98,12 @@ int project_frame(struct core *core, const struct journal_frame *frame, struct e
 int project_settle(struct core *core, uint64_t applied, struct err *err);
 /* Alerts whose counts moved; the store reflects all that was folded then. */
 int project_changed(struct core *core, bool all, struct err *err);
+/*
+ * Once the core is ready, a store that fails (its disk is full, another program holds it) ends nothing: the
+ * three above do nothing more and return 0, until this has found it able to write again. The caller then
+ * shows it all frames after core->shown.
+ */
+bool project_is_able(struct core *core);
 
 /* activate.c */
 int activate_json(struct core *core, struct buf *out,

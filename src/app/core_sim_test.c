@@ -15,6 +15,7 @@
 #include "base/sim_fs.h"
 #include "event/json.h"
 #include "event/parse.h"
+#include "store/statement.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -386,6 +387,52 @@ static void test_a_long_backlog_with_an_alert_in_each_batch(void **state)
     world_end(&w);
 }
 
+static int count_row(void *context, const struct alert_row *row)
+{
+    (void)row;
+    ++*(size_t *)context;
+    return 0;
+}
+
+static size_t stored_alerts(struct world *w)
+{
+    struct err err;
+    size_t count = 0;
+    assert_int_equal(0, store_each_alert(w->core->store, &(struct alert_filter){.ended_since_ns = TC_NO_TIME},
+                                         count_row, &count, &err));
+    return count;
+}
+
+/* The store's disk is full for a while: judging goes on, and the store gets later what it missed. */
+static void test_a_store_that_fails_for_a_while(void **state)
+{
+    struct world w;
+    struct err err;
+    (void)state;
+    world_begin(&w, 5);
+    assert_int_equal(0, core_begin(&w));
+    assert_int_equal(SQLITE_OK,
+                     sqlite3_exec(w.core->store->db, "PRAGMA max_page_count = 1", NULL, NULL, NULL));
+    for (int i = 0; i < 20; i++) {
+        w.clk.now_ns += TC_SECOND_NS;
+        append_events(&w, i * 10, 10, true);
+        assert_int_equal(0, core_step(w.core, &err));
+    }
+    assert_int_equal(200, book_count(w.core->book));
+    assert_true(w.core->store_behind);
+    assert_true(stored_alerts(&w) < 200);
+    assert_int_equal(SQLITE_OK,
+                     sqlite3_exec(w.core->store->db, "PRAGMA max_page_count = 100000", NULL, NULL, NULL));
+    w.clk.now_ns += 10 * TC_SECOND_NS;
+    assert_int_equal(0, core_step(w.core, &err));
+    assert_false(w.core->store_behind);
+    assert_int_equal(200, stored_alerts(&w));
+    uint64_t pending, sent, failed;
+    assert_int_equal(0, store_outbox_counts(w.core->store, &pending, &sent, &failed, &err));
+    assert_int_equal(200, pending);
+    world_end(&w);
+}
+
 /* One tick resolves all of them: far more decisions than a frame holds. */
 static void test_a_tick_that_resolves_very_many(void **state)
 {
@@ -425,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_D_08_cut_between_decisions_of_one_record),
         cmocka_unit_test(test_a_long_backlog_with_an_alert_in_each_batch),
         cmocka_unit_test(test_a_tick_that_resolves_very_many),
+        cmocka_unit_test(test_a_store_that_fails_for_a_while),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

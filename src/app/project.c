@@ -5,6 +5,7 @@
  */
 #include "app/core_priv.h"
 
+#include "base/log.h"
 #include "event/json.h"
 
 enum { SETTLE_FRAMES = 1000 }; /* of a recovery */
@@ -16,14 +17,45 @@ static int begin(struct core *core, struct err *err)
     return rc;
 }
 
+/* What to return where the store failed; the transaction is undone. */
+static int fall_behind(struct core *core, int rc, struct err *err)
+{
+    if (core->in_transaction)
+        store_rollback(core->store);
+    core->in_transaction = false;
+    if (!core_ready(core))
+        return err_while(err, "showing decisions in the store");
+    if (!core->behind_told)
+        log_error("store", "%s; judging goes on, lists and notifications wait until it can be written",
+                  err->text);
+    core->store_behind = core->behind_told = true;
+    core->behind_mono_ns = clk_monotonic_ns(core->options.clk);
+    return rc < 0 ? 0 : rc;
+}
+
 static int end(struct core *core, uint64_t applied, struct err *err)
 {
     int rc = store_commit(core->store, applied, journal_epoch(core->journal), err);
+    if (rc != 0)
+        return fall_behind(core, rc, err);
     core->in_transaction = false;
     core->unsettled = 0;
-    if (rc == 0 && core->options.outbox_filled != NULL)
+    core->shown = applied;
+    if (core->options.outbox_filled != NULL)
         core->options.outbox_filled(core->options.context);
-    return rc < 0 ? err_while(err, "showing decisions in the store") : 0;
+    return 0;
+}
+
+bool project_is_able(struct core *core)
+{
+    struct err err;
+    core->store_behind = false;
+    int rc = begin(core, &err);
+    if (rc != 0)
+        fall_behind(core, rc, &err);
+    else
+        end(core, core->shown, &err);
+    return !core->store_behind;
 }
 
 int project_settle(struct core *core, uint64_t applied, struct err *err)
@@ -31,14 +63,6 @@ int project_settle(struct core *core, uint64_t applied, struct err *err)
     if (!core->in_transaction || (!core_ready(core) && core->unsettled < SETTLE_FRAMES))
         return 0;
     return end(core, applied, err);
-}
-
-static int roll_back(struct core *core, int rc)
-{
-    if (core->in_transaction)
-        store_rollback(core->store);
-    core->in_transaction = false;
-    return rc;
 }
 
 static int put_alert(struct core *core, const struct alert *alert, struct sv json, struct err *err)
@@ -143,11 +167,11 @@ static int project_one(struct core *core, struct sv block, uint64_t position, st
 int project_frame(struct core *core, const struct journal_frame *frame, struct err *err)
 {
     struct sv rest = frame->blocks;
-    for (uint64_t i = 0; i < frame->count; i++) {
+    for (uint64_t i = 0; !core->store_behind && i < frame->count; i++) {
         struct sv block = sv_head(rest, record_length(rest));
         int rc = project_one(core, block, frame->first + i, err);
         if (rc != 0)
-            return roll_back(core, err_while(err, "showing decisions in the store"));
+            return fall_behind(core, rc, err);
         rest = sv_from(rest, block.n);
     }
     core->unsettled++;
@@ -177,11 +201,11 @@ int project_changed(struct core *core, bool all, struct err *err)
 {
     struct put_context put = {.core = core, .err = err};
     buf_init(&put.json, CORE_JSON_BYTES);
-    int rc = begin(core, err);
-    if (rc == 0) {
-        book_each_changed(core->book, all, put_changed, &put);
-        rc = put.rc == 0 ? end(core, core->position, err) : roll_back(core, put.rc);
-    }
+    if (core->store_behind)
+        return 0;
+    int rc = put.rc = begin(core, err);
+    book_each_changed(core->book, all, put_changed, &put);
+    rc = put.rc == 0 ? end(core, core->position, err) : fall_behind(core, put.rc, err);
     buf_free(&put.json);
     core->store_dirty = false;
     return rc;
