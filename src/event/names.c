@@ -162,6 +162,57 @@ static const char *const service_name_names[] = {"service.name",
                                                  "SYSLOG_IDENTIFIER",
                                                  NULL};
 
+/* Windows events: as Sigma has them, evtx as JSON (with or without the outer element), Winlogbeat 7 and 6,
+ * flat records of NXLog and the like. */
+static const char *const windows_channel_names[] = {
+    "Channel", "Event.System.Channel", "System.Channel", "winlog.channel", "log_name", NULL};
+static const char *const windows_event_id_names[] = {"EventID",
+                                                     "Event.System.EventID",
+                                                     "Event.System.EventID.#text",
+                                                     "System.EventID",
+                                                     "System.EventID.#text",
+                                                     "winlog.event_id",
+                                                     "event_id",
+                                                     NULL};
+static const char *const windows_provider_names[] = {"Provider_Name",
+                                                     "Event.System.Provider.#attributes.Name",
+                                                     "Event.System.Provider.Name",
+                                                     "System.Provider.#attributes.Name",
+                                                     "System.Provider.Name",
+                                                     "winlog.provider_name",
+                                                     "ProviderName",
+                                                     "SourceName",
+                                                     "source_name",
+                                                     NULL};
+static const char *const windows_computer_names[] = {"Computer",
+                                                     "Event.System.Computer",
+                                                     "System.Computer",
+                                                     "winlog.computer_name",
+                                                     "computer_name",
+                                                     "Hostname",
+                                                     NULL};
+
+static const char *const mark_names[] = {[MARK_AWS_EVENT_SOURCE] = "eventSource",
+                                         [MARK_AWS_EVENT_NAME] = "eventName",
+                                         [MARK_AWS_REGION] = "awsRegion",
+                                         [MARK_AWS_EVENT_VERSION] = "eventVersion",
+                                         [MARK_KUBERNETES_AUDIT_ID] = "auditID",
+                                         [MARK_KUBERNETES_API_VERSION] = "apiVersion",
+                                         [MARK_KUBERNETES_VERB] = "verb",
+                                         [MARK_GCP_PAYLOAD_TYPE] = "protoPayload.@type",
+                                         [MARK_AZURE_RESOURCE_ID] = "resourceId",
+                                         [MARK_AZURE_OPERATION_NAME] = "operationName",
+                                         [MARK_AZURE_CATEGORY] = "category",
+                                         [MARK_OKTA_LEGACY_EVENT_TYPE] = "legacyEventType",
+                                         [MARK_OKTA_PUBLISHED] = "published",
+                                         [MARK_OKTA_ACTOR] = "actor.alternateId",
+                                         [MARK_GITHUB_DOCUMENT_ID] = "_document_id",
+                                         [MARK_GITHUB_ACTION] = "action",
+                                         [MARK_GITHUB_ACTOR] = "actor",
+                                         [MARK_BITBUCKET_CATEGORY] = "auditType.category",
+                                         [MARK_BITBUCKET_ACTION] = "auditType.action",
+                                         [MARK_COUNT] = NULL};
+
 static const char *const *const roles[NAME_ROLE_COUNT] = {
     [NAME_TIME] = time_names,
     [NAME_PRODUCT] = product_names,
@@ -174,6 +225,11 @@ static const char *const *const roles[NAME_ROLE_COUNT] = {
     [NAME_USER_NAME] = user_name_names,
     [NAME_HOST_NAME] = host_name_names,
     [NAME_SERVICE_NAME] = service_name_names,
+    [NAME_WINDOWS_CHANNEL] = windows_channel_names,
+    [NAME_WINDOWS_EVENT_ID] = windows_event_id_names,
+    [NAME_WINDOWS_PROVIDER] = windows_provider_names,
+    [NAME_WINDOWS_COMPUTER] = windows_computer_names,
+    [NAME_MARK] = mark_names,
 };
 
 enum { SLOTS = 1024 }; /* at most a quarter full */
