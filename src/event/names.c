@@ -2,7 +2,8 @@
  * The table of well-known field names; see names.h. To teach Tocsin another sender's word, add it here.
  *
  * A small open-addressing table over the hashes of all rows is made once per process; it is constant after.
- * A row is found by the hash that the field bears already, so a field that is none of these costs one probe.
+ * A row is found by the hash that the field bears already. Before that a bit map of the hashes (1 KiB, so
+ * that it stays in the nearest cache) turns nearly all fields away that are none of these.
  */
 #include "event/names.h"
 
@@ -232,7 +233,7 @@ static const char *const *const roles[NAME_ROLE_COUNT] = {
     [NAME_MARK] = mark_names,
 };
 
-enum { SLOTS = 1024 }; /* at most a quarter full */
+enum { SLOTS = 1024 /* at most a quarter full */, FILTER_BITS = 8192 };
 
 struct row {
     struct sv name; /* p == NULL: a free slot */
@@ -240,6 +241,7 @@ struct row {
     uint8_t role, rank; /* a name with several roles has a row for each */
 };
 static struct row slots[SLOTS];
+static uint64_t filter[FILTER_BITS / 64];
 static uint32_t first_hash[NAME_ROLE_COUNT];
 static pthread_once_t slots_made = PTHREAD_ONCE_INIT;
 
@@ -254,6 +256,7 @@ static void make_slots(void)
                 slot = (slot + 1) % SLOTS;
             tc_assert(rank < NAME_RANKS_MAX && ++rows <= SLOTS / 4);
             slots[slot] = (struct row){name, hash, (uint8_t)role, (uint8_t)rank};
+            filter[hash % FILTER_BITS / 64] |= UINT64_C(1) << (hash % 64);
             if (rank == 0)
                 first_hash[role] = hash;
         }
@@ -277,8 +280,11 @@ void names_scan(const struct event *event, struct names_found *ret)
 {
     pthread_once(&slots_made, make_slots);
     memset(ret->ranks, 0, sizeof ret->ranks);
-    for (uint32_t i = 0; i < event->field_count; i++)
-        found_field(event, i, ret);
+    for (uint32_t i = 0; i < event->field_count; i++) {
+        uint32_t hash = event->fields[i].name_hash;
+        if (filter[hash % FILTER_BITS / 64] >> (hash % 64) & 1)
+            found_field(event, i, ret);
+    }
 }
 
 const char *names_of(enum name_role role, unsigned rank)
