@@ -211,6 +211,21 @@ def bodies():
         assert [json.loads(e["raw"])["n"] for e in server.query()] == [1, 2, 3, 4, 5, 6, 7]
 
 
+@test("large events that many rules find neither stop the core nor fill the journal many times over")
+def amplified():
+    with kit.temporary() as directory:
+        path = os.path.join(directory, "rules.yml")
+        with open(path, "w", encoding="utf-8") as file:
+            for i in range(60):
+                file.write(f"title: r{i}\nid: 00000000-0000-0000-0000-{i:012d}\nlogsource: {{}}\ndetection:\n  s:\n    cmd|contains: zz\n"
+                           "  condition: s\nlevel: high\n---\n")
+        with Server(args=["--rules", path]) as server:
+            server.send(*[{"cmd": "zz" + "a" * 1000000, "n": i} for i in range(8)])
+            wait_for("an alert of each rule", lambda: [a["count"] for a in server.alerts()] == [8] * 60)
+            assert server.get("/-/ready")[0] == 200
+            assert server.metric("tocsin_journal_bytes_total") < 40e6
+
+
 @test("a body whose events outgrow the journal's frame once parsed is refused for good: 413")
 def outgrown():
     with Server() as server:
