@@ -11,7 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHECKPOINT_EVERY_S = 30, SHOW_COUNTS_EVERY_MS = 250, TICK_EVERY_S = 1, TRY_STORE_EVERY_S = 5 };
+enum {
+    CHECKPOINT_EVERY_S = 30,
+    SHOW_COUNTS_EVERY_MS = 250,
+    TICK_EVERY_S = 1,
+    TRY_STORE_EVERY_S = 5,
+    STOP_WITHIN_S = 5
+};
 
 /* --- opening and recovery
  * -------------------------------------------------------------------------------------------- */
@@ -338,10 +344,20 @@ static int show_missed_if_due(struct core *core, struct err *err)
     return rc;
 }
 
+static bool must_end(struct core *core)
+{
+    if (!atomic_load(&core->stop))
+        return false;
+    int64_t now_ns = clk_monotonic_ns(core->options.clk);
+    if (core->stop_mono_ns == 0)
+        core->stop_mono_ns = now_ns;
+    return now_ns - core->stop_mono_ns > STOP_WITHIN_S * TC_SECOND_NS;
+}
+
 int core_step(struct core *core, struct err *err)
 {
     int rc = core->failed ? err_set(err, TC_EIO, "the core has stopped after an error: see the log") : 0;
-    for (bool more = true; rc == 0 && more;) {
+    for (bool more = true; rc == 0 && more && !must_end(core);) {
         rc = tick_if_due(core, err);
         if (rc == 0)
             rc = read_some(core, &more, err);
@@ -480,6 +496,14 @@ const struct ruleset *core_ruleset(const struct core *core)
 bool core_ready(const struct core *core)
 {
     return atomic_load(&core->ready);
+}
+
+bool core_failed(struct core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    bool failed = core->failed;
+    pthread_mutex_unlock(&core->lock);
+    return failed;
 }
 
 void core_stats(struct core *core, struct core_stats *ret)

@@ -73,6 +73,7 @@ struct core {
     pthread_t thread;
     bool thread_started;
     atomic_bool stop, ready;
+    int64_t stop_mono_ns; /* when the thread saw `stop` */
     struct {
         uint64_t events, findings, decisions, intents;
     } counts; /* the core thread's; take_stats copies them for others */
