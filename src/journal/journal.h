@@ -127,6 +127,8 @@ void journal_reader_close(struct journal_reader **reader);
 /* 1 = a frame; 0 = nothing more now (call again later on a live directory); TC_ECORRUPT with file and offset.
  * A torn tail reads as 0. */
 int journal_reader_next(struct journal_reader *reader, struct journal_frame *ret, struct err *err);
+/* Whether the last call gave 0 before an unfinished tail: the file (lent) and the offset where it begins. */
+bool journal_reader_torn(const struct journal_reader *reader, const char **ret_file, uint64_t *ret_offset);
 
 struct journal_verify_report {
     uint64_t segments, frames, records, bytes;
