@@ -6,8 +6,13 @@
 
 void health_live(struct api *api, struct request *request, struct reply *reply)
 {
-    (void)api;
     (void)request;
+    if (api->options.alive != NULL && !api->options.alive(api->options.context)) {
+        reply_error(
+            reply, 503,
+            "Tocsin has stopped judging after an error that its log names: mend that, and restart it");
+        return;
+    }
     reply->status = 200;
     reply->content_type = "text/plain; charset=utf-8";
     buf_str(&reply->body, "Tocsin is healthy.\n");
@@ -17,7 +22,9 @@ void health_ready(struct api *api, struct request *request, struct reply *reply)
 {
     (void)request;
     if (api->options.ready != NULL && !api->options.ready(api->options.context)) {
-        reply_error(reply, 503, "Tocsin is starting: recovery is not finished, ask again a little later");
+        reply_error(reply, 503,
+                    "Tocsin is not ready: recovery is not finished, or it has stopped judging after an error "
+                    "that its log names");
         return;
     }
     reply->status = 200;

@@ -1,9 +1,10 @@
 /*
  * `tocsin run`: wires the rooms together and serves until a signal says stop.
  *
- * Start: configuration, rules, core (recovers), courier, listener. Stop is the reverse, so that nothing is
- * accepted that nobody would judge, and nothing decided is lost: what is not sent yet stays in the outbox for
- * the next start.
+ * Start: configuration, rules, core (recovers), listener (a port that is taken ends the start before anything
+ * is sent), courier, the core's thread. Stop: first what takes events in, then the courier, the core last, so
+ * that nothing is accepted that nobody would judge, and nothing decided is lost: what is not sent yet stays
+ * in the outbox for the next start.
  */
 #include "app/app.h"
 
@@ -14,6 +15,7 @@
 #include "cli/rules.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +42,7 @@ struct server {
     struct core *core;
     struct redactor *redactor;
     struct intake *intake;
+    pthread_mutex_t lock; /* the two below come and go while threads of the core and of the other call them */
     struct notifier *notifier;
     struct api *api;
     struct stdin_source *stdin_source;
@@ -64,15 +67,19 @@ static size_t route(void *context, enum severity severity, const struct sv **ret
 static void outbox_filled(void *context)
 {
     struct server *s = context;
+    pthread_mutex_lock(&s->lock);
     if (s->notifier != NULL)
         notifier_wake(s->notifier);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void alert_changed(void *context, struct sv json)
 {
     struct server *s = context;
+    pthread_mutex_lock(&s->lock);
     if (s->api != NULL)
         api_publish(s->api, json);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static int take_receipt(void *context, struct sv key, struct sv status, struct sv detail)
@@ -83,6 +90,11 @@ static int take_receipt(void *context, struct sv key, struct sv status, struct s
 static bool is_ready(void *context)
 {
     return core_ready(((struct server *)context)->core);
+}
+
+static bool is_alive(void *context)
+{
+    return !core_failed(((struct server *)context)->core);
 }
 
 static int append(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,
@@ -117,8 +129,10 @@ static void metrics(void *context, struct buf *out)
     uint64_t sent = 0, retries = 0, failed = 0;
     core_stats(s->core, &core);
     journal_stats(core_journal(s->core), &journal);
+    pthread_mutex_lock(&s->lock);
     if (s->notifier != NULL)
         notifier_stats(s->notifier, &sent, &retries, &failed);
+    pthread_mutex_unlock(&s->lock);
     const struct metric rows[] = {
         {"tocsin_journal_records_total", "counter", "Records made durable since the start.",
          (double)journal.records},
@@ -135,6 +149,8 @@ static void metrics(void *context, struct buf *out)
          (double)journal.duplicates},
         {"tocsin_journal_failed", "gauge", "1 where the journal has stopped after an error.",
          journal_failed(core_journal(s->core)) != 0},
+        {"tocsin_store_behind", "gauge", "1 while the store cannot be written: lists and notifications wait.",
+         core.store_behind},
         {"tocsin_core_lag_records", "gauge", "Durable records that are not judged yet.", (double)core.lag},
         {"tocsin_detect_events_total", "counter", "Events judged since the start, replayed ones included.",
          (double)core.events},
@@ -245,8 +261,14 @@ static int start_courier(struct server *s, struct err *err)
                                  .channel_count = s->config.channel_count,
                                  .receipt = take_receipt,
                                  .context = s};
-    int rc = notifier_new(&o, &s->notifier, err);
-    return rc == 0 ? notifier_start(s->notifier, err) : rc;
+    struct notifier *notifier = NULL;
+    int rc = notifier_new(&o, &notifier, err);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    s->notifier = notifier;
+    pthread_mutex_unlock(&s->lock);
+    return notifier_start(notifier, err);
 }
 
 static int start_intake(struct server *s, struct err *err)
@@ -280,12 +302,18 @@ static int start_api(struct server *s, struct err *err)
                             .max_body_bytes = c->max_body_bytes,
                             .context = s,
                             .ready = is_ready,
+                            .alive = is_alive,
                             .append = append,
                             .command = command,
                             .metrics = metrics,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
-    return api_start(&o, &s->api, err);
+    struct api *api = NULL;
+    int rc = api_start(&o, &api, err);
+    pthread_mutex_lock(&s->lock);
+    s->api = api;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
 }
 
 static int start(struct server *s, struct err *err)
@@ -310,13 +338,23 @@ static int start(struct server *s, struct err *err)
 static void stop(struct server *s)
 {
     stdin_source_stop(&s->stdin_source);
-    api_stop(&s->api);
-    notifier_free(&s->notifier);
+    /* the core goes on until it has judged all, but has nobody to tell any more */
+    pthread_mutex_lock(&s->lock);
+    struct api *api = s->api;
+    s->api = NULL;
+    pthread_mutex_unlock(&s->lock);
+    api_stop(&api);
+    pthread_mutex_lock(&s->lock);
+    struct notifier *notifier = s->notifier;
+    s->notifier = NULL;
+    pthread_mutex_unlock(&s->lock);
+    notifier_free(&notifier);
     core_close(&s->core);
     intake_free(&s->intake);
     redactor_free(&s->redactor);
     arena_free(&s->rules_arena);
     config_free(&s->config);
+    pthread_mutex_destroy(&s->lock);
 }
 
 static enum cli_exit read_config(struct server *s)
@@ -353,6 +391,7 @@ static enum cli_exit run_run(const struct cli_args *args)
     struct server s = {.args = args};
     struct err err;
     sigset_t stop_signals;
+    pthread_mutex_init(&s.lock, NULL);
     sigemptyset(&stop_signals);
     sigaddset(&stop_signals, SIGINT);
     sigaddset(&stop_signals, SIGTERM);

@@ -184,12 +184,39 @@ static void ask_field(struct asking *a, const struct event *event, struct match_
         needles_search(keywords, folded, predicate_holds, a);
 }
 
-static uint32_t dimension_number(const struct index_dimension *dimension, struct sv name)
+enum {
+    DIMENSION_WORDS = 8
+}; /* that an event may have in one dimension; an event with more is asked word by word */
+
+/* What an event says in one dimension: the numbers of its words that some rule has. */
+struct said {
+    struct sv words;
+    uint32_t count, numbers[DIMENSION_WORDS];
+    bool many;
+};
+
+static void say(const struct index_dimension *dimension, struct sv words, struct said *ret)
 {
-    for (uint32_t i = 0; i < dimension->count; i++)
-        if (sv_eq_nocase(dimension->names[i], name))
-            return i + 1;
-    return UINT32_MAX; /* no rule has it */
+    *ret = (struct said){.words = words};
+    for (uint32_t i = 0; words.n > 0 && i < dimension->count && !ret->many; i++) {
+        if (!event_logsource_is(words, dimension->names[i]))
+            continue;
+        ret->many = ret->count == DIMENSION_WORDS;
+        if (!ret->many)
+            ret->numbers[ret->count++] = i + 1;
+    }
+}
+
+static bool said_applies(const struct said *said, const struct index_dimension *dimension, uint32_t of_rule)
+{
+    if (of_rule == 0 || said->words.n == 0)
+        return true;
+    if (said->many)
+        return event_logsource_is(said->words, dimension->names[of_rule - 1]);
+    for (uint32_t i = 0; i < said->count; i++)
+        if (said->numbers[i] == of_rule)
+            return true;
+    return false;
 }
 
 /* The rules whose clauses are all marked become bits, so that they come out in order. */
@@ -207,20 +234,17 @@ static void gather(const struct rule_index *index, struct index_scratch *s)
 static size_t list_candidates(const struct rule_index *index, const struct event *event,
                               struct index_scratch *s)
 {
-    uint32_t of_event[INDEX_DIMENSIONS]; /* 0: unknown */
+    struct said said[INDEX_DIMENSIONS];
     size_t n = 0;
-    for (size_t d = 0; d < INDEX_DIMENSIONS; d++) {
-        struct sv name = index_dimension_of_event(event, d);
-        of_event[d] = name.n == 0 ? 0 : dimension_number(&index->dimensions[d], name);
-    }
+    for (size_t d = 0; d < INDEX_DIMENSIONS; d++)
+        say(&index->dimensions[d], index_dimension_of_event(event, d), &said[d]);
     for (size_t w = 0; w < index->words; w++)
         for (uint64_t bits = s->bits[w]; bits != 0; bits &= bits - 1) {
             uint32_t rule = (uint32_t)(w * 64 + (size_t)__builtin_ctzll(bits));
             bool applies = true;
-            for (size_t d = 0; d < INDEX_DIMENSIONS; d++) {
-                uint32_t of_rule = index->dimensions[d].of_rule[rule];
-                applies &= of_rule == 0 || of_event[d] == 0 || of_rule == of_event[d];
-            }
+            for (size_t d = 0; d < INDEX_DIMENSIONS; d++)
+                applies = applies &&
+                          said_applies(&said[d], &index->dimensions[d], index->dimensions[d].of_rule[rule]);
             s->candidates[n] = rule;
             n += applies;
         }

@@ -367,7 +367,7 @@ static bool node_holds(const struct matching *m, const struct match_node *node)
 
 static bool dimension_applies(struct sv rule, struct sv event)
 {
-    return rule.n == 0 || event.n == 0 || sv_eq_nocase(rule, event);
+    return rule.n == 0 || event.n == 0 || event_logsource_is(event, rule);
 }
 
 bool rule_applies(const struct rule *rule, const struct event *event)

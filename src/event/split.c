@@ -568,11 +568,10 @@ static bool top_object(struct splitter *s, struct split_record *ret)
 static bool is_array_here(struct splitter *s)
 {
     size_t stop, newline;
-    ensure(s, 2);
-    size_t first = skip_blank(window(s), 1);
-    if (first < have(s) && s->data[s->at + first] == '{')
-        return true;
     if (!find_newline(s, &newline))
+        return true;
+    size_t first = skip_blank(window(s), 1);
+    if (first < newline && s->data[s->at + first] == '{')
         return true;
     enum json_scan scan = json_scan(window(s), &stop);
     if (scan == JSON_WHOLE)

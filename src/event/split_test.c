@@ -126,6 +126,7 @@ static void test_array(void **state)
     expect(SPLIT_JSON, SV("[\n  {\n    \"a\": 1\n  },\n  {\n    \"b\": 2\n  }\n]\n{\"z\":0}"),
            "2:0:{\n    \"a\": 1\n  }|5:1:{\n    \"b\": 2\n  }|9:{\"z\":0}|");
     expect(SPLIT_JSON, SV("[]\n[ ]\n[1]\n[2]"), "3:0:1|4:0:2|");
+    expect(SPLIT_JSON, SV("[ \t{x\n \"y"), "1:0:{x|2:1:\"y|");
     expect(SPLIT_JSON, SV("[12"), "1:0:12|");
 }
 
