@@ -366,10 +366,9 @@ static const char *const one_field[] = {"field", NULL}, *const two_fields[] = {"
 static const char *const ids[] = {"c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"};
 enum { LETTERS = 3 };
 
-static void random_counts(struct kit *kit, struct sim_rng *rng, struct kit_correlation *wish)
+static void random_counts(struct sim_rng *rng, struct kit_correlation *wish)
 {
     bool falls = below(rng, 4) == 0;
-    (void)kit;
     if (below(rng, 2) == 0)
         wish->fields = below(rng, 3) == 0 ? two_fields : one_field;
     wish->test_count = 1 + below(rng, 2);
@@ -384,8 +383,7 @@ static void random_temporal(struct sim_rng *rng, struct kit_correlation *wish)
     wish->tests[0] = (struct corr_test){CORR_GTE, 1 + below(rng, (uint32_t)wish->rule_count)};
 }
 
-/* Rules that it may count, in random order; correlations among them from number 5 on, in rising order before
- * that where the type wants it. */
+/* Detections and, for a chain, correlations of any layer below; in rising order. */
 static size_t random_references(struct kit *kit, struct sim_rng *rng, bool chain, uint32_t *rules)
 {
     size_t count = 0;
@@ -441,7 +439,7 @@ static void random_rules(struct kit *kit, struct sim_rng *rng)
         if (i % 2 == 1)
             random_temporal(rng, &wish);
         else
-            random_counts(kit, rng, &wish);
+            random_counts(rng, &wish);
         if (wish.type == CORR_TEMPORAL_ORDERED)
             shuffle(rng, rules, wish.rule_count);
         random_group(kit, rng, &wish);
