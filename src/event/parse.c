@@ -10,6 +10,7 @@
 #include "event/json.h"
 #include "event/parse_json.h"
 #include "event/parse_sshd.h"
+#include "event/parse_web.h"
 #include "event/split.h"
 
 enum { RECOGNISE_LINES = 32 };
@@ -65,16 +66,16 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 }
 
 const struct parser parsers[] = {
-    {"json", 1, parse_json},
-    {"sshd", 1, parse_sshd_line},
-    {"text", 1, parse_text},
-    {0},
+    {"json", 1, parse_json},     {"sshd", 1, parse_sshd_line}, {"nginx", 1, parse_nginx},
+    {"apache", 1, parse_apache}, {"text", 1, parse_text},      {0},
 };
 
 const struct parser *parser_find(struct sv name)
 {
-    if (sv_is(name, "ndjson"))
-        name = SV("json");
+    static const char *const json_names[] = {"ndjson", "cloudtrail", "windows"}; /* content tells more */
+    for (size_t i = 0; i < TC_ARRAY_LEN(json_names); i++)
+        if (sv_is(name, json_names[i]))
+            name = SV("json");
     for (const struct parser *p = parsers; p->name != NULL; p++)
         if (sv_is(name, p->name))
             return p;
@@ -156,22 +157,39 @@ static bool is_json(struct sv head)
     return begins_with_json(text, true) || has_json_line(text);
 }
 
-static bool is_syslog(struct sv head)
+/* Formats that are told by their lines: most of the first ones must be of the form, so that a log that quotes
+ * another is not taken for it. Asked in this order. */
+static const struct {
+    bool (*is_line)(struct sv line);
+    const char *parser;
+} line_forms[] = {
+    {is_syslog_line, "sshd"},
+    {parse_web_is_access, "nginx"}, /* an access log is the same for both servers */
+    {parse_web_is_nginx_error, "nginx"},
+    {parse_web_is_apache_error, "apache"},
+};
+
+static bool most_lines_are(bool (*is_line)(struct sv line), struct sv head)
 {
-    unsigned lines = 0, syslog = 0;
+    unsigned lines = 0, hits = 0;
     while (head.n > 0 && lines < RECOGNISE_LINES) {
         struct sv line = sv_cut(&head, '\n');
         if (sv_trim(line).n == 0)
             continue;
         lines++;
-        syslog += is_syslog_line(line);
+        hits += is_line(line);
     }
-    return syslog * 2 > lines;
+    return hits * 2 > lines;
 }
 
 const struct parser *parser_recognise(struct sv head)
 {
-    return parser_find(is_json(head) ? SV("json") : is_syslog(head) ? SV("sshd") : SV("text"));
+    if (is_json(head))
+        return parser_find(SV("json"));
+    for (size_t i = 0; i < TC_ARRAY_LEN(line_forms); i++)
+        if (most_lines_are(line_forms[i].is_line, head))
+            return parser_find(sv_of(line_forms[i].parser));
+    return parser_find(SV("text"));
 }
 
 /* --- one record --- */
