@@ -8,8 +8,11 @@
 
 #include "event/ecs.h"
 #include "event/json.h"
+#include "event/parse_aws.h"
 #include "event/parse_json.h"
+#include "event/parse_pairs.h"
 #include "event/parse_sshd.h"
+#include "event/parse_syslog.h"
 #include "event/parse_web.h"
 #include "event/split.h"
 
@@ -66,8 +69,19 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 }
 
 const struct parser parsers[] = {
-    {"json", 1, parse_json},     {"sshd", 1, parse_sshd_line}, {"nginx", 1, parse_nginx},
-    {"apache", 1, parse_apache}, {"text", 1, parse_text},      {0},
+    {"json", 1, parse_json},
+    {"sshd", 1, parse_sshd_line},
+    {"nginx", 1, parse_nginx},
+    {"apache", 1, parse_apache},
+    {"syslog", 1, parse_syslog},
+    {"logfmt", 1, parse_logfmt},
+    {"kv", 1, parse_kv},
+    {"cef", 1, parse_cef},
+    {"auditd", 1, parse_auditd},
+    {"alb", 1, parse_alb},
+    {"vpcflow", 1, parse_vpcflow},
+    {"text", 1, parse_text},
+    {0},
 };
 
 const struct parser *parser_find(struct sv name)
@@ -163,10 +177,10 @@ static const struct {
     bool (*is_line)(struct sv line);
     const char *parser;
 } line_forms[] = {
-    {is_syslog_line, "sshd"},
+    {parse_pairs_is_cef, "cef"},         {parse_pairs_is_auditd, "auditd"},     {is_syslog_line, "sshd"},
     {parse_web_is_access, "nginx"}, /* an access log is the same for both servers */
-    {parse_web_is_nginx_error, "nginx"},
-    {parse_web_is_apache_error, "apache"},
+    {parse_web_is_nginx_error, "nginx"}, {parse_web_is_apache_error, "apache"}, {parse_aws_is_alb, "alb"},
+    {parse_aws_is_vpcflow, "vpcflow"},
 };
 
 static bool most_lines_are(bool (*is_line)(struct sv line), struct sv head)

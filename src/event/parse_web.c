@@ -133,7 +133,7 @@ static void add_target(struct text_event *text, struct sv target)
 }
 
 /* A request that is none (a port scan, TLS spoken to a plain port) is kept whole. */
-static void add_request(struct text_event *text, struct sv request)
+void parse_web_add_request(struct text_event *text, struct sv request)
 {
     struct sv rest = request, method = sv_cut(&rest, ' ');
     size_t last = rest.n;
@@ -153,6 +153,11 @@ static void add_request(struct text_event *text, struct sv request)
         text_event_add(text, SV("http.version"), sv_from(protocol, http.n), FIELD_STRING);
 }
 
+void parse_web_add_sigma_names(struct text_event *text)
+{
+    text_event_aliases(text, sigma_names, TC_ARRAY_LEN(sigma_names));
+}
+
 /* --- the event --- */
 
 static void take_field(struct text_event *text, const struct field *field, int zone_offset_s,
@@ -163,7 +168,7 @@ static void take_field(struct text_event *text, const struct field *field, int z
     if (sv_is(field->name, "time"))
         text_event_time(field->value, zone_offset_s, &event->time.ns);
     else if (sv_is(field->name, "request"))
-        add_request(text, field->value);
+        parse_web_add_request(text, field->value);
     else
         text_event_add(text, field->name, field->value, field->type);
 }
@@ -182,7 +187,7 @@ static bool match(const struct pattern_set *set, struct sv line, int zone_offset
         take_field(&text, &fields[i], zone_offset_s, ret);
     if (ret->time.ns == TC_NO_TIME)
         return false;
-    text_event_aliases(&text, sigma_names, TC_ARRAY_LEN(sigma_names));
+    parse_web_add_sigma_names(&text);
     text_event_end(&text, ret);
     return true;
 }

@@ -16,12 +16,16 @@
 #ifndef EVENT_PARSE_WEB_H
 #define EVENT_PARSE_WEB_H
 
-#include "event/parse.h"
+#include "event/text_event.h"
 
 enum parse_outcome parse_nginx(const struct parser *parser, struct parse_state *state, struct sv raw,
                                struct arena *arena, struct event *ret);
 enum parse_outcome parse_apache(const struct parser *parser, struct parse_state *state, struct sv raw,
                                 struct arena *arena, struct event *ret);
+/* "GET /a?b=c HTTP/1.1": method, target, path, query, version; what is no request is http.request.line. */
+void parse_web_add_request(struct text_event *text, struct sv request);
+/* Sigma's names beside the ECS names that are there. */
+void parse_web_add_sigma_names(struct text_event *text);
 /* One such line of either server; the time must be one, too. For recognising. */
 bool parse_web_is_access(struct sv line);
 bool parse_web_is_nginx_error(struct sv line);
