@@ -178,8 +178,11 @@ static bool is_json_type(struct sv type)
 
 void alerts_command(struct api *api, struct request *request, struct reply *reply)
 {
+    if (request->pending != NULL) {
+        command_finish(api, request, reply);
+        return;
+    }
     struct arena arena = {0};
-    struct err err = {0};
     struct sv pattern = sv_of(request->match.route->pattern);
     struct alert_command command = {.verb = sv_from(pattern, sv_find(pattern, SV("}/")) + 2),
                                     .alert_id = request->match.params[0],
@@ -187,10 +190,9 @@ void alerts_command(struct api *api, struct request *request, struct reply *repl
     if (!is_json_type(request_header(request, "Content-Type"))) {
         reply_error(reply, 415, "send Content-Type application/json, or no body at all");
     } else if (read_command(request, &arena, &command, reply)) {
-        if (api->options.command(api->options.context, &command, &reply->body, &err) == 0)
-            reply_json(reply, 200);
-        else
-            reply_err(reply, &err);
+        command_begin(api, request, &command, reply);
     }
     arena_free(&arena);
+    if (request->pending != NULL)
+        command_finish(api, request, reply);
 }

@@ -314,12 +314,57 @@ static void test_health_and_metrics(void **state)
     kit_stop(kit);
 }
 
+static void hold_commands(struct kit *kit, bool hold)
+{
+    pthread_mutex_lock(&kit->lock);
+    kit->hold_commands = hold;
+    pthread_cond_broadcast(&kit->changed);
+    pthread_mutex_unlock(&kit->lock);
+}
+
+static unsigned waiting_commands(struct kit *kit)
+{
+    pthread_mutex_lock(&kit->api->lock);
+    unsigned count = kit->api->command_count;
+    pthread_mutex_unlock(&kit->api->lock);
+    return count;
+}
+
+/* More commands than the server has threads wait for a core that is behind: all else is served meanwhile. */
+static void test_commands_that_wait_hold_up_nobody(void **state)
+{
+    struct kit *kit = start();
+    char request[256];
+    int clients[TC_API_COMMANDS_MAX];
+    (void)state;
+    hold_commands(kit, true);
+    snprintf(request, sizeof request,
+             "POST /v1/alerts/aaaaaa/ack HTTP/1.1\r\nHost: localhost:%u\r\nContent-Length: 2\r\nConnection: "
+             "close\r\n\r\n{}",
+             kit->port);
+    for (size_t i = 0; i < TC_ARRAY_LEN(clients); i++)
+        kit_send(clients[i] = kit_connect(kit), sv_of(request));
+    do
+        assert_int_equal(kit_get(kit, "/-/healthy"), 200);
+    while (waiting_commands(kit) < TC_ARRAY_LEN(clients));
+    assert_int_equal(post_command(kit, "ack", "", SV("{}")), 429);
+    hold_commands(kit, false);
+    for (size_t i = 0; i < TC_ARRAY_LEN(clients); i++) {
+        buf_clear(&kit->answer);
+        kit_read_until(clients[i], &kit->answer, NULL);
+        assert_int_equal(kit_status(&kit->answer), 200);
+        close(clients[i]);
+    }
+    kit_stop(kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_show),
         cmocka_unit_test(test_D_09_commands),
+        cmocka_unit_test(test_commands_that_wait_hold_up_nobody),
         cmocka_unit_test(test_browser_needs_secret),
         cmocka_unit_test(test_alertmanager),
         cmocka_unit_test(test_page),

@@ -2,8 +2,9 @@
  * Starting and stopping the server; see api.h for the promise and api_priv.h for a request's life.
  *
  * Stopping, in this order: no new connections and requests; the streams end; requests under way may finish
- * for TC_API_STOP_S; those that still wait for the journal are told that nobody knows (503); then the
- * library's threads are joined. The journal's callback may come later still: it touches only its pending.
+ * for TC_API_STOP_S; those that still wait for the journal or the core are told that nobody knows (503); then
+ * the library's threads are joined, and ours once the core has answered what it was asked. The journal's
+ * callback may come later still: it touches only its pending.
  */
 #include "api/api_priv.h"
 
@@ -182,6 +183,7 @@ static void init_locks(struct api *api)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&api->changed, &monotonic);
+    pthread_cond_init(&api->command_due, NULL);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -189,6 +191,7 @@ static void free_all(struct api **at)
 {
     struct api *api = *at;
     *at = NULL;
+    command_stop(api);
     if (api->listen_fd >= 0)
         close(api->listen_fd);
     workbench_free_all(api);
@@ -198,6 +201,7 @@ static void free_all(struct api **at)
     auth_fini(&api->auth);
     free_texts(api);
     pthread_cond_destroy(&api->changed);
+    pthread_cond_destroy(&api->command_due);
     pthread_mutex_destroy(&api->lock);
     pthread_mutex_destroy(&api->store_lock);
     free(api);
@@ -205,6 +209,9 @@ static void free_all(struct api **at)
 
 static int start_threads(struct api *api, struct err *err)
 {
+    int rc = command_start(api, err);
+    if (rc != 0)
+        return rc;
     api->daemon = server_start(api);
     if (api->daemon == NULL)
         return err_set(err, TC_EIO, "the HTTP server does not start on %s", api->address);

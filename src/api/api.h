@@ -38,8 +38,9 @@ struct api_options {
     /* journal_append's contract; done may come on any thread, also before append returns */
     int (*append)(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,
                   uint64_t *ret_first, struct err *err);
-    /* Makes the command a record, waits until it is applied. *ret_json: the alert after it. TC_ENOTFOUND,
-     * TC_ESTATE, TC_EINPUT. */
+    /* Makes the command a record, waits until it is applied; called on a thread of its own, one at a time,
+     * which may wait as long as the core is behind. *ret_json: the alert after it. TC_ENOTFOUND, TC_ESTATE,
+     * TC_EINPUT. */
     int (*command)(void *context, const struct alert_command *command, struct buf *ret_json, struct err *err);
     /* Appends what only the core knows to the text of /metrics (Prometheus text format 0.0.4). */
     void (*metrics)(void *context, struct buf *out);

@@ -25,6 +25,7 @@ enum {
     TC_API_BODY_TIME_S = 300,     /* a body must be in after so long */
     TC_API_HEAD_BYTES = 32 << 10, /* request line and headers; past it 431 */
     TC_API_COMMAND_BODY = 64 << 10,
+    TC_API_COMMANDS_MAX = 64, /* waiting for the core */
     TC_API_STREAM_CLIENTS_MAX = 64,
     TC_API_STREAM_QUEUE_BYTES = 1 << 20, /* unsent events of one client; past it the client is dropped */
     TC_API_HEARTBEAT_S = 15,
@@ -50,7 +51,8 @@ struct reply {
     size_t header_count;
 };
 
-/* A batch that waits for the journal. Lives until the request and the journal's callback have let go of it.
+/* A batch that waits for the journal, or a command for the core. Lives until the request and the journal's
+ * callback have let go of it.
  */
 struct pending {
     pthread_mutex_t lock;
@@ -78,7 +80,8 @@ struct request {
     int64_t started_ns; /* monotonic */
     bool is_stream;     /* not waited for when stopping */
     struct pending *pending;
-    struct buf answer; /* body of the 200 that waits for the journal */
+    struct buf answer;       /* body of the 200 that waits for the journal */
+    struct command *command; /* what the core was asked to do, and its answer */
 };
 
 /* Scratch of one parse; as many as threads ask at a time. */
@@ -109,6 +112,12 @@ struct api {
     struct workbench *benches; /* idle ones */
     pthread_t pulse;           /* beats for the streams */
     bool pulse_runs;
+    struct command *commands; /* that wait for `commander`; under lock, as all below */
+    unsigned command_count;   /* and the one it is about */
+    bool commands_end;
+    pthread_cond_t command_due;
+    pthread_t commander;
+    bool commander_runs;
 
     pthread_mutex_t store_lock; /* one reading connection, used in turn */
     struct store *store;
@@ -160,6 +169,17 @@ enum pending_state pending_wait(struct api *api, struct pending *pending, int *r
 void pending_release(struct api *api, struct pending **pending);
 /* Wakes all with PENDING_ABANDONED. */
 void pending_abandon_all(struct api *api);
+
+/* --- command.c --- */
+int command_start(struct api *api, struct err *err);
+/* Waits for the commands that the core was given; no request is under way any more. */
+void command_stop(struct api *api);
+/* Queues a command, or fills the reply (429). The texts are copied. */
+void command_begin(struct api *api, struct request *request, const struct alert_command *what,
+                   struct reply *reply);
+/* The reply, or `later`. */
+void command_finish(struct api *api, struct request *request, struct reply *reply);
+void command_release(struct api *api, struct command **command);
 
 /* --- stream_route.c --- */
 struct stream *stream_new(void);

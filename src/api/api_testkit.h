@@ -57,7 +57,8 @@ struct kit {
     } held[KIT_HELD_MAX];
     size_t held_count;
     int command_code;
-    char command[512]; /* "verb id by note disposition" of the last one */
+    bool hold_commands; /* the fake core is behind */
+    char command[512];  /* "verb id by note disposition" of the last one */
 };
 
 /* --- the fake core ---------------------------------------------------------------------------------------
@@ -137,6 +138,8 @@ static int kit_command(void *context, const struct alert_command *command, struc
 {
     struct kit *kit = context;
     pthread_mutex_lock(&kit->lock);
+    while (kit->hold_commands)
+        pthread_cond_wait(&kit->changed, &kit->lock);
     int rc = kit->command_code;
     snprintf(kit->command, sizeof kit->command, "%.*s|%.*s|%.*s|%.*s|%.*s", SV_FMT(command->verb),
              SV_FMT(command->alert_id), SV_FMT(command->by), SV_FMT(command->note),

@@ -21,6 +21,7 @@ enum {
     KEY_BYTES_MAX = 255,
     EXPANSION_MAX = 100, /* unpacked to packed, past the first MiB */
     BLOCKS_PER_BODY = 4, /* parsed events take more room than their text; bound of a batch in bodies */
+    BLOCKS_BYTES_MAX = 60 << 20, /* and in all: less than a frame of the journal holds */
     KEEP_BYTES = 16 << 20,
 };
 
@@ -58,7 +59,9 @@ void events_begin(struct api *api, struct request *request, struct reply *reply)
     } else if (!key_is_good(request_header(request, "Idempotency-Key"))) {
         reply_error(reply, 400, "Idempotency-Key must be 1 to %d printable ASCII characters", KEY_BYTES_MAX);
     } else if (api->options.ready != NULL && !api->options.ready(api->options.context)) {
-        reply_error(reply, 503, "Tocsin is still starting: send this again a little later");
+        reply_error(reply, 503,
+                    "Tocsin is not ready (it is starting, or has stopped judging after an error that "
+                    "its log names): send this again later");
     }
 }
 
@@ -75,7 +78,8 @@ static struct workbench *bench_take(struct api *api)
     if (bench != NULL)
         return bench;
     bench = tc_alloc(sizeof *bench);
-    intake_batch_init(&bench->batch, BLOCKS_PER_BODY * api->options.max_body_bytes);
+    intake_batch_init(&bench->batch,
+                      TC_MIN(BLOCKS_PER_BODY * api->options.max_body_bytes, (size_t)BLOCKS_BYTES_MAX));
     buf_init(&bench->unpacked, api->options.max_body_bytes);
     return bench;
 }
@@ -259,6 +263,9 @@ static void refuse_append(struct reply *reply, int rc, const struct err *err)
     case TC_EBOUND:
         reply_error(reply, 507,
                     "the disk is nearly full: nothing of this body was kept; free space, send again");
+        return;
+    case TC_EINPUT:
+        reply_error(reply, 413, "%s", err->text);
         return;
     default:
         reply_error(reply, 503, "the journal does not take events: %s", err->text);

@@ -17,7 +17,9 @@ void health_ready(struct api *api, struct request *request, struct reply *reply)
 {
     (void)request;
     if (api->options.ready != NULL && !api->options.ready(api->options.context)) {
-        reply_error(reply, 503, "Tocsin is starting: recovery is not finished, ask again a little later");
+        reply_error(reply, 503,
+                    "Tocsin is not ready: recovery is not finished, or it has stopped judging after an error "
+                    "that its log names");
         return;
     }
     reply->status = 200;

@@ -309,6 +309,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         return;
     *slot = NULL;
     pending_release(api, &request->pending);
+    command_release(api, &request->command);
     release_body(request);
     reply_free(&request->reply);
     buf_free(&request->answer);

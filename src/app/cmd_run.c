@@ -1,9 +1,10 @@
 /*
  * `tocsin run`: wires the rooms together and serves until a signal says stop.
  *
- * Start: configuration, rules, core (recovers), courier, listener. Stop is the reverse, so that nothing is
- * accepted that nobody would judge, and nothing decided is lost: what is not sent yet stays in the outbox for
- * the next start.
+ * Start: configuration, rules, core (recovers), listener (a port that is taken ends the start before anything
+ * is sent), courier, the core's thread. Stop: first what takes events in, then the courier, the core last, so
+ * that nothing is accepted that nobody would judge, and nothing decided is lost: what is not sent yet stays
+ * in the outbox for the next start.
  */
 #include "app/app.h"
 
@@ -15,6 +16,7 @@
 #include "ingest/syslog_listener.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +45,7 @@ struct server {
     struct core *core;
     struct redactor *redactor;
     struct intake *intake;
+    pthread_mutex_t lock; /* the two below come and go while threads of the core and of the other call them */
     struct notifier *notifier;
     struct api *api;
     struct stdin_source *stdin_source;
@@ -69,15 +72,19 @@ static size_t route(void *context, enum severity severity, const struct sv **ret
 static void outbox_filled(void *context)
 {
     struct server *s = context;
+    pthread_mutex_lock(&s->lock);
     if (s->notifier != NULL)
         notifier_wake(s->notifier);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void alert_changed(void *context, struct sv json)
 {
     struct server *s = context;
+    pthread_mutex_lock(&s->lock);
     if (s->api != NULL)
         api_publish(s->api, json);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static int take_receipt(void *context, struct sv key, struct sv status, struct sv detail)
@@ -182,8 +189,10 @@ static void metrics(void *context, struct buf *out)
     uint64_t sent = 0, retries = 0, failed = 0;
     core_stats(s->core, &core);
     journal_stats(core_journal(s->core), &journal);
+    pthread_mutex_lock(&s->lock);
     if (s->notifier != NULL)
         notifier_stats(s->notifier, &sent, &retries, &failed);
+    pthread_mutex_unlock(&s->lock);
     const struct metric rows[] = {
         {"tocsin_journal_records_total", "counter", "Records made durable since the start.",
          (double)journal.records},
@@ -200,6 +209,8 @@ static void metrics(void *context, struct buf *out)
          (double)journal.duplicates},
         {"tocsin_journal_failed", "gauge", "1 where the journal has stopped after an error.",
          journal_failed(core_journal(s->core)) != 0},
+        {"tocsin_store_behind", "gauge", "1 while the store cannot be written: lists and notifications wait.",
+         core.store_behind},
         {"tocsin_core_lag_records", "gauge", "Durable records that are not judged yet.", (double)core.lag},
         {"tocsin_detect_events_total", "counter", "Events judged since the start, replayed ones included.",
          (double)core.events},
@@ -311,8 +322,14 @@ static int start_courier(struct server *s, struct err *err)
                                  .channel_count = s->config.channel_count,
                                  .receipt = take_receipt,
                                  .context = s};
-    int rc = notifier_new(&o, &s->notifier, err);
-    return rc == 0 ? notifier_start(s->notifier, err) : rc;
+    struct notifier *notifier = NULL;
+    int rc = notifier_new(&o, &notifier, err);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    s->notifier = notifier;
+    pthread_mutex_unlock(&s->lock);
+    return notifier_start(notifier, err);
 }
 
 static int start_intake(struct server *s, struct err *err)
@@ -351,7 +368,12 @@ static int start_api(struct server *s, struct err *err)
                             .metrics = metrics,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
-    return api_start(&o, &s->api, err);
+    struct api *api = NULL;
+    int rc = api_start(&o, &api, err);
+    pthread_mutex_lock(&s->lock);
+    s->api = api;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
 }
 
 /* An intake of its own: how late a message may be differs from door to door. */
@@ -405,16 +427,26 @@ static int start(struct server *s, struct err *err)
 static void stop(struct server *s)
 {
     stdin_source_stop(&s->stdin_source);
-    api_stop(&s->api); /* before syslog: its /metrics looks at it */
-    struct syslog_listener *syslog = s->syslog;
+    /* the core goes on until it has judged all, but has nobody to tell any more */
+    pthread_mutex_lock(&s->lock);
+    struct api *api = s->api;
+    s->api = NULL;
+    pthread_mutex_unlock(&s->lock);
+    api_stop(&api);
+    struct syslog_listener *syslog = s->syslog; /* after the API, whose /metrics looks at it */
     syslog_listener_stop(&syslog);
-    notifier_free(&s->notifier);
+    pthread_mutex_lock(&s->lock);
+    struct notifier *notifier = s->notifier;
+    s->notifier = NULL;
+    pthread_mutex_unlock(&s->lock);
+    notifier_free(&notifier);
     core_close(&s->core);
     intake_free(&s->syslog_intake);
     intake_free(&s->intake);
     redactor_free(&s->redactor);
     arena_free(&s->rules_arena);
     config_free(&s->config);
+    pthread_mutex_destroy(&s->lock);
 }
 
 static enum cli_exit read_config(struct server *s)
@@ -453,6 +485,7 @@ static enum cli_exit run_run(const struct cli_args *args)
     struct server s = {.args = args};
     struct err err;
     sigset_t stop_signals;
+    pthread_mutex_init(&s.lock, NULL);
     sigemptyset(&stop_signals);
     sigaddset(&stop_signals, SIGINT);
     sigaddset(&stop_signals, SIGTERM);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHECKPOINT_EVERY_S = 30, SHOW_COUNTS_EVERY_MS = 250, TICK_EVERY_S = 1 };
+enum { CHECKPOINT_EVERY_S = 30, SHOW_COUNTS_EVERY_MS = 250, TICK_EVERY_S = 1, TRY_STORE_EVERY_S = 5 };
 
 /* --- opening and recovery
  * -------------------------------------------------------------------------------------------- */
@@ -57,6 +57,7 @@ static int open_store(struct core *core, struct err *err)
         return rc;
     bool foreign = core->projected > 0 &&
                    (epoch != journal_epoch(core->journal) || core->projected >= journal_end(core->journal));
+    core->own_from = journal_end(core->journal);
     if (!foreign)
         return 0;
     /* it shows another journal: the projection is made anew */
@@ -96,9 +97,22 @@ static int each_frame(struct core *core, uint64_t position, frame_fn each, struc
 
 static int note_said(struct core *core, const struct journal_frame *frame, struct err *err)
 {
-    (void)err;
-    if (frame->kind == BATCH_DECISION)
-        core->said = TC_MAX(core->said, frame->consumed);
+    if (frame->kind != BATCH_DECISION)
+        return 0;
+    core->said = TC_MAX(core->said, frame->consumed);
+    struct sv rest = frame->blocks;
+    for (uint64_t i = 0; i < frame->count; i++) { /* records that say more than `consumed` does */
+        struct event record;
+        int rc = record_decode_envelope(sv_head(rest, record_length(rest)), &record, err);
+        if (rc != 0)
+            return rc;
+        uint64_t cause = record.source_position;
+        if (cause > frame->consumed) {
+            core->half_count = cause == core->half_said ? core->half_count + 1 : 1;
+            core->half_said = cause;
+        }
+        rest = sv_from(rest, record_length(rest));
+    }
     return 0;
 }
 
@@ -108,16 +122,16 @@ static int catch_up(struct core *core, const struct journal_frame *frame, struct
     uint64_t last = frame->first + frame->count - 1;
     if (last > core->checkpoint_position)
         return 0;
-    return project_frame(core, frame, err);
+    int rc = project_frame(core, frame, err);
+    return rc == 0 ? project_settle(core, last, err) : rc;
 }
 
 static int fold_frame(struct core *core, const struct journal_frame *frame, struct err *err)
 {
     if (frame->first + frame->count - 1 <= core->position)
         return 0;
-    if (core->own_count > 0 && core->own[0] == frame->first)
-        memmove(core->own, core->own + 1, --core->own_count * sizeof core->own[0]);
-    else if (frame->kind != BATCH_INPUT && frame->first + frame->count - 1 > core->projected) {
+    bool is_own = frame->kind == BATCH_DECISION && frame->first >= core->own_from;
+    if (!is_own && frame->kind != BATCH_INPUT && frame->first + frame->count - 1 > core->projected) {
         int rc = project_frame(core, frame, err);
         if (rc != 0)
             return rc;
@@ -125,16 +139,28 @@ static int fold_frame(struct core *core, const struct journal_frame *frame, stru
     return fold_add(core, frame, err);
 }
 
-static int read_on(struct core *core, struct err *err)
+/* One batch, more or less, of what is durable. *ret_more: there may be more. */
+static int read_some(struct core *core, bool *ret_more, struct err *err)
 {
     struct journal_frame frame;
-    int rc;
-    while ((rc = journal_reader_next(core->reader, &frame, err)) > 0) {
+    uint64_t records = 0;
+    int rc = 1;
+    while (records < CORE_BATCH_RECORDS && (rc = journal_reader_next(core->reader, &frame, err)) > 0) {
         rc = fold_frame(core, &frame, err);
         if (rc != 0)
             return rc;
+        records += frame.count;
     }
+    *ret_more = records >= CORE_BATCH_RECORDS;
     return rc < 0 ? rc : fold_flush(core, err);
+}
+
+static int read_on(struct core *core, struct err *err)
+{
+    int rc = 0;
+    for (bool more = true; rc == 0 && more;)
+        rc = read_some(core, &more, err);
+    return rc;
 }
 
 /* Makes what the options ask for the newest REC_ACTIVATED, unless it is that already. */
@@ -179,6 +205,21 @@ static int recover(struct core *core, struct err *err)
     return rc;
 }
 
+static void take_stats(struct core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    core->stats.position = core->position;
+    core->stats.alerts_in_memory = book_count(core->book);
+    core->stats.store_behind = core->store_behind;
+    core->stats.events = core->counts.events;
+    core->stats.findings = core->counts.findings;
+    core->stats.decisions = core->counts.decisions;
+    core->stats.intents = core->counts.intents;
+    core->stats.recovery = core->recovery;
+    detector_stats(core->detector, &core->stats.detector);
+    pthread_mutex_unlock(&core->lock);
+}
+
 int core_open(const struct core_options *options, struct core **ret, struct err *err)
 {
     struct core *core = tc_alloc(sizeof *core);
@@ -187,7 +228,9 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     core->run = tc_alloc(CORE_BATCH_RECORDS * sizeof core->run[0]);
     core->findings.arena = core->decisions.arena = &core->batch;
     buf_init(&core->activated, CORE_JSON_BYTES);
-    buf_init(&core->blocks, CORE_DECISION_BYTES);
+    if (core->options.decision_bytes == 0)
+        core->options.decision_bytes = CORE_DECISION_BYTES;
+    buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
     buf_init(&core->json, CORE_JSON_BYTES);
     pthread_mutex_init(&core->lock, NULL);
     pthread_cond_init(&core->changed, NULL);
@@ -204,6 +247,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
         return rc;
     }
     core->last_checkpoint_mono_ns = core->flushed_mono_ns = clk_monotonic_ns(options->clk);
+    take_stats(core);
     atomic_store(&core->ready, true);
     *ret = core;
     return 0;
@@ -231,38 +275,35 @@ static int tick_if_due(struct core *core, struct err *err)
     return rc == TC_EAGAIN ? 0 : rc;
 }
 
-static void take_stats(struct core *core)
-{
-    pthread_mutex_lock(&core->lock);
-    core->stats.position = core->position;
-    core->stats.alerts_in_memory = book_count(core->book);
-    core->stats.recovery = core->recovery;
-    detector_stats(core->detector, &core->stats.detector);
-    pthread_mutex_unlock(&core->lock);
-}
-
 int core_checkpoint(struct core *core, struct err *err)
 {
-    core->last_checkpoint_mono_ns = clk_monotonic_ns(core->options.clk);
-    return checkpoint_write(core, err);
+    int rc = project_changed(core, false, err);
+    return rc == 0 ? checkpoint_write(core, err) : rc;
 }
 
-int core_step(struct core *core, struct err *err)
+static int show_counts_if_due(struct core *core, struct err *err)
 {
-    int rc = tick_if_due(core, err);
-    if (rc == 0)
-        rc = read_on(core, err);
     int64_t now_ns = clk_monotonic_ns(core->options.clk);
-    if (rc == 0 && core->store_dirty &&
-        now_ns - core->flushed_mono_ns > SHOW_COUNTS_EVERY_MS * (TC_SECOND_NS / 1000)) {
-        rc = project_changed(core, false, err);
-        core->flushed_mono_ns = now_ns;
-    }
+    if (!core->store_dirty || now_ns - core->flushed_mono_ns <= SHOW_COUNTS_EVERY_MS * (TC_SECOND_NS / 1000))
+        return 0;
+    core->flushed_mono_ns = now_ns;
+    return project_changed(core, false, err);
+}
+
+/* Without a checkpoint the next start takes longer: no reason to stop judging. */
+static int checkpoint_if_due(struct core *core, struct err *err)
+{
+    struct err why;
     int64_t every_ns = core->options.checkpoint_every_ns > 0 ? core->options.checkpoint_every_ns
                                                              : CHECKPOINT_EVERY_S * TC_SECOND_NS;
-    if (rc == 0 && now_ns - core->last_checkpoint_mono_ns > every_ns)
-        rc = core_checkpoint(core, err);
-    take_stats(core);
+    int64_t now_ns = clk_monotonic_ns(core->options.clk);
+    if (now_ns - core->last_checkpoint_mono_ns <= every_ns)
+        return 0;
+    core->last_checkpoint_mono_ns = now_ns;
+    int rc =
+        project_changed(core, false, err); /* so that the next start need not look far back for the store */
+    if (rc == 0 && checkpoint_write(core, &why) != 0)
+        log_warn("core", "no checkpoint: %s; trying again later", why.text);
     return rc;
 }
 
@@ -280,6 +321,45 @@ static void fail_waiters(struct core *core, const struct err *err)
     pthread_mutex_unlock(&core->lock);
 }
 
+/* The store failed: where it is able again, it is shown what it missed. */
+static int show_missed_if_due(struct core *core, struct err *err)
+{
+    if (!core->store_behind ||
+        clk_monotonic_ns(core->options.clk) - core->behind_mono_ns < TRY_STORE_EVERY_S * TC_SECOND_NS ||
+        !project_is_able(core))
+        return 0;
+    int rc = each_frame(core, core->shown, project_frame, err);
+    if (rc == 0)
+        rc = project_changed(core, true, err);
+    if (rc == 0 && !core->store_behind) {
+        core->behind_told = false;
+        log_info("store", "%s is written again and shows all", core->options.store_path);
+    }
+    return rc;
+}
+
+int core_step(struct core *core, struct err *err)
+{
+    int rc = core->failed ? err_set(err, TC_EIO, "the core has stopped after an error: see the log") : 0;
+    for (bool more = true; rc == 0 && more;) {
+        rc = tick_if_due(core, err);
+        if (rc == 0)
+            rc = read_some(core, &more, err);
+        if (rc == 0)
+            rc = show_missed_if_due(core, err);
+        if (rc == 0)
+            rc = show_counts_if_due(core, err);
+        if (rc == 0)
+            rc = checkpoint_if_due(core, err);
+        take_stats(core);
+    }
+    if (rc != 0) {
+        atomic_store(&core->ready, false);
+        fail_waiters(core, err);
+    }
+    return rc;
+}
+
 static void *core_main(void *context)
 {
     struct core *core = context;
@@ -290,8 +370,6 @@ static void *core_main(void *context)
         if (core_step(core, &err) != 0) {
             log_error("core", "%s; no more alerts are made until this is mended and tocsin is restarted",
                       err.text);
-            atomic_store(&core->ready, false);
-            fail_waiters(core, &err);
             return NULL;
         }
         if (!stopping)
@@ -450,7 +528,7 @@ void core_close(struct core **core_at)
     atomic_store(&core->stop, true);
     if (core->thread_started)
         pthread_join(core->thread, NULL);
-    if (!core->failed && (project_changed(core, false, &err) != 0 || core_checkpoint(core, &err) != 0))
+    if (!core->failed && core_checkpoint(core, &err) != 0)
         log_warn("core", "no checkpoint at the end: %s; the next start replays more", err.text);
     core_abandon(core_at);
 }

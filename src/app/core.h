@@ -5,7 +5,8 @@
  * Order of commit: input durable -> decision durable -> send -> receipt. A decision frame bears the position
  * of the last record that it is the result of (`consumed`). Recovery loads the newest checkpoint, replays
  * what follows, and swallows decisions whose cause is at or before the last `consumed`: they were said
- * already. What was not yet said is said now.
+ * already. What was not yet said is said now. The store is only a projection: while it fails, the core goes
+ * on and shows it later what it missed.
  *
  * What is in force (rules, lateness, windows of alerts) is a record too (REC_ACTIVATED, contents in
  * DIR/objects/<sha256>), so a replay judges old records by the rules of their time.
@@ -31,6 +32,7 @@ struct core_options {
     unsigned threads;
     bool inline_commit;          /* simulation: no threads at all; the caller drives core_step */
     uint64_t segment_bytes;      /* 0: the journal's default */
+    size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
     int64_t checkpoint_every_ns; /* 0 = 30 s */
     void *context;               /* of the callbacks, called on the core's thread */
     /* Names of the channels that take this severity, in order. */
@@ -53,8 +55,9 @@ void core_abandon(struct core **core);
 struct journal *core_journal(struct core *core);
 const struct ruleset *core_ruleset(const struct core *core);
 bool core_ready(const struct core *core);
-/* Judges all that is durable and not judged yet; a tick where one is due. Called by the thread, or by a
- * simulation. */
+/* Judges all that is durable and not judged yet, in batches; between them ticks, counts and checkpoints that
+ * are due, so that a core that lags behind does not go without. Called by the thread, or by a simulation.
+ * After a failure every call fails. */
 int core_step(struct core *core, struct err *err);
 int core_checkpoint(struct core *core, struct err *err);
 
@@ -66,6 +69,7 @@ int core_receipt(struct core *core, struct sv key, struct sv status, struct sv d
 
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;
+    bool store_behind; /* the store fails: lists and notifications wait for it, judging does not */
     struct detector_stats detector;
     struct journal_recovery recovery;
 };

@@ -13,10 +13,8 @@
 enum {
     CORE_BATCH_RECORDS = 4096, /* records folded before decisions are written */
     CORE_BATCH_BYTES = 8 << 20,
-    CORE_DECISION_BYTES = 60 << 20, /* bound of one decision frame */
-    CORE_JSON_BYTES = 8 << 20,      /* bound of one record's JSON */
-    CORE_OWN_FRAMES =
-        64, /* decision frames that were projected when they were written, not yet met by the reader */
+    CORE_DECISION_BYTES = 8 << 20, /* of decisions: past it they leave in a frame, wherever the fold stands */
+    CORE_JSON_BYTES = 8 << 20,     /* bound of one record's JSON */
 };
 
 struct waiter { /* somebody waits for the outcome of a command */
@@ -42,6 +40,8 @@ struct core {
     struct buf activated; /* JSON of the newest REC_ACTIVATED, empty before the first */
     uint64_t position;    /* last record folded */
     uint64_t said;        /* decisions caused at or before this are durable */
+    uint64_t half_said;   /* and, of those caused at this position, the first half_count */
+    uint64_t half_count;
 
     /* the batch being folded; reset with each */
     struct arena batch;
@@ -57,9 +57,13 @@ struct core {
 
     /* projection */
     uint64_t projected; /* frames up to here were in the store when it was opened */
-    uint64_t own[CORE_OWN_FRAMES];
-    size_t own_count;
-    bool store_dirty; /* counts changed that the store does not show yet */
+    uint64_t own_from;  /* decisions from here on are this core's, shown when they were made */
+    bool in_transaction;
+    size_t unsettled; /* frames looked at in the open transaction */
+    uint64_t shown;   /* the store reflects all up to here */
+    bool store_behind, behind_told;
+    int64_t behind_mono_ns; /* when it was last tried */
+    bool store_dirty;       /* counts changed that the store does not show yet */
     int64_t flushed_mono_ns;
 
     int64_t last_tick_ns, last_checkpoint_mono_ns;
@@ -69,7 +73,11 @@ struct core {
     pthread_t thread;
     bool thread_started;
     atomic_bool stop, ready;
-    pthread_mutex_t lock; /* waiters, stats */
+    struct {
+        uint64_t events, findings, decisions, intents;
+    } counts; /* the core thread's; take_stats copies them for others */
+
+    pthread_mutex_t lock; /* waiters, stats, failed */
     pthread_cond_t changed;
     struct waiter *waiters;
     struct core_stats stats;
@@ -83,11 +91,19 @@ int fold_flush(struct core *core,
                struct err *err); /* judges the batch, makes decisions durable, projects them */
 
 /* project.c */
-int project_begin(struct core *core, struct err *err);
-int project_block(struct core *core, struct sv block, uint64_t position, struct err *err);
+/* Shows a frame, in a transaction that is still open then; a frame with nothing to show opens none. */
 int project_frame(struct core *core, const struct journal_frame *frame, struct err *err);
-int project_changed(struct core *core, bool all, struct err *err); /* alerts whose counts moved */
-int project_commit(struct core *core, struct err *err);
+/* Ends that transaction; the store then says that it reflects all up to `applied`. While the core is not
+ * ready (recovery) only many frames together are worth it. */
+int project_settle(struct core *core, uint64_t applied, struct err *err);
+/* Alerts whose counts moved; the store reflects all that was folded then. */
+int project_changed(struct core *core, bool all, struct err *err);
+/*
+ * Once the core is ready, a store that fails (its disk is full, another program holds it) ends nothing: the
+ * three above do nothing more and return 0, until this has found it able to write again. The caller then
+ * shows it all frames after core->shown.
+ */
+bool project_is_able(struct core *core);
 
 /* activate.c */
 int activate_json(struct core *core, struct buf *out,

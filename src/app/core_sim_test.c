@@ -15,6 +15,7 @@
 #include "base/sim_fs.h"
 #include "event/json.h"
 #include "event/parse.h"
+#include "store/statement.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct world {
     int acknowledged;        /* batches, in order */
     char told[TOLD_MAX][96]; /* keys of notifications, each time one arrived */
     size_t told_count;
+    size_t decision_bytes; /* of the core's options */
     struct core *core;
 };
 
@@ -72,6 +74,7 @@ static int core_begin(struct world *w)
                              .threads = 1,
                              .inline_commit = true,
                              .segment_bytes = 4096,
+                             .decision_bytes = w->decision_bytes,
                              .checkpoint_every_ns = 4 * TC_SECOND_NS,
                              .context = w,
                              .route = route};
@@ -256,9 +259,10 @@ static void world_end(struct world *w)
     sim_fs_free(&w->disk);
 }
 
-static uint64_t calm_run(struct world *calm, struct buf *alerts)
+static uint64_t calm_run(struct world *calm, size_t decision_bytes, struct buf *alerts)
 {
     world_begin(calm, 1);
+    calm->decision_bytes = decision_bytes;
     assert_int_equal(0, run(calm));
     uint64_t calls = sim_fs_calls(calm->disk);
     alerts_text(calm, alerts);
@@ -267,19 +271,19 @@ static uint64_t calm_run(struct world *calm, struct buf *alerts)
     return calls;
 }
 
-static void cut_everywhere(enum sim_fs_mode mode, uint64_t seed, uint64_t stride)
+static void cut_everywhere(enum sim_fs_mode mode, uint64_t seed, size_t decision_bytes)
 {
     struct world calm;
     struct buf expected, got;
     buf_init(&expected, 1 << 20);
     buf_init(&got, 1 << 20);
-    uint64_t calls = calm_run(&calm, &expected);
+    uint64_t calls = calm_run(&calm, decision_bytes, &expected);
     uint64_t cuts = 0;
     assert_true(calls > 100);
-    for (uint64_t at = 1; at <= calls; at += stride, cuts++) {
+    for (uint64_t at = 1; at <= calls; at++, cuts++) {
         struct world w;
         world_begin(&w, seed + at);
-
+        w.decision_bytes = decision_bytes;
         sim_fs_cut_at(w.disk, at);
         int rc = run(&w), restarts = 0;
         /* a failure of the last calls may not matter to the run, but the disk is dead */
@@ -310,25 +314,142 @@ static void cut_everywhere(enum sim_fs_mode mode, uint64_t seed, uint64_t stride
 static void test_D_08_cut_at_every_call_dropping(void **state)
 {
     (void)state;
-    cut_everywhere(SIM_FS_DROP, 11, 1);
+    cut_everywhere(SIM_FS_DROP, 11, 0);
 }
 
 static void test_D_08_cut_at_every_call_keeping(void **state)
 {
     (void)state;
-    cut_everywhere(SIM_FS_KEEP, 12, 1);
+    cut_everywhere(SIM_FS_KEEP, 12, 0);
 }
 
 static void test_D_08_cut_at_every_call_some(void **state)
 {
     (void)state;
-    cut_everywhere(SIM_FS_SOME, 14, 1);
+    cut_everywhere(SIM_FS_SOME, 14, 0);
 }
 
 static void test_D_08_cut_at_every_call_shredding(void **state)
 {
     (void)state;
-    cut_everywhere(SIM_FS_SHRED, 13, 1);
+    cut_everywhere(SIM_FS_SHRED, 13, 0);
+}
+
+/* Every record of a decision in a frame of its own: what one position causes can be said in part. */
+static void test_D_08_cut_between_decisions_of_one_record(void **state)
+{
+    (void)state;
+    cut_everywhere(SIM_FS_SOME, 15, 1);
+    cut_everywhere(SIM_FS_DROP, 16, 1);
+}
+
+/* --- many at once */
+
+/* `count` events of users u<from>...; each user's is an alert of its own where `alerts`. */
+static void append_events(struct world *w, int from, int count, bool alerts)
+{
+    struct arena arena = {0};
+    struct buf blocks;
+    struct err err;
+    buf_init(&blocks, 32 << 20);
+    for (int i = from; i < from + count; i++) {
+        struct event event;
+        struct parse_state state;
+        struct sv text = arena_printf(&arena, "{\"event_type\":\"%s\",\"user.name\":\"u%d\"}",
+                                      alerts || i == from ? "account_locked" : "seen", i);
+        parse_state_init(&state, 0, 0, 0);
+        parse_record(parser_find(SV("json")), &state, text, &arena, &event);
+        event.source = SV("http:test");
+        event.received.ns = w->clk.now_ns;
+        record_encode(&event, &blocks);
+    }
+    struct journal_batch batch = {.kind = BATCH_INPUT,
+                                  .received = {w->clk.now_ns},
+                                  .blocks = buf_view(&blocks),
+                                  .count = (uint32_t)count};
+    assert_int_equal(0, journal_append_wait(core_journal(w->core), &batch, &(uint64_t){0}, &err));
+    buf_free(&blocks);
+    arena_free(&arena);
+}
+
+/* The core is far behind: more batches with decisions than any queue of frames would hold. */
+static void test_a_long_backlog_with_an_alert_in_each_batch(void **state)
+{
+    struct world w;
+    struct err err;
+    (void)state;
+    world_begin(&w, 3);
+    assert_int_equal(0, core_begin(&w));
+    for (int i = 0; i < 100; i++)
+        append_events(&w, i * CORE_BATCH_RECORDS, CORE_BATCH_RECORDS, false);
+    assert_int_equal(0, core_step(w.core, &err));
+    assert_int_equal(100, book_count(w.core->book));
+    world_end(&w);
+}
+
+static int count_row(void *context, const struct alert_row *row)
+{
+    (void)row;
+    ++*(size_t *)context;
+    return 0;
+}
+
+static size_t stored_alerts(struct world *w)
+{
+    struct err err;
+    size_t count = 0;
+    assert_int_equal(0, store_each_alert(w->core->store, &(struct alert_filter){.ended_since_ns = TC_NO_TIME},
+                                         count_row, &count, &err));
+    return count;
+}
+
+/* The store's disk is full for a while: judging goes on, and the store gets later what it missed. */
+static void test_a_store_that_fails_for_a_while(void **state)
+{
+    struct world w;
+    struct err err;
+    (void)state;
+    world_begin(&w, 5);
+    assert_int_equal(0, core_begin(&w));
+    assert_int_equal(SQLITE_OK,
+                     sqlite3_exec(w.core->store->db, "PRAGMA max_page_count = 1", NULL, NULL, NULL));
+    for (int i = 0; i < 20; i++) {
+        w.clk.now_ns += TC_SECOND_NS;
+        append_events(&w, i * 10, 10, true);
+        assert_int_equal(0, core_step(w.core, &err));
+    }
+    assert_int_equal(200, book_count(w.core->book));
+    assert_true(w.core->store_behind);
+    assert_true(stored_alerts(&w) < 200);
+    assert_int_equal(SQLITE_OK,
+                     sqlite3_exec(w.core->store->db, "PRAGMA max_page_count = 100000", NULL, NULL, NULL));
+    w.clk.now_ns += 10 * TC_SECOND_NS;
+    assert_int_equal(0, core_step(w.core, &err));
+    assert_false(w.core->store_behind);
+    assert_int_equal(200, stored_alerts(&w));
+    uint64_t pending, sent, failed;
+    assert_int_equal(0, store_outbox_counts(w.core->store, &pending, &sent, &failed, &err));
+    assert_int_equal(200, pending);
+    world_end(&w);
+}
+
+/* One tick resolves all of them: far more decisions than a frame holds. */
+static void test_a_tick_that_resolves_very_many(void **state)
+{
+    enum { ALERTS = 30000 };
+    struct world w;
+    struct err err;
+    (void)state;
+    world_begin(&w, 4);
+    assert_int_equal(0, core_begin(&w));
+    append_events(&w, 0, ALERTS, true);
+    assert_int_equal(0, core_step(w.core, &err));
+    assert_int_equal(ALERTS, book_count(w.core->book));
+    uint64_t before = w.core->counts.decisions;
+    w.clk.now_ns += INT64_C(25) * 3600 * TC_SECOND_NS;
+    assert_int_equal(0, core_step(w.core, &err));
+    assert_int_equal(before + ALERTS, w.core->counts.decisions);
+    world_end(&w);
 }
 
 /* Torn tails are what these tests make: their warnings would drown the rest. */
@@ -348,6 +469,10 @@ int main(void)
         cmocka_unit_test(test_D_08_cut_at_every_call_keeping),
         cmocka_unit_test(test_D_08_cut_at_every_call_some),
         cmocka_unit_test(test_D_08_cut_at_every_call_shredding),
+        cmocka_unit_test(test_D_08_cut_between_decisions_of_one_record),
+        cmocka_unit_test(test_a_long_backlog_with_an_alert_in_each_batch),
+        cmocka_unit_test(test_a_tick_that_resolves_very_many),
+        cmocka_unit_test(test_a_store_that_fails_for_a_while),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,9 @@
  *
  * Records are gathered into a batch, then judged in order: runs of events go to the detector together,
  * control records (ticks, commands, activations) stand between them. Where a batch is cut does not change a
- * result. All decisions of a batch leave in one frame, which says how far into the input it speaks for.
+ * result. The decisions of a batch leave in a frame that says how far into the input it speaks for. Where
+ * they are many (one tick may resolve every alert there is) they leave in several: each record bears its
+ * cause as its source position, so that a recovery knows how many of a half-told position were said.
  */
 #include "app/core_priv.h"
 
@@ -53,20 +55,72 @@ int fold_add(struct core *core, const struct journal_frame *frame, struct err *e
 /* --- decisions as records
  * ------------------------------------------------------------------------------------------- */
 
-static void add_block(struct core *core, enum record_type type, enum record_class class, int64_t time_ns)
+/* All that is caused at or before `consumed` is said by what is in core->blocks and by frames before. */
+static int commit_decisions(struct core *core, uint64_t consumed, struct err *err)
 {
-    record_encode_plain(type, class, SV("self"), clk_now(core->options.clk), (struct event_time){time_ns},
-                        buf_view(&core->json), &core->blocks);
-    core->block_count++;
+    struct journal_batch batch = {.kind = BATCH_DECISION,
+                                  .received = clk_now(core->options.clk),
+                                  .consumed = consumed,
+                                  .blocks = buf_view(&core->blocks),
+                                  .count = core->block_count};
+    uint64_t first;
+    if (core->block_count == 0)
+        return 0;
+    int rc = journal_append_wait(core->journal, &batch, &first, err);
+    if (rc != 0)
+        return err_while(err, "writing decisions to the journal");
+    core->said = TC_MAX(core->said, consumed);
+    rc = project_frame(
+        core, &(struct journal_frame){.first = first, .count = batch.count, .blocks = batch.blocks}, err);
+    buf_clear(&core->blocks);
+    core->block_count = 0;
+    return rc;
 }
 
-static void finding_record(struct core *core, const struct finding *f)
+/* Of the position that was said in part before a crash, the first records were said: they come in the same
+ * order again. */
+static bool was_said(struct core *core, uint64_t cause)
+{
+    if (cause <= core->said)
+        return true;
+    if (cause != core->half_said || core->half_count == 0)
+        return false;
+    core->half_count--;
+    return true;
+}
+
+static int add_block(struct core *core, enum record_type type, enum record_class class, int64_t time_ns,
+                     uint64_t cause, struct err *err)
+{
+    struct event record = {.type = (uint8_t)type,
+                           .class = (uint8_t) class,
+                           .source = SV("self"),
+                           .source_position = cause,
+                           .received = clk_now(core->options.clk),
+                           .time = {time_ns},
+                           .raw = buf_view(&core->json),
+                           .repeat = 1};
+    if (core->json.overflow)
+        return err_set(err, TC_EBOUND, "a decision is longer than %d bytes", CORE_JSON_BYTES);
+    record_encode(&record, &core->blocks);
+    core->block_count++;
+    return core->blocks.n < core->options.decision_bytes ? 0 : commit_decisions(core, cause - 1, err);
+}
+
+static int finding_record(struct core *core, const struct finding *f, struct err *err)
 {
     char *source = f->event == NULL ? NULL : arena_str(&core->batch, f->event->source);
+    uint64_t line = f->event == NULL ? 0 : f->event->source_position;
     buf_clear(&core->json);
-    finding_out_json(f, source, f->event == NULL ? 0 : f->event->source_position, 0, &core->json);
+    finding_out_json(f, source, line, 0, &core->json);
+    if (core->json.overflow) { /* fields longer than a record may be: the event's own record has them */
+        struct finding brief = *f;
+        brief.field_count = brief.group_count = 0;
+        buf_clear(&core->json);
+        finding_out_json(&brief, source, line, 0, &core->json);
+    }
     core->json.n--; /* the line's end */
-    add_block(core, REC_FINDING, CLASS_SECURITY, f->time.ns);
+    return add_block(core, REC_FINDING, CLASS_SECURITY, f->time.ns, f->position, err);
 }
 
 static void decision_json(struct core *core, const struct decision *d)
@@ -126,55 +180,61 @@ static void answer(struct core *core, const struct decision *d)
 
 /* Makes records of the decisions since the last call; those whose cause was spoken for already are swallowed.
  */
-static void take_decisions(struct core *core)
+static int take_decisions(struct core *core, struct err *err)
 {
-    for (size_t i = 0; i < core->decisions.count; i++) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < core->decisions.count; i++) {
         const struct decision *d = &core->decisions.items[i];
         answer(core, d);
-        if (d->position <= core->said || d->kind == DECIDE_REFUSED)
+        if (d->kind == DECIDE_REFUSED || was_said(core, d->position))
             continue;
         decision_json(core, d);
-        add_block(core, d->kind == DECIDE_INTENT ? REC_INTENT : REC_DECISION, CLASS_AUDIT,
-                  decision_time(d->alert));
-        core->stats.decisions++;
-        core->stats.intents += d->kind == DECIDE_INTENT;
+        rc = add_block(core, d->kind == DECIDE_INTENT ? REC_INTENT : REC_DECISION, CLASS_AUDIT,
+                       decision_time(d->alert), d->position, err);
+        core->counts.decisions++;
+        core->counts.intents += d->kind == DECIDE_INTENT;
     }
     core->decisions.count = 0;
+    return rc;
 }
 
-static void take_findings(struct core *core)
+static int take_findings(struct core *core, struct err *err)
 {
-    for (size_t i = 0; i < core->findings.count; i++) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < core->findings.count; i++) {
         const struct finding *f = &core->findings.items[i];
-        if (!f->repeat && f->position > core->said) {
-            finding_record(core, f);
-            core->stats.findings++;
+        if (!f->repeat && !was_said(core, f->position)) {
+            rc = finding_record(core, f, err);
+            core->counts.findings++;
         }
         book_finding(core->book, f, &core->decisions);
-        take_decisions(core);
+        if (rc == 0)
+            rc = take_decisions(core, err);
         core->store_dirty = true;
     }
     core->findings.count = 0;
+    return rc;
 }
 
 /* --- control records
  * ------------------------------------------------------------------------------------------------ */
 
-static void fold_tick(struct core *core, const struct event *record)
+static int fold_tick(struct core *core, const struct event *record, struct err *err)
 {
     core->last_tick_ns = record->received.ns;
     detector_tick(core->detector, record->position, record->received, &core->findings);
-    take_findings(core);
+    int rc = take_findings(core, err);
+    if (rc != 0)
+        return rc;
     book_tick(core->book, record->position, record->received, &core->decisions);
-    take_decisions(core);
+    return take_decisions(core, err);
 }
 
-static void fold_command(struct core *core, const struct event *record)
+static int fold_command(struct core *core, const struct event *record, struct err *err)
 {
     struct event e = {.time = {TC_NO_TIME}};
-    struct err err;
-    if (json_parse_event(record->raw, &core->batch, &e, &err) != 0)
-        return; /* we wrote it; a record of another version says nothing to us */
+    if (json_parse_event(record->raw, &core->batch, &e, NULL) != 0)
+        return 0; /* we wrote it; a record of another version says nothing to us */
     event_index(&e, &core->batch);
     struct alert_command command = {.verb = event_value(&e, "verb"),
                                     .alert_id = event_value(&e, "alert"),
@@ -182,18 +242,16 @@ static void fold_command(struct core *core, const struct event *record)
                                     .note = event_value(&e, "note"),
                                     .disposition = event_value(&e, "disposition")};
     book_command(core->book, record->position, record->received, &command, &core->decisions);
-    take_decisions(core);
+    return take_decisions(core, err);
 }
 
 static int fold_control(struct core *core, const struct event *record, struct err *err)
 {
     switch (record->type) {
     case REC_TICK:
-        fold_tick(core, record);
-        return 0;
+        return fold_tick(core, record, err);
     case REC_COMMAND:
-        fold_command(core, record);
-        return 0;
+        return fold_command(core, record, err);
     case REC_ACTIVATED:
         return activate_apply(core, record->raw, err);
     default:
@@ -201,15 +259,15 @@ static int fold_control(struct core *core, const struct event *record, struct er
     }
 }
 
-static void fold_run(struct core *core, size_t from, size_t to)
+static int fold_run(struct core *core, size_t from, size_t to, struct err *err)
 {
     size_t count = 0;
     for (size_t i = from; i < to; i++)
         if (!(core->events[i].flags & EVENT_QUARANTINED))
             core->run[count++] = &core->events[i];
     detector_judge(core->detector, core->run, count, &core->findings);
-    core->stats.events += to - from;
-    take_findings(core);
+    core->counts.events += to - from;
+    return take_findings(core, err);
 }
 
 static int fold_all(struct core *core, struct err *err)
@@ -219,12 +277,11 @@ static int fold_all(struct core *core, struct err *err)
         size_t end = at;
         while (end < core->event_count && core->events[end].type == REC_EVENT)
             end++;
-        fold_run(core, at, end);
-        if (end < core->event_count) {
-            int rc = fold_control(core, &core->events[end++], err);
-            if (rc != 0)
-                return rc;
-        }
+        int rc = fold_run(core, at, end, err);
+        if (rc == 0 && end < core->event_count)
+            rc = fold_control(core, &core->events[end++], err);
+        if (rc != 0)
+            return rc;
         at = end;
     }
     return 0;
@@ -232,27 +289,6 @@ static int fold_all(struct core *core, struct err *err)
 
 /* --- the batch's end
  * ------------------------------------------------------------------------------------------------ */
-
-static int commit_decisions(struct core *core, uint64_t consumed, struct err *err)
-{
-    struct journal_batch batch = {.kind = BATCH_DECISION,
-                                  .received = clk_now(core->options.clk),
-                                  .consumed = consumed,
-                                  .blocks = buf_view(&core->blocks),
-                                  .count = core->block_count};
-    uint64_t first;
-    int rc;
-    if (core->blocks.overflow || core->json.overflow)
-        return err_set(err, TC_EBOUND, "decisions of one batch exceed %d bytes", CORE_DECISION_BYTES);
-    rc = journal_append_wait(core->journal, &batch, &first, err);
-    if (rc != 0)
-        return err_while(err, "writing decisions to the journal");
-    core->said = consumed;
-    tc_assert(core->own_count < CORE_OWN_FRAMES);
-    core->own[core->own_count++] = first;
-    return project_frame(
-        core, &(struct journal_frame){.first = first, .count = batch.count, .blocks = batch.blocks}, err);
-}
 
 static void wake_waiters(struct core *core)
 {
@@ -279,8 +315,10 @@ int fold_flush(struct core *core, struct err *err)
         return 0;
     uint64_t consumed = core->events[core->event_count - 1].position;
     int rc = fold_all(core, err);
-    if (rc == 0 && core->block_count > 0)
+    if (rc == 0)
         rc = commit_decisions(core, consumed, err);
+    if (rc == 0)
+        rc = project_settle(core, core->position, err); /* before who waits is told: they may look */
     reset_batch(core);
     if (rc == 0)
         wake_waiters(core);

@@ -1,16 +1,68 @@
 /*
  * From decision records to the store, which shows them and holds the outbox. Everything here may be repeated
- * without harm: rows are put by key, history by position.
+ * without harm: rows are put by key, history by position. A transaction holds what a batch decided (each
+ * costs a sync of the disk), of a recovery much more.
  */
 #include "app/core_priv.h"
 
+#include "base/log.h"
 #include "event/json.h"
 
-#include <stdio.h>
+enum { SETTLE_FRAMES = 1000 }; /* of a recovery */
 
-int project_begin(struct core *core, struct err *err)
+static int begin(struct core *core, struct err *err)
 {
-    return store_begin(core->store, err);
+    int rc = core->in_transaction ? 0 : store_begin(core->store, err);
+    core->in_transaction = rc == 0;
+    return rc;
+}
+
+/* What to return where the store failed; the transaction is undone. */
+static int fall_behind(struct core *core, int rc, struct err *err)
+{
+    if (core->in_transaction)
+        store_rollback(core->store);
+    core->in_transaction = false;
+    if (!core_ready(core))
+        return err_while(err, "showing decisions in the store");
+    if (!core->behind_told)
+        log_error("store", "%s; judging goes on, lists and notifications wait until it can be written",
+                  err->text);
+    core->store_behind = core->behind_told = true;
+    core->behind_mono_ns = clk_monotonic_ns(core->options.clk);
+    return rc < 0 ? 0 : rc;
+}
+
+static int end(struct core *core, uint64_t applied, struct err *err)
+{
+    int rc = store_commit(core->store, applied, journal_epoch(core->journal), err);
+    if (rc != 0)
+        return fall_behind(core, rc, err);
+    core->in_transaction = false;
+    core->unsettled = 0;
+    core->shown = applied;
+    if (core->options.outbox_filled != NULL)
+        core->options.outbox_filled(core->options.context);
+    return 0;
+}
+
+bool project_is_able(struct core *core)
+{
+    struct err err;
+    core->store_behind = false;
+    int rc = begin(core, &err);
+    if (rc != 0)
+        fall_behind(core, rc, &err);
+    else
+        end(core, core->shown, &err);
+    return !core->store_behind;
+}
+
+int project_settle(struct core *core, uint64_t applied, struct err *err)
+{
+    if (!core->in_transaction || (!core_ready(core) && core->unsettled < SETTLE_FRAMES))
+        return 0;
+    return end(core, applied, err);
 }
 
 static int put_alert(struct core *core, const struct alert *alert, struct sv json, struct err *err)
@@ -81,46 +133,49 @@ static int project_receipt(struct core *core, const struct event *record, const 
                              record->received.ns, event_value(json, "detail"), err);
 }
 
-int project_block(struct core *core, struct sv block, uint64_t position, struct err *err)
+static int project_record(struct core *core, const struct event *record, struct err *err)
 {
-    struct event record, json = {.time = {TC_NO_TIME}};
-    int rc = record_decode_envelope(block, &record, err);
-    if (rc != 0)
-        return rc;
-    record.position = position;
-    if (record.type != REC_DECISION && record.type != REC_INTENT && record.type != REC_RECEIPT)
-        return 0;
+    struct event json = {.time = {TC_NO_TIME}};
     struct arena arena = {0};
-    rc = json_parse_event(record.raw, &arena, &json, err);
+    int rc = json_parse_event(record->raw, &arena, &json, err);
     if (rc == 0) {
         event_index(&json, &arena);
-        rc = record.type == REC_DECISION ? project_decision(core, &record, &json, &arena, err)
-             : record.type == REC_INTENT ? project_intent(core, &record, &json, &arena, err)
-                                         : project_receipt(core, &record, &json, err);
+        rc = record->type == REC_DECISION ? project_decision(core, record, &json, &arena, err)
+             : record->type == REC_INTENT ? project_intent(core, record, &json, &arena, err)
+                                          : project_receipt(core, record, &json, err);
     }
     arena_free(&arena);
     return rc;
 }
 
+static bool is_shown(uint8_t type)
+{
+    return type == REC_DECISION || type == REC_INTENT || type == REC_RECEIPT;
+}
+
+static int project_one(struct core *core, struct sv block, uint64_t position, struct err *err)
+{
+    struct event record;
+    int rc = record_decode_envelope(block, &record, err);
+    if (rc != 0 || !is_shown(record.type))
+        return rc;
+    record.position = position;
+    rc = begin(core, err);
+    return rc == 0 ? project_record(core, &record, err) : rc;
+}
+
 int project_frame(struct core *core, const struct journal_frame *frame, struct err *err)
 {
     struct sv rest = frame->blocks;
-    int rc = project_begin(core, err);
-    if (rc != 0)
-        return rc;
-    for (uint64_t i = 0; rc == 0 && i < frame->count; i++) {
-        size_t length = record_length(rest);
-        rc = length == 0 ? err_set(err, TC_ECORRUPT, "a frame holds fewer records than it says")
-                         : project_block(core, sv_head(rest, length), frame->first + i, err);
-        rest = sv_from(rest, length);
+    for (uint64_t i = 0; !core->store_behind && i < frame->count; i++) {
+        struct sv block = sv_head(rest, record_length(rest));
+        int rc = project_one(core, block, frame->first + i, err);
+        if (rc != 0)
+            return fall_behind(core, rc, err);
+        rest = sv_from(rest, block.n);
     }
-    if (rc == 0)
-        rc = project_commit(core, err);
-    else
-        store_rollback(core->store);
-    if (rc == 0 && core->options.outbox_filled != NULL)
-        core->options.outbox_filled(core->options.context);
-    return rc < 0 ? err_while(err, "showing decisions in the store") : 0;
+    core->unsettled++;
+    return 0;
 }
 
 struct put_context {
@@ -146,21 +201,12 @@ int project_changed(struct core *core, bool all, struct err *err)
 {
     struct put_context put = {.core = core, .err = err};
     buf_init(&put.json, CORE_JSON_BYTES);
-    int rc = project_begin(core, err);
-    if (rc == 0) {
-        book_each_changed(core->book, all, put_changed, &put);
-        rc = put.rc;
-        if (rc == 0)
-            rc = project_commit(core, err);
-        else
-            store_rollback(core->store);
-    }
+    if (core->store_behind)
+        return 0;
+    int rc = put.rc = begin(core, err);
+    book_each_changed(core->book, all, put_changed, &put);
+    rc = put.rc == 0 ? end(core, core->position, err) : fall_behind(core, put.rc, err);
     buf_free(&put.json);
     core->store_dirty = false;
     return rc;
-}
-
-int project_commit(struct core *core, struct err *err)
-{
-    return store_commit(core->store, core->position, journal_epoch(core->journal), err);
 }

@@ -1,9 +1,16 @@
 /*
  * What the tests on third-party data share: the public rule corpus and the recorded events, which lie beside
- * the repository. Include after cmocka.h.
+ * the repository.
  */
 #ifndef DETECT_CORPUS_TESTKIT_H
 #define DETECT_CORPUS_TESTKIT_H
+
+/* cmocka.h wants these before it */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
 
 #include "detect/detect_testkit.h"
 

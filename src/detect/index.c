@@ -23,6 +23,7 @@ struct index_scratch {
     uint64_t *bits;
     size_t rule_capacity;
     uint32_t touched_count;
+    bool everything; /* a value that is too long to be folded: no rule can be left out */
 };
 
 struct index_scratch *index_scratch_new(void)
@@ -65,6 +66,7 @@ static void scratch_fit(struct index_scratch *s, const struct rule_index *index)
         s->now = 1;
     }
     s->touched_count = 0;
+    s->everything = false;
 }
 
 /* --- predicates
@@ -165,34 +167,62 @@ static const struct field_index *field_of(const struct rule_index *index, const 
     }
 }
 
-static void ask_field(struct asking *a, const struct event *event, struct match_scratch *folds, size_t at)
+/* `own` is the field's index, NULL where no rule names it. */
+static void ask_field(struct asking *a, const struct event *event, struct match_scratch *folds,
+                      const struct field *field, const struct field_index *own)
 {
-    const struct field *field = &event->fields[at];
-    const struct field_index *own = field_of(a->index, field);
     const struct needles *keywords = field->flags & FIELD_DERIVED ? NULL : a->index->fields[0].needles;
     if (own != NULL && own->present != INDEX_NONE)
         predicate_holds(a, own->present);
     if ((own == NULL && keywords == NULL) || !field_is_value(field))
         return;
-    struct sv folded = match_scratch_folded(folds, event, at);
+    struct sv folded = match_scratch_folded(folds, event, (size_t)(field - event->fields));
+    a->scratch->everything |= field->value.n > MATCH_FOLD_MAX_BYTES;
     if (own != NULL)
         ask_value(a, own, field->value, folded);
     if (keywords != NULL)
         needles_search(keywords, folded, predicate_holds, a);
 }
 
-static uint32_t dimension_number(const struct index_dimension *dimension, struct sv name)
+enum {
+    DIMENSION_WORDS = 8
+}; /* that an event may have in one dimension; an event with more is asked word by word */
+
+/* What an event says in one dimension: the numbers of its words that some rule has. */
+struct said {
+    struct sv words;
+    uint32_t count, numbers[DIMENSION_WORDS];
+    bool many;
+};
+
+static void say(const struct index_dimension *dimension, struct sv words, struct said *ret)
 {
-    for (uint32_t i = 0; i < dimension->count; i++)
-        if (sv_eq_nocase(dimension->names[i], name))
-            return i + 1;
-    return UINT32_MAX; /* no rule has it */
+    *ret = (struct said){.words = words};
+    for (uint32_t i = 0; words.n > 0 && i < dimension->count && !ret->many; i++) {
+        if (!event_logsource_is(words, dimension->names[i]))
+            continue;
+        ret->many = ret->count == DIMENSION_WORDS;
+        if (!ret->many)
+            ret->numbers[ret->count++] = i + 1;
+    }
+}
+
+static bool said_applies(const struct said *said, const struct index_dimension *dimension, uint32_t of_rule)
+{
+    if (of_rule == 0 || said->words.n == 0)
+        return true;
+    if (said->many)
+        return event_logsource_is(said->words, dimension->names[of_rule - 1]);
+    for (uint32_t i = 0; i < said->count; i++)
+        if (said->numbers[i] == of_rule)
+            return true;
+    return false;
 }
 
 /* The rules whose clauses are all marked become bits, so that they come out in order. */
 static void gather(const struct rule_index *index, struct index_scratch *s)
 {
-    memcpy(s->bits, index->open, index->words * sizeof s->bits[0]);
+    memcpy(s->bits, s->everything ? index->detections : index->open, index->words * sizeof s->bits[0]);
     for (uint32_t i = 0; i < s->touched_count; i++) {
         uint32_t rule = s->touched[i];
         if (s->marks[rule] == index->needed[rule])
@@ -204,24 +234,38 @@ static void gather(const struct rule_index *index, struct index_scratch *s)
 static size_t list_candidates(const struct rule_index *index, const struct event *event,
                               struct index_scratch *s)
 {
-    uint32_t of_event[INDEX_DIMENSIONS]; /* 0: unknown */
+    struct said said[INDEX_DIMENSIONS];
     size_t n = 0;
-    for (size_t d = 0; d < INDEX_DIMENSIONS; d++) {
-        struct sv name = index_dimension_of_event(event, d);
-        of_event[d] = name.n == 0 ? 0 : dimension_number(&index->dimensions[d], name);
-    }
+    for (size_t d = 0; d < INDEX_DIMENSIONS; d++)
+        say(&index->dimensions[d], index_dimension_of_event(event, d), &said[d]);
     for (size_t w = 0; w < index->words; w++)
         for (uint64_t bits = s->bits[w]; bits != 0; bits &= bits - 1) {
             uint32_t rule = (uint32_t)(w * 64 + (size_t)__builtin_ctzll(bits));
             bool applies = true;
-            for (size_t d = 0; d < INDEX_DIMENSIONS; d++) {
-                uint32_t of_rule = index->dimensions[d].of_rule[rule];
-                applies &= of_rule == 0 || of_event[d] == 0 || of_rule == of_event[d];
-            }
+            for (size_t d = 0; d < INDEX_DIMENSIONS; d++)
+                applies = applies &&
+                          said_applies(&said[d], &index->dimensions[d], index->dimensions[d].of_rule[rule]);
             s->candidates[n] = rule;
             n += applies;
         }
     return n;
+}
+
+static void ask_every_field(struct asking *a, const struct event *event, struct match_scratch *folds)
+{
+    for (size_t i = 0; i < event->field_count; i++)
+        ask_field(a, event, folds, &event->fields[i], field_of(a->index, &event->fields[i]));
+}
+
+/* For few rules, without keywords: only the fields that they name. */
+static void ask_named_fields(struct asking *a, const struct event *event, struct match_scratch *folds)
+{
+    for (size_t i = 1; i <= a->index->field_count; i++) {
+        const struct field_index *own = &a->index->fields[i];
+        for (const struct field *f = event_find(event, own->name, own->name_hash); f != NULL;
+             f = event_next(event, f))
+            ask_field(a, event, folds, f, own);
+    }
 }
 
 size_t index_ask(const struct rule_index *index, const struct event *event, struct match_scratch *folds,
@@ -229,11 +273,12 @@ size_t index_ask(const struct rule_index *index, const struct event *event, stru
 {
     struct asking asking = {index, scratch};
     scratch_fit(scratch, index);
-    for (size_t i = 0; i < event->field_count; i++)
-        ask_field(&asking, event, folds, i);
+    bool few = index->fields[0].needles == NULL && index->field_count < event->field_count;
+    (few ? ask_named_fields : ask_every_field)(&asking, event, folds);
     if (index->fields[0].needles != NULL && raw_is_searched(event))
         needles_search(index->fields[0].needles, match_scratch_folded(folds, event, event->field_count),
                        predicate_holds, &asking);
+    scratch->everything |= event->raw.n > MATCH_FOLD_MAX_BYTES;
     gather(index, scratch);
     *ret_ordinals = scratch->candidates;
     return list_candidates(index, event, scratch);

@@ -102,6 +102,7 @@ static void add_rule(struct building *b, const struct rule *rule)
     uint32_t ordinal = rule->info.ordinal;
     arena_reset(&b->scratch);
     witness_of(&b->scratch, rule->detection, &witness);
+    b->index->detections[ordinal / 64] |= UINT64_C(1) << (ordinal % 64);
     if (witness.count == 0)
         b->index->open[ordinal / 64] |= UINT64_C(1) << (ordinal % 64);
     b->index->needed[ordinal] = (uint8_t)((1u << witness.count) - 1);
@@ -304,6 +305,7 @@ const struct rule_index *index_new(struct arena *arena, const struct rule *rules
     index->rule_count = (uint32_t)count;
     index->words = count / 64 + 1;
     index->open = ARENA_ARRAY(arena, uint64_t, index->words);
+    index->detections = ARENA_ARRAY(arena, uint64_t, index->words);
     index->needed = ARENA_ARRAY(arena, uint8_t, count + 1);
     for (size_t i = 0; i < count; i++)
         if (rules[i].kind == RULE_DETECTION)

@@ -57,6 +57,7 @@ struct rule_index {
     uint32_t *postings;                 /* ordinal * WITNESS_CLAUSES_MAX + clause */
     uint8_t *needed;                    /* by ordinal: bits of its clauses */
     uint64_t *open;                     /* bits of rules without clauses */
+    uint64_t *detections;               /* bits of all that could be candidates */
     size_t words;
     struct field_index *fields; /* [0] keywords */
     uint32_t field_count;

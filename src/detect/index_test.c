@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/num.h"
 #include "base/rng.h"
 #include "detect/corpus_testkit.h"
 #include "detect/index.h"
@@ -101,6 +102,10 @@ static void test_index_texts(void **state)
         {"a|cased: FOO", "{\"a\":\"FOO\"}", true},
         {"a|cased: FOO", "{\"a\":\"bar\"}", false},
         {"a|contains|cased: \"x\\u00C4Y\"", "{\"a\":\"ax\\u00C4Yb\"}", true},
+        {"a|cased: \"x\\u00C4Yy\"", "{\"a\":\"x\\u00C4Yy\"}", true},
+        {"a|startswith|cased: \"xyz\\u00C4y\"", "{\"a\":\"xyz\\u00C4y.\"}", true},
+        {"a|endswith|cased: \"x\\u00C4Yyz\"", "{\"a\":\".x\\u00C4Yyz\"}", true},
+        {"a|endswith|cased: \"xyz\\u00C4y\"", "{\"a\":\".xyz\\u00C4y\"}", true},
         {"a|contains|cased: \"\\u00C4\"", "{\"a\":\"\\u00C4\"}", true},
         {"a|contains|windash: ' -enc '", "{\"a\":\"x /enc y\"}", true},
         {"a|contains|windash: ' -enc '", "{\"a\":\"x /env y\"}", false},
@@ -249,7 +254,7 @@ static void test_index_log_sources(void **state)
     kit_free(&kit);
 }
 
-/* The same number of events leaves nothing behind, and one scratch serves several sets. */
+/* An event leaves nothing behind, and one scratch serves several sets. */
 static void test_index_scratch_is_clean(void **state)
 {
     (void)state;
@@ -317,8 +322,9 @@ static void report(struct tally *t, const char *what)
     assert_int_equal(t->missed, 0);
 }
 
-/* --- random rules, random events
- * ---------------------------------------------------------------------------------------------- */
+/* --- chance
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static size_t below(struct sim_rng *rng, size_t n)
 {
@@ -330,6 +336,57 @@ static const char *any_of(struct sim_rng *rng, const char *const *list, size_t n
     return list[below(rng, n)];
 }
 #define ANY_OF(rng, list) any_of(rng, list, TC_ARRAY_LEN(list))
+
+/* One byte of one value changed, dropped or added. */
+static void edit(struct sim_rng *rng, struct arena *arena, struct field *fields, size_t count)
+{
+    static const char *const middles[] = {"", "x", "-", "\xC3", "0"};
+    if (count == 0)
+        return;
+    struct field *field = &fields[below(rng, count)];
+    size_t n = field->value.n, at = n == 0 ? 0 : below(rng, n);
+    struct sv head = sv_head(field->value, at), tail = sv_from(field->value, at + below(rng, 2));
+    field->value = arena_printf(arena, "%.*s%s%.*s", SV_FMT(head), ANY_OF(rng, middles), SV_FMT(tail));
+}
+
+/* The event with some values edited, exchanged, doubled under another's name, or made null. */
+static struct event mutated(struct sim_rng *rng, struct arena *arena, const struct event *event)
+{
+    static uint64_t position = UINT64_C(1) << 45;
+    struct event copy = *event;
+    uint32_t n = event->field_count;
+    copy.position = ++position;
+    copy.fields = ARENA_ARRAY(arena, struct field, n + 1u);
+    memcpy(copy.fields, event->fields, n * sizeof copy.fields[0]);
+    for (size_t k = 0; n > 1 && k < 1 + below(rng, 4); k++) {
+        struct field *a = &copy.fields[below(rng, n)], *b = &copy.fields[below(rng, n)];
+        struct field was = *a;
+        switch (below(rng, 4)) {
+        case 0:
+            edit(rng, arena, copy.fields, n);
+            break;
+        case 1: /* values change places */
+            a->value = b->value;
+            a->type = b->type;
+            b->value = was.value;
+            b->type = was.type;
+            break;
+        case 2: /* a second value of a name */
+            a->name = a->exact = b->name;
+            a->name_hash = b->name_hash;
+            break;
+        default:
+            a->type = FIELD_NULL;
+            a->value = SV("");
+            break;
+        }
+    }
+    event_index(&copy, arena);
+    return copy;
+}
+
+/* --- random rules, random events
+ * ---------------------------------------------------------------------------------------------- */
 
 static const char *const field_names[] = {"a", "b", "c", "d.e", "f g", "fg"};
 static const char *const pieces[] = {
@@ -490,10 +547,100 @@ static void test_index_random_rules(void **state)
     report(&tally, "random rules");
 }
 
+/* --- the detector, both ways
+ * --------------------------------------------------------------------------------------------------- */
+
+static void judge_all(const struct ruleset *set, const struct event *const *events, size_t count,
+                      bool no_index, struct finding_list *findings)
+{
+    struct detector *detector = detector_new(set, &(struct detector_options){.no_index = no_index});
+    detector_judge(detector, events, count, findings);
+    detector_finish(detector, findings);
+    detector_free(&detector);
+}
+
+static void test_index_detector_finds_the_same(void **state)
+{
+    (void)state;
+    enum { EVENTS = 500, RULES = 60 };
+    struct kit kit = {0};
+    struct sim_rng rng;
+    struct buf yaml;
+    const struct event *events[EVENTS];
+    struct finding_list with = {.arena = &kit.arena}, without = {.arena = &kit.arena};
+    sim_rng_init(&rng, 5);
+    buf_init(&yaml, 1 << 20);
+    for (size_t i = 0; i < RULES; i++)
+        add_rule(&yaml, &rng, i);
+    buf_str(
+        &yaml,
+        "---\ntitle: certain\nid: certain\nlogsource: {product: linux}\ndetection:\n    s: {a|exists: true}\n"
+        "    condition: s\n---\ntitle: c\nid: c\ncorrelation:\n    type: event_count\n"
+        "    rules: [certain]\n    timespan: 1m\n    condition: {gte: 2}\n");
+    buf_char(&yaml, '\0');
+    kit_load(&kit, yaml.p);
+    for (size_t i = 0; i < EVENTS; i++) {
+        struct event *event = ARENA_NEW(&kit.arena, struct event);
+        *event = random_event(&kit, &rng);
+        event->time.ns = (int64_t)i * 1000000000;
+        events[i] = event;
+    }
+    judge_all(kit.set, events, EVENTS, false, &with);
+    judge_all(kit.set, events, EVENTS, true, &without);
+    assert_int_equal(with.count, without.count);
+    size_t correlations = 0;
+    for (size_t i = 0; i < with.count; i++) {
+        const struct finding *a = &with.items[i], *b = &without.items[i];
+        assert_true(a->rule == b->rule && a->position == b->position && a->ordinal == b->ordinal &&
+                    a->repeat == b->repeat && a->count == b->count && a->event == b->event);
+        correlations += a->kind == FINDING_CORRELATION;
+    }
+    assert_true(with.count > 1000 && correlations > 0);
+    buf_free(&yaml);
+    kit_free(&kit);
+}
+
+/* --- keys of numbers
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static void test_index_equal_numbers_share_their_key(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {
+        "0",  "00",   "1",   "10", "5", ".", "e1", "E-2", "-", "+", "999999999999999999",
+        "1e", "e+01", "0.0", "x"};
+    struct kit kit = {0};
+    struct sim_rng rng;
+    size_t equal = 0, unlike = 0;
+    sim_rng_init(&rng, 11);
+    for (size_t i = 0; i < 200000; i++) {
+        struct sv a = SV(""), b = SV("");
+        uint64_t x, y;
+        int order;
+        arena_reset(&kit.arena);
+        for (size_t n = 1 + below(&rng, 4); n > 0; n--)
+            a = arena_printf(&kit.arena, "%.*s%s", SV_FMT(a), ANY_OF(&rng, parts));
+        for (size_t n = 1 + below(&rng, 4); n > 0; n--)
+            b = arena_printf(&kit.arena, "%.*s%s", SV_FMT(b), ANY_OF(&rng, parts));
+        bool numbers = number_key(a, &x) & number_key(b, &y);
+        if (!num_compare(a, b, &order)) {
+            assert_false(numbers);
+            continue;
+        }
+        if (!numbers || (order == 0 && x != y))
+            fail_msg("%.*s and %.*s", SV_FMT(a), SV_FMT(b));
+        equal += order == 0 && !sv_eq(a, b);
+        unlike += order != 0 && x != y;
+    }
+    assert_true(equal > 500 && unlike > 5000);
+    kit_free(&kit);
+}
+
 /* --- the corpus: recorded events
  * ---------------------------------------------------------------------------------------------- */
 
-static void check_regression_events(struct kit *kit, struct tally *t)
+static void check_regression_events(struct kit *kit, struct sim_rng *rng, struct tally *t)
 {
     struct arena one = {0};
     struct sv index = read_file(&kit->arena, SIGMA "regression/index.jsonl"), line, json;
@@ -505,17 +652,18 @@ static void check_regression_events(struct kit *kit, struct tally *t)
         while (next_line(&events, &json)) {
             struct event event = windows_event(&one, json);
             check_event(kit, &event, t);
-            event.product = SV("windows");
-            event.position += UINT64_C(1) << 40;
-            check_event(kit, &event, t);
+            for (size_t k = 0; k < 3; k++) {
+                struct event other = mutated(rng, &one, &event);
+                other.product = k == 0 ? SV("windows") : event.product;
+                check_event(kit, &other, t);
+            }
         }
     }
     arena_free(&one);
 }
 
 /* Every `step`th line. */
-static void check_lines(struct kit *kit, struct sv text, size_t step,
-                        struct event (*make)(struct arena *, struct sv), struct tally *t)
+static void check_lines(struct kit *kit, struct sv text, size_t step, struct sim_rng *rng, struct tally *t)
 {
     struct arena one = {0};
     struct sv line;
@@ -523,8 +671,9 @@ static void check_lines(struct kit *kit, struct sv text, size_t step,
         if (at % step != 0)
             continue;
         arena_reset(&one);
-        struct event event = make(&one, line);
+        struct event event = parse(&one, line), other = mutated(rng, &one, &event);
         check_event(kit, &event, t);
+        check_event(kit, &other, t);
     }
     arena_free(&one);
 }
@@ -565,11 +714,13 @@ static void test_C_110_index_on_recorded_events(void **state)
     skip_without_data();
     static struct tally regression, cloudtrail, recordings;
     struct kit kit = {0};
+    struct sim_rng rng;
+    sim_rng_init(&rng, 128);
     load(&kit, evaluable);
-    check_regression_events(&kit, &regression);
+    check_regression_events(&kit, &rng, &regression);
     report(&regression, "regression events");
     struct sv lines = read_zstd(&kit.arena, DATA "cloudtrail/invictus-stratus-attack.jsonl.zst");
-    check_lines(&kit, lines, 4, parse, &cloudtrail);
+    check_lines(&kit, lines, 4, &rng, &cloudtrail);
     report(&cloudtrail, "CloudTrail");
     check_recordings(&kit, 12, &recordings);
     report(&recordings, "recorded attacks");
@@ -687,18 +838,6 @@ static struct sv turned(struct synthesis *s, struct sv text)
     return sv_make(p, copy.n);
 }
 
-/* One byte of one value changed, dropped or doubled. */
-static void edit(struct synthesis *s)
-{
-    if (s->count == 0)
-        return;
-    struct field *field = &s->fields[below(s->rng, s->count)];
-    size_t n = field->value.n, at = n == 0 ? 0 : below(s->rng, n);
-    struct sv head = sv_head(field->value, at), tail = sv_from(field->value, at + below(s->rng, 2));
-    static const char *const middles[] = {"", "x", "-", "\xC3", "0"};
-    field->value = arena_printf(s->arena, "%.*s%s%.*s", SV_FMT(head), ANY_OF(s->rng, middles), SV_FMT(tail));
-}
-
 static struct event synthesised(struct synthesis *s)
 {
     static uint64_t position = UINT64_C(1) << 50;
@@ -744,7 +883,7 @@ static void test_C_110_index_on_synthesised_events(void **state)
             for (size_t f = 0; k % 4 == 1 && f < s.count; f++)
                 s.fields[f].value = turned(&s, s.fields[f].value);
             if (k % 4 >= 2)
-                edit(&s);
+                edit(&rng, &arena, s.fields, s.count);
             struct event event = synthesised(&s);
             bool hit = check_own(&kit, rule, &event, (i * 24 + k) % step == 0, &tally);
             hits += hit;
@@ -771,6 +910,8 @@ int main(void)
         cmocka_unit_test(test_index_log_sources),
         cmocka_unit_test(test_index_scratch_is_clean),
         cmocka_unit_test(test_index_random_rules),
+        cmocka_unit_test(test_index_detector_finds_the_same),
+        cmocka_unit_test(test_index_equal_numbers_share_their_key),
         cmocka_unit_test(test_C_110_index_on_recorded_events),
         cmocka_unit_test(test_C_110_index_on_synthesised_events),
     };

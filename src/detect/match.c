@@ -21,7 +21,7 @@
  * ------------------------------------------------------------------------------------------------------------------
  */
 
-enum { FOLDED_MAX_BYTES = 16 << 20, FOLD_VALUE_MAX_BYTES = 4 << 20 };
+enum { FOLDED_MAX_BYTES = 16 << 20 };
 
 struct folded { /* of one field, or of the raw text */
     const char *of;
@@ -153,7 +153,7 @@ static void fold_text(struct buf *buf, struct sv value)
 static void fold_slot(struct match_scratch *s, struct folded *slot, struct sv value)
 {
     *slot = (struct folded){.of = value.p, .of_n = value.n, .n = SIZE_MAX, .known = true};
-    if (value.n > FOLD_VALUE_MAX_BYTES || is_folded_ascii(value))
+    if (value.n > MATCH_FOLD_MAX_BYTES || is_folded_ascii(value))
         return;
     size_t at = s->text.n;
     fold_text(&s->text, value);
@@ -367,7 +367,7 @@ static bool node_holds(const struct matching *m, const struct match_node *node)
 
 static bool dimension_applies(struct sv rule, struct sv event)
 {
-    return rule.n == 0 || event.n == 0 || sv_eq_nocase(rule, event);
+    return rule.n == 0 || event.n == 0 || event_logsource_is(event, rule);
 }
 
 bool rule_applies(const struct rule *rule, const struct event *event)

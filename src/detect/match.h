@@ -81,6 +81,10 @@ enum regex_flags { REGEX_NOCASE = 1, REGEX_MULTILINE = 2, REGEX_DOTALL = 4 };
 int regex_compile(struct arena *arena, struct sv text, unsigned flags, struct regex **list,
                   const struct regex **ret, struct err *err);
 void regex_free_list(struct regex **list);
+/* A text that the folded form of every value contains that the expression matches; may be empty. */
+struct sv regex_required(const struct regex *regex);
+/* That of an expression's text; see regex_literal.c. */
+struct sv regex_literal(struct arena *arena, struct sv text);
 
 struct regex_scratch; /* match data, stack for compiled code, limits; one thread's */
 struct regex_scratch *regex_scratch_new(void);
@@ -154,6 +158,7 @@ static inline bool field_is_value(const struct field *field)
 {
     return field->type != FIELD_NULL && field->type != FIELD_OBJECT && field->type != FIELD_ARRAY;
 }
+enum { MATCH_FOLD_MAX_BYTES = 4 << 20 }; /* longer values stand as they are sent in place of folded */
 /* Are keywords searched in the raw text, too? */
 bool raw_is_searched(const struct event *event);
 /* The folded value of the field at `at`, or at field_count of the raw text; good until the next call. */

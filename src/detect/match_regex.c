@@ -25,6 +25,7 @@ enum {
 struct regex {
     pcre2_code *code;
     struct regex *next;
+    struct sv required;
 };
 
 static uint32_t compile_options(struct sv text, unsigned flags)
@@ -59,10 +60,15 @@ int regex_compile(struct arena *arena, struct sv text, unsigned flags, struct re
     /* where the system lets no code be written, the interpreter does the same work, more slowly */
     (void)pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
     struct regex *regex = ARENA_NEW(arena, struct regex);
-    *regex = (struct regex){compiled, *list};
+    *regex = (struct regex){compiled, *list, regex_literal(arena, text)};
     *list = regex;
     *ret = regex;
     return 0;
+}
+
+struct sv regex_required(const struct regex *regex)
+{
+    return regex->required;
 }
 
 void regex_free_list(struct regex **list)

@@ -116,6 +116,8 @@ static bool predicate_atom(struct arena *arena, const struct predicate *p, bool 
         *ret = pattern_atom(arena, &p->pattern);
     else if (p->kind == PREDICATE_NUMBER && p->number.op == COMPARE_EQ)
         *ret = (struct atom){ATOM_NUMBER, p->number.value};
+    else if (p->kind == PREDICATE_REGEX && regex_required(p->regex).n > 0)
+        *ret = (struct atom){ATOM_CONTAINS, regex_required(p->regex)};
     if (!keyword)
         return true;
     if (ret->text.n == 0 || ret->kind == ATOM_NUMBER || ret->kind == ATOM_PRESENT)

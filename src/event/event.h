@@ -22,7 +22,7 @@
 
 enum {
     TC_EVENT_FIELDS_MAX = 2048, /* that a parser may take from a record */
-    TC_EVENT_EXTRA_MAX = 64,    /* derived fields and the like beyond them */
+    TC_EVENT_EXTRA_MAX = 128,   /* derived fields and the like beyond them */
     TC_EVENT_RAW_MAX =
         1 << 20, /* longer records keep TC_EVENT_CUT_BYTES, their length and hash; EVENT_CUT is set */
     TC_EVENT_CUT_BYTES = 64 << 10,
@@ -81,7 +81,9 @@ struct event {
     uint64_t source_position; /* line or offset in its source, 0 where unknown */
     struct sv source;         /* "http:default", "file:/var/log/auth.log", "stdin", "self" */
     struct sv raw;
-    struct sv product, category, service; /* its logsource; n == 0 is unknown */
+    /* Its logsource; n == 0 is unknown. Several words of one dimension are separated by commas, without
+     * blanks ("registry_set,registry_event"): see event_logsource_is. */
+    struct sv product, category, service;
     struct field *fields;
     uint32_t field_count;
     uint32_t bucket_mask;
@@ -89,6 +91,14 @@ struct event {
     uint32_t repeat;   /* "message repeated N times": this event counts N times; 1 otherwise */
 };
 
+/* Is `word` (any case) one of the words that a dimension of an event's logsource has? */
+static inline bool event_logsource_is(struct sv dimension, struct sv word)
+{
+    while (dimension.n > 0)
+        if (sv_eq_nocase(sv_cut(&dimension, ','), word))
+            return true;
+    return false;
+}
 /* Hash of a field name; spaces do not count. */
 uint32_t event_name_hash(struct sv name);
 /* Equality of a rule's field name and an event's, spaces in either not counted. */

@@ -22,7 +22,35 @@ enum name_role {
     NAME_USER_NAME,
     NAME_HOST_NAME,
     NAME_SERVICE_NAME,
+    NAME_WINDOWS_CHANNEL, /* the first names of these four are Sigma's: Channel, EventID, … */
+    NAME_WINDOWS_EVENT_ID,
+    NAME_WINDOWS_PROVIDER,
+    NAME_WINDOWS_COMPUTER,
+    NAME_MARK, /* not alternatives: bit by bit enum name_mark */
     NAME_ROLE_COUNT,
+};
+/* Names that tell, several together, which service wrote the event (dialect.c). */
+enum name_mark {
+    MARK_AWS_EVENT_SOURCE,
+    MARK_AWS_EVENT_NAME,
+    MARK_AWS_REGION,
+    MARK_AWS_EVENT_VERSION,
+    MARK_KUBERNETES_AUDIT_ID,
+    MARK_KUBERNETES_API_VERSION,
+    MARK_KUBERNETES_VERB,
+    MARK_GCP_PAYLOAD_TYPE,
+    MARK_AZURE_RESOURCE_ID,
+    MARK_AZURE_OPERATION_NAME,
+    MARK_AZURE_CATEGORY,
+    MARK_OKTA_LEGACY_EVENT_TYPE,
+    MARK_OKTA_PUBLISHED,
+    MARK_OKTA_ACTOR,
+    MARK_GITHUB_DOCUMENT_ID,
+    MARK_GITHUB_ACTION,
+    MARK_GITHUB_ACTOR,
+    MARK_BITBUCKET_CATEGORY,
+    MARK_BITBUCKET_ACTION,
+    MARK_COUNT,
 };
 enum { NAME_RANKS_MAX = 64 };
 

@@ -3,6 +3,7 @@
  */
 #include "event/parse_json.h"
 
+#include "event/dialect.h"
 #include "event/json.h"
 #include "event/names.h"
 
@@ -104,6 +105,16 @@ static struct sv sent_text(const struct event *event, const struct names_found *
     return field != NULL && field->type == FIELD_STRING ? field->value : (struct sv){0};
 }
 
+/* What the sender says of its log source wins over what its fields look like. */
+static void take_logsource(struct event *event, const struct names_found *found)
+{
+    if ((found->ranks[NAME_PRODUCT] | found->ranks[NAME_CATEGORY] | found->ranks[NAME_SERVICE]) == 0)
+        return;
+    event->product = sent_text(event, found, NAME_PRODUCT);
+    event->category = sent_text(event, found, NAME_CATEGORY);
+    event->service = sent_text(event, found, NAME_SERVICE);
+}
+
 enum parse_outcome parse_json(const struct parser *parser, struct parse_state *state, struct sv raw,
                               struct arena *arena, struct event *ret)
 {
@@ -115,8 +126,7 @@ enum parse_outcome parse_json(const struct parser *parser, struct parse_state *s
         return PARSE_TEXT;
     names_scan(ret, &found);
     take_time(ret, &found, state->zone_offset_s);
-    ret->product = sent_text(ret, &found, NAME_PRODUCT);
-    ret->category = sent_text(ret, &found, NAME_CATEGORY);
-    ret->service = sent_text(ret, &found, NAME_SERVICE);
+    dialect_apply(ret, &found, arena);
+    take_logsource(ret, &found);
     return PARSE_OK;
 }

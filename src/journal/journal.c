@@ -6,14 +6,12 @@
  * and tells; what came meanwhile is the next group. There is no timer: a lone batch is synced at once, many
  * share a sync.
  */
+#include "base/arena.h"
+#include "journal/datadir.h"
 #include "journal/recover.h"
 
-#include "base/arena.h"
-
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -93,53 +91,6 @@ static void free_journal(struct journal *j)
     free(j);
 }
 
-/* Syncs the directory that holds `path`'s entry. Where we may not (it is not ours, or is read-only), whoever
- * made that entry has to have done it. */
-static int sync_above(const struct fs *fs, const char *path, struct err *err)
-{
-    char *parent = tc_strdup(path), *slash = strrchr(parent, '/');
-    if (slash != NULL)
-        slash[slash == parent ? 1 : 0] = '\0';
-    int rc = fs->sync_dir(fs, slash == NULL ? "." : parent);
-    if (rc == -EACCES || rc == -EPERM || rc == -EROFS || rc == -EINVAL)
-        rc = 0;
-    if (rc < 0)
-        rc = segment_sys(err, rc, "cannot sync the directory above", path);
-    free(parent);
-    return rc;
-}
-
-/* DIR/journal and all above it, each of whose entries must survive a power cut as well; an earlier start may
- * have made them and not have come to sync them. */
-static int make_dirs(struct journal *j, struct err *err)
-{
-    char path[SEGMENT_PATH_MAX];
-    if (!segment_dir(j->dir, path) || strlen(path) + 64 > sizeof path)
-        return err_set(err, TC_EINPUT, "the path of the data directory is too long");
-    int rc = fs_make_dirs(j->options.fs, path, err);
-    for (char *slash; rc == 0; *slash = '\0') {
-        rc = sync_above(j->options.fs, path, err);
-        slash = strrchr(path, '/');
-        if (slash == NULL || slash == path)
-            break;
-    }
-    return rc;
-}
-
-static int take_lock(struct journal *j, struct err *err)
-{
-    char path[SEGMENT_PATH_MAX];
-    snprintf(path, sizeof path, "%s/lock", j->dir);
-    int file = j->options.fs->lock(j->options.fs, path);
-    if (file == -EAGAIN)
-        return err_set(err, TC_ESTATE,
-                       "%s is in use by another tocsin: stop that one, or name another directory", j->dir);
-    if (file < 0)
-        return segment_sys(err, file, "cannot lock", path);
-    j->lock_file = file;
-    return 0;
-}
-
 static void *run_writer(void *context);
 
 static int start_writer(struct journal *j, struct err *err)
@@ -158,10 +109,11 @@ int journal_open(const struct journal_options *options, struct journal **ret,
                  struct journal_recovery *ret_recovery, struct err *err)
 {
     struct journal *j = new_journal(options);
+    const struct journal_options *o = &j->options;
     struct journal_recovery recovery = {0};
-    int rc = make_dirs(j, err);
+    int rc = datadir_make(o->fs, o->dir, err);
     if (rc == 0)
-        rc = take_lock(j, err);
+        rc = datadir_lock(o->fs, o->dir, &j->lock_file, err);
     if (rc == 0)
         rc = recover_journal(&j->writer, &j->keys, &recovery, err);
     if (rc == 0)
@@ -325,12 +277,10 @@ static int check_batch(const struct journal_batch *b, struct err *err)
         return err_set(err, TC_EINPUT, "a batch of %zu bytes: %d MiB at most; send it in parts", rest.n,
                        FRAME_MAX_BYTES >> 20);
     for (uint32_t i = 0; i < b->count; i++) {
-        size_t n = record_length(rest);
-        int rc = n == 0 ? err_set(err, TC_EINPUT, "the batch has fewer records than it says")
-                        : record_decode_envelope(sv_head(rest, n), &e, err);
-        if (rc != 0)
-            return rc == TC_EINPUT ? rc : err_while(err, "record %u of the batch", i);
-        rest = sv_from(rest, n);
+        struct sv block = sv_head(rest, record_length(rest));
+        if (record_decode_envelope(block, &e, NULL) != 0)
+            return err_set(err, TC_EINPUT, "record %u of the batch is missing or malformed", i);
+        rest = sv_from(rest, block.n);
     }
     return rest.n == 0 ? 0 : err_set(err, TC_EINPUT, "the batch has more bytes than its records");
 }

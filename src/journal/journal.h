@@ -41,10 +41,11 @@ struct journal_options {
 };
 
 struct journal_recovery {
-    uint64_t records, frames, segments;
-    uint64_t torn_bytes; /* cut off the tail; 0 = clean */
+    uint64_t records, segments; /* in the whole journal */
+    uint64_t frames;            /* in the last segment, which is read in full */
+    uint64_t torn_bytes;        /* cut off the tail; 0 = clean */
     char torn_file[256];
-    bool fresh; /* the directory was empty */
+    bool fresh; /* there was no journal yet */
 };
 
 enum batch_kind {
@@ -78,13 +79,18 @@ void journal_close(struct journal **journal);
  * Queues a batch (blocks are copied) and assigns its positions: *ret_first (may be NULL) is the position of
  * its first record, known at once because the order of the queue is the order of the log. Thread-safe.
  * TC_EAGAIN: queue full, try later (BATCH_DECISION and BATCH_CONTROL may use a second queue_bytes on top, so
- * that alerts go first). TC_EBOUND: disk nearly full (input only). TC_EIO: stopped. TC_EEXIST: this key was
- * seen within 15 minutes; *ret_first is the first position of the batch then, and `done` is called (at once,
- * or when that one is durable).
+ * that alerts go first). TC_EBOUND: disk nearly full (input only). TC_EIO: stopped. TC_ESTATE: closing.
+ * TC_EINPUT: not whole records as many as it says, longer than 64 MiB with its frame, or a key on what is not
+ * input. TC_EEXIST: this key was seen within 15 minutes; *ret_first is the first position of the batch then,
+ * and `done` is called (at once on this thread, or when that one is durable). Otherwise `done` is called only
+ * where this returns 0. With inline_commit, what `done` itself appends is committed as one group after it has
+ * returned.
  */
 int journal_append(struct journal *journal, const struct journal_batch *batch, journal_done_fn done,
                    void *context, uint64_t *ret_first, struct err *err);
-/* Waits until it is durable. */
+/* Waits until it is durable (with TC_EEXIST: until the earlier one is), and for room in a full queue:
+ * TC_EAGAIN only with inline_commit. Not from `done`.
+ */
 int journal_append_wait(struct journal *journal, const struct journal_batch *batch, uint64_t *ret_first,
                         struct err *err);
 uint64_t journal_end(const struct journal *journal); /* position after the last durable record */

@@ -63,7 +63,7 @@ static int bad_header(struct err *err, const char *path, const char *what)
 {
     return err_at(
         err, TC_ECORRUPT, path, 0, 0,
-        "damaged at offset 0: %s; `tocsin verify` shows what is left, `tocsin restore` puts a backup back",
+        "damaged at offset 0: %s; `tocsin verify` shows what is left; restore the directory from a backup",
         what);
 }
 

@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 
-TOCSIN = os.path.abspath("build/tocsin")
+TOCSIN = os.path.abspath(os.environ.get("TOCSIN", "build/tocsin"))
 SHARED = os.path.abspath("../shared/data")
 tests = []
 
@@ -137,6 +137,10 @@ class Server:
         status, text, _ = self.get(f"/v1/alerts?state={state}")
         assert status == 200, (status, text)
         return json.loads(text)
+
+    def metric(self, name):
+        """The value of a metric without labels."""
+        return float(re.search(rf"^{name} (.*)$", self.get("/metrics")[1], re.M).group(1))
 
     def query(self, *args):
         code, out, err = tocsin("query", "--data", self.data, *args)

@@ -88,6 +88,21 @@ def lifecycle():
         assert code == 0 and lines(out)[0]["id"] == alert["id"], err
 
 
+@test("a flood of alerts: the core falls behind, stays alive, shows its figures, stops cleanly, and the next start goes on")
+def flood():
+    with Server(config="channels: []\n") as server:
+        for part in range(4):
+            body = "\n".join(f'{{"event_type":"account_locked","user.name":"u{part}-{i}"}}' for i in range(90000))
+            status, text, _ = server.post("/v1/events", body.encode(), {"Content-Type": "application/x-ndjson"})
+            assert status == 200, text
+        wait_for("a figure from amid the backlog", lambda: server.metric("tocsin_alerts_in_memory") > 0, 60)
+        wait_for("the end of the backlog", lambda: server.metric("tocsin_core_lag_records") < 100, 120)
+        assert server.metric("tocsin_alerts_in_memory") >= 100000
+        assert server.stop() == 0, server.output()
+        server.start()
+        assert server.metric("tocsin_alerts_in_memory") >= 100000
+
+
 @test("D-08 restart: alerts, counts and windows go on; nothing is sent twice")
 def restart():
     with Receiver() as hook, Server(config=slack_config(), env={"HOOK": hook.url}) as server:
@@ -194,6 +209,14 @@ def bodies():
         assert server.request("GET", "/v1/events")[0] == 405
         assert server.get("/nowhere")[0] == 404
         assert [json.loads(e["raw"])["n"] for e in server.query()] == [1, 2, 3, 4, 5, 6, 7]
+
+
+@test("a body whose events outgrow the journal's frame once parsed is refused for good: 413")
+def outgrown():
+    with Server() as server:
+        event = json.dumps({f"f{i}": i for i in range(36)})
+        status, text, _ = server.post("/v1/events", "\n".join([event] * 80000).encode(), {"Content-Type": "application/x-ndjson"})
+        assert status == 413 and "smaller parts" in text, (status, text)
 
 
 @test("Idempotency-Key: a repeat is acknowledged and stored once, also after a crash")
