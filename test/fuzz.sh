@@ -7,7 +7,7 @@ make -s -j"$(nproc)" VARIANT=fuzz fuzzers || exit 3
 failed=0
 for target in $(make -s VARIANT=fuzz list-fuzzers); do
     name=$(basename "$target" _fuzz)
-    work=build/fuzz/work/$name
+    work=build/fuzz/runs/$name
     mkdir -p "$work/corpus" "test/corpus/$name"
     dictionary=""
     [ -f "test/corpus/$name.dict" ] && dictionary="-dict=test/corpus/$name.dict"

@@ -303,6 +303,10 @@ static void test_health_and_metrics(void **state)
     pthread_mutex_unlock(&kit->lock);
     assert_int_equal(kit_get(kit, "/-/healthy"), 200);
     assert_int_equal(kit_get(kit, "/-/ready"), 503);
+    pthread_mutex_lock(&kit->lock);
+    kit->dead = true;
+    pthread_mutex_unlock(&kit->lock);
+    assert_int_equal(kit_get(kit, "/-/healthy"), 503);
     assert_int_equal(kit_get(kit, "/nowhere"), 404);
     assert_int_equal(kit_get(kit, "/metrics"), 200);
     assert_true(kit_has(kit, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));

@@ -57,6 +57,7 @@ struct kit {
     } held[KIT_HELD_MAX];
     size_t held_count;
     int command_code;
+    bool dead;          /* the fake core has failed */
     bool hold_commands; /* the fake core is behind */
     char command[512];  /* "verb id by note disposition" of the last one */
 };
@@ -71,6 +72,15 @@ static bool kit_ready(void *context)
     bool ready = !kit->not_ready;
     pthread_mutex_unlock(&kit->lock);
     return ready;
+}
+
+static bool kit_alive(void *context)
+{
+    struct kit *kit = context;
+    pthread_mutex_lock(&kit->lock);
+    bool alive = !kit->dead;
+    pthread_mutex_unlock(&kit->lock);
+    return alive;
 }
 
 static int kit_append(void *context, const struct journal_batch *batch, journal_done_fn done,
@@ -171,6 +181,7 @@ static inline void kit_options(struct kit *kit, struct api_options *ret)
                                 .max_body_bytes = 2 << 20,
                                 .context = kit,
                                 .ready = kit_ready,
+                                .alive = kit_alive,
                                 .append = kit_append,
                                 .command = kit_command,
                                 .metrics = kit_metrics,

@@ -6,8 +6,13 @@
 
 void health_live(struct api *api, struct request *request, struct reply *reply)
 {
-    (void)api;
     (void)request;
+    if (api->options.alive != NULL && !api->options.alive(api->options.context)) {
+        reply_error(
+            reply, 503,
+            "Tocsin has stopped judging after an error that its log names: mend that, and restart it");
+        return;
+    }
     reply->status = 200;
     reply->content_type = "text/plain; charset=utf-8";
     buf_str(&reply->body, "Tocsin is healthy.\n");

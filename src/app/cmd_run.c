@@ -97,6 +97,11 @@ static bool is_ready(void *context)
     return core_ready(((struct server *)context)->core);
 }
 
+static bool is_alive(void *context)
+{
+    return !core_failed(((struct server *)context)->core);
+}
+
 static int append(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,
                   uint64_t *ret_first, struct err *err)
 {
@@ -363,6 +368,7 @@ static int start_api(struct server *s, struct err *err)
                             .max_body_bytes = c->max_body_bytes,
                             .context = s,
                             .ready = is_ready,
+                            .alive = is_alive,
                             .append = append,
                             .command = command,
                             .metrics = metrics,

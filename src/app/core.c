@@ -11,7 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHECKPOINT_EVERY_S = 30, SHOW_COUNTS_EVERY_MS = 250, TICK_EVERY_S = 1, TRY_STORE_EVERY_S = 5 };
+enum {
+    CHECKPOINT_EVERY_S = 30,
+    SHOW_COUNTS_EVERY_MS = 250,
+    TICK_EVERY_S = 1,
+    TRY_STORE_EVERY_S = 5,
+    STOP_WITHIN_S = 5
+};
 
 /* --- opening and recovery
  * -------------------------------------------------------------------------------------------- */
@@ -232,6 +238,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
         core->options.decision_bytes = CORE_DECISION_BYTES;
     buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
     buf_init(&core->json, CORE_JSON_BYTES);
+    buf_init(&core->news, CORE_JSON_BYTES);
     pthread_mutex_init(&core->lock, NULL);
     pthread_cond_init(&core->changed, NULL);
     core->pool = options->threads > 1 ? pool_new(options->threads) : NULL;
@@ -338,10 +345,20 @@ static int show_missed_if_due(struct core *core, struct err *err)
     return rc;
 }
 
+static bool must_end(struct core *core)
+{
+    if (!atomic_load(&core->stop))
+        return false;
+    int64_t now_ns = clk_monotonic_ns(core->options.clk);
+    if (core->stop_mono_ns == 0)
+        core->stop_mono_ns = now_ns;
+    return now_ns - core->stop_mono_ns > STOP_WITHIN_S * TC_SECOND_NS;
+}
+
 int core_step(struct core *core, struct err *err)
 {
     int rc = core->failed ? err_set(err, TC_EIO, "the core has stopped after an error: see the log") : 0;
-    for (bool more = true; rc == 0 && more;) {
+    for (bool more = true; rc == 0 && more && !must_end(core);) {
         rc = tick_if_due(core, err);
         if (rc == 0)
             rc = read_some(core, &more, err);
@@ -482,6 +499,14 @@ bool core_ready(const struct core *core)
     return atomic_load(&core->ready);
 }
 
+bool core_failed(struct core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    bool failed = core->failed;
+    pthread_mutex_unlock(&core->lock);
+    return failed;
+}
+
 void core_stats(struct core *core, struct core_stats *ret)
 {
     pthread_mutex_lock(&core->lock);
@@ -511,6 +536,7 @@ void core_abandon(struct core **core_at)
     buf_free(&core->activated);
     buf_free(&core->blocks);
     buf_free(&core->json);
+    buf_free(&core->news);
     free(core->events);
     free(core->run);
     pthread_mutex_destroy(&core->lock);

@@ -47,7 +47,8 @@ struct core;
 int core_open(const struct core_options *options, struct core **ret, struct err *err);
 /* Starts the thread (not with inline_commit). */
 int core_start(struct core *core, struct err *err);
-/* Ends the thread after what is durable has been judged, writes a checkpoint, closes. NULL is allowed. */
+/* Ends the thread after what is durable has been judged, or after 5 s of it (the next start goes on from
+ * there), writes a checkpoint, closes. NULL is allowed. */
 void core_close(struct core **core);
 /* As a crash would: closes files without a checkpoint. For simulations. */
 void core_abandon(struct core **core);
@@ -55,6 +56,8 @@ void core_abandon(struct core **core);
 struct journal *core_journal(struct core *core);
 const struct ruleset *core_ruleset(const struct core *core);
 bool core_ready(const struct core *core);
+/* Stopped after an error: nothing is judged until a restart. */
+bool core_failed(struct core *core);
 /* Judges all that is durable and not judged yet, in batches; between them ticks, counts and checkpoints that
  * are due, so that a core that lags behind does not go without. Called by the thread, or by a simulation.
  * After a failure every call fails. */

@@ -56,6 +56,7 @@ struct core {
     uint32_t block_count;
 
     /* projection */
+    struct buf news;    /* alerts changed in this transaction, strings; told when it is committed */
     uint64_t projected; /* frames up to here were in the store when it was opened */
     uint64_t own_from;  /* decisions from here on are this core's, shown when they were made */
     bool in_transaction;
@@ -73,6 +74,7 @@ struct core {
     pthread_t thread;
     bool thread_started;
     atomic_bool stop, ready;
+    int64_t stop_mono_ns; /* when the thread saw `stop` */
     struct {
         uint64_t events, findings, decisions, intents;
     } counts; /* the core thread's; take_stats copies them for others */

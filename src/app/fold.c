@@ -14,6 +14,10 @@
 #include "cli/finding_out.h"
 #include "event/json.h"
 
+/* Longer findings leave out the event's fields: an event of 1 MiB that a hundred rules find would take a
+ * hundred. */
+enum { FINDING_JSON_BYTES = 64 << 10 };
+
 static int gather(struct core *core, struct sv block, uint64_t position, struct err *err)
 {
     struct event *event = &core->events[core->event_count];
@@ -111,13 +115,14 @@ static int finding_record(struct core *core, const struct finding *f, struct err
 {
     char *source = f->event == NULL ? NULL : arena_str(&core->batch, f->event->source);
     uint64_t line = f->event == NULL ? 0 : f->event->source_position;
-    buf_clear(&core->json);
-    finding_out_json(f, source, line, 0, &core->json);
-    if (core->json.overflow) { /* fields longer than a record may be: the event's own record has them */
-        struct finding brief = *f;
-        brief.field_count = brief.group_count = 0;
+    struct finding kept = *f;
+    for (int part = 0; part < 3; part++) { /* the event's own record has what is left out */
         buf_clear(&core->json);
-        finding_out_json(&brief, source, line, 0, &core->json);
+        finding_out_json(&kept, source, line, 0, &core->json);
+        if (!core->json.overflow && core->json.n <= FINDING_JSON_BYTES)
+            break;
+        kept.field_count = 0;
+        kept.group_count = part == 0 ? kept.group_count : 0;
     }
     core->json.n--; /* the line's end */
     return add_block(core, REC_FINDING, CLASS_SECURITY, f->time.ns, f->position, err);

@@ -2,10 +2,10 @@
  * Detection: Sigma rules in, findings out. A compiled rule set is immutable and shared; a detector is the
  * run-time state (windows, episodes) that goes with one.
  *
- * The engine is a plain interpreter of the specification (Sigma 2.1). It stays as the oracle for faster ones,
- * so it prefers being obviously right to being fast. Events of a batch are matched in parallel; correlations
- * run in 64 virtual shards by hash of (rule, group), whatever the thread count; findings leave in order of
- * (position, rule ordinal, ordinal).
+ * A plain interpreter of the specification (Sigma 2.1) decides; it is the oracle, so it prefers being
+ * obviously right to being fast. An index in front of it names the few rules that could match an event.
+ * Events of a batch are matched in parallel; correlations run in 64 virtual shards by hash of (rule, group),
+ * whatever the thread count; findings leave in order of (position, rule ordinal, ordinal).
  */
 #ifndef DETECT_DETECT_H
 #define DETECT_DETECT_H

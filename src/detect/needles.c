@@ -5,7 +5,8 @@
  * contain, so that lists are short and grams like "http" or ".exe" decide nothing. A search looks at each
  * place of the text once: four bytes, one multiplication, one bit of a filter that stays in the first-level
  * cache; only where the bit is set the table is asked, and only where the gram is known bytes are compared.
- * Needles of less than four bytes have tables of their own, with grams of three, two and one.
+ * Needles of less than four bytes have tables of their own, with grams of three, two and one; each table is
+ * another pass over the text, so few needles rather share the one with grams of three.
  */
 #include "detect/needles.h"
 
@@ -13,6 +14,7 @@
 
 #include <stdlib.h>
 
+enum { SHARED_MAX = 1024 }; /* so many needles may share coarser grams */
 enum { GRAM_MAX_BYTES = 4, FILTER_BITS_MIN = 10, FILTER_BITS_MAX = 18, FILTER_BITS_PER_GRAM = 32 };
 
 struct needle_entry { /* sorted by gram */
@@ -173,16 +175,27 @@ static void build_table(struct gram_table *t, struct arena *arena, const struct 
     fill_table(t, arena);
 }
 
+/* The width of the grams that long needles are filed by: four, or three where a table of three is searched
+ * anyway and few needles make it no less choosy. */
+static size_t widest(const struct needle *list, size_t count)
+{
+    bool any_of_three = false;
+    for (size_t i = 0; i < count; i++)
+        any_of_three |= list[i].text.n == GRAM_MAX_BYTES - 1;
+    return any_of_three && count <= SHARED_MAX ? GRAM_MAX_BYTES - 1 : GRAM_MAX_BYTES;
+}
+
 const struct needles *needles_new(struct arena *arena, const struct needle *list, size_t count)
 {
     if (count == 0)
         return NULL;
     struct needles *s = ARENA_NEW(arena, struct needles);
     struct needle *some = tc_alloc(count * sizeof some[0]);
-    for (size_t width = 1; width <= GRAM_MAX_BYTES; width++) {
+    const size_t most = widest(list, count);
+    for (size_t width = 1; width <= most; width++) {
         size_t n = 0;
         for (size_t i = 0; i < count; i++)
-            if (TC_MIN(list[i].text.n, (size_t)GRAM_MAX_BYTES) == width)
+            if (TC_MIN(list[i].text.n, most) == width)
                 some[n++] = list[i];
         if (n > 0)
             build_table(&s->tables[width - 1], arena, some, n, width);

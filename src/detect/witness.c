@@ -21,11 +21,14 @@
 enum {
     WEIGHT_MAX = 1000000,
     WEIGHT_PRESENT = 5000,
+    CLAUSE_ATOMS_MAX =
+        1 << 17,         /* a clause of more says nothing: bounds the index, whatever a condition repeats */
     WEIGHT_SPARE = 1500, /* beyond its best, a rule keeps only clauses that say at least this much */
 };
 
 struct clause {
     uint32_t weight;
+    size_t atoms;
     const struct match_item *item; /* a leaf: these of its values */
     size_t first, count;
     bool present;                     /* the leaf needs the item's field, and nothing else */
@@ -152,7 +155,7 @@ static void add_clause(struct witness *w, const struct clause *clause)
     size_t at = w->count;
     while (at > 0 && w->clauses[at - 1]->weight > clause->weight)
         at--;
-    if (at == WITNESS_CLAUSES_MAX)
+    if (at == WITNESS_CLAUSES_MAX || clause->atoms > CLAUSE_ATOMS_MAX)
         return;
     w->count = TC_MIN(w->count + 1, (size_t)WITNESS_CLAUSES_MAX);
     for (size_t i = w->count - 1; i > at; i--)
@@ -166,15 +169,17 @@ static void add_values(struct arena *arena, const struct match_item *item, size_
 {
     bool keyword = item->field.name.n == 0;
     uint32_t weight = 0;
+    size_t atoms = 0;
     for (size_t i = first; i < first + count; i++)
         for (size_t k = 0; k < item->values[i].count; k++) {
             struct atom atom;
             if (!predicate_atom(arena, &item->values[i].alternatives[k], keyword, &atom))
                 return;
             weight = TC_MIN(weight + atom_weight(&atom, keyword), (uint32_t)WEIGHT_MAX);
+            atoms++;
         }
     struct clause *clause = ARENA_NEW(arena, struct clause);
-    *clause = (struct clause){.weight = weight, .item = item, .first = first, .count = count};
+    *clause = (struct clause){.weight = weight, .atoms = atoms, .item = item, .first = first, .count = count};
     add_clause(w, clause);
 }
 
@@ -194,7 +199,7 @@ static void negated_item_witness(struct arena *arena, const struct match_item *i
             if (!needs_field(&item->values[i].alternatives[k]))
                 continue;
             struct clause *clause = ARENA_NEW(arena, struct clause);
-            *clause = (struct clause){.weight = WEIGHT_PRESENT, .item = item, .present = true};
+            *clause = (struct clause){.weight = WEIGHT_PRESENT, .atoms = 1, .item = item, .present = true};
             add_clause(ret, clause);
             return;
         }
@@ -241,12 +246,14 @@ static void or_witness(struct arena *arena, const struct match_node *node, bool 
     for (size_t k = 0; k < most; k++) {
         const struct clause **all = ARENA_ARRAY(arena, const struct clause *, node->count);
         uint32_t weight = 0;
+        size_t atoms = 0;
         for (size_t i = 0; i < node->count; i++) {
             all[i] = kids[i].clauses[TC_MIN(k, kids[i].count - 1)];
             weight = TC_MIN(weight + all[i]->weight, (uint32_t)WEIGHT_MAX);
+            atoms += all[i]->atoms;
         }
         struct clause *clause = ARENA_NEW(arena, struct clause);
-        *clause = (struct clause){.weight = weight, .kids = all, .kid_count = node->count};
+        *clause = (struct clause){.weight = weight, .atoms = atoms, .kids = all, .kid_count = node->count};
         add_clause(ret, clause);
     }
 }

@@ -8,9 +8,14 @@
 
 #include "event/ecs.h"
 #include "event/json.h"
+#include "event/parse_aws.h"
 #include "event/parse_json.h"
+#include "event/parse_pairs.h"
 #include "event/parse_sshd.h"
+#include "event/parse_syslog.h"
+#include "event/parse_web.h"
 #include "event/split.h"
+#include "event/syslog_time.h"
 
 enum { RECOGNISE_LINES = 32 };
 
@@ -67,14 +72,25 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 const struct parser parsers[] = {
     {"json", 1, parse_json},
     {"sshd", 1, parse_sshd_line},
+    {"nginx", 1, parse_nginx},
+    {"apache", 1, parse_apache},
+    {"syslog", 1, parse_syslog},
+    {"logfmt", 1, parse_logfmt},
+    {"kv", 1, parse_kv},
+    {"cef", 1, parse_cef},
+    {"auditd", 1, parse_auditd},
+    {"alb", 1, parse_alb},
+    {"vpcflow", 1, parse_vpcflow},
     {"text", 1, parse_text},
     {0},
 };
 
 const struct parser *parser_find(struct sv name)
 {
-    if (sv_is(name, "ndjson"))
-        name = SV("json");
+    static const char *const json_names[] = {"ndjson", "cloudtrail", "windows"}; /* content tells more */
+    for (size_t i = 0; i < TC_ARRAY_LEN(json_names); i++)
+        if (sv_is(name, json_names[i]))
+            name = SV("json");
     for (const struct parser *p = parsers; p->name != NULL; p++)
         if (sv_is(name, p->name))
             return p;
@@ -83,43 +99,70 @@ const struct parser *parser_find(struct sv name)
 
 /* --- recognising --- */
 
-static bool is_month(struct sv word)
-{
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    size_t at = sv_find(SV("JanFebMarAprMayJunJulAugSepOctNovDec"), word);
-    return word.n == 3 && at < sizeof months - 1 && at % 3 == 0;
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-/* The stamp's bytes, or 0: "Dec 10 06:55:46" (a blank before a one-digit day), or RFC 3339 with a T. */
+/* The bytes of the stamp that the line begins with, as the parser of syslog lines reads it, or 0. */
 static size_t syslog_stamp(struct sv line)
 {
+    struct parse_state scratch;
     int64_t ns;
-    if (line.n > 15 && is_month(sv_head(line, 3)) && line.p[3] == ' ' &&
-        (is_digit(line.p[4]) || line.p[4] == ' ') && is_digit(line.p[5]) && line.p[6] == ' ' &&
-        line.p[9] == ':' && line.p[12] == ':' && line.p[15] == ' ')
-        return 15;
-    struct sv word = sv_head(line, sv_find_char(line, ' '));
-    bool is_stamp = word.n >= 16 && word.n < line.n && (word.p[10] == 'T' || word.p[10] == 't');
-    return is_stamp && clk_parse_rfc3339(word, 0, &ns) ? word.n : 0;
+    parse_state_init(&scratch, 0, 2000, 0);
+    return syslog_time_scan(&scratch, line, &ns);
 }
 
-/* Stamp, host and program ("sshd[24200]:", "su:"), perhaps behind a priority "<34>". */
+/* "sshd[24200]:" at the front, whatever follows. */
+static bool is_tag_with_pid(struct sv text)
+{
+    size_t at = sv_find_char(text, '['), end = at + 1;
+    while (end < text.n && is_digit(text.p[end]))
+        end++;
+    return at > 0 && end > at + 1 && end + 1 < text.n && text.p[end] == ']' && text.p[end + 1] == ':' &&
+           sv_find_char(sv_head(text, at), ' ') == at;
+}
+
+/* "sshd[24200]:", "su:" at the front. */
+static bool is_tag(struct sv text)
+{
+    struct sv program = sv_head(text, TC_MIN(sv_find_char(text, ':'), sv_find_char(text, '[')));
+    return program.n > 0 && program.n < text.n && sv_find_char(program, ' ') == program.n;
+}
+
+/* RFC 5424, behind the priority: version 1 and a stamp or none. */
+static bool is_rfc5424(struct sv line)
+{
+    struct sv rest = sv_from(line, 2);
+    return sv_starts(line, SV("1 ")) && (sv_starts(rest, SV("- ")) || syslog_stamp(rest) > 0);
+}
+
+/* Stamp, host and program ("sshd[24200]:", "su:"), perhaps behind a priority "<34>"; the host may be missing
+ * where the program tells its pid. With a blank inside it a date is anybody's: then the pid must be there,
+ * too. */
 static bool is_syslog_line(struct sv line)
 {
-    if (line.n > 0 && line.p[0] == '<')
+    bool priority = line.n > 0 && line.p[0] == '<';
+    if (priority)
         line = sv_from(line, sv_find_char(line, '>') + 1);
+    if (priority && is_rfc5424(line))
+        return true;
     size_t stamp = syslog_stamp(line);
-    struct sv rest = sv_from(line, stamp + 1);
+    if (stamp == 0)
+        return false;
+    struct sv rest = sv_trim(sv_from(line, stamp));
+    if (is_tag_with_pid(rest))
+        return true;
     struct sv host = sv_cut(&rest, ' ');
-    size_t colon = sv_find_char(rest, ':'), bracket = sv_find_char(rest, '[');
-    struct sv program = sv_head(rest, TC_MIN(colon, bracket));
-    return stamp > 0 && host.n > 0 && program.n > 0 && program.n < rest.n &&
-           sv_find_char(program, ' ') == program.n;
+    bool anybodys = is_digit(line.p[0]) && line.p[10] == ' ';
+    return host.n > 0 && (anybodys ? is_tag_with_pid(rest) : is_tag(rest));
+}
+
+/* What people and tools write between the lines of a log: comments, journalctl's "-- Boot …", tail's "==> ".
+ */
+static bool is_remark(struct sv line)
+{
+    return line.n == 0 || line.p[0] == '#' || sv_starts(line, SV("-- ")) || sv_starts(line, SV("==> "));
 }
 
 /* A value stands at the front of `text`, or begins there and goes on behind the end of `text`. */
@@ -156,22 +199,41 @@ static bool is_json(struct sv head)
     return begins_with_json(text, true) || has_json_line(text);
 }
 
-static bool is_syslog(struct sv head)
+/* Formats that are told by their lines: most of the first ones must be of the form, so that a log that quotes
+ * another is not taken for it. Asked in this order. */
+static const struct {
+    bool (*is_line)(struct sv line);
+    const char *parser;
+} line_forms[] = {
+    {parse_pairs_is_cef, "cef"},         {parse_pairs_is_auditd, "auditd"},     {is_syslog_line, "sshd"},
+    {parse_web_is_access, "nginx"}, /* an access log is the same for both servers */
+    {parse_web_is_nginx_error, "nginx"}, {parse_web_is_apache_error, "apache"}, {parse_aws_is_alb, "alb"},
+    {parse_aws_is_vpcflow, "vpcflow"},
+};
+
+static bool most_lines_are(bool (*is_line)(struct sv line), struct sv head)
 {
-    unsigned lines = 0, syslog = 0;
+    if (sv_starts(head, SV("\xEF\xBB\xBF")))
+        head = sv_from(head, 3);
+    unsigned lines = 0, hits = 0;
     while (head.n > 0 && lines < RECOGNISE_LINES) {
-        struct sv line = sv_cut(&head, '\n');
-        if (sv_trim(line).n == 0)
+        struct sv line = sv_trim(sv_cut(&head, '\n'));
+        if (is_remark(line))
             continue;
         lines++;
-        syslog += is_syslog_line(line);
+        hits += is_line(line);
     }
-    return syslog * 2 > lines;
+    return hits * 2 > lines;
 }
 
 const struct parser *parser_recognise(struct sv head)
 {
-    return parser_find(is_json(head) ? SV("json") : is_syslog(head) ? SV("sshd") : SV("text"));
+    if (is_json(head))
+        return parser_find(SV("json"));
+    for (size_t i = 0; i < TC_ARRAY_LEN(line_forms); i++)
+        if (most_lines_are(line_forms[i].is_line, head))
+            return parser_find(sv_of(line_forms[i].parser));
+    return parser_find(SV("text"));
 }
 
 /* --- one record --- */

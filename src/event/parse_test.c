@@ -84,6 +84,23 @@ static void test_recognise(void **state)
         {"Foo 10 06:55:46 host sshd[1]: x\n", "text"},
         {"2026-11-21T09:17:26Z INFO something: x y\n", "sshd"},
         {"2026-11-21T09:17:26Z INFO starting up now: x\n", "text"},
+        {"2026-11-21T09:17:26+0100 host sshd[1]: x\n", "sshd"},
+        {"2026-11-21 09:17:26 host sshd[1]: x\n", "sshd"},
+        {"2026-11-21 09:17:26,123 host sshd[1]: x\n", "sshd"},
+        {"2026-11-21 09:17:26 INFO server: x\n", "text"},
+        {"2026-11-21 09:17:26 UTC [123] LOG:  x\n", "text"},
+        {"2026 Dec 10 06:55:46 host sshd[1]: x\n", "sshd"},
+        {"Jan 1 06:55:46 host sshd[1]: x\n", "sshd"},
+        {"Jan  1 06:55:46.123 host sshd[1]: x\n", "sshd"},
+        {"Jan  1 06:55:46 sshd[1]: x\n", "sshd"},
+        {"<34>1 2026-11-21T09:17:26Z host sshd 1 - - x\n", "sshd"},
+        {"<34>1 - host sshd 1 - - x\n", "sshd"},
+        {"\xEF\xBB\xBF"
+         "Dec 10 06:55:46 host sshd[1]: x\n",
+         "sshd"},
+        {"-- Boot 1f --\nDec 10 06:55:46 host sshd[1]: x\n", "sshd"},
+        {"# one\n# two\nDec 10 06:55:46 host sshd[1]: x\n", "sshd"},
+        {"cut line\nDec 10 06:55:46 host sshd[1]: x\nDec 10 06:55:46 host sshd[1]: x\n", "sshd"},
     };
     for (size_t i = 0; i < TC_ARRAY_LEN(cases); i++) {
         const char *name = parser_recognise(sv_of(cases[i].head))->name;
