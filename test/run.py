@@ -16,7 +16,7 @@ GROUPS = ["lint", "unit", "rules", "e2e", "asan", "tsan", "fuzz"]
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "8")
 LOGS = "build/test-logs"
 # Programs with threads of their own: what the thread sanitizer can say something about.
-TSAN = re.compile(r"/(pool|journal|recover|detector|notify|api|intake|core|sim)[a-z_]*_test$")
+TSAN = re.compile(r"/(pool|journal|recover|detector|notify|api|intake|syslog|core|sim)[a-z_]*_test$")
 
 passed = failed = skipped = 0
 

@@ -13,6 +13,7 @@
 #include "app/stdin_source.h"
 #include "base/log.h"
 #include "cli/rules.h"
+#include "ingest/syslog_listener.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -26,6 +27,8 @@ static const struct option_spec options[] = {
     {"data", OPTION_VALUE, "DIR", "the data directory (made where it is missing)"},
     {"listen", OPTION_VALUE, "ADDRESS:PORT", "where to listen (default 127.0.0.1:9797)"},
     {"rules", OPTION_LIST, "PATH", "rules in place of the shipped packs (may be given again)"},
+    {"syslog-udp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over UDP, as 127.0.0.1:5514"},
+    {"syslog-tcp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over TCP, as 127.0.0.1:5514"},
     {"stdin", OPTION_FLAG, NULL, "also read events from standard input, one a line"},
     {0}};
 
@@ -46,6 +49,8 @@ struct server {
     struct notifier *notifier;
     struct api *api;
     struct stdin_source *stdin_source;
+    struct intake *syslog_intake;
+    struct syslog_listener *_Atomic syslog; /* set while the API's threads may look for /metrics */
 };
 
 /* --- what the rooms are handed
@@ -104,6 +109,16 @@ static int append(void *context, const struct journal_batch *batch, journal_done
                           ret_first, err);
 }
 
+static int append_live(void *context, const struct intake_batch *batch, outlet_done_fn done,
+                       void *done_context, struct err *err)
+{
+    struct journal_batch input = {.kind = BATCH_INPUT,
+                                  .received = batch->received,
+                                  .blocks = buf_view(&batch->blocks),
+                                  .count = batch->count};
+    return append(context, &input, done, done_context, NULL, err);
+}
+
 static int command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err)
 {
     return core_command(((struct server *)context)->core, what, ret_json, err);
@@ -119,6 +134,56 @@ static void print_metrics(struct buf *out, const struct metric *metrics, size_t 
     for (size_t i = 0; i < count; i++)
         buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", metrics[i].name, metrics[i].help,
                    metrics[i].name, metrics[i].type, metrics[i].name, metrics[i].value);
+}
+
+static void syslog_metrics(const struct server *s, struct buf *out)
+{
+    struct syslog_stats stats;
+    const struct syslog_listener *syslog = s->syslog;
+    if (syslog == NULL)
+        return;
+    syslog_listener_stats(syslog, &stats);
+    const struct metric rows[] = {
+        {"tocsin_syslog_udp_messages_total", "counter", "Syslog messages taken over UDP.",
+         (double)stats.udp_messages},
+        {"tocsin_syslog_tcp_messages_total", "counter", "Syslog messages taken over TCP.",
+         (double)stats.tcp_messages},
+        {"tocsin_syslog_udp_dropped_total", "counter", "Datagrams given up while the journal was full.",
+         (double)stats.udp_dropped},
+        {"tocsin_syslog_udp_kernel_dropped_total", "counter",
+         "Datagrams that the kernel dropped, its buffer being full.", (double)stats.udp_kernel_dropped},
+        {"tocsin_syslog_connections", "gauge", "Syslog connections, of at most 1000.",
+         (double)stats.connections},
+        {"tocsin_syslog_connections_accepted_total", "counter", "Syslog connections accepted.",
+         (double)stats.connections_accepted},
+        {"tocsin_syslog_connections_refused_total", "counter", "Syslog connections refused at the bound.",
+         (double)stats.connections_refused},
+        {"tocsin_syslog_connections_timed_out_total", "counter", "Syslog connections closed for silence.",
+         (double)stats.connections_timed_out},
+        {"tocsin_syslog_connections_over_bound_total", "counter",
+         "Syslog connections closed because unfinished messages took too much memory.",
+         (double)stats.connections_over_bound},
+        {"tocsin_syslog_held_bytes", "gauge", "Memory of unfinished syslog messages, of at most 134217728.",
+         (double)stats.held_bytes},
+        {"tocsin_syslog_broken_frames_total", "counter", "Octet-counted messages that never came to an end.",
+         (double)stats.broken_frames},
+        {"tocsin_syslog_other_sources_total", "counter",
+         "Messages and connections whose address was past the table of 4096 sources.",
+         (double)stats.other_sources},
+        {"tocsin_syslog_waiting", "gauge", "1 while nothing is read because the journal is behind.",
+         (double)stats.waiting},
+        {"tocsin_syslog_batches_total", "counter", "Batches handed to the journal.",
+         (double)stats.outlet.batches},
+        {"tocsin_syslog_batches_in_flight", "gauge", "Batches on their way to the disk, of at most 4.",
+         stats.outlet.in_flight},
+        {"tocsin_syslog_refused_total", "counter", "Times that the journal refused a batch (it is kept).",
+         (double)stats.outlet.refused},
+        {"tocsin_syslog_lost_total", "counter", "Messages lost because the journal could not write them.",
+         (double)stats.outlet.lost},
+        {"tocsin_syslog_oversized_total", "counter", "Messages given up because no batch can hold them.",
+         (double)stats.outlet.oversized},
+    };
+    print_metrics(out, rows, TC_ARRAY_LEN(rows));
 }
 
 static void metrics(void *context, struct buf *out)
@@ -170,6 +235,7 @@ static void metrics(void *context, struct buf *out)
         {"tocsin_notifications_failed_total", "counter", "Notifications given up.", (double)failed},
     };
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
+    syslog_metrics(s, out);
 }
 
 /* --- start
@@ -316,6 +382,33 @@ static int start_api(struct server *s, struct err *err)
     return rc;
 }
 
+/* An intake of its own: how late a message may be differs from door to door. */
+static int start_syslog(struct server *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    const struct parser *parser = parser_find(SV("syslog"));
+    if (c->syslog_udp == NULL && c->syslog_tcp == NULL)
+        return 0;
+    s->syslog_intake = intake_new(&(struct intake_options){
+        .clk = &clk_system,
+        .redactor = s->redactor,
+        .lateness_ns = c->syslog_lateness_ns >= 0 ? c->syslog_lateness_ns : c->lateness_ns,
+        .zone_offset_s = c->zone_offset_s});
+    struct syslog_options o = {.clk = &clk_system,
+                               .intake = s->syslog_intake,
+                               .parser = parser != NULL ? parser : parser_find(SV("sshd")),
+                               .zone_offset_s = c->zone_offset_s,
+                               .udp = c->syslog_udp,
+                               .tcp = c->syslog_tcp,
+                               .allow_plaintext = c->syslog_allow_plaintext,
+                               .append = append_live,
+                               .context = s};
+    struct syslog_listener *syslog = NULL;
+    int rc = syslog_listener_start(&o, &syslog, err);
+    s->syslog = syslog;
+    return rc;
+}
+
 static int start(struct server *s, struct err *err)
 {
     int rc = read_rules(s, err);
@@ -329,6 +422,8 @@ static int start(struct server *s, struct err *err)
         rc = start_courier(s, err);
     if (rc == 0)
         rc = core_start(s->core, err);
+    if (rc == 0)
+        rc = start_syslog(s, err);
     if (rc == 0 && cli_flag(s->args, "stdin"))
         rc = stdin_source_start(s->intake, core_journal(s->core), &clk_system, s->config.zone_offset_s,
                                 &s->stdin_source, err);
@@ -344,12 +439,15 @@ static void stop(struct server *s)
     s->api = NULL;
     pthread_mutex_unlock(&s->lock);
     api_stop(&api);
+    struct syslog_listener *syslog = s->syslog; /* after the API, whose /metrics looks at it */
+    syslog_listener_stop(&syslog);
     pthread_mutex_lock(&s->lock);
     struct notifier *notifier = s->notifier;
     s->notifier = NULL;
     pthread_mutex_unlock(&s->lock);
     notifier_free(&notifier);
     core_close(&s->core);
+    intake_free(&s->syslog_intake);
     intake_free(&s->intake);
     redactor_free(&s->redactor);
     arena_free(&s->rules_arena);
@@ -368,6 +466,8 @@ static enum cli_exit read_config(struct server *s)
     }
     s->config.data = cli_value(s->args, "data", s->config.data);
     s->config.listen = cli_value(s->args, "listen", s->config.listen);
+    s->config.syslog_udp = cli_value(s->args, "syslog-udp", s->config.syslog_udp);
+    s->config.syslog_tcp = cli_value(s->args, "syslog-tcp", s->config.syslog_tcp);
     if (s->config.data == NULL)
         return cli_fail(s->args, CLI_USAGE,
                         "no data directory named: give --data DIR, or data: in the configuration");
@@ -408,6 +508,9 @@ static enum cli_exit run_run(const struct cli_args *args)
         int signal_number;
         fprintf(stderr, "tocsin: listening on http://%s with %zu rules, data in %s\n", api_address(s.api),
                 ruleset_count(core_ruleset(s.core)), s.config.data);
+        if (s.syslog != NULL)
+            fprintf(stderr, "tocsin: syslog on UDP port %u, TCP port %u (0: not listening)\n",
+                    syslog_listener_udp_port(s.syslog), syslog_listener_tcp_port(s.syslog));
         sigwait(&stop_signals, &signal_number);
         fprintf(stderr, "tocsin: stopping\n");
     }

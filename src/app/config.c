@@ -6,6 +6,7 @@
  */
 #include "app/config.h"
 
+#include "base/address.h"
 #include "base/fs.h"
 #include "base/num.h"
 #include "base/yaml.h"
@@ -291,6 +292,59 @@ static int read_alerts(struct reading *r, const struct yaml_node *node)
     return read_section(r, node, alerts_settings);
 }
 
+/* --- syslog
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static int read_address(struct reading *r, const struct yaml_node *node, const char **ret)
+{
+    struct sv text;
+    struct address address;
+    struct err err;
+    int rc = read_text(r, node, &text);
+    if (rc == 0 && address_parse(text, &address, &err) != 0)
+        rc = bad(r, node, err.text);
+    if (rc == 0)
+        *ret = text.p;
+    return rc;
+}
+
+static int syslog_udp(struct reading *r, const struct yaml_node *node)
+{
+    return read_address(r, node, &r->config->syslog_udp);
+}
+
+static int syslog_tcp(struct reading *r, const struct yaml_node *node)
+{
+    return read_address(r, node, &r->config->syslog_tcp);
+}
+
+static int syslog_plaintext(struct reading *r, const struct yaml_node *node)
+{
+    return yaml_bool(node, &r->config->syslog_allow_plaintext)
+               ? 0
+               : bad(r, node, "true or false is expected here");
+}
+
+static int syslog_lateness(struct reading *r, const struct yaml_node *node)
+{
+    return read_duration(r, node, &r->config->syslog_lateness_ns);
+}
+
+static const struct setting syslog_settings[] = {
+    {"udp", "address and port for syslog over UDP, as 127.0.0.1:5514", "none", syslog_udp},
+    {"tcp", "address and port for syslog over TCP (octet-counted or a line a message)", "none", syslog_tcp},
+    {"allow_plaintext", "also listen where others than this machine can reach it, unencrypted", "false",
+     syslog_plaintext},
+    {"lateness", "as `lateness` of the top level, for messages that came by syslog", "`lateness`",
+     syslog_lateness},
+    {0}};
+
+static int read_syslog(struct reading *r, const struct yaml_node *node)
+{
+    return read_section(r, node, syslog_settings);
+}
+
 /* --- top level
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -397,6 +451,7 @@ static const struct setting top_settings[] = {
     {"channels", "where alerts are sent", "stdout, and Slack where SLACK_SECURITY_WEBHOOK is set",
      read_channels},
     {"alerts", "how occurrences become alerts", "", read_alerts},
+    {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
     {"lateness",
      "events older than this when they arrive are marked suspect and judged by their receive time", "1h",
      read_lateness},
@@ -412,6 +467,7 @@ void config_defaults(struct config *config)
                               .lateness_ns = 3600 * TC_SECOND_NS,
                               .threads = pool_processors(),
                               .max_body_bytes = 32 << 20,
+                              .syslog_lateness_ns = -1,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};
     config->channels = ARENA_ARRAY(&config->arena, struct channel_config, 2);
@@ -470,4 +526,5 @@ void config_reference(struct buf *out)
     reference_table(out, "sources (a list)", source_settings);
     reference_table(out, "channels (a list)", channel_settings);
     reference_table(out, "alerts", alerts_settings);
+    reference_table(out, "syslog", syslog_settings);
 }

@@ -238,6 +238,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
         core->options.decision_bytes = CORE_DECISION_BYTES;
     buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
     buf_init(&core->json, CORE_JSON_BYTES);
+    buf_init(&core->news, CORE_JSON_BYTES);
     pthread_mutex_init(&core->lock, NULL);
     pthread_cond_init(&core->changed, NULL);
     core->pool = options->threads > 1 ? pool_new(options->threads) : NULL;
@@ -535,6 +536,7 @@ void core_abandon(struct core **core_at)
     buf_free(&core->activated);
     buf_free(&core->blocks);
     buf_free(&core->json);
+    buf_free(&core->news);
     free(core->events);
     free(core->run);
     pthread_mutex_destroy(&core->lock);

@@ -56,6 +56,7 @@ struct core {
     uint32_t block_count;
 
     /* projection */
+    struct buf news;    /* alerts changed in this transaction, strings; told when it is committed */
     uint64_t projected; /* frames up to here were in the store when it was opened */
     uint64_t own_from;  /* decisions from here on are this core's, shown when they were made */
     bool in_transaction;

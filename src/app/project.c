@@ -10,6 +10,22 @@
 
 enum { SETTLE_FRAMES = 1000 }; /* of a recovery */
 
+/* Listeners hear of a change only once the store shows it; past the bound they learn of it from the store. */
+static void tell_later(struct core *core, struct sv alert_json)
+{
+    if (core->options.changed == NULL || alert_json.n + 4 > core->news.max_bytes - core->news.n)
+        return;
+    buf_string(&core->news, alert_json);
+}
+
+static void tell(struct core *core)
+{
+    struct reader news = reader_of(buf_view(&core->news));
+    while (news.rest.n > 0 && !news.bad)
+        core->options.changed(core->options.context, reader_string(&news));
+    buf_clear(&core->news);
+}
+
 static int begin(struct core *core, struct err *err)
 {
     int rc = core->in_transaction ? 0 : store_begin(core->store, err);
@@ -23,6 +39,7 @@ static int fall_behind(struct core *core, int rc, struct err *err)
     if (core->in_transaction)
         store_rollback(core->store);
     core->in_transaction = false;
+    buf_clear(&core->news);
     if (!core_ready(core))
         return err_while(err, "showing decisions in the store");
     if (!core->behind_told)
@@ -41,6 +58,7 @@ static int end(struct core *core, uint64_t applied, struct err *err)
     core->in_transaction = false;
     core->unsettled = 0;
     core->shown = applied;
+    tell(core);
     if (core->options.outbox_filled != NULL)
         core->options.outbox_filled(core->options.context);
     return 0;
@@ -98,8 +116,8 @@ static int project_decision(struct core *core, const struct event *record, const
     if (rc == 0)
         rc = store_add_history(core->store, record->position, 0, sv_of(alert.id), record->time.ns,
                                event_value(json, "what"), event_value(json, "by"), last_note(&alert), err);
-    if (rc == 0 && core->options.changed != NULL)
-        core->options.changed(core->options.context, text);
+    if (rc == 0)
+        tell_later(core, text);
     return rc;
 }
 
@@ -193,8 +211,8 @@ static void put_changed(void *context, const struct alert *alert)
     buf_clear(&put->json);
     alert_to_json(alert, &put->json);
     put->rc = put_alert(put->core, alert, buf_view(&put->json), put->err);
-    if (put->rc == 0 && put->core->options.changed != NULL)
-        put->core->options.changed(put->core->options.context, buf_view(&put->json));
+    if (put->rc == 0)
+        tell_later(put->core, buf_view(&put->json));
 }
 
 int project_changed(struct core *core, bool all, struct err *err)

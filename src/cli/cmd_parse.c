@@ -14,7 +14,10 @@
 #include <stdio.h>
 
 static const struct option_spec options[] = {
-    {"input", OPTION_VALUE, "FORMAT", "auto, json (one value per file, checked), ndjson, sshd or text"},
+    {"input", OPTION_VALUE, "FORMAT",
+     "auto, json (one value per file, checked), ndjson, cloudtrail, windows, sshd, syslog, nginx, apache, "
+     "logfmt, kv, cef, auditd, "
+     "alb, vpcflow or text"},
     {"format", OPTION_VALUE, "table|json", "json (default): one object a line; table: a line per field"},
     {"timezone", OPTION_VALUE, "ZONE",
      "zone of times that bear none: UTC (default) or an offset such as +02:00"},
@@ -189,7 +192,10 @@ static enum cli_exit parse_run(const struct cli_args *args)
     in.lines = strcmp(input, "ndjson") == 0;
     in.parser = strcmp(input, "auto") == 0 ? NULL : parser_find(sv_of(input));
     if (in.parser == NULL && strcmp(input, "auto") != 0)
-        return cli_fail(args, CLI_USAGE, "--input %s: it is auto, json, ndjson, sshd or text", input);
+        return cli_fail(args, CLI_USAGE,
+                        "--input %s: it is auto, json, ndjson, cloudtrail, windows, sshd, syslog, nginx, "
+                        "apache, logfmt, kv, cef, auditd, alb, vpcflow or text",
+                        input);
     struct buf out;
     buf_init(&out, PARSE_OUT_MAX);
     enum cli_exit code = strcmp(input, "json") == 0 ? parse_json_files(args, as_json, &out)

@@ -27,9 +27,13 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
 {
     const struct correlation *c = rule->correlation;
     *spec = (struct corr_spec){.rule = rule, .correlation = c};
-    spec->window = (struct window_spec){
-        .distinct = c->type == CORR_VALUE_COUNT, .timespan_ns = TC_MAX(c->timespan_ns, 1), .need = 1};
-    for (size_t i = 0; i < c->test_count; i++) {
+    spec->window = (struct window_spec){.distinct = c->type == CORR_VALUE_COUNT || c->type == CORR_TEMPORAL,
+                                        .timespan_ns = TC_MAX(c->timespan_ns, 1),
+                                        .need = 1};
+    spec->ordered = c->type == CORR_TEMPORAL_ORDERED;
+    if (spec->ordered)
+        spec->window.need = TC_MAX(c->rule_count, (size_t)1);
+    for (size_t i = 0; i < c->test_count && !spec->ordered; i++) {
         if (c->tests[i].op == CORR_GT || c->tests[i].op == CORR_GTE)
             set_need(spec, &c->tests[i]);
         else
@@ -73,84 +77,6 @@ static bool all_hold(const struct corr_spec *spec, uint64_t value)
     return true;
 }
 
-/* --- keys and values
- * ----------------------------------------------------------------------------------------------------- */
-
-static bool first_value(const struct event *event, const struct name_ref *name, struct sv *ret)
-{
-    for (const struct field *f = event_find(event, name->name, name->hash); f != NULL;
-         f = event_next(event, f)) {
-        if (f->type == FIELD_NULL || f->type == FIELD_OBJECT || f->type == FIELD_ARRAY)
-            continue;
-        *ret = f->value;
-        return true;
-    }
-    return false;
-}
-
-static void add_key_value(struct buf *out, struct sv value)
-{
-    enum { DIGEST_BYTES = 17 };
-    char digest[DIGEST_BYTES + 1];
-    if (value.n <= CORR_VALUE_BYTES) {
-        buf_string(out, value);
-        return;
-    }
-    uint64_t hash = hash_64(value);
-    digest[0] = '~';
-    hash_hex(&hash, sizeof hash, digest + 1);
-    buf_u32(out, CORR_VALUE_BYTES);
-    buf_add(out, value.p, CORR_VALUE_BYTES - DIGEST_BYTES);
-    buf_add(out, digest, DIGEST_BYTES);
-}
-
-bool corr_key(const struct corr_spec *spec, const struct event *event, struct buf *out)
-{
-    struct sv value;
-    for (size_t i = 0; i < spec->correlation->group_count; i++) {
-        if (!first_value(event, &spec->correlation->group_by[i], &value))
-            return false;
-        add_key_value(out, value);
-    }
-    return !out->overflow;
-}
-
-struct sv corr_key_value(struct reader *key)
-{
-    return reader_string(key);
-}
-
-bool corr_key_valid(const struct corr_spec *spec, struct sv key)
-{
-    struct reader reader = reader_of(key);
-    for (size_t i = 0; i < spec->correlation->group_count; i++)
-        if (corr_key_value(&reader).n > CORR_VALUE_BYTES)
-            return false;
-    return !reader.bad && reader.rest.n == 0;
-}
-
-uint64_t corr_key_hash(const struct corr_spec *spec, struct sv key)
-{
-    return hash_64_seed(key, spec->seed);
-}
-
-bool corr_value(const struct corr_spec *spec, const struct event *event, struct buf *scratch,
-                uint64_t *ret_hash)
-{
-    struct sv value;
-    *ret_hash = 1;
-    if (!spec->window.distinct)
-        return true;
-    buf_clear(scratch);
-    for (size_t i = 0; i < spec->correlation->field_count; i++) {
-        if (!first_value(event, &spec->correlation->fields[i], &value))
-            return false;
-        buf_string(scratch, value);
-    }
-    *ret_hash = hash_64(buf_view(scratch)) | UINT64_C(1) << 63; /* 0 marks a dropped entry */
-    return !scratch->overflow;
-}
-
 /* --- lists by rank
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -185,11 +111,16 @@ static void link_newest(struct corr_table *t, uint32_t place, uint32_t rank)
     t->ranks[rank].newest = place;
 }
 
+static int64_t newest_ns(const struct corr_group *g)
+{
+    return g->sequence != NULL ? sequence_newest_ns(g->sequence) : window_newest_ns(&g->window);
+}
+
 static uint32_t rank_of(const struct corr_spec *spec, const struct corr_group *g)
 {
     if (spec->closing)
         return window_count(&g->window) > 1;
-    uint64_t value = g->window.value;
+    uint64_t value = spec->ordered ? sequence_progress(g->sequence, &spec->window) : g->window.value;
     if (value <= 1)
         return 0;
     return 1 + (uint32_t)TC_MIN((uint64_t)CORR_RANKS - 2, value * (CORR_RANKS - 2) / spec->window.need);
@@ -244,6 +175,7 @@ static void remove_group(struct corr_table *t, uint32_t place)
     free_slot(t, slot_of(t, g->hash, sv_make(g->key, g->key_bytes)));
     unlink_group(t, place);
     window_free(&g->window);
+    sequence_free(&g->sequence);
     free(g->key);
     *g = (struct corr_group){.rank = CORR_RANKS, .newer = t->free_place};
     t->free_place = place;
@@ -256,7 +188,7 @@ static void forget_over(struct corr_table *t, const struct corr_spec *spec, int6
     int64_t horizon_ns = window_before(floor_ns, spec->window.timespan_ns);
     for (unsigned rank = 0; rank < CORR_RANKS && !spec->closing; rank++) {
         uint32_t place = t->ranks[rank].oldest;
-        while (place != 0 && window_newest_ns(&group_at(t, place)->window) < horizon_ns) {
+        while (place != 0 && newest_ns(group_at(t, place)) < horizon_ns) {
             remove_group(t, place);
             place = t->ranks[rank].oldest;
         }
@@ -315,6 +247,7 @@ void corr_table_free(struct corr_table *t)
 {
     for (uint32_t place = 1; place <= t->used; place++) {
         window_free(&group_at(t, place)->window);
+        sequence_free(&group_at(t, place)->sequence);
         free(group_at(t, place)->key);
     }
     free(t->groups);
@@ -328,6 +261,7 @@ void corr_table_free(struct corr_table *t)
 
 struct judging {
     const struct corr_hit *hit;
+    const struct correlation *correlation;
     struct corr_group *group;
     corr_outcome_fn each;
     void *context;
@@ -341,12 +275,16 @@ static void say(void *context, const struct window_hit *w)
     j->each(j->context, &(struct corr_outcome){.event = j->hit->event,
                                                .spec = j->hit->spec,
                                                .rule = j->hit->rule,
+                                               .step = j->hit->step,
+                                               .order = j->hit->order,
                                                .weight = j->hit->weight,
                                                .repeat = w->repeat,
                                                .time_ns = w->time_ns,
                                                .episode_ns = j->group->episode_ns,
                                                .value = w->value,
-                                               .key = j->hit->key});
+                                               .key = j->hit->key,
+                                               .correlation = j->correlation,
+                                               .from = j->hit->from});
 }
 
 void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const struct corr_hit *hit,
@@ -361,8 +299,14 @@ void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const st
     if (spec->closing) {
         t->lost_entries += !window_gather(&g->window, &spec->window, hit->time_ns, hit->value, hit->weight);
         t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
+    } else if (spec->ordered) {
+        struct judging j = {hit, spec->correlation, g, each, context};
+        if (g->sequence == NULL)
+            g->sequence = sequence_new(&spec->window);
+        t->lost_entries +=
+            sequence_add(g->sequence, &spec->window, floor_ns, hit->time_ns, hit->step, say, &j);
     } else {
-        struct judging j = {hit, g, each, context};
+        struct judging j = {hit, spec->correlation, g, each, context};
         t->lost_entries +=
             window_slide(&g->window, &spec->window, window_before(floor_ns, spec->window.timespan_ns),
                          hit->time_ns, hit->value, hit->weight, say, &j);
@@ -389,7 +333,8 @@ static void close_group(struct corr_group *g, const struct corr_spec *spec, int6
                                              .time_ns = closes_ns,
                                              .episode_ns = closes_ns,
                                              .value = value,
-                                             .key = sv_make(g->key, g->key_bytes)});
+                                             .key = sv_make(g->key, g->key_bytes),
+                                             .correlation = spec->correlation});
     }
 }
 
@@ -414,11 +359,17 @@ void corr_table_close(struct corr_table *t, const struct corr_spec *spec, int64_
 /* --- keeping them
  * -------------------------------------------------------------------------------------------------------- */
 
-static void save_group(const struct corr_group *g, struct buf *out)
+static void save_group(const struct corr_table *t, const struct corr_spec *spec, uint32_t place,
+                       struct buf *out)
 {
+    const struct corr_group *g = group_at(t, place);
     buf_string(out, sv_make(g->key, g->key_bytes));
     buf_u8(out, (uint8_t)g->rank); /* as of its last arrival; a window's end does not change it */
     buf_u64(out, (uint64_t)g->episode_ns);
+    if (spec->ordered) {
+        sequence_save(g->sequence, &spec->window, out);
+        return;
+    }
     buf_u32(out, window_count(&g->window));
     for (uint32_t i = g->window.first; i < g->window.end; i++) {
         if (g->window.entries[i].what == 0)
@@ -428,11 +379,11 @@ static void save_group(const struct corr_group *g, struct buf *out)
     }
 }
 
-void corr_table_save(const struct corr_table *t, struct buf *out)
+void corr_table_save(const struct corr_table *t, const struct corr_spec *spec, struct buf *out)
 {
     for (unsigned rank = 0; rank < CORR_RANKS; rank++)
         for (uint32_t place = t->ranks[rank].oldest; place != 0; place = group_at(t, place)->newer)
-            save_group(group_at(t, place), out);
+            save_group(t, spec, place, out);
 }
 
 static bool load_entries(struct window *w, const struct corr_spec *spec, struct reader *from)
@@ -454,6 +405,14 @@ static bool load_entries(struct window *w, const struct corr_spec *spec, struct 
     return true;
 }
 
+static bool load_group(struct corr_group *g, const struct corr_spec *spec, struct reader *from)
+{
+    if (!spec->ordered)
+        return load_entries(&g->window, spec, from);
+    g->sequence = sequence_load(&spec->window, from);
+    return g->sequence != NULL;
+}
+
 bool corr_table_load(struct corr_table *tables, const struct corr_spec *spec, struct reader *from)
 {
     bool fresh;
@@ -469,7 +428,7 @@ bool corr_table_load(struct corr_table *tables, const struct corr_spec *spec, st
         return false;
     struct corr_group *g = group_at(t, place);
     g->episode_ns = episode_ns;
-    bool ok = load_entries(&g->window, spec, from);
+    bool ok = load_group(g, spec, from);
     link_newest(t, place, rank);
     if (ok && spec->closing)
         t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));

@@ -10,6 +10,9 @@
  * value is judged once, the finding's time is that end, and the next event opens the next window. A group
  * that sends nothing opens no window, so a value of 0 is never seen.
  *
+ * temporal asks for distinct rules where value_count asks for distinct values, and is the same window.
+ * temporal_ordered keeps a sequence (sequence.h) in its place.
+ *
  * Bounds. A table has room for its share of max_groups. When it is full, the group to go is of the lowest
  * rank, and of those the one unheard for longest. Rank 0 holds a value of one or none; ranks above are parts
  * of the way to the threshold; so a flood of new keys pushes out its own. A group is forgotten without loss
@@ -20,7 +23,7 @@
 
 #include "base/buf.h"
 #include "detect/ruleset.h"
-#include "detect/window.h"
+#include "detect/sequence.h"
 
 enum {
     CORR_SHARDS = 64,
@@ -29,10 +32,13 @@ enum {
     CORR_ENTRIES_MAX = 1 << 20, /* hard bound of max_entries, so that a threshold can be reached */
 };
 
+struct corr_outcome;
+
 struct corr_spec { /* one correlation, compiled for its tables */
     const struct rule *rule;
     const struct correlation *correlation;
     struct window_spec window;
+    bool ordered; /* steps in order: a sequence stands in for the window */
     bool closing; /* judged when its window is over */
     bool never;   /* its tests exclude each other for a count that only rises: gt of the largest number */
     uint32_t max_groups; /* per table */
@@ -47,6 +53,7 @@ struct corr_group {
     uint32_t rank;         /* CORR_RANKS: the place is free */
     int64_t episode_ns;    /* start of the episode said last; TC_NO_TIME: none yet */
     struct window window;
+    struct sequence *sequence; /* ordered only: in place of the window */
 };
 
 struct corr_table {
@@ -66,21 +73,35 @@ struct corr_hit {
     uint32_t event; /* caller's number of it */
     uint32_t spec;  /* caller's number of the correlation */
     uint32_t rule;  /* ordinal of the referenced rule that matched */
+    uint32_t step;  /* of that rule */
+    uint32_t order; /* caller's: among hits of one event, correlation and step */
     uint32_t weight;
     int64_t time_ns;
-    uint64_t value; /* value_count: hash of the value or tuple, never 0 */
+    uint64_t value; /* value_count: hash of the value or tuple; temporal: the step as one; never 0 */
     uint64_t hash;  /* of the key; shard = hash % CORR_SHARDS */
     struct sv key;
+    const struct corr_outcome *from; /* the finding of a correlation that it is; NULL: an event */
 };
 
 struct corr_outcome {
     uint32_t event, spec;
-    uint32_t rule; /* UINT32_MAX: judged at a window's end, no event completed it */
+    uint32_t rule;        /* UINT32_MAX: judged at a window's end, no event completed it */
+    uint32_t step, order; /* of the hit */
     uint32_t weight;
     bool repeat;
     int64_t time_ns, episode_ns;
     uint64_t value;
     struct sv key; /* of the hit; judged at the end: lent for the call */
+    const struct correlation *correlation;
+    const struct corr_outcome *from; /* of the hit */
+};
+
+/* What a correlation may read of a hit: the event, and before it the groups of the correlations on the way.
+ */
+struct corr_subject {
+    const struct event *event;
+    const struct corr_outcome *from; /* NULL: a detection matched the event */
+    uint32_t step;
 };
 typedef void (*corr_outcome_fn)(void *context, const struct corr_outcome *outcome);
 
@@ -88,16 +109,17 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
 
 /*
  * A group's key: each value in group-by order as u32 length and bytes. The first value of a field that is
- * neither null nor a container counts; values are compared as text, to the byte. False where the event lacks
- * one (it does not enter).
+ * neither null nor a container counts; values are compared as text, to the byte. What an inner correlation
+ * grouped by is read from its group, by name. False where the subject lacks one (it does not enter).
  */
-bool corr_key(const struct corr_spec *spec, const struct event *event, struct buf *out);
+bool corr_key(const struct corr_spec *spec, const struct corr_subject *subject, struct buf *out);
 /* Next value of a key; for findings. */
 struct sv corr_key_value(struct reader *key);
 bool corr_key_valid(const struct corr_spec *spec, struct sv key);
 uint64_t corr_key_hash(const struct corr_spec *spec, struct sv key);
-/* The counted value (or tuple); `scratch` is overwritten. False where the event lacks a field of it. */
-bool corr_value(const struct corr_spec *spec, const struct event *event, struct buf *scratch,
+/* The counted value (or tuple), or the step; `scratch` is overwritten. False where the subject lacks a field
+ * of it. */
+bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject, struct buf *scratch,
                 uint64_t *ret_hash);
 
 void corr_table_free(struct corr_table *table); /* all zero is an empty table */
@@ -109,7 +131,7 @@ void corr_table_close(struct corr_table *table, const struct corr_spec *spec, in
                       uint32_t event, corr_outcome_fn each, void *context);
 
 /* Groups by rank, oldest first; equal state gives equal bytes. */
-void corr_table_save(const struct corr_table *table, struct buf *out);
+void corr_table_save(const struct corr_table *table, const struct corr_spec *spec, struct buf *out);
 /* One saved group, into whichever table of `tables` (CORR_SHARDS of them, of this spec) is its own. */
 bool corr_table_load(struct corr_table *tables, const struct corr_spec *spec, struct reader *from);
 

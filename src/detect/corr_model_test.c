@@ -6,7 +6,7 @@
  */
 #include "detect/corr_testkit.h"
 
-enum { EVENTS_MAX = 64, RULES_MAX = 8, CASES = 4000 };
+enum { EVENTS_MAX = 64, SEEN_MAX = EVENTS_MAX * 8, RULES_MAX = 8, CASES = 4000 };
 
 static uint32_t below(struct sim_rng *rng, uint32_t n)
 {
@@ -19,23 +19,32 @@ static uint32_t below(struct sim_rng *rng, uint32_t n)
 struct seen { /* an event that a correlation counts */
     int64_t time;
     const char *group, *value;
-    uint32_t weight;
+    uint32_t weight, step;
     bool closed;
 };
 
 struct model_rule {
     const struct rule *rule;
-    struct seen seen[EVENTS_MAX * 2];
+    struct seen seen[SEEN_MAX];
     size_t count;
     struct {
         const char *group;
         int64_t start;
-    } said[EVENTS_MAX * 2]; /* start of each group's last said episode, newest entry last */
+    } said[SEEN_MAX]; /* start of each group's last said episode, newest entry last */
     size_t said_count;
+};
+
+struct fired { /* by the event at hand */
+    const struct rule *rule;
+    int64_t time;
+    const char *group;
+    const struct fired *from;
 };
 
 struct model {
     struct kit *kit;
+    struct fired fired[SEEN_MAX];
+    size_t fired_count;
     struct model_rule rules[RULES_MAX];
     size_t rule_count;
     struct {
@@ -48,22 +57,57 @@ struct model {
     struct buf out;
 };
 
+static bool in_window(const struct seen *s, const char *group, int64_t from, int64_t to, bool open_end)
+{
+    return !s->closed && strcmp(s->group, group) == 0 && s->time >= from && s->time <= to &&
+           !(open_end && s->time == to);
+}
+
+/* How many steps, from the first, stand in the window in order of (time, arrival)? */
+static uint64_t steps_in(const struct model_rule *r, size_t count, const char *group, int64_t from,
+                         int64_t to, bool open_end)
+{
+    int64_t time = INT64_MIN;
+    size_t arrival = 0;
+    uint32_t done = 0;
+    for (;; done++) { /* the earliest of the next step that lies after the one before */
+        const struct seen *best = NULL;
+        for (size_t i = 0; i < count; i++) {
+            const struct seen *s = &r->seen[i];
+            if (s->step == done && in_window(s, group, from, to, open_end) &&
+                (s->time > time || (s->time == time && i >= arrival)) &&
+                (best == NULL || s->time < best->time))
+                best = s;
+        }
+        if (best == NULL)
+            return done;
+        time = best->time;
+        arrival = (size_t)(best - r->seen);
+    }
+}
+
+/* Do two events count as one? */
+static bool same(const struct model_rule *r, const struct seen *a, const struct seen *b)
+{
+    return r->rule->correlation->type == CORR_TEMPORAL ? a->step == b->step : strcmp(a->value, b->value) == 0;
+}
+
 /* Value of the window [from, to] over the first `count` events of a group. */
 static uint64_t value_in(const struct model_rule *r, size_t count, const char *group, int64_t from,
                          int64_t to, bool open_end)
 {
+    enum corr_type type = r->rule->correlation->type;
     uint64_t value = 0;
+    if (type == CORR_TEMPORAL_ORDERED)
+        return steps_in(r, count, group, from, to, open_end);
     for (size_t i = 0; i < count; i++) {
         const struct seen *s = &r->seen[i];
-        if (s->closed || strcmp(s->group, group) != 0 || s->time < from || s->time > to ||
-            (open_end && s->time == to))
+        if (!in_window(s, group, from, to, open_end))
             continue;
         bool again = false;
-        for (size_t k = 0; k < i && r->rule->correlation->type == CORR_VALUE_COUNT; k++)
-            again |= !r->seen[k].closed && strcmp(r->seen[k].group, group) == 0 && r->seen[k].time >= from &&
-                     r->seen[k].time <= to && !(open_end && r->seen[k].time == to) &&
-                     strcmp(r->seen[k].value, s->value) == 0;
-        value += r->rule->correlation->type == CORR_VALUE_COUNT ? !again : s->weight;
+        for (size_t k = 0; k < i && type != CORR_EVENT_COUNT; k++)
+            again |= in_window(&r->seen[k], group, from, to, open_end) && same(r, &r->seen[k], s);
+        value += type == CORR_EVENT_COUNT ? s->weight : !again;
     }
     return value;
 }
@@ -113,11 +157,11 @@ static int64_t *last_said(struct model_rule *r, const char *group)
 }
 
 /* The newest entry of r->seen has just come: which episodes does it make? */
-static void judge_arrival(struct model *m, struct model_rule *r, uint64_t position)
+static void judge_arrival(struct model *m, struct model_rule *r, uint64_t position, const struct fired *from)
 {
     const struct correlation *c = r->rule->correlation;
     const struct seen *n = &r->seen[r->count - 1];
-    int64_t times[EVENTS_MAX * 2], span = c->timespan_ns, first_hot = TC_NO_TIME, start = TC_NO_TIME;
+    int64_t times[SEEN_MAX], span = c->timespan_ns, first_hot = TC_NO_TIME, start = TC_NO_TIME;
     size_t count = 0;
     bool open = false, said = false, touched = false, fired = false;
     for (size_t i = 0; i < r->count; i++)
@@ -134,6 +178,8 @@ static void judge_arrival(struct model *m, struct model_rule *r, uint64_t positi
             if (touched && !said) {
                 fired = true;
                 *episode = start;
+                tc_assert(m->fired_count < SEEN_MAX);
+                m->fired[m->fired_count++] = (struct fired){r->rule, start, n->group, from};
                 print(m, position, r, false, start, start, n->weight,
                       value_in(r, r->count, n->group, start - span, start, false), n->group);
             }
@@ -221,16 +267,58 @@ static bool in_time(struct model *m, const struct event *event, int64_t time)
     return !late;
 }
 
-static const char *text_of(const struct event *event, const struct name_ref *names, size_t count, char *out)
+/* Groups of this test have one name, so a group's text is that of its value. */
+static const char *text_of(const struct event *event, const struct fired *from, const struct name_ref *names,
+                           size_t count, char *out)
 {
     out[0] = 0;
     for (size_t i = 0; i < count; i++) {
         const struct field *f = event_find(event, names[i].name, names[i].hash);
-        if (f == NULL || f->type == FIELD_NULL)
+        const struct fired *inner = from;
+        while (inner != NULL && (inner->rule->correlation->group_count == 0 ||
+                                 !sv_eq(inner->rule->correlation->group_by[0].name, names[i].name)))
+            inner = inner->from;
+        if (inner != NULL)
+            sprintf(out + strlen(out), "%s", inner->group);
+        else if (f == NULL || f->type == FIELD_NULL)
             return NULL;
-        sprintf(out + strlen(out), "%.*s/", SV_FMT(f->value));
+        else
+            sprintf(out + strlen(out), "%.*s/", SV_FMT(f->value));
     }
     return out;
+}
+
+static void model_hit(struct model *m, struct model_rule *r, const struct event *event, int64_t time,
+                      size_t step, const struct fired *from)
+{
+    const struct correlation *c = r->rule->correlation;
+    const struct name_ref *group_by =
+        c->lookups == NULL ? c->group_by : &c->lookups[step * (c->group_count + c->field_count)];
+    char group[64], value[64];
+    if (text_of(event, from, group_by, c->group_count, group) == NULL ||
+        text_of(event, from, c->fields, c->field_count, value) == NULL)
+        return;
+    tc_assert(r->count < SEEN_MAX);
+    r->seen[r->count++] = (struct seen){.time = time,
+                                        .group = arena_str(&m->kit->arena, sv_of(group)),
+                                        .value = arena_str(&m->kit->arena, sv_of(value)),
+                                        .weight = from == NULL ? event->repeat : 1,
+                                        .step = (uint32_t)step};
+    if (rises_only(c))
+        judge_arrival(m, r, event->position, from);
+}
+
+static void model_step(struct model *m, struct model_rule *r, const struct event *event, int64_t time,
+                       size_t step)
+{
+    const struct rule *to = &m->kit->set.rules[r->rule->correlation->rules[step]];
+    struct sv kind = event_value(event, "kind");
+    size_t fired = m->fired_count;
+    if (to->kind == RULE_DETECTION && sv_find_char(kind, to->detection->letter) != kind.n)
+        model_hit(m, r, event, time, step, NULL);
+    for (size_t i = 0; i < fired; i++)
+        if (m->fired[i].rule == to)
+            model_hit(m, r, event, m->fired[i].time, step, &m->fired[i]);
 }
 
 static void model_event(struct model *m, const struct event *event)
@@ -239,25 +327,12 @@ static void model_event(struct model *m, const struct event *event)
     if (time == TC_NO_TIME || (event->flags & EVENT_SUSPECT_TIME) != 0)
         time = m->kit->options.receive_time_stands_in ? event->received.ns : TC_NO_TIME;
     bool counts = time != TC_NO_TIME && in_time(m, event, time);
+    m->fired_count = 0;
     for (size_t i = 0; i < m->rule_count; i++) {
         struct model_rule *r = &m->rules[i];
-        const struct correlation *c = r->rule->correlation;
-        char group[64], value[64];
-        for (size_t k = 0; counts && k < c->rule_count; k++) {
-            const struct rule *to = &m->kit->set.rules[c->rules[k]];
-            struct sv kind = event_value(event, "kind");
-            if (sv_find_char(kind, to->detection->letter) == kind.n ||
-                text_of(event, c->group_by, c->group_count, group) == NULL ||
-                text_of(event, c->fields, c->field_count, value) == NULL)
-                continue;
-            r->seen[r->count++] = (struct seen){.time = time,
-                                                .group = arena_str(&m->kit->arena, sv_of(group)),
-                                                .value = arena_str(&m->kit->arena, sv_of(value)),
-                                                .weight = event->repeat};
-            if (rises_only(c))
-                judge_arrival(m, r, event->position);
-        }
-        if (!rises_only(c))
+        for (size_t step = 0; counts && step < r->rule->correlation->rule_count; step++)
+            model_step(m, r, event, time, step);
+        if (!rises_only(r->rule->correlation))
             judge_over(m, r, event->position);
     }
 }
@@ -283,29 +358,91 @@ static void model_tick(struct model *m, uint64_t position, int64_t now)
 
 static const char *const users[] = {"u", "v", "w"};
 static const char *const values[] = {"p", "q", "r", "s", "t"};
-static const char *const kinds[] = {"a", "b", "ab", "c"};
+static const char *const kinds[] = {"a", "b", "ab", "c", "bc", "d"};
 static const char *const sources[] = {"one", "two", "three"};
+
+static const char *const by_user[] = {"user", NULL}, *const by_who[] = {"who", NULL};
+static const char *const one_field[] = {"field", NULL}, *const two_fields[] = {"field", "kind", NULL};
+static const char *const ids[] = {"c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"};
+enum { LETTERS = 3 };
+
+static void random_counts(struct sim_rng *rng, struct kit_correlation *wish)
+{
+    bool falls = below(rng, 4) == 0;
+    if (below(rng, 2) == 0)
+        wish->fields = below(rng, 3) == 0 ? two_fields : one_field;
+    wish->test_count = 1 + below(rng, 2);
+    for (size_t k = 0; k < wish->test_count; k++)
+        wish->tests[k] = (struct corr_test){(enum corr_op)(below(rng, falls ? 6 : 2)), 1 + below(rng, 6)};
+}
+
+static void random_temporal(struct sim_rng *rng, struct kit_correlation *wish)
+{
+    wish->type = below(rng, 3) == 0 ? CORR_TEMPORAL : CORR_TEMPORAL_ORDERED;
+    wish->test_count = wish->type == CORR_TEMPORAL ? below(rng, 2) : 0;
+    wish->tests[0] = (struct corr_test){CORR_GTE, 1 + below(rng, (uint32_t)wish->rule_count)};
+}
+
+/* Detections and, for a chain, correlations of any layer below; in rising order. */
+static size_t random_references(struct kit *kit, struct sim_rng *rng, bool chain, uint32_t *rules)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < kit->set.count; i++) {
+        const struct rule *rule = &kit->set.rules[i];
+        bool takes = rule->kind == RULE_DETECTION || (chain && rises_only(rule->correlation));
+        if (takes && below(rng, rule->kind == RULE_DETECTION ? 2 : 3) != 0)
+            rules[count++] = i;
+    }
+    if (count == 0)
+        rules[count++] = 0;
+    return count;
+}
+
+static void shuffle(struct sim_rng *rng, uint32_t *rules, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t k = below(rng, (uint32_t)i);
+        uint32_t swap = rules[i - 1];
+        rules[i - 1] = rules[k];
+        rules[k] = swap;
+    }
+}
+
+/* Groups by user; by an alias for user or field; by what an inner correlation calls so; or not at all. */
+static void random_group(struct kit *kit, struct sim_rng *rng, struct kit_correlation *wish)
+{
+    static const char *const names[] = {"user", "field", "user", "who"};
+    uint32_t kind = below(rng, 6);
+    if (kind == 0)
+        return;
+    wish->group_by = kind < 4 ? by_user : by_who;
+    if (kind < 5)
+        return;
+    const char **lookups = ARENA_ARRAY(&kit->arena, const char *, wish->rule_count * 3 + 1), **next = lookups;
+    for (size_t i = 0; i < wish->rule_count; i++) {
+        *next++ = names[below(rng, 4)];
+        for (size_t k = 0; wish->fields != NULL && wish->fields[k] != NULL; k++)
+            *next++ = wish->fields[k];
+    }
+    wish->lookups = lookups;
+}
 
 static void random_rules(struct kit *kit, struct sim_rng *rng)
 {
-    static const uint32_t both[] = {0, 1};
-    static const char *const ids[] = {"c0", "c1", "c2", "c3"};
-    static const char *const by_user[] = {"user", NULL}, *const one_field[] = {"field", NULL},
-                             *const two_fields[] = {"field", "kind", NULL};
-    kit_detection(kit, 'a');
-    kit_detection(kit, 'b');
-    for (int i = 0; i < 4; i++) {
-        struct kit_correlation wish = {.id = ids[i], .rules = both, .rule_count = 1 + below(rng, 2)};
-        if (below(rng, 4) != 0)
-            wish.group_by = by_user;
-        if (i % 2 == 1)
-            wish.fields = below(rng, 3) == 0 ? two_fields : one_field;
+    for (char letter = 'a'; letter < 'a' + LETTERS; letter++)
+        kit_detection(kit, letter);
+    for (uint32_t i = 0; i < RULES_MAX; i++) {
+        uint32_t rules[LETTERS + RULES_MAX];
+        struct kit_correlation wish = {.id = ids[i], .rules = rules, .generate = true};
+        wish.rule_count = random_references(kit, rng, i >= RULES_MAX / 2, rules);
         wish.timespan_s = 1 + below(rng, 30);
-        bool falls = below(rng, 4) == 0;
-        wish.test_count = 1 + below(rng, 2);
-        for (size_t k = 0; k < wish.test_count; k++)
-            wish.tests[k] = (struct corr_test){(enum corr_op)(below(rng, falls ? 6 : 2)), 1 + below(rng, 6)};
-        wish.generate = true;
+        if (i % 2 == 1)
+            random_temporal(rng, &wish);
+        else
+            random_counts(rng, &wish);
+        if (wish.type == CORR_TEMPORAL_ORDERED)
+            shuffle(rng, rules, wish.rule_count);
+        random_group(kit, rng, &wish);
         kit_correlation(kit, &wish);
     }
 }
@@ -319,7 +456,7 @@ static void random_events(struct kit *kit, struct sim_rng *rng)
         now += below(rng, 40) == 0 ? 60 : below(rng, pace);
         int64_t back = below(rng, 3) == 0 ? below(rng, jitter) : 0;
         kit->source = sources[below(rng, 6) < 4 ? 0 : below(rng, 3)];
-        struct event *event = KIT_EVENT(kit, now - back, "kind", kinds[below(rng, 4)], "user",
+        struct event *event = KIT_EVENT(kit, now - back, "kind", kinds[below(rng, 6)], "user",
                                         below(rng, 12) == 0 ? NULL : users[below(rng, 3)], "field",
                                         below(rng, 12) == 0 ? NULL : values[below(rng, 5)]);
         event->received.ns = KIT_START + now * KIT_SECOND;
@@ -397,6 +534,21 @@ static void print_found(const struct kit *kit, struct buf *out)
     buf_char(out, '\0');
 }
 
+static void show_rules(const struct kit *kit)
+{
+    for (size_t i = LETTERS; i < kit->set.count; i++) {
+        const struct correlation *c = kit->set.rules[i].correlation;
+        print_message("%.*s type %d span %lld group %.*s lookups %d rules", SV_FMT(kit->set.rules[i].info.id),
+                      c->type, (long long)(c->timespan_ns / KIT_SECOND),
+                      SV_FMT(c->group_count > 0 ? c->group_by[0].name : SV("-")), c->lookups != NULL);
+        for (size_t k = 0; k < c->rule_count; k++)
+            print_message(" %u", c->rules[k]);
+        for (size_t k = 0; k < c->test_count; k++)
+            print_message(" op%d %lld", c->tests[k].op, (long long)c->tests[k].value);
+        print_message("\n");
+    }
+}
+
 static size_t one_case(uint64_t seed)
 {
     struct kit kit = {0};
@@ -421,7 +573,15 @@ static size_t one_case(uint64_t seed)
     print_found(&kit, &found);
     size_t lines = kit.found.count;
     if (strcmp(m->out.p, found.p) != 0) {
-        print_message("seed %llu: expected\n%sgot\n%s", (unsigned long long)seed, m->out.p, found.p);
+        size_t same_bytes = 0;
+        while (m->out.p[same_bytes] == found.p[same_bytes])
+            same_bytes++;
+        while (same_bytes > 0 && m->out.p[same_bytes - 1] != '\n')
+            same_bytes--;
+        print_message("seed %llu: expected from here\n%.400s\n", (unsigned long long)seed,
+                      m->out.p + same_bytes);
+        print_message("got\n%.400s\n", found.p + same_bytes);
+        show_rules(&kit);
         fail();
     }
     buf_free(&found);

@@ -468,6 +468,70 @@ static void test_flood_does_not_push_out_a_slow_attack(void **state)
     kit_free(&kit);
 }
 
+static struct kit ordered(int64_t timespan_s, size_t rules)
+{
+    static const uint32_t abc[] = {0, 1, 2};
+    struct kit kit = {0};
+    for (char letter = 'a'; letter < 'd'; letter++)
+        kit_detection(&kit, letter);
+    kit_correlation(&kit, &(struct kit_correlation){.id = "o",
+                                                    .rules = abc,
+                                                    .rule_count = rules,
+                                                    .group_by = KIT_NAMES("user"),
+                                                    .timespan_s = timespan_s,
+                                                    .type = CORR_TEMPORAL_ORDERED});
+    return kit;
+}
+
+static void test_flood_of_first_steps_does_not_push_out_a_sequence(void **state)
+{
+    (void)state;
+    struct kit kit = ordered(60, 3);
+    kit.options.max_groups = 64 * 2;
+    KIT_EVENT(&kit, 0, "kind", "a", "user", "slow");
+    KIT_EVENT(&kit, 1, "kind", "b", "user", "slow");
+    for (int k = 0; k < 5000; k++) {
+        struct sv name = arena_printf(&kit.arena, "%d", k);
+        KIT_EVENT(&kit, 2, "kind", "a", "user", name.p);
+    }
+    KIT_EVENT(&kit, 3, "kind", "c", "user", "slow");
+    struct detector_stats stats = kit_judge(&kit);
+    assert_string_equal(kit_fired(&kit, 3), "3");
+    assert_true(stats.evicted_groups > 4000);
+    assert_in_range(stats.groups, 1, 128);
+    kit_free(&kit);
+}
+
+/* Alternating steps with a wide lateness: the oldest are folded, what was found stays found. */
+static void test_full_sequence_still_fires(void **state)
+{
+    (void)state;
+    struct kit kit = ordered(100000, 3);
+    kit.options.lateness_ns = 100000 * KIT_SECOND;
+    kit.options.max_group_entries = 50;
+    for (int i = 0; i < 1000; i++)
+        KIT_EVENT(&kit, i, "kind", i % 2 == 0 ? "a" : "b", "user", "u");
+    KIT_EVENT(&kit, 1000, "kind", "c", "user", "u");
+    struct detector_stats stats = kit_judge(&kit);
+    assert_string_equal(kit_fired(&kit, 3), "1000");
+    assert_int_equal(stats.lost_entries, 1001 - 50);
+    kit_free(&kit);
+}
+
+static void test_sequences_that_are_over_are_forgotten(void **state)
+{
+    (void)state;
+    struct kit kit = ordered(60, 2);
+    for (int i = 0; i < 10000; i++) {
+        struct sv name = arena_printf(&kit.arena, "%d", i);
+        KIT_EVENT(&kit, i, "kind", "a", "user", name.p);
+    }
+    struct detector_stats stats = kit_judge(&kit);
+    assert_int_equal(stats.evicted_groups, 0);
+    assert_in_range(stats.groups, 1, 400); /* a shard forgets when it is next looked at */
+    kit_free(&kit);
+}
+
 static void test_full_group_still_fires(void **state)
 {
     (void)state;
@@ -639,6 +703,9 @@ int main(void)
         cmocka_unit_test(test_long_group_values_differ_at_their_end),
         cmocka_unit_test(test_thresholds_at_the_edges),
         cmocka_unit_test(test_flood_does_not_push_out_a_slow_attack),
+        cmocka_unit_test(test_flood_of_first_steps_does_not_push_out_a_sequence),
+        cmocka_unit_test(test_full_sequence_still_fires),
+        cmocka_unit_test(test_sequences_that_are_over_are_forgotten),
         cmocka_unit_test(test_full_group_still_fires),
         cmocka_unit_test(test_one_value_cannot_push_out_others),
         cmocka_unit_test(test_groups_that_are_over_are_forgotten),

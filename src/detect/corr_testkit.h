@@ -134,6 +134,8 @@ struct kit_correlation {
     struct corr_test tests[3];
     size_t test_count;
     bool generate;
+    enum corr_type type;        /* temporal types; else fields say which */
+    const char *const *lookups; /* aliases: names of group_by and fields for each rule, one after another */
 };
 
 static inline uint32_t kit_correlation(struct kit *kit, const struct kit_correlation *wish)
@@ -144,7 +146,9 @@ static inline uint32_t kit_correlation(struct kit *kit, const struct kit_correla
     uint32_t *rules = ARENA_ARRAY(&kit->arena, uint32_t, wish->rule_count);
     memcpy(tests, wish->tests, sizeof wish->tests);
     memcpy(rules, wish->rules, wish->rule_count * sizeof rules[0]);
-    c->type = wish->fields == NULL ? CORR_EVENT_COUNT : CORR_VALUE_COUNT;
+    c->type = wish->type != CORR_EVENT_COUNT ? wish->type
+              : wish->fields == NULL         ? CORR_EVENT_COUNT
+                                             : CORR_VALUE_COUNT;
     c->rules = rules;
     c->rule_count = wish->rule_count;
     c->group_by = kit_names(kit, wish->group_by, &c->group_count);
@@ -153,16 +157,29 @@ static inline uint32_t kit_correlation(struct kit *kit, const struct kit_correla
     c->tests = tests;
     c->test_count = wish->test_count;
     c->generate = wish->generate;
+    if (wish->lookups != NULL)
+        c->lookups = kit_names(kit, wish->lookups, &(size_t){0});
+    if (wish->test_count == 0) { /* temporal: all rules */
+        tests[0] = (struct corr_test){CORR_GTE, (int64_t)wish->rule_count};
+        c->test_count = 1;
+    }
     rule->correlation = c;
     rule->reads = c->group_by;
     rule->read_count = c->group_count;
     for (size_t i = 0; i < wish->rule_count; i++) {
         struct rule *to = &kit->set.rules[wish->rules[i]];
         uint32_t *used_by = ARENA_ARRAY(&kit->arena, uint32_t, to->used_by_count + 1);
-        if (to->used_by_count > 0)
+        uint32_t *steps = ARENA_ARRAY(&kit->arena, uint32_t, to->used_by_count + 1);
+        if (to->used_by_count > 0) {
             memcpy(used_by, to->used_by, to->used_by_count * sizeof used_by[0]);
+            memcpy(steps, to->steps, to->used_by_count * sizeof steps[0]);
+        }
+        steps[to->used_by_count] = (uint32_t)i;
         used_by[to->used_by_count++] = rule->info.ordinal;
         to->used_by = used_by;
+        to->steps = steps;
+        if (to->correlation != NULL)
+            c->layer = TC_MAX(c->layer, to->correlation->layer + 1);
         to->silent |= !wish->generate;
     }
     return rule->info.ordinal;

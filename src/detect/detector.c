@@ -6,7 +6,8 @@
  * 2. slices of the chunk are matched against all detections by any thread; what correlations count becomes
  *    hits, each with its group's key and hash (match_slice);
  * 3. each of 64 shards takes its hits in order of position, whichever thread works on it (work_lane); nothing
- *    that a shard does is seen by another;
+ *    that a shard does is seen by another. Correlations of correlations have their turn after those that they
+ *    count, layer by layer, with what those found as their hits (detector_chain.c);
  * 4. one thread merges what was found by (position, rule, order within the shard) (detector_emit.c).
  * Where a call or a chunk ends shows nowhere: every decision is bound to a record.
  */
@@ -32,6 +33,8 @@ static void sort_rules(struct detector *d)
         struct corr_spec *spec = &d->specs[d->spec_count];
         corr_spec_init(spec, &set->rules[i], d->options.max_groups, d->options.max_group_entries);
         d->closing |= spec->closing;
+        d->layers = TC_MAX(d->layers, spec->correlation->layer + 1);
+        d->steps |= spec->ordered;
         d->spec_of[i] = d->spec_count++;
     }
 }
@@ -50,6 +53,7 @@ struct detector *detector_new(const struct ruleset *ruleset, const struct detect
         d->scratch[i] = match_scratch_new();
     for (size_t i = 0; i < DETECTOR_SLICES; i++) /* keys and tuples are parts of one event */
         buf_init(&d->slices[i].scratch, (size_t)64 << 20);
+    buf_init(&d->chain.scratch, (size_t)64 << 20);
     return d;
 }
 
@@ -73,6 +77,9 @@ static void free_work(struct detector *d)
         free(d->lanes[i].hits);
         free(d->lanes[i].outcomes);
     }
+    arena_free(&d->chain.arena);
+    buf_free(&d->chain.scratch);
+    free(d->chain.hits);
 }
 
 void detector_free(struct detector **detector)
@@ -91,15 +98,6 @@ void detector_free(struct detector **detector)
     free(d->detections);
     free(d);
     *detector = NULL;
-}
-
-/* Room for one more element of a work list. */
-static void *grown(void *items, size_t count, size_t *capacity, size_t size)
-{
-    if (count < *capacity)
-        return items;
-    *capacity = TC_MAX(*capacity * 2, (size_t)16);
-    return tc_realloc(items, *capacity * size);
 }
 
 /* --- step 1: times
@@ -135,30 +133,41 @@ static void take_times(struct detector *d)
 
 static void add_match(struct slice *s, uint32_t event, uint32_t rule)
 {
-    s->matches = grown(s->matches, s->match_count, &s->match_capacity, sizeof s->matches[0]);
+    s->matches = detector_grown(s->matches, s->match_count, &s->match_capacity, sizeof s->matches[0]);
     s->matches[s->match_count++] = (struct match){event, rule};
 }
 
-static void add_hit(const struct detector *d, struct slice *s, uint32_t at, uint32_t rule, uint32_t spec_at)
+bool detector_hit(const struct detector *d, struct arena *arena, struct buf *scratch,
+                  const struct corr_subject *subject, struct corr_hit *hit)
 {
-    const struct corr_spec *spec = &d->specs[spec_at];
+    const struct corr_spec *spec = &d->specs[hit->spec];
+    if (!corr_value(spec, subject, scratch, &hit->value))
+        return false;
+    buf_clear(scratch);
+    if (!corr_key(spec, subject, scratch))
+        return false;
+    hit->key = arena_sv(arena, buf_view(scratch));
+    hit->hash = corr_key_hash(spec, hit->key);
+    hit->step = subject->step;
+    hit->from = subject->from;
+    return true;
+}
+
+/* `use`: which of the correlations that refer to the rule. */
+static void add_hit(const struct detector *d, struct slice *s, uint32_t at, const struct rule *rule,
+                    size_t use)
+{
     const struct event *event = d->events[at];
-    uint64_t value;
-    if (!corr_value(spec, event, &s->scratch, &value))
+    struct corr_subject subject = {.event = event, .step = rule->steps[use]};
+    struct corr_hit hit = {.event = at,
+                           .spec = d->spec_of[rule->used_by[use]],
+                           .rule = rule->info.ordinal,
+                           .weight = TC_MAX(event->repeat, 1u),
+                           .time_ns = d->moments[at].time_ns};
+    if (!detector_hit(d, &s->keys, &s->scratch, &subject, &hit))
         return;
-    buf_clear(&s->scratch);
-    if (!corr_key(spec, event, &s->scratch))
-        return;
-    struct sv key = arena_sv(&s->keys, buf_view(&s->scratch));
-    s->hits = grown(s->hits, s->hit_count, &s->hit_capacity, sizeof s->hits[0]);
-    s->hits[s->hit_count++] = (struct corr_hit){.event = at,
-                                                .spec = spec_at,
-                                                .rule = rule,
-                                                .weight = TC_MAX(event->repeat, 1u),
-                                                .time_ns = d->moments[at].time_ns,
-                                                .value = value,
-                                                .hash = corr_key_hash(spec, key),
-                                                .key = key};
+    s->hits = detector_grown(s->hits, s->hit_count, &s->hit_capacity, sizeof s->hits[0]);
+    s->hits[s->hit_count++] = hit;
 }
 
 static void match_event(const struct detector *d, struct slice *s, uint32_t at, struct match_scratch *scratch)
@@ -176,7 +185,7 @@ static void match_event(const struct detector *d, struct slice *s, uint32_t at, 
         if (!rule->silent)
             add_match(s, at, ordinal);
         for (size_t k = 0; k < rule->used_by_count && d->moments[at].in_windows; k++)
-            add_hit(d, s, at, ordinal, d->spec_of[rule->used_by[k]]);
+            add_hit(d, s, at, rule, k);
     }
 }
 
@@ -192,22 +201,48 @@ static void match_slice(void *context, unsigned part, unsigned worker)
 /* --- step 3: shards
  * ------------------------------------------------------------------------------------------------------ */
 
+static void deal_hit(struct detector *d, const struct corr_hit *hit)
+{
+    struct lane *lane = &d->lanes[hit->hash % CORR_SHARDS];
+    if (d->specs[hit->spec].correlation->layer != d->layer)
+        return;
+    lane->hits = detector_grown(lane->hits, lane->hit_count, &lane->hit_capacity, sizeof lane->hits[0]);
+    lane->hits[lane->hit_count++] = hit;
+}
+
+/* By event, and those that one correlation takes of it by step. */
+static int compare_hits(const void *a, const void *b)
+{
+    const struct corr_hit *x = *(const struct corr_hit *const *)a, *y = *(const struct corr_hit *const *)b;
+    if (x->event != y->event)
+        return x->event < y->event ? -1 : 1;
+    if (x->spec != y->spec)
+        return x->spec < y->spec ? -1 : 1;
+    if (x->step != y->step)
+        return x->step < y->step ? -1 : 1;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+/* The hits of the layer at work. */
 static void deal_hits(struct detector *d, size_t slices)
 {
+    for (size_t i = 0; i < CORR_SHARDS; i++)
+        d->lanes[i].hit_count = 0;
     for (size_t i = 0; i < slices; i++)
-        for (size_t k = 0; k < d->slices[i].hit_count; k++) {
-            const struct corr_hit *hit = &d->slices[i].hits[k];
-            struct lane *lane = &d->lanes[hit->hash % CORR_SHARDS];
-            lane->hits = grown(lane->hits, lane->hit_count, &lane->hit_capacity, sizeof lane->hits[0]);
-            lane->hits[lane->hit_count++] = hit;
-        }
+        for (size_t k = 0; k < d->slices[i].hit_count; k++)
+            deal_hit(d, &d->slices[i].hits[k]);
+    for (size_t i = 0; i < d->chain.hit_count; i++)
+        deal_hit(d, d->chain.hits[i]);
+    for (size_t i = 0; (d->steps || d->layer > 0) && i < CORR_SHARDS; i++)
+        if (d->lanes[i].hit_count > 1)
+            qsort(d->lanes[i].hits, d->lanes[i].hit_count, sizeof d->lanes[i].hits[0], compare_hits);
 }
 
 static void keep_outcome(void *context, const struct corr_outcome *outcome)
 {
     struct lane *lane = context;
-    lane->outcomes =
-        grown(lane->outcomes, lane->outcome_count, &lane->outcome_capacity, sizeof lane->outcomes[0]);
+    lane->outcomes = detector_grown(lane->outcomes, lane->outcome_count, &lane->outcome_capacity,
+                                    sizeof lane->outcomes[0]);
     lane->outcomes[lane->outcome_count++] = *outcome;
 }
 
@@ -228,7 +263,7 @@ static void keep_closed(void *context, const struct corr_outcome *outcome)
 static void close_windows(struct detector *d, unsigned shard, int64_t floor_ns, uint32_t event)
 {
     for (uint32_t i = 0; i < d->spec_count; i++) {
-        if (!d->specs[i].closing)
+        if (!d->specs[i].closing || d->specs[i].correlation->layer != d->layer)
             continue;
         struct closing c = {&d->lanes[shard], i};
         corr_table_close(detector_table(d, i, shard), &d->specs[i], floor_ns, event, keep_closed, &c);
@@ -277,8 +312,10 @@ static void clear_work(struct detector *d)
     }
     for (size_t i = 0; i < CORR_SHARDS; i++) {
         arena_reset(&d->lanes[i].keys);
-        d->lanes[i].hit_count = d->lanes[i].outcome_count = 0;
+        d->lanes[i].hit_count = d->lanes[i].outcome_count = d->lanes[i].passed_on = 0;
     }
+    arena_reset(&d->chain.arena);
+    d->chain.hit_count = 0;
     d->event_count = 0;
 }
 
@@ -290,9 +327,11 @@ static void judge_chunk(struct detector *d, const struct event *const *events, s
     d->event_count = count;
     take_times(d);
     run_parts(d, slices, match_slice);
-    deal_hits(d, slices);
-    if (d->spec_count > 0)
+    for (d->layer = 0; d->layer < d->layers; d->layer++) {
+        deal_hits(d, slices);
         run_parts(d, CORR_SHARDS, work_lane);
+        detector_chain(d);
+    }
     detector_emit(d, d->position, d->received, findings);
     clear_work(d);
 }
@@ -309,8 +348,9 @@ void detector_judge(struct detector *d, const struct event *const *events, size_
 static void close_all(struct detector *d, uint64_t position, struct receive_time received,
                       struct finding_list *findings)
 {
-    for (unsigned shard = 0; d->closing && shard < CORR_SHARDS; shard++)
-        close_windows(d, shard, d->watermark.floor_ns, 0);
+    for (d->layer = 0; d->layer < d->layers; d->layer++)
+        for (unsigned shard = 0; d->closing && shard < CORR_SHARDS; shard++)
+            close_windows(d, shard, d->watermark.floor_ns, 0);
     detector_emit(d, position, received, findings);
     clear_work(d);
 }

@@ -130,6 +130,8 @@ static void emit_outcome(struct emit *e, const struct corr_outcome *o)
 {
     struct detector *d = e->detector;
     const struct corr_spec *spec = &d->specs[o->spec];
+    if (spec->rule->silent)
+        return;
     struct finding *f = begin(e, FINDING_CORRELATION, spec->rule, o->event);
     struct field_list list = {.arena = e->findings->arena};
     f->repeat = o->repeat;
@@ -142,6 +144,8 @@ static void emit_outcome(struct emit *e, const struct corr_outcome *o)
         f->event = d->events[o->event];
         read_rule(&list, spec->rule, f->event);
         read_rule(&list, &d->ruleset->rules[o->rule], f->event);
+        for (const struct corr_outcome *from = o->from; from != NULL; from = from->from)
+            read_rule(&list, &d->ruleset->rules[from->rule], f->event);
         set_fields(f, &list);
     }
     d->stats.findings += !o->repeat;
@@ -151,11 +155,15 @@ static void emit_outcome(struct emit *e, const struct corr_outcome *o)
  * ----------------------------------------------------------------------------------------------------------
  */
 
-struct ordered {
-    const struct corr_outcome *outcome;
-    uint32_t rule; /* the correlation's ordinal */
-    uint32_t at;   /* in its lane: order of hits of one event and rule, which share a lane */
-};
+/* Of one event and correlation: with aliases they may come from several lanes; those of one hit do not. */
+static int compare_hits(const struct ordered *x, const struct ordered *y)
+{
+    if (x->outcome->step != y->outcome->step)
+        return x->outcome->step < y->outcome->step ? -1 : 1;
+    if (x->outcome->order != y->outcome->order)
+        return x->outcome->order < y->outcome->order ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
+}
 
 /* Windows that end at one record come from many lanes: they stand in order of (end, group). */
 static int compare(const void *a, const void *b)
@@ -166,24 +174,24 @@ static int compare(const void *a, const void *b)
     if (x->rule != y->rule)
         return x->rule < y->rule ? -1 : 1;
     if (x->outcome->rule != UINT32_MAX)
-        return (x->at > y->at) - (x->at < y->at);
+        return compare_hits(x, y);
     if (x->outcome->time_ns != y->outcome->time_ns)
         return x->outcome->time_ns < y->outcome->time_ns ? -1 : 1;
     return sv_cmp(x->outcome->key, y->outcome->key);
 }
 
-static struct ordered *sort_outcomes(const struct detector *d, size_t *ret_count)
+struct ordered *detector_sort_outcomes(const struct detector *d, bool fresh, size_t *ret_count)
 {
     size_t count = 0;
     for (size_t i = 0; i < CORR_SHARDS; i++)
-        count += d->lanes[i].outcome_count;
+        count += d->lanes[i].outcome_count - (fresh ? d->lanes[i].passed_on : 0);
     *ret_count = count;
     if (count == 0)
         return NULL;
     struct ordered *all = tc_alloc(count * sizeof all[0]);
     count = 0;
     for (size_t i = 0; i < CORR_SHARDS; i++)
-        for (size_t k = 0; k < d->lanes[i].outcome_count; k++) {
+        for (size_t k = fresh ? d->lanes[i].passed_on : 0; k < d->lanes[i].outcome_count; k++) {
             const struct corr_outcome *o = &d->lanes[i].outcomes[k];
             all[count++] = (struct ordered){o, d->specs[o->spec].rule->info.ordinal, (uint32_t)k};
         }
@@ -201,7 +209,7 @@ void detector_emit(struct detector *d, uint64_t position, struct receive_time re
 {
     struct emit e = {.detector = d, .findings = findings, .position = position, .received = received};
     size_t count, next = 0;
-    struct ordered *outcomes = sort_outcomes(d, &count);
+    struct ordered *outcomes = detector_sort_outcomes(d, false, &count);
     for (size_t i = 0; i < DETECTOR_SLICES; i++)
         for (size_t k = 0; k < d->slices[i].match_count; k++) {
             while (next < count && comes_before(&outcomes[next], &d->slices[i].matches[k]))

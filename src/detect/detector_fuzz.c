@@ -17,7 +17,15 @@ static const char rules[] = "title: a\nid: a\nname: a\nlogsource: {category: x}\
                             "---\ntitle: c\nid: c\ncorrelation:\n  type: value_count\n  rules: [a]\n"
                             "  timespan: 10s\n  condition:\n    field: u\n    gte: 3\n"
                             "---\ntitle: d\nid: d\ncorrelation:\n  type: event_count\n  rules: [a]\n"
-                            "  group-by: [u]\n  timespan: 10s\n  condition:\n    lt: 3\n";
+                            "  group-by: [u]\n  timespan: 10s\n  condition:\n    lt: 3\n"
+                            "---\ntitle: e\nid: e\nlogsource: {category: x}\ndetection:\n  s:\n    k: w\n"
+                            "  condition: s\n"
+                            "---\ntitle: f\nid: f\ncorrelation:\n  type: temporal_ordered\n"
+                            "  rules: [e, a]\n  group-by: [u]\n  timespan: 10s\n"
+                            "---\ntitle: g\nid: g\ncorrelation:\n  type: temporal\n  rules: [a, e]\n"
+                            "  group-by: [z]\n  timespan: 10s\n  aliases: {z: {a: u, e: k}}\n"
+                            "---\ntitle: h\nid: h\ncorrelation:\n  type: temporal_ordered\n"
+                            "  rules: [f, b]\n  timespan: 10s\n";
 
 static const struct ruleset *ruleset(void)
 {
@@ -25,7 +33,7 @@ static const struct ruleset *ruleset(void)
     struct rule_source source = {.path = SV("fuzz.yml"), .bytes = sv_of(rules)};
     struct err err;
     if (set == NULL)
-        tc_assert(ruleset_new(&source, 1, &set, &err) == 0 && ruleset_count(set) == 4);
+        tc_assert(ruleset_new(&source, 1, &set, &err) == 0 && ruleset_count(set) == 8);
     return set;
 }
 
@@ -35,7 +43,7 @@ static void judge(struct detector *detector, struct arena *arena)
     for (int i = 0; i < 8; i++) {
         struct event event = {.position = 1000 + (uint64_t)i, .type = REC_EVENT, .repeat = 1};
         struct err err;
-        event.raw = arena_printf(arena, "{\"k\":\"v\",\"u\":\"%d\"}", i % 3);
+        event.raw = arena_printf(arena, "{\"k\":\"%c\",\"u\":\"%d\"}", "vwv"[i % 3], i % 2);
         event.source = SV("s");
         tc_assert(json_parse_event(event.raw, arena, &event, &err) == 0);
         event_index(&event, arena);
@@ -48,7 +56,8 @@ static void judge(struct detector *detector, struct arena *arena)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct detector_options options = {.max_groups = 256, .max_group_entries = 16};
+    struct detector_options options = {
+        .lateness_ns = 3 * TC_SECOND_NS, .max_groups = 256, .max_group_entries = 16};
     struct detector *detector = detector_new(ruleset(), &options);
     struct arena arena = {0};
     struct buf saved;

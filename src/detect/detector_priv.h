@@ -39,6 +39,14 @@ struct lane { /* one shard's work in this chunk */
     size_t hit_count, hit_capacity;
     struct corr_outcome *outcomes;
     size_t outcome_count, outcome_capacity;
+    size_t passed_on; /* of the outcomes: looked at by detector_chain */
+};
+
+struct chain { /* findings of correlations that others count */
+    struct arena arena;
+    struct buf scratch;
+    const struct corr_hit **hits; /* in order of what they come from */
+    size_t hit_count, hit_capacity;
 };
 
 struct detector {
@@ -47,6 +55,8 @@ struct detector {
     struct corr_spec *specs; /* correlations by ordinal */
     uint32_t spec_count;
     uint32_t *spec_of; /* by rule ordinal */
+    uint32_t layers;   /* correlations of layer n count findings of lower ones */
+    bool steps;        /* hits of one event need sorting by step */
     bool closing;      /* one of the specs is judged at its windows' ends */
     uint32_t *detections;
     uint32_t detection_count;
@@ -63,6 +73,8 @@ struct detector {
     struct moment moments[DETECTOR_CHUNK];
     struct slice slices[DETECTOR_SLICES];
     struct lane lanes[CORR_SHARDS];
+    struct chain chain;
+    uint32_t layer; /* at work */
 };
 
 static inline struct corr_table *detector_table(const struct detector *d, uint32_t spec, uint32_t shard)
@@ -70,6 +82,31 @@ static inline struct corr_table *detector_table(const struct detector *d, uint32
     return &d->tables[(size_t)spec * CORR_SHARDS + shard];
 }
 void detector_free_tables(struct corr_table *tables, size_t count);
+
+/* Room for one more element of a work list. */
+static inline void *detector_grown(void *items, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return items;
+    *capacity = TC_MAX(*capacity * 2, (size_t)16);
+    return tc_realloc(items, *capacity * size);
+}
+
+/* The hit of a spec; its key lives in `arena`. False where the subject has no part in it. */
+bool detector_hit(const struct detector *detector, struct arena *arena, struct buf *scratch,
+                  const struct corr_subject *subject, struct corr_hit *hit);
+
+/* Outcomes in order of (event, rule, order); `fresh`: only those that were not passed on yet. The caller
+ * frees. */
+struct ordered {
+    const struct corr_outcome *outcome;
+    uint32_t rule; /* the correlation's ordinal */
+    uint32_t at;   /* in its lane */
+};
+struct ordered *detector_sort_outcomes(const struct detector *detector, bool fresh, size_t *ret_count);
+
+/* After a layer's lanes are done: makes hits of higher layers out of what they found. */
+void detector_chain(struct detector *detector);
 
 /* Phase three: what slices and lanes hold becomes findings, in order. `position` and `received` are of the
  * record where there are no events (a tick). */

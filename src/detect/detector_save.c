@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { SAVE_MAGIC = 0x4B534D54, SAVE_VERSION = 1, CONTENT_BYTES = 16 };
+enum { SAVE_MAGIC = 0x4B534D54, SAVE_VERSION = 2, CONTENT_BYTES = 16 };
 
 static void save_spec(const struct detector *d, uint32_t spec, struct buf *out)
 {
@@ -23,7 +23,7 @@ static void save_spec(const struct detector *d, uint32_t spec, struct buf *out)
     size_t size_at = out->n;
     buf_u64(out, 0);
     for (uint32_t shard = 0; shard < CORR_SHARDS; shard++)
-        corr_table_save(detector_table(d, spec, shard), out);
+        corr_table_save(detector_table(d, spec, shard), &d->specs[spec], out);
     if (!out->overflow)
         store_u64(out->p + size_at, out->n - size_at - 8);
 }

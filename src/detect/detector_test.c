@@ -16,19 +16,25 @@ static uint32_t below(struct sim_rng *rng, uint32_t n)
 
 static void busy_rules(struct kit *kit)
 {
-    static const uint32_t a[] = {0}, ab[] = {0, 1};
+    static const uint32_t a[] = {0}, ab[] = {0, 1}, cab[] = {2, 0, 1}, chained[] = {1, 3, 9},
+                          steps[] = {11, 3};
     static const char *const by_user[] = {"user", NULL}, *const by_both[] = {"user", "host", NULL},
-                             *const field[] = {"field", NULL};
+                             *const field[] = {"field", NULL}, *const who[] = {"who", NULL},
+                             *const by_user_or_host[] = {"user", "host", NULL};
     kit_detection(kit, 'a');
     kit_detection(kit, 'b');
     kit_detection(kit, 'c');
     const struct kit_correlation wishes[] = {
-        {"c0", a, 1, by_user, NULL, 20, {{CORR_GTE, 3}}, 1, true},
-        {"c1", ab, 2, by_both, NULL, 60, {{CORR_GT, 4}}, 1, true},
-        {"c2", ab, 2, by_user, field, 40, {{CORR_GTE, 3}}, 1, false},
-        {"c3", a, 1, NULL, field, 30, {{CORR_GTE, 30}}, 1, true},
-        {"c4", ab, 2, by_user, NULL, 15, {{CORR_LT, 2}}, 1, true},
-        {"c5", ab, 2, by_both, field, 25, {{CORR_GT, 1}, {CORR_LTE, 3}}, 2, true},
+        {"c0", a, 1, by_user, NULL, 20, {{CORR_GTE, 3}}, 1, true, CORR_EVENT_COUNT, NULL},
+        {"c1", ab, 2, by_both, NULL, 60, {{CORR_GT, 4}}, 1, true, CORR_EVENT_COUNT, NULL},
+        {"c2", ab, 2, by_user, field, 40, {{CORR_GTE, 3}}, 1, false, CORR_EVENT_COUNT, NULL},
+        {"c3", a, 1, NULL, field, 30, {{CORR_GTE, 30}}, 1, true, CORR_EVENT_COUNT, NULL},
+        {"c4", ab, 2, by_user, NULL, 15, {{CORR_LT, 2}}, 1, true, CORR_EVENT_COUNT, NULL},
+        {"c5", ab, 2, by_both, field, 25, {{CORR_GT, 1}, {CORR_LTE, 3}}, 2, true, CORR_EVENT_COUNT, NULL},
+        {"c6", cab, 3, by_user, NULL, 200, {{0, 0}}, 0, true, CORR_TEMPORAL_ORDERED, NULL},
+        {"c7", ab, 2, who, NULL, 5, {{0, 0}}, 0, true, CORR_TEMPORAL, by_user_or_host},
+        {"c8", chained, 3, by_user, NULL, 300, {{CORR_GTE, 2}}, 1, true, CORR_EVENT_COUNT, NULL},
+        {"c9", steps, 2, NULL, NULL, 30, {{0, 0}}, 0, true, CORR_TEMPORAL_ORDERED, NULL},
     };
     for (size_t i = 0; i < TC_ARRAY_LEN(wishes); i++)
         kit_correlation(kit, &wishes[i]);
@@ -240,9 +246,11 @@ static void test_C_20_edited_rule_loses_its_own_windows_only(void **state)
     (void)state;
     kit_detection(&kit, 'a');
     uint32_t kept = kit_correlation(
-        &kit, &(struct kit_correlation){"kept", a, 1, by_user, NULL, 60, {{CORR_GTE, 3}}, 1, false});
+        &kit, &(struct kit_correlation){
+                  "kept", a, 1, by_user, NULL, 60, {{CORR_GTE, 3}}, 1, false, CORR_EVENT_COUNT, NULL});
     uint32_t edited = kit_correlation(
-        &kit, &(struct kit_correlation){"edited", a, 1, by_user, NULL, 60, {{CORR_GTE, 3}}, 1, false});
+        &kit, &(struct kit_correlation){
+                  "edited", a, 1, by_user, NULL, 60, {{CORR_GTE, 3}}, 1, false, CORR_EVENT_COUNT, NULL});
     for (int i = 0; i < 3; i++)
         KIT_EVENT(&kit, i, "kind", "a", "user", "u");
     struct detector *detector = detector_new(&kit.set, &kit.options);
@@ -310,7 +318,8 @@ static void test_failed_load_changes_nothing(void **state)
     detector_judge(detector, kit.events, 50, &kit.found);
     detector_save(detector, &before);
     assert_int_equal(detector_load(detector, sv_head(buf_view(&saved), saved.n - 1), &err), TC_ECORRUPT);
-    assert_int_equal(detector_load(detector, SV("TMSK\2\0\0\0"), &err), TC_EUNSUPPORTED);
+    assert_int_equal(detector_load(detector, SV("TMSK\1\0\0\0"), &err), TC_EUNSUPPORTED);
+    assert_int_equal(detector_load(detector, SV("TMSK\3\0\0\0"), &err), TC_EUNSUPPORTED);
     assert_int_equal(detector_load(detector, SV(""), &err), TC_ECORRUPT);
     detector_save(detector, &after);
     assert_true(sv_eq(buf_view(&before), buf_view(&after)));

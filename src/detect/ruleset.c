@@ -1,29 +1,17 @@
 /*
- * The rule set: reads all documents, resolves references, orders rules by id, collects what there is to say.
+ * The rule set: reads all documents, orders rules by id, collects what there is to say. What correlations
+ * refer to is ruleset_link.c's.
  *
  * The outcome depends on the contents alone: sources are taken in order of path (then bytes), so which of two
  * documents with one id is "the second" does not depend on how a directory was walked. A refused document
  * costs itself and the correlations that refer to it.
  */
-#include "detect/sigma.h"
-
-#include "base/map.h"
 #include "detect/index.h"
+#include "detect/ruleset_priv.h"
 
 #include <stdlib.h>
 
 enum { RULES_MAX = 1000000 };
-
-struct loading {
-    struct ruleset *set;
-    struct arena scratch; /* YAML trees of one source at a time */
-    struct arena kept;    /* of the whole loading */
-    struct sigma_rule **rules;
-    size_t count, capacity;
-    struct rule_note *notes;
-    size_t note_count, note_capacity;
-    struct map ids, names; /* to index + 1 in rules; names: 0 where two rules bear one */
-};
 
 /* --- notes
  * -------------------------------------------------------------------------------------------------------------------
@@ -40,8 +28,8 @@ static struct rule_note *add_note(struct loading *l, enum rule_verdict verdict, 
     return note;
 }
 
-static void refuse_rule(struct loading *l, struct sigma_rule *r, int code, const char *construct,
-                        const char *text, struct sv subject)
+void ruleset_refuse(struct loading *l, struct sigma_rule *r, int code, const char *construct,
+                    const char *text, struct sv subject)
 {
     struct rule_note *note = add_note(l, RULE_REFUSED, construct);
     err_at(&note->err, code, r->rule.info.file.p, r->rule.info.line, r->column, "%s: \"%.*s\"", text,
@@ -145,7 +133,7 @@ static void read_sources(struct loading *l, const struct rule_source *sources, s
         read_source(l, sorted[i]);
 }
 
-/* --- ids, names, references
+/* --- ids and names
  * --------------------------------------------------------------------------------------------------- */
 
 static void index_rules(struct loading *l)
@@ -155,8 +143,8 @@ static void index_rules(struct loading *l)
         bool fresh;
         uint64_t *slot = map_put(&l->ids, r->rule.info.id, &fresh);
         if (slot == NULL || !fresh) {
-            refuse_rule(l, r, TC_EEXIST, slot == NULL ? "too many rules" : "duplicate id",
-                        slot == NULL ? "too many rules" : "another rule has the same id", r->rule.info.id);
+            ruleset_refuse(l, r, TC_EEXIST, slot == NULL ? "too many rules" : "duplicate id",
+                           slot == NULL ? "too many rules" : "another rule has the same id", r->rule.info.id);
             continue;
         }
         *slot = i + 1;
@@ -168,52 +156,6 @@ static void index_rules(struct loading *l)
     }
 }
 
-static struct sigma_rule *resolve_reference(struct loading *l, struct sigma_rule *from, struct sv ref)
-{
-    const uint64_t *slot = map_get(&l->ids, ref);
-    if (slot == NULL)
-        slot = map_get(&l->names, ref);
-    if (slot == NULL) {
-        refuse_rule(l, from, TC_ENOTFOUND, "unknown rule", "no loaded rule has this id or name", ref);
-        return NULL;
-    }
-    if (*slot == 0) {
-        refuse_rule(l, from, TC_EINPUT, "ambiguous name", "several rules have this name: refer by id", ref);
-        return NULL;
-    }
-    struct sigma_rule *to = l->rules[*slot - 1];
-    if (to->rule.kind == RULE_CORRELATION) {
-        refuse_rule(l, from, TC_EUNSUPPORTED, "correlation of correlations",
-                    to == from ? "a correlation that refers to itself"
-                               : "correlations of correlations are not supported",
-                    ref);
-        return NULL;
-    }
-    return to;
-}
-
-/* References as pointers, until ordinals are known. */
-struct references {
-    struct sigma_rule **rules;
-    size_t count;
-};
-
-static struct references resolve_references(struct loading *l, struct sigma_rule *r)
-{
-    struct references refs = {ARENA_ARRAY(&l->kept, struct sigma_rule *, r->ref_count + 1), 0};
-    for (size_t i = 0; i < r->ref_count; i++) {
-        struct sigma_rule *to = resolve_reference(l, r, r->refs[i]);
-        if (to == NULL)
-            return (struct references){0};
-        size_t at = 0;
-        while (at < refs.count && refs.rules[at] != to)
-            at++;
-        if (at == refs.count)
-            refs.rules[refs.count++] = to;
-    }
-    return refs;
-}
-
 /* --- the finished set
  * -------------------------------------------------------------------------------------------------------- */
 
@@ -221,12 +163,6 @@ static int compare_ids(const void *a, const void *b)
 {
     const struct sigma_rule *x = *(struct sigma_rule *const *)a, *y = *(struct sigma_rule *const *)b;
     return sv_cmp(x->rule.info.id, y->rule.info.id);
-}
-
-static int compare_ordinals(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
 }
 
 /* Puts the rules in order; each sigma_rule learns its ordinal. */
@@ -244,55 +180,6 @@ static void order_rules(struct loading *l)
         memcpy(live[i]->rule.content, live[i]->document_hash, sizeof live[i]->rule.content);
         set->rules[i] = live[i]->rule;
     }
-}
-
-/* A correlation is what its document says and what the rules say that it counts. */
-static void hash_correlation(struct ruleset *set, struct rule *rule)
-{
-    struct sha256_ctx context;
-    uint8_t hash[TC_SHA256_BYTES];
-    sha256_init(&context);
-    sha256_update(&context, sizeof rule->content, rule->content);
-    for (size_t i = 0; i < rule->correlation->rule_count; i++) {
-        const struct rule *to = &set->rules[rule->correlation->rules[i]];
-        sha256_update(&context, to->info.id.n, (const uint8_t *)to->info.id.p);
-        sha256_update(&context, sizeof to->content, to->content);
-    }
-    hash_sha256_final(&context, hash);
-    memcpy(rule->content, hash, sizeof rule->content);
-}
-
-static void link_correlation(struct loading *l, struct sigma_rule *r, const struct references *refs)
-{
-    struct ruleset *set = l->set;
-    struct rule *rule = &set->rules[r->rule.info.ordinal];
-    uint32_t *ordinals = ARENA_ARRAY(&set->arena, uint32_t, refs->count + 1);
-    for (size_t i = 0; i < refs->count; i++) {
-        struct rule *to = &set->rules[refs->rules[i]->rule.info.ordinal];
-        ordinals[i] = to->info.ordinal;
-        to->silent |= !r->correlation->generate;
-        to->used_by_count++;
-    }
-    qsort(ordinals, refs->count, sizeof ordinals[0], compare_ordinals);
-    r->correlation->rules = ordinals;
-    r->correlation->rule_count = refs->count;
-    hash_correlation(set, rule);
-}
-
-static void link_used_by(struct ruleset *set)
-{
-    uint32_t **lists = tc_alloc(set->count * sizeof lists[0] + 1);
-    for (size_t i = 0; i < set->count; i++) {
-        lists[i] = ARENA_ARRAY(&set->arena, uint32_t, set->rules[i].used_by_count + 1);
-        set->rules[i].used_by = lists[i];
-        set->rules[i].used_by_count = 0;
-    }
-    for (uint32_t i = 0; i < set->count; i++) {
-        const struct correlation *c = set->rules[i].correlation;
-        for (size_t k = 0; c != NULL && k < c->rule_count; k++)
-            lists[c->rules[k]][set->rules[c->rules[k]].used_by_count++] = i;
-    }
-    free(lists);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -323,16 +210,10 @@ static void gather_fields(struct ruleset *set)
 
 static void finish(struct loading *l)
 {
-    struct references *refs = ARENA_ARRAY(&l->kept, struct references, l->count + 1);
     index_rules(l);
-    for (size_t i = 0; i < l->count; i++)
-        if (l->rules[i]->rule.kind == RULE_CORRELATION && !l->rules[i]->refused)
-            refs[i] = resolve_references(l, l->rules[i]);
+    ruleset_resolve(l);
     order_rules(l);
-    for (size_t i = 0; i < l->count; i++)
-        if (l->rules[i]->rule.kind == RULE_CORRELATION && !l->rules[i]->refused)
-            link_correlation(l, l->rules[i], &refs[i]);
-    link_used_by(l->set);
+    ruleset_link(l);
     gather_fields(l->set);
     l->set->index = index_new(&l->set->arena, l->set->rules, l->set->count);
     keep_notes(l);

@@ -11,7 +11,11 @@
 #include "detect/detect.h"
 
 enum rule_kind { RULE_DETECTION, RULE_CORRELATION };
-enum corr_type { CORR_EVENT_COUNT, CORR_VALUE_COUNT };
+enum corr_type { CORR_EVENT_COUNT, CORR_VALUE_COUNT, CORR_TEMPORAL, CORR_TEMPORAL_ORDERED };
+enum {
+    CORR_STEPS_MAX = 64,  /* rules of a temporal_ordered */
+    CORR_LAYERS_MAX = 16, /* correlations upon correlations */
+};
 enum corr_op { CORR_GT, CORR_GTE, CORR_LT, CORR_LTE, CORR_EQ, CORR_NEQ };
 
 struct corr_test {
@@ -26,7 +30,8 @@ struct name_ref { /* a field name with its hash, ready for event_find */
 
 struct correlation {
     enum corr_type type;
-    const uint32_t *rules; /* ordinals of the referenced rules, resolved by id or name; ascending, distinct */
+    const uint32_t *rules; /* ordinals of the referenced rules, resolved by id or name; distinct; ascending,
+                              but as listed in a temporal_ordered. A rule's place in it is its step. */
     size_t rule_count;
     const struct name_ref *group_by; /* may be empty: one global group */
     size_t group_count;
@@ -35,7 +40,11 @@ struct correlation {
     size_t test_count;
     const struct name_ref *fields; /* value_count: one name, or several (distinct tuples) */
     size_t field_count;
-    bool generate; /* the referenced rules also emit on their own */
+    /* Where the names of group_by, then those of `fields`, stand in what each of `rules` matched
+     * (group_count + field_count for each): aliases resolved. NULL: no alias, each under its own name. */
+    const struct name_ref *lookups;
+    uint32_t layer; /* 0: of detections alone; else one more than the highest correlation that it refers to */
+    bool generate;  /* the referenced rules also emit on their own */
 };
 
 struct detection; /* match.c's: predicates and condition */
@@ -46,13 +55,15 @@ struct rule {
     struct sv product, category, service; /* n == 0: any */
     const struct detection *detection;
     const struct correlation *correlation;
-    bool silent;         /* referenced by a correlation without generate: makes no finding of its own */
+    bool silent;         /* makes no finding of its own: referenced by a correlation without generate, or a
+                            building block */
     uint8_t content[16]; /* hash of its document (and of those it refers to): equal content = same rule after
                             a reload */
     const struct name_ref
         *reads; /* fields it reads, in the rule's order, distinct; a correlation: its group-by and fields */
     size_t read_count;
     const uint32_t *used_by; /* ordinals of correlations that refer to it, ascending */
+    const uint32_t *steps;   /* its step in each of them */
     size_t used_by_count;
 };
 

@@ -36,6 +36,19 @@ struct sigma_warning {
     const char *text;
 };
 
+/* An alias of a correlation: another name for a field, in the events of each rule. */
+struct sigma_rule;
+struct alias_field {
+    struct sv ref; /* as written */
+    struct name_ref field;
+    const struct sigma_rule *to; /* ruleset.c's */
+};
+struct sigma_alias {
+    struct sv name;
+    struct alias_field *fields;
+    size_t field_count;
+};
+
 /* One readable document. Texts live in the rule set's arena. */
 struct sigma_rule {
     struct rule rule;
@@ -44,6 +57,8 @@ struct sigma_rule {
     struct correlation *correlation;
     const struct sv *refs; /* a correlation's rules as written */
     size_t ref_count;
+    const struct sigma_alias *aliases;
+    size_t alias_count;
     uint8_t document_hash[TC_SHA256_BYTES];
     struct sigma_warning warnings[4];
     size_t warning_count;

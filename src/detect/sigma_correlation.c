@@ -1,9 +1,9 @@
 /*
- * The `correlation:` map: event_count and value_count.
+ * The `correlation:` map: event_count, value_count, temporal and temporal_ordered.
  *
- * The other types, aliases and keys that are not of the specification are refused by name: a correlation that
- * counted something else than its file says would be worse than none. Which rules it refers to is resolved by
- * ruleset.c once all files are read.
+ * The other types and keys that are not of the specification are refused by name: a correlation that counted
+ * something else than its file says would be worse than none. Which rules it and its aliases refer to is
+ * resolved by ruleset.c once all files are read.
  */
 #include "base/num.h"
 #include "detect/sigma.h"
@@ -15,8 +15,8 @@ static const struct {
 } types[] = {
     {"event_count", NULL, CORR_EVENT_COUNT},
     {"value_count", NULL, CORR_VALUE_COUNT},
-    {"temporal", "correlation temporal", 0},
-    {"temporal_ordered", "correlation temporal_ordered", 0},
+    {"temporal", NULL, CORR_TEMPORAL},
+    {"temporal_ordered", NULL, CORR_TEMPORAL_ORDERED},
     {"value_sum", "correlation value_sum", 0},
     {"value_avg", "correlation value_avg", 0},
     {"value_percentile", "correlation value_percentile", 0},
@@ -46,10 +46,6 @@ static int check_keys(struct sigma *sigma, const struct yaml_node *map)
 {
     static const char *const known[] = {"type",     "rules",     "aliases",  "group-by",
                                         "timespan", "condition", "generate", NULL};
-    const struct yaml_node *aliases = yaml_get(map, "aliases");
-    if (aliases != NULL && !yaml_is_null(aliases))
-        return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT_KEY(aliases), "aliases",
-                            "field name aliases are not supported");
     int rc = yaml_check_keys(map, sigma->file, known, sigma->err);
     if (rc != 0)
         sigma->construct = "unknown correlation key";
@@ -131,7 +127,7 @@ static int read_field(struct sigma *sigma, const struct yaml_node *map, struct c
     const struct yaml_node *field = yaml_get(map, "field");
     if (field != NULL && c->type != CORR_VALUE_COUNT)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(field), "correlation condition",
-                            "event_count counts events: a field is for value_count");
+                            "a field is for value_count");
     int rc = read_names(sigma, field, "field", &c->fields, &c->field_count);
     if (rc == 0 && c->type == CORR_VALUE_COUNT && c->field_count == 0)
         rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "correlation condition",
@@ -139,9 +135,26 @@ static int read_field(struct sigma *sigma, const struct yaml_node *map, struct c
     return rc;
 }
 
+static bool is_temporal(const struct correlation *c)
+{
+    return c->type == CORR_TEMPORAL || c->type == CORR_TEMPORAL_ORDERED;
+}
+
+/* The proposal to write `a and not b` there. */
+static int refuse_words(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c)
+{
+    const struct yaml_node *condition = yaml_get(map, "condition");
+    if (!is_temporal(c) || condition == NULL || condition->type != YAML_SCALAR || yaml_is_null(condition))
+        return 0;
+    return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT(condition), "temporal condition",
+                        "a temporal correlation takes no condition in words: it needs all of its rules");
+}
+
 static int read_condition(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
 {
     const struct yaml_node *condition = yaml_get(map, "condition");
+    if (is_temporal(c) && (condition == NULL || yaml_is_null(condition)))
+        return 0; /* all of its rules */
     if (condition == NULL || condition->type != YAML_MAP)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(condition == NULL ? map : condition),
                             "correlation condition", "a correlation needs a condition such as {gte: 10}");
@@ -182,18 +195,66 @@ static int read_references(struct sigma *sigma, const struct yaml_node *map, str
     return rc;
 }
 
+static int read_alias(struct sigma *sigma, const struct yaml_node *map, struct sigma_alias *alias)
+{
+    if (map->type != YAML_MAP || map->count == 0 || map->key.n == 0)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "aliases",
+                            "an alias is a map of rules to field names");
+    alias->name = arena_sv(sigma->arena, map->key);
+    alias->fields = ARENA_ARRAY(sigma->arena, struct alias_field, map->count);
+    for (const struct yaml_node *n = map->first; n != NULL; n = n->next) {
+        if (n->type != YAML_SCALAR || yaml_is_null(n) || n->text.n == 0)
+            return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(n), "aliases", "an alias needs a field name here");
+        struct sv field = arena_sv(sigma->arena, n->text);
+        alias->fields[alias->field_count++] = (struct alias_field){.ref = arena_sv(sigma->arena, n->key),
+                                                                   .field = {field, event_name_hash(field)}};
+    }
+    return 0;
+}
+
+static int read_aliases(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
+{
+    const struct yaml_node *node = yaml_get(map, "aliases");
+    int rc = 0;
+    if (node == NULL || yaml_is_null(node))
+        return 0;
+    if (node->type != YAML_MAP)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "aliases",
+                            "aliases must be a map of names to maps of rules to field names");
+    struct sigma_alias *aliases = ARENA_ARRAY(sigma->arena, struct sigma_alias, node->count + 1);
+    for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next)
+        rc = read_alias(sigma, n, &aliases[ret->alias_count++]);
+    ret->aliases = aliases;
+    return rc;
+}
+
+/* The fields that a name may stand for. */
+static int gather_name(struct sigma *sigma, const struct yaml_node *map, const struct sigma_rule *r,
+                       struct sv name, struct name_list *all)
+{
+    int rc = 0;
+    for (size_t i = 0; i < r->alias_count; i++) {
+        if (!sv_eq(r->aliases[i].name, name))
+            continue;
+        for (size_t k = 0; rc == 0 && k < r->aliases[i].field_count; k++)
+            rc = sigma_add_name(sigma, all, r->aliases[i].fields[k].field.name, map);
+        return rc;
+    }
+    return sigma_add_name(sigma, all, name, map);
+}
+
 /* What it reads: its groups, then what it counts. */
 static int gather_reads(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c,
-                        struct rule *rule)
+                        struct sigma_rule *r)
 {
     struct name_list all = {0};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < c->group_count; i++)
-        rc = sigma_add_name(sigma, &all, c->group_by[i].name, map);
+        rc = gather_name(sigma, map, r, c->group_by[i].name, &all);
     for (size_t i = 0; rc == 0 && i < c->field_count; i++)
-        rc = sigma_add_name(sigma, &all, c->fields[i].name, map);
-    rule->reads = all.names;
-    rule->read_count = all.count;
+        rc = gather_name(sigma, map, r, c->fields[i].name, &all);
+    r->rule.reads = all.names;
+    r->rule.read_count = all.count;
     return rc;
 }
 
@@ -207,6 +268,8 @@ int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, co
     if (rc == 0)
         rc = check_keys(sigma, map);
     if (rc == 0)
+        rc = refuse_words(sigma, map, c);
+    if (rc == 0)
         rc = read_references(sigma, map, ret);
     if (rc == 0)
         rc = read_names(sigma, yaml_get(map, "group-by"), "group-by", &c->group_by, &c->group_count);
@@ -219,7 +282,9 @@ int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, co
     if (rc == 0) /* the specification's list of attributes has it at the top */
         rc = read_generate(sigma, root, c);
     if (rc == 0)
-        rc = gather_reads(sigma, map, c, &ret->rule);
+        rc = read_aliases(sigma, map, ret);
+    if (rc == 0)
+        rc = gather_reads(sigma, map, c, ret);
     ret->rule.kind = RULE_CORRELATION;
     ret->rule.correlation = c;
     ret->correlation = c;

@@ -101,9 +101,21 @@ static int read_tocsin_texts(struct sigma *sigma, const struct yaml_node *map, s
     return rc;
 }
 
-static int read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct rule_info *info)
+/* A building block is counted by correlations and says nothing itself, whatever they generate. */
+static int read_building_block(struct sigma *sigma, const struct yaml_node *map, struct rule *rule)
 {
-    static const char *const known[] = {"owner", "runbook", "actions", "severity", "entity", NULL};
+    const struct yaml_node *node = yaml_get(map, "building_block");
+    if (node != NULL && !yaml_bool(node, &rule->silent))
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "wrong type",
+                            "building_block must be true or false");
+    return 0;
+}
+
+static int read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct rule *rule)
+{
+    struct rule_info *info = &rule->info;
+    static const char *const known[] = {"owner",  "runbook",        "actions", "severity",
+                                        "entity", "building_block", NULL};
     struct sv word;
     if (map->type != YAML_MAP)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "tocsin map", "tocsin must be a map");
@@ -115,6 +127,8 @@ static int read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct 
     rc = read_tocsin_texts(sigma, map, info);
     if (rc == 0 && yaml_get(map, "severity") != NULL)
         rc = read_severity(sigma, map, "severity", &word, &info->severity);
+    if (rc == 0)
+        rc = read_building_block(sigma, map, rule);
     return rc;
 }
 
@@ -147,6 +161,6 @@ int sigma_read_info(struct sigma *sigma, const struct yaml_node *root, bool in_p
     if (rc == 0)
         rc = read_logsource(sigma, root, rule);
     if (rc == 0 && tocsin != NULL)
-        rc = read_tocsin(sigma, tocsin, info);
+        rc = read_tocsin(sigma, tocsin, &rule->rule);
     return rc == 0 ? require_owner(sigma, root, in_pack || tocsin != NULL, rule) : rc;
 }

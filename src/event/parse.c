@@ -8,8 +8,12 @@
 
 #include "event/ecs.h"
 #include "event/json.h"
+#include "event/parse_aws.h"
 #include "event/parse_json.h"
+#include "event/parse_pairs.h"
 #include "event/parse_sshd.h"
+#include "event/parse_syslog.h"
+#include "event/parse_web.h"
 #include "event/split.h"
 #include "event/syslog_time.h"
 
@@ -68,14 +72,25 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 const struct parser parsers[] = {
     {"json", 1, parse_json},
     {"sshd", 1, parse_sshd_line},
+    {"nginx", 1, parse_nginx},
+    {"apache", 1, parse_apache},
+    {"syslog", 1, parse_syslog},
+    {"logfmt", 1, parse_logfmt},
+    {"kv", 1, parse_kv},
+    {"cef", 1, parse_cef},
+    {"auditd", 1, parse_auditd},
+    {"alb", 1, parse_alb},
+    {"vpcflow", 1, parse_vpcflow},
     {"text", 1, parse_text},
     {0},
 };
 
 const struct parser *parser_find(struct sv name)
 {
-    if (sv_is(name, "ndjson"))
-        name = SV("json");
+    static const char *const json_names[] = {"ndjson", "cloudtrail", "windows"}; /* content tells more */
+    for (size_t i = 0; i < TC_ARRAY_LEN(json_names); i++)
+        if (sv_is(name, json_names[i]))
+            name = SV("json");
     for (const struct parser *p = parsers; p->name != NULL; p++)
         if (sv_is(name, p->name))
             return p;
@@ -184,24 +199,41 @@ static bool is_json(struct sv head)
     return begins_with_json(text, true) || has_json_line(text);
 }
 
-static bool is_syslog(struct sv head)
+/* Formats that are told by their lines: most of the first ones must be of the form, so that a log that quotes
+ * another is not taken for it. Asked in this order. */
+static const struct {
+    bool (*is_line)(struct sv line);
+    const char *parser;
+} line_forms[] = {
+    {parse_pairs_is_cef, "cef"},         {parse_pairs_is_auditd, "auditd"},     {is_syslog_line, "sshd"},
+    {parse_web_is_access, "nginx"}, /* an access log is the same for both servers */
+    {parse_web_is_nginx_error, "nginx"}, {parse_web_is_apache_error, "apache"}, {parse_aws_is_alb, "alb"},
+    {parse_aws_is_vpcflow, "vpcflow"},
+};
+
+static bool most_lines_are(bool (*is_line)(struct sv line), struct sv head)
 {
     if (sv_starts(head, SV("\xEF\xBB\xBF")))
         head = sv_from(head, 3);
-    unsigned lines = 0, syslog = 0;
+    unsigned lines = 0, hits = 0;
     while (head.n > 0 && lines < RECOGNISE_LINES) {
         struct sv line = sv_trim(sv_cut(&head, '\n'));
         if (is_remark(line))
             continue;
         lines++;
-        syslog += is_syslog_line(line);
+        hits += is_line(line);
     }
-    return syslog * 2 > lines;
+    return hits * 2 > lines;
 }
 
 const struct parser *parser_recognise(struct sv head)
 {
-    return parser_find(is_json(head) ? SV("json") : is_syslog(head) ? SV("sshd") : SV("text"));
+    if (is_json(head))
+        return parser_find(SV("json"));
+    for (size_t i = 0; i < TC_ARRAY_LEN(line_forms); i++)
+        if (most_lines_are(line_forms[i].is_line, head))
+            return parser_find(sv_of(line_forms[i].parser));
+    return parser_find(SV("text"));
 }
 
 /* --- one record --- */

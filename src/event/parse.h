@@ -5,7 +5,7 @@
  * bounded)
  *     -> parse_record (this file: raw bytes -> struct event)
  *
- * Parsers are a table (`parsers[]`): json, sshd, text. `auto` is decided once per input from its first bytes,
+ * Parsers are a table (`parsers[]`). `auto` is decided once per input from its first bytes,
  * and per record falls back to text where the parser does not understand it (EVENT_TEXT, counted by the
  * caller).
  */
@@ -21,14 +21,18 @@ enum parse_outcome {
     PARSE_SKIP, /* nothing to judge: an empty line */
 };
 
-/* What a parser must remember from line to line of one input (syslog's year). One per input; zero, then
- * parse_state_init. */
+enum { TC_PARSE_COLUMNS_MAX = 64 };
+
+/* What a parser must remember from line to line of one input (syslog's year, a header's columns). One per
+ * input; zero, then parse_state_init. */
 struct parse_state {
     int zone_offset_s; /* for times without zone: seconds east of UTC (--timezone) */
     int year;          /* for times without year: --year, else from modified_ns */
     bool year_given;
-    int64_t modified_ns; /* the file's modification time; now for stdin and live sources */
-    int64_t last_ns;     /* last syslog time seen, TC_NO_TIME before the first */
+    int64_t modified_ns;                   /* the file's modification time; now for stdin and live sources */
+    int64_t last_ns;                       /* last syslog time seen, TC_NO_TIME before the first */
+    uint8_t column_count;                  /* of the header line seen last, 0 before one */
+    uint8_t columns[TC_PARSE_COLUMNS_MAX]; /* numbers whose meaning is the parser's */
 };
 void parse_state_init(struct parse_state *state, int zone_offset_s, int year_or_0, int64_t modified_ns);
 
@@ -39,13 +43,14 @@ void parse_state_init(struct parse_state *state, int zone_offset_s, int year_or_
  * anything.
  */
 struct parser {
-    const char *name; /* json, sshd, text: as --input takes it */
+    const char *name; /* json, sshd, nginx …: as --input takes it */
     uint16_t version; /* rises when the same bytes would give other fields */
     enum parse_outcome (*parse)(const struct parser *parser, struct parse_state *state, struct sv raw,
                                 struct arena *arena, struct event *ret);
 };
-extern const struct parser parsers[];             /* ends with name NULL */
-const struct parser *parser_find(struct sv name); /* NULL where unknown; "ndjson" is json */
+extern const struct parser parsers[]; /* ends with name NULL */
+const struct parser *
+parser_find(struct sv name); /* NULL where unknown; ndjson, cloudtrail and windows are json */
 /* The parser for an input whose first bytes are `head` (up to 64 KiB). Never NULL: text at worst. */
 const struct parser *parser_recognise(struct sv head);
 

@@ -98,6 +98,13 @@ static void take_time(struct event *event, const struct names_found *found, int 
     }
 }
 
+void parse_json_named_time(struct event *event, int zone_offset_s)
+{
+    struct names_found found;
+    names_scan(event, &found);
+    take_time(event, &found, zone_offset_s);
+}
+
 static struct sv sent_text(const struct event *event, const struct names_found *found, enum name_role role)
 {
     uint64_t left = found->ranks[role];

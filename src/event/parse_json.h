@@ -17,4 +17,7 @@ enum parse_outcome parse_json(const struct parser *parser, struct parse_state *s
 /* A time as JSON events bear it; exact, never through a double. */
 bool parse_json_time(struct sv text, int default_offset_s, int64_t *ret_ns);
 
+/* The time from the first well-known name (names.h) of `event` that holds one. */
+void parse_json_named_time(struct event *event, int zone_offset_s);
+
 #endif

@@ -54,6 +54,11 @@ void intake_free(struct intake **intake)
     *intake = NULL;
 }
 
+struct receive_time intake_now(const struct intake *intake)
+{
+    return clk_now(intake->options.clk);
+}
+
 void intake_batch_init(struct intake_batch *batch, size_t max_bytes)
 {
     *batch = (struct intake_batch){.all_have_time = true};

@@ -51,6 +51,8 @@ struct intake_batch {
 struct intake;
 struct intake *intake_new(const struct intake_options *options);
 void intake_free(struct intake **intake);
+/* The receive time that a batch begun now would bear. */
+struct receive_time intake_now(const struct intake *intake);
 void intake_batch_init(struct intake_batch *batch, size_t max_bytes);
 void intake_batch_clear(struct intake_batch *batch); /* for the next body; keeps memory */
 void intake_batch_free(struct intake_batch *batch);

@@ -79,19 +79,6 @@ static int add_lane(struct notifier *n, const struct channel_config *config, str
     return 0;
 }
 
-static void build_routes(struct notifier *n)
-{
-    for (size_t s = 0; s < TC_ARRAY_LEN(n->routes); s++) {
-        enum severity severity = s == SEVERITY_NONE ? SEVERITY_P4 : (enum severity)s;
-        n->routes[s] = ARENA_ARRAY(&n->arena, struct sv, n->lane_count + 1);
-        for (size_t i = 0; i < n->lane_count; i++) {
-            const struct channel_config *config = &n->lanes[i].config;
-            if (config->min_severity == SEVERITY_NONE || severity <= config->min_severity)
-                n->routes[s][n->route_counts[s]++] = config->name;
-        }
-    }
-}
-
 static int add_lanes(struct notifier *n, const struct notifier_options *o, struct err *err)
 {
     if (o->channel_count > TC_LANES_MAX)
@@ -101,7 +88,6 @@ static int add_lanes(struct notifier *n, const struct notifier_options *o, struc
     for (size_t i = 0; rc == 0 && i < o->channel_count; i++)
         rc = add_lane(n, &o->channels[i], err);
     n->options.channels = NULL; /* the caller's; the lanes have copies */
-    build_routes(n);
     return rc;
 }
 
@@ -196,13 +182,6 @@ void notifier_free(struct notifier **notifier)
     arena_free(&n->arena);
     free(n);
     *notifier = NULL;
-}
-
-size_t notifier_route(const struct notifier *n, enum severity severity, const struct sv **ret_names)
-{
-    size_t s = (size_t)severity < TC_ARRAY_LEN(n->routes) ? (size_t)severity : SEVERITY_NONE;
-    *ret_names = n->routes[s];
-    return n->route_counts[s];
 }
 
 void notifier_stats(const struct notifier *n, uint64_t *ret_sent, uint64_t *ret_retries, uint64_t *ret_failed)

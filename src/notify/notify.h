@@ -54,9 +54,6 @@ int notifier_start(struct notifier *notifier, struct err *err); /* its thread */
 void notifier_wake(struct notifier *notifier);                  /* new rows are due; any thread */
 void notifier_free(
     struct notifier **notifier); /* finishes the attempts under way (bounded by timeout), stops */
-/* Names of the channels that take an alert of this severity, in order of configuration. For app/, which
- * writes outbox rows. */
-size_t notifier_route(const struct notifier *notifier, enum severity severity, const struct sv **ret_names);
 void notifier_stats(const struct notifier *notifier, uint64_t *ret_sent, uint64_t *ret_retries,
                     uint64_t *ret_failed);
 

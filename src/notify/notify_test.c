@@ -293,23 +293,6 @@ static void test_what_is_no_intent_is_given_up(void **state)
     assert_int_equal(mock_count(&f->mocks[0]), 0);
 }
 
-static void test_route(void **state)
-{
-    struct fixture *f = *state;
-    const struct sv *names;
-    f->channels[0].min_severity = SEVERITY_P1;
-    f->channels[1].min_severity = SEVERITY_P2;
-    start(f);
-    assert_int_equal(notifier_route(f->notifier, SEVERITY_P1, &names), 3);
-    assert_true(sv_is(names[0], "soc") && sv_is(names[1], "noc") && sv_is(names[2], "log"));
-    assert_int_equal(notifier_route(f->notifier, SEVERITY_P2, &names), 2);
-    assert_true(sv_is(names[0], "noc") && sv_is(names[1], "log"));
-    assert_int_equal(notifier_route(f->notifier, SEVERITY_P3, &names), 1);
-    assert_int_equal(notifier_route(f->notifier, SEVERITY_P4, &names), 1);
-    assert_int_equal(notifier_route(f->notifier, SEVERITY_NONE, &names), 1);
-    assert_true(sv_is(names[0], "log"));
-}
-
 static void test_rows_of_unknown_channels_wait_and_are_named(void **state)
 {
     struct fixture *f = *state;
@@ -376,7 +359,6 @@ int main(void)
         CASE(test_a_slow_channel_delays_no_other),
         CASE(test_one_message_of_an_alert_at_a_time),
         CASE(test_what_is_no_intent_is_given_up),
-        CASE(test_route),
         CASE(test_rows_of_unknown_channels_wait_and_are_named),
         CASE(test_its_thread_sends_and_ends_what_is_under_way),
     };

@@ -64,8 +64,6 @@ struct notifier {
     CURLM *multi;
     struct lane *lanes;
     size_t lane_count;
-    struct sv *routes[SEVERITY_P4 + 1];
-    size_t route_counts[SEVERITY_P4 + 1];
     struct map handed;
     int64_t prune_mono_ns;
     bool complained; /* about the store, until it works again */

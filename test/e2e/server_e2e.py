@@ -112,6 +112,7 @@ def restart():
         server.send(*failures(2))
         wait_for("an alert across the restart", server.alerts)
         wait_for("its message", hook.bodies)
+        wait_for("its receipt, without which it is sent again, rightly", lambda: server.metric("tocsin_notifications_sent_total") == 1)
         server.kill()
         server.start()
         server.send({"event_type": "account_locked", "user.name": "zed", "@timestamp": now()})

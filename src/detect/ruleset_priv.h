@@ -1,0 +1,33 @@
+/*
+ * A rule set while it is loaded, for ruleset*.c only.
+ */
+#ifndef DETECT_RULESET_PRIV_H
+#define DETECT_RULESET_PRIV_H
+
+#include "base/map.h"
+#include "detect/sigma.h"
+
+struct references;
+
+struct loading {
+    struct ruleset *set;
+    struct arena scratch; /* YAML trees of one source at a time */
+    struct arena kept;    /* of the whole loading */
+    struct sigma_rule **rules;
+    size_t count, capacity;
+    struct rule_note *notes;
+    size_t note_count, note_capacity;
+    struct map ids, names;   /* to index + 1 in rules; names: 0 where two rules bear one */
+    struct references *refs; /* of each of rules; ruleset_link.c's */
+};
+
+void ruleset_refuse(struct loading *loading, struct sigma_rule *rule, int code, const char *construct,
+                    const char *text, struct sv subject);
+
+/* Finds what correlations refer to, and their layers; refuses those that refer to what is not there, or to
+ * each other in a circle. Once all sources are read and `ids` and `names` are known. */
+void ruleset_resolve(struct loading *loading);
+/* Turns references into ordinals, once rules have them. */
+void ruleset_link(struct loading *loading);
+
+#endif
