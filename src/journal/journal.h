@@ -35,8 +35,8 @@ struct journal_options {
     const char *dir;        /* the data directory; segments lie in DIR/journal */
     uint64_t segment_bytes; /* a new segment is begun past this; 0 = 128 MiB */
     uint64_t queue_bytes;   /* batches waiting for commit; 0 = 64 MiB; past it append returns TC_EAGAIN */
-    uint64_t
-        reserve_bytes;  /* free space kept for decisions; 0 = 64 MiB; input is refused (TC_EBOUND) below it */
+    uint64_t reserve_bytes; /* free space kept for decisions; 0 = 64 MiB; at most a quarter of the file
+                               system; input is refused (TC_EBOUND) below it */
     bool inline_commit; /* no thread: append writes, syncs and calls done before it returns (simulation) */
 };
 
