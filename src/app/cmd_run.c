@@ -214,6 +214,8 @@ static void metrics(void *context, struct buf *out)
          (double)journal.duplicates},
         {"tocsin_journal_failed", "gauge", "1 where the journal has stopped after an error.",
          journal_failed(core_journal(s->core)) != 0},
+        {"tocsin_journal_full", "gauge", "1 while the disk is full: input is refused, alerts wait.",
+         journal.full},
         {"tocsin_store_behind", "gauge", "1 while the store cannot be written: lists and notifications wait.",
          core.store_behind},
         {"tocsin_core_lag_records", "gauge", "Durable records that are not judged yet.", (double)core.lag},
@@ -432,6 +434,8 @@ static int start(struct server *s, struct err *err)
 
 static void stop(struct server *s)
 {
+    if (s->core != NULL)
+        journal_wait_no_more(core_journal(s->core));
     stdin_source_stop(&s->stdin_source);
     /* the core goes on until it has judged all, but has nobody to tell any more */
     pthread_mutex_lock(&s->lock);

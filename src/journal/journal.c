@@ -7,6 +7,7 @@
  * share a sync.
  */
 #include "base/arena.h"
+#include "base/log.h"
 #include "journal/datadir.h"
 #include "journal/recover.h"
 
@@ -16,6 +17,7 @@
 #include <time.h>
 
 enum { DEFAULT_SEGMENT_BYTES = 128 << 20, DEFAULT_QUEUE_BYTES = 64 << 20, DEFAULT_RESERVE_BYTES = 64 << 20 };
+#define FULL_RETRY_NS (TC_SECOND_NS / 2)
 enum { RESERVE_SHARE = 4 }; /* of a small file system no more than this part is kept back */
 
 struct journal {
@@ -38,6 +40,8 @@ struct journal {
     struct keys keys;
     struct err why; /* what stopped the journal */
     uint64_t free_bytes, reserve_bytes;
+    bool full;             /* a commit waits for room on the disk */
+    bool no_waiting;       /* journal_wait_no_more */
     int64_t free_asked_ns; /* monotonic */
     struct journal_stats stats;
 };
@@ -76,7 +80,7 @@ static struct journal *new_journal(const struct journal_options *o)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&j->changed, &attributes);
-    pthread_cond_init(&j->work, NULL);
+    pthread_cond_init(&j->work, &attributes);
     pthread_condattr_destroy(&attributes);
     return j;
 }
@@ -190,6 +194,9 @@ static void publish(struct journal *j, const struct writer_entry *from, const st
     j->stats.sync_ns_total = w->sync_ns_total;
     j->stats.sync_ns_max = w->sync_ns_max;
     refresh_free_bytes(j);
+    if (j->full)
+        log_info("journal", "there is room on the disk again: going on");
+    j->full = false;
     atomic_store(&j->end, w->position);
     pthread_cond_broadcast(&j->changed);
     pthread_mutex_unlock(&j->mutex);
@@ -208,15 +215,44 @@ static void stop_for_good(struct journal *j, const struct writer_entry *from, in
     pthread_mutex_unlock(&j->mutex);
 }
 
+static struct timespec deadline_in(int64_t ns)
+{
+    /* the condition variables wait by the system's monotonic clock, whatever clock the options bring */
+    int64_t at = clk_monotonic_ns(&clk_system);
+    at = ns > INT64_MAX - at ? INT64_MAX : at + ns;
+    return (struct timespec){.tv_sec = (time_t)(at / TC_SECOND_NS), .tv_nsec = (long)(at % TC_SECOND_NS)};
+}
+
+/* The disk is full. True: a moment has passed, try again; false: nobody may wait any more. */
+static bool wait_for_room(struct journal *j, const struct err *why)
+{
+    struct timespec deadline = deadline_in(FULL_RETRY_NS);
+    int rc = 0;
+    if (j->options.inline_commit)
+        return false;
+    pthread_mutex_lock(&j->mutex);
+    if (!j->full)
+        log_warn("journal", "%s: input is refused, and alerts wait for room", why->text);
+    j->full = true;
+    while (rc == 0 && !j->stopping && !j->no_waiting)
+        rc = pthread_cond_timedwait(&j->work, &j->mutex, &deadline);
+    bool again = !j->stopping && !j->no_waiting;
+    pthread_mutex_unlock(&j->mutex);
+    return again;
+}
+
 static void commit(struct journal *j, struct writer_entry *entries)
 {
     while (entries != NULL) {
         struct err err = {0};
         struct writer_entry *rest = NULL;
         int rc = writer_commit(&j->writer, entries, &rest, &err);
+        if (rc == TC_EBOUND && wait_for_room(j, &err))
+            continue;
         if (rc == 0) {
             publish(j, entries, rest);
         } else {
+            rc = rc == TC_EBOUND ? TC_EIO : rc;
             stop_for_good(j, entries, rc, &err);
             rc = TC_EIO;
         }
@@ -317,10 +353,13 @@ static int stopped(const struct journal *j, struct err *err)
 static int check_queue(struct journal *j, const struct writer_entry *e, struct err *err)
 {
     uint64_t limit = e->frame.kind == BATCH_INPUT ? j->options.queue_bytes : 2 * j->options.queue_bytes;
-    if (j->queued_bytes == 0 || j->queued_bytes + cost(e) <= limit)
+    bool waits =
+        j->full && e->frame.kind == BATCH_CONTROL; /* a tick that is late by then, a person's command */
+    if (!waits && (j->queued_bytes == 0 || j->queued_bytes + cost(e) <= limit))
         return 0;
     j->stats.rejected++;
-    return err_set(err, TC_EAGAIN, "the journal's queue is full: try again");
+    return waits ? err_set(err, TC_EAGAIN, "the disk of %s is full: free space, try again", j->dir)
+                 : err_set(err, TC_EAGAIN, "the journal's queue is full: try again");
 }
 
 static int check_disk(struct journal *j, const struct writer_entry *e, struct err *err)
@@ -330,7 +369,7 @@ static int check_disk(struct journal *j, const struct writer_entry *e, struct er
         return 0;
     if (j->free_bytes < need && clk_monotonic_ns(j->options.clk) - j->free_asked_ns >= TC_SECOND_NS)
         refresh_free_bytes(j);
-    if (j->free_bytes >= need)
+    if (!j->full && j->free_bytes >= need)
         return 0;
     j->stats.rejected++;
     return err_set(err, TC_EBOUND, "the disk of %s is nearly full: input is refused until space is free",
@@ -350,6 +389,9 @@ static int repeat(struct journal *j, struct writer_entry *e, uint64_t first, str
 {
     bool is_durable = first < atomic_load(&j->end);
     int rc = is_durable ? 1 : check_queue(j, e, err);
+    if (!is_durable && j->full)
+        rc = err_set(err, TC_EBOUND, "the disk of %s is full: the batch before this one waits for room",
+                     j->dir);
     if (rc < 0)
         return rc;
     free(e->bytes);
@@ -473,17 +515,17 @@ uint64_t journal_epoch(const struct journal *j)
     return j->epoch;
 }
 
+void journal_wait_no_more(struct journal *j)
+{
+    pthread_mutex_lock(&j->mutex);
+    j->no_waiting = true;
+    pthread_cond_broadcast(&j->work);
+    pthread_mutex_unlock(&j->mutex);
+}
+
 int journal_failed(const struct journal *j)
 {
     return atomic_load(&j->failed);
-}
-
-static struct timespec deadline_in(int64_t ns)
-{
-    /* the condition variable waits by the system's monotonic clock, whatever clock the options bring */
-    int64_t at = clk_monotonic_ns(&clk_system);
-    at = ns > INT64_MAX - at ? INT64_MAX : at + ns;
-    return (struct timespec){.tv_sec = (time_t)(at / TC_SECOND_NS), .tv_nsec = (long)(at % TC_SECOND_NS)};
 }
 
 uint64_t journal_wait(struct journal *j, uint64_t position, int64_t timeout_ns)
@@ -505,5 +547,6 @@ void journal_stats(const struct journal *journal, struct journal_stats *ret)
     pthread_mutex_lock(&j->mutex);
     *ret = j->stats;
     ret->queued_bytes = j->queued_bytes;
+    ret->full = j->full;
     pthread_mutex_unlock(&j->mutex);
 }

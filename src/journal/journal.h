@@ -98,9 +98,14 @@ uint64_t journal_epoch(const struct journal *journal);
 /* Blocks until journal_end() > position, or the time-out; returns journal_end(). */
 uint64_t journal_wait(struct journal *journal, uint64_t position, int64_t timeout_ns);
 int journal_failed(const struct journal *journal); /* 0, or the negative code that stopped it */
+/* A full disk is waited for: input is refused with TC_EBOUND, what is queued is tried again twice a second,
+ * and BATCH_CONTROL gets TC_EAGAIN. After this call (before a stop) a full disk ends the journal, with TC_EIO
+ * to all that wait; with inline_commit it always does. */
+void journal_wait_no_more(struct journal *journal);
 
 struct journal_stats {
     uint64_t batches, records, bytes, commits, syncs, queued_bytes, rejected, duplicates;
+    bool full;               /* a commit waits for room on the disk */
     uint64_t keys_forgotten; /* idempotency keys dropped before their 15 minutes, for want of room */
     int64_t sync_ns_total, sync_ns_max;
 };

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 enum { BATCHES = 14, SEEDS = 6, SEGMENT_BYTES = 6000 };
 
@@ -339,6 +341,123 @@ static void test_reserve_refuses_input_only(void **state)
     sim_fs_free(&life.sim);
 }
 
+/* --- a disk that somebody else filled, with the writer's thread --- */
+
+static void note_done(void *context, int rc, uint64_t first)
+{
+    (void)first;
+    atomic_store((atomic_int *)context, rc == 0 ? 1 : rc);
+}
+
+static void until_full(struct journal *journal)
+{
+    struct journal_stats stats = {0};
+    int64_t end_ns = clk_monotonic_ns(&clk_system) + 10 * TC_SECOND_NS;
+    while (!stats.full && clk_monotonic_ns(&clk_system) < end_ns) {
+        journal_stats(journal, &stats);
+        sched_yield();
+    }
+    assert_true(stats.full);
+}
+
+static void append_decision(struct life *life, unsigned number, size_t pad, atomic_int *done)
+{
+    struct kit_batch k;
+    kit_make(&k, number, 1, pad);
+    k.batch.kind = BATCH_DECISION;
+    k.batch.has_key = false;
+    memset(k.batch.key, 0, sizeof k.batch.key);
+    atomic_init(done, 0);
+    assert_int_equal(journal_append(life->journal, &k.batch, note_done, done, NULL, NULL), 0);
+    buf_free(&k.blocks);
+}
+
+static int append_input(struct life *life, unsigned number)
+{
+    struct kit_batch k;
+    kit_make(&k, number, 1, 10);
+    int rc = journal_append(life->journal, &k.batch, NULL, NULL, NULL, NULL);
+    buf_free(&k.blocks);
+    return rc;
+}
+
+static void open_with_thread(struct life *life, uint64_t segment_bytes)
+{
+    struct err err = {0};
+    struct journal_options options = {.fs = sim_fs_seam(life->sim),
+                                      .clk = &life->clk.clk,
+                                      .rng = &life->rng.rng,
+                                      .dir = dir,
+                                      .segment_bytes = segment_bytes,
+                                      .reserve_bytes = 1};
+    assert_int_equal(journal_open(&options, &life->journal, NULL, &err), 0);
+}
+
+/* A short `segment_bytes`: the second batch wants a new segment, which finds no room either. */
+static void one_full_disk(uint64_t segment_bytes, uint64_t capacity)
+{
+    struct life life;
+    struct kit_found found;
+    atomic_int done[2];
+    struct kit_batch k;
+    life_init(&life, 5);
+    open_with_thread(&life, segment_bytes);
+    append_decision(&life, 1, 100, &done[0]);
+    assert_true(journal_wait(life.journal, 1, 10 * TC_SECOND_NS) > 1);
+    sim_fs_set_capacity(life.sim, capacity);
+    append_decision(&life, 2, 3000, &done[1]);
+    until_full(life.journal);
+    assert_int_equal(atomic_load(&done[1]), 0);
+    assert_int_equal(append_input(&life, 3), TC_EBOUND);
+    kit_make(&k, 4, 1, 10);
+    k.batch.kind = BATCH_CONTROL;
+    k.batch.has_key = false;
+    memset(k.batch.key, 0, sizeof k.batch.key);
+    assert_int_equal(journal_append(life.journal, &k.batch, NULL, NULL, NULL, NULL), TC_EAGAIN);
+    buf_free(&k.blocks);
+    sim_fs_set_capacity(life.sim, 0);
+    assert_true(journal_wait(life.journal, 2, 10 * TC_SECOND_NS) > 2); /* by itself */
+    assert_int_equal(journal_failed(life.journal), 0);
+    life.clk.now_ns += TC_SECOND_NS;
+    assert_int_equal(append_input(&life, 3), 0);
+    journal_close(&life.journal);
+    assert_int_equal(atomic_load(&done[1]), 1);
+    sim_fs_crash(life.sim, 5, SIM_FS_DROP);
+    require_readable(&life, &found, "full, then room");
+    assert_int_equal(found.n, 3);
+    sim_fs_free(&life.sim);
+}
+
+static void test_a_full_disk_is_waited_for(void **state)
+{
+    (void)state;
+    for (uint64_t capacity = 600; capacity < 3200; capacity += 1200)
+        one_full_disk(0, capacity);
+    one_full_disk(200, 650);
+}
+
+static void test_nobody_waits_at_a_stop(void **state)
+{
+    (void)state;
+    struct life life;
+    struct kit_found found;
+    atomic_int done[2];
+    life_init(&life, 6);
+    open_with_thread(&life, 0);
+    append_decision(&life, 1, 100, &done[0]);
+    assert_true(journal_wait(life.journal, 1, 10 * TC_SECOND_NS) > 1);
+    sim_fs_set_capacity(life.sim, 1000);
+    append_decision(&life, 2, 3000, &done[1]);
+    until_full(life.journal);
+    journal_wait_no_more(life.journal);
+    journal_close(&life.journal);
+    assert_int_equal(atomic_load(&done[1]), TC_EIO);
+    sim_fs_set_capacity(life.sim, 0);
+    require_readable(&life, &found, "stopped while full");
+    assert_int_equal(found.n, 1);
+    sim_fs_free(&life.sim);
+}
+
 /* The same seed and the same calls give the same bytes. */
 static void test_is_deterministic(void **state)
 {
@@ -368,6 +487,8 @@ int main(void)
         cmocka_unit_test(test_every_call_failing_once),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_reserve_refuses_input_only),
+        cmocka_unit_test(test_a_full_disk_is_waited_for),
+        cmocka_unit_test(test_nobody_waits_at_a_stop),
         cmocka_unit_test(test_is_deterministic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

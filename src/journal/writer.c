@@ -133,6 +133,43 @@ static void give_up(struct writer *w, uint64_t durable_before)
         w->fs->sync(w->fs, w->file);
 }
 
+/* What a commit moves on. */
+struct before {
+    uint64_t offset, position, out_at, bytes;
+    uint64_t sequences[CLASS_COUNT];
+    uint8_t head[TC_SHA256_BYTES];
+};
+
+static struct before before_commit(const struct writer *w)
+{
+    struct before b = {.offset = w->offset, .position = w->position, .out_at = w->out_at, .bytes = w->bytes};
+    memcpy(b.sequences, w->sequences, sizeof b.sequences);
+    memcpy(b.head, w->head, sizeof b.head);
+    return b;
+}
+
+static bool is_no_room(int rc)
+{
+    return rc == -ENOSPC || rc == -EDQUOT;
+}
+
+/*
+ * A write that found no room is no damage, and nothing of the commit was synced: it is cut off again,
+ * durably, so that frames which the next try seals anew are not mixed with these. True: as if it had not been
+ * tried.
+ */
+static bool take_back(struct writer *w, const struct before *b)
+{
+    buf_clear(&w->out);
+    w->offset = b->offset;
+    w->position = b->position;
+    w->out_at = b->out_at;
+    w->bytes = b->bytes;
+    memcpy(w->sequences, b->sequences, sizeof w->sequences);
+    memcpy(w->head, b->head, sizeof w->head);
+    return w->fs->truncate(w->fs, w->file, b->offset) == 0 && w->fs->sync(w->fs, w->file) == 0;
+}
+
 static bool is_full(const struct writer *w)
 {
     return w->must_roll || (w->offset >= w->segment_bytes && w->position > w->header.first);
@@ -142,7 +179,12 @@ static int begin(struct writer *w, struct err *err)
 {
     if (w->failed)
         return err_set(err, TC_EIO, "the journal has stopped after an earlier error");
-    int rc = is_full(w) ? writer_roll(w, err) : 0;
+    struct err why = {0};
+    int rc = is_full(w) ? writer_roll(w, &why) : 0;
+    if (rc != 0 && err != NULL)
+        *err = why;
+    if (rc == TC_EIO && is_no_room(-why.sys))
+        return TC_EBOUND; /* the new file is gone again */
     w->failed = rc != 0;
     return rc;
 }
@@ -171,6 +213,7 @@ int writer_commit(struct writer *w, struct writer_entry *entries, struct writer_
     int rc = begin(w, err);
     if (rc != 0)
         return rc;
+    const struct before before = before_commit(w);
     uint64_t durable_before = w->offset;
     struct writer_entry *e = entries;
     int written = 0;
@@ -182,6 +225,9 @@ int writer_commit(struct writer *w, struct writer_entry *entries, struct writer_
         written = add_frame(w, e, durable_before);
     }
     if (w->offset > durable_before) {
+        written = written == 0 ? flush(w) : written;
+        if (is_no_room(written) && take_back(w, &before))
+            return err_set(err, TC_EBOUND, "the disk of %s is full", w->dir);
         rc = finish(w, durable_before, written, err);
         if (rc != 0)
             return rc;

@@ -2,7 +2,7 @@
  * The writer: what a group commit does to the disk. It seals and hashes batches in the queue's order, writes
  * them with few calls, syncs once, and rolls segments.
  *
- * One thread at a time. After the first failure every call fails.
+ * One thread at a time. After the first failure every call fails; a full disk is none.
  */
 #ifndef JOURNAL_WRITER_H
 #define JOURNAL_WRITER_H
@@ -43,7 +43,8 @@ void writer_init(struct writer *writer, const struct journal_options *options);
 void writer_fini(struct writer *writer);
 /* Begins a segment at the next position. */
 int writer_roll(struct writer *writer, struct err *err);
-/* Makes the entries durable up to the segment's end; *ret_rest is the first that is left, NULL = all done. */
+/* Makes the entries durable up to the segment's end; *ret_rest is the first that is left, NULL = all done.
+ * TC_EBOUND: the disk is full and nothing has changed; the same entries may be tried again. */
 int writer_commit(struct writer *writer, struct writer_entry *entries, struct writer_entry **ret_rest,
                   struct err *err);
 /* Notes at the end of an orderly life that all before is durable. */

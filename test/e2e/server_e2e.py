@@ -368,6 +368,49 @@ def locked():
         assert code == 3 and "another" in err, (code, err)
 
 
+@test("a disk that somebody else fills: 507 while it is full, then on without a restart; SIGTERM stops while it is full")
+def full_disk():
+    with kit.temporary() as folder:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True, check=False).returncode != 0:
+            raise kit.Skip("no right to mount a small file system")
+        server = Server(data=os.path.join(folder, "data"))
+        try:
+            server.start()
+            server.send({"event_type": "account_locked", "user.name": "a"})
+            wait_for("the first alert", lambda: len(server.alerts()) == 1)
+
+            def fill():
+                with open(os.path.join(folder, "other"), "wb") as file:
+                    try:
+                        while True:
+                            file.write(b"x" * 65536)
+                            file.flush()
+                    except OSError:
+                        pass
+                wait_for("507", lambda: server.post("/v1/events", b'{"n":1}')[0] == 507 or None)
+                wait_for("a commit that waits", lambda: "\ntocsin_journal_full 1" in server.get("/metrics")[1])
+                assert server.post("/v1/events", b'{"n":1}')[2]["Retry-After"] == "10"
+                assert server.get("/-/ready")[0] == 200
+                alert = server.alerts()[0]["id"]
+                assert server.post(f"/v1/alerts/{alert}/ack", b"{}")[0] == 429
+
+            fill()
+            os.unlink(os.path.join(folder, "other"))
+            wait_for("room", lambda: server.post("/v1/events", b'{"event_type":"account_locked","user.name":"b"}')[0] == 200)
+            wait_for("the second alert", lambda: {a["labels"].get("user_name") for a in server.alerts()} == {"a", "b"})
+            fill()
+            assert server.stop() == 0
+            assert tocsin("verify", server.data)[0] == 0
+            os.unlink(os.path.join(folder, "other"))
+            server.start()
+            assert len(server.alerts()) == 2
+        finally:
+            if server.process.poll() is None:
+                server.kill()
+            server.log.close()
+            subprocess.run(["umount", folder], check=False)
+
+
 @test("configuration: unknown key with place and did you mean, secrets only by name, check")
 def configuration():
     with kit.temporary() as folder:
