@@ -74,6 +74,16 @@ static void free_texts(struct api *api)
     free(p.to);
 }
 
+int api_check(const struct api_options *options, struct err *err)
+{
+    struct api *api = tc_alloc(sizeof *api);
+    int rc = take_options(api, options, err);
+    auth_fini(&api->auth);
+    free_texts(api);
+    free(api);
+    return rc;
+}
+
 static void make_secret(struct api *api)
 {
     uint8_t bytes[32];

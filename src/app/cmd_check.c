@@ -3,6 +3,7 @@
  */
 #include "app/app.h"
 
+#include "api/api.h"
 #include "app/config.h"
 #include "cli/rules.h"
 
@@ -13,21 +14,6 @@ static const struct option_spec options[] = {
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
-
-static enum cli_exit check_config(const struct cli_args *args, const char *path)
-{
-    struct config config;
-    struct err err;
-    config_defaults(&config);
-    int rc = config_load(path, &config, &err);
-    config_free(&config);
-    if (rc != 0) {
-        cli_fail_err(args, &err);
-        return CLI_USAGE;
-    }
-    printf("%s: good\n", path);
-    return CLI_DONE;
-}
 
 static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count)
 {
@@ -51,6 +37,38 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
     }
     ruleset_free(&ruleset);
     arena_free(&arena);
+    return code;
+}
+
+/* As `run` would take it: who may come in, and the rules that it names. */
+static enum cli_exit check_meaning(const struct cli_args *args, const struct config *config)
+{
+    struct err err;
+    struct api_options door = {.listen = config->listen,
+                               .store_path = "",
+                               .console_url = config->console_url,
+                               .tokens = config->tokens,
+                               .token_count = config->token_count};
+    if (api_check(&door, &err) != 0) {
+        cli_fail_err(args, &err);
+        return CLI_USAGE;
+    }
+    return config->rule_count > 0 ? check_rules(args, config->rules, config->rule_count) : CLI_DONE;
+}
+
+static enum cli_exit check_config(const struct cli_args *args, const char *path)
+{
+    struct config config;
+    struct err err;
+    enum cli_exit code = CLI_USAGE;
+    config_defaults(&config);
+    if (config_load(path, &config, &err) != 0)
+        cli_fail_err(args, &err);
+    else
+        code = check_meaning(args, &config);
+    config_free(&config);
+    if (code == CLI_DONE)
+        printf("%s: good\n", path);
     return code;
 }
 

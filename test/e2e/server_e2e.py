@@ -426,6 +426,12 @@ def configuration():
         assert code == 2 and "env:" in err and "secret-part" not in err, err
         assert check("channels:\n  - {name: a, type: slack, url: env:HOOK}\nlateness: 10m\nalerts: {dedup_window: 30m}\n")[0] == 0
         assert check("lateness: soon\n")[0] == 2
+        code, _, err = check("listen: 0.0.0.0:9797\n")  # what run would refuse, check refuses
+        assert code == 2 and "token" in err, err
+        assert check("listen: 0.0.0.0:9797\nsources:\n  - {name: a, token: env:HOOK}\n")[0] == 0
+        code, _, err = check("sources:\n  - {name: a, token: env:HOOK}\n  - {name: b, token: env:HOOK}\n")
+        assert code == 2 and "same token" in err, err
+        assert check(f"rules: [{folder}/nowhere]\n")[0] == 2
         assert tocsin("check", "--config", os.path.join(folder, "none"))[0] == 2
 
 
