@@ -70,6 +70,22 @@ static void fields_json(struct json_out *json, const struct finding_field *field
     json_object_end(json);
 }
 
+/* What a window's end says has no event of its own, and so no place. */
+static void place_json(struct json_out *json, const char *file, uint64_t line, uint64_t index)
+{
+    if (file != NULL) {
+        json_kv_str(json, "file", file);
+        json_kv_u64(json, "line", line);
+        json_kv_u64(json, "index", index);
+        return;
+    }
+    static const char *const names[] = {"file", "line", "index"};
+    for (size_t i = 0; i < TC_ARRAY_LEN(names); i++) {
+        json_key(json, sv_of(names[i]));
+        json_null(json);
+    }
+}
+
 void finding_out_json(const struct finding *f, const char *file, uint64_t line, uint64_t index,
                       struct buf *out)
 {
@@ -88,13 +104,7 @@ void finding_out_json(const struct finding *f, const char *file, uint64_t line, 
     json_object_end(&json);
     json_kv_str(&json, "severity", severity_name(f->rule->severity));
     json_kv_time(&json, "time", f->time.ns);
-    json_key(&json, SV("file"));
-    if (file != NULL)
-        json_string(&json, sv_of(file));
-    else
-        json_null(&json);
-    json_kv_u64(&json, "line", line);
-    json_kv_u64(&json, "index", index);
+    place_json(&json, file, line, index);
     json_key(&json, SV("event"));
     fields_json(&json, f->fields, f->field_count);
     json_key(&json, SV("group"));

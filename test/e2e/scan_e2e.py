@@ -188,6 +188,14 @@ def shapes():
             assert f["severity"] == "P2" and f["file"] == os.path.join(folder, name) and f["group"] == {}
             assert f["event"] == {"a": "6" if name == "records" else 6}, f
             assert f["time"] == ("2026-01-02T03:04:05Z" if name == "nd" else None)
+        counted = RULE.replace("title: six", "name: six\ntitle: six") + """---
+title: one
+id: 11111111-1111-1111-1111-111111111112
+level: high
+correlation: {type: event_count, rules: [six], timespan: 1m, condition: {lt: 2}}
+"""
+        (f,) = findings("--rules", write(folder, "c.yml", counted), write(folder, "window", '{"a":6,"@timestamp":"2026-01-02T03:04:05Z"}\n'))
+        assert f["time"] == "2026-01-02T03:05:05Z" and (f["file"], f["line"], f["index"]) == (None, None, None), f
 
 
 @test("exit codes of scan: refused rules, strict, missing paths, fail-on")
