@@ -19,8 +19,8 @@ static const struct pattern patterns[] = {
     {.name = "web access",
      .literal = "] \"",
      .regex =
-         "^(?:(?<vhost>[\\w.-]+|\\[[0-9A-Fa-f:]+\\])(?::(?<vport>\\d+))? )??" ADDRESS
-         ",? (?:\\S+) (?<user>[^\\[\"]*?) \\[(?<time>[^\\]\"]+)\\] " QUOTED(
+         "^(?:(?<vhost>[\\w.-]+|\\[[0-9A-Fa-f:]+\\])(?::(?<vport>\\d+))? (?=[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]+ "
+         "))?" ADDRESS ",? (?:\\S+) (?<user>[^\\[\"]*?) \\[(?<time>[^\\]\"]+)\\] " QUOTED(
              "request") " (?<status>\\d{3}) (?<bytes>\\d+|-)(?: " QUOTED("referer") " " QUOTED("agent") ")?",
      .captures = {{"vhost", "url.domain", FIELD_STRING},
                   {"ip", "source.address", FIELD_STRING},

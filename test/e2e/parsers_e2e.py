@@ -8,7 +8,9 @@ Known differences, all explained:
 - VRL: times are not fields but the event's time; `protocol` is http.version; Apache's identity, the whole request line, nginx's
   forwarded-for behind the combined format are not fields; `client_host` is client and client_port. Flow logs with columns of
   the owner's choice get the header line that the owner's files have.
-- auditd: go-libaudit resolves syscall numbers and architectures to names and splits SELinux contexts; here the record is kept as
+- crowdsec: nginx_http-catch-npm holds lines in the formats of Nginx Proxy Manager, which are not nginx's; they stay text.
+  `http_path` is the target with its query, without scheme and host.
+- auditd: go-libaudit resolves syscall numbers and architectures to names and splits SELinux contexts, writes 4294967295 as "unset"; here the record is kept as
   it was written.
 """
 import collections
@@ -173,6 +175,8 @@ def crowdsec_web():
             if not result["success"] or result["parser"] not in ("crowdsecurity/nginx-logs", "crowdsecurity/apache2-logs",
                                                                 "crowdsecurity/aws-alb"):
                 continue
+            if entry["test"] == "nginx_http-catch-npm":
+                continue
             fields = parsed(kind, result["parsed"]["message"])[0]["fields"]
             for theirs, name in WEB.items():
                 value = result["meta"].get(theirs)
@@ -180,7 +184,8 @@ def crowdsec_web():
                     continue
                 units += 1
                 mine = str(fields.get(name, fields.get("source.ip")))
-                same = mine == value or (name == "url.original" and value == fields.get("url.path", mine))
+                target = re.sub(r"^[a-z]+://[^/]*", "", mine)
+                same = value in (mine, target)
                 good += same
                 misses += [] if same else [(kind, theirs, value, mine)]
     for miss in misses[:5]:
