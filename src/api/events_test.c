@@ -422,7 +422,7 @@ static void test_journal_refuses(void **state)
         unsigned status;
         const char *text;
     } cases[] = {
-        {TC_EAGAIN, 0, 429, "Retry-After: 1\r\n"},      {TC_EBOUND, 0, 507, "the disk is nearly full"},
+        {TC_EAGAIN, 0, 429, "Retry-After: 1\r\n"},      {TC_EBOUND, 0, 507, "Retry-After: 10\r\n"},
         {TC_EIO, 0, 503, "the fake journal refuses"},   {0, TC_EIO, 503, "could not keep"},
         {0, TC_EBOUND, 507, "the disk is nearly full"}, {TC_EEXIST, TC_EIO, 503, "could not keep"},
     };

@@ -39,6 +39,8 @@ void reply_error(struct reply *reply, unsigned status, const char *format, ...)
     json_object_end(&json);
     if (status == 429 || status == 503)
         reply_header(reply, "Retry-After", "1");
+    else if (status == 507) /* somebody must make room first */
+        reply_header(reply, "Retry-After", "10");
 }
 
 void reply_err(struct reply *reply, const struct err *err)

@@ -165,13 +165,14 @@ static int sys_lock(const struct fs *fs, const char *path)
     return file;
 }
 
-static int sys_free_bytes(const struct fs *fs, const char *path, uint64_t *ret_bytes)
+static int sys_free_bytes(const struct fs *fs, const char *path, uint64_t *ret_free, uint64_t *ret_total)
 {
     (void)fs;
     struct statvfs st;
     if (statvfs(path, &st) < 0)
         return -errno;
-    *ret_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+    *ret_free = (uint64_t)st.f_bavail * st.f_frsize;
+    *ret_total = (uint64_t)st.f_blocks * st.f_frsize;
     return 0;
 }
 

@@ -50,7 +50,8 @@ struct fs {
     /* Takes the kernel's lock on `path` (created if absent) until the handle is closed; -EAGAIN where another
      * has it. */
     int (*lock)(const struct fs *fs, const char *path);
-    int (*free_bytes)(const struct fs *fs, const char *path, uint64_t *ret_bytes);
+    /* What may still be written to the file system of `path`, and how large it is. */
+    int (*free_bytes)(const struct fs *fs, const char *path, uint64_t *ret_free, uint64_t *ret_total);
 };
 
 extern const struct fs fs_system;

@@ -391,16 +391,17 @@ static int sim_lock(const struct fs *fs, const char *path)
     return (int)leave(s, rc < 0 ? rc : file);
 }
 
-static int sim_free_bytes(const struct fs *fs, const char *path, uint64_t *ret_bytes)
+static int sim_free_bytes(const struct fs *fs, const char *path, uint64_t *ret_free, uint64_t *ret_total)
 {
     struct sim_fs *s = sim_of(fs);
     int64_t rc;
     (void)path;
     if (plain(s, &rc)) {
         uint64_t used = used_bytes(s);
-        *ret_bytes = s->capacity_bytes == 0     ? UINT64_MAX / 2
-                     : used > s->capacity_bytes ? 0
-                                                : s->capacity_bytes - used;
+        *ret_total = s->capacity_bytes == 0 ? UINT64_MAX / 2 : s->capacity_bytes;
+        *ret_free = s->capacity_bytes == 0     ? UINT64_MAX / 2
+                    : used > s->capacity_bytes ? 0
+                                               : s->capacity_bytes - used;
     }
     return (int)leave(s, rc);
 }

@@ -170,15 +170,16 @@ static void test_capacity(void **state)
     (void)state;
     struct sim_fs *sim = sim_fs_new(10);
     const struct fs *fs = sim_fs_seam(sim);
-    uint64_t left;
+    uint64_t left, total;
     int file = put(fs, "/f", "12345678", true);
-    assert_int_equal(fs->free_bytes(fs, "/", &left), 0);
+    assert_int_equal(fs->free_bytes(fs, "/", &left, &total), 0);
     assert_int_equal(left, 2);
+    assert_int_equal(total, 10);
     assert_int_equal(fs->write_at(fs, file, "abcd", 4, 8), 2);
     assert_int_equal(fs->write_at(fs, file, "cd", 2, 10), -ENOSPC);
     assert_int_equal(fs->write_at(fs, file, "zz", 2, 0), 2); /* over what is there */
     assert_int_equal(fs->truncate(fs, file, 4), 0);
-    assert_int_equal(fs->free_bytes(fs, "/", &left), 0);
+    assert_int_equal(fs->free_bytes(fs, "/", &left, &total), 0);
     assert_int_equal(left, 6);
     sim_fs_free(&sim);
 }

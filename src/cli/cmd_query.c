@@ -127,6 +127,23 @@ static bool read_time(const struct cli_args *args, const char *option, int64_t f
     return false;
 }
 
+/* Damage is found, as by verify; the rest could not be done. */
+static enum cli_exit failed(const struct cli_args *args, int rc, const struct err *err)
+{
+    cli_fail_err(args, err);
+    return rc == TC_ECORRUPT ? CLI_FOUND : CLI_FAILED;
+}
+
+/* On a running server's directory the tail may be the commit that is being written. */
+static void tell_torn(const struct journal_reader *reader)
+{
+    const char *file;
+    uint64_t offset;
+    if (journal_reader_torn(reader, &file, &offset))
+        fprintf(stderr, "tocsin query: torn tail: what stands in %s from offset %llu on was not finished\n",
+                file, (unsigned long long)offset);
+}
+
 static enum cli_exit query_run(const struct cli_args *args)
 {
     struct query q = {.all = cli_flag(args, "all")};
@@ -142,20 +159,19 @@ static enum cli_exit query_run(const struct cli_args *args)
     struct journal_reader *reader;
     struct err err;
     int rc = journal_reader_open(&fs_system, dir, 0, NULL, &reader, &err);
-    if (rc != 0) {
-        cli_fail_err(args, &err);
-        return rc == TC_ECORRUPT ? CLI_FAILED : CLI_USAGE;
-    }
+    if (rc != 0)
+        return failed(args, rc, &err) == CLI_FOUND ? CLI_FOUND : CLI_USAGE;
     buf_init(&q.out, 64 << 20);
     struct journal_frame frame;
     while (q.printed < q.limit && (rc = journal_reader_next(reader, &frame, &err)) > 0)
         if ((rc = print_frame(&q, &frame, &err)) < 0)
             break;
-    if (rc < 0)
-        cli_fail_err(args, &err);
+    enum cli_exit exit_code = rc < 0 ? failed(args, rc, &err) : CLI_DONE;
+    if (rc == 0)
+        tell_torn(reader);
     journal_reader_close(&reader);
     buf_free(&q.out);
-    return rc < 0 ? CLI_FAILED : CLI_DONE;
+    return exit_code;
 }
 
 const struct verb verb_query = {
@@ -164,7 +180,10 @@ const struct verb verb_query = {
     .summary = "print stored events, oldest first",
     .details = "Without options every event from outside is printed as one JSON object a line, with its raw "
                "text. Works on the directory of\n"
-               "a running server and on one left by a crash.",
+               "a running server and on one left by a crash: an unfinished tail is reported and is no "
+               "failure. Exit code 1 "
+               "where what\n"
+               "is stored is damaged, with file and offset, after the events that stand before it.",
     .options = options,
     .min_operands = 0,
     .max_operands = 0,

@@ -16,6 +16,7 @@
 #include <time.h>
 
 enum { DEFAULT_SEGMENT_BYTES = 128 << 20, DEFAULT_QUEUE_BYTES = 64 << 20, DEFAULT_RESERVE_BYTES = 64 << 20 };
+enum { RESERVE_SHARE = 4 }; /* of a small file system no more than this part is kept back */
 
 struct journal {
     struct journal_options options;
@@ -36,7 +37,7 @@ struct journal {
     bool stopping, committing;
     struct keys keys;
     struct err why; /* what stopped the journal */
-    uint64_t free_bytes;
+    uint64_t free_bytes, reserve_bytes;
     int64_t free_asked_ns; /* monotonic */
     struct journal_stats stats;
 };
@@ -45,10 +46,12 @@ struct journal {
 
 static void refresh_free_bytes(struct journal *j)
 {
-    uint64_t n;
+    uint64_t n, total;
     /* where the system cannot say, the last answer stands; a disk that is full says so at the write */
-    if (j->options.fs->free_bytes(j->options.fs, j->dir, &n) == 0)
+    if (j->options.fs->free_bytes(j->options.fs, j->dir, &n, &total) == 0) {
         j->free_bytes = n;
+        j->reserve_bytes = TC_MIN(j->options.reserve_bytes, total / RESERVE_SHARE);
+    }
     j->free_asked_ns = clk_monotonic_ns(j->options.clk);
 }
 
@@ -322,7 +325,7 @@ static int check_queue(struct journal *j, const struct writer_entry *e, struct e
 
 static int check_disk(struct journal *j, const struct writer_entry *e, struct err *err)
 {
-    uint64_t need = j->options.reserve_bytes + j->queued_bytes + cost(e);
+    uint64_t need = j->reserve_bytes + j->queued_bytes + cost(e);
     if (e->frame.kind != BATCH_INPUT)
         return 0;
     if (j->free_bytes < need && clk_monotonic_ns(j->options.clk) - j->free_asked_ns >= TC_SECOND_NS)

@@ -35,8 +35,8 @@ struct journal_options {
     const char *dir;        /* the data directory; segments lie in DIR/journal */
     uint64_t segment_bytes; /* a new segment is begun past this; 0 = 128 MiB */
     uint64_t queue_bytes;   /* batches waiting for commit; 0 = 64 MiB; past it append returns TC_EAGAIN */
-    uint64_t
-        reserve_bytes;  /* free space kept for decisions; 0 = 64 MiB; input is refused (TC_EBOUND) below it */
+    uint64_t reserve_bytes; /* free space kept for decisions; 0 = 64 MiB; at most a quarter of the file
+                               system; input is refused (TC_EBOUND) below it */
     bool inline_commit; /* no thread: append writes, syncs and calls done before it returns (simulation) */
 };
 
@@ -127,6 +127,8 @@ void journal_reader_close(struct journal_reader **reader);
 /* 1 = a frame; 0 = nothing more now (call again later on a live directory); TC_ECORRUPT with file and offset.
  * A torn tail reads as 0. */
 int journal_reader_next(struct journal_reader *reader, struct journal_frame *ret, struct err *err);
+/* Whether the last call gave 0 before an unfinished tail: the file (lent) and the offset where it begins. */
+bool journal_reader_torn(const struct journal_reader *reader, const char **ret_file, uint64_t *ret_offset);
 
 struct journal_verify_report {
     uint64_t segments, frames, records, bytes;

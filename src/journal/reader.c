@@ -14,6 +14,7 @@ struct journal_reader {
     uint64_t from;        /* frames that end at or before it are passed over */
     uint64_t next;        /* position that comes next */
     bool sealed;          /* a later segment was seen: the open one does not grow any more */
+    bool torn;            /* the last call ended at bytes that are no frame */
 };
 
 /* The segment that holds `position`: the last one that begins at or before it, else the oldest; 0 = none. */
@@ -159,7 +160,9 @@ static int step(struct journal_reader *r, struct frame *ret_frame, struct sv *re
     }
     if (rc < 0)
         return rc;
-    rc = go_on(r, rc == CURSOR_BAD, err);
+    bool bad = rc == CURSOR_BAD;
+    rc = go_on(r, bad, err);
+    r->torn = bad && rc == 0;
     return rc == 1 ? 2 : rc;
 }
 
@@ -168,9 +171,17 @@ int journal_reader_next(struct journal_reader *r, struct journal_frame *ret, str
     struct frame f;
     struct sv bytes;
     int rc;
+    r->torn = false;
     while ((rc = step(r, &f, &bytes, err)) == 2)
         ;
     if (rc == 1)
         fill(&f, bytes, ret);
     return rc;
+}
+
+bool journal_reader_torn(const struct journal_reader *r, const char **ret_file, uint64_t *ret_offset)
+{
+    *ret_file = r->cursor.path;
+    *ret_offset = r->cursor.offset;
+    return r->torn;
 }

@@ -331,12 +331,16 @@ def verify():
         code, out, err = tocsin("verify", server.data)
         assert code == 0 and "torn" in out, (code, out, err)
         assert len(server.query()) == 20
+        code, out, err = tocsin("query", "--data", server.data)
+        assert code == 0 and f"torn tail: what stands in {path} from offset {len(good)} on" in err, (code, err)
         bad = bytearray(good)
         bad[len(bad) // 2] ^= 0x40
         with open(path, "wb") as file:
             file.write(bad)
         code, out, err = tocsin("verify", server.data)
         assert code == 1 and segment in err, (code, out, err)
+        code, out, err = tocsin("query", "--data", server.data)
+        assert code == 1 and segment in err and "offset" in err and 0 < len(lines(out)) < 20, (code, out, err)
         with open(path, "wb") as file:
             file.write(good)
         assert tocsin("verify", server.data)[0] == 0
