@@ -388,7 +388,6 @@ static int start_api(struct server *s, struct err *err)
 static int start_syslog(struct server *s, struct err *err)
 {
     const struct config *c = &s->config;
-    const struct parser *parser = parser_find(SV("syslog"));
     if (c->syslog_udp == NULL && c->syslog_tcp == NULL)
         return 0;
     s->syslog_intake = intake_new(&(struct intake_options){
@@ -398,7 +397,7 @@ static int start_syslog(struct server *s, struct err *err)
         .zone_offset_s = c->zone_offset_s});
     struct syslog_options o = {.clk = &clk_system,
                                .intake = s->syslog_intake,
-                               .parser = parser != NULL ? parser : parser_find(SV("sshd")),
+                               .parser = parser_find(SV("syslog")),
                                .zone_offset_s = c->zone_offset_s,
                                .udp = c->syslog_udp,
                                .tcp = c->syslog_tcp,

@@ -230,8 +230,8 @@ static void test_C17_C_111_aliases_crossed(void **state)
     RULE("successful_login", "4d0a2c83")                                                                     \
     CORR("T",                                                                                                \
          "  type: temporal_ordered\n  rules: [" many ", " success "]\n  group-by: [u]\n  timespan: 10m\n")   \
-        CORR("many", "  type: event_count\n  rules: [" failures "]\n  group-by: [u]\n  timespan: 10m\n"      \
-                     "  condition: {gte: 10}\n")
+    CORR("many", "  type: event_count\n  rules: [" failures "]\n  group-by: [u]\n  timespan: 10m\n"          \
+                 "  condition: {gte: 10}\n")
 
 static void feed_login(struct run *run, int64_t second, const char *kind)
 {

@@ -5,6 +5,13 @@
 #ifndef DETECT_INDEX_TESTKIT_H
 #define DETECT_INDEX_TESTKIT_H
 
+/* cmocka.h wants these before it */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
 #include "base/rng.h"
 #include "detect/detect_testkit.h"
 #include "detect/index.h"

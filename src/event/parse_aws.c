@@ -69,7 +69,8 @@ static struct sv take_column(struct sv *rest)
         at += quoted && rest->p[at] == '\\' ? 2 : 1;
     at = TC_MIN(at, rest->n);
     struct sv column = sv_head(*rest, at);
-    *rest = sv_from(*rest, at + (quoted ? 2 : 1));
+    *rest = sv_from(*rest, at + quoted);
+    *rest = sv_from(*rest, rest->n > 0 && rest->p[0] == ' ');
     return column;
 }
 
@@ -262,9 +263,12 @@ static bool parse_flow_line(const struct parse_state *state, struct sv line, str
     if (!known)
         return false;
     text_event_begin(&text, arena);
-    for (size_t i = 0; line.n > 0; i++) {
+    for (size_t i = 0; line.n > 0;) {
         struct sv word = sv_cut(&line, ' ');
+        if (word.n == 0)
+            continue;
         const char *name = flow_columns[state->column_count > 0 ? state->columns[i] : i];
+        i++;
         if (sv_is(word, "-"))
             continue;
         bool is_name = sv_is(sv_of(name), "account_id"); /* digits, but no number */

@@ -74,7 +74,7 @@ static void test_recognise(void **state)
         {"{\"a\":\n{\"b\":2}\n", "json"},
         {"{broken\n{\"b\":2}\n", "json"},
         {"{foo} bar\n", "text"},
-        {"[Sun Dec 04 04:47:44 2005] [error] mod_jk child\n", "text"},
+        {"[Sun Dec 04 04:47:44 2005] [error] mod_jk child\n", "apache"},
         {"[1234] starting\n", "text"},
         {"Dec 10 06:55:46 LabSZ sshd[24200]: Invalid user webmaster from 173.234.31.186\n", "sshd"},
         {"Jul  1 09:00:55 calvisitor-10-105 kernel[0]: IOThunderbolt\n", "sshd"},
@@ -118,7 +118,7 @@ static void test_recognise_real_files(void **state)
     } cases[] = {
         {"../shared/data/loghub/OpenSSH/OpenSSH_2k.log", "sshd"},
         {"../shared/data/loghub/Mac/Mac_2k.log", "sshd"},
-        {"../shared/data/loghub/Apache/Apache_2k.log", "text"},
+        {"../shared/data/loghub/Apache/Apache_2k.log", "apache"},
         {"../shared/data/cloudtrail/sigma-matches.jsonl", "json"},
     };
     char *head = malloc(65536);

@@ -242,6 +242,21 @@ def brute_force():
         assert "203.0.113.9" in str(alert), alert
 
 
+@test("A-15 a message keeps its facility, severity and structured data")
+def structured():
+    server, port = with_syslog()
+    message = '<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog - ID47 [id@32473 iut="3" source="Application"] An event'
+    with server:
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.sendall(f"{len(message)} {message}".encode())
+        (event,) = wait_for("the event", server.query)
+    assert event["raw"] == message
+    code, out, err = tocsin("parse", "--input", "syslog", "-", stdin=event["raw"].encode())
+    fields = kit.lines(out)[0]["fields"]
+    assert code == 0 and fields["log.syslog.facility.code"] == 20 and fields["log.syslog.severity.code"] == 5, (fields, err)
+    assert fields["log.syslog.structured_data.id@32473.iut"] == "3" and fields["message"] == "An event", fields
+
+
 @test("A-15 the configuration names both doors; anything but loopback is refused unless it is asked for")
 def configuration():
     udp, tcp = free_port(), free_port()
