@@ -34,7 +34,7 @@ struct redact_spans {
 };
 
 /* False: nothing of what announces a finding is there, and redact_find would find nothing, neither in `text`
- * nor, if it is JSON without escaped ASCII, in any of its strings and numbers. Quick (> 1 GB/s). */
+ * nor, if it is JSON, in any of its decoded strings and numbers. Quick (> 1 GB/s). */
 bool redact_suspicious(struct sv text);
 /* Everything in `text` that must go. */
 void redact_find(struct sv text, struct arena *arena, struct redact_spans *ret);
