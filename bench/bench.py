@@ -230,7 +230,7 @@ def machine(folder):
 
 
 def write_results(where):
-    lines = ["# Results", "", f"Made by `./dev bench` on {datetime.date.today()}: {where}.", "",
+    lines = ["# Results", "", f"Made by `{'' if SCALE == 1 else f'BENCH_SCALE={SCALE:g} '}./dev bench` on {datetime.date.today()}: {where}.", "",
              "Inputs are generated (bench/bench.py): JSON records of about 600 bytes and 15 to 20 fields, sshd lines of about 100 bytes. Medians of 5 runs",
              "(3 for peers and for all Sigma rules), page cache warm. Events/s are per wall second, the next column per CPU second of the process.", "",
              "| workload | events/s | events/s/core | MB/s | peak MiB | note |", "|---|---|---|---|---|---|"]
