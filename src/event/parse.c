@@ -16,6 +16,7 @@
 #include "event/parse_web.h"
 #include "event/split.h"
 #include "event/syslog_time.h"
+#include "event/text_event.h"
 
 enum { RECOGNISE_LINES = 32 };
 
@@ -43,15 +44,6 @@ static void one_field(struct sv name, struct sv value, struct arena *arena, stru
                                       .type = FIELD_STRING};
 }
 
-/* Fields are text, raw keeps the bytes. */
-static struct sv clean_text(struct sv raw, struct arena *arena, struct event *event)
-{
-    struct sv clean = json_clean_utf8(raw, arena);
-    if (clean.p != raw.p)
-        event->flags |= EVENT_BAD_UTF8;
-    return clean;
-}
-
 static enum parse_outcome parse_text(const struct parser *parser, struct parse_state *state, struct sv raw,
                                      struct arena *arena, struct event *ret)
 {
@@ -59,7 +51,7 @@ static enum parse_outcome parse_text(const struct parser *parser, struct parse_s
     (void)state;
     if (sv_trim(raw).n == 0)
         return PARSE_SKIP;
-    one_field(SV("message"), clean_text(raw, arena, ret), arena, ret);
+    one_field(SV("message"), text_event_utf8(raw, arena, ret), arena, ret);
     return PARSE_OK;
 }
 
@@ -255,7 +247,7 @@ enum parse_outcome parse_record(const struct parser *parser, struct parse_state 
     if (outcome == PARSE_TEXT) {
         *ret = prepared;
         ret->flags = EVENT_TEXT;
-        one_field(SV("message"), clean_text(raw, arena, ret), arena, ret);
+        one_field(SV("message"), text_event_utf8(raw, arena, ret), arena, ret);
     }
     ecs_derive(ret, arena);
     event_index(ret, arena);

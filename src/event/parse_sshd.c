@@ -7,9 +7,9 @@
 #include "event/parse_sshd.h"
 
 #include "base/num.h"
-#include "base/utf8.h"
 #include "event/syslog_patterns.h"
 #include "event/syslog_time.h"
+#include "event/text_event.h"
 
 #include <pthread.h>
 
@@ -331,22 +331,6 @@ static void gather_message(struct gathered *g, const struct line *line, bool ssh
         gather(g, NAME_REPEAT, digits, FIELD_NUMBER);
 }
 
-/* Fields are text: bytes that are not UTF-8 become U+FFFD in them (raw keeps them). */
-static struct sv as_utf8(struct sv raw, struct arena *arena, struct event *event)
-{
-    if (utf8_valid(raw) == raw.n)
-        return raw;
-    event->flags |= EVENT_BAD_UTF8;
-    char *out = arena_alloc_raw(arena, raw.n * 3, 1), *to = out;
-    for (size_t at = 0; at < raw.n;) {
-        uint32_t rune;
-        size_t n = utf8_decode(sv_from(raw, at), &rune);
-        to += utf8_encode(n == 0 ? 0xFFFD : rune, to);
-        at += TC_MAX(n, 1);
-    }
-    return sv_make(out, (size_t)(to - out));
-}
-
 static enum parse_outcome parse_line(const struct parser *parser, struct parse_state *state, struct sv raw,
                                      struct arena *arena, struct event *ret)
 {
@@ -358,7 +342,7 @@ static enum parse_outcome parse_line(const struct parser *parser, struct parse_s
     if (text.n == 0)
         return PARSE_SKIP;
     pthread_once(&built_in.once, make_built_in);
-    text = as_utf8(text, arena, ret);
+    text = text_event_utf8(text, arena, ret);
     if (!scan_line(state, text, &line))
         return PARSE_TEXT;
     bool sshd = is_sshd(line.program);

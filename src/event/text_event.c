@@ -96,12 +96,17 @@ void text_event_end(struct text_event *text, struct event *event)
     event->flags |= text->cut ? EVENT_FIELDS_CUT : 0;
 }
 
-struct sv text_event_clean(struct sv raw, struct arena *arena, struct event *event)
+struct sv text_event_utf8(struct sv raw, struct arena *arena, struct event *event)
 {
-    struct sv text = sv_trim(raw), clean = json_clean_utf8(text, arena);
-    if (clean.p != text.p)
+    struct sv clean = json_clean_utf8(raw, arena);
+    if (clean.p != raw.p)
         event->flags |= EVENT_BAD_UTF8;
     return clean;
+}
+
+struct sv text_event_clean(struct sv raw, struct arena *arena, struct event *event)
+{
+    return text_event_utf8(sv_trim(raw), arena, event);
 }
 
 /* --- times: a form is a text in which letters stand for what is read there --- */

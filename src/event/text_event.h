@@ -37,6 +37,8 @@ void text_event_end(struct text_event *text, struct event *event);
 
 /* The record without white space around it and with U+FFFD for bytes that are not UTF-8 (EVENT_BAD_UTF8). */
 struct sv text_event_clean(struct sv raw, struct arena *arena, struct event *event);
+/* As text_event_clean, with the white space at the ends kept. */
+struct sv text_event_utf8(struct sv raw, struct arena *arena, struct event *event);
 /* Digits, perhaps with a sign and a fraction: what JSON calls a number. */
 bool text_event_is_number(struct sv value);
 /*
