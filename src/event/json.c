@@ -73,8 +73,7 @@ static char unescape_simple(char c)
     }
 }
 
-/* A scanned string that has escapes; never longer than its source. */
-static struct sv unescape(struct arena *arena, struct sv bytes)
+struct sv json_unescape(struct arena *arena, struct sv bytes)
 {
     char *out = arena_alloc_raw(arena, bytes.n, 1), *to = out;
     for (size_t at = 0; at < bytes.n;) {
@@ -95,7 +94,7 @@ static struct sv unescape(struct arena *arena, struct sv bytes)
 
 static struct sv string_value(struct json_parser *p, const struct json_string *string)
 {
-    return string->escapes ? unescape(p->arena, string->bytes) : string->bytes;
+    return string->escapes ? json_unescape(p->arena, string->bytes) : string->bytes;
 }
 
 static struct sv join(struct arena *arena, struct sv prefix, struct sv key)

@@ -1,0 +1,700 @@
+/*
+ * fmt's verbs over template values; see go_format.h.
+ *
+ * A verb is applied to the leaves of lists, maps and structs, as in Go; what does not fit shows as
+ * %!verb(type=value).
+ */
+#include "template/go_format.h"
+
+#include "base/num.h"
+#include "base/utf8.h"
+#include "template/go_time.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WIDTH_MAX = 1000 };
+
+struct spec {
+    bool minus, plus, sharp, space, zero;
+    bool has_width, has_precision;
+    int width, precision;
+    uint32_t verb;
+};
+
+/* --- numbers --- */
+
+/* The fewest digits of v (finite, not zero) that read back as v, without point; *ret_exponent is the decimal
+ * exponent of the first. */
+static size_t shortest_digits(double v, char digits[32], int *ret_exponent)
+{
+    char text[64];
+    for (int precision = 0;; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision, fabs(v));
+        if (precision >= 17 || strtod(text, NULL) == fabs(v))
+            break;
+    }
+    size_t n = 0;
+    const char *at = text;
+    for (; *at != 'e'; at++)
+        if (*at != '.')
+            digits[n++] = *at;
+    *ret_exponent = atoi(at + 1);
+    while (n > 1 && digits[n - 1] == '0')
+        n--;
+    return n;
+}
+
+static void put_exponential(struct buf *out, const char *digits, size_t n, int exponent, char e)
+{
+    buf_char(out, digits[0]);
+    if (n > 1) {
+        buf_char(out, '.');
+        buf_add(out, digits + 1, n - 1);
+    }
+    buf_printf(out, "%c%c%02d", e, exponent < 0 ? '-' : '+', abs(exponent));
+}
+
+static void put_plain(struct buf *out, const char *digits, size_t n, int exponent)
+{
+    if (exponent < 0) {
+        buf_str(out, "0.");
+        for (int i = exponent + 1; i < 0; i++)
+            buf_char(out, '0');
+        buf_add(out, digits, n);
+        return;
+    }
+    for (int i = 0; i <= exponent; i++)
+        buf_char(out, (size_t)i < n ? digits[i] : '0');
+    if ((size_t)exponent + 1 < n) {
+        buf_char(out, '.');
+        buf_add(out, digits + exponent + 1, n - (size_t)exponent - 1);
+    }
+}
+
+void go_format_float(struct buf *out, double v, char verb, int precision)
+{
+    if (isnan(v)) {
+        buf_str(out, "NaN");
+        return;
+    }
+    if (isinf(v)) {
+        buf_str(out, v < 0 ? "-Inf" : "+Inf");
+        return;
+    }
+    if (precision >= 0) {
+        char format[8] = {'%', '.', '*', verb, '\0'}, text[GO_FLOAT_MAX + WIDTH_MAX];
+        precision = precision > WIDTH_MAX ? WIDTH_MAX : precision;
+        if ((verb == 'g' || verb == 'G') && precision == 0)
+            precision = 1;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the verb is one of five, put together just above */
+        snprintf(text, sizeof text, format, precision, v);
+#pragma GCC diagnostic pop
+        buf_str(out, text);
+        return;
+    }
+    char digits[32] = "0";
+    int exponent = 0;
+    size_t n = v == 0 ? 1 : shortest_digits(v, digits, &exponent);
+    char e = verb == 'E' || verb == 'G' ? 'E' : 'e';
+    if (signbit(v))
+        buf_char(out, '-');
+    /* Where the precision is "the shortest", g decides as if it were 6. */
+    if (verb == 'e' || verb == 'E' || (verb != 'f' && (exponent < -4 || exponent >= 6)))
+        put_exponential(out, digits, n, exponent, e);
+    else
+        put_plain(out, digits, n, exponent);
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'z' ? c - 'a' + 10 : 99;
+}
+
+bool go_parse_int(struct sv text, int64_t *ret)
+{
+    bool negative = false;
+    uint64_t v = 0;
+    if (text.n > 0 && (text.p[0] == '-' || text.p[0] == '+')) {
+        negative = text.p[0] == '-';
+        text = sv_from(text, 1);
+    }
+    unsigned base = 10;
+    bool prefixed = text.n > 1 && text.p[0] == '0';
+    if (prefixed) {
+        char kind = (char)(text.p[1] | 0x20);
+        base = kind == 'x' ? 16 : kind == 'b' ? 2 : 8;
+        text = sv_from(text, kind == 'x' || kind == 'b' || kind == 'o' ? 2 : 1);
+    }
+    if (text.n == 0)
+        return false;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '_' && i + 1 < text.n && text.p[i + 1] != '_' && (i > 0 || prefixed))
+            continue;
+        unsigned digit = (unsigned)digit_of(text.p[i]);
+        if (digit >= base || v > (UINT64_MAX - digit) / base)
+            return false;
+        v = v * base + digit;
+    }
+    if (v > (uint64_t)INT64_MAX + negative)
+        return false;
+    *ret = negative ? (int64_t)(0 - v) : (int64_t)v;
+    return true;
+}
+
+bool go_parse_float(struct sv text, double *ret)
+{
+    struct sv body = text;
+    char copy[400];
+    if (body.n > 0 && (body.p[0] == '+' || body.p[0] == '-'))
+        body = sv_from(body, 1);
+    double sign = text.n > 0 && text.p[0] == '-' ? -1 : 1;
+    if (sv_eq_nocase(body, SV("inf")) || sv_eq_nocase(body, SV("infinity"))) {
+        *ret = sign * (double)INFINITY;
+        return true;
+    }
+    if (sv_eq_nocase(body, SV("nan")) && body.n == text.n) {
+        *ret = (double)NAN;
+        return true;
+    }
+    bool hex = body.n > 2 && body.p[0] == '0' && (body.p[1] | 0x20) == 'x';
+    if (!hex && !num_is_number(text))
+        return false;
+    if (text.n >= sizeof copy || memchr(text.p, ' ', text.n) != NULL)
+        return false;
+    memcpy(copy, text.p, text.n);
+    copy[text.n] = '\0';
+    char *end;
+    double v = strtod(copy, &end);
+    if (*end != '\0' || (hex && memchr(copy, 'p', text.n) == NULL && memchr(copy, 'P', text.n) == NULL))
+        return false;
+    *ret = v;
+    return true;
+}
+
+/* Go rounds nothing here: the fraction's trailing zeros go, the rest stands. */
+void go_format_duration(struct buf *out, int64_t ns)
+{
+    uint64_t left = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+    if (ns < 0)
+        buf_char(out, '-');
+    if (left < 1000000000) {
+        static const struct {
+            uint64_t unit;
+            const char *name;
+        } units[] = {{1000000, "ms"}, {1000, "µs"}, {1, "ns"}};
+        if (left == 0) {
+            buf_str(out, "0s");
+            return;
+        }
+        size_t i = 0;
+        while (left < units[i].unit)
+            i++;
+        char text[32];
+        int n = snprintf(text, sizeof text, "%.6f", (double)(left % units[i].unit) / (double)units[i].unit);
+        buf_printf(out, "%llu", (unsigned long long)(left / units[i].unit));
+        while (n > 1 && text[n - 1] == '0')
+            n--;
+        if (n > 2)
+            buf_add(out, text + 1, (size_t)n - 1);
+        buf_str(out, units[i].name);
+        return;
+    }
+    uint64_t seconds = left / 1000000000, fraction = left % 1000000000;
+    if (seconds >= 3600)
+        buf_printf(out, "%lluh", (unsigned long long)(seconds / 3600));
+    if (seconds >= 60)
+        buf_printf(out, "%llum", (unsigned long long)(seconds / 60 % 60));
+    buf_printf(out, "%llu", (unsigned long long)(seconds % 60));
+    if (fraction > 0) {
+        char text[16];
+        int n = snprintf(text, sizeof text, ".%09llu", (unsigned long long)fraction);
+        while (text[n - 1] == '0')
+            n--;
+        buf_add(out, text, (size_t)n);
+    }
+    buf_char(out, 's');
+}
+
+/* --- text --- */
+
+static bool is_printable(uint32_t rune)
+{
+    return rune >= 0x20 && rune != 0x7F && !(rune >= 0x80 && rune < 0xA1) && rune != 0xAD && rune != 0xFEFF &&
+           !(rune >= 0x2000 && rune <= 0x200F) && !(rune >= 0x2028 && rune <= 0x202F) &&
+           !(rune >= 0xE000 && rune <= 0xF8FF);
+}
+
+static void quote_rune(struct buf *out, uint32_t rune, char quote)
+{
+    static const char names[] = "\aa\bb\ff\nn\rr\tt\vv";
+    char utf8[4];
+    if (rune == (uint32_t)quote || rune == '\\') {
+        buf_char(out, '\\');
+        buf_char(out, (char)rune);
+    } else if (is_printable(rune)) {
+        buf_add(out, utf8, utf8_encode(rune, utf8));
+    } else {
+        for (size_t i = 0; i + 1 < sizeof names; i += 2)
+            if (rune == (uint32_t)names[i]) {
+                buf_char(out, '\\');
+                buf_char(out, names[i + 1]);
+                return;
+            }
+        if (rune < ' ' || rune == 0x7F)
+            buf_printf(out, "\\x%02x", rune);
+        else
+            buf_printf(out, rune < 0x10000 ? "\\u%04x" : "\\U%08x", rune);
+    }
+}
+
+void go_quote(struct buf *out, struct sv text)
+{
+    buf_char(out, '"');
+    for (size_t i = 0; i < text.n;) {
+        uint32_t rune;
+        size_t n = utf8_decode(sv_from(text, i), &rune);
+        if (n == 0) {
+            buf_printf(out, "\\x%02x", (unsigned char)text.p[i]);
+            i++;
+            continue;
+        }
+        quote_rune(out, rune, '"');
+        i += n;
+    }
+    buf_char(out, '"');
+}
+
+static size_t count_runes(struct sv text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++)
+        n += ((unsigned char)text.p[i] & 0xC0) != 0x80;
+    return n;
+}
+
+static void pad(struct buf *out, const struct spec *spec, struct sv text, bool number)
+{
+    size_t width = spec->has_width ? (size_t)spec->width : 0, runes = count_runes(text);
+    size_t missing = width > runes ? width - runes : 0;
+    bool zeros = spec->zero && !spec->minus && number;
+    if (zeros && missing > 0 && text.n > 0 && (text.p[0] == '-' || text.p[0] == '+')) {
+        buf_char(out, text.p[0]);
+        text = sv_from(text, 1);
+    }
+    for (size_t i = 0; i < missing && !spec->minus; i++)
+        buf_char(out, zeros ? '0' : ' ');
+    buf_sv(out, text);
+    for (size_t i = 0; i < missing && spec->minus; i++)
+        buf_char(out, ' ');
+}
+
+/* --- verbs --- */
+
+static void format_value(struct buf *out, const struct spec *spec, struct template_value value, bool nested);
+
+static void bad_verb(struct buf *out, const struct spec *spec, struct template_value value)
+{
+    char utf8[4];
+    struct spec plain = {.verb = 'v'};
+    buf_str(out, "%!");
+    buf_add(out, utf8, utf8_encode(spec->verb, utf8));
+    buf_char(out, '(');
+    if (value.kind == TEMPLATE_NONE) {
+        buf_str(out, "<nil>");
+    } else {
+        buf_printf(out, "%s=", template_type_name(value));
+        format_value(out, &plain, value, true);
+    }
+    buf_char(out, ')');
+}
+
+static void put_radix(struct buf *out, uint64_t v, unsigned base, bool upper)
+{
+    char digits[64];
+    size_t n = 0;
+    do {
+        digits[n++] = (upper ? "0123456789ABCDEF" : "0123456789abcdef")[v % base];
+        v /= base;
+    } while (v > 0);
+    while (n > 0)
+        buf_char(out, digits[--n]);
+}
+
+static void format_int(struct buf *out, const struct spec *spec, struct template_value value)
+{
+    static const struct {
+        char verb;
+        unsigned base;
+        const char *sharp;
+    } bases[] = {{'d', 10, ""},  {'v', 10, ""},   {'b', 2, "0b"}, {'o', 8, "0"},
+                 {'O', 8, "0o"}, {'x', 16, "0x"}, {'X', 16, "0X"}};
+    int64_t v = value.as.integer;
+    struct buf text;
+    buf_init(&text, 2048);
+    if (spec->verb == 'c' || spec->verb == 'q' || spec->verb == 'U') {
+        char utf8[4];
+        uint32_t rune = v < 0 || v > 0x10FFFF || (v >= 0xD800 && v < 0xE000) ? 0xFFFD : (uint32_t)v;
+        if (spec->verb == 'c')
+            buf_add(&text, utf8, utf8_encode(rune, utf8));
+        else if (spec->verb == 'U')
+            buf_printf(&text, "U+%04X", rune);
+        else {
+            buf_char(&text, '\'');
+            quote_rune(&text, rune, '\'');
+            buf_char(&text, '\'');
+        }
+        pad(out, spec, buf_view(&text), false);
+        buf_free(&text);
+        return;
+    }
+    for (size_t i = 0; i < TC_ARRAY_LEN(bases); i++)
+        if (spec->verb == (uint32_t)bases[i].verb) {
+            struct buf digits;
+            buf_init(&digits, 128);
+            put_radix(&digits, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, bases[i].base, spec->verb == 'X');
+            if (v < 0)
+                buf_char(&text, '-');
+            else if (spec->plus || spec->space)
+                buf_char(&text, spec->plus ? '+' : ' ');
+            if (spec->sharp || spec->verb == 'O')
+                buf_str(&text, bases[i].sharp);
+            for (int fill = (int)digits.n; spec->has_precision && fill < spec->precision; fill++)
+                buf_char(&text, '0');
+            buf_sv(&text, buf_view(&digits));
+            buf_free(&digits);
+            pad(out, spec, buf_view(&text), !spec->has_precision);
+            buf_free(&text);
+            return;
+        }
+    buf_free(&text);
+    bad_verb(out, spec, value);
+}
+
+static void format_float(struct buf *out, const struct spec *spec, struct template_value value)
+{
+    char verb = (char)spec->verb;
+    int precision = spec->has_precision ? spec->precision : -1;
+    if (memchr("veEfFgG", (int)spec->verb, 7) == NULL || spec->verb > 127) {
+        bad_verb(out, spec, value);
+        return;
+    }
+    if (verb == 'v')
+        verb = 'g';
+    else if (verb == 'F')
+        verb = 'f';
+    if (precision < 0 && verb != 'g' && verb != 'G')
+        precision = 6;
+    struct buf text;
+    buf_init(&text, GO_FLOAT_MAX + WIDTH_MAX);
+    if (!signbit(value.as.number) && !isinf(value.as.number) && (spec->plus || spec->space))
+        buf_char(&text, spec->plus ? '+' : ' ');
+    go_format_float(&text, value.as.number, verb, precision);
+    pad(out, spec, buf_view(&text), isfinite(value.as.number));
+    buf_free(&text);
+}
+
+static void format_text(struct buf *out, const struct spec *spec, struct template_value value, struct sv text)
+{
+    if (spec->has_precision && (spec->verb == 's' || spec->verb == 'v' || spec->verb == 'q')) {
+        size_t bytes = 0;
+        for (int i = 0; i < spec->precision && bytes < text.n; i++) {
+            uint32_t rune;
+            size_t n = utf8_decode(sv_from(text, bytes), &rune);
+            bytes += n == 0 ? 1 : n;
+        }
+        text = sv_head(text, bytes);
+    }
+    struct buf made;
+    buf_init(&made, out->max_bytes);
+    switch (spec->verb) {
+    case 's':
+    case 'v':
+        if (spec->sharp && spec->verb == 'v')
+            go_quote(&made, text);
+        else
+            buf_sv(&made, text);
+        break;
+    case 'q':
+        if (spec->sharp && memchr(text.n == 0 ? "" : text.p, '`', text.n) == NULL)
+            buf_printf(&made, "`%.*s`", SV_FMT(text));
+        else
+            go_quote(&made, text);
+        break;
+    case 'x':
+    case 'X':
+        for (size_t i = 0; i < text.n; i++) {
+            if (spec->space && i > 0)
+                buf_char(&made, ' ');
+            buf_printf(&made, spec->verb == 'x' ? "%02x" : "%02X", (unsigned char)text.p[i]);
+        }
+        break;
+    default:
+        bad_verb(out, spec, value);
+        buf_free(&made);
+        return;
+    }
+    pad(out, spec, buf_view(&made), false);
+    out->overflow |= made.overflow;
+    buf_free(&made);
+}
+
+static void format_members(struct buf *out, const struct spec *spec, struct template_value value)
+{
+    if (value.kind == TEMPLATE_LIST) {
+        buf_char(out, '[');
+        for (size_t i = 0; i < value.as.list->n; i++) {
+            if (i > 0)
+                buf_char(out, ' ');
+            format_value(out, spec, value.as.list->items[i], true);
+        }
+        buf_char(out, ']');
+        return;
+    }
+    bool map = value.kind == TEMPLATE_MAP;
+    buf_str(out, map ? "map[" : "{");
+    for (size_t i = 0; i < value.as.pairs->n; i++) {
+        const struct template_pair *pair = &value.as.pairs->items[i];
+        if (i > 0)
+            buf_char(out, ' ');
+        if (map) {
+            format_value(out, spec, template_text(pair->name), true);
+            buf_char(out, ':');
+        } else if (spec->plus && spec->verb == 'v') {
+            buf_sv(out, pair->name);
+            buf_char(out, ':');
+        }
+        format_value(out, spec, *pair->value, true);
+    }
+    buf_char(out, map ? ']' : '}');
+}
+
+static void format_value(struct buf *out, const struct spec *spec, struct template_value value, bool nested)
+{
+    struct buf text;
+    if (spec->verb == 'T' && !nested) {
+        pad(out, spec, sv_of(template_type_name(value)), false);
+        return;
+    }
+    if (value.type != NULL && value.type->print != NULL &&
+        (spec->verb == 'v' || spec->verb == 's' || spec->verb == 'q')) {
+        buf_init(&text, out->max_bytes);
+        value.type->print(&text, value);
+        format_text(out, spec, value, buf_view(&text));
+        out->overflow |= text.overflow;
+        buf_free(&text);
+        return;
+    }
+    switch (value.kind) {
+    case TEMPLATE_NONE:
+        if (spec->verb == 'v')
+            pad(out, spec, SV("<nil>"), false);
+        else
+            bad_verb(out, spec, value);
+        return;
+    case TEMPLATE_BOOL:
+        if (spec->verb == 't' || spec->verb == 'v')
+            pad(out, spec, value.as.boolean ? SV("true") : SV("false"), false);
+        else
+            bad_verb(out, spec, value);
+        return;
+    case TEMPLATE_INT:
+        format_int(out, spec, value);
+        return;
+    case TEMPLATE_FLOAT:
+        format_float(out, spec, value);
+        return;
+    case TEMPLATE_STRING:
+        format_text(out, spec, value, value.as.text);
+        return;
+    case TEMPLATE_TIME:
+    case TEMPLATE_DURATION:
+        if (value.kind == TEMPLATE_DURATION && spec->verb != 'v' && spec->verb != 's' && spec->verb != 'q') {
+            format_int(out, spec, value);
+            return;
+        }
+        buf_init(&text, 256);
+        if (value.kind == TEMPLATE_TIME)
+            go_time_format(&text, *value.as.time, GO_TIME_STRING);
+        else
+            go_format_duration(&text, value.as.integer);
+        format_text(out, spec, value, buf_view(&text));
+        buf_free(&text);
+        return;
+    case TEMPLATE_LIST:
+    case TEMPLATE_MAP:
+    case TEMPLATE_OBJECT:
+        format_members(out, spec, value);
+        return;
+    }
+}
+
+void go_print_value(struct buf *out, struct template_value value)
+{
+    static const struct spec plain = {.verb = 'v'};
+    format_value(out, &plain, value, true);
+}
+
+void go_print(struct buf *out, const struct template_value *args, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && args[i].kind != TEMPLATE_STRING && args[i - 1].kind != TEMPLATE_STRING)
+            buf_char(out, ' ');
+        go_print_value(out, args[i]);
+    }
+}
+
+void go_println(struct buf *out, const struct template_value *args, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            buf_char(out, ' ');
+        go_print_value(out, args[i]);
+    }
+    buf_char(out, '\n');
+}
+
+/* --- formats --- */
+
+struct directive {
+    struct sv format;
+    size_t at;
+    const struct template_value *args;
+    size_t n, next;
+    bool reordered, bad_index;
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static char peek(const struct directive *d)
+{
+    return d->at < d->format.n ? d->format.p[d->at] : '\0';
+}
+
+static bool take_number(struct directive *d, int *ret)
+{
+    if (!is_digit(peek(d)))
+        return false;
+    int v = 0;
+    for (; is_digit(peek(d)); d->at++)
+        v = v > WIDTH_MAX ? v : v * 10 + (peek(d) - '0');
+    *ret = v > WIDTH_MAX ? WIDTH_MAX : v;
+    return true;
+}
+
+/* [n] chooses the next argument. */
+static void take_index(struct directive *d)
+{
+    int index;
+    if (peek(d) != '[')
+        return;
+    d->reordered = true;
+    d->at++;
+    if (take_number(d, &index) && peek(d) == ']' && index >= 1 && (size_t)index <= d->n) {
+        d->next = (size_t)index - 1;
+        d->at++;
+        return;
+    }
+    d->bad_index = true;
+    while (d->at < d->format.n && peek(d) != ']')
+        d->at++;
+    if (peek(d) == ']')
+        d->at++;
+}
+
+static bool take_star(struct directive *d, struct buf *out, int *ret, const char *problem)
+{
+    if (peek(d) != '*')
+        return false;
+    d->at++;
+    if (d->next >= d->n || d->args[d->next].kind != TEMPLATE_INT ||
+        llabs(d->args[d->next].as.integer) > WIDTH_MAX) {
+        buf_str(out, problem);
+        d->next++;
+        return false;
+    }
+    *ret = (int)d->args[d->next++].as.integer;
+    return true;
+}
+
+static struct spec take_spec(struct directive *d, struct buf *out)
+{
+    struct spec spec = {0};
+    for (;; d->at++) {
+        char c = peek(d);
+        bool *flag = c == '-'   ? &spec.minus
+                     : c == '+' ? &spec.plus
+                     : c == '#' ? &spec.sharp
+                     : c == ' ' ? &spec.space
+                     : c == '0' ? &spec.zero
+                                : NULL;
+        if (flag == NULL)
+            break;
+        *flag = true;
+    }
+    take_index(d);
+    spec.has_width = take_star(d, out, &spec.width, "%!(BADWIDTH)") || take_number(d, &spec.width);
+    if (spec.has_width && spec.width < 0) {
+        spec.minus = true;
+        spec.width = -spec.width;
+    }
+    if (peek(d) == '.') {
+        d->at++;
+        take_index(d);
+        spec.has_precision = true;
+        if (!take_star(d, out, &spec.precision, "%!(BADPREC)") && !take_number(d, &spec.precision))
+            spec.precision = 0;
+        spec.has_precision = spec.precision >= 0;
+    }
+    take_index(d);
+    return spec;
+}
+
+void go_printf(struct buf *out, struct sv format, const struct template_value *args, size_t n)
+{
+    struct directive d = {.format = format, .args = args, .n = n};
+    while (d.at < format.n && !out->overflow) {
+        size_t plain = sv_find_char(sv_from(format, d.at), '%');
+        buf_sv(out, sv_head(sv_from(format, d.at), plain));
+        d.at += plain + 1;
+        if (d.at > format.n)
+            break;
+        d.bad_index = false;
+        struct spec spec = take_spec(&d, out);
+        size_t used = utf8_decode(sv_from(format, d.at), &spec.verb);
+        if (used == 0) {
+            buf_str(out, d.at >= format.n ? "%!(NOVERB)" : "%!\xEF\xBF\xBD(NOVERB)");
+            d.at++;
+            continue;
+        }
+        struct sv verb = sv_head(sv_from(format, d.at), used);
+        d.at += used;
+        if (spec.verb == '%')
+            buf_char(out, '%');
+        else if (d.bad_index)
+            buf_printf(out, "%%!%.*s(BADINDEX)", SV_FMT(verb));
+        else if (d.next >= n)
+            buf_printf(out, "%%!%.*s(MISSING)", SV_FMT(verb));
+        else
+            format_value(out, &spec, args[d.next++], false);
+    }
+    if (!d.reordered && d.next < n) {
+        buf_str(out, "%!(EXTRA ");
+        for (size_t i = d.next; i < n; i++) {
+            if (i > d.next)
+                buf_str(out, ", ");
+            if (args[i].kind != TEMPLATE_NONE)
+                buf_printf(out, "%s=", template_type_name(args[i]));
+            go_print_value(out, args[i]);
+        }
+        buf_char(out, ')');
+    }
+}
