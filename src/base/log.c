@@ -235,11 +235,11 @@ void log_flush_suppressed(void)
     pthread_mutex_unlock(&lock);
 }
 
-static TC_PRINTF(4, 0) void say(enum log_level level, const char *room, const struct err *err,
+static TC_PRINTF(5, 0) void say(enum log_level level, const char *room, const struct err *err, bool limited,
                                 const char *format, va_list args)
 {
     char text[TEXT_MAX];
-    uint64_t suppressed;
+    uint64_t suppressed = 0;
     vsnprintf(text, sizeof text, format, args);
     if (current_sink != NULL) {
         current_sink(current_context, level, room, text);
@@ -248,7 +248,7 @@ static TC_PRINTF(4, 0) void say(enum log_level level, const char *room, const st
     if (level < current.min_level)
         return;
     pthread_mutex_lock(&lock);
-    if (may_say(level, room, format, &suppressed))
+    if (!limited || may_say(level, room, format, &suppressed))
         put(level, room, text, err, suppressed);
     pthread_mutex_unlock(&lock);
 }
@@ -257,7 +257,7 @@ void log_line(enum log_level level, const char *room, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    say(level, room, NULL, format, args);
+    say(level, room, NULL, true, format, args);
     va_end(args);
 }
 
@@ -265,6 +265,14 @@ void log_err(enum log_level level, const char *room, const struct err *err, cons
 {
     va_list args;
     va_start(args, format);
-    say(level, room, err, format, args);
+    say(level, room, err, true, format, args);
+    va_end(args);
+}
+
+void log_err_unlimited(enum log_level level, const char *room, const struct err *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(level, room, err, false, format, args);
     va_end(args);
 }

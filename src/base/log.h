@@ -50,6 +50,9 @@ void log_line(enum log_level level, const char *room, const char *format, ...) T
 /* The same with the error that is the reason; as text it stands behind the message, after a colon. */
 void log_err(enum log_level level, const char *room, const struct err *err, const char *format, ...)
     TC_PRINTF(4, 5);
+/* As log_err, never suppressed: for lists that the caller bounds. */
+void log_err_unlimited(enum log_level level, const char *room, const struct err *err, const char *format, ...)
+    TC_PRINTF(4, 5);
 #define log_debug(room, ...) log_line(LOG_DEBUG_LEVEL, room, __VA_ARGS__)
 #define log_info(room, ...)  log_line(LOG_INFO_LEVEL, room, __VA_ARGS__)
 #define log_warn(room, ...)  log_line(LOG_WARN_LEVEL, room, __VA_ARGS__)
