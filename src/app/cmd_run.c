@@ -105,6 +105,18 @@ static bool is_alive(void *context)
     return !core_failed(((struct server *)context)->core);
 }
 
+/* The core goes on while the store cannot be written, and the journal waits while the disk is full; who
+ * watches from outside must know of both. */
+static bool is_writable(void *context)
+{
+    struct server *s = context;
+    struct core_stats core;
+    struct journal_stats journal;
+    core_stats(s->core, &core);
+    journal_stats(core_journal(s->core), &journal);
+    return !core.store_behind && !journal.full && journal_failed(core_journal(s->core)) == 0;
+}
+
 static int append(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,
                   uint64_t *ret_first, struct err *err)
 {
@@ -375,6 +387,7 @@ static int start_api(struct server *s, struct err *err)
                             .context = s,
                             .ready = is_ready,
                             .alive = is_alive,
+                            .writable = is_writable,
                             .append = append,
                             .command = command,
                             .metrics = metrics,
