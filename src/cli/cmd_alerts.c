@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const struct option_spec options[] = {
-    {"url", OPTION_VALUE, "URL", "the server (default http://127.0.0.1:9797)"},
+    {"url", OPTION_VALUE, "URL", "the server (default " TC_SERVER_URL ")"},
     {"state", OPTION_VALUE, "open|ended", "list: only these (default open)"},
     {"by", OPTION_VALUE, "NAME", "who does it (default: the login name)"},
     {"note", OPTION_VALUE, "TEXT", "a note for the alert's history; closing a P1 or P2 needs one"},
