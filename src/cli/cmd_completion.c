@@ -127,7 +127,7 @@ static void bash_verb(const struct verb *verb)
 static void bash(const struct verb *const verbs[])
 {
     fputs("# bash completion for tocsin, printed by `tocsin completion bash`\n"
-          "_tocsin_files() { compopt -o filenames 2>/dev/null; local IFS=$'\\n'; "
+          "_tocsin_files() { compopt -o filenames 2>/dev/null || :; local IFS=$'\\n'; "
           "COMPREPLY=($(compgen \"$1\" -- \"$cur\")); }\n"
           "_tocsin() {\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
           "    COMPREPLY=()\n"
