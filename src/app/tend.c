@@ -7,7 +7,7 @@
 #include "app/supervise.h"
 #include "base/log.h"
 
-#include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,7 +15,7 @@
 
 #define ROUND_NS (5 * TC_SECOND_NS)
 
-static bool sandbox_is_on;
+static atomic_bool sandbox_is_on;
 static bool log_is_for_people = true;
 
 /* systemd names the device and inode of the stream that it reads: standard error may have been sent elsewhere
@@ -96,7 +96,7 @@ void tend_metrics(struct buf *out)
                "# TYPE tocsin_sandbox_on gauge\ntocsin_sandbox_on %d\n"
                "# HELP tocsin_sandbox_refused_calls_total System calls that the filter refused.\n"
                "# TYPE tocsin_sandbox_refused_calls_total counter\ntocsin_sandbox_refused_calls_total %llu\n",
-               sandbox_is_on, (unsigned long long)stats.refused);
+               atomic_load(&sandbox_is_on), (unsigned long long)stats.refused);
 }
 
 /* What the handler of the refusal could not say itself. */
