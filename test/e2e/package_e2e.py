@@ -1,4 +1,5 @@
 """The Debian package: what is in it, the same bytes twice, its unit's sandbox, and its life in a root of its own."""
+import ctypes
 import glob
 import os
 import re
@@ -76,6 +77,26 @@ def unit():
         said = run("systemd-analyze", "security", "--offline=true", "--threshold=20", path)
         level = float(re.search(r"exposure level for \S+: ([0-9.]+)", said).group(1))
         assert level <= 2.0, said
+
+
+@test("regular expressions match where the unit forbids code made at run time (MemoryDenyWriteExecute)")
+def no_written_code():
+    libc = ctypes.CDLL(None)
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/r.yml", "w", encoding="utf-8") as file:
+            file.write("title: r\nlogsource: {}\ndetection:\n  a:\n    x|re: '^(ab+|c)d.*e[0-9]+$'\n  condition: a\nlevel: low\n")
+
+        def deny():
+            if libc.prctl(65, 1, 0, 0, 0) != 0:  # PR_SET_MDWE, Linux 6.3
+                os._exit(77)
+        try:
+            done = subprocess.run([kit.TOCSIN, "scan", "--rules", folder, "--format", "json", "-"], input='{"x":"abbdze12"}\n{"x":"no"}\n',
+                                  capture_output=True, text=True, preexec_fn=deny, check=False, timeout=60)
+        except subprocess.SubprocessError as why:
+            raise Skip("this kernel cannot forbid it") from why
+        if done.returncode == 77:
+            raise Skip("this kernel cannot forbid it")
+        assert done.returncode == 0 and done.stdout.count("\n") == 1, (done.returncode, done.stdout, done.stderr)
 
 
 @test("Y-11 a clean Debian: install, run, upgrade with the data kept, remove, purge")
