@@ -298,7 +298,17 @@ static void test_health_and_metrics(void **state)
     (void)state;
     assert_int_equal(kit_get(kit, "/-/healthy"), 200);
     assert_int_equal(kit_get(kit, "/-/ready"), 200);
+    assert_int_equal(kit_get(kit, "/health"), 200);
+    assert_true(kit_has(kit, "{\"status\":\"good\",\"ready\":true,\"judging\":true,\"writable\":true}\n"));
+    assert_int_equal(kit_get(kit, "/ready"), 200);
     pthread_mutex_lock(&kit->lock);
+    kit->not_writable = true;
+    pthread_mutex_unlock(&kit->lock);
+    assert_int_equal(kit_get(kit, "/health"), 503);
+    assert_true(kit_has(kit, "\"writable\":false"));
+    assert_int_equal(kit_get(kit, "/ready"), 200);
+    pthread_mutex_lock(&kit->lock);
+    kit->not_writable = false;
     kit->not_ready = true;
     pthread_mutex_unlock(&kit->lock);
     assert_int_equal(kit_get(kit, "/-/healthy"), 200);
@@ -306,7 +316,10 @@ static void test_health_and_metrics(void **state)
     pthread_mutex_lock(&kit->lock);
     kit->dead = true;
     pthread_mutex_unlock(&kit->lock);
+    assert_int_equal(kit_get(kit, "/ready"), 503);
     assert_int_equal(kit_get(kit, "/-/healthy"), 503);
+    assert_int_equal(kit_get(kit, "/health"), 503);
+    assert_true(kit_has(kit, "\"judging\":false"));
     assert_int_equal(kit_get(kit, "/nowhere"), 404);
     assert_int_equal(kit_get(kit, "/metrics"), 200);
     assert_true(kit_has(kit, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));

@@ -35,7 +35,8 @@ struct api_options {
     unsigned threads;      /* 0 = 2 */
     void *context;         /* of the callbacks below; they are called on the server's threads */
     bool (*ready)(void *context);
-    bool (*alive)(void *context); /* false: nothing is judged until a restart; NULL: always true */
+    bool (*writable)(void *context); /* journal and store take what they are given; NULL: always true */
+    bool (*alive)(void *context);    /* false: nothing is judged until a restart; NULL: always true */
     /* journal_append's contract; done may come on any thread, also before append returns */
     int (*append)(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,
                   uint64_t *ret_first, struct err *err);

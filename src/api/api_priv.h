@@ -212,6 +212,8 @@ void page_asset(struct api *api, struct request *request, struct reply *reply);
 void page_runbook(struct api *api, struct request *request, struct reply *reply);
 void health_live(struct api *api, struct request *request, struct reply *reply);
 void health_ready(struct api *api, struct request *request, struct reply *reply);
+void health_all(struct api *api, struct request *request, struct reply *reply);
+void health_ready_json(struct api *api, struct request *request, struct reply *reply);
 void health_metrics(struct api *api, struct request *request, struct reply *reply);
 
 #endif

@@ -43,7 +43,7 @@ struct kit {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* All below under lock. */
-    bool not_ready;
+    bool not_ready, not_writable;
     enum kit_done when;
     int append_rc, done_rc; /* what the fake journal answers */
     size_t appended;        /* batches taken */
@@ -72,6 +72,15 @@ static bool kit_ready(void *context)
     bool ready = !kit->not_ready;
     pthread_mutex_unlock(&kit->lock);
     return ready;
+}
+
+static bool kit_writable(void *context)
+{
+    struct kit *kit = context;
+    pthread_mutex_lock(&kit->lock);
+    bool writable = !kit->not_writable;
+    pthread_mutex_unlock(&kit->lock);
+    return writable;
 }
 
 static bool kit_alive(void *context)
@@ -182,6 +191,7 @@ static inline void kit_options(struct kit *kit, struct api_options *ret)
                                 .context = kit,
                                 .ready = kit_ready,
                                 .alive = kit_alive,
+                                .writable = kit_writable,
                                 .append = kit_append,
                                 .command = kit_command,
                                 .metrics = kit_metrics,

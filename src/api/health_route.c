@@ -4,6 +4,8 @@
  */
 #include "api/api_priv.h"
 
+#include "base/json_out.h"
+
 void health_live(struct api *api, struct request *request, struct reply *reply)
 {
     (void)request;
@@ -30,6 +32,41 @@ void health_ready(struct api *api, struct request *request, struct reply *reply)
     reply->status = 200;
     reply->content_type = "text/plain; charset=utf-8";
     buf_str(&reply->body, "Tocsin is ready.\n");
+}
+
+static bool ask(const struct api *api, bool (*question)(void *context))
+{
+    return question == NULL || question(api->options.context);
+}
+
+static void health_json(struct api *api, struct reply *reply, bool all)
+{
+    bool alive = ask(api, api->options.alive), ready = ask(api, api->options.ready),
+         writable = ask(api, api->options.writable), good = ready && (!all || (alive && writable));
+    struct json_out json = json_out_to(&reply->body);
+    reply->status = good ? 200 : 503;
+    reply->content_type = "application/json";
+    json_object(&json);
+    json_kv_str(&json, "status", good ? "good" : "bad");
+    json_kv_bool(&json, "ready", ready);
+    if (all) {
+        json_kv_bool(&json, "judging", alive);
+        json_kv_bool(&json, "writable", writable);
+    }
+    json_object_end(&json);
+    buf_char(&reply->body, '\n');
+}
+
+void health_all(struct api *api, struct request *request, struct reply *reply)
+{
+    (void)request;
+    health_json(api, reply, true);
+}
+
+void health_ready_json(struct api *api, struct request *request, struct reply *reply)
+{
+    (void)request;
+    health_json(api, reply, false);
 }
 
 static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)

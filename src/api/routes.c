@@ -24,6 +24,8 @@ const struct route api_routes[] = {
     {"GET", "/packs/{path*}", ROLE_READER, NULL, page_runbook, 0},
     {"GET", "/-/healthy", ROLE_PUBLIC, NULL, health_live, 0},
     {"GET", "/-/ready", ROLE_PUBLIC, NULL, health_ready, 0},
+    {"GET", "/health", ROLE_PUBLIC, NULL, health_all, 0},
+    {"GET", "/ready", ROLE_PUBLIC, NULL, health_ready_json, 0},
     {"GET", "/metrics", ROLE_READER, NULL, health_metrics, 0},
     {0},
 };

@@ -11,6 +11,8 @@
 #include "app/config.h"
 #include "app/core.h"
 #include "app/stdin_source.h"
+#include "app/supervise.h"
+#include "app/tend.h"
 #include "base/log.h"
 #include "cli/rules.h"
 #include "ingest/syslog_listener.h"
@@ -30,6 +32,7 @@ static const struct option_spec options[] = {
     {"syslog-udp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over UDP, as 127.0.0.1:5514"},
     {"syslog-tcp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over TCP, as 127.0.0.1:5514"},
     {"stdin", OPTION_FLAG, NULL, "also read events from standard input, one a line"},
+    TEND_LOG_OPTIONS,
     {0}};
 
 enum { PATH_BYTES = 4096 };
@@ -100,6 +103,18 @@ static bool is_ready(void *context)
 static bool is_alive(void *context)
 {
     return !core_failed(((struct server *)context)->core);
+}
+
+/* The core goes on while the store cannot be written, and the journal waits while the disk is full; who
+ * watches from outside must know of both. */
+static bool is_writable(void *context)
+{
+    struct server *s = context;
+    struct core_stats core;
+    struct journal_stats journal;
+    core_stats(s->core, &core);
+    journal_stats(core_journal(s->core), &journal);
+    return !core.store_behind && !journal.full && journal_failed(core_journal(s->core)) == 0;
 }
 
 static int append(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,
@@ -238,6 +253,7 @@ static void metrics(void *context, struct buf *out)
     };
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
     syslog_metrics(s, out);
+    tend_metrics(out);
 }
 
 /* --- start
@@ -313,7 +329,7 @@ static int start_core(struct server *s, struct err *err)
     int rc = core_open(&o, &s->core, err);
     if (rc != 0)
         return rc;
-    rules_report(core_ruleset(s->core), false);
+    tend_report_rules(core_ruleset(s->core));
     if (ruleset_count(core_ruleset(s->core)) == 0)
         log_warn("core", "no rule is loaded: events are kept, and nothing is judged");
     return 0;
@@ -371,6 +387,7 @@ static int start_api(struct server *s, struct err *err)
                             .context = s,
                             .ready = is_ready,
                             .alive = is_alive,
+                            .writable = is_writable,
                             .append = append,
                             .command = command,
                             .metrics = metrics,
@@ -464,7 +481,7 @@ static enum cli_exit read_config(struct server *s)
     config_defaults(&s->config);
     const char *path = cli_value(s->args, "config", NULL);
     if (path != NULL && config_load(path, &s->config, &err) != 0) {
-        cli_fail_err(s->args, &err);
+        tend_start_failed(s->args, &err);
         return CLI_USAGE;
     }
     s->config.data = cli_value(s->args, "data", s->config.data);
@@ -502,22 +519,24 @@ static enum cli_exit run_run(const struct cli_args *args)
                     NULL); /* before any thread is started: all of them inherit it */
     signal(SIGPIPE, SIG_IGN);
     raise_descriptors();
-    enum cli_exit code = read_config(&s);
-    if (code == CLI_DONE && start(&s, &err) != 0) {
-        cli_fail_err(args, &err);
-        code = err.code == TC_EINPUT || err.code == TC_EUNSUPPORTED ? CLI_USAGE : CLI_FAILED;
-    }
+    supervise_open();
+    enum cli_exit code = tend_log(args) ? read_config(&s) : CLI_USAGE;
+    if (code == CLI_DONE && start(&s, &err) != 0)
+        code = tend_start_failed(args, &err);
     if (code == CLI_DONE) {
-        int signal_number;
-        fprintf(stderr, "tocsin: listening on http://%s with %zu rules, data in %s\n", api_address(s.api),
-                ruleset_count(core_ruleset(s.core)), s.config.data);
+        tend_sandbox(s.config.sandbox);
+        log_info("run", "listening on http://%s with %zu rules, data in %s", api_address(s.api),
+                 ruleset_count(core_ruleset(s.core)), s.config.data);
         if (s.syslog != NULL)
-            fprintf(stderr, "tocsin: syslog on UDP port %u, TCP port %u (0: not listening)\n",
-                    syslog_listener_udp_port(s.syslog), syslog_listener_tcp_port(s.syslog));
-        sigwait(&stop_signals, &signal_number);
-        fprintf(stderr, "tocsin: stopping\n");
+            log_info("run", "syslog on UDP port %u, TCP port %u (0: not listening)",
+                     syslog_listener_udp_port(s.syslog), syslog_listener_tcp_port(s.syslog));
+        tend_until_signal(&stop_signals, is_alive, &s);
+        supervise_stopping();
+        log_info("run", "stopping");
     }
     stop(&s);
+    supervise_close();
+    log_stop();
     return code;
 }
 

@@ -437,6 +437,11 @@ static int read_max_body(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
+static int read_sandbox(struct reading *r, const struct yaml_node *node)
+{
+    return yaml_bool(node, &r->config->sandbox) ? 0 : bad(r, node, "true or false is expected here");
+}
+
 /* `shipped_packs` stands after `rules`, whose reader sets its default. */
 static const struct setting top_settings[] = {
     {"listen", "address and port of the HTTP server", "127.0.0.1:9797", read_listen},
@@ -456,8 +461,11 @@ static const struct setting top_settings[] = {
      "events older than this when they arrive are marked suspect and judged by their receive time", "1h",
      read_lateness},
     {"timezone", "zone of times that bear none", "UTC", read_timezone},
-    {"threads", "worker threads of detection", "one per processor", read_threads},
-    {"max_body_bytes", "largest unpacked body of a request", "33554432", read_max_body},
+    {"threads", "worker threads of detection, 1 to 64", "one per processor", read_threads},
+    {"max_body_bytes", "largest unpacked body of a request, in bytes: 1024 to 1073741824", "33554432",
+     read_max_body},
+    {"sandbox", "refuse itself, once it runs, the system calls that it does not need; false only to debug",
+     "true", read_sandbox},
     {0}};
 
 void config_defaults(struct config *config)
@@ -467,6 +475,7 @@ void config_defaults(struct config *config)
                               .lateness_ns = 3600 * TC_SECOND_NS,
                               .threads = pool_processors(),
                               .max_body_bytes = 32 << 20,
+                              .sandbox = true,
                               .syslog_lateness_ns = -1,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};

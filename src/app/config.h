@@ -23,6 +23,7 @@ struct config {
     int zone_offset_s;
     unsigned threads;
     size_t max_body_bytes;
+    bool sandbox;                        /* refuse itself the system calls that it does not need */
     const char *syslog_udp, *syslog_tcp; /* ADDRESS:PORT; NULL: not listened on */
     bool syslog_allow_plaintext;         /* also where it is not loopback */
     int64_t syslog_lateness_ns;          /* -1: lateness_ns */

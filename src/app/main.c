@@ -5,10 +5,23 @@
 
 #include "cli/cli.h"
 
+/* One line each, so that a new one is one line of a change. */
+/* clang-format off */
 static const struct verb *const verbs[] = {
-    &verb_run,   &verb_scan,   &verb_test,  &verb_check, &verb_alerts,
-    &verb_query, &verb_verify, &verb_parse, &verb_template, NULL,
+    &verb_run,
+    &verb_scan,
+    &verb_test,
+    &verb_check,
+    &verb_template,
+    &verb_alerts,
+    &verb_query,
+    &verb_verify,
+    &verb_parse,
+    &verb_health,
+    &verb_completion,
+    NULL,
 };
+/* clang-format on */
 
 int main(int argc, char **argv)
 {

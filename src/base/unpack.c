@@ -72,6 +72,11 @@ int unpack_open(const char *path, struct unpack **ret, struct err *err)
     return 0;
 }
 
+uint64_t unpack_packed(const struct unpack *u)
+{
+    return u->packed;
+}
+
 void unpack_free(struct unpack **unpack_at)
 {
     struct unpack *u = *unpack_at;

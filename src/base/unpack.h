@@ -24,6 +24,8 @@ int unpack_open(const char *path, struct unpack **ret, struct err *err);
 void unpack_free(struct unpack **unpack);
 /* Up to n unpacked bytes; 0 at the end; negative enum err_code. Its type fits split_read_fn. */
 int64_t unpack_read(void *unpack, void *to, size_t n, struct err *err);
+/* Bytes taken from below so far, packed as they lie there. */
+uint64_t unpack_packed(const struct unpack *unpack);
 /* A whole body in memory into `out` (its maximum is the bound: TC_EBOUND past it). Plain bytes are copied. */
 int unpack_bytes(struct sv packed, uint64_t max_ratio, struct buf *out, struct err *err);
 

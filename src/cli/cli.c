@@ -18,6 +18,7 @@ enum { CLI_OPTIONS_MAX = 40 };
 
 struct cli_args {
     const struct verb *verb;
+    const struct verb *const *verbs;
     const char **values[CLI_OPTIONS_MAX]; /* per option, in order given */
     size_t counts[CLI_OPTIONS_MAX];
     const char **operands;
@@ -65,6 +66,11 @@ size_t cli_list(const struct cli_args *args, const char *option, const char *con
     size_t i = option_required(args, option);
     *ret_values = (const char *const *)args->values[i];
     return args->counts[i];
+}
+
+const struct verb *const *cli_verbs(const struct cli_args *args)
+{
+    return args->verbs;
 }
 
 size_t cli_operands(const struct cli_args *args, const char *const **ret_operands)
@@ -219,9 +225,9 @@ static int take_args(struct cli_args *args, int argc, char **argv, bool *ret_hel
     return 0;
 }
 
-static int run_verb(const struct verb *verb, int argc, char **argv)
+static int run_verb(const struct verb *const verbs[], const struct verb *verb, int argc, char **argv)
 {
-    struct cli_args args = {.verb = verb};
+    struct cli_args args = {.verb = verb, .verbs = verbs};
     bool help = false;
     int rc = take_args(&args, argc, argv, &help);
     if (rc == 0 && help)
@@ -263,7 +269,7 @@ int cli_main(const struct verb *const verbs[], int argc, char **argv)
     const char *names[64] = {0};
     for (size_t i = 0; verbs[i] != NULL && i < TC_ARRAY_LEN(names) - 1; i++) {
         if (strcmp(word, verbs[i]->name) == 0)
-            return run_verb(verbs[i], argc - 2, argv + 2);
+            return run_verb(verbs, verbs[i], argc - 2, argv + 2);
         names[i] = verbs[i]->name;
     }
     const char *near = yaml_did_you_mean(sv_of(word), names);

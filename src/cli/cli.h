@@ -41,6 +41,8 @@ bool cli_flag(const struct cli_args *args, const char *option);
 /* The last value given, or `fallback`. */
 const char *cli_value(const struct cli_args *args, const char *option, const char *fallback);
 size_t cli_list(const struct cli_args *args, const char *option, const char *const **ret_values);
+/* The whole table, for verbs about verbs. */
+const struct verb *const *cli_verbs(const struct cli_args *args);
 size_t cli_operands(const struct cli_args *args, const char *const **ret_operands);
 
 /* "tocsin VERB: text" on standard error. Returns `code`. */
@@ -59,6 +61,16 @@ bool cli_number(const struct cli_args *args, const char *option, uint64_t min, u
 /* The man page in roff, made from the tables; for `tocsin help --man`. */
 void cli_man_page(const struct verb *const verbs[]);
 
-extern const struct verb verb_scan, verb_parse, verb_query, verb_verify, verb_alerts, verb_test, verb_template;
+/* clang-format off */
+extern const struct verb verb_scan;
+extern const struct verb verb_test;
+extern const struct verb verb_template;
+extern const struct verb verb_alerts;
+extern const struct verb verb_query;
+extern const struct verb verb_verify;
+extern const struct verb verb_parse;
+extern const struct verb verb_health;
+extern const struct verb verb_completion;
+/* clang-format on */
 
 #endif

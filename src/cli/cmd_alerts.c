@@ -5,16 +5,16 @@
 #include "base/arena.h"
 #include "base/json_out.h"
 #include "cli/cli.h"
+#include "cli/client.h"
 #include "cli/finding_out.h"
 #include "event/json.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static const struct option_spec options[] = {
-    {"url", OPTION_VALUE, "URL", "the server (default http://127.0.0.1:9797)"},
+    {"url", OPTION_VALUE, "URL", "the server (default " TC_SERVER_URL ")"},
     {"state", OPTION_VALUE, "open|ended", "list: only these (default open)"},
     {"by", OPTION_VALUE, "NAME", "who does it (default: the login name)"},
     {"note", OPTION_VALUE, "TEXT", "a note for the alert's history; closing a P1 or P2 needs one"},
@@ -23,44 +23,6 @@ static const struct option_spec options[] = {
     {0}};
 
 enum { RESPONSE_MAX_BYTES = 64 << 20, REQUEST_TIMEOUT_S = 30 };
-
-static size_t take_body(char *bytes, size_t size, size_t count, void *context)
-{
-    struct buf *body = context;
-    buf_add(body, bytes, size * count);
-    return body->overflow ? 0 : size * count;
-}
-
-/* One request; *ret_status is the HTTP status. `post` NULL: GET. */
-static int request(const char *url, const char *post, struct buf *body, long *ret_status, struct err *err)
-{
-    CURL *curl = curl_easy_init();
-    if (curl == NULL)
-        return err_set(err, TC_EIO, "cannot start the HTTP client");
-    struct curl_slist *headers =
-        post != NULL ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)REQUEST_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "tocsin/" TC_VERSION);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-    if (post != NULL) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, post);
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    }
-    CURLcode code = curl_easy_perform(curl);
-    if (code == CURLE_OK)
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
-    if (code != CURLE_OK)
-        return err_set(err, TC_EIO,
-                       "cannot reach %s: %s (is `tocsin run` running? --url names another server)", url,
-                       curl_easy_strerror(code));
-    return 0;
-}
 
 /* Members of a JSON array of objects, one after another. */
 static bool next_member(struct sv *rest, struct sv *ret)
@@ -179,7 +141,7 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
     enum cli_exit code;
     if (url.overflow || post.overflow)
         code = cli_fail(args, CLI_USAGE, "the URL or the note is too long");
-    else if (request(url.p, post.n > 0 ? post.p : NULL, &body, &status, &err) != 0)
+    else if (client_request(url.p, post.n > 0 ? post.p : NULL, REQUEST_TIMEOUT_S, &body, &status, &err) != 0)
         code = cli_fail_err(args, &err);
     else if ((code = answer_code(args, status, buf_view(&body))) == CLI_DONE) {
         if (list)

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/finding_out.h"
 #include "cli/inputs.h"
+#include "cli/progress.h"
 #include "cli/rules.h"
 
 #include <stdio.h>
@@ -31,6 +32,7 @@ static const struct option_spec options[] = {
     {"lateness", OPTION_VALUE, "DURATION",
      "how far an event may lie behind the newest before it is late for windows (default 0s)"},
     {"threads", OPTION_VALUE, "N", "worker threads; default: one per processor"},
+    PROGRESS_OPTION,
     {0}};
 
 struct scan {
@@ -41,6 +43,7 @@ struct scan {
     struct pool *pool;
     struct inputs *inputs;
     struct book *book; /* with --alerts */
+    struct progress progress;
     struct buf out;
     bool json;
     enum severity fail_on;
@@ -54,6 +57,7 @@ enum { OUT_FLUSH_BYTES = 1 << 16, OUT_MAX_BYTES = 64 << 20 };
 static void flush_out(struct scan *s, bool all)
 {
     if (s->out.n > 0 && (all || s->out.n >= OUT_FLUSH_BYTES)) {
+        progress_wipe(&s->progress);
         fwrite(s->out.p, 1, s->out.n, stdout);
         buf_clear(&s->out);
     }
@@ -113,7 +117,9 @@ static int judge_all(struct scan *s, struct err *err)
         struct finding_list list = {.arena = &s->findings_arena};
         detector_judge(s->detector, events, count, &list);
         take_findings(s, &list);
+        progress_step(&s->progress, s->inputs, s->findings);
     }
+    progress_wipe(&s->progress);
     free(events);
     struct finding_list list = {.arena = &s->findings_arena};
     detector_finish(s->detector, &list);
@@ -184,6 +190,7 @@ static enum cli_exit read_options(struct scan *s, struct inputs_options *in, int
     s->json = cli_wants_json(s->args, false, &ok);
     if (!ok || !cli_duration(s->args, "lateness", 0, ret_lateness_ns) ||
         !cli_number(s->args, "threads", 1, 64, pool_processors(), &threads) ||
+        !progress_start(&s->progress, s->args, &clk_system) ||
         !cli_number(s->args, "year", 1970, 2261, 0, &year))
         return CLI_USAGE;
     const char *level = cli_value(s->args, "fail-on", NULL);

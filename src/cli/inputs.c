@@ -25,6 +25,7 @@ enum {
 
 struct stream {
     const char *file;
+    uint64_t file_bytes; /* when it was opened; 0: unknown */
     size_t order;
     struct unpack *unpack;
     struct splitter *splitter;
@@ -140,6 +141,7 @@ static int stream_open(struct inputs *in, struct stream *s, struct err *err)
     struct fs_stat st = {.modified_ns = in->options.now_ns};
     if (strcmp(s->file, "-") != 0 && fs_system.stat(&fs_system, s->file, &st) == 0 && st.is_dir)
         return err_at(err, TC_EINPUT, s->file, 0, 0, "is a directory: name the files in it");
+    s->file_bytes = st.size_bytes;
     parse_state_init(&s->state, in->options.zone_offset_s, in->options.year, st.modified_ns);
     s->parser = in->options.parser;
     enum split_mode mode = SPLIT_LINES;
@@ -296,6 +298,19 @@ void inputs_stats(const struct inputs *in, struct inputs_stats *ret)
     *ret = in->stats;
     for (size_t i = 0; i < in->stream_count; i++)
         ret->bytes += in->streams[i].splitter == NULL ? 0 : splitter_bytes(in->streams[i].splitter);
+}
+
+void inputs_progress(const struct inputs *in, uint64_t *ret_done_bytes, uint64_t *ret_total_bytes)
+{
+    bool known = true;
+    *ret_done_bytes = *ret_total_bytes = 0;
+    for (size_t i = 0; i < in->stream_count; i++) {
+        *ret_done_bytes += unpack_packed(in->streams[i].unpack);
+        *ret_total_bytes += in->streams[i].file_bytes;
+        known &= in->streams[i].file_bytes > 0 || in->streams[i].end;
+    }
+    if (!known)
+        *ret_total_bytes = 0;
 }
 
 bool inputs_zone(const char *text, int *ret_offset_s)

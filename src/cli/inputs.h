@@ -48,6 +48,10 @@ struct inputs_stats {
 };
 void inputs_stats(const struct inputs *inputs, struct inputs_stats *ret);
 
+/* Bytes read of the files as they lie on the disk, and how many these had when they were opened; 0 where one
+ * is a pipe. */
+void inputs_progress(const struct inputs *inputs, uint64_t *ret_done_bytes, uint64_t *ret_total_bytes);
+
 /* "UTC", "Z", "+02:00", "-0530": seconds east of UTC. */
 bool inputs_zone(const char *text, int *ret_offset_s);
 
