@@ -16,6 +16,10 @@
 
 enum { CALLS_MAX = 1000, ARGS_MAX = 64, STEPS_MAX = 5000000, VARIABLES_MAX = 10000, TEXT_COSTS_CALLS = 10 };
 
+/* Nil that came out of a map has a type in Go, and a field of it is an error; nil from nowhere has none, and
+ * gives nothing. */
+static const struct template_type nil_interface = {.name = "<nil>"};
+
 struct variable {
     struct sv name;
     struct template_value value;
@@ -259,6 +263,8 @@ static bool eval_field(struct exec *x, struct template_value dot, struct templat
     const struct template_function *method = find_method(of, name);
     if (method != NULL)
         return call_function(x, dot, method, &of, node, arg, piped, ret);
+    if (of.kind == TEMPLATE_NONE && of.type == &nil_interface)
+        return fail(x, TC_EINPUT, "nil pointer evaluating interface {}.%.*s", SV_FMT(name));
     if (of.kind == TEMPLATE_NONE) {
         if (x->call.run->missing_key == MISSING_KEY_ERROR)
             return fail(x, TC_EINPUT, "nil data; no entry for key \"%.*s\"", SV_FMT(name));
@@ -278,12 +284,16 @@ static bool eval_field(struct exec *x, struct template_value dot, struct templat
             return fail(x, TC_EINPUT, "%.*s is not a method but has arguments", SV_FMT(name));
         if (found != NULL) {
             *ret = *found;
+            if (ret->kind == TEMPLATE_NONE)
+                ret->type = &nil_interface;
             return true;
         }
         if (x->call.run->missing_key == MISSING_KEY_ERROR)
             return fail(x, TC_EINPUT, "map has no entry for key \"%.*s\"", SV_FMT(name));
         bool zero = x->call.run->missing_key == MISSING_KEY_ZERO && of.type != NULL && of.type->zero_is_text;
         *ret = zero ? template_text(SV("")) : template_none();
+        if (!zero && x->call.run->missing_key == MISSING_KEY_ZERO)
+            ret->type = &nil_interface;
         return true;
     }
     return fail(x, TC_EINPUT, "can't evaluate field %.*s in type %s", SV_FMT(name), template_type_name(of));
@@ -412,7 +422,7 @@ static bool eval_pipe(struct exec *x, struct template_value dot, const struct no
             return fail(x, TC_EINPUT, "undefined variable: %.*s", SV_FMT(pipe->names[i]));
         variable->value = value;
     }
-    *ret = value;
+    *ret = value.kind == TEMPLATE_NONE ? template_none() : value;
     return true;
 }
 
@@ -500,6 +510,11 @@ static enum flow walk_range(struct exec *x, struct template_value dot, const str
                                 *of.as.pairs->items[i].value);
         break;
     case TEMPLATE_INT:
+        if (node->first->name_count > 1) {
+            fail(x, TC_EINPUT, "can't use %lld to iterate over more than one variable",
+                 (long long)of.as.integer);
+            return FLOW_FAIL;
+        }
         if (of.type == NULL) {
             n = of.as.integer > 0 ? (size_t)of.as.integer : 0;
             for (size_t i = 0; i < n && (flow == FLOW_ON || flow == FLOW_CONTINUE); i++)

@@ -76,16 +76,13 @@ static int compare_equal(struct template_value a, struct template_value b, bool 
         *ret = a.kind == b.kind;
         return 0;
     }
-    if (is_basic(a) && is_basic(b) && !same_kind)
-        return err_set(err, TC_EINPUT, "incompatible types for comparison");
+    if (!same_kind)
+        return err_set(err, TC_EINPUT, "incompatible types for comparison: %s and %s", template_type_name(a),
+                       template_type_name(b));
     if (a.kind == TEMPLATE_LIST || a.kind == TEMPLATE_MAP || b.kind == TEMPLATE_LIST ||
         b.kind == TEMPLATE_MAP)
         return err_set(err, TC_EINPUT, "non-comparable type: %s",
                        template_type_name(a.kind == TEMPLATE_LIST || a.kind == TEMPLATE_MAP ? a : b));
-    if (!same_kind) {
-        *ret = false;
-        return 0;
-    }
     switch (a.kind) {
     case TEMPLATE_BOOL:
         *ret = a.as.boolean == b.as.boolean;
@@ -146,7 +143,8 @@ static int order(struct template_value a, struct template_value b, int *ret, str
     else if (a.kind == TEMPLATE_STRING && b.kind == TEMPLATE_STRING)
         *ret = sv_cmp(a.as.text, b.as.text);
     else if (is_basic(a) && is_basic(b) && a.kind != b.kind)
-        return err_set(err, TC_EINPUT, "incompatible types for comparison");
+        return err_set(err, TC_EINPUT, "incompatible types for comparison: %s and %s", template_type_name(a),
+                       template_type_name(b));
     else
         return err_set(err, TC_EINPUT, "invalid type for comparison");
     return 0;

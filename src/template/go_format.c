@@ -278,17 +278,21 @@ static size_t count_runes(struct sv text)
     return n;
 }
 
-static void pad(struct buf *out, const struct spec *spec, struct sv text, bool number)
+/* How the zero flag fills: before the digits of a number, before the text, or not at all. */
+enum zeros { ZEROS_NUMBER, ZEROS_TEXT, ZEROS_NONE };
+
+static void pad(struct buf *out, const struct spec *spec, struct sv text, enum zeros zeros)
 {
     size_t width = spec->has_width ? (size_t)spec->width : 0, runes = count_runes(text);
     size_t missing = width > runes ? width - runes : 0;
-    bool zeros = spec->zero && !spec->minus && number;
-    if (zeros && missing > 0 && text.n > 0 && (text.p[0] == '-' || text.p[0] == '+')) {
+    bool filled = spec->zero && !spec->minus && zeros != ZEROS_NONE;
+    if (filled && zeros == ZEROS_NUMBER && missing > 0 && text.n > 0 &&
+        (text.p[0] == '-' || text.p[0] == '+')) {
         buf_char(out, text.p[0]);
         text = sv_from(text, 1);
     }
     for (size_t i = 0; i < missing && !spec->minus; i++)
-        buf_char(out, zeros ? '0' : ' ');
+        buf_char(out, filled ? '0' : ' ');
     buf_sv(out, text);
     for (size_t i = 0; i < missing && spec->minus; i++)
         buf_char(out, ' ');
@@ -301,7 +305,8 @@ static void format_value(struct buf *out, const struct spec *spec, struct templa
 static void bad_verb(struct buf *out, const struct spec *spec, struct template_value value)
 {
     char utf8[4];
-    struct spec plain = {.verb = 'v'};
+    struct spec plain = *spec; /* width and precision hold for what is shown, too */
+    plain.verb = 'v';
     buf_str(out, "%!");
     buf_add(out, utf8, utf8_encode(spec->verb, utf8));
     buf_char(out, '(');
@@ -343,13 +348,13 @@ static void format_int(struct buf *out, const struct spec *spec, struct template
         if (spec->verb == 'c')
             buf_add(&text, utf8, utf8_encode(rune, utf8));
         else if (spec->verb == 'U')
-            buf_printf(&text, "U+%04X", rune);
+            buf_printf(&text, "U+%04llX", (unsigned long long)v);
         else {
             buf_char(&text, '\'');
             quote_rune(&text, rune, '\'');
             buf_char(&text, '\'');
         }
-        pad(out, spec, buf_view(&text), false);
+        pad(out, spec, buf_view(&text), ZEROS_TEXT);
         buf_free(&text);
         return;
     }
@@ -360,7 +365,7 @@ static void format_int(struct buf *out, const struct spec *spec, struct template
             put_radix(&digits, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, bases[i].base, spec->verb == 'X');
             if (v < 0)
                 buf_char(&text, '-');
-            else if (spec->plus || spec->space)
+            else if ((spec->plus && spec->verb != 'v') || spec->space) /* %+v is about names of fields */
                 buf_char(&text, spec->plus ? '+' : ' ');
             if (spec->sharp || spec->verb == 'O')
                 buf_str(&text, bases[i].sharp);
@@ -368,7 +373,7 @@ static void format_int(struct buf *out, const struct spec *spec, struct template
                 buf_char(&text, '0');
             buf_sv(&text, buf_view(&digits));
             buf_free(&digits);
-            pad(out, spec, buf_view(&text), !spec->has_precision);
+            pad(out, spec, buf_view(&text), spec->has_precision ? ZEROS_NONE : ZEROS_NUMBER);
             buf_free(&text);
             return;
         }
@@ -376,11 +381,29 @@ static void format_int(struct buf *out, const struct spec *spec, struct template
     bad_verb(out, spec, value);
 }
 
+/* As C's %a, with an exponent of at least two digits. */
+static void format_hex(struct buf *out, double v, char verb, int precision)
+{
+    char text[GO_FLOAT_MAX + WIDTH_MAX];
+    if (!isfinite(v)) {
+        go_format_float(out, v, 'g', -1);
+        return;
+    }
+    int n = precision < 0 ? snprintf(text, sizeof text, verb == 'x' ? "%a" : "%A", v)
+                          : snprintf(text, sizeof text, verb == 'x' ? "%.*a" : "%.*A", precision, v);
+    buf_add(out, text, (size_t)n);
+    if (n > 2 && (text[n - 2] == '+' || text[n - 2] == '-')) {
+        char last = out->p[--out->n];
+        buf_char(out, '0');
+        buf_char(out, last);
+    }
+}
+
 static void format_float(struct buf *out, const struct spec *spec, struct template_value value)
 {
     char verb = (char)spec->verb;
     int precision = spec->has_precision ? spec->precision : -1;
-    if (memchr("veEfFgG", (int)spec->verb, 7) == NULL || spec->verb > 127) {
+    if (memchr("veEfFgGxX", (int)spec->verb, 9) == NULL || spec->verb > 127) {
         bad_verb(out, spec, value);
         return;
     }
@@ -388,14 +411,18 @@ static void format_float(struct buf *out, const struct spec *spec, struct templa
         verb = 'g';
     else if (verb == 'F')
         verb = 'f';
-    if (precision < 0 && verb != 'g' && verb != 'G')
+    if (precision < 0 && strchr("gGxX", verb) == NULL)
         precision = 6;
     struct buf text;
     buf_init(&text, GO_FLOAT_MAX + WIDTH_MAX);
-    if (!signbit(value.as.number) && !isinf(value.as.number) && (spec->plus || spec->space))
-        buf_char(&text, spec->plus ? '+' : ' ');
-    go_format_float(&text, value.as.number, verb, precision);
-    pad(out, spec, buf_view(&text), isfinite(value.as.number));
+    bool plus = spec->plus && spec->verb != 'v';
+    if (!signbit(value.as.number) && !isinf(value.as.number) && (plus || spec->space))
+        buf_char(&text, plus ? '+' : ' ');
+    if (verb == 'x' || verb == 'X')
+        format_hex(&text, value.as.number, verb, precision);
+    else
+        go_format_float(&text, value.as.number, verb, precision);
+    pad(out, spec, buf_view(&text), isfinite(value.as.number) ? ZEROS_NUMBER : ZEROS_NONE);
     buf_free(&text);
 }
 
@@ -439,7 +466,7 @@ static void format_text(struct buf *out, const struct spec *spec, struct templat
         buf_free(&made);
         return;
     }
-    pad(out, spec, buf_view(&made), false);
+    pad(out, spec, buf_view(&made), ZEROS_TEXT);
     out->overflow |= made.overflow;
     buf_free(&made);
 }
@@ -478,7 +505,7 @@ static void format_value(struct buf *out, const struct spec *spec, struct templa
 {
     struct buf text;
     if (spec->verb == 'T' && !nested) {
-        pad(out, spec, sv_of(template_type_name(value)), false);
+        pad(out, spec, sv_of(template_type_name(value)), ZEROS_TEXT);
         return;
     }
     if (value.type != NULL && value.type->print != NULL &&
@@ -492,14 +519,16 @@ static void format_value(struct buf *out, const struct spec *spec, struct templa
     }
     switch (value.kind) {
     case TEMPLATE_NONE:
-        if (spec->verb == 'v')
-            pad(out, spec, SV("<nil>"), false);
+        if (nested)
+            buf_str(out, "<nil>");
+        else if (spec->verb == 'v')
+            pad(out, spec, SV("<nil>"), ZEROS_TEXT);
         else
             bad_verb(out, spec, value);
         return;
     case TEMPLATE_BOOL:
         if (spec->verb == 't' || spec->verb == 'v')
-            pad(out, spec, value.as.boolean ? SV("true") : SV("false"), false);
+            pad(out, spec, value.as.boolean ? SV("true") : SV("false"), ZEROS_TEXT);
         else
             bad_verb(out, spec, value);
         return;

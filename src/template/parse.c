@@ -293,8 +293,7 @@ static struct token lex_inside(struct lexer *lexer, struct arena *arena)
     }
     bool digit_next = start + 1 < text.n && text.p[start + 1] >= '0' && text.p[start + 1] <= '9';
     size_t n;
-    if ((c >= '0' && c <= '9') || ((c == '+' || c == '-' || c == '.') && digit_next) ||
-        ((c == '+' || c == '-') && start + 2 < text.n && text.p[start + 1] == '.'))
+    if ((c >= '0' && c <= '9') || c == '+' || c == '-' || (c == '.' && digit_next))
         return lex_number(lexer, arena);
     if (c == '"' || c == '`' || c == '\'')
         return lex_quoted(lexer, c);
@@ -485,7 +484,7 @@ static struct node *parse_number(struct parser *p, struct token token)
         node->value = template_float(number);
         return node;
     }
-    return fail(p, token.at, "bad number syntax: \"%.*s\"", SV_FMT(token.text));
+    return fail(p, token.at, "illegal number syntax: \"%.*s\"", SV_FMT(token.text));
 }
 
 static bool hex_value(struct sv digits, uint32_t *ret)
@@ -644,6 +643,7 @@ static struct node *parse_operand(struct parser *p)
         n++;
     bool grows = term->kind == NODE_FIELD || term->kind == NODE_VARIABLE;
     struct node *node = grows ? term : node_new(p, NODE_CHAIN, term->at);
+    node->at = peek(p).at; /* an error in a chain of fields is shown where the chain begins */
     struct sv *names = ARENA_ARRAY(arena_of(p), struct sv, term->name_count + n);
     if (!grows) {
         if (term->kind == NODE_BOOL || term->kind == NODE_STRING || term->kind == NODE_NUMBER ||
@@ -688,8 +688,6 @@ static struct node *parse_command(struct parser *p)
             p->lexer = before;
         else if (token.kind != TOKEN_PIPE)
             return unexpected(p, token, "operand");
-        else if (peek_non_space(p).kind == TOKEN_RIGHT || peek_non_space(p).kind == TOKEN_CLOSE)
-            return fail(p, token.at, "missing value for command"); /* nothing behind the | */
         break;
     }
     if (!p->failed && command->first == NULL)
@@ -842,17 +840,27 @@ static struct node *parse_template_call(struct parser *p, const char *context)
     return node->first == NULL ? NULL : node;
 }
 
-static bool tree_add(struct template_set *set, struct tree *tree)
+static bool tree_is_empty(const struct tree *tree)
 {
-    bool empty = true;
-    for (const struct node *node = tree->root; node != NULL && empty; node = node->next)
-        empty = node->kind == NODE_TEXT && sv_trim(node->text).n == 0;
-    uint64_t *old = map_get(&set->trees, tree->name);
-    if (old != NULL && empty) /* as in Go: nothing does not replace something */
+    for (const struct node *node = tree->root; node != NULL; node = node->next)
+        if (node->kind != NODE_TEXT || sv_trim(node->text).n > 0)
+            return false;
+    return true;
+}
+
+/* As in Go: nothing does not replace something, and one text defines a name once. */
+static bool tree_add(struct parser *p, struct tree *tree)
+{
+    uint64_t *old = map_get(&p->set->trees, tree->name);
+    const struct tree *before = old == NULL ? NULL : (const struct tree *)(uintptr_t)*old;
+    if (before != NULL && tree_is_empty(tree))
         return true;
-    uint64_t *slot = map_put(&set->trees, tree->name, NULL);
+    if (before != NULL && before->text.p == tree->text.p && !tree_is_empty(before))
+        return fail(p, p->lexer.at, "template: multiple definition of template \"%.*s\"",
+                    SV_FMT(tree->name)) != NULL;
+    uint64_t *slot = map_put(&p->set->trees, tree->name, NULL);
     if (slot == NULL)
-        return false;
+        return fail(p, p->lexer.at, "more than %d templates", TEMPLATE_COUNT_MAX) != NULL;
     *slot = (uint64_t)(uintptr_t)tree;
     return true;
 }
@@ -885,7 +893,7 @@ static bool parse_definition(struct parser *p, struct sv name, const char *conte
     p->variable_count = count;
     p->variable_capacity = capacity;
     p->ranges = ranges;
-    return good && (tree_add(p->set, tree) || fail(p, p->lexer.at, "too many templates") != NULL);
+    return good && tree_add(p, tree);
 }
 
 static struct node *parse_block(struct parser *p, size_t at)
@@ -1019,7 +1027,5 @@ int template_parse(struct template_set *set, struct sv name, struct sv text, str
     bool good = parse_list(&parser, &tree->root, &end);
     if (good && end != ENDS_EOF)
         good = fail(&parser, parser.lexer.at, "unexpected {{%s}}", end == ENDS_END ? "end" : "else") != NULL;
-    if (good && !tree_add(set, tree))
-        good = fail(&parser, 0, "more than %d templates", TEMPLATE_COUNT_MAX) != NULL;
-    return good ? 0 : TC_EINPUT;
+    return good && tree_add(&parser, tree) ? 0 : TC_EINPUT;
 }
