@@ -24,6 +24,8 @@ const struct route api_routes[] = {
     {"GET", "/packs/{path*}", ROLE_READER, NULL, page_runbook, 0},
     {"GET", "/-/healthy", ROLE_PUBLIC, NULL, health_live, 0},
     {"GET", "/-/ready", ROLE_PUBLIC, NULL, health_ready, 0},
+    {"POST", "/-/reload", ROLE_OPERATOR, NULL, reload_handle, TC_API_COMMAND_BODY},
+    {"POST", "/v1/reload", ROLE_OPERATOR, NULL, reload_handle, TC_API_COMMAND_BODY},
     {"GET", "/metrics", ROLE_READER, NULL, health_metrics, 0},
     {0},
 };

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { SAVE_MAGIC = 0x4B534D54, SAVE_VERSION = 2, CONTENT_BYTES = 16 };
+enum { SAVE_MAGIC = 0x4B534D54, SAVE_VERSION = 3, CONTENT_BYTES = 16 };
 
 static void save_spec(const struct detector *d, uint32_t spec, struct buf *out)
 {

@@ -165,6 +165,18 @@ static int compare_ids(const void *a, const void *b)
     return sv_cmp(x->rule.info.id, y->rule.info.id);
 }
 
+/* The same id and the same meaning are the same rule. */
+static void hash_rule(struct sigma_rule *r)
+{
+    struct sha256_ctx context;
+    uint8_t hash[TC_SHA256_BYTES];
+    sha256_init(&context);
+    sha256_update(&context, sizeof r->meaning_hash, r->meaning_hash);
+    sha256_update(&context, r->rule.info.id.n, (const uint8_t *)r->rule.info.id.p);
+    hash_sha256_final(&context, hash);
+    memcpy(r->rule.content, hash, sizeof r->rule.content);
+}
+
 /* Puts the rules in order; each sigma_rule learns its ordinal. */
 static void order_rules(struct loading *l)
 {
@@ -177,7 +189,7 @@ static void order_rules(struct loading *l)
     set->rules = ARENA_ARRAY(&set->arena, struct rule, set->count + 1);
     for (size_t i = 0; i < set->count; i++) {
         live[i]->rule.info.ordinal = (uint32_t)i;
-        memcpy(live[i]->rule.content, live[i]->document_hash, sizeof live[i]->rule.content);
+        hash_rule(live[i]);
         set->rules[i] = live[i]->rule;
     }
 }
@@ -271,6 +283,29 @@ const struct rule_info *ruleset_rule(const struct ruleset *ruleset, size_t ordin
 {
     tc_assert(ordinal < ruleset->count);
     return &ruleset->rules[ordinal].info;
+}
+
+void ruleset_compare(const struct ruleset *old, const struct ruleset *new, struct ruleset_difference *ret)
+{
+    *ret = (struct ruleset_difference){0};
+    size_t i = 0, k = 0; /* both are in order of id */
+    while (i < old->count || k < new->count) {
+        int c = i == old->count   ? 1
+                : k == new->count ? -1
+                                  : sv_cmp(old->rules[i].info.id, new->rules[k].info.id);
+        if (c < 0) {
+            ret->removed++;
+        } else if (c > 0) {
+            ret->added++;
+        } else {
+            bool same =
+                memcmp(old->rules[i].content, new->rules[k].content, sizeof old->rules[i].content) == 0;
+            ret->unchanged += same;
+            ret->changed += !same;
+        }
+        i += c <= 0;
+        k += c >= 0;
+    }
 }
 
 size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names)

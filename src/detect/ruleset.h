@@ -57,8 +57,8 @@ struct rule {
     const struct correlation *correlation;
     bool silent;         /* makes no finding of its own: referenced by a correlation without generate, or a
                             building block */
-    uint8_t content[16]; /* hash of its document (and of those it refers to): equal content = same rule after
-                            a reload */
+    uint8_t content[16]; /* hash of its id and meaning (and of those it refers to): equal content = same rule
+                            after a reload */
     const struct name_ref
         *reads; /* fields it reads, in the rule's order, distinct; a correlation: its group-by and fields */
     size_t read_count;

@@ -59,7 +59,8 @@ struct sigma_rule {
     size_t ref_count;
     const struct sigma_alias *aliases;
     size_t alias_count;
-    uint8_t document_hash[TC_SHA256_BYTES];
+    uint8_t document_hash[TC_SHA256_BYTES]; /* all of it */
+    uint8_t meaning_hash[TC_SHA256_BYTES];  /* what decides whether it matches, and its windows */
     struct sigma_warning warnings[4];
     size_t warning_count;
 };

@@ -2,8 +2,8 @@
  * One YAML document: is it a detection or a correlation, and what does it hash to?
  *
  * Filters and the old `action:` documents are refused by name. Before anything is read, the document is
- * walked once: that gives its hash (order of keys counts, comments and quoting style of equal values do not)
- * and bounds all later walks, because YAML's aliases can unfold a small text into a huge tree.
+ * walked once: that gives its hashes (order of keys counts, comments and quoting style of equal values do
+ * not) and bounds all later walks, because YAML's aliases can unfold a small text into a huge tree.
  */
 #include "detect/sigma.h"
 
@@ -110,6 +110,29 @@ static bool walk_node(struct walk *w, const struct yaml_node *node)
     return true;
 }
 
+/*
+ * What a rule does, apart from how it is told of: texts, tags, severity and owner may change without the rule
+ * becoming another one, so that its windows go on across a reload.
+ */
+static void hash_meaning(const struct yaml_node *root, uint8_t ret[TC_SHA256_BYTES])
+{
+    static const char *const keys[] = {"logsource", "detection", "correlation", "generate"};
+    static const char *const own_keys[] = {"building_block", "new_value"};
+    struct walk walk = {.nodes = 0};
+    const struct yaml_node *own = yaml_get(root, "tocsin");
+    sha256_init(&walk.hash);
+    for (size_t i = 0; i < TC_ARRAY_LEN(keys) + TC_ARRAY_LEN(own_keys); i++) {
+        bool is_own = i >= TC_ARRAY_LEN(keys);
+        const char *key = is_own ? own_keys[i - TC_ARRAY_LEN(keys)] : keys[i];
+        const struct yaml_node *map = is_own ? own : root;
+        const struct yaml_node *node = map == NULL || map->type != YAML_MAP ? NULL : yaml_get(map, key);
+        walk_text(&walk, sv_of(node == NULL ? "" : key));
+        if (node != NULL)
+            walk_node(&walk, node); /* bounded: the whole document was */
+    }
+    hash_sha256_final(&walk.hash, ret);
+}
+
 static int hash_document(struct sigma *sigma, const struct yaml_node *root, uint8_t ret[TC_SHA256_BYTES])
 {
     struct walk walk = {.nodes = 0};
@@ -159,6 +182,8 @@ int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, 
     int rc = hash_document(sigma, root, ret->document_hash);
     if (rc == 0)
         rc = refuse_by_name(sigma, root);
+    if (rc == 0)
+        hash_meaning(root, ret->meaning_hash);
     if (rc == 0)
         rc = read_body(sigma, root, ret);
     if (rc == 0)
