@@ -11,7 +11,8 @@
  * that sends nothing opens no window, so a value of 0 is never seen.
  *
  * temporal asks for distinct rules where value_count asks for distinct values, and is the same window.
- * temporal_ordered keeps a sequence (sequence.h) in its place.
+ * temporal_ordered keeps a sequence (sequence.h) in its place, kinds that Sigma does not know a memory
+ * (memory.h).
  *
  * Bounds. A table has room for its share of max_groups. When it is full, the group to go is of the lowest
  * rank, and of those the one unheard for longest. Rank 0 holds a value of one or none; ranks above are parts
@@ -22,6 +23,7 @@
 #define DETECT_CORR_H
 
 #include "base/buf.h"
+#include "detect/memory.h"
 #include "detect/ruleset.h"
 #include "detect/sequence.h"
 
@@ -38,9 +40,10 @@ struct corr_spec { /* one correlation, compiled for its tables */
     const struct rule *rule;
     const struct correlation *correlation;
     struct window_spec window;
-    bool ordered; /* steps in order: a sequence stands in for the window */
-    bool closing; /* judged when its window is over */
-    bool never;   /* its tests exclude each other for a count that only rises: gt of the largest number */
+    bool ordered;                     /* steps in order: a sequence stands in for the window */
+    const struct memory_kind *memory; /* stands in for the window; NULL: none */
+    bool closing;                     /* judged when its window is over */
+    bool never; /* its tests exclude each other for a count that only rises: gt of the largest number */
     uint32_t max_groups; /* per table */
     uint64_t seed;       /* from the rule's content: the same rule hashes alike in every rule set */
 };
@@ -54,6 +57,7 @@ struct corr_group {
     int64_t episode_ns;    /* start of the episode said last; TC_NO_TIME: none yet */
     struct window window;
     struct sequence *sequence; /* ordered only: in place of the window */
+    struct memory *memory;     /* of spec->memory only: in place of the window */
 };
 
 struct corr_table {
@@ -122,7 +126,7 @@ uint64_t corr_key_hash(const struct corr_spec *spec, struct sv key);
 bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject, struct buf *scratch,
                 uint64_t *ret_hash);
 
-void corr_table_free(struct corr_table *table); /* all zero is an empty table */
+void corr_table_free(struct corr_table *table, const struct corr_spec *spec); /* all zero is an empty table */
 void corr_table_hit(struct corr_table *table, const struct corr_spec *spec, const struct corr_hit *hit,
                     int64_t floor_ns, corr_outcome_fn each, void *context);
 /* Judges and clears windows that ended before the floor; closing specs only. Outcomes in no promised order.

@@ -98,7 +98,7 @@ bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject
     *ret_hash = 1;
     if (c->type == CORR_TEMPORAL) /* 0 marks a dropped entry */
         *ret_hash = subject->step | UINT64_C(1) << 63;
-    if (c->type != CORR_VALUE_COUNT)
+    if (c->type != CORR_VALUE_COUNT && c->type != CORR_NEW_VALUE)
         return true;
     buf_clear(scratch);
     for (size_t i = 0; i < c->field_count; i++) {

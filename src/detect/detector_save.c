@@ -116,6 +116,6 @@ int detector_load(struct detector *d, struct sv saved, struct err *err)
         r = old;
     }
     watermark_fini(&r.watermark);
-    detector_free_tables(r.tables, tables);
+    detector_free_tables(d, r.tables);
     return ok ? 0 : err_set(err, TC_ECORRUPT, "the saved windows are damaged");
 }

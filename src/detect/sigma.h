@@ -125,5 +125,12 @@ const struct match_node *sigma_node(struct sigma *sigma, enum node_kind kind,
 /* --- sigma_correlation.c */
 int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, const struct yaml_node *map,
                            struct sigma_rule *ret);
+/* Names of fields, or of one; none where `node` is NULL. `what` is the key, for errors. */
+int sigma_read_names(struct sigma *sigma, const struct yaml_node *node, const char *what,
+                     const struct name_ref **ret, size_t *ret_count);
+int sigma_read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *ret);
+
+/* --- sigma_new_value.c: that key of the tocsin: map; the rule's detection was read */
+int sigma_read_new_value(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
 
 #endif
