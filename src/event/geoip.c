@@ -259,19 +259,23 @@ static const struct {
 };
 _Static_assert(TC_ARRAY_LEN(facts) * SIDES <= TC_GEOIP_FACTS_MAX, "all facts have room");
 
-/* Texts as they stand; numbers as decimal text. Anything else, and what is no UTF-8, is no fact. */
-static bool read_value(const MMDB_entry_data_s *data, struct arena *arena, struct sv *ret)
+static bool read_number(const MMDB_entry_data_s *data, struct arena *arena, struct sv *ret)
 {
-    if (data->type == MMDB_DATA_TYPE_UINT32 || data->type == MMDB_DATA_TYPE_UINT16) {
-        *ret = arena_printf(
-            arena, "%lu", (unsigned long)(data->type == MMDB_DATA_TYPE_UINT16 ? data->uint16 : data->uint32));
-        return true;
-    }
-    if (data->type != MMDB_DATA_TYPE_UTF8_STRING || data->data_size == 0 ||
-        data->data_size > TC_GEOIP_TEXT_BYTES ||
-        utf8_valid(sv_make(data->utf8_string, data->data_size)) != data->data_size)
+    if (data->type != MMDB_DATA_TYPE_UINT32)
         return false;
-    *ret = arena_sv(arena, sv_make(data->utf8_string, data->data_size));
+    *ret = arena_printf(arena, "%lu", (unsigned long)data->uint32);
+    return true;
+}
+
+static bool read_text(const MMDB_entry_data_s *data, struct arena *arena, struct sv *ret)
+{
+    if (data->type != MMDB_DATA_TYPE_UTF8_STRING || data->data_size == 0 ||
+        data->data_size > TC_GEOIP_TEXT_BYTES)
+        return false;
+    struct sv text = sv_make(data->utf8_string, data->data_size);
+    if (utf8_valid(text) != text.n)
+        return false;
+    *ret = arena_sv(arena, text);
     return true;
 }
 
@@ -281,7 +285,7 @@ static bool find_fact(MMDB_entry_s *entries, size_t count, enum fact fact, struc
     for (size_t i = 0; i < count; i++) {
         MMDB_entry_data_s data;
         if (MMDB_aget_value(&entries[i], &data, facts[fact].path) == MMDB_SUCCESS && data.has_data &&
-            read_value(&data, arena, ret))
+            (fact == FACT_AS ? read_number : read_text)(&data, arena, ret))
             return true;
     }
     return false;

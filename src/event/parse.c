@@ -63,7 +63,7 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 
 const struct parser parsers[] = {
     {"json", 1, parse_json},
-    {"sshd", 1, parse_sshd_line},
+    {"sshd", 2, parse_sshd_line},
     {"nginx", 1, parse_nginx},
     {"apache", 1, parse_apache},
     {"syslog", 1, parse_syslog},

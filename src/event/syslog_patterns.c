@@ -67,9 +67,13 @@ const struct pattern syslog_patterns[] = {
      .program = "sshd",
      .starts = "Accepted ",
      .literal = " from ",
-     .regex = "^Accepted (?<method>\\S+) for (?<user>.*) from " IP PORT "?" SSH,
+     .regex = "^Accepted (?<method>\\S+) for (?<user>.*) from " IP PORT
+              "?(?: ssh\\d)?(?:: (?:\\S+ (?<key>(?:SHA256|MD5):\\S+))?.*)?$",
      .set = TYPE("login_success", "success"),
-     .captures = {ADDRESS_P, USER, {"method", "sshd.method", FIELD_STRING}}},
+     .captures = {ADDRESS_P,
+                  USER,
+                  {"method", "sshd.method", FIELD_STRING},
+                  {"key", "sshd.key_fingerprint", FIELD_STRING}}},
 
     /* --- sshd: what else it says of the same attempt --- */
     {.name = "sshd invalid user",
@@ -201,6 +205,12 @@ const struct pattern syslog_patterns[] = {
      .program = "sshd",
      .starts = "Bad protocol version identification ",
      .regex = "^.* from " IP PORT "?" PREAUTH,
+     .set = TYPE_ONLY("bad_protocol"),
+     .captures = {ADDRESS_P}},
+    {.name = "sshd banner exchange",
+     .program = "sshd",
+     .starts = "banner exchange: Connection from ",
+     .regex = "^banner exchange: Connection from " IP PORT "?: ",
      .set = TYPE_ONLY("bad_protocol"),
      .captures = {ADDRESS_P}},
     {.name = "sshd no common algorithm",

@@ -1,10 +1,15 @@
 """Reading the rules anew while the service runs: on SIGHUP and by API; what is refused changes nothing."""
+import hashlib
 import json
 import os
 import signal
+import sys
 
 import kit
 from kit import Server, now, test, tocsin, wait_for
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import mmdb  # noqa: E402  pylint: disable=wrong-import-position
 
 RULES = """title: Failed
 id: 00000000-0000-4000-8000-000000000001
@@ -146,6 +151,53 @@ def rule_gone():
         status, text, _ = server.post(f"/v1/alerts/{alert['id']}/resolve", json.dumps({"by": "carol"}))
         assert status == 200, text
         assert titles(server) == []
+
+
+def write_places(path, **countries):
+    """An MMDB of countries: a=DE is 203.0.113.0/25, b=… the other half."""
+    networks = {"a": "203.0.113.0/25", "b": "203.0.113.128/25"}
+    content = mmdb.build({networks[k]: {"country": {"iso_code": v}} for k, v in countries.items()})
+    with open(path + ".new", "wb") as file:
+        file.write(content)
+    os.rename(path + ".new", path)
+    return hashlib.sha256(content).hexdigest()
+
+
+def login(user, address):
+    return {"@timestamp": now(), "event_type": "login_success", "source.ip": address, "user.name": user}
+
+
+@test("C-81 A-29 a login from a country that the user never showed: the file in force is on record, and is read anew")
+def places():
+    with kit.temporary() as directory:
+        path = os.path.join(directory, "places.mmdb")
+        first = write_places(path, a="DE", b="DE")
+        with Server(config=f"geoip: [{path}]\n") as server:
+            server.send(login("alice", "203.0.113.7"), login("bob", "10.0.0.1"), login("bob", "203.0.113.7"))
+            second = write_places(path, a="DE", b="BR")
+            server.send(login("alice", "203.0.113.200"))
+            assert server.request("POST", "/-/reload")[0] == 200
+            server.send(login("alice", "203.0.113.7"), login("alice", "203.0.113.201"), login("carol", "203.0.113.202"))
+            (alert,) = wait_for("the alert", server.alerts)
+            assert alert["title"] == "ANOMALOUS_LOGIN_LOCATION" and alert["severity"] == "P3", alert
+            assert alert["labels"]["user_name"] == "alice", alert
+            with open(path, "wb") as file:
+                file.write(b"no such file")
+            status, text, _ = server.request("POST", "/-/reload")
+            assert status == 400 and "places.mmdb" in text, (status, text)
+            server.send(login("bob", "203.0.113.203"))
+            wait_for("the old file is still asked", lambda: len(server.alerts()) == 2)
+            server.kill()
+            with open(path, "wb") as file:
+                file.write(mmdb.build({"203.0.113.0/24": {"country": {"iso_code": "JP"}}}))
+            server.start()
+            server.send(login("alice", "203.0.113.7"))
+            wait_for("JP is new", lambda: [a["count"] for a in server.alerts() if a["labels"]["user_name"] == "alice"] == [2])
+            assert server.stop() == 0
+            records = b"".join(open(os.path.join(server.data, "journal", name), "rb").read()
+                               for name in sorted(os.listdir(os.path.join(server.data, "journal"))))
+            at = [records.find(b'"files":[{"what":"geoip"'), records.find(first.encode()), records.find(second.encode())]
+            assert min(at) >= 0 and at[1] < at[2], at
 
 
 kit.main()
