@@ -213,6 +213,13 @@ const struct pattern syslog_patterns[] = {
      .regex = "^banner exchange: Connection from " IP PORT "?: ",
      .set = TYPE_ONLY("bad_protocol"),
      .captures = {ADDRESS_P}},
+    {.name = "sshd dispatch fatal",
+     .program = "sshd",
+     .literal = "ssh_dispatch_run_fatal: Connection from ",
+     .regex = "ssh_dispatch_run_fatal: Connection from " UNKNOWN
+              "(?:authenticating user )?(?:(?<user>.*) )?" IP " port (?<port>\\d+): (?<reason>.*?)" PREAUTH,
+     .set = TYPE_ONLY("dispatch_fatal"),
+     .captures = {ADDRESS_P, USER, {"reason", "event.reason", FIELD_STRING}}},
     {.name = "sshd no common algorithm",
      .program = "sshd",
      .literal = "Unable to negotiate with ",
