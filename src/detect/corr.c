@@ -23,6 +23,18 @@ static void set_need(struct corr_spec *spec, const struct corr_test *test)
         spec->window.need = TC_MAX(spec->window.need, (uint64_t)least);
 }
 
+/* A full window still tells whether each test holds: one entry an event, two a distinct value, and some to
+ * spare. */
+static uint64_t entries_for(const struct corr_spec *spec)
+{
+    const struct correlation *c = spec->correlation;
+    uint64_t most = spec->window.need;
+    for (size_t i = 0; i < c->test_count && spec->closing; i++)
+        most = TC_MAX(most, (uint64_t)TC_MAX(c->tests[i].value, 0));
+    most = TC_MIN(most, (uint64_t)CORR_ENTRIES_MAX);
+    return most * 2 + 2;
+}
+
 static const struct memory_kind *const memories[] = {[CORR_NEW_VALUE] = &memory_new_value};
 
 void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_groups, size_t max_entries)
@@ -42,10 +54,7 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
         else
             spec->closing = true;
     }
-    /* two entries of each distinct value, and one to spare, so that a full window still holds the rule */
-    uint64_t entries =
-        spec->window.need >= CORR_ENTRIES_MAX / 2 ? CORR_ENTRIES_MAX : spec->window.need * 2 + 2;
-    entries = TC_MAX(entries, max_entries == 0 ? 10000 : max_entries);
+    uint64_t entries = TC_MAX(entries_for(spec), max_entries == 0 ? (uint64_t)10000 : max_entries);
     spec->window.max_entries = (uint32_t)TC_MIN(entries, (uint64_t)CORR_ENTRIES_MAX);
     size_t groups = (max_groups == 0 ? 100000 : max_groups) / CORR_SHARDS;
     spec->max_groups = (uint32_t)TC_MAX(1u, TC_MIN(groups, (size_t)1 << 24));

@@ -31,7 +31,7 @@ enum {
     CORR_SHARDS = 64,
     CORR_RANKS = 16,
     CORR_VALUE_BYTES = 1024,    /* longer group values are kept as their first bytes and a hash of all */
-    CORR_ENTRIES_MAX = 1 << 20, /* hard bound of max_entries, so that a threshold can be reached */
+    CORR_ENTRIES_MAX = 1 << 27, /* hard bound of max_entries: room for CORR_COUNT_MAX distinct values */
 };
 
 struct corr_outcome;
@@ -113,8 +113,9 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
 
 /*
  * A group's key: each value in group-by order as u32 length and bytes. The first value of a field that is
- * neither null nor a container counts; values are compared as text, to the byte. What an inner correlation
- * grouped by is read from its group, by name. False where the subject lacks one (it does not enter).
+ * neither null nor a container counts; values are compared as text, to the byte, but an IPv6 address in any
+ * of its forms is one, and the IPv4-mapped one is the IPv4 address. What an inner correlation grouped by is
+ * read from its group, by name. False where the subject lacks one (it does not enter).
  */
 bool corr_key(const struct corr_spec *spec, const struct corr_subject *subject, struct buf *out);
 /* Next value of a key; for findings. */

@@ -19,8 +19,9 @@ enum corr_type {
     CORR_NEW_VALUE, /* of a detection that has a memory (memory.h), not of a `correlation:` document */
 };
 enum {
-    CORR_STEPS_MAX = 64,  /* rules of a temporal_ordered */
-    CORR_LAYERS_MAX = 16, /* correlations upon correlations */
+    CORR_STEPS_MAX = 64,      /* rules of a temporal_ordered */
+    CORR_LAYERS_MAX = 16,     /* correlations upon correlations */
+    CORR_COUNT_MAX = 1 << 25, /* largest number in a condition: what a group can hold */
 };
 enum corr_op { CORR_GT, CORR_GTE, CORR_LT, CORR_LTE, CORR_EQ, CORR_NEQ };
 

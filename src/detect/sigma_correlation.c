@@ -115,7 +115,10 @@ static int read_test(struct sigma *sigma, const struct yaml_node *node, struct c
             continue;
         test->op = (enum corr_op)i;
         if (node->type == YAML_SCALAR && num_i64(node->text, &test->value) && test->value >= 0)
-            return 0;
+            return test->value <= CORR_COUNT_MAX
+                       ? 0
+                       : sigma_refuse(sigma, TC_EBOUND, SIGMA_AT(node), "correlation condition",
+                                      "a correlation counts to %d at most", CORR_COUNT_MAX);
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "correlation condition",
                             "%s needs a whole number, 0 or more", operators[i]);
     }
