@@ -37,6 +37,13 @@ void ruleset_refuse(struct loading *l, struct sigma_rule *r, int code, const cha
     r->refused = true;
 }
 
+void ruleset_warn(struct loading *l, const struct sigma_rule *r, const char *construct, const char *text,
+                  struct sv subject)
+{
+    err_at(&add_note(l, RULE_WARNING, construct)->err, TC_OK, r->rule.info.file.p, r->rule.info.line,
+           r->column, "%s: \"%.*s\"", text, SV_FMT(sv_head(subject, 120)));
+}
+
 static int compare_notes(const void *a, const void *b)
 {
     const struct rule_note *x = a, *y = b;
@@ -78,6 +85,17 @@ static void add_rule(struct loading *l, const struct sigma_rule *rule)
     }
 }
 
+static void add_filter(struct loading *l, const struct sigma_rule *filter)
+{
+    if (l->filter_count == l->filter_capacity) {
+        l->filter_capacity = TC_MAX(l->filter_capacity * 2, 16);
+        l->filters = tc_realloc(l->filters, l->filter_capacity * sizeof l->filters[0]);
+    }
+    struct sigma_rule *own = ARENA_NEW(&l->kept, struct sigma_rule);
+    *own = *filter;
+    l->filters[l->filter_count++] = own;
+}
+
 static void read_document(struct loading *l, const struct yaml_node *root, const char *file, bool in_pack)
 {
     struct err err = {0};
@@ -89,7 +107,7 @@ static void read_document(struct loading *l, const struct yaml_node *root, const
                           .err = &err};
     struct sigma_rule rule = {0};
     if (sigma_read(&sigma, root, in_pack, &rule) == 0)
-        add_rule(l, &rule);
+        (rule.is_filter ? add_filter : add_rule)(l, &rule);
     else
         add_note(l, RULE_REFUSED, sigma.construct)->err = err;
 }
@@ -223,6 +241,7 @@ static void gather_fields(struct ruleset *set)
 static void finish(struct loading *l)
 {
     index_rules(l);
+    ruleset_filter(l);
     ruleset_resolve(l);
     order_rules(l);
     ruleset_link(l);
@@ -244,6 +263,7 @@ int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset 
     arena_free(&l.scratch);
     arena_free(&l.kept);
     free(l.rules);
+    free(l.filters);
     free(l.notes);
     *ret = l.set;
     return 0;

@@ -143,7 +143,9 @@ static void test_C_110_documents_that_are_refused(void **state)
     refused("- a\n", "no detection", 1, 1);
     refused("just text\n", "no detection", 1, 1);
     refused("title: [t\n", "not YAML", 2, 1);
-    refused("title: t\nfilter:\n    rules: [x]\n", "filter", 2, 1);
+    refused("title: t\nfilter:\n    s: {a: 1}\n    condition: s\n", "filter", 3, 5);
+    refused("title: t\nfilter: [x]\n", "filter", 2, 9);
+    refused("title: t\nfilter:\n    rules: [x]\n    s: {a: 1}\n", "no condition", 2, 1);
     refused("action: global\ntitle: t\n", "action", 1, 1);
     refused("title: t\ndetection: [a]\n", "detection", 2, 12);
     refused("title: t\ndetection:\n    s:\n        a|bogus: 1\n    condition: s\n", "unknown modifier", 4, 9);
@@ -384,6 +386,67 @@ static void test_C_110_content_hashes(void **state)
     assert_memory_not_equal(by_id("c")->content, corr, 16);
 }
 
+static bool filtered_match(const char *filter, const char *json)
+{
+    struct sv yaml = arena_printf(
+        &kit.arena,
+        "title: r\nid: r-id\nname: r\nlogsource: {product: windows, category: process_creation}\n"
+        "detection:\n    s:\n        a: 1\n    condition: s\n---\n%s",
+        filter);
+    kit_load(&kit, yaml.p);
+    struct event event = kit_event(&kit, json);
+    const uint32_t *candidates;
+    bool matches = rule_matches(by_id("r-id"), &event, kit.scratch);
+    bool candidate = rule_candidates(kit.set, &event, kit.scratch, &candidates) == 1;
+    assert_true(candidate || !matches);
+    return matches;
+}
+
+#define FILTER(logsource, rules, condition)                                                                  \
+    "title: f\nlogsource: {" logsource "}\nfilter:\n    rules: " rules                                       \
+    "\n    selection:\n        User|startswith: adm_\n    condition: " condition "\n"
+
+static void test_C_110_filters(void **state)
+{
+    (void)state;
+    static const char adm[] = "{\"a\":1,\"User\":\"adm_x\"}", other[] = "{\"a\":1,\"User\":\"bob\"}";
+    const char *minus = FILTER("product: windows", "[r-id]", "not selection");
+    assert_false(filtered_match(minus, adm));
+    assert_true(filtered_match(minus, other));
+    assert_true(filtered_match(minus, "{\"a\":1}"));
+    assert_false(filtered_match(minus, "{\"a\":2,\"User\":\"bob\"}"));
+    const char *plus =
+        FILTER("product: Windows, category: process_creation", "[r]", "selection"); /* by name */
+    assert_true(filtered_match(plus, adm));
+    assert_false(filtered_match(plus, other));
+    assert_false(filtered_match(FILTER("", "any", "not selection"), adm));
+    /* two, and one that is listed twice */
+    const char *both = FILTER("", "any", "not selection") "---\n" FILTER("", "[r, r-id, r]", "selection");
+    assert_false(filtered_match(both, adm));
+    assert_false(filtered_match(both, other));
+    /* not its log source: nothing happens, and that is said */
+    assert_true(filtered_match(FILTER("product: linux", "[r-id]", "not selection"), adm));
+    assert_int_equal(warnings("filter"), 1);
+    assert_true(filtered_match(FILTER("product: windows, service: x", "any", "not selection"), adm));
+    assert_true(filtered_match(FILTER("", "[elsewhere]", "not selection"), adm));
+    assert_int_equal(warnings("filter"), 1);
+}
+
+static void test_C_110_a_filter_is_part_of_what_a_rule_means(void **state)
+{
+    (void)state;
+    uint8_t plain[16], first[16];
+    filtered_match("", "{}");
+    memcpy(plain, by_id("r-id")->content, 16);
+    filtered_match(FILTER("", "any", "not selection"), "{}");
+    memcpy(first, by_id("r-id")->content, 16);
+    assert_memory_not_equal(plain, first, 16);
+    filtered_match("# the same\n" FILTER("", "any", "not selection"), "{}");
+    assert_memory_equal(by_id("r-id")->content, first, 16);
+    filtered_match(FILTER("", "any", "selection"), "{}");
+    assert_memory_not_equal(by_id("r-id")->content, first, 16);
+}
+
 static void test_C_110_nothing_at_all(void **state)
 {
     (void)state;
@@ -476,6 +539,8 @@ int main(void)
         cmocka_unit_test(test_C_111_references),
         cmocka_unit_test(test_C_110_order_of_sources_does_not_matter),
         cmocka_unit_test(test_C_110_content_hashes),
+        cmocka_unit_test(test_C_110_filters),
+        cmocka_unit_test(test_C_110_a_filter_is_part_of_what_a_rule_means),
         cmocka_unit_test(test_C_110_nothing_at_all),
         cmocka_unit_test(test_C_110_rule_files),
     };

@@ -53,9 +53,11 @@ struct sigma_alias {
 struct sigma_rule {
     struct rule rule;
     unsigned column;
-    bool refused; /* by ruleset.c, later */
+    bool refused;   /* by ruleset.c, later */
+    bool is_filter; /* a condition more for the rules of `refs`, or of its log source where any_rule */
+    bool any_rule;
     struct correlation *correlation;
-    const struct sv *refs; /* a correlation's rules as written */
+    const struct sv *refs; /* a correlation's or filter's rules as written */
     size_t ref_count;
     const struct sigma_alias *aliases;
     size_t alias_count;

@@ -165,5 +165,9 @@ int sigma_read_info(struct sigma *sigma, const struct yaml_node *root, bool in_p
         rc = read_logsource(sigma, root, rule);
     if (rc == 0 && tocsin != NULL)
         rc = read_tocsin(sigma, tocsin, rule);
+    if (rc == 0 && rule->is_filter) { /* it raises nothing that somebody would have to answer */
+        rule->warning_count = 0;
+        return 0;
+    }
     return rc == 0 ? require_owner(sigma, root, in_pack || tocsin != NULL, rule) : rc;
 }

@@ -1,7 +1,7 @@
 /*
- * One YAML document: is it a detection or a correlation, and what does it hash to?
+ * One YAML document: is it a detection, a correlation or a filter, and what does it hash to?
  *
- * Filters and the old `action:` documents are refused by name. Before anything is read, the document is
+ * The old `action:` documents are refused by name. Before anything is read, the document is
  * walked once: that gives its hashes (order of keys counts, comments and quoting style of equal values do
  * not) and bounds all later walks, because YAML's aliases can unfold a small text into a huge tree.
  */
@@ -116,7 +116,7 @@ static bool walk_node(struct walk *w, const struct yaml_node *node)
  */
 static void hash_meaning(const struct yaml_node *root, uint8_t ret[TC_SHA256_BYTES])
 {
-    static const char *const keys[] = {"logsource", "detection", "correlation", "generate"};
+    static const char *const keys[] = {"logsource", "detection", "correlation", "generate", "filter"};
     static const char *const own_keys[] = {"building_block", "new_value"};
     struct walk walk = {.nodes = 0};
     const struct yaml_node *own = yaml_get(root, "tocsin");
@@ -149,14 +149,26 @@ static int hash_document(struct sigma *sigma, const struct yaml_node *root, uint
 
 static int refuse_by_name(struct sigma *sigma, const struct yaml_node *root)
 {
-    const struct yaml_node *filter = yaml_get(root, "filter"), *action = yaml_get(root, "action");
-    if (filter != NULL && yaml_get(root, "detection") == NULL)
-        return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT_KEY(filter), "filter",
-                            "Sigma filters are not supported");
+    const struct yaml_node *action = yaml_get(root, "action");
     if (action != NULL)
         return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT_KEY(action), "action",
                             "documents with \"action\" are of an old Sigma: write each rule out");
     return 0;
+}
+
+/* Rules by id or name, or the word `any`; then selections and a condition as of a detection. */
+static int read_filter(struct sigma *sigma, const struct yaml_node *filter, struct sigma_rule *ret)
+{
+    ret->is_filter = true;
+    if (filter->type != YAML_MAP)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(filter), "filter", "filter must be a map");
+    const struct yaml_node *rules = yaml_get(filter, "rules");
+    int rc = sigma_texts(sigma, rules, "rules", &ret->refs, &ret->ref_count);
+    if (rc == 0 && ret->ref_count == 0)
+        rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(filter), "filter",
+                          "a filter needs the rules that it is for, or rules: any");
+    ret->any_rule = rc == 0 && rules->type == YAML_SCALAR && sv_eq_nocase(rules->text, SV("any"));
+    return rc == 0 ? sigma_read_detection(sigma, filter, ret) : rc;
 }
 
 static int read_body(struct sigma *sigma, const struct yaml_node *root, struct sigma_rule *ret)
@@ -166,12 +178,14 @@ static int read_body(struct sigma *sigma, const struct yaml_node *root, struct s
     if (detection != NULL && correlation != NULL)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(correlation), "detection and correlation",
                             "one document has both a detection and a correlation: divide it by ---");
+    if (detection == NULL && correlation == NULL && yaml_get(root, "filter") != NULL)
+        return read_filter(sigma, yaml_get(root, "filter"), ret);
     if (detection != NULL)
         return sigma_read_detection(sigma, detection, ret);
     if (correlation != NULL)
         return sigma_read_correlation(sigma, root, correlation, ret);
     return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(root), "no detection",
-                        "neither a detection nor a correlation: not a Sigma rule");
+                        "neither a detection, a correlation nor a filter: not a Sigma rule");
 }
 
 int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, struct sigma_rule *ret)
