@@ -103,6 +103,7 @@ static void read_document(struct loading *l, const struct yaml_node *root, const
                           .scratch = &l->scratch,
                           .regexes = &l->set->regexes,
                           .file = file,
+                          .placeholders = l->placeholders,
                           .construct = "not a rule",
                           .err = &err};
     struct sigma_rule rule = {0};
@@ -110,6 +111,30 @@ static void read_document(struct loading *l, const struct yaml_node *root, const
         (rule.is_filter ? add_filter : add_rule)(l, &rule);
     else
         add_note(l, RULE_REFUSED, sigma.construct)->err = err;
+}
+
+/* A first look at the sources: placeholders' values, wherever they stand. */
+static void read_placeholders(struct loading *l, const struct rule_source *source)
+{
+    struct yaml_doc *docs = NULL;
+    const char *file = arena_str(&l->set->arena, source->path);
+    if (sv_find(source->bytes, SV("placeholders")) == source->bytes.n)
+        return;
+    arena_reset(&l->scratch);
+    if (yaml_parse(&l->scratch, file, source->bytes, &docs, NULL) != 0)
+        return; /* the second look says what is wrong */
+    for (const struct yaml_doc *doc = docs; doc != NULL; doc = doc->next) {
+        struct err err = {0};
+        struct sigma sigma = {.arena = &l->set->arena,
+                              .scratch = &l->scratch,
+                              .file = file,
+                              .placeholders = l->placeholders,
+                              .construct = "placeholders",
+                              .err = &err};
+        if (doc->root != NULL && sigma_is_placeholders(doc->root) &&
+            sigma_read_values(&sigma, doc->root) != 0)
+            add_note(l, RULE_REFUSED, sigma.construct)->err = err;
+    }
 }
 
 static void read_source(struct loading *l, const struct rule_source *source)
@@ -126,8 +151,9 @@ static void read_source(struct loading *l, const struct rule_source *source)
     for (const struct yaml_doc *doc = docs; doc != NULL; doc = doc->next) {
         if (doc->root == NULL)
             continue;
-        read_document(l, doc->root, file, source->in_pack);
         found++;
+        if (!sigma_is_placeholders(doc->root))
+            read_document(l, doc->root, file, source->in_pack);
     }
     if (found == 0)
         err_at(&add_note(l, RULE_WARNING, "empty file")->err, TC_OK, file, 0, 0, "no rule in this file");
@@ -147,6 +173,8 @@ static void read_sources(struct loading *l, const struct rule_source *sources, s
     for (size_t i = 0; i < count; i++)
         sorted[i] = &sources[i];
     qsort(sorted, count, sizeof sorted[0], compare_sources);
+    for (size_t i = 0; i < count; i++)
+        read_placeholders(l, sorted[i]);
     for (size_t i = 0; i < count; i++)
         read_source(l, sorted[i]);
 }
@@ -254,10 +282,12 @@ int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset 
 {
     (void)err; /* what is wrong with a rule is a note */
     struct loading l = {.set = tc_alloc(sizeof *l.set)};
+    l.placeholders = placeholders_new(&l.set->arena);
     map_init(&l.ids, RULES_MAX);
     map_init(&l.names, RULES_MAX);
     read_sources(&l, sources, count);
     finish(&l);
+    placeholders_free(l.placeholders);
     map_free(&l.ids);
     map_free(&l.names);
     arena_free(&l.scratch);

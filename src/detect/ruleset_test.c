@@ -447,6 +447,73 @@ static void test_C_110_a_filter_is_part_of_what_a_rule_means(void **state)
     assert_memory_not_equal(by_id("r-id")->content, first, 16);
 }
 
+#define VALUES "placeholders:\n    admins: [adm_1, adm_*]\n    host: h\n---\n"
+#define WITH(line)                                                                                           \
+    "title: e\nid: e-id\nlogsource: {}\ndetection:\n    s:\n        " line "\n    condition: s\n"
+
+static bool expanded_match(const char *yaml, const char *json)
+{
+    kit_load(&kit, yaml);
+    struct event event = kit_event(&kit, json);
+    kit_show_notes(&kit);
+    assert_int_equal(ruleset_count(kit.set), 1);
+    return rule_matches(by_id("e-id"), &event, kit.scratch);
+}
+
+static void test_C_110_placeholders_have_values(void **state)
+{
+    (void)state;
+    const char *yaml = VALUES WITH("User|expand: '%admins%'");
+    assert_true(expanded_match(yaml, "{\"User\":\"ADM_1\"}"));
+    assert_true(expanded_match(yaml, "{\"User\":\"adm_77\"}")); /* as if written there: wildcards count */
+    assert_false(expanded_match(yaml, "{\"User\":\"bob\"}"));
+    assert_false(expanded_match(yaml, "{\"User\":\"%admins%\"}"));
+    assert_true(
+        expanded_match(VALUES WITH("U|contains|expand: '%host%-%admins%\\%'"), "{\"U\":\"xh-adm_1%x\"}"));
+    assert_false(
+        expanded_match(VALUES WITH("U|contains|expand: '%host%-%admins%\\%'"), "{\"U\":\"xh-adm_1x\"}"));
+    assert_true(expanded_match(WITH("U|expand: '%host%'") "---\nplaceholders: {host: z}\n", "{\"U\":\"z\"}"));
+    kit_load(&kit, VALUES WITH("U|expand: '%other%'"));
+    assert_string_equal("expand without values", kit_refusal(&kit));
+    kit_load(&kit, VALUES "placeholders: {host: i}\n");
+    assert_string_equal("placeholders", kit_refusal(&kit));
+    kit_load(&kit, "placeholders: [a]\n");
+    assert_string_equal("placeholders", kit_refusal(&kit));
+    kit_load(&kit, "placeholders: {a: []}\n");
+    assert_string_equal("placeholders", kit_refusal(&kit));
+    kit_load(&kit, "placeholders: {a: {b: c}}\n");
+    assert_string_equal("wrong type", kit_refusal(&kit));
+}
+
+static void test_C_110_values_are_part_of_what_a_rule_means(void **state)
+{
+    (void)state;
+    uint8_t first[16];
+    kit_load(&kit, VALUES WITH("U|expand: '%host%'"));
+    memcpy(first, by_id("e-id")->content, 16);
+    kit_load(&kit, "placeholders: {host: z}\n---\n" WITH("U|expand: '%host%'"));
+    assert_memory_not_equal(first, by_id("e-id")->content, 16);
+    kit_load(&kit, WITH("U: x"));
+    memcpy(first, by_id("e-id")->content, 16);
+    kit_load(&kit, VALUES WITH("U: x")); /* not asked: the same */
+    assert_memory_equal(first, by_id("e-id")->content, 16);
+}
+
+static void test_C_110_too_many_combinations_are_refused(void **state)
+{
+    (void)state;
+    struct buf yaml;
+    buf_init(&yaml, 1 << 20);
+    buf_str(&yaml, "placeholders:\n    p: [");
+    for (int i = 0; i < 101; i++)
+        buf_printf(&yaml, "%sv%d", i > 0 ? ", " : "", i);
+    buf_str(&yaml, "]\n---\n" WITH("U|expand: '%p%%p%'"));
+    struct sv text = arena_sv(&kit.arena, buf_view(&yaml));
+    kit_load(&kit, text.p);
+    assert_string_equal("too large", kit_refusal(&kit));
+    buf_free(&yaml);
+}
+
 static void test_C_110_nothing_at_all(void **state)
 {
     (void)state;
@@ -541,6 +608,9 @@ int main(void)
         cmocka_unit_test(test_C_110_content_hashes),
         cmocka_unit_test(test_C_110_filters),
         cmocka_unit_test(test_C_110_a_filter_is_part_of_what_a_rule_means),
+        cmocka_unit_test(test_C_110_placeholders_have_values),
+        cmocka_unit_test(test_C_110_values_are_part_of_what_a_rule_means),
+        cmocka_unit_test(test_C_110_too_many_combinations_are_refused),
         cmocka_unit_test(test_C_110_nothing_at_all),
         cmocka_unit_test(test_C_110_rule_files),
     };

@@ -9,6 +9,7 @@
 #define DETECT_SIGMA_H
 
 #include "base/hash.h"
+#include "base/map.h"
 #include "base/yaml.h"
 #include "detect/match.h"
 
@@ -20,14 +21,22 @@ struct name_list {
     size_t count, capacity;
 };
 
+/* Values for `expand`, of all documents of the rule set. */
+struct placeholders {
+    struct map names;              /* to struct placeholder, in the rule set's arena */
+    uint8_t hash[TC_SHA256_BYTES]; /* of all of them */
+};
+
 /* What reading one document needs. */
 struct sigma {
     struct arena *arena;    /* the rule set's: what stays */
     struct arena *scratch;  /* dies with the loading */
     struct regex **regexes; /* the rule set's list */
     const char *file;
-    const char *construct; /* of a refusal */
-    struct err *err;       /* of a refusal */
+    struct placeholders *placeholders; /* NULL: none */
+    bool expanded;                     /* one of them was asked */
+    const char *construct;             /* of a refusal */
+    struct err *err;                   /* of a refusal */
 };
 
 /* A warning met on the way; ruleset.c turns it into a note. */
@@ -74,6 +83,9 @@ int sigma_refuse(struct sigma *sigma, int code, unsigned line, unsigned column, 
 
 /* --- sigma_read.c: one document */
 int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, struct sigma_rule *ret);
+/* Documents of placeholders are read before all others. */
+bool sigma_is_placeholders(const struct yaml_node *root);
+int sigma_read_values(struct sigma *sigma, const struct yaml_node *root);
 /* Adds a name (copied) unless it is there. */
 int sigma_add_name(struct sigma *sigma, struct name_list *list, struct sv name, const struct yaml_node *at);
 /* A list of texts (or one text, or nothing) into the rule set's arena. */
@@ -117,6 +129,13 @@ struct sv sigma_base64_offset(struct arena *arena, struct sv bytes, size_t offse
 int sigma_read_item(struct sigma *sigma, struct sv key, const struct yaml_node *place,
                     const struct yaml_node *const *values, size_t count, struct name_list *reads,
                     const struct match_node **ret);
+
+/* --- sigma_placeholder.c */
+struct placeholders *placeholders_new(struct arena *arena);
+void placeholders_free(struct placeholders *placeholders);
+/* `map`: that of the key `placeholders`; into sigma->placeholders. */
+int sigma_read_placeholders(struct sigma *sigma, const struct yaml_node *map,
+                            const uint8_t document_hash[TC_SHA256_BYTES]);
 
 /* --- sigma_condition.c */
 int sigma_read_condition(struct sigma *sigma, const struct yaml_node *condition, struct selection *selections,

@@ -188,6 +188,31 @@ static int read_body(struct sigma *sigma, const struct yaml_node *root, struct s
                         "neither a detection, a correlation nor a filter: not a Sigma rule");
 }
 
+bool sigma_is_placeholders(const struct yaml_node *root)
+{
+    return root->type == YAML_MAP && yaml_get(root, "placeholders") != NULL &&
+           yaml_get(root, "detection") == NULL && yaml_get(root, "correlation") == NULL;
+}
+
+int sigma_read_values(struct sigma *sigma, const struct yaml_node *root)
+{
+    uint8_t hash[TC_SHA256_BYTES];
+    int rc = hash_document(sigma, root, hash);
+    return rc == 0 ? sigma_read_placeholders(sigma, yaml_get(root, "placeholders"), hash) : rc;
+}
+
+/* A rule is another one where its placeholders stand for something else. */
+static void add_placeholders(const struct sigma *sigma, struct sigma_rule *ret)
+{
+    struct sha256_ctx context;
+    if (!sigma->expanded)
+        return;
+    sha256_init(&context);
+    sha256_update(&context, sizeof ret->meaning_hash, ret->meaning_hash);
+    sha256_update(&context, sizeof sigma->placeholders->hash, sigma->placeholders->hash);
+    hash_sha256_final(&context, ret->meaning_hash);
+}
+
 int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, struct sigma_rule *ret)
 {
     if (root->type != YAML_MAP)
@@ -200,6 +225,8 @@ int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, 
         hash_meaning(root, ret->meaning_hash);
     if (rc == 0)
         rc = read_body(sigma, root, ret);
+    if (rc == 0)
+        add_placeholders(sigma, ret);
     if (rc == 0)
         rc = sigma_read_info(sigma, root, in_pack, ret);
     return rc;
