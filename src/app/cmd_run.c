@@ -267,9 +267,11 @@ static int read_rules(const struct cli_args *args, const struct config *c, struc
 {
     const char *const *named;
     size_t named_count = cli_list(args, "rules", &named);
-    struct rule_source *shipped = NULL, *own = NULL;
-    size_t shipped_count = 0, own_count = 0;
-    int rc = 0;
+    struct rule_source *shipped = NULL, *own = NULL, *values = NULL;
+    size_t shipped_count = 0, own_count = 0, value_count = 0;
+    int rc = rules_collect(c->placeholders, c->placeholder_count, &w->arena, &values, &value_count, err);
+    if (rc != 0)
+        return rc;
     if (named_count > 0)
         rc = rules_collect(named, named_count, &w->arena, &own, &own_count, err);
     else if (c->rule_count > 0)
@@ -278,12 +280,14 @@ static int read_rules(const struct cli_args *args, const struct config *c, struc
         return rc;
     if (named_count == 0 && c->shipped_packs)
         shipped_count = rules_shipped(&w->arena, &shipped);
-    w->rules = ARENA_ARRAY(&w->arena, struct rule_source, shipped_count + own_count + 1);
+    w->rules = ARENA_ARRAY(&w->arena, struct rule_source, shipped_count + own_count + value_count + 1);
     if (shipped_count > 0)
         memcpy(w->rules, shipped, shipped_count * sizeof shipped[0]);
     if (own_count > 0)
         memcpy(w->rules + shipped_count, own, own_count * sizeof own[0]);
-    w->rule_count = shipped_count + own_count;
+    if (value_count > 0)
+        memcpy(w->rules + shipped_count + own_count, values, value_count * sizeof values[0]);
+    w->rule_count = shipped_count + own_count + value_count;
     return 0;
 }
 
@@ -435,6 +439,7 @@ static int reload(void *context, struct buf *ret_json, struct err *err)
     if (rc == 0) {
         say_reloaded(&reloaded, ret_json);
     } else {
+        rc = rc == TC_ENOTFOUND ? TC_EINPUT : rc; /* a file that is named and missing is the user's to mend */
         err_format(err, text, sizeof text);
         err_set(err, rc, "%s; the rules that were in force go on", text);
         log_error("reload", "refused: %s", err->text);

@@ -407,6 +407,11 @@ static int read_rules(struct reading *r, const struct yaml_node *node)
     return read_paths(r, node, &r->config->rules, &r->config->rule_count);
 }
 
+static int read_placeholders(struct reading *r, const struct yaml_node *node)
+{
+    return read_paths(r, node, &r->config->placeholders, &r->config->placeholder_count);
+}
+
 static int read_geoip(struct reading *r, const struct yaml_node *node)
 {
     return read_paths(r, node, &r->config->geoip, &r->config->geoip_count);
@@ -458,6 +463,9 @@ static const struct setting top_settings[] = {
     {"rules", "Sigma rule files, or directories walked for *.yml and *.yaml", "none", read_rules},
     {"shipped_packs", "also load the packs that the program carries", "true, or false where rules are named",
      read_packs},
+    {"placeholders",
+     "files with values for `expand` (top-level key `placeholders`), beside those among the rules", "none",
+     read_placeholders},
     {"geoip", "MMDB files (GeoLite2, GeoIP2, DB-IP) that tell country, city and network of addresses", "none",
      read_geoip},
     {"sources", "senders and their tokens; where none is named, loopback needs no token", "none",

@@ -66,7 +66,7 @@ const struct parser parsers[] = {
     {"sshd", 2, parse_sshd_line},
     {"nginx", 1, parse_nginx},
     {"apache", 1, parse_apache},
-    {"syslog", 1, parse_syslog},
+    {"syslog", 2, parse_syslog},
     {"logfmt", 1, parse_logfmt},
     {"kv", 1, parse_kv},
     {"cef", 1, parse_cef},

@@ -153,6 +153,32 @@ def rule_gone():
         assert titles(server) == []
 
 
+@test("C-110 placeholders have values from files that the configuration names, for run and check; a reload reads them anew")
+def placeholders():
+    with kit.temporary() as directory:
+        rules, values = os.path.join(directory, "rules.yml"), os.path.join(directory, "values.yml")
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write("title: Stranger\nid: s\nlogsource: {category: authentication}\ndetection:\n    s: {event_type: login_success}\n"
+                       "    known: {'user.name|expand': '%people%'}\n    condition: s and not known\nlevel: high\n")
+        config = f"rules: [{rules}]\nplaceholders: [{values}]\n"
+        with open(values, "w", encoding="utf-8") as file:
+            file.write("placeholders: {people: [alice, 'svc_*']}\n")
+        with Server(config=config) as server:
+            server.send(login("alice", "10.0.0.1"), login("svc_backup", "10.0.0.1"), login("bob", "10.0.0.1"))
+            (alert,) = wait_for("an alert", server.alerts)
+            assert "bob" in alert["message"] or "bob" in json.dumps(alert["labels"]), alert
+            with open(values, "w", encoding="utf-8") as file:
+                file.write("placeholders: {people: [bob]}\n")
+            assert json.loads(server.request("POST", "/-/reload")[1])["changed"] == 1
+            server.send(login("bob", "10.0.0.1"), login("alice", "10.0.0.1"))
+            wait_for("alice", lambda: "alice" in json.dumps(server.alerts()))
+            path = os.path.join(server.data, "tocsin.yml")
+            assert tocsin("check", "--config", path)[0] == 0
+            os.remove(values)
+            assert tocsin("check", "--config", path)[0] == 2
+            assert server.request("POST", "/-/reload")[0] == 400
+
+
 def write_places(path, **countries):
     """An MMDB of countries: a=DE is 203.0.113.0/25, b=… the other half."""
     networks = {"a": "203.0.113.0/25", "b": "203.0.113.128/25"}
