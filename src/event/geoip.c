@@ -213,7 +213,7 @@ static bool read_place(struct sv text, struct place *place)
     struct in6_addr v6;
     if (text.n > 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
         text = sv_make(text.p + 1, text.n - 2);
-    if (text.n == 0 || text.n >= sizeof copy)
+    if (text.n == 0 || text.n >= sizeof copy || memchr(text.p, '\0', text.n) != NULL)
         return false;
     memcpy(copy, text.p, text.n);
     copy[text.n] = '\0';
