@@ -44,6 +44,9 @@ struct api_options {
      * which may wait as long as the core is behind. *ret_json: the alert after it. TC_ENOTFOUND, TC_ESTATE,
      * TC_EINPUT. */
     int (*command)(void *context, const struct alert_command *command, struct buf *ret_json, struct err *err);
+    /* Reads rules and what goes with them anew and puts them in force; on the thread of commands. *ret_json:
+     * what changed. Refused: nothing changed, err says which file and place. NULL: 404 to those who ask. */
+    int (*reload)(void *context, struct buf *ret_json, struct err *err);
     /* Appends what only the core knows to the text of /metrics (Prometheus text format 0.0.4). */
     void (*metrics)(void *context, struct buf *out);
     const struct sv *receivers; /* names of channels, for /api/v2/alerts */

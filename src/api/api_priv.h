@@ -177,6 +177,7 @@ void command_stop(struct api *api);
 /* Queues a command, or fills the reply (429). The texts are copied. */
 void command_begin(struct api *api, struct request *request, const struct alert_command *what,
                    struct reply *reply);
+void command_begin_reload(struct api *api, struct request *request, struct reply *reply);
 /* The reply, or `later`. */
 void command_finish(struct api *api, struct request *request, struct reply *reply);
 void command_release(struct api *api, struct command **command);
@@ -215,5 +216,6 @@ void health_ready(struct api *api, struct request *request, struct reply *reply)
 void health_all(struct api *api, struct request *request, struct reply *reply);
 void health_ready_json(struct api *api, struct request *request, struct reply *reply);
 void health_metrics(struct api *api, struct request *request, struct reply *reply);
+void reload_handle(struct api *api, struct request *request, struct reply *reply);
 
 #endif

@@ -16,6 +16,7 @@ struct command {
     unsigned refs;      /* under api->lock */
     struct arena arena; /* the texts of `what` */
     struct alert_command what;
+    bool is_reload; /* in place of `what` */
     struct pending *pending;
     /* Written by the thread, read by the request once `pending` is done: */
     struct buf json;
@@ -36,7 +37,10 @@ static void let_go(struct api *api, struct command *command)
 
 static void run(struct api *api, struct command *command)
 {
-    int rc = api->options.command(api->options.context, &command->what, &command->json, &command->err);
+    void *context = api->options.context;
+    int rc = command->is_reload
+                 ? api->options.reload(context, &command->json, &command->err)
+                 : api->options.command(context, &command->what, &command->json, &command->err);
     pending_done(command->pending, rc, 0);
     let_go(api, command);
 }
@@ -98,17 +102,10 @@ static bool enqueue(struct api *api, struct command *command)
     return room;
 }
 
-void command_begin(struct api *api, struct request *request, const struct alert_command *what,
-                   struct reply *reply)
+static void begin(struct api *api, struct request *request, struct reply *reply)
 {
-    struct command *command = request->command = tc_alloc(sizeof *command);
-    struct arena *arena = &command->arena;
+    struct command *command = request->command;
     command->refs = 1;
-    command->what = (struct alert_command){.verb = arena_sv(arena, what->verb),
-                                           .alert_id = arena_sv(arena, what->alert_id),
-                                           .by = arena_sv(arena, what->by),
-                                           .note = arena_sv(arena, what->note),
-                                           .disposition = arena_sv(arena, what->disposition)};
     buf_init(&command->json, TC_API_REPLY_BYTES);
     command->pending = request->pending = pending_new(api, request);
     if (enqueue(api, command))
@@ -117,6 +114,26 @@ void command_begin(struct api *api, struct request *request, const struct alert_
     pending_release(api, &request->pending);
     reply_error(reply, 429, "%d commands wait already: send this one again a little later",
                 TC_API_COMMANDS_MAX);
+}
+
+void command_begin(struct api *api, struct request *request, const struct alert_command *what,
+                   struct reply *reply)
+{
+    struct command *command = request->command = tc_alloc(sizeof *command);
+    struct arena *arena = &command->arena;
+    command->what = (struct alert_command){.verb = arena_sv(arena, what->verb),
+                                           .alert_id = arena_sv(arena, what->alert_id),
+                                           .by = arena_sv(arena, what->by),
+                                           .note = arena_sv(arena, what->note),
+                                           .disposition = arena_sv(arena, what->disposition)};
+    begin(api, request, reply);
+}
+
+void command_begin_reload(struct api *api, struct request *request, struct reply *reply)
+{
+    request->command = tc_alloc(sizeof *request->command);
+    request->command->is_reload = true;
+    begin(api, request, reply);
 }
 
 void command_finish(struct api *api, struct request *request, struct reply *reply)

@@ -26,6 +26,8 @@ const struct route api_routes[] = {
     {"GET", "/-/ready", ROLE_PUBLIC, NULL, health_ready, 0},
     {"GET", "/health", ROLE_PUBLIC, NULL, health_all, 0},
     {"GET", "/ready", ROLE_PUBLIC, NULL, health_ready_json, 0},
+    {"POST", "/-/reload", ROLE_OPERATOR, NULL, reload_handle, TC_API_COMMAND_BODY},
+    {"POST", "/v1/reload", ROLE_OPERATOR, NULL, reload_handle, TC_API_COMMAND_BODY},
     {"GET", "/metrics", ROLE_READER, NULL, health_metrics, 0},
     {0},
 };

@@ -37,20 +37,35 @@ static int by_path(const void *a, const void *b)
     return sv_cmp((*x)->path, (*y)->path);
 }
 
-int activate_json(struct core *core, struct buf *out, struct err *err)
+static void files_json(struct json_out *json, const struct core_options *o)
 {
-    const struct core_options *o = &core->options;
+    if (o->file_count == 0)
+        return;
+    json_key(json, SV("files"));
+    json_array(json);
+    for (size_t i = 0; i < o->file_count; i++) {
+        json_object(json);
+        json_kv_string(json, "what", o->files[i].what);
+        json_kv_string(json, "path", o->files[i].path);
+        json_kv_string(json, "sha256", o->files[i].sha256);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+int activate_json(struct core *core, const struct core_options *o, struct buf *out, struct err *err)
+{
     static const uint64_t default_steps[] = {10, 50, 100, 0};
     const struct rule_source **sorted = tc_alloc(o->rule_count * sizeof sorted[0] + 1);
     struct json_out json = json_out_to(out);
     char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/objects", o->dir);
-    int rc = fs_make_dirs(o->fs, path, err);
+    snprintf(path, sizeof path, "%s/objects", core->options.dir);
+    int rc = fs_make_dirs(core->options.fs, path, err);
     for (size_t i = 0; i < o->rule_count; i++)
         sorted[i] = &o->rules[i];
     qsort(sorted, o->rule_count, sizeof sorted[0], by_path);
     json_object(&json);
-    json_kv_i64(&json, "lateness_ns", o->lateness_ns);
+    json_kv_i64(&json, "lateness_ns", core->options.lateness_ns);
     json_kv_i64(&json, "dedup_window_ns", o->dedup_window_ns);
     json_kv_i64(&json, "resolve_after_ns", o->resolve_after_ns);
     json_key(&json, SV("count_steps"));
@@ -70,6 +85,7 @@ int activate_json(struct core *core, struct buf *out, struct err *err)
         json_object_end(&json);
     }
     json_array_end(&json);
+    files_json(&json, o);
     json_object_end(&json);
     free(sorted);
     if (rc == 0 && out->overflow)
@@ -188,6 +204,19 @@ static struct book *next_book(struct core *core, const struct alert_options *opt
     return fresh;
 }
 
+/* The rules that a reload compiled for this text, the caller's own then; NULL: none. */
+static struct ruleset *take_prepared(struct core *core, struct sv text)
+{
+    struct ruleset *ruleset = NULL;
+    pthread_mutex_lock(&core->lock);
+    if (core->prepared != NULL && sv_eq(text, buf_view(&core->prepared_json))) {
+        ruleset = core->prepared;
+        core->prepared = NULL;
+    }
+    pthread_mutex_unlock(&core->lock);
+    return ruleset;
+}
+
 int activate_apply(struct core *core, struct sv text, struct err *err)
 {
     if (sv_eq(text, buf_view(&core->activated)))
@@ -195,16 +224,17 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
     struct arena arena = {0};
     struct event json = {.time = {TC_NO_TIME}};
     struct rule_source *sources = NULL;
-    struct ruleset *ruleset = NULL;
+    struct ruleset *ruleset = take_prepared(core, text);
     struct in_force in_force = {0};
     size_t count = 0;
     int rc = json_parse_event(text, &arena, &json, err);
     if (rc == 0) {
         event_index(&json, &arena);
         read_settings(&json, &in_force);
-        rc = read_rules(core, event_value(&json, "rules"), &arena, &sources, &count, err);
+        if (ruleset == NULL)
+            rc = read_rules(core, event_value(&json, "rules"), &arena, &sources, &count, err);
     }
-    if (rc == 0)
+    if (rc == 0 && ruleset == NULL)
         rc = ruleset_new(sources, count, &ruleset, err);
     if (rc == 0) {
         struct detector *detector = next_detector(core, ruleset, in_force.lateness_ns);
@@ -217,6 +247,8 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
         core->ruleset = ruleset;
         buf_clear(&core->activated);
         buf_sv(&core->activated, text);
+    } else {
+        ruleset_free(&ruleset);
     }
     arena_free(&arena);
     return rc == 0 ? 0 : err_while(err, "activating the rules that the journal names");

@@ -40,6 +40,30 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
     return code;
 }
 
+static enum cli_exit check_config_rules(const struct cli_args *args, const struct config *config)
+{
+    struct arena arena = {0};
+    size_t count = config->rule_count + config->placeholder_count;
+    const char **paths = ARENA_ARRAY(&arena, const char *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        paths[i] = i < config->rule_count ? config->rules[i] : config->placeholders[i - config->rule_count];
+    enum cli_exit code = count > 0 ? check_rules(args, paths, count) : CLI_DONE;
+    arena_free(&arena);
+    return code;
+}
+
+static bool check_geoip(const struct cli_args *args, const struct config *config)
+{
+    struct geoip_files *files;
+    struct err err;
+    if (geoip_files_open(&fs_system, config->geoip, config->geoip_count, &files, &err) != 0) {
+        cli_fail_err(args, &err);
+        return false;
+    }
+    geoip_files_close(&files);
+    return true;
+}
+
 /* As `run` would take it: who may come in, and the rules that it names. */
 static enum cli_exit check_meaning(const struct cli_args *args, const struct config *config)
 {
@@ -53,7 +77,7 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
         cli_fail_err(args, &err);
         return CLI_USAGE;
     }
-    return config->rule_count > 0 ? check_rules(args, config->rules, config->rule_count) : CLI_DONE;
+    return check_geoip(args, config) ? check_config_rules(args, config) : CLI_USAGE;
 }
 
 static enum cli_exit check_config(const struct cli_args *args, const char *path)

@@ -13,6 +13,7 @@
 #include "app/stdin_source.h"
 #include "app/supervise.h"
 #include "app/tend.h"
+#include "base/json_out.h"
 #include "base/log.h"
 #include "cli/rules.h"
 #include "ingest/syslog_listener.h"
@@ -37,12 +38,25 @@ static const struct option_spec options[] = {
 
 enum { PATH_BYTES = 4096 };
 
+struct wishes { /* what the configuration wants in force, read from its files */
+    struct arena arena;
+    struct rule_source *rules;
+    size_t rule_count;
+    struct geoip_files *geoip_files;
+    struct core_data_file *files;
+    size_t file_count;
+};
+
 struct server {
     const struct cli_args *args;
     struct config config;
-    struct arena rules_arena;
-    struct rule_source *rules;
-    size_t rule_count;
+    struct wishes wishes; /* of the start */
+    struct geoip *geoip;
+    pthread_mutex_t reloading;
+    struct reload_outcome {
+        bool successful;
+        int64_t success_ns;
+    } last_reload; /* under `lock` */
     char store_path[PATH_BYTES];
     struct sv channel_names[256];
     struct core *core;
@@ -210,6 +224,7 @@ static void metrics(void *context, struct buf *out)
     core_stats(s->core, &core);
     journal_stats(core_journal(s->core), &journal);
     pthread_mutex_lock(&s->lock);
+    struct reload_outcome last_reload = s->last_reload;
     if (s->notifier != NULL)
         notifier_stats(s->notifier, &sent, &retries, &failed);
     pthread_mutex_unlock(&s->lock);
@@ -249,6 +264,10 @@ static void metrics(void *context, struct buf *out)
          (double)core.decisions},
         {"tocsin_notifications_sent_total", "counter", "Notifications delivered.", (double)sent},
         {"tocsin_notification_retries_total", "counter", "Deliveries that are tried again.", (double)retries},
+        {"tocsin_config_last_reload_successful", "gauge", "1 unless the last reload was refused.",
+         last_reload.successful},
+        {"tocsin_config_last_reload_success_timestamp_seconds", "gauge",
+         "When the configuration was last read with success.", (double)last_reload.success_ns / 1e9},
         {"tocsin_notifications_failed_total", "counter", "Notifications given up.", (double)failed},
     };
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
@@ -260,29 +279,54 @@ static void metrics(void *context, struct buf *out)
  * -----------------------------------------------------------------------------------------------------------
  */
 
-static int read_rules(struct server *s, struct err *err)
+static int read_rules(const struct cli_args *args, const struct config *c, struct wishes *w, struct err *err)
 {
     const char *const *named;
-    size_t named_count = cli_list(s->args, "rules", &named);
-    const struct config *c = &s->config;
-    struct rule_source *shipped = NULL, *own = NULL;
-    size_t shipped_count = 0, own_count = 0;
-    int rc = 0;
+    size_t named_count = cli_list(args, "rules", &named);
+    struct rule_source *shipped = NULL, *own = NULL, *values = NULL;
+    size_t shipped_count = 0, own_count = 0, value_count = 0;
+    int rc = rules_collect(c->placeholders, c->placeholder_count, &w->arena, &values, &value_count, err);
+    if (rc != 0)
+        return rc;
     if (named_count > 0)
-        rc = rules_collect(named, named_count, &s->rules_arena, &own, &own_count, err);
+        rc = rules_collect(named, named_count, &w->arena, &own, &own_count, err);
     else if (c->rule_count > 0)
-        rc = rules_collect(c->rules, c->rule_count, &s->rules_arena, &own, &own_count, err);
+        rc = rules_collect(c->rules, c->rule_count, &w->arena, &own, &own_count, err);
     if (rc != 0)
         return rc;
     if (named_count == 0 && c->shipped_packs)
-        shipped_count = rules_shipped(&s->rules_arena, &shipped);
-    s->rules = ARENA_ARRAY(&s->rules_arena, struct rule_source, shipped_count + own_count + 1);
+        shipped_count = rules_shipped(&w->arena, &shipped);
+    w->rules = ARENA_ARRAY(&w->arena, struct rule_source, shipped_count + own_count + value_count + 1);
     if (shipped_count > 0)
-        memcpy(s->rules, shipped, shipped_count * sizeof shipped[0]);
+        memcpy(w->rules, shipped, shipped_count * sizeof shipped[0]);
     if (own_count > 0)
-        memcpy(s->rules + shipped_count, own, own_count * sizeof own[0]);
-    s->rule_count = shipped_count + own_count;
+        memcpy(w->rules + shipped_count, own, own_count * sizeof own[0]);
+    if (value_count > 0)
+        memcpy(w->rules + shipped_count + own_count, values, value_count * sizeof values[0]);
+    w->rule_count = shipped_count + own_count + value_count;
     return 0;
+}
+
+static int read_wishes(const struct cli_args *args, const struct config *c, struct wishes *w, struct err *err)
+{
+    int rc = read_rules(args, c, w, err);
+    if (rc == 0)
+        rc = geoip_files_open(&fs_system, c->geoip, c->geoip_count, &w->geoip_files, err);
+    if (rc != 0)
+        return rc;
+    w->files = ARENA_ARRAY(&w->arena, struct core_data_file, c->geoip_count + 1);
+    for (; w->file_count < geoip_files_count(w->geoip_files); w->file_count++)
+        w->files[w->file_count] = (struct core_data_file){
+            .what = SV("geoip"),
+            .path = arena_sv(&w->arena, sv_of(geoip_files_path(w->geoip_files, w->file_count))),
+            .sha256 = arena_sv(&w->arena, sv_of(geoip_files_sha256(w->geoip_files, w->file_count)))};
+    return 0;
+}
+
+static void wishes_free(struct wishes *w)
+{
+    geoip_files_close(&w->geoip_files);
+    arena_free(&w->arena);
 }
 
 /* The key of pseudonyms: made once, kept with the data, so that the same address stays the same pseudonym. */
@@ -314,8 +358,10 @@ static int start_core(struct server *s, struct err *err)
                              .rng = &rng_system,
                              .dir = c->data,
                              .store_path = s->store_path,
-                             .rules = s->rules,
-                             .rule_count = s->rule_count,
+                             .rules = s->wishes.rules,
+                             .rule_count = s->wishes.rule_count,
+                             .files = s->wishes.files,
+                             .file_count = s->wishes.file_count,
                              .lateness_ns = c->lateness_ns,
                              .dedup_window_ns = c->dedup_window_ns,
                              .resolve_after_ns = c->resolve_after_ns,
@@ -333,6 +379,100 @@ static int start_core(struct server *s, struct err *err)
     if (ruleset_count(core_ruleset(s->core)) == 0)
         log_warn("core", "no rule is loaded: events are kept, and nothing is judged");
     return 0;
+}
+
+/* --- reading the rules anew
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static int load_config(const struct cli_args *args, struct config *config, struct err *err)
+{
+    const char *path = cli_value(args, "config", NULL);
+    config_defaults(config);
+    return path == NULL ? 0 : config_load(path, config, err);
+}
+
+static int reload_wishes(struct server *s, const struct config *c, struct wishes *w,
+                         struct core_reloaded *ret, struct err *err)
+{
+    struct core_options wanted = {.rules = w->rules,
+                                  .rule_count = w->rule_count,
+                                  .files = w->files,
+                                  .file_count = w->file_count,
+                                  .dedup_window_ns = c->dedup_window_ns,
+                                  .resolve_after_ns = c->resolve_after_ns,
+                                  .count_steps = c->count_steps};
+    int rc = core_reload(s->core, &wanted, ret, err);
+    if (rc == 0)
+        geoip_put(s->geoip, &w->geoip_files);
+    return rc;
+}
+
+static void note_reload(struct server *s, bool successful)
+{
+    pthread_mutex_lock(&s->lock);
+    s->last_reload.successful = successful;
+    if (successful)
+        s->last_reload.success_ns = clk_now(&clk_system).ns;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void say_reloaded(const struct core_reloaded *reloaded, struct buf *out)
+{
+    struct json_out json = json_out_to(out);
+    json_object(&json);
+    json_kv_str(&json, "status", "success");
+    json_kv_u64(&json, "rules", reloaded->rule_count);
+    json_kv_u64(&json, "unchanged", reloaded->rules.unchanged);
+    json_kv_u64(&json, "changed", reloaded->rules.changed);
+    json_kv_u64(&json, "added", reloaded->rules.added);
+    json_kv_u64(&json, "removed", reloaded->rules.removed);
+    json_object_end(&json);
+    log_info("reload",
+             "%zu rules in force: %zu as before, %zu changed (their windows begin anew), %zu new, %zu gone",
+             reloaded->rule_count, reloaded->rules.unchanged, reloaded->rules.changed, reloaded->rules.added,
+             reloaded->rules.removed);
+}
+
+/*
+ * On SIGHUP and by API: rules, `alerts` and GeoIP files are read anew. What opens sockets or starts threads
+ * (listen, data, sources, channels, syslog, lateness) is as it was at the start. All of it or nothing.
+ */
+static int reload(void *context, struct buf *ret_json, struct err *err)
+{
+    struct server *s = context;
+    struct config config = {0};
+    struct wishes wishes = {0};
+    struct core_reloaded reloaded;
+    char text[TC_ERR_TEXT_MAX + TC_ERR_FILE_MAX + 32];
+    pthread_mutex_lock(&s->reloading);
+    int rc = load_config(s->args, &config, err);
+    if (rc == 0)
+        rc = read_wishes(s->args, &config, &wishes, err);
+    if (rc == 0)
+        rc = reload_wishes(s, &config, &wishes, &reloaded, err);
+    note_reload(s, rc == 0);
+    if (rc == 0) {
+        say_reloaded(&reloaded, ret_json);
+    } else {
+        rc = rc == TC_ENOTFOUND ? TC_EINPUT : rc; /* a file that is named and missing is the user's to mend */
+        err_format(err, text, sizeof text);
+        err_set(err, rc, "%s; the rules that were in force go on", text);
+        log_error("reload", "refused: %s", err->text);
+    }
+    wishes_free(&wishes);
+    config_free(&config);
+    pthread_mutex_unlock(&s->reloading);
+    return rc;
+}
+
+static void reload_on_signal(struct server *s)
+{
+    struct err err;
+    struct buf json;
+    buf_init(&json, 1 << 16);
+    (void)reload(s, &json, &err); /* both outcomes are in the log and in /metrics */
+    buf_free(&json);
 }
 
 static int start_courier(struct server *s, struct err *err)
@@ -362,8 +502,11 @@ static int start_intake(struct server *s, struct err *err)
     if (rc != 0)
         return rc;
     s->redactor = redactor_new(key);
+    s->geoip = geoip_new();
+    geoip_put(s->geoip, &s->wishes.geoip_files);
     s->intake = intake_new(&(struct intake_options){.clk = &clk_system,
                                                     .redactor = s->redactor,
+                                                    .geoip = s->geoip,
                                                     .lateness_ns = s->config.lateness_ns,
                                                     .zone_offset_s = s->config.zone_offset_s});
     return 0;
@@ -390,6 +533,7 @@ static int start_api(struct server *s, struct err *err)
                             .writable = is_writable,
                             .append = append,
                             .command = command,
+                            .reload = reload,
                             .metrics = metrics,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
@@ -410,6 +554,7 @@ static int start_syslog(struct server *s, struct err *err)
     s->syslog_intake = intake_new(&(struct intake_options){
         .clk = &clk_system,
         .redactor = s->redactor,
+        .geoip = s->geoip,
         .lateness_ns = c->syslog_lateness_ns >= 0 ? c->syslog_lateness_ns : c->lateness_ns,
         .zone_offset_s = c->zone_offset_s});
     struct syslog_options o = {.clk = &clk_system,
@@ -429,7 +574,7 @@ static int start_syslog(struct server *s, struct err *err)
 
 static int start(struct server *s, struct err *err)
 {
-    int rc = read_rules(s, err);
+    int rc = read_wishes(s->args, &s->config, &s->wishes, err);
     if (rc == 0)
         rc = start_core(s, err);
     if (rc == 0)
@@ -470,17 +615,17 @@ static void stop(struct server *s)
     intake_free(&s->syslog_intake);
     intake_free(&s->intake);
     redactor_free(&s->redactor);
-    arena_free(&s->rules_arena);
+    geoip_free(&s->geoip);
+    wishes_free(&s->wishes);
     config_free(&s->config);
+    pthread_mutex_destroy(&s->reloading);
     pthread_mutex_destroy(&s->lock);
 }
 
 static enum cli_exit read_config(struct server *s)
 {
     struct err err;
-    config_defaults(&s->config);
-    const char *path = cli_value(s->args, "config", NULL);
-    if (path != NULL && config_load(path, &s->config, &err) != 0) {
+    if (load_config(s->args, &s->config, &err) != 0) {
         tend_start_failed(s->args, &err);
         return CLI_USAGE;
     }
@@ -510,13 +655,15 @@ static enum cli_exit run_run(const struct cli_args *args)
 {
     struct server s = {.args = args};
     struct err err;
-    sigset_t stop_signals;
+    sigset_t signals;
     pthread_mutex_init(&s.lock, NULL);
-    sigemptyset(&stop_signals);
-    sigaddset(&stop_signals, SIGINT);
-    sigaddset(&stop_signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &stop_signals,
-                    NULL); /* before any thread is started: all of them inherit it */
+    pthread_mutex_init(&s.reloading, NULL);
+    s.last_reload = (struct reload_outcome){true, clk_now(&clk_system).ns};
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread is started: all of them inherit it */
     signal(SIGPIPE, SIG_IGN);
     raise_descriptors();
     supervise_open();
@@ -530,7 +677,10 @@ static enum cli_exit run_run(const struct cli_args *args)
         if (s.syslog != NULL)
             log_info("run", "syslog on UDP port %u, TCP port %u (0: not listening)",
                      syslog_listener_udp_port(s.syslog), syslog_listener_tcp_port(s.syslog));
-        tend_until_signal(&stop_signals, is_alive, &s);
+        while (tend_until_signal(&signals, is_alive, &s) == SIGHUP) {
+            supervise_reloading(&clk_system);
+            reload_on_signal(&s);
+        }
         supervise_stopping();
         log_info("run", "stopping");
     }
@@ -544,9 +694,11 @@ const struct verb verb_run = {
     .name = "run",
     .operands = "",
     .summary = "serve: take events in, judge them, raise and deliver alerts",
-    .details = "Listens on loopback and needs no token there unless the configuration names sources. Stops "
-               "on SIGINT or SIGTERM; what\n"
-               "was acknowledged is kept, whatever happens.",
+    .details =
+        "Listens on loopback and needs no token there unless the configuration names sources. Stops "
+        "on SIGINT or SIGTERM; what\n"
+        "was acknowledged is kept, whatever happens. SIGHUP, or POST /-/reload, reads the rules, the\n"
+        "alerts section and the GeoIP files anew; where one is refused, all that was in force goes on.",
     .options = options,
     .min_operands = 0,
     .max_operands = 0,

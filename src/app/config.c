@@ -379,7 +379,8 @@ static int read_console(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
-static int read_rules(struct reading *r, const struct yaml_node *node)
+static int read_paths(struct reading *r, const struct yaml_node *node, const char *const **ret,
+                      size_t *ret_count)
 {
     int rc = check_list(r, node);
     if (rc != 0)
@@ -389,15 +390,31 @@ static int read_rules(struct reading *r, const struct yaml_node *node)
     for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next) {
         struct sv text = {0};
         if (n->type != YAML_SCALAR || n->text.n == 0)
-            rc = err_at(r->err, TC_EINPUT, r->file, n->line, n->column, "rules: a path is expected here");
+            rc = err_at(r->err, TC_EINPUT, r->file, n->line, n->column, "%.*s: a path is expected here",
+                        SV_FMT(node->key));
         else
             text = arena_sv(&r->config->arena, n->text);
         paths[count++] = text.p;
     }
-    r->config->rules = paths;
-    r->config->rule_count = count;
-    r->config->shipped_packs = false;
+    *ret = paths;
+    *ret_count = count;
     return rc;
+}
+
+static int read_rules(struct reading *r, const struct yaml_node *node)
+{
+    r->config->shipped_packs = false;
+    return read_paths(r, node, &r->config->rules, &r->config->rule_count);
+}
+
+static int read_placeholders(struct reading *r, const struct yaml_node *node)
+{
+    return read_paths(r, node, &r->config->placeholders, &r->config->placeholder_count);
+}
+
+static int read_geoip(struct reading *r, const struct yaml_node *node)
+{
+    return read_paths(r, node, &r->config->geoip, &r->config->geoip_count);
 }
 
 static int read_packs(struct reading *r, const struct yaml_node *node)
@@ -451,6 +468,11 @@ static const struct setting top_settings[] = {
     {"rules", "Sigma rule files, or directories walked for *.yml and *.yaml", "none", read_rules},
     {"shipped_packs", "also load the packs that the program carries", "true, or false where rules are named",
      read_packs},
+    {"placeholders",
+     "files with values for `expand` (top-level key `placeholders`), beside those among the rules", "none",
+     read_placeholders},
+    {"geoip", "MMDB files (GeoLite2, GeoIP2, DB-IP) that tell country, city and network of addresses", "none",
+     read_geoip},
     {"sources", "senders and their tokens; where none is named, loopback needs no token", "none",
      read_sources},
     {"channels", "where alerts are sent", "stdout, and Slack where SLACK_SECURITY_WEBHOOK is set",

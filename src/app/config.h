@@ -18,6 +18,10 @@ struct config {
     const char *console_url;  /* NULL: http:// + listen */
     const char *const *rules; /* paths; none: the shipped packs */
     size_t rule_count;
+    const char *const *placeholders; /* files of values for `expand` */
+    size_t placeholder_count;
+    const char *const *geoip; /* MMDB files */
+    size_t geoip_count;
     bool shipped_packs; /* load the packs that the binary carries (default: true where no rules are named) */
     int64_t lateness_ns;
     int zone_offset_s;

@@ -175,7 +175,7 @@ static int activate_wanted(struct core *core, struct err *err)
     struct buf json, block;
     buf_init(&json, CORE_JSON_BYTES);
     buf_init(&block, CORE_JSON_BYTES + 4096);
-    int rc = activate_json(core, &json, err);
+    int rc = activate_json(core, &core->options, &json, err);
     if (rc == 0 && !sv_eq(buf_view(&json), buf_view(&core->activated))) {
         struct receive_time now = clk_now(core->options.clk);
         record_encode_plain(REC_ACTIVATED, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME},
@@ -239,6 +239,8 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
     buf_init(&core->json, CORE_JSON_BYTES);
     buf_init(&core->news, CORE_JSON_BYTES);
+    buf_init(&core->prepared_json, CORE_JSON_BYTES);
+    pthread_mutex_init(&core->reloading, NULL);
     pthread_mutex_init(&core->lock, NULL);
     pthread_cond_init(&core->changed, NULL);
     core->pool = options->threads > 1 ? pool_new(options->threads) : NULL;
@@ -418,13 +420,52 @@ static void waiter_remove(struct core *core, struct waiter *waiter)
     *at = waiter->next;
 }
 
+/* core->lock is held, also over the append, so that the core cannot answer before the waiter stands. */
+static int append_and_wait(struct core *core, const struct journal_batch *batch, struct waiter *waiter,
+                           struct err *err)
+{
+    int rc = core->failed ? err_set(err, TC_EIO, "the core has stopped after an error: see the log")
+                          : journal_append(core->journal, batch, NULL, NULL, &waiter->position, err);
+    if (rc != 0)
+        return rc;
+    waiter->next = core->waiters;
+    core->waiters = waiter;
+    while (!waiter->done)
+        pthread_cond_wait(&core->changed, &core->lock);
+    waiter_remove(core, waiter);
+    if (waiter->rc != 0 && err != NULL)
+        *err = waiter->err;
+    return waiter->rc;
+}
+
+int core_control(struct core *core, enum record_type type, struct sv json, struct buf *ret_json,
+                 uint64_t *ret_position, struct err *err)
+{
+    struct buf block;
+    struct waiter waiter = {.json = ret_json};
+    struct receive_time now = clk_now(core->options.clk);
+    int rc;
+    buf_init(&block, json.n + 4096);
+    record_encode_plain(type, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME}, json, &block);
+    struct journal_batch batch = {
+        .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
+    if (core->options.inline_commit) {
+        rc = journal_append_wait(core->journal, &batch, &waiter.position, err);
+    } else {
+        pthread_mutex_lock(&core->lock);
+        rc = append_and_wait(core, &batch, &waiter, err);
+        pthread_mutex_unlock(&core->lock);
+    }
+    *ret_position = waiter.position;
+    buf_free(&block);
+    return rc;
+}
+
 int core_command(struct core *core, const struct alert_command *command, struct buf *ret_json,
                  struct err *err)
 {
-    struct buf json, block;
-    struct waiter waiter = {.json = ret_json};
+    struct buf json;
     buf_init(&json, 1 << 20);
-    buf_init(&block, (1 << 20) + 4096);
     struct json_out out = json_out_to(&json);
     json_object(&out);
     json_kv_string(&out, "verb", command->verb);
@@ -433,31 +474,9 @@ int core_command(struct core *core, const struct alert_command *command, struct 
     json_kv_string(&out, "note", command->note);
     json_kv_string(&out, "disposition", command->disposition);
     json_object_end(&out);
-    struct receive_time now = clk_now(core->options.clk);
-    record_encode_plain(REC_COMMAND, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME},
-                        buf_view(&json), &block);
-    struct journal_batch batch = {
-        .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
-    int rc = json.overflow || block.overflow ? err_set(err, TC_EINPUT, "the command is too long") : 0;
-    pthread_mutex_lock(
-        &core->lock); /* held over the append, so that the core cannot answer before the waiter stands */
-    if (rc == 0 && core->failed)
-        rc = err_set(err, TC_EIO, "the core has stopped after an error: see the log");
-    if (rc == 0)
-        rc = journal_append(core->journal, &batch, NULL, NULL, &waiter.position, err);
-    if (rc == 0) {
-        waiter.next = core->waiters;
-        core->waiters = &waiter;
-        while (!waiter.done)
-            pthread_cond_wait(&core->changed, &core->lock);
-        waiter_remove(core, &waiter);
-        rc = waiter.rc;
-        if (rc != 0 && err != NULL)
-            *err = waiter.err;
-    }
-    pthread_mutex_unlock(&core->lock);
+    int rc = json.overflow ? err_set(err, TC_EINPUT, "the command is too long")
+                           : core_control(core, REC_COMMAND, buf_view(&json), ret_json, &(uint64_t){0}, err);
     buf_free(&json);
-    buf_free(&block);
     return rc;
 }
 
@@ -530,15 +549,18 @@ void core_abandon(struct core **core_at)
     detector_free(&core->detector);
     book_free(&core->book);
     ruleset_free(&core->ruleset);
+    ruleset_free(&core->prepared);
     store_close(&core->store);
     pool_free(&core->pool);
     arena_free(&core->batch);
     buf_free(&core->activated);
+    buf_free(&core->prepared_json);
     buf_free(&core->blocks);
     buf_free(&core->json);
     buf_free(&core->news);
     free(core->events);
     free(core->run);
+    pthread_mutex_destroy(&core->reloading);
     pthread_mutex_destroy(&core->lock);
     pthread_cond_destroy(&core->changed);
     free(core);

@@ -19,6 +19,11 @@
 #include "journal/journal.h"
 #include "store/store.h"
 
+struct core_data_file { /* named in the record of what is in force; not needed to replay */
+    struct sv what;     /* "geoip" */
+    struct sv path, sha256;
+};
+
 struct core_options {
     const struct fs *fs;
     const struct clk *clk;
@@ -28,7 +33,9 @@ struct core_options {
     const struct rule_source *rules; /* what is to be in force from now on */
     size_t rule_count;
     int64_t lateness_ns, dedup_window_ns, resolve_after_ns;
-    const uint64_t *count_steps; /* ends with 0; NULL = 10, 50, 100 */
+    const uint64_t *count_steps;        /* ends with 0; NULL = 10, 50, 100 */
+    const struct core_data_file *files; /* other files that facts of events come from */
+    size_t file_count;
     unsigned threads;
     bool inline_commit;          /* simulation: no threads at all; the caller drives core_step */
     uint64_t segment_bytes;      /* 0: the journal's default */
@@ -63,6 +70,27 @@ bool core_failed(struct core *core);
  * After a failure every call fails. */
 int core_step(struct core *core, struct err *err);
 int core_checkpoint(struct core *core, struct err *err);
+
+/*
+ * Puts other rules (and windows of alerts, and files) in force while the core runs: `wanted` as for
+ * core_open, of which only `rules`, `dedup_window_ns`, `resolve_after_ns`, `count_steps` and `files` are
+ * read. Rules are compiled on the calling thread; the record of what is in force then goes into the journal,
+ * and the core changes over when it comes to it, between two records. Rules that are the same
+ * (ruleset_compare) keep their windows and episodes; changed ones begin anew; alerts stay as they are, also
+ * those of rules that are gone.
+ *
+ * A rule file that is refused refuses all: TC_EINPUT with its place, and nothing changes; but one that was
+ * refused when it was put in force already (as a start allows) does not stand in the way. Waits until the
+ * rules are in force (with inline_commit until the record is durable: the next core_step changes over). Any
+ * thread but the core's; one at a time, others wait.
+ */
+struct core_reloaded {
+    struct ruleset_difference rules;
+    size_t rule_count;
+    uint64_t position; /* of the record; 0: all of it was in force already */
+};
+int core_reload(struct core *core, const struct core_options *wanted, struct core_reloaded *ret,
+                struct err *err);
 
 /* Makes the command a record and waits until it is applied. Any thread but the core's. */
 int core_command(struct core *core, const struct alert_command *command, struct buf *ret_json,

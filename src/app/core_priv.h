@@ -79,9 +79,12 @@ struct core {
         uint64_t events, findings, decisions, intents;
     } counts; /* the core thread's; take_stats copies them for others */
 
-    pthread_mutex_t lock; /* waiters, stats, failed */
+    pthread_mutex_t reloading; /* one at a time; taken before `lock` */
+    pthread_mutex_t lock;      /* waiters, stats, failed, prepared */
     pthread_cond_t changed;
     struct waiter *waiters;
+    struct ruleset *prepared; /* compiled for the REC_ACTIVATED that is on its way; under lock */
+    struct buf prepared_json; /* its text */
     struct core_stats stats;
     bool failed;
 };
@@ -108,10 +111,16 @@ int project_changed(struct core *core, bool all, struct err *err);
 bool project_is_able(struct core *core);
 
 /* activate.c */
-int activate_json(struct core *core, struct buf *out,
-                  struct err *err); /* describes options.rules; writes missing objects */
+/* Describes what `wanted` asks for; writes missing objects. Any thread. */
+int activate_json(struct core *core, const struct core_options *wanted, struct buf *out, struct err *err);
 int activate_apply(struct core *core, struct sv json,
                    struct err *err); /* makes it the state in force, keeping what can be kept */
+
+/* core.c */
+/* Makes a control record durable and, but with inline_commit, waits until it was folded. ret_json: what the
+ * core answers to a command; may be NULL. */
+int core_control(struct core *core, enum record_type type, struct sv json, struct buf *ret_json,
+                 uint64_t *ret_position, struct err *err);
 
 /* checkpoint.c */
 int checkpoint_write(struct core *core, struct err *err);

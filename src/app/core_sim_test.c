@@ -33,6 +33,8 @@ struct world {
     char told[TOLD_MAX][96]; /* keys of notifications, each time one arrived */
     size_t told_count;
     size_t decision_bytes; /* of the core's options */
+    int reload_at;         /* batches before other rules are put in force; 0: never */
+    bool files_changed;    /* what a start reads */
     struct core *core;
 };
 
@@ -47,6 +49,23 @@ static const char rule_text[] =
     "title: locked\nid: 00000000-0000-0000-0000-000000000003\nlogsource: {}\n"
     "detection:\n  s:\n    event_type: account_locked\n  condition: s\nlevel: critical\n";
 
+/* The same brute force, told of in other words; another rule for lockouts; one rule more. */
+static const char changed_text[] =
+    "title: failed\nname: failed\nid: 00000000-0000-0000-0000-000000000001\nlogsource: {}\n"
+    "detection:\n  s:\n    event_type: login_failed\n  condition: s\nlevel: low\n"
+    "---\n"
+    "title: brute force\nid: 00000000-0000-0000-0000-000000000002\nlevel: high\ndescription: more words\n"
+    "correlation:\n  type: event_count\n  rules: [failed]\n  group-by: [source.ip]\n  timespan: 5m\n"
+    "  condition:\n    gt: 5\n"
+    "---\n"
+    "title: locked\nid: 00000000-0000-0000-0000-000000000003\nlogsource: {}\n"
+    "detection:\n  s:\n    event_type: account_locked\n    user.name|startswith: u\n  condition: s\n"
+    "level: medium\n"
+    "---\n"
+    "title: many locked\nid: 00000000-0000-0000-0000-000000000004\nlevel: high\n"
+    "correlation:\n  type: event_count\n  rules: [00000000-0000-0000-0000-000000000003]\n  timespan: 5m\n"
+    "  generate: true\n  condition:\n    gte: 2\n";
+
 static size_t route(void *context, enum severity severity, const struct sv **ret)
 {
     static const struct sv names[] = {{"test", 4}};
@@ -56,12 +75,18 @@ static size_t route(void *context, enum severity severity, const struct sv **ret
     return 1;
 }
 
+static struct rule_source rules_of(const struct world *w)
+{
+    return (struct rule_source){.path = SV("rules.yml"),
+                                .bytes = w->files_changed ? sv_make(changed_text, sizeof changed_text - 1)
+                                                          : sv_make(rule_text, sizeof rule_text - 1)};
+}
+
 static int core_begin(struct world *w)
 {
-    static struct rule_source rules[1];
+    struct rule_source rules[1];
     struct err err;
-    rules[0] =
-        (struct rule_source){.path = SV("rules.yml"), .bytes = sv_make(rule_text, sizeof rule_text - 1)};
+    rules[0] = rules_of(w);
     struct core_options o = {.fs = sim_fs_seam(w->disk),
                              .clk = &w->clk.clk,
                              .rng = &w->rng.rng,
@@ -152,13 +177,27 @@ static int step(struct world *w)
     return rc == 0 ? core_step(w->core, &err) : rc;
 }
 
+static int reload(struct world *w)
+{
+    struct core_reloaded reloaded;
+    struct err err;
+    w->files_changed = true;
+    struct rule_source rules[1] = {rules_of(w)};
+    struct core_options wanted = {.rules = rules, .rule_count = 1, .dedup_window_ns = 3600 * TC_SECOND_NS};
+    int rc = core_reload(w->core, &wanted, &reloaded, &err);
+    return rc == 0 ? step(w) : rc;
+}
+
 /* Goes on from where the sender stands until everything is acknowledged and judged, or the power is cut. */
 static int run(struct world *w)
 {
     int rc = core_begin(w);
     while (rc == 0 && w->acknowledged < STEPS) {
         w->clk.now_ns = START_NS + w->acknowledged * TC_SECOND_NS;
-        rc = send_batch(w, w->acknowledged);
+        if (w->reload_at > 0 && w->acknowledged == w->reload_at && !w->files_changed)
+            rc = reload(w);
+        if (rc == 0)
+            rc = send_batch(w, w->acknowledged);
         if (rc == 0) {
             w->acknowledged++;
             rc = step(w);
@@ -259,10 +298,11 @@ static void world_end(struct world *w)
     sim_fs_free(&w->disk);
 }
 
-static uint64_t calm_run(struct world *calm, size_t decision_bytes, struct buf *alerts)
+static uint64_t calm_run(struct world *calm, size_t decision_bytes, int reload_at, struct buf *alerts)
 {
     world_begin(calm, 1);
     calm->decision_bytes = decision_bytes;
+    calm->reload_at = reload_at;
     assert_int_equal(0, run(calm));
     uint64_t calls = sim_fs_calls(calm->disk);
     alerts_text(calm, alerts);
@@ -271,19 +311,21 @@ static uint64_t calm_run(struct world *calm, size_t decision_bytes, struct buf *
     return calls;
 }
 
-static void cut_everywhere(enum sim_fs_mode mode, uint64_t seed, size_t decision_bytes)
+static void cut_everywhere_reloading(enum sim_fs_mode mode, uint64_t seed, size_t decision_bytes,
+                                     int reload_at)
 {
     struct world calm;
     struct buf expected, got;
     buf_init(&expected, 1 << 20);
     buf_init(&got, 1 << 20);
-    uint64_t calls = calm_run(&calm, decision_bytes, &expected);
+    uint64_t calls = calm_run(&calm, decision_bytes, reload_at, &expected);
     uint64_t cuts = 0;
     assert_true(calls > 100);
     for (uint64_t at = 1; at <= calls; at++, cuts++) {
         struct world w;
         world_begin(&w, seed + at);
         w.decision_bytes = decision_bytes;
+        w.reload_at = reload_at;
         sim_fs_cut_at(w.disk, at);
         int rc = run(&w), restarts = 0;
         /* a failure of the last calls may not matter to the run, but the disk is dead */
@@ -309,6 +351,11 @@ static void cut_everywhere(enum sim_fs_mode mode, uint64_t seed, size_t decision
     world_end(&calm);
     buf_free(&expected);
     buf_free(&got);
+}
+
+static void cut_everywhere(enum sim_fs_mode mode, uint64_t seed, size_t decision_bytes)
+{
+    cut_everywhere_reloading(mode, seed, decision_bytes, 0);
 }
 
 static void test_D_08_cut_at_every_call_dropping(void **state)
@@ -341,6 +388,107 @@ static void test_D_08_cut_between_decisions_of_one_record(void **state)
     (void)state;
     cut_everywhere(SIM_FS_SOME, 15, 1);
     cut_everywhere(SIM_FS_DROP, 16, 1);
+}
+
+/* --- other rules while it runs */
+
+/* In the middle of the window that makes the brute force, and while a lockout's alert is open. */
+static void test_Y_08_cut_at_every_call_around_a_reload(void **state)
+{
+    (void)state;
+    cut_everywhere_reloading(SIM_FS_DROP, 21, 0, 2);
+    cut_everywhere_reloading(SIM_FS_KEEP, 22, 0, 6);
+    cut_everywhere_reloading(SIM_FS_SOME, 23, 0, 6);
+    cut_everywhere_reloading(SIM_FS_SHRED, 24, 1, 7);
+}
+
+/* The book's lines with this title. */
+static void find_alerts(struct world *w, const char *title, struct buf *out)
+{
+    struct buf all;
+    buf_init(&all, 1 << 20);
+    alerts_text(w, &all);
+    for (struct sv rest = buf_view(&all); rest.n > 0;) {
+        struct sv line = sv_cut(&rest, '\n');
+        if (sv_find(line, sv_of(title)) < line.n)
+            buf_printf(out, "%.*s\n", SV_FMT(line));
+    }
+    buf_free(&all);
+}
+
+static void test_Y_08_a_rule_told_of_in_other_words_keeps_its_window(void **state)
+{
+    struct world without, with;
+    struct buf a, b;
+    (void)state;
+    for (int at = 1; at < STEPS; at++) {
+        buf_init(&a, 1 << 20);
+        buf_init(&b, 1 << 20);
+        world_begin(&without, 1);
+        world_begin(&with, 1);
+        with.reload_at = at;
+        assert_int_equal(0, run(&without));
+        assert_int_equal(0, run(&with));
+        find_alerts(&without, "brute force", &a);
+        find_alerts(&with, "brute force", &b);
+        assert_true(a.n > 0 && sv_eq(buf_view(&a), buf_view(&b)));
+        world_end(&without);
+        world_end(&with);
+        buf_free(&a);
+        buf_free(&b);
+    }
+}
+
+/* The record tells the recovery, whatever the files say by then; no checkpoint is needed for it. */
+static void test_Y_08_a_replay_judges_by_the_rules_of_their_time(void **state)
+{
+    struct world w;
+    struct err err;
+    struct buf before, after;
+    (void)state;
+    buf_init(&before, 1 << 20);
+    buf_init(&after, 1 << 20);
+    world_begin(&w, 1);
+    w.reload_at = 6;
+    assert_int_equal(0, run(&w));
+    alerts_text(&w, &before);
+    core_abandon(&w.core);
+    sim_fs_seam(w.disk)->unlink(sim_fs_seam(w.disk), "data/checkpoint");
+    assert_int_equal(0, core_begin(&w));
+    assert_int_equal(0, core_step(w.core, &err));
+    alerts_text(&w, &after);
+    assert_true(sv_eq(buf_view(&before), buf_view(&after)));
+    assert_int_equal(0, w.core->counts.decisions); /* all of it was said */
+    world_end(&w);
+    buf_free(&before);
+    buf_free(&after);
+}
+
+static void test_Y_08_a_refused_file_changes_nothing(void **state)
+{
+    static const char broken[] = "title: x\ndetection:\n  s:\n    a: 1\n  condition: other\n";
+    struct world w;
+    struct err err;
+    struct core_reloaded reloaded;
+    (void)state;
+    world_begin(&w, 1);
+    assert_int_equal(0, run(&w));
+    uint64_t end = journal_end(w.core->journal);
+    const struct ruleset *old = core_ruleset(w.core);
+    struct rule_source rules[2] = {rules_of(&w),
+                                   {.path = SV("broken.yml"), .bytes = sv_make(broken, sizeof broken - 1)}};
+    struct core_options wanted = {.rules = rules, .rule_count = 2, .dedup_window_ns = 3600 * TC_SECOND_NS};
+    assert_int_equal(TC_EINPUT, core_reload(w.core, &wanted, &reloaded, &err));
+    assert_string_equal("broken.yml", err.file);
+    assert_int_equal(5, err.line);
+    assert_int_equal(0, core_step(w.core, &err));
+    assert_int_equal(end, journal_end(w.core->journal));
+    assert_ptr_equal(old, core_ruleset(w.core));
+    wanted.rule_count = 1; /* the same again is no news */
+    assert_int_equal(0, core_reload(w.core, &wanted, &reloaded, &err));
+    assert_int_equal(0, reloaded.position);
+    assert_int_equal(3, reloaded.rules.unchanged);
+    world_end(&w);
 }
 
 /* --- many at once */
@@ -470,6 +618,10 @@ int main(void)
         cmocka_unit_test(test_D_08_cut_at_every_call_some),
         cmocka_unit_test(test_D_08_cut_at_every_call_shredding),
         cmocka_unit_test(test_D_08_cut_between_decisions_of_one_record),
+        cmocka_unit_test(test_Y_08_cut_at_every_call_around_a_reload),
+        cmocka_unit_test(test_Y_08_a_rule_told_of_in_other_words_keeps_its_window),
+        cmocka_unit_test(test_Y_08_a_replay_judges_by_the_rules_of_their_time),
+        cmocka_unit_test(test_Y_08_a_refused_file_changes_nothing),
         cmocka_unit_test(test_a_long_backlog_with_an_alert_in_each_batch),
         cmocka_unit_test(test_a_tick_that_resolves_very_many),
         cmocka_unit_test(test_a_store_that_fails_for_a_while),

@@ -23,6 +23,20 @@ static void set_need(struct corr_spec *spec, const struct corr_test *test)
         spec->window.need = TC_MAX(spec->window.need, (uint64_t)least);
 }
 
+/* A full window still tells whether each test holds: one entry an event, two a distinct value, and some to
+ * spare. */
+static uint64_t entries_for(const struct corr_spec *spec)
+{
+    const struct correlation *c = spec->correlation;
+    uint64_t most = spec->window.need;
+    for (size_t i = 0; i < c->test_count && spec->closing; i++)
+        most = TC_MAX(most, (uint64_t)TC_MAX(c->tests[i].value, 0));
+    most = TC_MIN(most, (uint64_t)CORR_ENTRIES_MAX);
+    return most * 2 + 2;
+}
+
+static const struct memory_kind *const memories[] = {[CORR_NEW_VALUE] = &memory_new_value};
+
 void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_groups, size_t max_entries)
 {
     const struct correlation *c = rule->correlation;
@@ -31,6 +45,7 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
                                         .timespan_ns = TC_MAX(c->timespan_ns, 1),
                                         .need = 1};
     spec->ordered = c->type == CORR_TEMPORAL_ORDERED;
+    spec->memory = (size_t)c->type < TC_ARRAY_LEN(memories) ? memories[c->type] : NULL;
     if (spec->ordered)
         spec->window.need = TC_MAX(c->rule_count, (size_t)1);
     for (size_t i = 0; i < c->test_count && !spec->ordered; i++) {
@@ -39,10 +54,7 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
         else
             spec->closing = true;
     }
-    /* two entries of each distinct value, and one to spare, so that a full window still holds the rule */
-    uint64_t entries =
-        spec->window.need >= CORR_ENTRIES_MAX / 2 ? CORR_ENTRIES_MAX : spec->window.need * 2 + 2;
-    entries = TC_MAX(entries, max_entries == 0 ? 10000 : max_entries);
+    uint64_t entries = TC_MAX(entries_for(spec), max_entries == 0 ? (uint64_t)10000 : max_entries);
     spec->window.max_entries = (uint32_t)TC_MIN(entries, (uint64_t)CORR_ENTRIES_MAX);
     size_t groups = (max_groups == 0 ? 100000 : max_groups) / CORR_SHARDS;
     spec->max_groups = (uint32_t)TC_MAX(1u, TC_MIN(groups, (size_t)1 << 24));
@@ -111,13 +123,17 @@ static void link_newest(struct corr_table *t, uint32_t place, uint32_t rank)
     t->ranks[rank].newest = place;
 }
 
-static int64_t newest_ns(const struct corr_group *g)
+static int64_t newest_ns(const struct corr_spec *spec, const struct corr_group *g)
 {
+    if (spec->memory != NULL)
+        return spec->memory->newest_ns(g->memory);
     return g->sequence != NULL ? sequence_newest_ns(g->sequence) : window_newest_ns(&g->window);
 }
 
 static uint32_t rank_of(const struct corr_spec *spec, const struct corr_group *g)
 {
+    if (spec->memory != NULL)
+        return spec->memory->rank(g->memory);
     if (spec->closing)
         return window_count(&g->window) > 1;
     uint64_t value = spec->ordered ? sequence_progress(g->sequence, &spec->window) : g->window.value;
@@ -169,14 +185,21 @@ static void free_slot(struct corr_table *t, uint32_t hole)
     t->slots[hole] = 0;
 }
 
-static void remove_group(struct corr_table *t, uint32_t place)
+static void free_group(const struct corr_spec *spec, struct corr_group *g)
+{
+    window_free(&g->window);
+    sequence_free(&g->sequence);
+    if (spec->memory != NULL)
+        spec->memory->free(g->memory);
+    free(g->key);
+}
+
+static void remove_group(struct corr_table *t, const struct corr_spec *spec, uint32_t place)
 {
     struct corr_group *g = group_at(t, place);
     free_slot(t, slot_of(t, g->hash, sv_make(g->key, g->key_bytes)));
     unlink_group(t, place);
-    window_free(&g->window);
-    sequence_free(&g->sequence);
-    free(g->key);
+    free_group(spec, g);
     *g = (struct corr_group){.rank = CORR_RANKS, .newer = t->free_place};
     t->free_place = place;
     t->count--;
@@ -188,19 +211,19 @@ static void forget_over(struct corr_table *t, const struct corr_spec *spec, int6
     int64_t horizon_ns = window_before(floor_ns, spec->window.timespan_ns);
     for (unsigned rank = 0; rank < CORR_RANKS && !spec->closing; rank++) {
         uint32_t place = t->ranks[rank].oldest;
-        while (place != 0 && newest_ns(group_at(t, place)) < horizon_ns) {
-            remove_group(t, place);
+        while (place != 0 && newest_ns(spec, group_at(t, place)) < horizon_ns) {
+            remove_group(t, spec, place);
             place = t->ranks[rank].oldest;
         }
     }
 }
 
-static void evict_one(struct corr_table *t)
+static void evict_one(struct corr_table *t, const struct corr_spec *spec)
 {
     for (unsigned rank = 0; rank < CORR_RANKS; rank++) {
         if (t->ranks[rank].oldest == 0)
             continue;
-        remove_group(t, t->ranks[rank].oldest);
+        remove_group(t, spec, t->ranks[rank].oldest);
         t->evicted++;
         return;
     }
@@ -228,7 +251,7 @@ static uint32_t find_or_add(struct corr_table *t, const struct corr_spec *spec, 
     if (!*ret_new)
         return t->slots[slot];
     if (t->count >= spec->max_groups) {
-        evict_one(t);
+        evict_one(t, spec);
         slot = slot_of(t, hash, key);
     }
     uint32_t place = take_place(t);
@@ -243,13 +266,10 @@ static uint32_t find_or_add(struct corr_table *t, const struct corr_spec *spec, 
     return place;
 }
 
-void corr_table_free(struct corr_table *t)
+void corr_table_free(struct corr_table *t, const struct corr_spec *spec)
 {
-    for (uint32_t place = 1; place <= t->used; place++) {
-        window_free(&group_at(t, place)->window);
-        sequence_free(&group_at(t, place)->sequence);
-        free(group_at(t, place)->key);
-    }
+    for (uint32_t place = 1; place <= t->used; place++)
+        free_group(spec, group_at(t, place));
     free(t->groups);
     free(t->slots);
     *t = (struct corr_table){0};
@@ -299,6 +319,11 @@ void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const st
     if (spec->closing) {
         t->lost_entries += !window_gather(&g->window, &spec->window, hit->time_ns, hit->value, hit->weight);
         t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
+    } else if (spec->memory != NULL) {
+        struct judging j = {hit, spec->correlation, g, each, context};
+        if (g->memory == NULL)
+            g->memory = spec->memory->create();
+        t->lost_entries += spec->memory->add(g->memory, &spec->window, hit->time_ns, hit->value, say, &j);
     } else if (spec->ordered) {
         struct judging j = {hit, spec->correlation, g, each, context};
         if (g->sequence == NULL)
@@ -350,7 +375,7 @@ void corr_table_close(struct corr_table *t, const struct corr_spec *spec, int64_
             continue;
         close_group(g, spec, floor_ns, event, each, context);
         if (window_count(&g->window) == 0)
-            remove_group(t, place);
+            remove_group(t, spec, place);
         else
             t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
     }
@@ -366,6 +391,10 @@ static void save_group(const struct corr_table *t, const struct corr_spec *spec,
     buf_string(out, sv_make(g->key, g->key_bytes));
     buf_u8(out, (uint8_t)g->rank); /* as of its last arrival; a window's end does not change it */
     buf_u64(out, (uint64_t)g->episode_ns);
+    if (spec->memory != NULL) {
+        spec->memory->save(g->memory, out);
+        return;
+    }
     if (spec->ordered) {
         sequence_save(g->sequence, &spec->window, out);
         return;
@@ -407,6 +436,10 @@ static bool load_entries(struct window *w, const struct corr_spec *spec, struct 
 
 static bool load_group(struct corr_group *g, const struct corr_spec *spec, struct reader *from)
 {
+    if (spec->memory != NULL) {
+        g->memory = spec->memory->load(from);
+        return g->memory != NULL;
+    }
     if (!spec->ordered)
         return load_entries(&g->window, spec, from);
     g->sequence = sequence_load(&spec->window, from);

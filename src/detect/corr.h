@@ -11,7 +11,8 @@
  * that sends nothing opens no window, so a value of 0 is never seen.
  *
  * temporal asks for distinct rules where value_count asks for distinct values, and is the same window.
- * temporal_ordered keeps a sequence (sequence.h) in its place.
+ * temporal_ordered keeps a sequence (sequence.h) in its place, kinds that Sigma does not know a memory
+ * (memory.h).
  *
  * Bounds. A table has room for its share of max_groups. When it is full, the group to go is of the lowest
  * rank, and of those the one unheard for longest. Rank 0 holds a value of one or none; ranks above are parts
@@ -22,6 +23,7 @@
 #define DETECT_CORR_H
 
 #include "base/buf.h"
+#include "detect/memory.h"
 #include "detect/ruleset.h"
 #include "detect/sequence.h"
 
@@ -29,7 +31,7 @@ enum {
     CORR_SHARDS = 64,
     CORR_RANKS = 16,
     CORR_VALUE_BYTES = 1024,    /* longer group values are kept as their first bytes and a hash of all */
-    CORR_ENTRIES_MAX = 1 << 20, /* hard bound of max_entries, so that a threshold can be reached */
+    CORR_ENTRIES_MAX = 1 << 27, /* hard bound of max_entries: room for CORR_COUNT_MAX distinct values */
 };
 
 struct corr_outcome;
@@ -38,9 +40,10 @@ struct corr_spec { /* one correlation, compiled for its tables */
     const struct rule *rule;
     const struct correlation *correlation;
     struct window_spec window;
-    bool ordered; /* steps in order: a sequence stands in for the window */
-    bool closing; /* judged when its window is over */
-    bool never;   /* its tests exclude each other for a count that only rises: gt of the largest number */
+    bool ordered;                     /* steps in order: a sequence stands in for the window */
+    const struct memory_kind *memory; /* stands in for the window; NULL: none */
+    bool closing;                     /* judged when its window is over */
+    bool never; /* its tests exclude each other for a count that only rises: gt of the largest number */
     uint32_t max_groups; /* per table */
     uint64_t seed;       /* from the rule's content: the same rule hashes alike in every rule set */
 };
@@ -54,6 +57,7 @@ struct corr_group {
     int64_t episode_ns;    /* start of the episode said last; TC_NO_TIME: none yet */
     struct window window;
     struct sequence *sequence; /* ordered only: in place of the window */
+    struct memory *memory;     /* of spec->memory only: in place of the window */
 };
 
 struct corr_table {
@@ -109,8 +113,9 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
 
 /*
  * A group's key: each value in group-by order as u32 length and bytes. The first value of a field that is
- * neither null nor a container counts; values are compared as text, to the byte. What an inner correlation
- * grouped by is read from its group, by name. False where the subject lacks one (it does not enter).
+ * neither null nor a container counts; values are compared as text, to the byte, but an IPv6 address in any
+ * of its forms is one, and the IPv4-mapped one is the IPv4 address. What an inner correlation grouped by is
+ * read from its group, by name. False where the subject lacks one (it does not enter).
  */
 bool corr_key(const struct corr_spec *spec, const struct corr_subject *subject, struct buf *out);
 /* Next value of a key; for findings. */
@@ -122,7 +127,7 @@ uint64_t corr_key_hash(const struct corr_spec *spec, struct sv key);
 bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject, struct buf *scratch,
                 uint64_t *ret_hash);
 
-void corr_table_free(struct corr_table *table); /* all zero is an empty table */
+void corr_table_free(struct corr_table *table, const struct corr_spec *spec); /* all zero is an empty table */
 void corr_table_hit(struct corr_table *table, const struct corr_spec *spec, const struct corr_hit *hit,
                     int64_t floor_ns, corr_outcome_fn each, void *context);
 /* Judges and clears windows that ended before the floor; closing specs only. Outcomes in no promised order.

@@ -6,6 +6,26 @@
 
 #include "base/hash.h"
 
+#include <arpa/inet.h>
+
+/*
+ * An address is the same however it is written: IPv4-mapped IPv6 is its IPv4 address, other IPv6 its shortest
+ * form. What only looks like one is text. `text` has room for INET6_ADDRSTRLEN bytes.
+ */
+static struct sv plain_value(struct sv value, char *text)
+{
+    struct in6_addr address;
+    if (TC_LIKELY(value.n < 2 || value.n >= INET6_ADDRSTRLEN || memchr(value.p, ':', value.n) == NULL))
+        return value;
+    memcpy(text, value.p, value.n);
+    text[value.n] = '\0';
+    if (strlen(text) != value.n || inet_pton(AF_INET6, text, &address) != 1)
+        return value;
+    bool mapped = IN6_IS_ADDR_V4MAPPED(&address);
+    const void *bytes = mapped ? &address.s6_addr[12] : address.s6_addr;
+    return sv_of(inet_ntop(mapped ? AF_INET : AF_INET6, bytes, text, INET6_ADDRSTRLEN));
+}
+
 static bool first_value(const struct event *event, const struct name_ref *name, struct sv *ret)
 {
     for (const struct field *f = event_find(event, name->name, name->hash); f != NULL;
@@ -47,7 +67,8 @@ static bool subject_value(const struct correlation *c, const struct corr_subject
 static void add_key_value(struct buf *out, struct sv value)
 {
     enum { DIGEST_BYTES = 17 };
-    char digest[DIGEST_BYTES + 1];
+    char digest[DIGEST_BYTES + 1], text[INET6_ADDRSTRLEN];
+    value = plain_value(value, text);
     if (value.n <= CORR_VALUE_BYTES) {
         buf_string(out, value);
         return;
@@ -95,16 +116,17 @@ bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject
 {
     const struct correlation *c = spec->correlation;
     struct sv value;
+    char text[INET6_ADDRSTRLEN];
     *ret_hash = 1;
     if (c->type == CORR_TEMPORAL) /* 0 marks a dropped entry */
         *ret_hash = subject->step | UINT64_C(1) << 63;
-    if (c->type != CORR_VALUE_COUNT)
+    if (c->type != CORR_VALUE_COUNT && c->type != CORR_NEW_VALUE)
         return true;
     buf_clear(scratch);
     for (size_t i = 0; i < c->field_count; i++) {
         if (!subject_value(c, subject, c->group_count + i, &value))
             return false;
-        buf_string(scratch, value);
+        buf_string(scratch, plain_value(value, text));
     }
     *ret_hash = hash_64(buf_view(scratch)) | UINT64_C(1) << 63;
     return !scratch->overflow;

@@ -132,6 +132,71 @@ static void test_C6_distinct_values(void **state)
     kit_free(&kit);
 }
 
+/* So many events that a million kept would not reach it; each of its own time and value. */
+static void reaches(struct kit *kit, uint64_t threshold)
+{
+    struct detector *detector = detector_new(&kit->set, &kit->options);
+    struct event *event = KIT_EVENT(kit, 0, "kind", "a", "user", "u", "field", "x");
+    const struct event *one = event;
+    char text[24];
+    kit->found = (struct finding_list){.arena = &kit->found_arena};
+    for (uint64_t i = 1; i <= threshold + 2; i++) {
+        event->position = i;
+        event->time.ns = event->received.ns = KIT_START + (int64_t)i * 1000;
+        snprintf(text, sizeof text, "%llu", (unsigned long long)i);
+        event->fields[2].value = sv_of(text);
+        detector_judge(detector, &one, 1, &kit->found);
+        assert_int_equal(i >= threshold, kit->found.count > 0);
+    }
+    struct detector_stats stats;
+    detector_stats(detector, &stats);
+    assert_int_equal(1, stats.findings);
+    assert_int_equal(0, stats.lost_entries);
+    assert_int_equal(threshold, kit->found.items[0].position);
+    assert_int_equal(threshold, kit->found.items[0].count);
+    detector_free(&detector);
+}
+
+static void test_thresholds_above_a_million_are_reached(void **state)
+{
+    (void)state;
+    struct kit kit = counting(CORR_GTE, (1 << 20) + 5);
+    reaches(&kit, (1 << 20) + 5);
+    kit_free(&kit);
+    kit = distinct((1 << 20) + 5);
+    reaches(&kit, (1 << 20) + 5);
+    kit_free(&kit);
+}
+
+static void test_an_address_is_one_group_and_value_however_it_is_written(void **state)
+{
+    (void)state;
+    struct kit kit = counting(CORR_GTE, 3);
+    KIT_EVENT(&kit, 0, "kind", "a", "user", "192.0.2.7");
+    KIT_EVENT(&kit, 1, "kind", "a", "user", "::ffff:192.0.2.7");
+    KIT_EVENT(&kit, 2, "kind", "a", "user", "::FFFF:c000:0207");
+    KIT_EVENT(&kit, 3, "kind", "a", "user", "2001:db8::1");
+    KIT_EVENT(&kit, 4, "kind", "a", "user", "2001:DB8:0:0::0001");
+    KIT_EVENT(&kit, 5, "kind", "a", "user", "2001:0db8:0000:0000:0000:0000:0000:0001");
+    KIT_EVENT(&kit, 6, "kind", "a", "user", "::ffff:192.0.2.8"); /* others, and what is no address */
+    KIT_EVENT(&kit, 7, "kind", "a", "user", "::ffff:192.0.2.7x");
+    KIT_EVENT(&kit, 8, "kind", "a", "user", "12:30:45");
+    KIT_EVENT(&kit, 9, "kind", "a", "user", "");
+    kit_judge(&kit);
+    assert_string_equal(kit_fired(&kit, 1), "2 5");
+    assert_true(sv_is(kit.found.items[0].group[0].value, "192.0.2.7"));
+    assert_true(sv_is(kit.found.items[1].group[0].value, "2001:db8::1"));
+    kit_free(&kit);
+    kit = distinct(3);
+    values_at(&kit, KIT_NAMES("192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1", "2001:DB8::1"));
+    kit_judge(&kit);
+    assert_string_equal(kit_fired(&kit, 1), "");
+    KIT_EVENT(&kit, 4, "kind", "a", "user", "u", "field", "192.0.2.8");
+    kit_judge(&kit);
+    assert_string_equal(kit_fired(&kit, 1), "4");
+    kit_free(&kit);
+}
+
 static void test_C6_tuples(void **state)
 {
     (void)state;
@@ -686,6 +751,8 @@ int main(void)
         cmocka_unit_test(test_C4_old_event_in_between),
         cmocka_unit_test(test_C5_out_of_order),
         cmocka_unit_test(test_C6_distinct_values),
+        cmocka_unit_test(test_thresholds_above_a_million_are_reached),
+        cmocka_unit_test(test_an_address_is_one_group_and_value_however_it_is_written),
         cmocka_unit_test(test_C6_tuples),
         cmocka_unit_test(test_C15_lt_is_judged_when_the_window_is_over),
         cmocka_unit_test(test_C15_waits_for_late_events),

@@ -47,6 +47,12 @@ size_t ruleset_count(const struct ruleset *ruleset); /* loaded rules, correlatio
 size_t ruleset_note_count(const struct ruleset *ruleset);
 const struct rule_note *ruleset_note(const struct ruleset *ruleset, size_t at);
 const struct rule_info *ruleset_rule(const struct ruleset *ruleset, size_t ordinal);
+/* What becomes of the rules of `old` where `new` takes its place: a rule is the same by its id and its
+ * meaning (detection, correlation, log source), whatever its texts, tags and severity. */
+struct ruleset_difference {
+    size_t unchanged, changed, added, removed;
+};
+void ruleset_compare(const struct ruleset *old, const struct ruleset *new, struct ruleset_difference *ret);
 /* Names of all fields that any loaded rule reads, as written; for parsers and lints. */
 size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names);
 

@@ -26,10 +26,10 @@ static void sort_rules(struct detector *d)
     d->spec_of = tc_alloc((set->count + 1) * sizeof d->spec_of[0]);
     d->detections = tc_alloc((set->count + 1) * sizeof d->detections[0]);
     for (uint32_t i = 0; i < set->count; i++) {
-        if (set->rules[i].kind == RULE_DETECTION) {
+        if (set->rules[i].kind == RULE_DETECTION)
             d->detections[d->detection_count++] = i;
+        if (set->rules[i].correlation == NULL)
             continue;
-        }
         struct corr_spec *spec = &d->specs[d->spec_count];
         corr_spec_init(spec, &set->rules[i], d->options.max_groups, d->options.max_group_entries);
         d->closing |= spec->closing;
@@ -57,10 +57,10 @@ struct detector *detector_new(const struct ruleset *ruleset, const struct detect
     return d;
 }
 
-void detector_free_tables(struct corr_table *tables, size_t count)
+void detector_free_tables(const struct detector *d, struct corr_table *tables)
 {
-    for (size_t i = 0; i < count; i++)
-        corr_table_free(&tables[i]);
+    for (size_t i = 0; i < (size_t)d->spec_count * CORR_SHARDS; i++)
+        corr_table_free(&tables[i], &d->specs[i / CORR_SHARDS]);
     free(tables);
 }
 
@@ -88,7 +88,7 @@ void detector_free(struct detector **detector)
     if (d == NULL)
         return;
     free_work(d);
-    detector_free_tables(d->tables, (size_t)d->spec_count * CORR_SHARDS);
+    detector_free_tables(d, d->tables);
     watermark_fini(&d->watermark);
     for (unsigned i = 0; i < d->workers; i++)
         match_scratch_free(&d->scratch[i]);
@@ -153,14 +153,14 @@ bool detector_hit(const struct detector *d, struct arena *arena, struct buf *scr
     return true;
 }
 
-/* `use`: which of the correlations that refer to the rule. */
+/* `by`: the ordinal of the correlation that counts it. */
 static void add_hit(const struct detector *d, struct slice *s, uint32_t at, const struct rule *rule,
-                    size_t use)
+                    uint32_t by, uint32_t step)
 {
     const struct event *event = d->events[at];
-    struct corr_subject subject = {.event = event, .step = rule->steps[use]};
+    struct corr_subject subject = {.event = event, .step = step};
     struct corr_hit hit = {.event = at,
-                           .spec = d->spec_of[rule->used_by[use]],
+                           .spec = d->spec_of[by],
                            .rule = rule->info.ordinal,
                            .weight = TC_MAX(event->repeat, 1u),
                            .time_ns = d->moments[at].time_ns};
@@ -182,10 +182,15 @@ static void match_event(const struct detector *d, struct slice *s, uint32_t at, 
         const struct rule *rule = &d->ruleset->rules[ordinal];
         if (!rule_applies(rule, event) || !rule_matches(rule, event, scratch))
             continue;
+        if (rule->correlation != NULL) { /* its memory speaks for it, and is what others count */
+            if (d->moments[at].in_windows)
+                add_hit(d, s, at, rule, ordinal, 0);
+            continue;
+        }
         if (!rule->silent)
             add_match(s, at, ordinal);
         for (size_t k = 0; k < rule->used_by_count && d->moments[at].in_windows; k++)
-            add_hit(d, s, at, rule, k);
+            add_hit(d, s, at, rule, rule->used_by[k], rule->steps[k]);
     }
 }
 

@@ -81,7 +81,8 @@ static inline struct corr_table *detector_table(const struct detector *d, uint32
 {
     return &d->tables[(size_t)spec * CORR_SHARDS + shard];
 }
-void detector_free_tables(struct corr_table *tables, size_t count);
+/* Of all specs: spec_count * CORR_SHARDS of them. */
+void detector_free_tables(const struct detector *detector, struct corr_table *tables);
 
 /* Room for one more element of a work list. */
 static inline void *detector_grown(void *items, size_t count, size_t *capacity, size_t size)

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { SAVE_MAGIC = 0x4B534D54, SAVE_VERSION = 2, CONTENT_BYTES = 16 };
+enum { SAVE_MAGIC = 0x4B534D54, SAVE_VERSION = 3, CONTENT_BYTES = 16 };
 
 static void save_spec(const struct detector *d, uint32_t spec, struct buf *out)
 {
@@ -116,6 +116,6 @@ int detector_load(struct detector *d, struct sv saved, struct err *err)
         r = old;
     }
     watermark_fini(&r.watermark);
-    detector_free_tables(r.tables, tables);
+    detector_free_tables(d, r.tables);
     return ok ? 0 : err_set(err, TC_ECORRUPT, "the saved windows are damaged");
 }

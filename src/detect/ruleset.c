@@ -37,6 +37,13 @@ void ruleset_refuse(struct loading *l, struct sigma_rule *r, int code, const cha
     r->refused = true;
 }
 
+void ruleset_warn(struct loading *l, const struct sigma_rule *r, const char *construct, const char *text,
+                  struct sv subject)
+{
+    err_at(&add_note(l, RULE_WARNING, construct)->err, TC_OK, r->rule.info.file.p, r->rule.info.line,
+           r->column, "%s: \"%.*s\"", text, SV_FMT(sv_head(subject, 120)));
+}
+
 static int compare_notes(const void *a, const void *b)
 {
     const struct rule_note *x = a, *y = b;
@@ -78,6 +85,17 @@ static void add_rule(struct loading *l, const struct sigma_rule *rule)
     }
 }
 
+static void add_filter(struct loading *l, const struct sigma_rule *filter)
+{
+    if (l->filter_count == l->filter_capacity) {
+        l->filter_capacity = TC_MAX(l->filter_capacity * 2, 16);
+        l->filters = tc_realloc(l->filters, l->filter_capacity * sizeof l->filters[0]);
+    }
+    struct sigma_rule *own = ARENA_NEW(&l->kept, struct sigma_rule);
+    *own = *filter;
+    l->filters[l->filter_count++] = own;
+}
+
 static void read_document(struct loading *l, const struct yaml_node *root, const char *file, bool in_pack)
 {
     struct err err = {0};
@@ -85,13 +103,38 @@ static void read_document(struct loading *l, const struct yaml_node *root, const
                           .scratch = &l->scratch,
                           .regexes = &l->set->regexes,
                           .file = file,
+                          .placeholders = l->placeholders,
                           .construct = "not a rule",
                           .err = &err};
     struct sigma_rule rule = {0};
     if (sigma_read(&sigma, root, in_pack, &rule) == 0)
-        add_rule(l, &rule);
+        (rule.is_filter ? add_filter : add_rule)(l, &rule);
     else
         add_note(l, RULE_REFUSED, sigma.construct)->err = err;
+}
+
+/* A first look at the sources: placeholders' values, wherever they stand. */
+static void read_placeholders(struct loading *l, const struct rule_source *source)
+{
+    struct yaml_doc *docs = NULL;
+    const char *file = arena_str(&l->set->arena, source->path);
+    if (sv_find(source->bytes, SV("placeholders")) == source->bytes.n)
+        return;
+    arena_reset(&l->scratch);
+    if (yaml_parse(&l->scratch, file, source->bytes, &docs, NULL) != 0)
+        return; /* the second look says what is wrong */
+    for (const struct yaml_doc *doc = docs; doc != NULL; doc = doc->next) {
+        struct err err = {0};
+        struct sigma sigma = {.arena = &l->set->arena,
+                              .scratch = &l->scratch,
+                              .file = file,
+                              .placeholders = l->placeholders,
+                              .construct = "placeholders",
+                              .err = &err};
+        if (doc->root != NULL && sigma_is_placeholders(doc->root) &&
+            sigma_read_values(&sigma, doc->root) != 0)
+            add_note(l, RULE_REFUSED, sigma.construct)->err = err;
+    }
 }
 
 static void read_source(struct loading *l, const struct rule_source *source)
@@ -108,8 +151,9 @@ static void read_source(struct loading *l, const struct rule_source *source)
     for (const struct yaml_doc *doc = docs; doc != NULL; doc = doc->next) {
         if (doc->root == NULL)
             continue;
-        read_document(l, doc->root, file, source->in_pack);
         found++;
+        if (!sigma_is_placeholders(doc->root))
+            read_document(l, doc->root, file, source->in_pack);
     }
     if (found == 0)
         err_at(&add_note(l, RULE_WARNING, "empty file")->err, TC_OK, file, 0, 0, "no rule in this file");
@@ -129,6 +173,8 @@ static void read_sources(struct loading *l, const struct rule_source *sources, s
     for (size_t i = 0; i < count; i++)
         sorted[i] = &sources[i];
     qsort(sorted, count, sizeof sorted[0], compare_sources);
+    for (size_t i = 0; i < count; i++)
+        read_placeholders(l, sorted[i]);
     for (size_t i = 0; i < count; i++)
         read_source(l, sorted[i]);
 }
@@ -165,6 +211,18 @@ static int compare_ids(const void *a, const void *b)
     return sv_cmp(x->rule.info.id, y->rule.info.id);
 }
 
+/* The same id and the same meaning are the same rule. */
+static void hash_rule(struct sigma_rule *r)
+{
+    struct sha256_ctx context;
+    uint8_t hash[TC_SHA256_BYTES];
+    sha256_init(&context);
+    sha256_update(&context, sizeof r->meaning_hash, r->meaning_hash);
+    sha256_update(&context, r->rule.info.id.n, (const uint8_t *)r->rule.info.id.p);
+    hash_sha256_final(&context, hash);
+    memcpy(r->rule.content, hash, sizeof r->rule.content);
+}
+
 /* Puts the rules in order; each sigma_rule learns its ordinal. */
 static void order_rules(struct loading *l)
 {
@@ -177,7 +235,7 @@ static void order_rules(struct loading *l)
     set->rules = ARENA_ARRAY(&set->arena, struct rule, set->count + 1);
     for (size_t i = 0; i < set->count; i++) {
         live[i]->rule.info.ordinal = (uint32_t)i;
-        memcpy(live[i]->rule.content, live[i]->document_hash, sizeof live[i]->rule.content);
+        hash_rule(live[i]);
         set->rules[i] = live[i]->rule;
     }
 }
@@ -211,6 +269,7 @@ static void gather_fields(struct ruleset *set)
 static void finish(struct loading *l)
 {
     index_rules(l);
+    ruleset_filter(l);
     ruleset_resolve(l);
     order_rules(l);
     ruleset_link(l);
@@ -223,15 +282,18 @@ int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset 
 {
     (void)err; /* what is wrong with a rule is a note */
     struct loading l = {.set = tc_alloc(sizeof *l.set)};
+    l.placeholders = placeholders_new(&l.set->arena);
     map_init(&l.ids, RULES_MAX);
     map_init(&l.names, RULES_MAX);
     read_sources(&l, sources, count);
     finish(&l);
+    placeholders_free(l.placeholders);
     map_free(&l.ids);
     map_free(&l.names);
     arena_free(&l.scratch);
     arena_free(&l.kept);
     free(l.rules);
+    free(l.filters);
     free(l.notes);
     *ret = l.set;
     return 0;
@@ -271,6 +333,29 @@ const struct rule_info *ruleset_rule(const struct ruleset *ruleset, size_t ordin
 {
     tc_assert(ordinal < ruleset->count);
     return &ruleset->rules[ordinal].info;
+}
+
+void ruleset_compare(const struct ruleset *old, const struct ruleset *new, struct ruleset_difference *ret)
+{
+    *ret = (struct ruleset_difference){0};
+    size_t i = 0, k = 0; /* both are in order of id */
+    while (i < old->count || k < new->count) {
+        int c = i == old->count   ? 1
+                : k == new->count ? -1
+                                  : sv_cmp(old->rules[i].info.id, new->rules[k].info.id);
+        if (c < 0) {
+            ret->removed++;
+        } else if (c > 0) {
+            ret->added++;
+        } else {
+            bool same =
+                memcmp(old->rules[i].content, new->rules[k].content, sizeof old->rules[i].content) == 0;
+            ret->unchanged += same;
+            ret->changed += !same;
+        }
+        i += c <= 0;
+        k += c >= 0;
+    }
 }
 
 size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names)

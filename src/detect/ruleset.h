@@ -11,10 +11,17 @@
 #include "detect/detect.h"
 
 enum rule_kind { RULE_DETECTION, RULE_CORRELATION };
-enum corr_type { CORR_EVENT_COUNT, CORR_VALUE_COUNT, CORR_TEMPORAL, CORR_TEMPORAL_ORDERED };
+enum corr_type {
+    CORR_EVENT_COUNT,
+    CORR_VALUE_COUNT,
+    CORR_TEMPORAL,
+    CORR_TEMPORAL_ORDERED,
+    CORR_NEW_VALUE, /* of a detection that has a memory (memory.h), not of a `correlation:` document */
+};
 enum {
-    CORR_STEPS_MAX = 64,  /* rules of a temporal_ordered */
-    CORR_LAYERS_MAX = 16, /* correlations upon correlations */
+    CORR_STEPS_MAX = 64,      /* rules of a temporal_ordered */
+    CORR_LAYERS_MAX = 16,     /* correlations upon correlations */
+    CORR_COUNT_MAX = 1 << 25, /* largest number in a condition: what a group can hold */
 };
 enum corr_op { CORR_GT, CORR_GTE, CORR_LT, CORR_LTE, CORR_EQ, CORR_NEQ };
 
@@ -38,7 +45,7 @@ struct correlation {
     int64_t timespan_ns;
     const struct corr_test *tests; /* all must hold; at least one */
     size_t test_count;
-    const struct name_ref *fields; /* value_count: one name, or several (distinct tuples) */
+    const struct name_ref *fields; /* value_count, new_value: one name, or several (distinct tuples) */
     size_t field_count;
     /* Where the names of group_by, then those of `fields`, stand in what each of `rules` matched
      * (group_count + field_count for each): aliases resolved. NULL: no alias, each under its own name. */
@@ -54,11 +61,11 @@ struct rule {
     enum rule_kind kind;
     struct sv product, category, service; /* n == 0: any */
     const struct detection *detection;
-    const struct correlation *correlation;
+    const struct correlation *correlation; /* of a detection: its memory; only what that finds is a finding */
     bool silent;         /* makes no finding of its own: referenced by a correlation without generate, or a
                             building block */
-    uint8_t content[16]; /* hash of its document (and of those it refers to): equal content = same rule after
-                            a reload */
+    uint8_t content[16]; /* hash of its id and meaning (and of those it refers to): equal content = same rule
+                            after a reload */
     const struct name_ref
         *reads; /* fields it reads, in the rule's order, distinct; a correlation: its group-by and fields */
     size_t read_count;

@@ -206,8 +206,11 @@ static bool give_layer(struct loading *l, struct sigma_rule *r, struct reference
                            to->rule.info.id);
             return true;
         }
-        if (to->rule.kind == RULE_DETECTION)
+        if (to->rule.kind == RULE_DETECTION) {
+            if (to->rule.correlation != NULL) /* its memory has its turn first */
+                layer = TC_MAX(layer, 1u);
             continue;
+        }
         layer = TC_MAX(layer, to->correlation->layer);
         if (to->correlation->layer == 0)
             return false;

@@ -15,6 +15,9 @@ struct loading {
     struct arena kept;    /* of the whole loading */
     struct sigma_rule **rules;
     size_t count, capacity;
+    struct sigma_rule **filters; /* in order of source */
+    size_t filter_count, filter_capacity;
+    struct placeholders *placeholders;
     struct rule_note *notes;
     size_t note_count, note_capacity;
     struct map ids, names;   /* to index + 1 in rules; names: 0 where two rules bear one */
@@ -23,6 +26,13 @@ struct loading {
 
 void ruleset_refuse(struct loading *loading, struct sigma_rule *rule, int code, const char *construct,
                     const char *text, struct sv subject);
+
+/* Notes that nothing came of it. */
+void ruleset_warn(struct loading *loading, const struct sigma_rule *rule, const char *construct,
+                  const char *text, struct sv subject);
+
+/* Adds the filters' conditions to the rules that they are for. Once `ids` and `names` are known. */
+void ruleset_filter(struct loading *loading);
 
 /* Finds what correlations refer to, and their layers; refuses those that refer to what is not there, or to
  * each other in a circle. Once all sources are read and `ids` and `names` are known. */

@@ -143,7 +143,9 @@ static void test_C_110_documents_that_are_refused(void **state)
     refused("- a\n", "no detection", 1, 1);
     refused("just text\n", "no detection", 1, 1);
     refused("title: [t\n", "not YAML", 2, 1);
-    refused("title: t\nfilter:\n    rules: [x]\n", "filter", 2, 1);
+    refused("title: t\nfilter:\n    s: {a: 1}\n    condition: s\n", "filter", 3, 5);
+    refused("title: t\nfilter: [x]\n", "filter", 2, 9);
+    refused("title: t\nfilter:\n    rules: [x]\n    s: {a: 1}\n", "no condition", 2, 1);
     refused("action: global\ntitle: t\n", "action", 1, 1);
     refused("title: t\ndetection: [a]\n", "detection", 2, 12);
     refused("title: t\ndetection:\n    s:\n        a|bogus: 1\n    condition: s\n", "unknown modifier", 4, 9);
@@ -374,9 +376,142 @@ static void test_C_110_content_hashes(void **state)
     kit_load(&kit, "# moved\n\n" BASE "---\n" COUNT("c", "base") "---\ntitle: new\n" BODY);
     assert_memory_equal(by_id("b-id")->content, base, 16);
     assert_memory_equal(by_id("c")->content, corr, 16);
-    kit_load(&kit, "title: changed\nid: b-id\nname: base\n" BODY "---\n" COUNT("c", "base"));
+    /* texts, tags and severity are not what it does */
+    kit_load(&kit, "title: changed\nid: b-id\nname: base\nstatus: stable\n" BODY "---\n" COUNT("c", "base"));
+    assert_memory_equal(by_id("b-id")->content, base, 16);
+    assert_memory_equal(by_id("c")->content, corr, 16);
+    kit_load(&kit, "title: base\nid: b-id\nname: base\nlogsource: {product: other}\ndetection:\n"
+                   "    s: {a: 2}\n    condition: s\n---\n" COUNT("c", "base"));
     assert_memory_not_equal(by_id("b-id")->content, base, 16);
     assert_memory_not_equal(by_id("c")->content, corr, 16);
+}
+
+static bool filtered_match(const char *filter, const char *json)
+{
+    struct sv yaml = arena_printf(
+        &kit.arena,
+        "title: r\nid: r-id\nname: r\nlogsource: {product: windows, category: process_creation}\n"
+        "detection:\n    s:\n        a: 1\n    condition: s\n---\n%s",
+        filter);
+    kit_load(&kit, yaml.p);
+    struct event event = kit_event(&kit, json);
+    const uint32_t *candidates;
+    bool matches = rule_matches(by_id("r-id"), &event, kit.scratch);
+    bool candidate = rule_candidates(kit.set, &event, kit.scratch, &candidates) == 1;
+    assert_true(candidate || !matches);
+    return matches;
+}
+
+#define FILTER(logsource, rules, condition)                                                                  \
+    "title: f\nlogsource: {" logsource "}\nfilter:\n    rules: " rules                                       \
+    "\n    selection:\n        User|startswith: adm_\n    condition: " condition "\n"
+
+static void test_C_110_filters(void **state)
+{
+    (void)state;
+    static const char adm[] = "{\"a\":1,\"User\":\"adm_x\"}", other[] = "{\"a\":1,\"User\":\"bob\"}";
+    const char *minus = FILTER("product: windows", "[r-id]", "not selection");
+    assert_false(filtered_match(minus, adm));
+    assert_true(filtered_match(minus, other));
+    assert_true(filtered_match(minus, "{\"a\":1}"));
+    assert_false(filtered_match(minus, "{\"a\":2,\"User\":\"bob\"}"));
+    const char *plus =
+        FILTER("product: Windows, category: process_creation", "[r]", "selection"); /* by name */
+    assert_true(filtered_match(plus, adm));
+    assert_false(filtered_match(plus, other));
+    assert_false(filtered_match(FILTER("", "any", "not selection"), adm));
+    /* two, and one that is listed twice */
+    const char *both = FILTER("", "any", "not selection") "---\n" FILTER("", "[r, r-id, r]", "selection");
+    assert_false(filtered_match(both, adm));
+    assert_false(filtered_match(both, other));
+    /* not its log source: nothing happens, and that is said */
+    assert_true(filtered_match(FILTER("product: linux", "[r-id]", "not selection"), adm));
+    assert_int_equal(warnings("filter"), 1);
+    assert_true(filtered_match(FILTER("product: windows, service: x", "any", "not selection"), adm));
+    assert_true(filtered_match(FILTER("", "[elsewhere]", "not selection"), adm));
+    assert_int_equal(warnings("filter"), 1);
+}
+
+static void test_C_110_a_filter_is_part_of_what_a_rule_means(void **state)
+{
+    (void)state;
+    uint8_t plain[16], first[16];
+    filtered_match("", "{}");
+    memcpy(plain, by_id("r-id")->content, 16);
+    filtered_match(FILTER("", "any", "not selection"), "{}");
+    memcpy(first, by_id("r-id")->content, 16);
+    assert_memory_not_equal(plain, first, 16);
+    filtered_match("# the same\n" FILTER("", "any", "not selection"), "{}");
+    assert_memory_equal(by_id("r-id")->content, first, 16);
+    filtered_match(FILTER("", "any", "selection"), "{}");
+    assert_memory_not_equal(by_id("r-id")->content, first, 16);
+}
+
+#define VALUES "placeholders:\n    admins: [adm_1, adm_*]\n    host: h\n---\n"
+#define WITH(line)                                                                                           \
+    "title: e\nid: e-id\nlogsource: {}\ndetection:\n    s:\n        " line "\n    condition: s\n"
+
+static bool expanded_match(const char *yaml, const char *json)
+{
+    kit_load(&kit, yaml);
+    struct event event = kit_event(&kit, json);
+    kit_show_notes(&kit);
+    assert_int_equal(ruleset_count(kit.set), 1);
+    return rule_matches(by_id("e-id"), &event, kit.scratch);
+}
+
+static void test_C_110_placeholders_have_values(void **state)
+{
+    (void)state;
+    const char *yaml = VALUES WITH("User|expand: '%admins%'");
+    assert_true(expanded_match(yaml, "{\"User\":\"ADM_1\"}"));
+    assert_true(expanded_match(yaml, "{\"User\":\"adm_77\"}")); /* as if written there: wildcards count */
+    assert_false(expanded_match(yaml, "{\"User\":\"bob\"}"));
+    assert_false(expanded_match(yaml, "{\"User\":\"%admins%\"}"));
+    assert_true(
+        expanded_match(VALUES WITH("U|contains|expand: '%host%-%admins%\\%'"), "{\"U\":\"xh-adm_1%x\"}"));
+    assert_false(
+        expanded_match(VALUES WITH("U|contains|expand: '%host%-%admins%\\%'"), "{\"U\":\"xh-adm_1x\"}"));
+    assert_true(expanded_match(WITH("U|expand: '%host%'") "---\nplaceholders: {host: z}\n", "{\"U\":\"z\"}"));
+    kit_load(&kit, VALUES WITH("U|expand: '%other%'"));
+    assert_string_equal("expand without values", kit_refusal(&kit));
+    kit_load(&kit, VALUES "placeholders: {host: i}\n");
+    assert_string_equal("placeholders", kit_refusal(&kit));
+    kit_load(&kit, "placeholders: [a]\n");
+    assert_string_equal("placeholders", kit_refusal(&kit));
+    kit_load(&kit, "placeholders: {a: []}\n");
+    assert_string_equal("placeholders", kit_refusal(&kit));
+    kit_load(&kit, "placeholders: {a: {b: c}}\n");
+    assert_string_equal("wrong type", kit_refusal(&kit));
+}
+
+static void test_C_110_values_are_part_of_what_a_rule_means(void **state)
+{
+    (void)state;
+    uint8_t first[16];
+    kit_load(&kit, VALUES WITH("U|expand: '%host%'"));
+    memcpy(first, by_id("e-id")->content, 16);
+    kit_load(&kit, "placeholders: {host: z}\n---\n" WITH("U|expand: '%host%'"));
+    assert_memory_not_equal(first, by_id("e-id")->content, 16);
+    kit_load(&kit, WITH("U: x"));
+    memcpy(first, by_id("e-id")->content, 16);
+    kit_load(&kit, VALUES WITH("U: x")); /* not asked: the same */
+    assert_memory_equal(first, by_id("e-id")->content, 16);
+}
+
+static void test_C_110_too_many_combinations_are_refused(void **state)
+{
+    (void)state;
+    struct buf yaml;
+    buf_init(&yaml, 1 << 20);
+    buf_str(&yaml, "placeholders:\n    p: [");
+    for (int i = 0; i < 101; i++)
+        buf_printf(&yaml, "%sv%d", i > 0 ? ", " : "", i);
+    buf_str(&yaml, "]\n---\n" WITH("U|expand: '%p%%p%'"));
+    struct sv text = arena_sv(&kit.arena, buf_view(&yaml));
+    kit_load(&kit, text.p);
+    assert_string_equal("too large", kit_refusal(&kit));
+    buf_free(&yaml);
 }
 
 static void test_C_110_nothing_at_all(void **state)
@@ -471,6 +606,11 @@ int main(void)
         cmocka_unit_test(test_C_111_references),
         cmocka_unit_test(test_C_110_order_of_sources_does_not_matter),
         cmocka_unit_test(test_C_110_content_hashes),
+        cmocka_unit_test(test_C_110_filters),
+        cmocka_unit_test(test_C_110_a_filter_is_part_of_what_a_rule_means),
+        cmocka_unit_test(test_C_110_placeholders_have_values),
+        cmocka_unit_test(test_C_110_values_are_part_of_what_a_rule_means),
+        cmocka_unit_test(test_C_110_too_many_combinations_are_refused),
         cmocka_unit_test(test_C_110_nothing_at_all),
         cmocka_unit_test(test_C_110_rule_files),
     };

@@ -9,6 +9,7 @@
 #define DETECT_SIGMA_H
 
 #include "base/hash.h"
+#include "base/map.h"
 #include "base/yaml.h"
 #include "detect/match.h"
 
@@ -20,14 +21,22 @@ struct name_list {
     size_t count, capacity;
 };
 
+/* Values for `expand`, of all documents of the rule set. */
+struct placeholders {
+    struct map names;              /* to struct placeholder, in the rule set's arena */
+    uint8_t hash[TC_SHA256_BYTES]; /* of all of them */
+};
+
 /* What reading one document needs. */
 struct sigma {
     struct arena *arena;    /* the rule set's: what stays */
     struct arena *scratch;  /* dies with the loading */
     struct regex **regexes; /* the rule set's list */
     const char *file;
-    const char *construct; /* of a refusal */
-    struct err *err;       /* of a refusal */
+    struct placeholders *placeholders; /* NULL: none */
+    bool expanded;                     /* one of them was asked */
+    const char *construct;             /* of a refusal */
+    struct err *err;                   /* of a refusal */
 };
 
 /* A warning met on the way; ruleset.c turns it into a note. */
@@ -53,13 +62,16 @@ struct sigma_alias {
 struct sigma_rule {
     struct rule rule;
     unsigned column;
-    bool refused; /* by ruleset.c, later */
+    bool refused;   /* by ruleset.c, later */
+    bool is_filter; /* a condition more for the rules of `refs`, or of its log source where any_rule */
+    bool any_rule;
     struct correlation *correlation;
-    const struct sv *refs; /* a correlation's rules as written */
+    const struct sv *refs; /* a correlation's or filter's rules as written */
     size_t ref_count;
     const struct sigma_alias *aliases;
     size_t alias_count;
-    uint8_t document_hash[TC_SHA256_BYTES];
+    uint8_t document_hash[TC_SHA256_BYTES]; /* all of it */
+    uint8_t meaning_hash[TC_SHA256_BYTES];  /* what decides whether it matches, and its windows */
     struct sigma_warning warnings[4];
     size_t warning_count;
 };
@@ -71,6 +83,9 @@ int sigma_refuse(struct sigma *sigma, int code, unsigned line, unsigned column, 
 
 /* --- sigma_read.c: one document */
 int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, struct sigma_rule *ret);
+/* Documents of placeholders are read before all others. */
+bool sigma_is_placeholders(const struct yaml_node *root);
+int sigma_read_values(struct sigma *sigma, const struct yaml_node *root);
 /* Adds a name (copied) unless it is there. */
 int sigma_add_name(struct sigma *sigma, struct name_list *list, struct sv name, const struct yaml_node *at);
 /* A list of texts (or one text, or nothing) into the rule set's arena. */
@@ -115,6 +130,13 @@ int sigma_read_item(struct sigma *sigma, struct sv key, const struct yaml_node *
                     const struct yaml_node *const *values, size_t count, struct name_list *reads,
                     const struct match_node **ret);
 
+/* --- sigma_placeholder.c */
+struct placeholders *placeholders_new(struct arena *arena);
+void placeholders_free(struct placeholders *placeholders);
+/* `map`: that of the key `placeholders`; into sigma->placeholders. */
+int sigma_read_placeholders(struct sigma *sigma, const struct yaml_node *map,
+                            const uint8_t document_hash[TC_SHA256_BYTES]);
+
 /* --- sigma_condition.c */
 int sigma_read_condition(struct sigma *sigma, const struct yaml_node *condition, struct selection *selections,
                          size_t count, const struct match_node **ret);
@@ -124,5 +146,12 @@ const struct match_node *sigma_node(struct sigma *sigma, enum node_kind kind,
 /* --- sigma_correlation.c */
 int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, const struct yaml_node *map,
                            struct sigma_rule *ret);
+/* Names of fields, or of one; none where `node` is NULL. `what` is the key, for errors. */
+int sigma_read_names(struct sigma *sigma, const struct yaml_node *node, const char *what,
+                     const struct name_ref **ret, size_t *ret_count);
+int sigma_read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *ret);
+
+/* --- sigma_new_value.c: that key of the tocsin: map; the rule's detection was read */
+int sigma_read_new_value(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
 
 #endif

@@ -65,12 +65,13 @@ static const struct {
 };
 enum { TIMESPAN_MAX_S = 31556952 * 10 };
 
-static int read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+int sigma_read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
 {
     const struct yaml_node *node = yaml_get(map, "timespan");
     uint64_t n;
     if (node == NULL)
-        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "timespan", "a correlation needs a timespan");
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "timespan",
+                            "a timespan is missing, such as 15m");
     struct sv text = node->text;
     for (size_t i = 0; node->type == YAML_SCALAR && text.n > 1 && i < TC_ARRAY_LEN(units); i++)
         if (text.p[text.n - 1] == units[i].unit &&
@@ -91,8 +92,8 @@ static const char *const operators[] = {
     [CORR_LTE] = "lte", [CORR_EQ] = "eq",   [CORR_NEQ] = "neq",
 };
 
-static int read_names(struct sigma *sigma, const struct yaml_node *node, const char *what,
-                      const struct name_ref **ret, size_t *ret_count)
+int sigma_read_names(struct sigma *sigma, const struct yaml_node *node, const char *what,
+                     const struct name_ref **ret, size_t *ret_count)
 {
     const struct sv *texts;
     size_t count;
@@ -114,7 +115,10 @@ static int read_test(struct sigma *sigma, const struct yaml_node *node, struct c
             continue;
         test->op = (enum corr_op)i;
         if (node->type == YAML_SCALAR && num_i64(node->text, &test->value) && test->value >= 0)
-            return 0;
+            return test->value <= CORR_COUNT_MAX
+                       ? 0
+                       : sigma_refuse(sigma, TC_EBOUND, SIGMA_AT(node), "correlation condition",
+                                      "a correlation counts to %d at most", CORR_COUNT_MAX);
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "correlation condition",
                             "%s needs a whole number, 0 or more", operators[i]);
     }
@@ -128,7 +132,7 @@ static int read_field(struct sigma *sigma, const struct yaml_node *map, struct c
     if (field != NULL && c->type != CORR_VALUE_COUNT)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(field), "correlation condition",
                             "a field is for value_count");
-    int rc = read_names(sigma, field, "field", &c->fields, &c->field_count);
+    int rc = sigma_read_names(sigma, field, "field", &c->fields, &c->field_count);
     if (rc == 0 && c->type == CORR_VALUE_COUNT && c->field_count == 0)
         rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "correlation condition",
                           "value_count needs a field in its condition");
@@ -272,9 +276,9 @@ int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, co
     if (rc == 0)
         rc = read_references(sigma, map, ret);
     if (rc == 0)
-        rc = read_names(sigma, yaml_get(map, "group-by"), "group-by", &c->group_by, &c->group_count);
+        rc = sigma_read_names(sigma, yaml_get(map, "group-by"), "group-by", &c->group_by, &c->group_count);
     if (rc == 0)
-        rc = read_timespan(sigma, map, c);
+        rc = sigma_read_timespan(sigma, map, c);
     if (rc == 0)
         rc = read_condition(sigma, map, c);
     if (rc == 0)

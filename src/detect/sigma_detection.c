@@ -84,9 +84,10 @@ static int read_selection(struct sigma *sigma, const struct yaml_node *node, uns
                                   : read_list(sigma, node, depth, reads, ret);
 }
 
-static bool is_selection(const struct yaml_node *node)
+static bool is_selection(const struct yaml_node *node, bool of_filter)
 {
-    return !sv_is(node->key, "condition") && !sv_is(node->key, "timeframe");
+    return !sv_is(node->key, "condition") && !sv_is(node->key, "timeframe") &&
+           !(of_filter && sv_is(node->key, "rules"));
 }
 
 /* The fields of the selections that the condition uses, in the order written. */
@@ -116,7 +117,7 @@ int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struc
     struct selection *selections = ARENA_ARRAY(sigma->scratch, struct selection, map->count);
     size_t count = 0;
     for (const struct yaml_node *n = map->first; n != NULL; n = n->next) {
-        if (!is_selection(n))
+        if (!is_selection(n, ret->is_filter))
             continue;
         struct selection *s = &selections[count++];
         s->name = n->key;

@@ -46,6 +46,9 @@ struct item_draft {
 
 /* A number or bool where a text is wanted: its own text. False for anything else that is no text. */
 bool draft_as_text(struct item_draft *item, struct draft *draft);
+/* The texts that `raw` stands for, at least one. sigma_placeholder.c's. */
+int placeholders_expand(struct item_draft *item, const struct draft_value *value, struct sv raw,
+                        const struct sv **ret, size_t *ret_count);
 /* Applies the modifier of that name to all values of the item. */
 int modifier_apply(struct item_draft *item, struct sv name);
 

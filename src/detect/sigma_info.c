@@ -111,11 +111,12 @@ static int read_building_block(struct sigma *sigma, const struct yaml_node *map,
     return 0;
 }
 
-static int read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct rule *rule)
+static int read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
 {
+    struct rule *rule = &ret->rule;
     struct rule_info *info = &rule->info;
-    static const char *const known[] = {"owner",  "runbook",        "actions", "severity",
-                                        "entity", "building_block", NULL};
+    static const char *const known[] = {"owner",  "runbook",        "actions",   "severity",
+                                        "entity", "building_block", "new_value", NULL};
     struct sv word;
     if (map->type != YAML_MAP)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "tocsin map", "tocsin must be a map");
@@ -129,6 +130,8 @@ static int read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct 
         rc = read_severity(sigma, map, "severity", &word, &info->severity);
     if (rc == 0)
         rc = read_building_block(sigma, map, rule);
+    if (rc == 0 && yaml_get(map, "new_value") != NULL)
+        rc = sigma_read_new_value(sigma, yaml_get(map, "new_value"), ret);
     return rc;
 }
 
@@ -161,6 +164,10 @@ int sigma_read_info(struct sigma *sigma, const struct yaml_node *root, bool in_p
     if (rc == 0)
         rc = read_logsource(sigma, root, rule);
     if (rc == 0 && tocsin != NULL)
-        rc = read_tocsin(sigma, tocsin, &rule->rule);
+        rc = read_tocsin(sigma, tocsin, rule);
+    if (rc == 0 && rule->is_filter) { /* it raises nothing that somebody would have to answer */
+        rule->warning_count = 0;
+        return 0;
+    }
     return rc == 0 ? require_owner(sigma, root, in_pack || tocsin != NULL, rule) : rc;
 }

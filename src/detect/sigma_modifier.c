@@ -282,43 +282,53 @@ static int apply_date(struct item_draft *item, const struct modifier *m, struct 
     return 0;
 }
 
-/* A placeholder is %name%, neither % escaped. Returns its length at the start of `text`, or 0. */
-static size_t placeholder_at(struct sv text)
+/* Did only contains, startswith and endswith work on it? Then its text can still be another. */
+static bool is_as_written(struct item_draft *item, const struct draft *d)
 {
-    size_t n = 1;
-    if (text.n == 0 || text.p[0] != '%')
-        return 0;
-    while (n < text.n &&
-           (text.p[n] == '_' || text.p[n] == '-' || text.p[n] == '.' ||
-            (text.p[n] >= '0' && text.p[n] <= '9') || ((text.p[n] | 32) >= 'a' && (text.p[n] | 32) <= 'z')))
-        n++;
-    return n > 1 && n < text.n && text.p[n] == '%' ? n + 1 : 0;
+    struct arena *arena = item->sigma->scratch;
+    struct token_list plain = sigma_open(arena, sigma_string(arena, d->raw), d->open_start, d->open_end);
+    bool same = d->kind == DRAFT_TEXT && plain.count == d->tokens.count;
+    for (size_t i = 0; same && i < plain.count; i++)
+        same = plain.tokens[i].kind == d->tokens.tokens[i].kind &&
+               sv_eq(plain.tokens[i].text, d->tokens.tokens[i].text);
+    return same;
+}
+
+static int expand_draft(struct item_draft *item, const struct modifier *m, const struct draft_value *value,
+                        const struct draft *d, struct draft_value *all)
+{
+    const struct sv *texts;
+    size_t count;
+    int rc = placeholders_expand(item, value, d->raw, &texts, &count);
+    if (rc != 0)
+        return rc;
+    bool same = count == 1 && sv_eq(texts[0], d->raw);
+    if (!same && !is_as_written(item, d))
+        return wrong_order(item, m);
+    struct draft *drafts = ARENA_ARRAY(item->sigma->scratch, struct draft, all->count + count);
+    if (all->count > 0)
+        memcpy(drafts, all->drafts, all->count * sizeof drafts[0]);
+    for (size_t i = 0; i < count; i++) {
+        drafts[all->count + i] = *d;
+        if (!same)
+            drafts[all->count + i].tokens =
+                sigma_open(item->sigma->scratch, sigma_string(item->sigma->scratch, texts[i]), d->open_start,
+                           d->open_end);
+    }
+    all->drafts = drafts;
+    all->count += count;
+    return 0;
 }
 
 static int apply_expand(struct item_draft *item, const struct modifier *m, struct draft_value *value)
 {
-    (void)m;
-    for (size_t k = 0; k < value->count; k++) {
-        struct draft *d = &value->drafts[k];
-        char *text = arena_alloc(item->sigma->scratch, d->raw.n + 1);
-        size_t n = 0;
-        for (size_t i = 0; i < d->raw.n; i++) {
-            size_t length = placeholder_at(sv_from(d->raw, i));
-            if (length > 0)
-                return sigma_refuse(item->sigma, TC_EUNSUPPORTED, SIGMA_AT(value->node),
-                                    "expand without values",
-                                    "the placeholder %.*s has no values: write them in its place",
-                                    SV_FMT(sv_make(d->raw.p + i, TC_MIN(length, 100))));
-            if (d->raw.p[i] == '\\' && i + 1 < d->raw.n && d->raw.p[i + 1] == '%')
-                i++;
-            text[n++] = d->raw.p[i];
-        }
-        if (d->kind == DRAFT_TEXT && !d->changed)
-            d->tokens = sigma_string(item->sigma->scratch, sv_make(text, n));
-        else if (d->kind == DRAFT_TEXT && n != d->raw.n)
-            return wrong_order(item, m);
-    }
-    return 0;
+    struct draft_value all = {.node = value->node};
+    int rc = 0;
+    for (size_t k = 0; rc == 0 && k < value->count; k++)
+        rc = expand_draft(item, m, value, &value->drafts[k], &all);
+    if (rc == 0)
+        *value = all;
+    return rc;
 }
 
 static const struct modifier modifiers[] = {

@@ -1,9 +1,9 @@
 /*
- * One YAML document: is it a detection or a correlation, and what does it hash to?
+ * One YAML document: is it a detection, a correlation or a filter, and what does it hash to?
  *
- * Filters and the old `action:` documents are refused by name. Before anything is read, the document is
- * walked once: that gives its hash (order of keys counts, comments and quoting style of equal values do not)
- * and bounds all later walks, because YAML's aliases can unfold a small text into a huge tree.
+ * The old `action:` documents are refused by name. Before anything is read, the document is
+ * walked once: that gives its hashes (order of keys counts, comments and quoting style of equal values do
+ * not) and bounds all later walks, because YAML's aliases can unfold a small text into a huge tree.
  */
 #include "detect/sigma.h"
 
@@ -110,6 +110,29 @@ static bool walk_node(struct walk *w, const struct yaml_node *node)
     return true;
 }
 
+/*
+ * What a rule does, apart from how it is told of: texts, tags, severity and owner may change without the rule
+ * becoming another one, so that its windows go on across a reload.
+ */
+static void hash_meaning(const struct yaml_node *root, uint8_t ret[TC_SHA256_BYTES])
+{
+    static const char *const keys[] = {"logsource", "detection", "correlation", "generate", "filter"};
+    static const char *const own_keys[] = {"building_block", "new_value"};
+    struct walk walk = {.nodes = 0};
+    const struct yaml_node *own = yaml_get(root, "tocsin");
+    sha256_init(&walk.hash);
+    for (size_t i = 0; i < TC_ARRAY_LEN(keys) + TC_ARRAY_LEN(own_keys); i++) {
+        bool is_own = i >= TC_ARRAY_LEN(keys);
+        const char *key = is_own ? own_keys[i - TC_ARRAY_LEN(keys)] : keys[i];
+        const struct yaml_node *map = is_own ? own : root;
+        const struct yaml_node *node = map == NULL || map->type != YAML_MAP ? NULL : yaml_get(map, key);
+        walk_text(&walk, sv_of(node == NULL ? "" : key));
+        if (node != NULL)
+            walk_node(&walk, node); /* bounded: the whole document was */
+    }
+    hash_sha256_final(&walk.hash, ret);
+}
+
 static int hash_document(struct sigma *sigma, const struct yaml_node *root, uint8_t ret[TC_SHA256_BYTES])
 {
     struct walk walk = {.nodes = 0};
@@ -126,14 +149,26 @@ static int hash_document(struct sigma *sigma, const struct yaml_node *root, uint
 
 static int refuse_by_name(struct sigma *sigma, const struct yaml_node *root)
 {
-    const struct yaml_node *filter = yaml_get(root, "filter"), *action = yaml_get(root, "action");
-    if (filter != NULL && yaml_get(root, "detection") == NULL)
-        return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT_KEY(filter), "filter",
-                            "Sigma filters are not supported");
+    const struct yaml_node *action = yaml_get(root, "action");
     if (action != NULL)
         return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT_KEY(action), "action",
                             "documents with \"action\" are of an old Sigma: write each rule out");
     return 0;
+}
+
+/* Rules by id or name, or the word `any`; then selections and a condition as of a detection. */
+static int read_filter(struct sigma *sigma, const struct yaml_node *filter, struct sigma_rule *ret)
+{
+    ret->is_filter = true;
+    if (filter->type != YAML_MAP)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(filter), "filter", "filter must be a map");
+    const struct yaml_node *rules = yaml_get(filter, "rules");
+    int rc = sigma_texts(sigma, rules, "rules", &ret->refs, &ret->ref_count);
+    if (rc == 0 && ret->ref_count == 0)
+        rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(filter), "filter",
+                          "a filter needs the rules that it is for, or rules: any");
+    ret->any_rule = rc == 0 && rules->type == YAML_SCALAR && sv_eq_nocase(rules->text, SV("any"));
+    return rc == 0 ? sigma_read_detection(sigma, filter, ret) : rc;
 }
 
 static int read_body(struct sigma *sigma, const struct yaml_node *root, struct sigma_rule *ret)
@@ -143,12 +178,39 @@ static int read_body(struct sigma *sigma, const struct yaml_node *root, struct s
     if (detection != NULL && correlation != NULL)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(correlation), "detection and correlation",
                             "one document has both a detection and a correlation: divide it by ---");
+    if (detection == NULL && correlation == NULL && yaml_get(root, "filter") != NULL)
+        return read_filter(sigma, yaml_get(root, "filter"), ret);
     if (detection != NULL)
         return sigma_read_detection(sigma, detection, ret);
     if (correlation != NULL)
         return sigma_read_correlation(sigma, root, correlation, ret);
     return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(root), "no detection",
-                        "neither a detection nor a correlation: not a Sigma rule");
+                        "neither a detection, a correlation nor a filter: not a Sigma rule");
+}
+
+bool sigma_is_placeholders(const struct yaml_node *root)
+{
+    return root->type == YAML_MAP && yaml_get(root, "placeholders") != NULL &&
+           yaml_get(root, "detection") == NULL && yaml_get(root, "correlation") == NULL;
+}
+
+int sigma_read_values(struct sigma *sigma, const struct yaml_node *root)
+{
+    uint8_t hash[TC_SHA256_BYTES];
+    int rc = hash_document(sigma, root, hash);
+    return rc == 0 ? sigma_read_placeholders(sigma, yaml_get(root, "placeholders"), hash) : rc;
+}
+
+/* A rule is another one where its placeholders stand for something else. */
+static void add_placeholders(const struct sigma *sigma, struct sigma_rule *ret)
+{
+    struct sha256_ctx context;
+    if (!sigma->expanded)
+        return;
+    sha256_init(&context);
+    sha256_update(&context, sizeof ret->meaning_hash, ret->meaning_hash);
+    sha256_update(&context, sizeof sigma->placeholders->hash, sigma->placeholders->hash);
+    hash_sha256_final(&context, ret->meaning_hash);
 }
 
 int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, struct sigma_rule *ret)
@@ -160,7 +222,11 @@ int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, 
     if (rc == 0)
         rc = refuse_by_name(sigma, root);
     if (rc == 0)
+        hash_meaning(root, ret->meaning_hash);
+    if (rc == 0)
         rc = read_body(sigma, root, ret);
+    if (rc == 0)
+        add_placeholders(sigma, ret);
     if (rc == 0)
         rc = sigma_read_info(sigma, root, in_pack, ret);
     return rc;

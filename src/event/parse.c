@@ -63,10 +63,10 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 
 const struct parser parsers[] = {
     {"json", 1, parse_json},
-    {"sshd", 1, parse_sshd_line},
+    {"sshd", 2, parse_sshd_line},
     {"nginx", 1, parse_nginx},
     {"apache", 1, parse_apache},
-    {"syslog", 1, parse_syslog},
+    {"syslog", 2, parse_syslog},
     {"logfmt", 1, parse_logfmt},
     {"kv", 1, parse_kv},
     {"cef", 1, parse_cef},

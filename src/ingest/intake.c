@@ -1,7 +1,8 @@
 /*
  * Intake: what stands between a door and the journal; see intake.h.
  *
- *   body -> splitter -> one record's raw bytes -> parse -> redact (and parse again) -> flags -> record block
+ *   body -> splitter -> one record's raw bytes -> parse -> facts -> redact (and parse again) -> flags ->
+ * record block
  *
  * What must hold:
  *  1. Nothing reaches batch->blocks that the redactor has not passed. Where it fails, an empty quarantined
@@ -189,9 +190,22 @@ static void encode_quarantined(const struct passage *p)
     encode(p, &event);
 }
 
+struct facts { /* derived from what was sent, before it is redacted */
+    struct field fields[TC_GEOIP_FACTS_MAX];
+    uint32_t count;
+};
+
+static void add_facts(const struct passage *p, const struct facts *facts, struct event *event)
+{
+    if (facts->count == 0)
+        return;
+    event_append(event, &p->batch->scratch, facts->fields, facts->count);
+    event_index(event, &p->batch->scratch);
+}
+
 /* From a parsed event to its block. The state as it was before the first parse is needed for the second. */
 static void pass_redactor(const struct passage *p, struct parse_state before, enum parse_outcome outcome,
-                          struct event *event)
+                          const struct facts *facts, struct event *event)
 {
     struct intake_batch *batch = p->batch;
     bool is_json = outcome == PARSE_OK && sv_is(sv_of(p->parser->name), "json");
@@ -210,6 +224,7 @@ static void pass_redactor(const struct passage *p, struct parse_state before, en
         event->flags |= EVENT_REDACTED;
         p->stats->redacted++;
     }
+    add_facts(p, facts, event);
     if (p->record->cut)
         parse_cut(p->record, &batch->scratch, event);
     p->stats->text += outcome == PARSE_TEXT;
@@ -221,11 +236,15 @@ static void pass(const struct passage *p)
 {
     struct parse_state before = *p->state;
     struct event event = {0};
+    struct facts facts = {.count = 0};
     enum parse_outcome outcome =
         parse_record(p->parser, p->state, p->record->raw, &p->batch->scratch, &event);
     p->stats->bytes += p->record->cut ? p->record->full_bytes : p->record->raw.n;
-    if (outcome != PARSE_SKIP && (p->mode == INTAKE_LENIENT || strict_accepts(p, outcome)))
-        pass_redactor(p, before, outcome, &event);
+    if (outcome != PARSE_SKIP && (p->mode == INTAKE_LENIENT || strict_accepts(p, outcome))) {
+        if (p->intake->options.geoip != NULL)
+            facts.count = geoip_facts(p->intake->options.geoip, &event, &p->batch->scratch, facts.fields);
+        pass_redactor(p, before, outcome, &facts, &event);
+    }
     arena_reset(&p->batch->scratch);
 }
 

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/clk.h"
 #include "base/err.h"
+#include "event/geoip.h"
 #include "event/parse.h"
 #include "event/redact.h"
 #include "event/split.h"
@@ -24,6 +25,7 @@ enum {
 struct intake_options {
     const struct clk *clk;
     const struct redactor *redactor; /* NULL only in tests */
+    struct geoip *geoip;             /* where addresses are; NULL: nobody asks */
     int64_t lateness_ns; /* older event times are marked suspect; later than receive + 5 min too */
     size_t max_records;  /* per body; 0 = 100,000 */
     int zone_offset_s;   /* for times without zone */

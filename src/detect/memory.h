@@ -1,0 +1,43 @@
+/*
+ * What a group remembers where no window of events will do: the kinds of rules that Sigma has no word for. A
+ * kind is a row of functions; corr.c keeps its memories in groups like windows and sequences, so that shards,
+ * bounds, order of findings and saved state are the same for all.
+ *
+ * To add a kind: its file memory_<name>.c with a `struct memory_kind`, a corr_type, a reader of its key in
+ * the tocsin: map (sigma_new_value.c shows how), and a row in corr.c's table. A kind sees the hits of one
+ * group in order of position, and nothing else: no clock, no other group; so a replay gives the same.
+ */
+#ifndef DETECT_MEMORY_H
+#define DETECT_MEMORY_H
+
+#include "base/buf.h"
+#include "detect/window.h"
+
+struct memory; /* each kind's own */
+
+struct memory_kind {
+    const char *name;
+    struct memory *(*create)(void);
+    void (*free)(struct memory *memory);
+    /* Takes a hit, of `value` (a hash, not 0); calls `hit` where that is a finding. Returns what had to be
+     * forgotten for want of room. spec->timespan_ns is how long a memory lasts. */
+    uint32_t (*add)(struct memory *memory, const struct window_spec *spec, int64_t time_ns, uint64_t value,
+                    window_hit_fn hit, void *context);
+    /* The group may be forgotten once this lies the timespan before anything that can still come. */
+    int64_t (*newest_ns)(const struct memory *memory);
+    /* 0 .. CORR_RANKS - 1: what goes first where there are too many groups. */
+    uint32_t (*rank)(const struct memory *memory);
+    void (*save)(const struct memory *memory, struct buf *out);
+    struct memory *(*load)(struct reader *from); /* NULL where the bytes make no sense */
+};
+
+/*
+ * new_value: the first time that a group (a user) shows a value (a country) that it did not show within the
+ * timespan before. A group of which no value is remembered learns its first and says nothing. Seeing a value
+ * again keeps it known. MEMORY_VALUES_MAX values are kept of a group; past them the one unseen for longest is
+ * forgotten, and would be new again.
+ */
+enum { MEMORY_VALUES_MAX = 256 };
+extern const struct memory_kind memory_new_value;
+
+#endif
