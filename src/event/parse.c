@@ -62,18 +62,18 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 }
 
 const struct parser parsers[] = {
-    {"json", 1, parse_json},
-    {"sshd", 1, parse_sshd_line},
-    {"nginx", 1, parse_nginx},
-    {"apache", 1, parse_apache},
-    {"syslog", 1, parse_syslog},
-    {"logfmt", 1, parse_logfmt},
-    {"kv", 1, parse_kv},
-    {"cef", 1, parse_cef},
-    {"auditd", 1, parse_auditd},
-    {"alb", 1, parse_alb},
-    {"vpcflow", 1, parse_vpcflow},
-    {"text", 1, parse_text},
+    {"json", 1, parse_json, true},
+    {"sshd", 1, parse_sshd_line, false},
+    {"nginx", 1, parse_nginx, false},
+    {"apache", 1, parse_apache, false},
+    {"syslog", 1, parse_syslog, false},
+    {"logfmt", 1, parse_logfmt, false},
+    {"kv", 1, parse_kv, false},
+    {"cef", 1, parse_cef, false},
+    {"auditd", 1, parse_auditd, false},
+    {"alb", 1, parse_alb, false},
+    {"vpcflow", 1, parse_vpcflow, false},
+    {"text", 1, parse_text, false},
     {0},
 };
 
