@@ -42,8 +42,7 @@ static size_t free_slot(struct positions *positions)
                 return i;
     if (positions->count == positions->capacity) {
         positions->capacity = TC_MAX(positions->capacity * 2, (size_t)16);
-        positions->values =
-            tc_realloc(positions->values, positions->capacity * sizeof positions->values[0]);
+        positions->values = tc_realloc(positions->values, positions->capacity * sizeof positions->values[0]);
     }
     positions->values[positions->count] = (struct sv){0};
     return positions->count++;

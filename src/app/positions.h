@@ -1,10 +1,10 @@
 /*
  * What positioned sources have read so far: the newest REC_POSITION of each, by the name in its source.
  *
- * A part of the fold (fold.c puts, checkpoint.c saves), opaque here: a door writes a value in the frame of the
- * events that it read up to there, and gets the newest back at the next start. So what was read and what is
- * kept cannot disagree. At most TC_POSITIONS_MAX names, of which doors keep far fewer; past it a new name is
- * not kept, and its source is read again from its beginning after a restart. Not thread-safe.
+ * A part of the fold (fold.c puts, checkpoint.c saves), opaque here: a door writes a value in the frame of
+ * the events that it read up to there, and gets the newest back at the next start. So what was read and what
+ * is kept cannot disagree. At most TC_POSITIONS_MAX names, of which doors keep far fewer; past it a new name
+ * is not kept, and its source is read again from its beginning after a restart. Not thread-safe.
  */
 #ifndef APP_POSITIONS_H
 #define APP_POSITIONS_H
@@ -16,7 +16,7 @@
 enum { TC_POSITIONS_MAX = 65536, TC_POSITION_BYTES = 16384 };
 
 struct positions {
-    struct map index; /* name -> 1 + index into values */
+    struct map index;  /* name -> 1 + index into values */
     struct sv *values; /* owned; n == 0 where free */
     size_t count, capacity;
     uint64_t refused; /* past a bound */

@@ -24,9 +24,10 @@ enum fs_open_flags {
 
 struct fs_stat {
     uint64_t size_bytes;
-    int64_t modified_ns; /* wall clock */
-    bool is_dir, is_file;    /* neither: a socket, a pipe, a device */
-    uint64_t device, inode;  /* together the file's identity while it exists; an inode may be used again later */
+    int64_t modified_ns;  /* wall clock */
+    bool is_dir, is_file; /* neither: a socket, a pipe, a device */
+    uint64_t device,
+        inode; /* together the file's identity while it exists; an inode may be used again later */
 };
 
 typedef void (*fs_name_fn)(void *context, const char *name);

@@ -28,8 +28,8 @@ struct outlet_options {
     int (*append)(void *context, const struct intake_batch *batch, outlet_done_fn done, void *done_context,
                   struct err *err);
     /* Called before a batch is handed on, may add records of its own that must be in the same frame (how far
-     * a source was read); they have TC_OUTLET_SEAL_BYTES. Also called where nothing was gathered: what it adds
-     * is a batch then. NULL: nothing is added. */
+     * a source was read); they have TC_OUTLET_SEAL_BYTES. Also called where nothing was gathered: what it
+     * adds is a batch then. NULL: nothing is added. */
     void (*seal)(void *seal_context, struct intake_batch *batch);
     void *seal_context;
     void *context;

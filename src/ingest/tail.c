@@ -1,9 +1,10 @@
 /*
  * The file door: its rounds, its thread, and what it tells; see tail.h.
  *
- * A round looks at names where that is due, then reads at most a MiB of each file, and hands on. Of files that
- * were one name, the older is read to its end before the younger, so that lines come in their order. inotify
- * only shortens the wait: whatever it does not tell (another host's writes, a full queue) is seen by looking.
+ * A round looks at names where that is due, then reads at most a MiB of each file, and hands on. Of files
+ * that were one name, the older is read to its end before the younger, so that lines come in their order.
+ * inotify only shortens the wait: whatever it does not tell (another host's writes, a full queue) is seen by
+ * looking.
  */
 #include "ingest/tail_priv.h"
 
@@ -35,7 +36,8 @@ void tail_watch(struct tail *tail, const char *dir)
                           IN_CREATE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
 }
 
-/* --- what it tells --------------------------------------------------------------------------------------- */
+/* --- what it tells ---------------------------------------------------------------------------------------
+ */
 
 void tail_say_loss(struct tail *tail, const struct tail_file *file, const char *what, uint64_t bytes)
 {
@@ -68,7 +70,8 @@ static void say_unreadable(struct tail_file *file, int rc)
     file->is_told = file->is_unreadable;
 }
 
-/* --- positions ------------------------------------------------------------------------------------------- */
+/* --- positions -------------------------------------------------------------------------------------------
+ */
 
 static void put_position(struct intake_batch *batch, struct sv key, struct sv value)
 {
@@ -97,7 +100,8 @@ static struct sv source_key(const struct tail_source *source, char *to, size_t s
     return sv_make(to, TC_MIN((size_t)n, size - 1));
 }
 
-/* Files whose lines are in the batch first; that a source's first scan is done, only with or after its files. */
+/* Files whose lines are in the batch first; that a source's first scan is done, only with or after its files.
+ */
 static void seal(void *context, struct intake_batch *batch)
 {
     struct tail *tail = context;
@@ -113,7 +117,8 @@ static void seal(void *context, struct intake_batch *batch)
             }
     for (size_t i = 0; tail->dirty == 0 && i < tail->options.source_count; i++)
         if (tail->source_dirty[i]) {
-            put_position(batch, source_key(&tail->options.sources[i], key, sizeof key), SV("{\"started\":true}"));
+            put_position(batch, source_key(&tail->options.sources[i], key, sizeof key),
+                         SV("{\"started\":true}"));
             tail->source_dirty[i] = false;
         }
 }
@@ -132,7 +137,8 @@ void tail_restore(struct tail *tail, struct sv key, struct sv value)
         log_warn("tail", "a position of a file is not understood and is passed over");
 }
 
-/* --- rounds ---------------------------------------------------------------------------------------------- */
+/* --- rounds ----------------------------------------------------------------------------------------------
+ */
 
 /* Room for one more open file: of those that are read to their end, the one that was quiet for longest. */
 static void close_quiet(struct tail *tail)
@@ -226,7 +232,8 @@ bool tail_step(struct tail *tail, bool scan)
     return (more || tail->dirty > 0) && tail->state == OUTLET_OPEN;
 }
 
-/* --- thread ---------------------------------------------------------------------------------------------- */
+/* --- thread ----------------------------------------------------------------------------------------------
+ */
 
 static void empty_notify(struct tail *tail)
 {
@@ -246,10 +253,10 @@ static void wait_for_news(struct tail *tail, bool more)
     uint64_t count;
     struct pollfd fds[] = {{.fd = tail->wake_fd, .events = POLLIN},
                            {.fd = tail->state == OUTLET_OPEN ? tail->notify_fd : -1, .events = POLLIN}};
-    int timeout_ms = more                            ? 0
-                     : tail->state == OUTLET_FULL    ? FULL_WAIT_MS
-                     : tail->scan_wanted             ? NAMES_APART_MS
-                                                     : TC_TAIL_POLL_MS;
+    int timeout_ms = more                         ? 0
+                     : tail->state == OUTLET_FULL ? FULL_WAIT_MS
+                     : tail->scan_wanted          ? NAMES_APART_MS
+                                                  : TC_TAIL_POLL_MS;
     poll(fds, TC_ARRAY_LEN(fds), timeout_ms);
     ssize_t got = read(tail->wake_fd, &count, sizeof count);
     (void)got; /* nothing to read is fine */
@@ -286,8 +293,9 @@ int tail_check_pattern(struct sv pattern, struct err *err)
     if (pattern.n == 0 || pattern.n >= TAIL_PATH_BYTES)
         return err_set(err, TC_EINPUT, "a path of 1 to %d bytes is expected here", TAIL_PATH_BYTES - 1);
     if (pattern.p[0] != '/')
-        return err_set(err, TC_EINPUT, "an absolute path is expected here, so that it means the same file wherever "
-                                       "the program is started");
+        return err_set(err, TC_EINPUT,
+                       "an absolute path is expected here, so that it means the same file wherever "
+                       "the program is started");
     if (sv_find(pattern, SV("**")) < pattern.n)
         return err_set(err, TC_EINPUT, "** is not understood: name each depth, as /var/log/*/*.log");
     return 0;

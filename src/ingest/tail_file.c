@@ -1,10 +1,10 @@
 /*
  * One followed file: what it is known by, and how that is kept; see tail_priv.h.
  *
- * A file is known by device and inode while it exists, and by two hashes of the bytes that were read of it: of
- * the first TAIL_HEAD_BYTES, and of the TAIL_LAST_BYTES before the offset. What was read of a log does not
- * change, so the hashes stay true while the file grows; an inode that was used again, a file that was truncated
- * and written anew, and a copy are told by them.
+ * A file is known by device and inode while it exists, and by two hashes of the bytes that were read of it:
+ * of the first TAIL_HEAD_BYTES, and of the TAIL_LAST_BYTES before the offset. What was read of a log does not
+ * change, so the hashes stay true while the file grows; an inode that was used again, a file that was
+ * truncated and written anew, and a copy are told by them.
  *
  * A position is JSON: {"path","base","device","inode","offset","size","head_hash","head_bytes","last_hash",
  * "last_bytes","packed","done","parser","columns"}; hashes are XXH3 in hexadecimal.
@@ -93,7 +93,8 @@ void tail_sweep(struct tail *tail)
     tail->count = kept;
 }
 
-/* --- the bytes that were read ---------------------------------------------------------------------------- */
+/* --- the bytes that were read ----------------------------------------------------------------------------
+ */
 
 static bool hash_at(const struct fs *fs, int handle, uint64_t offset, size_t n, uint64_t *ret)
 {
@@ -109,9 +110,9 @@ static bool same_bytes(const struct fs *fs, int handle, const struct tail_file *
     uint64_t head = 0, last = 0;
     return (file->head_bytes == 0 ||
             (hash_at(fs, handle, 0, file->head_bytes, &head) && head == file->head_hash)) &&
-           (file->last_bytes == 0 || (hash_at(fs, handle, file->offset - file->last_bytes, file->last_bytes,
-                                              &last) &&
-                                      last == file->last_hash));
+           (file->last_bytes == 0 ||
+            (hash_at(fs, handle, file->offset - file->last_bytes, file->last_bytes, &last) &&
+             last == file->last_hash));
 }
 
 void tail_file_take_hashes(struct tail *tail, struct tail_file *file)
@@ -206,8 +207,24 @@ static void begin_anew(struct tail *tail, struct tail_file *file)
     tail_file_dirty(tail, file, false);
 }
 
+/* What is under its name is looked at anew, and what was read of it is looked for elsewhere. */
+static void lose_name(struct tail *tail, struct tail_file *file)
+{
+    tail_file_close(tail, file);
+    tail_packed_free(&file->packed);
+    file->device = file->inode = 0;
+    file->missing_ns = tail_now(tail);
+    file->is_found = false;
+    tail_file_dirty(tail, file, false);
+}
+
 void tail_file_replaced(struct tail *tail, struct tail_file *file)
 {
+    tail->scan_wanted = true;
+    if (strcmp(file->path, file->base) != 0) { /* a copy was written over an older one */
+        lose_name(tail, file);
+        return;
+    }
     tail->truncations += !file->is_packed;
     if (!file->is_packed && (file->head_bytes > 0 || file->size > file->offset)) {
         struct tail_file *old = tail_file_add(tail, file->source, file->base, file->path);
@@ -228,11 +245,11 @@ void tail_file_replaced(struct tail *tail, struct tail_file *file)
             tail_file_dirty(tail, old, false);
         }
     }
-    tail->scan_wanted = true;
     begin_anew(tail, file);
 }
 
-/* --- positions ------------------------------------------------------------------------------------------- */
+/* --- positions -------------------------------------------------------------------------------------------
+ */
 
 static void put_hash(struct json_out *json, const char *key, uint64_t hash)
 {
@@ -294,8 +311,7 @@ static bool read_file(struct tail_file *file, const struct event *json)
         !read_number(json, "size", INT64_MAX, &file->size) ||
         !read_hash(json, "head_hash", &file->head_hash) || !read_hash(json, "last_hash", &file->last_hash) ||
         !read_number(json, "head_bytes", TAIL_HEAD_BYTES, &head_bytes) ||
-        !read_number(json, "last_bytes", TAIL_LAST_BYTES, &last_bytes) ||
-        last_bytes > file->offset)
+        !read_number(json, "last_bytes", TAIL_LAST_BYTES, &last_bytes) || last_bytes > file->offset)
         return false;
     file->head_bytes = (uint32_t)head_bytes;
     file->last_bytes = (uint32_t)last_bytes;

@@ -24,7 +24,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- names ----------------------------------------------------------------------------------------------- */
+/* --- names -----------------------------------------------------------------------------------------------
+ */
 
 static const char *const packed_ends[] = {".gz", ".zst"};
 
@@ -78,7 +79,8 @@ bool tail_is_rotated_name(struct sv base, struct sv name)
     return is_number_or_date(is_separator(middle.p[0]) ? sv_from(middle, 1) : middle);
 }
 
-/* --- one scan -------------------------------------------------------------------------------------------- */
+/* --- one scan --------------------------------------------------------------------------------------------
+ */
 
 struct listing { /* one directory's names */
     struct listing *next;
@@ -124,6 +126,14 @@ static void add_name(void *context, const char *name)
     listing->names[listing->count++] = arena_str(arena, sv_of(name));
 }
 
+static void note_unreadable(struct scan *scan, const char *path, int rc)
+{
+    if (!scan->tail->unreadable_told)
+        log_warn("tail", "%s cannot be looked at: %s; trying again", path, strerror(-rc));
+    scan->tail->unreadable_told = true;
+    scan->unreadable++;
+}
+
 static const struct listing *list_dir(struct scan *scan, const char *dir)
 {
     struct tail *tail = scan->tail;
@@ -141,7 +151,8 @@ static const struct listing *list_dir(struct scan *scan, const char *dir)
         rc = tail->options.fs->list(tail->options.fs, dir, add_name, pair);
     }
     listing->failed = rc != 0 || !st.is_dir;
-    scan->unreadable += rc != 0 && rc != -ENOENT;
+    if (rc != 0 && rc != -ENOENT)
+        note_unreadable(scan, dir, rc);
     listing->next = scan->listings;
     return scan->listings = listing;
 }
@@ -163,7 +174,7 @@ static struct sv name_of(const char *path)
 static const char *join(struct scan *scan, const char *dir, const char *name)
 {
     struct arena *arena = &scan->tail->scratch;
-    if (strcmp(dir, ".") == 0 )
+    if (strcmp(dir, ".") == 0)
         return name;
     return arena_printf(arena, "%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name).p;
 }
@@ -174,7 +185,10 @@ static void add_candidate(struct scan *scan, const struct tail_source *source, c
 {
     struct tail *tail = scan->tail;
     struct fs_stat st;
-    if (tail->options.fs->stat(tail->options.fs, path, &st) != 0 || !st.is_file)
+    int rc = tail->options.fs->stat(tail->options.fs, path, &st);
+    if (rc != 0 && rc != -ENOENT)
+        note_unreadable(scan, path, rc);
+    if (rc != 0 || !st.is_file)
         return;
     for (size_t i = 0; i < scan->count; i++)
         if (scan->candidates[i].st.device == st.device && scan->candidates[i].st.inode == st.inode)
@@ -187,8 +201,12 @@ static void add_candidate(struct scan *scan, const struct tail_source *source, c
         scan->candidates = wider;
         scan->capacity = capacity;
     }
-    scan->candidates[scan->count++] = (struct candidate){
-        .source = source, .path = path, .base = base, .st = st, .is_named = is_named, .is_rotated = path != base};
+    scan->candidates[scan->count++] = (struct candidate){.source = source,
+                                                         .path = path,
+                                                         .base = base,
+                                                         .st = st,
+                                                         .is_named = is_named,
+                                                         .is_rotated = path != base};
 }
 
 /* `done` is a directory without patterns, "" at first; `rest` what is to be matched below it. */
@@ -269,13 +287,14 @@ static void find_rotated(struct scan *scan)
     }
 }
 
-/* --- candidates to files --------------------------------------------------------------------------------- */
+/* --- candidates to files ---------------------------------------------------------------------------------
+ */
 
 static struct tail_file *by_inode(const struct tail *tail, const struct fs_stat *st)
 {
     for (size_t i = 0; i < tail->count; i++)
-        if (tail->files[i]->inode == st->inode && tail->files[i]->device == st->device &&
-            st->inode != 0 && !tail->files[i]->is_gone)
+        if (tail->files[i]->inode == st->inode && tail->files[i]->device == st->device && st->inode != 0 &&
+            !tail->files[i]->is_gone)
             return tail->files[i];
     return NULL;
 }
@@ -285,8 +304,6 @@ static void seen(struct tail *tail, struct tail_file *file, const struct candida
     file->is_found = true;
     file->missing_ns = 0;
     file->modified_ns = c->st.modified_ns;
-    if (!file->is_packed) /* a size that shrank is looked at where the bytes are compared */
-        file->size = TC_MAX(file->size, c->st.size_bytes);
     if (file->source == NULL || strcmp(file->base, c->base) != 0) {
         /* the base of a known file stays, unless it is not followed any more */
         if (file->source == NULL || (!c->is_rotated && strcmp(c->path, file->path) == 0)) {
@@ -318,14 +335,11 @@ static void check(struct tail *tail, struct tail_file *file, const struct candid
         tail->options.fs->close(tail->options.fs, handle);
         if (tail->options.fs->stat(tail->options.fs, c->path, &st) != 0 || st.inode != c->st.inode)
             return;
-        same = tail_file_matches(tail, file, c->path, false) ||
-               (file->is_packed && file->head_bytes == 0);
+        same = tail_file_matches(tail, file, c->path, false) || (file->is_packed && file->head_bytes == 0);
     }
     if (!same)
         tail_file_replaced(tail, file);
     file->checked_modified_ns = c->st.modified_ns;
-    if (!same && tail_is_packed_name(name_of(c->path)))
-        tail_file_become_packed(tail, file, c->path, &c->st);
 }
 
 static void match_known(struct scan *scan)
@@ -337,18 +351,24 @@ static void match_known(struct scan *scan)
         if (c->file != NULL) {
             seen(tail, c->file, c);
             check(tail, c->file, c);
+            c->file = c->file->is_found ? c->file : NULL;
+            /* an open file's size is looked at with its bytes, unless nothing is read now */
+            if (c->file != NULL && !c->file->is_packed && (c->file->handle < 0 || tail->state != OUTLET_OPEN))
+                c->file->size = TC_MAX(c->file->size, c->st.size_bytes);
         }
     }
 }
 
-/* The file whose bytes `c` has at its front; `there`: among those that are found, or among the missing ones. */
+/* The file whose bytes `c` has at its front; `there`: among those that are found, or among the missing ones.
+ */
 static struct tail_file *by_bytes(struct tail *tail, const struct candidate *c, bool there)
 {
     bool packed = tail_is_packed_name(name_of(c->path));
     for (size_t i = 0; i < tail->count; i++) {
         struct tail_file *file = tail->files[i];
-        bool is_copy = file->source != NULL && !file->is_gone && file->is_found == there && !file->is_packed &&
-                       same_dir(file->base, c->path) && (packed || c->st.size_bytes >= file->offset) &&
+        bool is_copy = file->source != NULL && !file->is_gone && file->is_found == there &&
+                       !file->is_packed && same_dir(file->base, c->path) &&
+                       (packed || c->st.size_bytes >= file->offset) &&
                        (c->is_rotated || file->head_bytes == TAIL_HEAD_BYTES);
         if (is_copy && tail_file_matches(tail, file, c->path, packed))
             return file;
@@ -370,7 +390,8 @@ static bool is_copy_begun(struct tail *tail, const struct candidate *c)
         if (!file->is_found || file->is_packed || file->offset <= c->st.size_bytes ||
             strcmp(file->base, c->base) != 0)
             continue;
-        int from = fs->open(fs, file->path, FS_READ | FS_NO_WAIT), to = fs->open(fs, c->path, FS_READ | FS_NO_WAIT);
+        int from = fs->open(fs, file->path, FS_READ | FS_NO_WAIT),
+            to = fs->open(fs, c->path, FS_READ | FS_NO_WAIT);
         bool same = from >= 0 && to >= 0;
         for (size_t j = 0; same && j < TC_ARRAY_LEN(places); j++)
             same = fs->read_at(fs, from, original, n, places[j]) == (int64_t)n &&
@@ -435,8 +456,8 @@ static bool has_unpacked(struct scan *scan, const struct candidate *c)
 {
     struct sv plain = without_packed_end(sv_of(c->path));
     struct fs_stat st;
-    return scan->tail->options.fs->stat(scan->tail->options.fs, arena_str(&scan->tail->scratch, plain), &st) ==
-           0;
+    return scan->tail->options.fs->stat(scan->tail->options.fs, arena_str(&scan->tail->scratch, plain),
+                                        &st) == 0;
 }
 
 static void take_unknown(struct scan *scan)
@@ -459,7 +480,8 @@ static void take_unknown(struct scan *scan)
     }
 }
 
-/* --- what is not there ----------------------------------------------------------------------------------- */
+/* --- what is not there -----------------------------------------------------------------------------------
+ */
 
 /* Moved to a name that no rotation gives: found by its inode, in its own directory. */
 static void look_everywhere(struct scan *scan, struct tail_file *file)
@@ -541,6 +563,7 @@ void tail_scan(struct tail *tail)
         tail->source_dirty[i] |= !tail->source_started[i];
         tail->source_started[i] = true;
     }
+    tail->unreadable_told = scan.unreadable > 0;
     for (size_t i = 0; i < tail->count; i++)
         scan.unreadable += tail->files[i]->is_unreadable;
     tail->unreadable = scan.unreadable;

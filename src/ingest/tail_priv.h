@@ -12,8 +12,8 @@
 #include <stdatomic.h>
 
 enum {
-    TAIL_HEAD_BYTES = 1024, /* of a file's beginning, hashed */
-    TAIL_LAST_BYTES = 256,  /* before the offset, hashed */
+    TAIL_HEAD_BYTES = 1024,                 /* of a file's beginning, hashed */
+    TAIL_LAST_BYTES = 256,                  /* before the offset, hashed */
     TAIL_LINE_BYTES = TC_EVENT_RAW_MAX + 2, /* the longest line that is kept whole, with \r\n */
     TAIL_PATH_BYTES = 4096,
     TAIL_DIRTY_MAX = 200, /* positions in one frame */
@@ -30,14 +30,14 @@ struct tail_cut { /* a line past the limit, while its end has not come */
 };
 
 struct tail_file {
-    uint64_t serial;                     /* its name among positions */
-    const struct tail_source *source;    /* NULL: of a source that is not configured (any more) */
-    char *base;                          /* the name that is or was written to */
-    char *path;                          /* where it was seen last */
-    uint64_t device, inode;              /* 0, 0: only its bytes are known (a copy is looked for) */
-    uint64_t offset;                     /* start of the first line that was not taken */
-    uint64_t size;                       /* seen last (of a compressed file: packed) */
-    uint64_t head_hash, last_hash;       /* of the bytes read; of a compressed file: of the packed ones */
+    uint64_t serial;                  /* its name among positions */
+    const struct tail_source *source; /* NULL: of a source that is not configured (any more) */
+    char *base;                       /* the name that is or was written to */
+    char *path;                       /* where it was seen last */
+    uint64_t device, inode;           /* 0, 0: only its bytes are known (a copy is looked for) */
+    uint64_t offset;                  /* start of the first line that was not taken */
+    uint64_t size;                    /* seen last (of a compressed file: packed) */
+    uint64_t head_hash, last_hash;    /* of the bytes read; of a compressed file: of the packed ones */
     uint32_t head_bytes, last_bytes;
     int64_t modified_ns;
     bool is_packed, is_done; /* done: a compressed file read to its end, or never to be read */
@@ -45,15 +45,16 @@ struct tail_file {
     struct parse_state state;
     bool state_ready;
 
-    int handle; /* -1: closed */
-    bool is_dirty;   /* its position is to be written */
-    bool is_moved;   /* … in the frame of the lines */
-    bool is_found;   /* by the scan under way */
-    bool is_gone;    /* forgotten as soon as the journal knows */
-    bool is_told;    /* that it cannot be read */
+    int handle;    /* -1: closed */
+    bool is_dirty; /* its position is to be written */
+    bool is_moved; /* … in the frame of the lines */
+    bool is_found; /* by the scan under way */
+    bool is_gone;  /* forgotten as soon as the journal knows */
+    bool is_told;  /* that it cannot be read */
     bool is_unreadable;
     int64_t checked_modified_ns; /* its bytes were compared when it bore this time */
     int64_t missing_ns;          /* since when (monotonic), 0: it is there */
+    uint64_t seen_bytes;         /* its size at the last look, whosesoever the bytes were */
     int64_t changed_ns;          /* when it last grew or moved (monotonic) */
     struct tail_cut *cut;
     struct tail_packed *packed;
@@ -68,9 +69,9 @@ struct tail {
     bool *source_started; /* per source: its first scan is in the journal */
     bool *source_dirty;
     size_t dirty;
-    char *room;            /* bytes of the file being read: TAIL_LAST_BYTES and a line */
+    char *room; /* bytes of the file being read: TAIL_LAST_BYTES and a line */
     int64_t scanned_ns;
-    bool full_told, scan_wanted;
+    bool full_told, unreadable_told, scan_wanted;
     enum outlet_state state;
     struct arena scratch; /* of one scan */
 
@@ -103,8 +104,9 @@ void tail_file_dirty(struct tail *tail, struct tail_file *file, bool moved);
 int tail_file_open(struct tail *tail, struct tail_file *file);
 /* Are the bytes read of `file` those at the front of `path`? */
 bool tail_file_matches(struct tail *tail, const struct tail_file *file, const char *path, bool packed);
-/* What is under its name is not what was read: it begins anew, and what was read becomes a file of its own
- * whose copy is looked for. */
+/* What is under its name is not what was read. The file that is written to begins anew, and what was read
+ * becomes a file of its own whose copy is looked for; a rotated one keeps what was read and loses its name.
+ */
 void tail_file_replaced(struct tail *tail, struct tail_file *file);
 /* `path` holds, compressed, what `file` is: it is read on from there. */
 void tail_file_become_packed(struct tail *tail, struct tail_file *file, const char *path,

@@ -3,8 +3,8 @@
  *
  * A plain file is read from its offset, together with the last bytes that were read before: where these are
  * others now, the file was truncated and written anew. Only whole lines move the offset, so an unfinished one
- * is read again when there is more of it. A line past the limit is not kept but measured and hashed on the way
- * (tail_cut). A compressed file is unpacked from its beginning, what was read of it passed over.
+ * is read again when there is more of it. A line past the limit is not kept but measured and hashed on the
+ * way (tail_cut). A compressed file is unpacked from its beginning, what was read of it passed over.
  */
 #include "ingest/tail_priv.h"
 
@@ -16,13 +16,13 @@
 
 enum { RECOGNISE_BYTES = 64 << 10, PACKED_RECORDS = 4096, PACKED_RATIO = 2000 };
 
-/* --- one line out ---------------------------------------------------------------------------------------- */
+/* --- one line out ----------------------------------------------------------------------------------------
+ */
 
 static struct sv label(const struct tail_file *file, char *to, size_t size)
 {
-    int n = file->source->name.n > 0
-                ? snprintf(to, size, "file:%.*s", SV_FMT(file->source->name))
-                : snprintf(to, size, "file:%s", file->base);
+    int n = file->source->name.n > 0 ? snprintf(to, size, "file:%.*s", SV_FMT(file->source->name))
+                                     : snprintf(to, size, "file:%s", file->base);
     return sv_make(to, TC_MIN((size_t)n, size - 1));
 }
 
@@ -75,7 +75,8 @@ static bool choose_parser(struct tail *tail, struct tail_file *file)
     return n > 0;
 }
 
-/* --- a line past the limit ------------------------------------------------------------------------------- */
+/* --- a line past the limit -------------------------------------------------------------------------------
+ */
 
 static void cut_add(struct tail_cut *cut, struct sv bytes)
 {
@@ -99,10 +100,8 @@ static bool cut_end(struct tail *tail, struct tail_file *file, uint64_t next)
 {
     struct tail_cut *cut = file->cut;
     struct sha256_ctx copy = cut->sha256;
-    struct split_record record = {.raw = sv_make(cut->first, TC_EVENT_CUT_BYTES),
-                                  .line = 1,
-                                  .cut = true,
-                                  .full_bytes = cut->bytes};
+    struct split_record record = {
+        .raw = sv_make(cut->first, TC_EVENT_CUT_BYTES), .line = 1, .cut = true, .full_bytes = cut->bytes};
     hash_sha256_final(&copy, record.sha256);
     if (!take(tail, file, &record, file->offset))
         return false;
@@ -117,7 +116,8 @@ static bool cut_end(struct tail *tail, struct tail_file *file, uint64_t next)
 static enum tail_turn read_cut(struct tail *tail, struct tail_file *file, bool finished)
 {
     struct tail_cut *cut = file->cut;
-    int64_t got = tail->options.fs->read_at(tail->options.fs, file->handle, tail->room, TAIL_LINE_BYTES, cut->at);
+    int64_t got =
+        tail->options.fs->read_at(tail->options.fs, file->handle, tail->room, TAIL_LINE_BYTES, cut->at);
     if (got < 0)
         return TURN_DRY;
     struct sv bytes = sv_make(tail->room, (size_t)got);
@@ -145,7 +145,8 @@ static void begin_cut(struct tail_file *file)
     file->cut->at = file->offset;
 }
 
-/* --- plain files ----------------------------------------------------------------------------------------- */
+/* --- plain files -----------------------------------------------------------------------------------------
+ */
 
 /* The lines of `bytes`, which begin at the offset. Moves the offset; false where the outlet takes no more. */
 static bool take_lines(struct tail *tail, struct tail_file *file, struct sv bytes, bool finished)
@@ -192,8 +193,8 @@ static void moved(struct tail *tail, struct tail_file *file, uint64_t room_at, u
         tail_file_take_hashes(tail, file);
     } else {
         file->last_bytes = TAIL_LAST_BYTES;
-        file->last_hash = hash_64(
-            sv_make(tail->room + (file->offset - TAIL_LAST_BYTES - room_at), TAIL_LAST_BYTES));
+        file->last_hash =
+            hash_64(sv_make(tail->room + (file->offset - TAIL_LAST_BYTES - room_at), TAIL_LAST_BYTES));
     }
     tail_file_dirty(tail, file, true);
 }
@@ -208,14 +209,20 @@ static enum tail_turn read_plain(struct tail *tail, struct tail_file *file)
         tail_file_replaced(tail, file);
         return TURN_MORE;
     }
-    if (size != file->size)
+    if (size != file->seen_bytes)
         file->changed_ns = tail_now(tail);
-    file->size = size;
+    file->seen_bytes = size;
     bool finished = is_finished(tail, file);
-    if (size == file->offset || (!choose_parser(tail, file)))
+    if (size == file->offset) {
+        file->size = size;
         return TURN_DRY;
-    if (file->cut != NULL)
+    }
+    if (!choose_parser(tail, file))
+        return TURN_DRY;
+    if (file->cut != NULL) {
+        file->size = size;
         return read_cut(tail, file, finished);
+    }
     uint64_t from = file->offset, room_at = from - file->last_bytes;
     int64_t got = fs->read_at(fs, file->handle, tail->room, file->last_bytes + TAIL_LINE_BYTES, room_at);
     if (got < (int64_t)file->last_bytes ||
@@ -224,6 +231,7 @@ static enum tail_turn read_plain(struct tail *tail, struct tail_file *file)
             tail_file_replaced(tail, file);
         return got >= 0 ? TURN_MORE : TURN_DRY;
     }
+    file->size = size; /* now it is known to be of this file */
     struct sv bytes = sv_from(sv_make(tail->room, (size_t)got), file->last_bytes);
     bool full = bytes.n == TAIL_LINE_BYTES;
     if (full && sv_find_char(bytes, '\n') == bytes.n && bytes.p[0] != '\0') {
@@ -241,7 +249,8 @@ static enum tail_turn read_plain(struct tail *tail, struct tail_file *file)
     return full ? TURN_MORE : TURN_DRY;
 }
 
-/* --- compressed files ------------------------------------------------------------------------------------ */
+/* --- compressed files ------------------------------------------------------------------------------------
+ */
 
 struct tail_packed {
     const struct fs *fs;
