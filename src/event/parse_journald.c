@@ -93,7 +93,7 @@ static void add_meaning(struct parse_state *state, struct arena *arena, struct e
     struct parse_state inner_state = *state;
     struct event inner = {.time = {TC_NO_TIME}, .repeat = 1, .raw = line};
     if (syslog->parse(syslog, &inner_state, line, arena, &inner) != PARSE_OK ||
-        inner.field_count > TC_EVENT_EXTRA_MAX / 2)
+        inner.field_count + event->field_count > TC_EVENT_FIELDS_MAX)
         return;
     for (uint32_t i = 0; i < inner.field_count; i++)
         inner.fields[i].flags |= FIELD_DERIVED;

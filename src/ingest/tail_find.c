@@ -58,13 +58,21 @@ static bool is_separator(char c)
     return c == '.' || c == '-' || c == '_';
 }
 
-bool tail_is_rotated_name(struct sv base, struct sv name)
+/* NAME.1, NAME-20260101, NAME.old, compressed or not */
+static bool is_suffixed_name(struct sv base, struct sv name)
 {
     name = without_packed_end(name);
-    if (sv_starts(name, base) && name.n > base.n + 1 && is_separator(name.p[base.n])) {
-        struct sv rest = sv_from(name, base.n + 1);
-        return is_number_or_date(rest) || sv_is(rest, "old");
-    }
+    if (!sv_starts(name, base) || name.n <= base.n + 1 || !is_separator(name.p[base.n]))
+        return false;
+    struct sv rest = sv_from(name, base.n + 1);
+    return is_number_or_date(rest) || sv_is(rest, "old");
+}
+
+bool tail_is_rotated_name(struct sv base, struct sv name)
+{
+    if (is_suffixed_name(base, name))
+        return true;
+    name = without_packed_end(name);
     if (sv_eq(name, base))
         return false;
     size_t dot = base.n; /* STEM.EXT: STEM1.EXT, STEM-20260101.EXT */
@@ -240,16 +248,17 @@ static bool same_dir(const char *a, const char *b)
     return n == strlen(b) - name_of(b).n && memcmp(a, b, n) == 0;
 }
 
-/* What the patterns name may be what a rotation made of another name. */
+/* What the patterns name may be what a rotation made of another name. (STEM1.EXT that is named may as well be
+ * the log of a second worker: it stands for itself.) */
 static const char *base_among(const struct scan *scan, const char *path)
 {
     for (size_t i = 0; i < scan->count; i++)
         if (same_dir(scan->candidates[i].path, path) &&
-            tail_is_rotated_name(name_of(scan->candidates[i].path), name_of(path)))
+            is_suffixed_name(name_of(scan->candidates[i].path), name_of(path)))
             return scan->candidates[i].path;
     for (size_t i = 0; i < scan->tail->count; i++)
         if (scan->tail->files[i]->source != NULL && same_dir(scan->tail->files[i]->base, path) &&
-            tail_is_rotated_name(name_of(scan->tail->files[i]->base), name_of(path)))
+            is_suffixed_name(name_of(scan->tail->files[i]->base), name_of(path)))
             return scan->tail->files[i]->base;
     return NULL;
 }
@@ -305,8 +314,8 @@ static void seen(struct tail *tail, struct tail_file *file, const struct candida
     file->missing_ns = 0;
     file->modified_ns = c->st.modified_ns;
     if (file->source == NULL || strcmp(file->base, c->base) != 0) {
-        /* the base of a known file stays, unless it is not followed any more */
-        if (file->source == NULL || (!c->is_rotated && strcmp(c->path, file->path) == 0)) {
+        /* the base of a known file stays, unless it is not followed any more or nothing was read of it */
+        if (file->source == NULL || file->head_bytes == 0) {
             free(file->base);
             file->base = tc_strdup(c->base);
             file->source = c->source;
