@@ -548,13 +548,13 @@ static int start(struct server *s, struct err *err)
     if (rc == 0)
         rc = start_intake(s, err);
     if (rc == 0)
-        rc = start_api(s, err);
-    if (rc == 0)
-        rc = start_courier(s, err);
-    if (rc == 0)
         rc = make_tail(s, err);
     if (rc == 0)
         rc = make_journald(s, err);
+    if (rc == 0)
+        rc = start_api(s, err);
+    if (rc == 0)
+        rc = start_courier(s, err);
     if (rc == 0)
         rc = core_start(s->core, err);
     if (rc == 0)

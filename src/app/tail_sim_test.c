@@ -349,6 +349,63 @@ static void test_A_05_rotations_while_stopped(void **state)
     world_end(&w);
 }
 
+/* The journal takes nothing while the log is rotated out of existence: what was seen is held open. */
+static void test_J_12_a_slow_reader_over_rotations(void **state)
+{
+    struct world w;
+    (void)state;
+    world_begin(&w, 1);
+    write_lines(&w, "/log/app.log", 5);
+    assert_true(begin(&w));
+    settle(&w);
+    w.refuse = true;
+    for (int i = 0; i < 2 * KEEP; i++) {
+        write_lines(&w, "/log/app.log", 10);
+        assert_true(step(&w));
+        rotate(&w);
+        assert_true(step(&w));
+    }
+    for (int i = 0; i < 300; i++) /* longer than a file may be missing */
+        assert_true(step(&w));
+    w.refuse = false;
+    settle(&w);
+    once_each(&w, 0, w.written);
+    tail_stats(w.tail, &w.stats);
+    assert_int_equal(0, w.stats.lost_bytes);
+    settle(&w);
+    tail_stats(w.tail, &w.stats);
+    assert_true(w.stats.files <= KEEP + 1); /* the others are forgotten */
+    world_end(&w);
+}
+
+static void count_position(void *context, struct sv key, struct sv value)
+{
+    (void)value;
+    *(size_t *)context += sv_starts(key, SV("tail:file:"));
+}
+
+/* The table of positions does not grow with the number of rotations. */
+static void test_what_is_gone_is_forgotten(void **state)
+{
+    struct world w;
+    size_t count = 0;
+    (void)state;
+    world_begin(&w, 1);
+    write_lines(&w, "/log/app.log", 5);
+    assert_true(begin(&w));
+    for (int i = 0; i < 30; i++) {
+        write_lines(&w, "/log/app.log", 3);
+        for (int j = 0; j < 5; j++)
+            assert_true(step(&w));
+        rotate(&w);
+    }
+    settle(&w);
+    once_each(&w, 0, w.written);
+    core_each_position(w.core, count_position, &count);
+    assert_int_equal(KEEP, count);
+    world_end(&w);
+}
+
 static void test_from_the_end_once(void **state)
 {
     struct world w;
@@ -541,6 +598,8 @@ int main(void)
         cmocka_unit_test(test_A_05_each_line_once_whatever_is_killed),
         cmocka_unit_test(test_A_05_each_line_once_whatever_power_is_cut),
         cmocka_unit_test(test_A_05_rotations_while_stopped),
+        cmocka_unit_test(test_J_12_a_slow_reader_over_rotations),
+        cmocka_unit_test(test_what_is_gone_is_forgotten),
         cmocka_unit_test(test_from_the_end_once),
         cmocka_unit_test(test_what_a_truncation_took_is_read_from_the_copy),
         cmocka_unit_test(test_what_is_lost_is_said),

@@ -197,8 +197,9 @@ static bool read_files(struct tail *tail)
     uint64_t behind = 0;
     for (size_t i = 0, count = tail->count; i < count; i++) {
         struct tail_file *file = tail->files[i];
-        bool turn = tail->state == OUTLET_OPEN && !(held != NULL && strcmp(held, file->base) == 0) &&
-                    wants_turn(tail, file) && open_file(tail, file);
+        /* Also what cannot be read yet is held open: then it may be deleted. */
+        bool is_open = wants_turn(tail, file) && open_file(tail, file);
+        bool turn = is_open && tail->state == OUTLET_OPEN && !(held != NULL && strcmp(held, file->base) == 0);
         enum tail_turn ret = turn ? tail_read(tail, file) : TURN_DRY;
         if (ret != TURN_DRY) {
             held = file->base;

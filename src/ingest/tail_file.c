@@ -6,7 +6,8 @@
  * change, so the hashes stay true while the file grows; an inode that was used again, a file that was
  * truncated and written anew, and a copy are told by them.
  *
- * A position is JSON: {"path","base","device","inode","offset","size","head_hash","head_bytes","last_hash",
+ * A position is JSON:
+ * {"path","base","directory_device","device","inode","offset","size","head_hash","head_bytes","last_hash",
  * "last_bytes","packed","done","parser","columns"}; hashes are XXH3 in hexadecimal.
  */
 #include "ingest/tail_priv.h"
@@ -267,6 +268,7 @@ void tail_file_save(const struct tail_file *file, struct buf *out)
     json_object(&json);
     json_kv_str(&json, "path", file->path);
     json_kv_str(&json, "base", file->base);
+    json_kv_u64(&json, "directory_device", file->directory_device);
     json_kv_u64(&json, "device", file->device);
     json_kv_u64(&json, "inode", file->inode);
     json_kv_u64(&json, "offset", file->offset);
@@ -305,7 +307,8 @@ static bool read_hash(const struct event *json, const char *key, uint64_t *ret)
 static bool read_file(struct tail_file *file, const struct event *json)
 {
     uint64_t head_bytes, last_bytes;
-    if (!read_number(json, "device", UINT64_MAX, &file->device) ||
+    if (!read_number(json, "directory_device", UINT64_MAX, &file->directory_device) ||
+        !read_number(json, "device", UINT64_MAX, &file->device) ||
         !read_number(json, "inode", UINT64_MAX, &file->inode) ||
         !read_number(json, "offset", INT64_MAX, &file->offset) ||
         !read_number(json, "size", INT64_MAX, &file->size) ||

@@ -105,6 +105,7 @@ struct candidate {
     struct fs_stat st;
     bool is_named;   /* a pattern names it */
     bool is_rotated; /* by its name */
+    uint64_t directory_device;
     struct tail_file *file;
 };
 
@@ -142,6 +143,27 @@ static void note_unreadable(struct scan *scan, const char *path, int rc)
     scan->unreadable++;
 }
 
+static const char *dir_of(struct scan *scan, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return ".";
+    return slash == path ? "/" : arena_str(&scan->tail->scratch, sv_make(path, (size_t)(slash - path)));
+}
+
+/* Of the nearest directory above that is there: tells a directory that was removed from a file system that is
+ * not mounted. */
+static uint64_t device_above(struct scan *scan, const char *dir)
+{
+    struct fs_stat st;
+    while (strcmp(dir, "/") != 0 && strcmp(dir, ".") != 0) {
+        dir = dir_of(scan, dir);
+        if (scan->tail->options.fs->stat(scan->tail->options.fs, dir, &st) == 0)
+            return st.device;
+    }
+    return 0;
+}
+
 static const struct listing *list_dir(struct scan *scan, const char *dir)
 {
     struct tail *tail = scan->tail;
@@ -158,19 +180,13 @@ static const struct listing *list_dir(struct scan *scan, const char *dir)
         tail_watch(tail, dir);
         rc = tail->options.fs->list(tail->options.fs, dir, add_name, pair);
     }
-    listing->failed = rc != 0 || !st.is_dir;
+    if (rc == -ENOENT)
+        listing->device = device_above(scan, listing->dir);
+    listing->failed = rc != -ENOENT && (rc != 0 || !st.is_dir);
     if (rc != 0 && rc != -ENOENT)
         note_unreadable(scan, dir, rc);
     listing->next = scan->listings;
     return scan->listings = listing;
-}
-
-static const char *dir_of(struct scan *scan, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL)
-        return ".";
-    return slash == path ? "/" : arena_str(&scan->tail->scratch, sv_make(path, (size_t)(slash - path)));
 }
 
 static struct sv name_of(const char *path)
@@ -313,6 +329,8 @@ static void seen(struct tail *tail, struct tail_file *file, const struct candida
     file->is_found = true;
     file->missing_ns = 0;
     file->modified_ns = c->st.modified_ns;
+    if (c->directory_device != 0)
+        file->directory_device = c->directory_device;
     if (file->source == NULL || strcmp(file->base, c->base) != 0) {
         /* the base of a known file stays, unless it is not followed any more or nothing was read of it */
         if (file->source == NULL || file->head_bytes == 0) {
@@ -357,6 +375,7 @@ static void match_known(struct scan *scan)
     for (size_t i = 0; i < scan->count; i++) {
         struct candidate *c = &scan->candidates[i];
         c->file = by_inode(tail, &c->st);
+        c->directory_device = list_dir(scan, dir_of(scan, c->path))->device;
         if (c->file != NULL) {
             seen(tail, c->file, c);
             check(tail, c->file, c);
@@ -530,7 +549,7 @@ static void settle_missing(struct scan *scan)
         if (file->is_gone || file->source == NULL || file->is_found)
             continue;
         const struct listing *listing = list_dir(scan, dir_of(scan, file->base));
-        if (listing->failed || (file->device != 0 && listing->device != file->device))
+        if (listing->failed || (file->directory_device != 0 && listing->device != file->directory_device))
             continue; /* its file system is not there: wait for it */
         if (file->missing_ns == 0)
             file->missing_ns = now;

@@ -34,6 +34,7 @@ struct tail_file {
     const struct tail_source *source; /* NULL: of a source that is not configured (any more) */
     char *base;                       /* the name that is or was written to */
     char *path;                       /* where it was seen last */
+    uint64_t directory_device;        /* of the directory it was in; 0: unknown */
     uint64_t device, inode;           /* 0, 0: only its bytes are known (a copy is looked for) */
     uint64_t offset;                  /* start of the first line that was not taken */
     uint64_t size;                    /* seen last (of a compressed file: packed) */
