@@ -27,7 +27,8 @@ enum {
     FULL_WAIT_MS = 50,
     CURSOR_BYTES = 1024,
 };
-#define KEY SV("journald:")
+#define KEY  SV("journald:")
+#define HEAD "head" /* in place of a cursor: the journal was empty, all that comes is new */
 
 struct journald_source {
     struct journald_options options;
@@ -97,7 +98,7 @@ static bool read_cursor(sd_journal *journal, char *to, size_t size)
 /* The next sd_journal_next gives the first entry that is to be taken. */
 static int seek(struct journald_source *s)
 {
-    if (s->cursor[0] == '\0' && s->options.from_beginning)
+    if (strcmp(s->cursor, HEAD) == 0 || (s->cursor[0] == '\0' && s->options.from_beginning))
         return sd_journal_seek_head(s->journal);
     if (s->cursor[0] == '\0') {
         int rc = sd_journal_seek_tail(s->journal);
@@ -106,7 +107,10 @@ static int seek(struct journald_source *s)
         rc = sd_journal_previous(s->journal); /* the newest there is: those behind it are taken */
         if (rc > 0 && read_cursor(s->journal, s->entry_cursor, sizeof s->entry_cursor))
             move_to(s, s->entry_cursor);
-        return rc < 0 ? rc : 0;
+        if (rc != 0)
+            return TC_MIN(rc, 0);
+        move_to(s, HEAD);
+        return sd_journal_seek_head(s->journal);
     }
     int rc = sd_journal_seek_cursor(s->journal, s->cursor);
     if (rc < 0)

@@ -268,6 +268,10 @@ static bool same_dir(const char *a, const char *b)
  * the log of a second worker: it stands for itself.) */
 static const char *base_among(const struct scan *scan, const char *path)
 {
+    struct sv name = without_packed_end(name_of(path));
+    char last = name.n == 0 ? '\0' : name.p[name.n - 1];
+    if (!(last >= '0' && last <= '9') && last != 'Z' && !sv_ends(name, SV(".old")))
+        return NULL; /* most names: not worth a walk over all others */
     for (size_t i = 0; i < scan->count; i++)
         if (same_dir(scan->candidates[i].path, path) &&
             is_suffixed_name(name_of(scan->candidates[i].path), name_of(path)))

@@ -298,6 +298,27 @@ def journald():
             assert len(set(ports)) == 41, ports
 
 
+@test("journald: from the end on, also of a journal that was empty or is there already")
+def journald_end():
+    for before in (0, 5):
+        with kit.temporary() as folder:
+            journal = f"{folder}/journal"
+            os.makedirs(journal)
+            if before:
+                write_journal(journal, "a", [failed_login(n) for n in range(before)])
+            server = Server(config=f"journald: {{directory: '{journal}'}}\n")
+            with server:
+                def place():
+                    return [e for e in server.query("--all") if e["type"] == "position"]
+                wait_for("its place is durable", place)
+                server.kill()
+                write_journal(journal, "b", [failed_login(n) for n in range(100, 103)])
+                server.start()
+                wait_for("what came while it was stopped", lambda: len(events(server, "journald")) == 3)
+                write_journal(journal, "c", [failed_login(200)])
+                wait_for("what came then", lambda: len(events(server, "journald")) == 4)
+
+
 @test("journald: a machine without one is told of it and served")
 def without_journald():
     with kit.temporary() as folder:
