@@ -279,7 +279,8 @@ static const char *base_among(const struct scan *scan, const char *path)
     for (size_t i = 0; i < scan->tail->count; i++)
         if (scan->tail->files[i]->source != NULL && same_dir(scan->tail->files[i]->base, path) &&
             is_suffixed_name(name_of(scan->tail->files[i]->base), name_of(path)))
-            return scan->tail->files[i]->base;
+            return arena_str(&scan->tail->scratch,
+                             sv_of(scan->tail->files[i]->base)); /* the file's may change */
     return NULL;
 }
 

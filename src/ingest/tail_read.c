@@ -220,6 +220,10 @@ static enum tail_turn read_plain(struct tail *tail, struct tail_file *file)
     if (!choose_parser(tail, file))
         return TURN_DRY;
     if (file->cut != NULL) {
+        if (size < file->cut->at) {
+            tail_file_replaced(tail, file);
+            return TURN_MORE;
+        }
         file->size = size;
         return read_cut(tail, file, finished);
     }

@@ -229,7 +229,7 @@ def globs():
 @test("an attack in a followed auth.log is told")
 def attack():
     with kit.temporary() as folder:
-        with Server(config=f"files:\n  - {{paths: ['{folder}/auth.log'], format: sshd}}\n") as server:
+        with Server(config=f"files:\n  - {{paths: ['{folder}/auth.log'], format: sshd, start: beginning}}\n") as server:
             with open(f"{folder}/auth.log", "w", encoding="utf-8") as file:
                 for port in range(20):
                     stamp = time.strftime("%b %e %H:%M:%S", time.gmtime())
