@@ -16,7 +16,9 @@
 #include "base/json_out.h"
 #include "base/log.h"
 #include "cli/rules.h"
+#include "ingest/journald_source.h"
 #include "ingest/syslog_listener.h"
+#include "ingest/tail.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -32,6 +34,8 @@ static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "PATH", "rules in place of the shipped packs (may be given again)"},
     {"syslog-udp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over UDP, as 127.0.0.1:5514"},
     {"syslog-tcp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over TCP, as 127.0.0.1:5514"},
+    {"tail", OPTION_LIST, "PATTERN", "also follow log files, as '/var/log/app/*.log' (may be given again)"},
+    {"journald", OPTION_FLAG, NULL, "also read the journal of systemd"},
     {"stdin", OPTION_FLAG, NULL, "also read events from standard input, one a line"},
     TEND_LOG_OPTIONS,
     {0}};
@@ -67,6 +71,8 @@ struct server {
     struct api *api;
     struct stdin_source *stdin_source;
     struct intake *syslog_intake;
+    struct tail *_Atomic tail;
+    struct journald_source *_Atomic journald;
     struct syslog_listener *_Atomic syslog; /* set while the API's threads may look for /metrics */
 };
 
@@ -215,6 +221,62 @@ static void syslog_metrics(const struct server *s, struct buf *out)
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
 }
 
+static void tail_metrics(const struct server *s, struct buf *out)
+{
+    struct tail_stats stats;
+    const struct tail *tail = s->tail;
+    if (tail == NULL)
+        return;
+    tail_stats(tail, &stats);
+    const struct metric rows[] = {
+        {"tocsin_tail_lines_total", "counter", "Lines taken from files.", (double)stats.lines},
+        {"tocsin_tail_bytes_total", "counter", "Bytes of lines taken from files.", (double)stats.bytes},
+        {"tocsin_tail_files", "gauge", "Files that are known, read ones included, of at most 4096.",
+         (double)stats.files},
+        {"tocsin_tail_open_files", "gauge", "Files held open, of at most 1024.", (double)stats.open_files},
+        {"tocsin_tail_refused_files_total", "counter", "Times a file was not followed because of the bound.",
+         (double)stats.refused_files},
+        {"tocsin_tail_behind_bytes", "gauge", "Bytes that are in files and not read yet.",
+         (double)stats.behind_bytes},
+        {"tocsin_tail_unreadable", "gauge", "Files and directories that the system refuses.",
+         (double)stats.unreadable},
+        {"tocsin_tail_truncations_total", "counter",
+         "Files that were truncated or replaced under their name.", (double)stats.truncations},
+        {"tocsin_tail_vanished_total", "counter", "Files gone before they were read to their end.",
+         (double)stats.vanished},
+        {"tocsin_tail_lost_bytes_total", "counter",
+         "Bytes of files that were never read, as far as is known.", (double)stats.lost_bytes},
+        {"tocsin_tail_waiting", "gauge", "1 while nothing is read because the journal is behind.",
+         (double)stats.waiting},
+        {"tocsin_tail_batches_in_flight", "gauge", "Batches on their way to the disk, of at most 4.",
+         stats.outlet.in_flight},
+        {"tocsin_tail_oversized_total", "counter", "Lines given up because no batch can hold them.",
+         (double)stats.outlet.oversized},
+    };
+    print_metrics(out, rows, TC_ARRAY_LEN(rows));
+}
+
+static void journald_metrics(const struct server *s, struct buf *out)
+{
+    struct journald_stats stats;
+    const struct journald_source *journald = s->journald;
+    if (journald == NULL)
+        return;
+    journald_source_stats(journald, &stats);
+    const struct metric rows[] = {
+        {"tocsin_journald_entries_total", "counter", "Entries taken from the journal of systemd.",
+         (double)stats.entries},
+        {"tocsin_journald_gaps_total", "counter", "Times that entries were gone before they were read.",
+         (double)stats.gaps},
+        {"tocsin_journald_skipped_total", "counter", "Entries that could not be read.",
+         (double)stats.skipped},
+        {"tocsin_journald_up", "gauge", "1 while the journal of systemd can be read.", (double)stats.up},
+        {"tocsin_journald_waiting", "gauge", "1 while nothing is read because the journal is behind.",
+         (double)stats.waiting},
+    };
+    print_metrics(out, rows, TC_ARRAY_LEN(rows));
+}
+
 static void metrics(void *context, struct buf *out)
 {
     struct server *s = context;
@@ -273,6 +335,8 @@ static void metrics(void *context, struct buf *out)
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
     syslog_metrics(s, out);
     tend_metrics(out);
+    tail_metrics(s, out);
+    journald_metrics(s, out);
 }
 
 /* --- start
@@ -572,6 +636,72 @@ static int start_syslog(struct server *s, struct err *err)
     return rc;
 }
 
+static void restore_tail(void *context, struct sv key, struct sv value)
+{
+    tail_restore(context, key, value);
+}
+
+/* What was asked for on the command line stands behind what the configuration names. */
+static void add_tail_option(struct server *s)
+{
+    struct config *c = &s->config;
+    const char *const *paths;
+    size_t count = cli_list(s->args, "tail", &paths);
+    if (count == 0)
+        return;
+    struct tail_source *files = ARENA_ARRAY(&c->arena, struct tail_source, c->file_count + 1);
+    if (c->file_count > 0)
+        memcpy(files, c->files, c->file_count * sizeof files[0]);
+    files[c->file_count++] = (struct tail_source){.paths = paths, .path_count = count, .from_end = true};
+    c->files = files;
+}
+
+/* The positions are those of the recovered fold: before the core's thread goes on. */
+static int make_tail(struct server *s, struct err *err)
+{
+    struct tail *tail = NULL;
+    add_tail_option(s);
+    if (s->config.file_count == 0)
+        return 0;
+    struct tail_options o = {.fs = &fs_system,
+                             .clk = &clk_system,
+                             .intake = s->intake,
+                             .zone_offset_s = s->config.zone_offset_s,
+                             .sources = s->config.files,
+                             .source_count = s->config.file_count,
+                             .append = append_live,
+                             .context = s};
+    int rc = tail_new(&o, &tail, err);
+    if (rc != 0)
+        return rc;
+    core_each_position(s->core, restore_tail, tail);
+    s->tail = tail;
+    return 0;
+}
+
+static void restore_journald(void *context, struct sv key, struct sv value)
+{
+    journald_source_restore(context, key, value);
+}
+
+static int make_journald(struct server *s, struct err *err)
+{
+    struct journald_source *journald = NULL;
+    if (!s->config.journald)
+        return 0;
+    struct journald_options o = {.intake = s->intake,
+                                 .directory = s->config.journald_directory,
+                                 .from_beginning = s->config.journald_from_beginning,
+                                 .append = append_live,
+                                 .context = s};
+    int rc = journald_source_new(&o, &journald, err);
+    if (rc != 0)
+        return rc;
+    core_each_position(s->core, restore_journald, journald);
+    s->journald = journald;
+    return 0;
+}
+
 static int start(struct server *s, struct err *err)
 {
     int rc = read_wishes(s->args, &s->config, &s->wishes, err);
@@ -580,6 +710,10 @@ static int start(struct server *s, struct err *err)
     if (rc == 0)
         rc = start_intake(s, err);
     if (rc == 0)
+        rc = make_tail(s, err);
+    if (rc == 0)
+        rc = make_journald(s, err);
+    if (rc == 0)
         rc = start_api(s, err);
     if (rc == 0)
         rc = start_courier(s, err);
@@ -587,6 +721,10 @@ static int start(struct server *s, struct err *err)
         rc = core_start(s->core, err);
     if (rc == 0)
         rc = start_syslog(s, err);
+    if (rc == 0 && s->tail != NULL)
+        rc = tail_start(s->tail, err);
+    if (rc == 0 && s->journald != NULL)
+        rc = journald_source_start(s->journald, err);
     if (rc == 0 && cli_flag(s->args, "stdin"))
         rc = stdin_source_start(s->intake, core_journal(s->core), &clk_system, s->config.zone_offset_s,
                                 &s->stdin_source, err);
@@ -606,6 +744,10 @@ static void stop(struct server *s)
     api_stop(&api);
     struct syslog_listener *syslog = s->syslog; /* after the API, whose /metrics looks at it */
     syslog_listener_stop(&syslog);
+    struct tail *tail = s->tail;
+    tail_free(&tail);
+    struct journald_source *journald = s->journald;
+    journald_source_free(&journald);
     pthread_mutex_lock(&s->lock);
     struct notifier *notifier = s->notifier;
     s->notifier = NULL;
@@ -633,6 +775,7 @@ static enum cli_exit read_config(struct server *s)
     s->config.listen = cli_value(s->args, "listen", s->config.listen);
     s->config.syslog_udp = cli_value(s->args, "syslog-udp", s->config.syslog_udp);
     s->config.syslog_tcp = cli_value(s->args, "syslog-tcp", s->config.syslog_tcp);
+    s->config.journald |= cli_flag(s->args, "journald");
     if (s->config.data == NULL)
         return cli_fail(s->args, CLI_USAGE,
                         "no data directory named: give --data DIR, or data: in the configuration");

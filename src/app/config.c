@@ -345,6 +345,130 @@ static int read_syslog(struct reading *r, const struct yaml_node *node)
     return read_section(r, node, syslog_settings);
 }
 
+/* --- files
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static int file_name(struct reading *r, const struct yaml_node *node)
+{
+    return read_text(r, node, &((struct tail_source *)r->item)->name);
+}
+
+static int file_paths(struct reading *r, const struct yaml_node *node)
+{
+    struct tail_source *source = r->item;
+    int rc = check_list(r, node);
+    if (rc != 0)
+        return rc;
+    const char **paths = ARENA_ARRAY(&r->config->arena, const char *, node->count + 1);
+    for (const struct yaml_node *n = node->first; n != NULL; n = n->next) {
+        struct err err;
+        if (n->type != YAML_SCALAR)
+            return err_at(r->err, TC_EINPUT, r->file, n->line, n->column, "paths: a path is expected here");
+        if (tail_check_pattern(n->text, &err) != 0)
+            return err_at(r->err, TC_EINPUT, r->file, n->line, n->column, "paths: %s", err.text);
+        paths[source->path_count++] = arena_sv(&r->config->arena, n->text).p;
+    }
+    source->paths = paths;
+    return 0;
+}
+
+static int file_format(struct reading *r, const struct yaml_node *node)
+{
+    struct tail_source *source = r->item;
+    struct sv text;
+    int rc = read_text(r, node, &text);
+    if (rc != 0 || sv_is(text, "auto"))
+        return rc;
+    source->parser = parser_find(text);
+    return source->parser == NULL
+               ? bad(r, node, "auto or the name of a format is expected here, as `scan --input` takes it")
+               : 0;
+}
+
+static int read_start(struct reading *r, const struct yaml_node *node, bool *ret_from_end)
+{
+    struct sv text;
+    int rc = read_text(r, node, &text);
+    if (rc == 0 && !sv_is(text, "beginning") && !sv_is(text, "end"))
+        rc = bad(r, node, "beginning or end is expected here");
+    if (rc == 0)
+        *ret_from_end = sv_is(text, "end");
+    return rc;
+}
+
+static int file_start(struct reading *r, const struct yaml_node *node)
+{
+    return read_start(r, node, &((struct tail_source *)r->item)->from_end);
+}
+
+static const struct setting file_settings[] = {
+    {"name", "their events bear the source file:NAME", "file: and the path", file_name},
+    {"paths", "absolute paths, each part of which may hold the patterns * ? [...]", "required", file_paths},
+    {"format", "how a line is read: json, syslog, nginx … as `scan --input` takes it", "auto", file_format},
+    {"start", "beginning or end: where files begin that are there when this source is first followed", "end",
+     file_start},
+    {0}};
+
+static int read_files(struct reading *r, const struct yaml_node *node)
+{
+    int rc = check_list(r, node);
+    if (rc != 0)
+        return rc;
+    struct config *c = r->config;
+    c->file_count = node->count;
+    c->files = ARENA_ARRAY(&c->arena, struct tail_source, node->count + 1);
+    for (size_t i = 0; i < c->file_count; i++)
+        c->files[i].from_end = true;
+    rc = read_rows(r, node, file_settings, c->files, sizeof c->files[0]);
+    for (size_t i = 0; rc == 0 && i < c->file_count; i++) {
+        if (c->files[i].path_count == 0)
+            rc = bad(r, node, "every source of files needs paths");
+        for (size_t j = 0; rc == 0 && j < i; j++)
+            if (c->files[i].name.n > 0 && sv_eq(c->files[i].name, c->files[j].name))
+                rc = bad(r, node, "two sources of files have the same name");
+    }
+    return rc;
+}
+
+/* --- journald
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static int journald_directory(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = read_text(r, node, &text);
+    if (rc == 0)
+        r->config->journald_directory = text.p;
+    return rc;
+}
+
+static int journald_start(struct reading *r, const struct yaml_node *node)
+{
+    bool from_end = true;
+    int rc = read_start(r, node, &from_end);
+    r->config->journald_from_beginning = !from_end;
+    return rc;
+}
+
+static int journald_enabled(struct reading *r, const struct yaml_node *node)
+{
+    return yaml_bool(node, &r->config->journald) ? 0 : bad(r, node, "true or false is expected here");
+}
+
+static const struct setting journald_settings[] = {
+    {"enabled", "read the journal of systemd", "true where this section stands", journald_enabled},
+    {"directory", "where its files lie", "the system's own", journald_directory},
+    {"start", "beginning or end: where to begin at the first start", "end", journald_start},
+    {0}};
+
+static int read_journald(struct reading *r, const struct yaml_node *node)
+{
+    r->config->journald = true;
+    return read_section(r, node, journald_settings);
+}
+
 /* --- top level
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -479,6 +603,8 @@ static const struct setting top_settings[] = {
      read_channels},
     {"alerts", "how occurrences become alerts", "", read_alerts},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
+    {"files", "log files that are followed", "none", read_files},
+    {"journald", "read the journal of systemd", "none", read_journald},
     {"lateness",
      "events older than this when they arrive are marked suspect and judged by their receive time", "1h",
      read_lateness},
@@ -558,4 +684,6 @@ void config_reference(struct buf *out)
     reference_table(out, "channels (a list)", channel_settings);
     reference_table(out, "alerts", alerts_settings);
     reference_table(out, "syslog", syslog_settings);
+    reference_table(out, "files (a list)", file_settings);
+    reference_table(out, "journald", journald_settings);
 }

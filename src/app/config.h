@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "ingest/tail.h"
 #include "notify/notify.h"
 
 struct config {
@@ -31,6 +32,11 @@ struct config {
     const char *syslog_udp, *syslog_tcp; /* ADDRESS:PORT; NULL: not listened on */
     bool syslog_allow_plaintext;         /* also where it is not loopback */
     int64_t syslog_lateness_ns;          /* -1: lateness_ns */
+    struct tail_source *files;           /* followed */
+    size_t file_count;
+    bool journald;                  /* the system's journal is read */
+    const char *journald_directory; /* NULL: where the system keeps it */
+    bool journald_from_beginning;
     struct api_token *tokens;
     size_t token_count;
     struct channel_config *channels;

@@ -30,6 +30,7 @@ static void blank(struct core *core)
     tc_assert(ruleset_new(NULL, 0, &core->ruleset, &err) == 0);
     core->detector = detector_new(core->ruleset, &options);
     core->book = book_new(&(struct alert_options){0});
+    positions_clear(&core->positions);
     buf_clear(&core->activated);
 }
 
@@ -233,6 +234,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     core->events = tc_alloc(CORE_BATCH_RECORDS * sizeof core->events[0]);
     core->run = tc_alloc(CORE_BATCH_RECORDS * sizeof core->run[0]);
     core->findings.arena = core->decisions.arena = &core->batch;
+    positions_init(&core->positions);
     buf_init(&core->activated, CORE_JSON_BYTES);
     if (core->options.decision_bytes == 0)
         core->options.decision_bytes = CORE_DECISION_BYTES;
@@ -526,6 +528,11 @@ bool core_failed(struct core *core)
     return failed;
 }
 
+void core_each_position(const struct core *core, core_position_fn each, void *context)
+{
+    positions_each(&core->positions, each, context);
+}
+
 void core_stats(struct core *core, struct core_stats *ret)
 {
     pthread_mutex_lock(&core->lock);
@@ -555,6 +562,7 @@ void core_abandon(struct core **core_at)
     arena_free(&core->batch);
     buf_free(&core->activated);
     buf_free(&core->prepared_json);
+    positions_free(&core->positions);
     buf_free(&core->blocks);
     buf_free(&core->json);
     buf_free(&core->news);

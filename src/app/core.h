@@ -98,6 +98,11 @@ int core_command(struct core *core, const struct alert_command *command, struct 
 /* Makes a receipt durable (notify's callback). Any thread but the core's. */
 int core_receipt(struct core *core, struct sv key, struct sv status, struct sv detail);
 
+/* What positioned sources have read so far (REC_POSITION), the newest of each: a part of the fold, so it
+ * agrees with the events that are kept. Before core_start only. `key` and `value` are lent. */
+typedef void (*core_position_fn)(void *context, struct sv key, struct sv value);
+void core_each_position(const struct core *core, core_position_fn each, void *context);
+
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;
     bool store_behind; /* the store fails: lists and notifications wait for it, judging does not */

@@ -6,6 +6,7 @@
 #define APP_CORE_PRIV_H
 
 #include "app/core.h"
+#include "app/positions.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -37,6 +38,7 @@ struct core {
     struct ruleset *ruleset;
     struct detector *detector;
     struct book *book;
+    struct positions positions;
     struct buf activated; /* JSON of the newest REC_ACTIVATED, empty before the first */
     uint64_t position;    /* last record folded */
     uint64_t said;        /* decisions caused at or before this are durable */

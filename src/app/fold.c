@@ -259,6 +259,9 @@ static int fold_control(struct core *core, const struct event *record, struct er
         return fold_command(core, record, err);
     case REC_ACTIVATED:
         return activate_apply(core, record->raw, err);
+    case REC_POSITION:
+        positions_put(&core->positions, record->source, record->raw);
+        return 0;
     default:
         return 0; /* findings, decisions, intents, receipts: results, not causes */
     }

@@ -20,7 +20,7 @@ static int sys_open(const struct fs *fs, const char *path, int flags)
     (void)fs;
     int how = (flags & FS_WRITE) ? ((flags & FS_READ) ? O_RDWR : O_WRONLY) : O_RDONLY;
     how |= (flags & FS_CREATE ? O_CREAT : 0) | (flags & FS_EXCLUSIVE ? O_EXCL : 0) |
-           (flags & FS_TRUNCATE ? O_TRUNC : 0);
+           (flags & FS_TRUNCATE ? O_TRUNC : 0) | (flags & FS_NO_WAIT ? O_NONBLOCK | O_NOCTTY : 0);
     int file;
     do
         file = open(path, how | O_CLOEXEC, 0600);
@@ -77,7 +77,10 @@ static void fill_stat(const struct stat *st, struct fs_stat *ret)
 {
     *ret = (struct fs_stat){.size_bytes = (uint64_t)st->st_size,
                             .modified_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
-                            .is_dir = S_ISDIR(st->st_mode)};
+                            .is_dir = S_ISDIR(st->st_mode),
+                            .is_file = S_ISREG(st->st_mode),
+                            .device = (uint64_t)st->st_dev,
+                            .inode = (uint64_t)st->st_ino};
 }
 
 static int sys_stat(const struct fs *fs, const char *path, struct fs_stat *ret)

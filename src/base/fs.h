@@ -19,12 +19,15 @@ enum fs_open_flags {
     FS_CREATE = 4,    /* create if absent (mode 0600) */
     FS_EXCLUSIVE = 8, /* with FS_CREATE: fail with -EEXIST if present */
     FS_TRUNCATE = 16,
+    FS_NO_WAIT = 32, /* do not wait for a peer where the path turns out to be a pipe */
 };
 
 struct fs_stat {
     uint64_t size_bytes;
-    int64_t modified_ns; /* wall clock */
-    bool is_dir;
+    int64_t modified_ns;  /* wall clock */
+    bool is_dir, is_file; /* neither: a socket, a pipe, a device */
+    uint64_t device,
+        inode; /* together the file's identity while it exists; an inode may be used again later */
 };
 
 typedef void (*fs_name_fn)(void *context, const char *name);

@@ -244,11 +244,16 @@ static int sim_stat(const struct fs *fs, const char *path, struct fs_stat *ret)
     char clean[SIM_PATH_BYTES];
     int64_t rc;
     if (plain(s, &rc)) {
-        const struct sim_node *node = sim_disk_find(&s->disk, sim_disk_tidy(path, clean), NULL);
+        size_t index;
+        const struct sim_node *node = sim_disk_find(&s->disk, sim_disk_tidy(path, clean), &index);
         if (node == NULL)
             return (int)leave(s, -ENOENT);
-        *ret = (struct fs_stat){
-            .size_bytes = node->now.n, .modified_ns = node->modified_ns, .is_dir = node->is_dir};
+        *ret = (struct fs_stat){.size_bytes = node->now.n,
+                                .modified_ns = node->modified_ns,
+                                .is_dir = node->is_dir,
+                                .is_file = !node->is_dir,
+                                .device = 1,
+                                .inode = index + 1};
     }
     return (int)leave(s, rc);
 }

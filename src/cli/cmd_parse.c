@@ -17,7 +17,7 @@ static const struct option_spec options[] = {
     {"input", OPTION_VALUE, "FORMAT",
      "auto, json (one value per file, checked), ndjson, cloudtrail, windows, sshd, syslog, nginx, apache, "
      "logfmt, kv, cef, auditd, "
-     "alb, vpcflow or text"},
+     "alb, vpcflow, journald or text"},
     {"format", OPTION_VALUE, "table|json", "json (default): one object a line; table: a line per field"},
     {"timezone", OPTION_VALUE, "ZONE",
      "zone of times that bear none: UTC (default) or an offset such as +02:00"},
@@ -194,7 +194,7 @@ static enum cli_exit parse_run(const struct cli_args *args)
     if (in.parser == NULL && strcmp(input, "auto") != 0)
         return cli_fail(args, CLI_USAGE,
                         "--input %s: it is auto, json, ndjson, cloudtrail, windows, sshd, syslog, nginx, "
-                        "apache, logfmt, kv, cef, auditd, alb, vpcflow or text",
+                        "apache, logfmt, kv, cef, auditd, alb, vpcflow, journald or text",
                         input);
     struct buf out;
     buf_init(&out, PARSE_OUT_MAX);

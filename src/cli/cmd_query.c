@@ -30,7 +30,7 @@ struct query {
 static const char *const type_names[] = {
     [REC_EVENT] = "event",     [REC_TICK] = "tick",       [REC_ACTIVATED] = "activated",
     [REC_COMMAND] = "command", [REC_FINDING] = "finding", [REC_DECISION] = "decision",
-    [REC_INTENT] = "intent",   [REC_RECEIPT] = "receipt"};
+    [REC_INTENT] = "intent",   [REC_RECEIPT] = "receipt", [REC_POSITION] = "position"};
 static const char *const class_names[] = {"security", "audit", "debug"};
 
 static const struct {

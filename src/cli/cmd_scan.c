@@ -21,7 +21,7 @@ static const struct option_spec options[] = {
     {"format", OPTION_VALUE, "table|json", "how findings are printed; json is one object a line"},
     {"input", OPTION_VALUE, "FORMAT",
      "auto, json, ndjson, cloudtrail, windows, sshd, syslog, nginx, apache, logfmt, kv, cef, auditd, "
-     "alb, vpcflow or text; auto looks at each file's first bytes"},
+     "alb, vpcflow, journald or text; auto looks at each file's first bytes"},
     {"alerts", OPTION_FLAG, NULL, "print deduplicated alerts in place of findings"},
     {"stats", OPTION_FLAG, NULL, "print events, bytes, seconds, events/s, rules and findings at the end"},
     {"strict", OPTION_FLAG, NULL, "a refused rule file ends the run with exit code 2"},
@@ -206,7 +206,7 @@ static enum cli_exit read_options(struct scan *s, struct inputs_options *in, int
     if (in->parser == NULL && strcmp(input, "auto") != 0)
         return cli_fail(s->args, CLI_USAGE,
                         "--input %s: it is auto, json, ndjson, cloudtrail, windows, sshd, syslog, nginx, "
-                        "apache, logfmt, kv, cef, auditd, alb, vpcflow or text",
+                        "apache, logfmt, kv, cef, auditd, alb, vpcflow, journald or text",
                         input);
     in->year = (int)year;
     s->pool = threads > 1 ? pool_new((unsigned)threads) : NULL;

@@ -9,6 +9,7 @@
 #include "event/ecs.h"
 #include "event/json.h"
 #include "event/parse_aws.h"
+#include "event/parse_journald.h"
 #include "event/parse_json.h"
 #include "event/parse_pairs.h"
 #include "event/parse_sshd.h"
@@ -62,18 +63,19 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 }
 
 const struct parser parsers[] = {
-    {"json", 1, parse_json},
-    {"sshd", 2, parse_sshd_line},
-    {"nginx", 1, parse_nginx},
-    {"apache", 1, parse_apache},
-    {"syslog", 2, parse_syslog},
-    {"logfmt", 1, parse_logfmt},
-    {"kv", 1, parse_kv},
-    {"cef", 1, parse_cef},
-    {"auditd", 1, parse_auditd},
-    {"alb", 1, parse_alb},
-    {"vpcflow", 1, parse_vpcflow},
-    {"text", 1, parse_text},
+    {"json", 1, parse_json, true},
+    {"sshd", 2, parse_sshd_line, false},
+    {"nginx", 1, parse_nginx, false},
+    {"apache", 1, parse_apache, false},
+    {"syslog", 2, parse_syslog, false},
+    {"logfmt", 1, parse_logfmt, false},
+    {"kv", 1, parse_kv, false},
+    {"cef", 1, parse_cef, false},
+    {"auditd", 1, parse_auditd, false},
+    {"alb", 1, parse_alb, false},
+    {"vpcflow", 1, parse_vpcflow, false},
+    {"journald", 1, parse_journald, true},
+    {"text", 1, parse_text, false},
     {0},
 };
 
@@ -191,6 +193,13 @@ static bool is_json(struct sv head)
     return begins_with_json(text, true) || has_json_line(text);
 }
 
+/* What `journalctl -o json` prints: both are in each entry. */
+static bool is_journald(struct sv head)
+{
+    return sv_find(head, SV("\"__REALTIME_TIMESTAMP\"")) < head.n &&
+           sv_find(head, SV("\"__CURSOR\"")) < head.n;
+}
+
 /* Formats that are told by their lines: most of the first ones must be of the form, so that a log that quotes
  * another is not taken for it. Asked in this order. */
 static const struct {
@@ -221,7 +230,7 @@ static bool most_lines_are(bool (*is_line)(struct sv line), struct sv head)
 const struct parser *parser_recognise(struct sv head)
 {
     if (is_json(head))
-        return parser_find(SV("json"));
+        return parser_find(is_journald(head) ? SV("journald") : SV("json"));
     for (size_t i = 0; i < TC_ARRAY_LEN(line_forms); i++)
         if (most_lines_are(line_forms[i].is_line, head))
             return parser_find(sv_of(line_forms[i].parser));

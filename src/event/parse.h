@@ -47,6 +47,7 @@ struct parser {
     uint16_t version; /* rises when the same bytes would give other fields */
     enum parse_outcome (*parse)(const struct parser *parser, struct parse_state *state, struct sv raw,
                                 struct arena *arena, struct event *ret);
+    bool is_json; /* a record that it understands is JSON: redaction looks at decoded values */
 };
 extern const struct parser parsers[]; /* ends with name NULL */
 const struct parser *

@@ -208,7 +208,7 @@ static void pass_redactor(const struct passage *p, struct parse_state before, en
                           const struct facts *facts, struct event *event)
 {
     struct intake_batch *batch = p->batch;
-    bool is_json = outcome == PARSE_OK && sv_is(sv_of(p->parser->name), "json");
+    bool is_json = outcome == PARSE_OK && p->parser->is_json;
     enum redact_outcome redacted = REDACT_CLEAN;
     buf_clear(&batch->rewritten);
     if (p->intake->options.redactor != NULL)

@@ -121,14 +121,30 @@ static void note_refusal(struct outlet *outlet, bool refusing, const char *why)
     outlet->refusing = refusing;
 }
 
+/* A refused batch is sealed once more: what is added later is the newer. */
+static void seal(struct outlet *outlet, struct flight *flight)
+{
+    if (outlet->options.seal == NULL)
+        return;
+    outlet->batch.blocks.max_bytes = TC_OUTLET_BATCH_BYTES + TC_OUTLET_SEAL_BYTES;
+    outlet->options.seal(outlet->options.seal_context, &outlet->batch);
+    outlet->batch.blocks.max_bytes = TC_OUTLET_BATCH_BYTES;
+    flight->count = outlet->batch.count;
+}
+
 enum outlet_state outlet_flush(struct outlet *outlet)
 {
     struct err err = {0};
-    if (outlet->batch.count == 0)
+    if (outlet->batch.count == 0 && outlet->options.seal == NULL)
         return OUTLET_OPEN;
     struct flight *flight = take_flight(outlet);
     if (flight == NULL)
         return OUTLET_BUSY;
+    seal(outlet, flight);
+    if (outlet->batch.count == 0) {
+        give_back(flight);
+        return OUTLET_OPEN;
+    }
     uint32_t count = outlet->batch.count;
     int rc = outlet->options.append(outlet->options.context, &outlet->batch, batch_done, flight, &err);
     note_refusal(outlet, rc != 0, err.text);
@@ -148,13 +164,24 @@ enum outlet_state outlet_flush(struct outlet *outlet)
 int outlet_take(struct outlet *outlet, const struct parser *parser, struct sv source, uint64_t position,
                 int zone_offset_s, const struct split_record *record)
 {
+    struct parse_state state;
+    /* A live message's year is that of its arrival, whatever came before it. */
+    parse_state_init(&state, zone_offset_s, 0, intake_now(outlet->options.intake).ns);
+    return outlet_take_line(outlet, parser, &state, source, position, record);
+}
+
+size_t outlet_gathered_bytes(const struct outlet *outlet)
+{
+    return outlet->batch.blocks.n;
+}
+
+int outlet_take_line(struct outlet *outlet, const struct parser *parser, struct parse_state *state,
+                     struct sv source, uint64_t position, const struct split_record *record)
+{
     if (outlet->batch.blocks.n > TC_OUTLET_COMMIT_BYTES && outlet_flush(outlet) != OUTLET_OPEN)
         return TC_EAGAIN;
     for (;;) {
-        struct parse_state state;
-        /* A live message's year is that of its arrival, whatever came before it. */
-        parse_state_init(&state, zone_offset_s, 0, intake_now(outlet->options.intake).ns);
-        int rc = intake_record(outlet->options.intake, parser, &state, source, position, record,
+        int rc = intake_record(outlet->options.intake, parser, state, source, position, record,
                                &outlet->batch, NULL);
         if (rc != TC_EBOUND)
             return rc;

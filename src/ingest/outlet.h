@@ -15,6 +15,7 @@ enum {
     TC_OUTLET_FLIGHTS = 4,
     TC_OUTLET_COMMIT_BYTES = 4 << 20, /* a batch is handed on past this */
     TC_OUTLET_BATCH_BYTES = 16 << 20, /* and never grows past this: one record of 1 MiB fits beside it */
+    TC_OUTLET_SEAL_BYTES = 4 << 20,   /* but for what `seal` adds */
 };
 
 /* The journal's own done: rc 0 or negative, position of the first record. */
@@ -26,6 +27,11 @@ struct outlet_options {
      */
     int (*append)(void *context, const struct intake_batch *batch, outlet_done_fn done, void *done_context,
                   struct err *err);
+    /* Called before a batch is handed on, may add records of its own that must be in the same frame (how far
+     * a source was read); they have TC_OUTLET_SEAL_BYTES. Also called where nothing was gathered: what it
+     * adds is a batch then. NULL: nothing is added. */
+    void (*seal)(void *seal_context, struct intake_batch *batch);
+    void *seal_context;
     void *context;
     int wake_fd;      /* an eventfd, written when a batch has landed */
     const char *room; /* named in log lines: what the door is called */
@@ -47,6 +53,11 @@ void outlet_free(struct outlet **outlet);
  */
 int outlet_take(struct outlet *outlet, const struct parser *parser, struct sv source, uint64_t position,
                 int zone_offset_s, const struct split_record *record);
+/* As outlet_take, for a stream whose parser remembers from line to line: `state` is the stream's. */
+int outlet_take_line(struct outlet *outlet, const struct parser *parser, struct parse_state *state,
+                     struct sv source, uint64_t position, const struct split_record *record);
+/* The bytes gathered and not handed on yet. */
+size_t outlet_gathered_bytes(const struct outlet *outlet);
 /* Hands on what was gathered, if anything, and says whether records can be taken. */
 enum outlet_state outlet_flush(struct outlet *outlet);
 
