@@ -62,18 +62,18 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 }
 
 const struct parser parsers[] = {
-    {"json", 1, parse_json},
-    {"sshd", 1, parse_sshd_line},
-    {"nginx", 1, parse_nginx},
-    {"apache", 1, parse_apache},
-    {"syslog", 1, parse_syslog},
-    {"logfmt", 1, parse_logfmt},
-    {"kv", 1, parse_kv},
-    {"cef", 1, parse_cef},
-    {"auditd", 1, parse_auditd},
-    {"alb", 1, parse_alb},
-    {"vpcflow", 1, parse_vpcflow},
-    {"text", 1, parse_text},
+    {"json", 1, PARSER_JSON | PARSER_STATELESS, parse_json},
+    {"sshd", 1, 0, parse_sshd_line},
+    {"nginx", 1, PARSER_STATELESS, parse_nginx},
+    {"apache", 1, PARSER_STATELESS, parse_apache},
+    {"syslog", 1, 0, parse_syslog},
+    {"logfmt", 1, PARSER_STATELESS, parse_logfmt},
+    {"kv", 1, PARSER_STATELESS, parse_kv},
+    {"cef", 1, PARSER_STATELESS, parse_cef},
+    {"auditd", 1, PARSER_STATELESS, parse_auditd},
+    {"alb", 1, PARSER_STATELESS, parse_alb},
+    {"vpcflow", 1, 0, parse_vpcflow},
+    {"text", 1, PARSER_STATELESS, parse_text},
     {0},
 };
 

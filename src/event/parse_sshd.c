@@ -356,4 +356,4 @@ static enum parse_outcome parse_line(const struct parser *parser, struct parse_s
     return PARSE_OK;
 }
 
-const struct parser parser_sshd = {"sshd", 1, parse_line};
+const struct parser parser_sshd = {"sshd", 1, 0, parse_line};
