@@ -331,6 +331,18 @@ static int syslog_lateness(struct reading *r, const struct yaml_node *node)
     return read_duration(r, node, &r->config->syslog_lateness_ns);
 }
 
+/* `parsers` stands before `syslog` in the table of the top level, so the library is open. */
+static int syslog_parser(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    struct err err;
+    int rc = read_text(r, node, &text);
+    if (rc == 0 &&
+        parser_library_find(r->config->parsers.library, text, &r->config->syslog_parser, &err) != 0)
+        rc = bad(r, node, err.text);
+    return rc;
+}
+
 static const struct setting syslog_settings[] = {
     {"udp", "address and port for syslog over UDP, as 127.0.0.1:5514", "none", syslog_udp},
     {"tcp", "address and port for syslog over TCP (octet-counted or a line a message)", "none", syslog_tcp},
@@ -338,6 +350,8 @@ static const struct setting syslog_settings[] = {
      syslog_plaintext},
     {"lateness", "as `lateness` of the top level, for messages that came by syslog", "`lateness`",
      syslog_lateness},
+    {"parser", "what reads the messages: syslog, or a shipped or declared parser (docs/parsers.md)", "syslog",
+     syslog_parser},
     {0}};
 
 static int read_syslog(struct reading *r, const struct yaml_node *node)
@@ -400,6 +414,24 @@ static int read_rules(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
+static int read_parsers(struct reading *r, const struct yaml_node *node)
+{
+    const char *paths[LIST_MAX] = {0};
+    size_t count = 0;
+    int rc = check_list(r, node);
+    for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next) {
+        struct sv text;
+        if (n->type != YAML_SCALAR || n->text.n == 0)
+            return err_at(r->err, TC_EINPUT, r->file, n->line, n->column, "parsers: a path is expected here");
+        text = arena_sv(&r->config->arena, n->text);
+        paths[count++] = text.p;
+    }
+    if (rc != 0)
+        return rc;
+    parsers_close(&r->config->parsers);
+    return parsers_open(paths, count, &r->config->parsers, r->err);
+}
+
 static int read_packs(struct reading *r, const struct yaml_node *node)
 {
     return yaml_bool(node, &r->config->shipped_packs) ? 0 : bad(r, node, "true or false is expected here");
@@ -451,6 +483,8 @@ static const struct setting top_settings[] = {
     {"channels", "where alerts are sent", "stdout, and Slack where SLACK_SECURITY_WEBHOOK is set",
      read_channels},
     {"alerts", "how occurrences become alerts", "", read_alerts},
+    {"parsers", "files of parsers of your own, or directories with *.yml and *.yaml (docs/parsers.md)", "none",
+     read_parsers},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
     {"lateness",
      "events older than this when they arrive are marked suspect and judged by their receive time", "1h",
@@ -468,8 +502,11 @@ void config_defaults(struct config *config)
                               .threads = pool_processors(),
                               .max_body_bytes = 32 << 20,
                               .syslog_lateness_ns = -1,
+                              .syslog_parser = parser_find(SV("syslog")),
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};
+    int rc = parsers_open(NULL, 0, &config->parsers, NULL);
+    tc_assert(rc == 0); /* without files of the user nothing is read */
     config->channels = ARENA_ARRAY(&config->arena, struct channel_config, 2);
     config->channels[config->channel_count++] =
         (struct channel_config){.name = SV("stdout"), .type = SV("stdout")};
@@ -505,6 +542,7 @@ int config_load(const char *path, struct config *config, struct err *err)
 
 void config_free(struct config *config)
 {
+    parsers_close(&config->parsers);
     arena_free(&config->arena);
     *config = (struct config){0};
 }
