@@ -367,23 +367,28 @@ static int read_programs(const struct reading *r, const struct yaml_node *map, s
     return 0;
 }
 
-/* True in *ret_line where the pattern wants the whole line. */
-static int read_of(const struct reading *r, const struct yaml_node *map, bool *ret_line)
+/* Which texts a pattern is tried on. */
+enum pattern_of { OF_MESSAGE = 1, OF_LINE = 2 };
+
+static int read_of(const struct reading *r, const struct yaml_node *map, unsigned *ret)
 {
+    static const struct {
+        const char *word;
+        unsigned of;
+    } words[] = {{"message", OF_MESSAGE}, {"line", OF_LINE}, {"both", OF_MESSAGE | OF_LINE}};
     const struct yaml_node *node = yaml_get(map, "of");
-    *ret_line = !r->parser->in_syslog;
+    *ret = r->parser->in_syslog ? OF_MESSAGE : OF_LINE;
     if (node == NULL)
         return 0;
-    if (node->type == YAML_SCALAR && sv_is(node->text, "line")) {
-        *ret_line = true;
-        return 0;
-    }
-    if (node->type == YAML_SCALAR && sv_is(node->text, "message") && r->parser->in_syslog)
-        return 0;
-    return bad(r, node, "line is expected here, or message where the parser says `inside: syslog`");
+    for (size_t i = 0; i < TC_ARRAY_LEN(words) && node->type == YAML_SCALAR; i++)
+        if (sv_is(node->text, words[i].word) && (r->parser->in_syslog || words[i].of == OF_LINE)) {
+            *ret = words[i].of;
+            return 0;
+        }
+    return bad(r, node, "line is expected here; message or both where the parser says `inside: syslog`");
 }
 
-static int read_pattern(const struct reading *r, const struct yaml_node *node, size_t number, bool *ret_line,
+static int read_pattern(const struct reading *r, const struct yaml_node *node, size_t number, unsigned *ret_of,
                         struct pattern *pattern)
 {
     static const char *const known[] = {"name",  "of",    "programs", "starts", "contains", "regex",
@@ -391,14 +396,12 @@ static int read_pattern(const struct reading *r, const struct yaml_node *node, s
     struct sv name = arena_printf(r->arena, "%s %zu", r->parser->parser.name, number), starts = {0},
               contains = {0}, regex = {0};
     int rc = check_map(r, node, known);
-    if (rc != 0 || (rc = read_of(r, node, ret_line)) != 0 || (rc = read_member(r, node, "name", &name)) != 0 ||
+    if (rc != 0 || (rc = read_of(r, node, ret_of)) != 0 || (rc = read_member(r, node, "name", &name)) != 0 ||
         (rc = read_member(r, node, "starts", &starts)) != 0 ||
         (rc = read_member(r, node, "contains", &contains)) != 0 ||
         (rc = read_member(r, node, "regex", &regex)) != 0 ||
         (rc = read_programs(r, r->root, pattern)) != 0 || (rc = read_programs(r, node, pattern)) != 0)
         return rc;
-    if (*ret_line)
-        pattern->programs = NULL;
     if (regex.n == 0 && starts.n == 0 && contains.n == 0)
         return bad(r, node, "a pattern needs a regex, or a text it `starts` with or `contains`");
     const struct yaml_node *at = yaml_get(node, "regex");
@@ -507,13 +510,17 @@ static int read_patterns(const struct reading *r)
     patterns_room(r->arena, &p->line, line);
     for (const struct yaml_node *n = list == NULL ? NULL : list->first; n != NULL; n = n->next) {
         struct pattern pattern = {0};
-        bool whole;
-        rc = read_pattern(r, n, ++number, &whole, &pattern);
+        unsigned of = 0;
+        rc = read_pattern(r, n, ++number, &of, &pattern);
         if (rc == 0)
             rc = check_compiles(r, n, &pattern);
         if (rc != 0)
             return rc;
-        patterns_add(whole ? &p->line : &p->message, &pattern, p);
+        if (of & OF_MESSAGE)
+            patterns_add(&p->message, &pattern, p);
+        pattern.programs = NULL; /* a whole line has none that is known */
+        if (of & OF_LINE)
+            patterns_add(&p->line, &pattern, p);
     }
     for (size_t i = 0; i < include_count; i++) {
         for (size_t j = 0; j < includes[i]->message.count; j++)
