@@ -280,7 +280,12 @@ void names_scan(const struct event *event, struct names_found *ret)
 {
     pthread_once(&slots_made, make_slots);
     memset(ret->ranks, 0, sizeof ret->ranks);
-    for (uint32_t i = 0; i < event->field_count; i++) {
+    names_scan_more(event, 0, ret);
+}
+
+void names_scan_more(const struct event *event, uint32_t from, struct names_found *ret)
+{
+    for (uint32_t i = from; i < event->field_count; i++) {
         uint32_t hash = event->fields[i].name_hash;
         if (filter[hash % FILTER_BITS / 64] >> (hash % 64) & 1)
             found_field(event, i, ret);

@@ -8,6 +8,7 @@
 
 #include "event/ecs.h"
 #include "event/json.h"
+#include "event/names.h"
 #include "event/parse_aws.h"
 #include "event/parse_json.h"
 #include "event/parse_pairs.h"
@@ -233,11 +234,13 @@ const struct parser *parser_recognise(struct sv head)
 enum parse_outcome parse_record(const struct parser *parser, struct parse_state *state, struct sv raw,
                                 struct arena *arena, struct event *ret)
 {
+    struct names_found names; /* on the stack, which is warm: in the arena it costs more than it saves */
     const struct event prepared = {.type = REC_EVENT,
                                    .class = CLASS_SECURITY,
                                    .parser_version = parser->version,
                                    .time = {TC_NO_TIME},
                                    .raw = raw,
+                                   .names = &names,
                                    .repeat = 1};
     *ret = prepared;
     enum parse_outcome outcome = parser->parse(parser, state, raw, arena, ret);
@@ -250,6 +253,7 @@ enum parse_outcome parse_record(const struct parser *parser, struct parse_state 
         one_field(SV("message"), text_event_utf8(raw, arena, ret), arena, ret);
     }
     ecs_derive(ret, arena);
+    ret->names = NULL;
     event_index(ret, arena);
     return outcome;
 }
