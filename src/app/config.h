@@ -20,7 +20,7 @@ struct config {
     const char *const *rules; /* paths; none: the shipped packs */
     size_t rule_count;
     bool shipped_packs; /* load the packs that the binary carries (default: true where no rules are named) */
-    struct parser_files parsers;              /* of the files below, and those that the program ships */
+    struct parser_files parsers;        /* of the files below, and those that the program ships */
     const struct parser *syslog_parser; /* of messages that come by syslog */
     int64_t lateness_ns;
     int zone_offset_s;

@@ -15,8 +15,7 @@
 #include <stdio.h>
 
 static const struct option_spec options[] = {
-    {"input", OPTION_VALUE, "FORMAT",
-     PARSERS_INPUT_HELP "; with json a file is one value and is checked"},
+    {"input", OPTION_VALUE, "FORMAT", PARSERS_INPUT_HELP "; with json a file is one value and is checked"},
     {"parsers", OPTION_LIST, "PATH", PARSERS_FILES_HELP},
     {"format", OPTION_VALUE, "table|json", "json (default): one object a line; table: a line per field"},
     {"timezone", OPTION_VALUE, "ZONE",

@@ -31,8 +31,8 @@ static void collect_file(struct collecting *c, const char *path)
     if (c->rc == TC_EIO && c->err != NULL)
         c->rc = c->err->code = TC_EINPUT; /* a named file that cannot be read is the user's to mend */
     if (c->rc == 0)
-        c->sources[c->count++] = (struct parser_source){arena_str(c->arena, sv_of(path)),
-                                                        arena_sv(c->arena, buf_view(&bytes))};
+        c->sources[c->count++] =
+            (struct parser_source){arena_str(c->arena, sv_of(path)), arena_sv(c->arena, buf_view(&bytes))};
     buf_free(&bytes);
 }
 
@@ -64,9 +64,8 @@ static size_t shipped(struct arena *arena, struct parser_source **ret)
     for (size_t i = 0; i < total; i++) {
         const struct embedded_file *file = &embedded_files[i];
         if (sv_starts(sv_of(file->path), SV("packs/parsers/")) && sv_ends(sv_of(file->path), SV(".yml")))
-            sources[count++] =
-                (struct parser_source){file->path, sv_make((const char *)file->begin,
-                                                           (size_t)(file->end - file->begin))};
+            sources[count++] = (struct parser_source){
+                file->path, sv_make((const char *)file->begin, (size_t)(file->end - file->begin))};
     }
     *ret = sources;
     return count;

@@ -124,7 +124,8 @@ static enum parse_outcome parse_in_syslog(const struct declared_parser *p, struc
         return outcome;
     struct event ours = *ret;
     ours.field_count = header_fields(ret);
-    switch (match(&p->message, state, value_of(ret, "process.name"), value_of(ret, "message"), arena, &ours)) {
+    switch (
+        match(&p->message, state, value_of(ret, "process.name"), value_of(ret, "message"), arena, &ours)) {
     case PATTERN_MATCH:
         *ret = ours;
         break;

@@ -74,7 +74,8 @@ static int read_text(const struct reading *r, const struct yaml_node *node, stru
 }
 
 /* One text or a list of them. */
-static int read_texts(const struct reading *r, const struct yaml_node *node, struct sv **ret, size_t *ret_count)
+static int read_texts(const struct reading *r, const struct yaml_node *node, struct sv **ret,
+                      size_t *ret_count)
 {
     bool is_list = node->type == YAML_LIST;
     size_t count = is_list ? node->count : 1;
@@ -160,8 +161,7 @@ static int read_fixed(const struct reading *r, const struct yaml_node *map, stru
 static const struct {
     const char *word;
     uint8_t type;
-} types[] = {
-    {"string", FIELD_STRING}, {"number", FIELD_NUMBER}, {"ip", CAPTURE_IP}, {"time", CAPTURE_TIME}};
+} types[] = {{"string", FIELD_STRING}, {"number", FIELD_NUMBER}, {"ip", CAPTURE_IP}, {"time", CAPTURE_TIME}};
 
 /* What a group's name means where the file says nothing of it. */
 static const struct pattern_capture well_known[] = {
@@ -285,8 +285,9 @@ static const struct {
     const char *name, *regex;
 } built_in_definitions[] = {
     {"IP", "(?:(?:::[fF]{4}:)?" OCTETS "|[0-9A-Fa-f]*:[0-9A-Fa-f:]*(?:%[\\w.-]+)?)"},
-    {"ADDRESS", "(?:\\[?(?<ip>(?:::[fF]{4}:)?" OCTETS "(?![\\w-]|\\.\\w)"
-                "|[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:%[\\w.-]+)?)\\]?|(?<host>[A-Za-z0-9_][\\w.-]*))"},
+    {"ADDRESS",
+     "(?:\\[?(?<ip>(?:::[fF]{4}:)?" OCTETS "(?![\\w-]|\\.\\w)"
+     "|[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:%[\\w.-]+)?)\\]?|(?<host>[A-Za-z0-9_][\\w.-]*))"},
 };
 
 static struct sv definition_of(const struct reading *r, struct sv name)
@@ -388,10 +389,10 @@ static int read_of(const struct reading *r, const struct yaml_node *map, unsigne
     return bad(r, node, "line is expected here; message or both where the parser says `inside: syslog`");
 }
 
-static int read_pattern(const struct reading *r, const struct yaml_node *node, size_t number, unsigned *ret_of,
-                        struct pattern *pattern)
+static int read_pattern(const struct reading *r, const struct yaml_node *node, size_t number,
+                        unsigned *ret_of, struct pattern *pattern)
 {
-    static const char *const known[] = {"name",  "of",    "programs", "starts", "contains", "regex",
+    static const char *const known[] = {"name",  "of",      "programs", "starts", "contains", "regex",
                                         "event", "outcome", "set",      "fields", NULL};
     struct sv name = arena_printf(r->arena, "%s %zu", r->parser->parser.name, number), starts = {0},
               contains = {0}, regex = {0};
@@ -399,8 +400,8 @@ static int read_pattern(const struct reading *r, const struct yaml_node *node, s
     if (rc != 0 || (rc = read_of(r, node, ret_of)) != 0 || (rc = read_member(r, node, "name", &name)) != 0 ||
         (rc = read_member(r, node, "starts", &starts)) != 0 ||
         (rc = read_member(r, node, "contains", &contains)) != 0 ||
-        (rc = read_member(r, node, "regex", &regex)) != 0 ||
-        (rc = read_programs(r, r->root, pattern)) != 0 || (rc = read_programs(r, node, pattern)) != 0)
+        (rc = read_member(r, node, "regex", &regex)) != 0 || (rc = read_programs(r, r->root, pattern)) != 0 ||
+        (rc = read_programs(r, node, pattern)) != 0)
         return rc;
     if (regex.n == 0 && starts.n == 0 && contains.n == 0)
         return bad(r, node, "a pattern needs a regex, or a text it `starts` with or `contains`");
@@ -417,7 +418,8 @@ static int read_pattern(const struct reading *r, const struct yaml_node *node, s
 }
 
 /* One pattern alone, so that an expression that does not compile is told at its place. */
-static int check_compiles(const struct reading *r, const struct yaml_node *node, const struct pattern *pattern)
+static int check_compiles(const struct reading *r, const struct yaml_node *node,
+                          const struct pattern *pattern)
 {
     struct err err = {0};
     struct pattern_set *set = pattern_set_new(pattern, 1, &err);
@@ -656,7 +658,8 @@ static int read_paths(const struct reading *r)
 /* --- examples --------------------------------------------------------------------------------------------
  */
 
-static int read_example(const struct reading *r, const struct yaml_node *node, struct declared_example *example)
+static int read_example(const struct reading *r, const struct yaml_node *node,
+                        struct declared_example *example)
 {
     static const char *const known[] = {"line", "fields", "time", "text", "year", NULL};
     const struct yaml_node *line, *fields, *year, *text;
@@ -770,12 +773,11 @@ static int read_kind(const struct reading *r)
 
 static int read_head(const struct reading *r)
 {
-    static const char *const pattern_keys[] = {"name",     "kind",    "version", "description", "inside",
-                                               "programs", "logsource", "event",   "outcome",     "set",
-                                               "time",     "fields",  "definitions", "include",   "patterns",
-                                               "examples", NULL};
-    static const char *const json_keys[] = {"name", "kind",    "version", "description", "logsource", "event",
-                                            "outcome", "set", "time",    "fields",      "examples",  NULL};
+    static const char *const pattern_keys[] = {
+        "name", "kind", "version", "description", "inside",  "programs", "logsource", "event", "outcome",
+        "set",  "time", "fields",  "definitions", "include", "patterns", "examples",  NULL};
+    static const char *const json_keys[] = {"name",    "kind", "version", "description", "logsource", "event",
+                                            "outcome", "set",  "time",    "fields",      "examples",  NULL};
     static const char *const source_keys[] = {"product", "category", "service", NULL};
     struct declared_parser *p = r->parser;
     const struct yaml_node *version = yaml_get(r->root, "version"), *source = yaml_get(r->root, "logsource");

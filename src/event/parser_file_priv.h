@@ -41,9 +41,9 @@ struct declared_patterns {
 struct declared_example {
     struct sv line;
     unsigned at_line, at_column;
-    bool text;       /* it must stay text */
-    struct sv time;  /* n == 0: not looked at */
-    int year;        /* 0: none given */
+    bool text;      /* it must stay text */
+    struct sv time; /* n == 0: not looked at */
+    int year;       /* 0: none given */
     struct sv *names, *values;
     size_t count;
 };

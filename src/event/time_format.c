@@ -32,14 +32,15 @@ int time_format_check(struct sv form, struct err *err)
     if (is_word(form))
         return 0;
     for (size_t i = 0; i < form.n; i++)
-        if (form.p[i] == '%' &&
-            (++i == form.n || form.p[i] == '\0' || strchr(letters, form.p[i]) == NULL))
-            return err_set(err, TC_EINPUT, "the time form \"%.*s\" has an unknown letter behind %% at character %zu",
+        if (form.p[i] == '%' && (++i == form.n || form.p[i] == '\0' || strchr(letters, form.p[i]) == NULL))
+            return err_set(err, TC_EINPUT,
+                           "the time form \"%.*s\" has an unknown letter behind %% at character %zu",
                            SV_FMT(form), i + 1);
     if (!has_letter(form, "s") && (!has_letter(form, "deFD") || !has_letter(form, "HIT")))
-        return err_set(err, TC_EINPUT,
-                       "the time form \"%.*s\" names no day or no hour: it is rfc3339, epoch, auto, or has %%d and %%H",
-                       SV_FMT(form));
+        return err_set(
+            err, TC_EINPUT,
+            "the time form \"%.*s\" names no day or no hour: it is rfc3339, epoch, auto, or has %%d and %%H",
+            SV_FMT(form));
     return 0;
 }
 
@@ -56,6 +57,7 @@ struct reading {
     struct civil civil;
     int offset_s;
     bool afternoon, morning, epoch;
+    bool fraction_follows; /* the form goes on with %f behind the seconds */
     int64_t epoch_ns;
 };
 
@@ -88,8 +90,9 @@ static struct sv take_letters(struct reading *r)
 /* "Jan", "january"; a name may be cut short, but not below three letters. */
 static bool take_month(struct reading *r)
 {
-    static const char *const names[] = {"january", "february", "march",     "april",   "may",      "june",
-                                        "july",    "august",   "september", "october", "november", "december"};
+    static const char *const names[] = {"january",   "february", "march",    "april",
+                                        "may",       "june",     "july",     "august",
+                                        "september", "october",  "november", "december"};
     struct sv word = take_letters(r);
     for (int i = 0; i < 12 && word.n >= 3; i++)
         if (sv_eq_nocase(word, sv_head(sv_of(names[i]), word.n))) {
@@ -109,11 +112,11 @@ static bool take_fraction(struct reading *r)
     return n > 0;
 }
 
-static bool take_second(struct reading *r, bool fraction_follows)
+static bool take_second(struct reading *r)
 {
     if (!take_number(r, 2, &r->civil.second))
         return false;
-    if (!fraction_follows && r->text.n > 1 && (r->text.p[0] == '.' || r->text.p[0] == ',') &&
+    if (!r->fraction_follows && r->text.n > 1 && (r->text.p[0] == '.' || r->text.p[0] == ',') &&
         is_digit(r->text.p[1])) {
         r->text = sv_from(r->text, 1);
         take_fraction(r);
@@ -183,7 +186,7 @@ static bool take_day(struct reading *r)
 
 static bool take_form(struct reading *r, struct sv form);
 
-static bool take_letter(struct reading *r, char letter, struct sv rest)
+static bool take_letter(struct reading *r, char letter)
 {
     switch (letter) {
     case 'Y':
@@ -206,7 +209,7 @@ static bool take_letter(struct reading *r, char letter, struct sv rest)
     case 'M':
         return take_number(r, 2, &r->civil.minute);
     case 'S':
-        return take_second(r, rest.n > 2 && rest.p[1] == '%' && rest.p[2] == 'f');
+        return take_second(r);
     case 'f':
         return take_fraction(r);
     case 'a':
@@ -232,7 +235,7 @@ static bool take_form(struct reading *r, struct sv form)
         char c = form.p[i];
         if (c == '%' && form.p[i + 1] != '%') {
             i++;
-            if (!take_letter(r, form.p[i], sv_from(form, i + 1)))
+            if (!take_letter(r, form.p[i]))
                 return false;
             continue;
         }
@@ -261,14 +264,17 @@ bool time_format_read(struct sv form, struct sv text, struct parse_state *state,
         return text.n > 0 && is_digit(text.p[0]) && parse_json_time(text, 0, ret_ns);
     if (sv_is(form, "auto"))
         return text_event_time(text, state->zone_offset_s, ret_ns);
-    struct reading r = {.text = text, .civil = {.month = 1, .day = 1}, .offset_s = state->zone_offset_s};
+    struct reading r = {.text = text,
+                        .civil = {.month = 1, .day = 1},
+                        .offset_s = state->zone_offset_s,
+                        .fraction_follows = has_letter(form, "f")};
     if (!take_form(&r, form) || r.text.n > 0)
         return false;
     if (r.epoch) {
         *ret_ns = r.epoch_ns + r.civil.nanosecond;
         return true;
     }
-    r.civil.hour = r.afternoon && r.civil.hour < 12 ? r.civil.hour + 12
+    r.civil.hour = r.afternoon && r.civil.hour < 12  ? r.civil.hour + 12
                    : r.morning && r.civil.hour == 12 ? 0
                                                      : r.civil.hour;
     if (!is_clock(&r.civil))
