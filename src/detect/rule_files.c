@@ -2,8 +2,9 @@
  * Collecting rule files below a path, through the file seam.
  *
  * Directories are walked in byte order. What lies beside rules and is none is left out: test files, pack
- * manifests and parser files (told by their top-level keys), anything below a folder named `tests`, hidden files and folders.
- * A file that was named itself is always taken. A folder with a manifest makes all below it `in_pack`.
+ * manifests and parser files (told by their top-level keys), anything below a folder named `tests`, hidden
+ * files and folders. A file that was named itself is always taken. A folder with a manifest makes all below
+ * it `in_pack`.
  */
 #include "detect/detect.h"
 

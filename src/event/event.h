@@ -91,7 +91,7 @@ struct event {
     uint16_t *buckets; /* bucket_mask + 1 of them: index + 1 into fields, 0 = empty; open addressing */
     struct names_found *names; /* lent by parse_record while it runs: what a parser found of the well-known */
     uint32_t names_upto;       /* names in the first so many fields */
-    uint32_t repeat;   /* "message repeated N times": this event counts N times; 1 otherwise */
+    uint32_t repeat;           /* "message repeated N times": this event counts N times; 1 otherwise */
 };
 
 /* Is `word` (any case) one of the words that a dimension of an event's logsource has? */
