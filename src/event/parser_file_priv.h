@@ -66,6 +66,15 @@ struct declared_parser {
     size_t example_count;
 };
 
+struct parser_library {
+    struct arena arena;
+    struct declared_parser *parsers[TC_PARSERS_MAX];
+    size_t count;
+    const struct parser_source *shipped;
+    size_t shipped_count;
+    unsigned depth; /* of shipped parsers that include each other */
+};
+
 enum parse_outcome declared_parse(const struct parser *parser, struct parse_state *state, struct sv raw,
                                   struct arena *arena, struct event *ret);
 
