@@ -5,12 +5,16 @@
 
 #include "api/api.h"
 #include "app/config.h"
+#include "cli/parsers.h"
 #include "cli/rules.h"
 
 #include <stdio.h>
 
 static const struct option_spec options[] = {
     {"config", OPTION_VALUE, "FILE", "check this configuration"},
+    {"parsers", OPTION_LIST, "PATH",
+     "check these files of parsers and run their examples (a file, or a directory with *.yml and *.yaml)"},
+    {"shipped-parsers", OPTION_FLAG, NULL, "check the parsers that the program ships in the same way"},
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
@@ -64,6 +68,31 @@ static bool check_geoip(const struct cli_args *args, const struct config *config
     return true;
 }
 
+static int check_parser_files(const struct cli_args *args, struct parser_files *own, size_t *ret_examples,
+                              struct err *err)
+{
+    const char *const *paths;
+    size_t count = cli_list(args, "parsers", &paths);
+    int rc = parsers_open(paths, count, own, err);
+    if (rc == 0 && cli_flag(args, "shipped-parsers"))
+        rc = parsers_read_shipped(own, err);
+    return rc == 0 ? parser_library_check(own->library, ret_examples, err) : rc;
+}
+
+static enum cli_exit check_parsers(const struct cli_args *args)
+{
+    struct parser_files own = {0};
+    struct err err;
+    size_t examples = 0;
+    int rc = check_parser_files(args, &own, &examples, &err);
+    if (rc == 0)
+        printf("%zu parsers, %zu examples hold\n", parser_library_count(own.library), examples);
+    else
+        cli_fail_err(args, &err);
+    parsers_close(&own);
+    return rc == 0 ? CLI_DONE : CLI_USAGE;
+}
+
 /* As `run` would take it: who may come in, and the rules that it names. */
 static enum cli_exit check_meaning(const struct cli_args *args, const struct config *config)
 {
@@ -74,6 +103,11 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
                                .tokens = config->tokens,
                                .token_count = config->token_count};
     if (api_check(&door, &err) != 0) {
+        cli_fail_err(args, &err);
+        return CLI_USAGE;
+    }
+    size_t examples;
+    if (parser_library_check(config->parsers.library, &examples, &err) != 0) {
         cli_fail_err(args, &err);
         return CLI_USAGE;
     }
@@ -109,9 +143,16 @@ static enum cli_exit check_run(const struct cli_args *args)
         buf_free(&out);
         return CLI_DONE;
     }
-    if (config == NULL && count == 0)
-        return cli_fail(args, CLI_USAGE, "nothing to check: give --config FILE, or paths of rules");
+    const char *const *own_paths;
+    bool has_parsers = cli_list(args, "parsers", &own_paths) > 0 || cli_flag(args, "shipped-parsers");
+    if (config == NULL && count == 0 && !has_parsers)
+        return cli_fail(args, CLI_USAGE,
+                        "nothing to check: give --config FILE, --parsers PATH, or paths of rules");
     enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
+    if (has_parsers) {
+        enum cli_exit files = check_parsers(args);
+        code = TC_MAX(code, files);
+    }
     if (count > 0) {
         enum cli_exit rules = check_rules(args, paths, count);
         code = TC_MAX(code, rules);
@@ -122,7 +163,7 @@ static enum cli_exit check_run(const struct cli_args *args)
 const struct verb verb_check = {
     .name = "check",
     .operands = "[PATH...]",
-    .summary = "check a configuration, or Sigma rule files and directories",
+    .summary = "check a configuration, Sigma rule files and directories, or files of parsers",
     .options = options,
     .min_operands = 0,
     .max_operands = 100000,

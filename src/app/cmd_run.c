@@ -623,7 +623,7 @@ static int start_syslog(struct server *s, struct err *err)
         .zone_offset_s = c->zone_offset_s});
     struct syslog_options o = {.clk = &clk_system,
                                .intake = s->syslog_intake,
-                               .parser = parser_find(SV("syslog")),
+                               .parser = c->syslog_parser,
                                .zone_offset_s = c->zone_offset_s,
                                .udp = c->syslog_udp,
                                .tcp = c->syslog_tcp,

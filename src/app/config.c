@@ -331,6 +331,18 @@ static int syslog_lateness(struct reading *r, const struct yaml_node *node)
     return read_duration(r, node, &r->config->syslog_lateness_ns);
 }
 
+/* `parsers` stands before `syslog` in the table of the top level, so the library is open. */
+static int syslog_parser(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    struct err err;
+    int rc = read_text(r, node, &text);
+    if (rc == 0 &&
+        parser_library_find(r->config->parsers.library, text, &r->config->syslog_parser, &err) != 0)
+        rc = bad(r, node, err.text);
+    return rc;
+}
+
 static const struct setting syslog_settings[] = {
     {"udp", "address and port for syslog over UDP, as 127.0.0.1:5514", "none", syslog_udp},
     {"tcp", "address and port for syslog over TCP (octet-counted or a line a message)", "none", syslog_tcp},
@@ -338,6 +350,8 @@ static const struct setting syslog_settings[] = {
      syslog_plaintext},
     {"lateness", "as `lateness` of the top level, for messages that came by syslog", "`lateness`",
      syslog_lateness},
+    {"parser", "what reads the messages: syslog, or a shipped or declared parser (docs/parsers.md)", "syslog",
+     syslog_parser},
     {0}};
 
 static int read_syslog(struct reading *r, const struct yaml_node *node)
@@ -380,10 +394,10 @@ static int file_format(struct reading *r, const struct yaml_node *node)
     int rc = read_text(r, node, &text);
     if (rc != 0 || sv_is(text, "auto"))
         return rc;
-    source->parser = parser_find(text);
-    return source->parser == NULL
-               ? bad(r, node, "auto or the name of a format is expected here, as `scan --input` takes it")
-               : 0;
+    struct err err; /* `parsers` stands before `files`, too */
+    if (parser_library_find(r->config->parsers.library, text, &source->parser, &err) != 0)
+        rc = bad(r, node, err.text);
+    return rc;
 }
 
 static int read_start(struct reading *r, const struct yaml_node *node, bool *ret_from_end)
@@ -405,7 +419,8 @@ static int file_start(struct reading *r, const struct yaml_node *node)
 static const struct setting file_settings[] = {
     {"name", "their events bear the source file:NAME", "file: and the path", file_name},
     {"paths", "absolute paths, each part of which may hold the patterns * ? [...]", "required", file_paths},
-    {"format", "how a line is read: json, syslog, nginx … as `scan --input` takes it", "auto", file_format},
+    {"format", "how a line is read: json, syslog, nginx … or a shipped or declared parser (docs/parsers.md)",
+     "auto", file_format},
     {"start", "beginning or end: where files begin that are there when this source is first followed", "end",
      file_start},
     {0}};
@@ -541,6 +556,24 @@ static int read_geoip(struct reading *r, const struct yaml_node *node)
     return read_paths(r, node, &r->config->geoip, &r->config->geoip_count);
 }
 
+static int read_parsers(struct reading *r, const struct yaml_node *node)
+{
+    const char *paths[LIST_MAX] = {0};
+    size_t count = 0;
+    int rc = check_list(r, node);
+    for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next) {
+        struct sv text;
+        if (n->type != YAML_SCALAR || n->text.n == 0)
+            return err_at(r->err, TC_EINPUT, r->file, n->line, n->column, "parsers: a path is expected here");
+        text = arena_sv(&r->config->arena, n->text);
+        paths[count++] = text.p;
+    }
+    if (rc != 0)
+        return rc;
+    parsers_close(&r->config->parsers);
+    return parsers_open(paths, count, &r->config->parsers, r->err);
+}
+
 static int read_packs(struct reading *r, const struct yaml_node *node)
 {
     return yaml_bool(node, &r->config->shipped_packs) ? 0 : bad(r, node, "true or false is expected here");
@@ -602,6 +635,8 @@ static const struct setting top_settings[] = {
     {"channels", "where alerts are sent", "stdout, and Slack where SLACK_SECURITY_WEBHOOK is set",
      read_channels},
     {"alerts", "how occurrences become alerts", "", read_alerts},
+    {"parsers", "files of parsers of your own, or directories with *.yml and *.yaml (docs/parsers.md)",
+     "none", read_parsers},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
     {"files", "log files that are followed", "none", read_files},
     {"journald", "read the journal of systemd", "none", read_journald},
@@ -625,8 +660,11 @@ void config_defaults(struct config *config)
                               .max_body_bytes = 32 << 20,
                               .sandbox = true,
                               .syslog_lateness_ns = -1,
+                              .syslog_parser = parser_find(SV("syslog")),
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};
+    int rc = parsers_open(NULL, 0, &config->parsers, NULL);
+    tc_assert(rc == 0); /* without files of the user nothing is read */
     config->channels = ARENA_ARRAY(&config->arena, struct channel_config, 2);
     config->channels[config->channel_count++] =
         (struct channel_config){.name = SV("stdout"), .type = SV("stdout")};
@@ -662,6 +700,7 @@ int config_load(const char *path, struct config *config, struct err *err)
 
 void config_free(struct config *config)
 {
+    parsers_close(&config->parsers);
     arena_free(&config->arena);
     *config = (struct config){0};
 }

@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "cli/parsers.h"
 #include "ingest/tail.h"
 #include "notify/notify.h"
 
@@ -24,6 +25,8 @@ struct config {
     const char *const *geoip; /* MMDB files */
     size_t geoip_count;
     bool shipped_packs; /* load the packs that the binary carries (default: true where no rules are named) */
+    struct parser_files parsers;        /* of the files below, and those that the program ships */
+    const struct parser *syslog_parser; /* of messages that come by syslog */
     int64_t lateness_ns;
     int zone_offset_s;
     unsigned threads;

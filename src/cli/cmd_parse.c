@@ -9,15 +9,14 @@
 #include "base/utf8.h"
 #include "cli/cli.h"
 #include "cli/inputs.h"
+#include "cli/parsers.h"
 #include "event/json.h"
 
 #include <stdio.h>
 
 static const struct option_spec options[] = {
-    {"input", OPTION_VALUE, "FORMAT",
-     "auto, json (one value per file, checked), ndjson, cloudtrail, windows, sshd, syslog, nginx, apache, "
-     "logfmt, kv, cef, auditd, "
-     "alb, vpcflow, journald or text"},
+    {"input", OPTION_VALUE, "FORMAT", PARSERS_INPUT_HELP "; with json a file is one value and is checked"},
+    {"parsers", OPTION_LIST, "PATH", PARSERS_FILES_HELP},
     {"format", OPTION_VALUE, "table|json", "json (default): one object a line; table: a line per field"},
     {"timezone", OPTION_VALUE, "ZONE",
      "zone of times that bear none: UTC (default) or an offset such as +02:00"},
@@ -190,17 +189,16 @@ static enum cli_exit parse_run(const struct cli_args *args)
                         cli_value(args, "timezone", ""));
     const char *input = cli_value(args, "input", "auto");
     in.lines = strcmp(input, "ndjson") == 0;
-    in.parser = strcmp(input, "auto") == 0 ? NULL : parser_find(sv_of(input));
-    if (in.parser == NULL && strcmp(input, "auto") != 0)
-        return cli_fail(args, CLI_USAGE,
-                        "--input %s: it is auto, json, ndjson, cloudtrail, windows, sshd, syslog, nginx, "
-                        "apache, logfmt, kv, cef, auditd, alb, vpcflow, journald or text",
-                        input);
-    struct buf out;
-    buf_init(&out, PARSE_OUT_MAX);
-    enum cli_exit code = strcmp(input, "json") == 0 ? parse_json_files(args, as_json, &out)
-                                                    : parse_streams(args, &in, as_json, &out);
-    buf_free(&out);
+    struct parser_files own = {0};
+    enum cli_exit code = parsers_of_args(args, &own, &in.parser);
+    if (code == CLI_DONE) {
+        struct buf out;
+        buf_init(&out, PARSE_OUT_MAX);
+        code = strcmp(input, "json") == 0 ? parse_json_files(args, as_json, &out)
+                                          : parse_streams(args, &in, as_json, &out);
+        buf_free(&out);
+    }
+    parsers_close(&own);
     return code;
 }
 

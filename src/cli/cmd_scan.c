@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/finding_out.h"
 #include "cli/inputs.h"
+#include "cli/parsers.h"
 #include "cli/progress.h"
 #include "cli/rules.h"
 
@@ -19,9 +20,8 @@ static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "PATH",
      "a Sigma rule file, or a directory walked for *.yml and *.yaml (may be given again)"},
     {"format", OPTION_VALUE, "table|json", "how findings are printed; json is one object a line"},
-    {"input", OPTION_VALUE, "FORMAT",
-     "auto, json, ndjson, cloudtrail, windows, sshd, syslog, nginx, apache, logfmt, kv, cef, auditd, "
-     "alb, vpcflow, journald or text; auto looks at each file's first bytes"},
+    {"input", OPTION_VALUE, "FORMAT", PARSERS_INPUT_HELP},
+    {"parsers", OPTION_LIST, "PATH", PARSERS_FILES_HELP},
     {"alerts", OPTION_FLAG, NULL, "print deduplicated alerts in place of findings"},
     {"stats", OPTION_FLAG, NULL, "print events, bytes, seconds, events/s, rules and findings at the end"},
     {"strict", OPTION_FLAG, NULL, "a refused rule file ends the run with exit code 2"},
@@ -41,6 +41,7 @@ struct scan {
     struct ruleset *ruleset;
     struct detector *detector;
     struct pool *pool;
+    struct parser_files parsers;
     struct inputs *inputs;
     struct book *book; /* with --alerts */
     struct progress progress;
@@ -202,12 +203,9 @@ static enum cli_exit read_options(struct scan *s, struct inputs_options *in, int
                         cli_value(s->args, "timezone", ""));
     const char *input = cli_value(s->args, "input", "auto");
     in->lines = strcmp(input, "ndjson") == 0;
-    in->parser = strcmp(input, "auto") == 0 ? NULL : parser_find(sv_of(input));
-    if (in->parser == NULL && strcmp(input, "auto") != 0)
-        return cli_fail(s->args, CLI_USAGE,
-                        "--input %s: it is auto, json, ndjson, cloudtrail, windows, sshd, syslog, nginx, "
-                        "apache, logfmt, kv, cef, auditd, alb, vpcflow, journald or text",
-                        input);
+    enum cli_exit code = parsers_of_args(s->args, &s->parsers, &in->parser);
+    if (code != CLI_DONE)
+        return code;
     in->year = (int)year;
     s->pool = threads > 1 ? pool_new((unsigned)threads) : NULL;
     in->pool = s->pool;
@@ -254,6 +252,7 @@ static enum cli_exit scan_run(const struct cli_args *args)
     buf_init(&s.out, OUT_MAX_BYTES);
     enum cli_exit code = scan_all(&s);
     inputs_close(&s.inputs);
+    parsers_close(&s.parsers);
     detector_free(&s.detector);
     book_free(&s.book);
     ruleset_free(&s.ruleset);

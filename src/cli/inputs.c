@@ -79,13 +79,6 @@ static void parse_part(void *context, unsigned part, unsigned worker)
         parse_one(s, at, worker);
 }
 
-/* Only the JSON parser keeps nothing from line to line; the year of a syslog line depends on those before it.
- */
-static bool is_stateless(const struct parser *parser)
-{
-    return strcmp(parser->name, "json") == 0;
-}
-
 static void drop_skipped(struct stream *s)
 {
     size_t kept = 0;
@@ -113,7 +106,7 @@ static void refill_once(struct inputs *in, struct stream *s)
         s->records[s->count++] = record;
     }
     unsigned parts = (unsigned)((s->count + PARSE_PART - 1) / PARSE_PART);
-    if (in->options.pool != NULL && is_stateless(s->parser) && parts > 1)
+    if (in->options.pool != NULL && (s->parser->flags & PARSER_STATELESS) != 0 && parts > 1)
         pool_run(in->options.pool, parts, parse_part, s);
     else
         for (unsigned part = 0; part < parts; part++)
@@ -153,7 +146,7 @@ static int stream_open(struct inputs *in, struct stream *s, struct err *err)
             return err_while(err, "reading %s", s->file);
         s->parser = parser_recognise(head);
     }
-    if (is_stateless(s->parser) && !in->options.lines)
+    if ((s->parser->flags & PARSER_JSON) != 0 && !in->options.lines)
         splitter_set_mode(s->splitter, SPLIT_JSON);
     s->events = tc_alloc(in->chunk_events * sizeof s->events[0]);
     s->records = tc_alloc(in->chunk_events * sizeof s->records[0]);

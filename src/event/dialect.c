@@ -28,6 +28,13 @@ static const struct dialect {
      MARK_AZURE_CATEGORY, "AuditLogs", NULL, "azure", "none", "auditlogs"},
     {MARK(MARK_AZURE_OPERATION_NAME) | MARK(MARK_AZURE_CATEGORY) | MARK(MARK_AZURE_RESOURCE_ID),
      MARK_AZURE_RESOURCE_ID, "/subscriptions/", NULL, "azure", "none", "activitylogs"},
+    /* as the management API gives them, without the envelope of diagnostic settings */
+    {MARK(MARK_AZURE_CATEGORY) | MARK(MARK_AZURE_CORRELATION) | MARK(MARK_AZURE_TENANT), MARK_AZURE_CATEGORY,
+     "SignInLogs", NULL, "azure", "none", "signinlogs"},
+    {MARK(MARK_AZURE_CATEGORY) | MARK(MARK_AZURE_CORRELATION) | MARK(MARK_AZURE_TENANT), MARK_AZURE_CATEGORY,
+     "AuditLogs", NULL, "azure", "none", "auditlogs"},
+    {MARK(MARK_AZURE_PROVIDER) | MARK(MARK_AZURE_CORRELATION) | MARK(MARK_AZURE_SUBSCRIPTION),
+     MARK_AZURE_PROVIDER, NULL, NULL, "azure", "none", "activitylogs"},
     {MARK(MARK_OKTA_LEGACY_EVENT_TYPE) | MARK(MARK_OKTA_PUBLISHED) | MARK(MARK_OKTA_ACTOR), MARK_OKTA_ACTOR,
      NULL, NULL, "okta", "none", "okta"},
     {MARK(MARK_GITHUB_DOCUMENT_ID) | MARK(MARK_GITHUB_ACTION) | MARK(MARK_GITHUB_ACTOR), MARK_GITHUB_ACTION,

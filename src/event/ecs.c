@@ -166,12 +166,15 @@ static uint32_t derive_logsource(const struct event *event, const struct names_f
 
 void ecs_derive(struct event *event, struct arena *arena)
 {
-    struct names_found found;
+    struct names_found own, *found = event->names;
     struct field derived[TC_ARRAY_LEN(derivations) + 3];
     uint32_t count = 0;
-    names_scan(event, &found);
+    if (found != NULL && event->names_upto > 0)
+        names_scan_more(event, event->names_upto, found);
+    else
+        names_scan(event, found = &own);
     for (size_t i = 0; i < TC_ARRAY_LEN(derivations); i++)
-        count += derive_one(event, &found, &derivations[i], &derived[count]);
-    count += derive_logsource(event, &found, &derived[count]);
+        count += derive_one(event, found, &derivations[i], &derived[count]);
+    count += derive_logsource(event, found, &derived[count]);
     event_append(event, arena, derived, count);
 }

@@ -71,6 +71,7 @@ enum record_type {
 };
 enum record_class { CLASS_SECURITY, CLASS_AUDIT, CLASS_DEBUG, CLASS_COUNT }; /* retention class = log */
 
+struct names_found;
 struct event {
     uint64_t position;        /* in the journal (opaque, rises); in scan: running number of the event */
     uint64_t epoch, sequence; /* id of a stored record: epoch, class, sequence; 0 before it is stored */
@@ -90,7 +91,9 @@ struct event {
     uint32_t field_count;
     uint32_t bucket_mask;
     uint16_t *buckets; /* bucket_mask + 1 of them: index + 1 into fields, 0 = empty; open addressing */
-    uint32_t repeat;   /* "message repeated N times": this event counts N times; 1 otherwise */
+    struct names_found *names; /* lent by parse_record while it runs: what a parser found of the well-known */
+    uint32_t names_upto;       /* names in the first so many fields */
+    uint32_t repeat;           /* "message repeated N times": this event counts N times; 1 otherwise */
 };
 
 /* Is `word` (any case) one of the words that a dimension of an event's logsource has? */

@@ -204,6 +204,10 @@ static const char *const mark_names[] = {[MARK_AWS_EVENT_SOURCE] = "eventSource"
                                          [MARK_AZURE_RESOURCE_ID] = "resourceId",
                                          [MARK_AZURE_OPERATION_NAME] = "operationName",
                                          [MARK_AZURE_CATEGORY] = "category",
+                                         [MARK_AZURE_CORRELATION] = "correlationId",
+                                         [MARK_AZURE_TENANT] = "tenantId",
+                                         [MARK_AZURE_SUBSCRIPTION] = "subscriptionId",
+                                         [MARK_AZURE_PROVIDER] = "resourceProviderName",
                                          [MARK_OKTA_LEGACY_EVENT_TYPE] = "legacyEventType",
                                          [MARK_OKTA_PUBLISHED] = "published",
                                          [MARK_OKTA_ACTOR] = "actor.alternateId",
@@ -280,7 +284,12 @@ void names_scan(const struct event *event, struct names_found *ret)
 {
     pthread_once(&slots_made, make_slots);
     memset(ret->ranks, 0, sizeof ret->ranks);
-    for (uint32_t i = 0; i < event->field_count; i++) {
+    names_scan_more(event, 0, ret);
+}
+
+void names_scan_more(const struct event *event, uint32_t from, struct names_found *ret)
+{
+    for (uint32_t i = from; i < event->field_count; i++) {
         uint32_t hash = event->fields[i].name_hash;
         if (filter[hash % FILTER_BITS / 64] >> (hash % 64) & 1)
             found_field(event, i, ret);

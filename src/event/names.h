@@ -42,6 +42,10 @@ enum name_mark {
     MARK_AZURE_RESOURCE_ID,
     MARK_AZURE_OPERATION_NAME,
     MARK_AZURE_CATEGORY,
+    MARK_AZURE_CORRELATION,
+    MARK_AZURE_TENANT,
+    MARK_AZURE_SUBSCRIPTION,
+    MARK_AZURE_PROVIDER,
     MARK_OKTA_LEGACY_EVENT_TYPE,
     MARK_OKTA_PUBLISHED,
     MARK_OKTA_ACTOR,
@@ -61,6 +65,8 @@ struct names_found {
 
 /* Looks every field of `event` up (it need not be indexed). Any thread. */
 void names_scan(const struct event *event, struct names_found *ret);
+/* Goes on where an earlier scan ended: fields from `from` on. */
+void names_scan_more(const struct event *event, uint32_t from, struct names_found *ret);
 /* True where the sender gave the role's first name, whatever its value. */
 static inline bool names_sent(const struct names_found *found, enum name_role role)
 {

@@ -8,6 +8,7 @@
 
 #include "event/ecs.h"
 #include "event/json.h"
+#include "event/names.h"
 #include "event/parse_aws.h"
 #include "event/parse_journald.h"
 #include "event/parse_json.h"
@@ -63,19 +64,19 @@ static enum parse_outcome parse_sshd_line(const struct parser *parser, struct pa
 }
 
 const struct parser parsers[] = {
-    {"json", 1, parse_json, true},
-    {"sshd", 2, parse_sshd_line, false},
-    {"nginx", 1, parse_nginx, false},
-    {"apache", 1, parse_apache, false},
-    {"syslog", 2, parse_syslog, false},
-    {"logfmt", 1, parse_logfmt, false},
-    {"kv", 1, parse_kv, false},
-    {"cef", 1, parse_cef, false},
-    {"auditd", 1, parse_auditd, false},
-    {"alb", 1, parse_alb, false},
-    {"vpcflow", 1, parse_vpcflow, false},
-    {"journald", 1, parse_journald, true},
-    {"text", 1, parse_text, false},
+    {"json", 1, PARSER_JSON | PARSER_STATELESS, parse_json},
+    {"sshd", 2, 0, parse_sshd_line},
+    {"nginx", 1, PARSER_STATELESS, parse_nginx},
+    {"apache", 1, PARSER_STATELESS, parse_apache},
+    {"syslog", 2, 0, parse_syslog},
+    {"logfmt", 1, PARSER_STATELESS, parse_logfmt},
+    {"kv", 1, PARSER_STATELESS, parse_kv},
+    {"cef", 1, PARSER_STATELESS, parse_cef},
+    {"auditd", 1, PARSER_STATELESS, parse_auditd},
+    {"alb", 1, PARSER_STATELESS, parse_alb},
+    {"vpcflow", 1, 0, parse_vpcflow},
+    {"journald", 1, PARSER_JSON, parse_journald},
+    {"text", 1, PARSER_STATELESS, parse_text},
     {0},
 };
 
@@ -242,11 +243,13 @@ const struct parser *parser_recognise(struct sv head)
 enum parse_outcome parse_record(const struct parser *parser, struct parse_state *state, struct sv raw,
                                 struct arena *arena, struct event *ret)
 {
+    struct names_found names; /* on the stack, which is warm: in the arena it costs more than it saves */
     const struct event prepared = {.type = REC_EVENT,
                                    .class = CLASS_SECURITY,
                                    .parser_version = parser->version,
                                    .time = {TC_NO_TIME},
                                    .raw = raw,
+                                   .names = &names,
                                    .repeat = 1};
     *ret = prepared;
     enum parse_outcome outcome = parser->parse(parser, state, raw, arena, ret);
@@ -259,6 +262,7 @@ enum parse_outcome parse_record(const struct parser *parser, struct parse_state 
         one_field(SV("message"), text_event_utf8(raw, arena, ret), arena, ret);
     }
     ecs_derive(ret, arena);
+    ret->names = NULL;
     event_index(ret, arena);
     return outcome;
 }

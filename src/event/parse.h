@@ -36,6 +36,11 @@ struct parse_state {
 };
 void parse_state_init(struct parse_state *state, int zone_offset_s, int year_or_0, int64_t modified_ns);
 
+enum parser_flags {
+    PARSER_JSON = 1,      /* a record is a JSON value, so the stream is split as JSON */
+    PARSER_STATELESS = 2, /* does not move struct parse_state on: records may be parsed in any order */
+};
+
 /*
  * `parse` is called by parse_record alone, with *ret prepared: raw, type, class, parser_version, repeat = 1,
  * time = TC_NO_TIME, the rest zero. It adds fields (not indexed, at most TC_EVENT_FIELDS_MAX), time, repeat,
@@ -45,9 +50,9 @@ void parse_state_init(struct parse_state *state, int zone_offset_s, int year_or_
 struct parser {
     const char *name; /* json, sshd, nginx …: as --input takes it */
     uint16_t version; /* rises when the same bytes would give other fields */
+    uint8_t flags;    /* enum parser_flags */
     enum parse_outcome (*parse)(const struct parser *parser, struct parse_state *state, struct sv raw,
                                 struct arena *arena, struct event *ret);
-    bool is_json; /* a record that it understands is JSON: redaction looks at decoded values */
 };
 extern const struct parser parsers[]; /* ends with name NULL */
 const struct parser *

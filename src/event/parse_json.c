@@ -126,14 +126,15 @@ enum parse_outcome parse_json(const struct parser *parser, struct parse_state *s
                               struct arena *arena, struct event *ret)
 {
     (void)parser;
-    struct names_found found;
     if (sv_trim(raw).n == 0)
         return PARSE_SKIP;
     if (json_parse_event(raw, arena, ret, NULL) != 0)
         return PARSE_TEXT;
-    names_scan(ret, &found);
-    take_time(ret, &found, state->zone_offset_s);
-    dialect_apply(ret, &found, arena);
-    take_logsource(ret, &found);
+    struct names_found own, *found = ret->names != NULL ? ret->names : &own;
+    names_scan(ret, found);
+    ret->names_upto = ret->field_count;
+    take_time(ret, found, state->zone_offset_s);
+    dialect_apply(ret, found, arena);
+    take_logsource(ret, found);
     return PARSE_OK;
 }

@@ -356,4 +356,4 @@ static enum parse_outcome parse_line(const struct parser *parser, struct parse_s
     return PARSE_OK;
 }
 
-const struct parser parser_sshd = {"sshd", 2, parse_line, false};
+const struct parser parser_sshd = {"sshd", 2, 0, parse_line};

@@ -198,9 +198,21 @@ static pcre2_match_data *match_data_new(const struct pattern_set *set, struct ar
     return data;
 }
 
+static bool is_program(const struct ready *item, struct sv program)
+{
+    const char *const *programs = item->pattern->programs;
+    if (item->program.n > 0 && !sv_eq(item->program, program))
+        return false;
+    if (programs == NULL)
+        return true;
+    while (*programs != NULL && !sv_is(program, *programs))
+        programs++;
+    return *programs != NULL;
+}
+
 static bool literals_hold(const struct ready *item, struct sv program, struct sv text)
 {
-    return sv_starts(text, item->starts) && (item->program.n == 0 || sv_eq(item->program, program)) &&
+    return sv_starts(text, item->starts) && is_program(item, program) &&
            (item->literal.n == 0 || memmem(text.p, text.n, item->literal.p, item->literal.n) != NULL);
 }
 

@@ -17,8 +17,8 @@
 #include "event/event.h"
 
 enum {
-    TC_PATTERN_SET_MAX = 8,       /* fixed fields of a pattern */
-    TC_PATTERN_CAPTURES_MAX = 12, /* named groups that become fields */
+    TC_PATTERN_SET_MAX = 12,      /* fixed fields of a pattern */
+    TC_PATTERN_CAPTURES_MAX = 32, /* named groups that become fields */
     TC_PATTERN_FIELDS_MAX = TC_PATTERN_SET_MAX + TC_PATTERN_CAPTURES_MAX,
     TC_PATTERNS_MAX = 4096,        /* patterns of a set */
     TC_PATTERN_MATCH_LIMIT = 50000 /* PCRE2's count of internal steps for one line */
@@ -34,11 +34,12 @@ struct pattern_capture {
 };
 /* Lists end with a NULL name; all texts must outlive the set. */
 struct pattern {
-    const char *name;    /* for people: errors, statistics, explanations */
-    const char *program; /* only lines of this program; NULL: any */
-    const char *starts;  /* the text must start with it; NULL: with anything */
-    const char *literal; /* the text must have it somewhere; NULL: nothing asked */
-    const char *regex;   /* PCRE2; searched, so write ^ and $ where they are meant; NULL: literals decide */
+    const char *name;            /* for people: errors, statistics, explanations */
+    const char *program;         /* only lines of this program; NULL: any */
+    const char *const *programs; /* only lines of one of these (ends with NULL); NULL: any */
+    const char *starts;          /* the text must start with it; NULL: with anything */
+    const char *literal;         /* the text must have it somewhere; NULL: nothing asked */
+    const char *regex; /* PCRE2; searched, so write ^ and $ where they are meant; NULL: literals decide */
     struct pattern_field set[TC_PATTERN_SET_MAX];
     struct pattern_capture captures[TC_PATTERN_CAPTURES_MAX];
 };

@@ -123,7 +123,7 @@ static int year_of(int64_t ns, int zone_offset_s)
     return clk_to_civil(local).year;
 }
 
-static int64_t time_without_year(struct parse_state *state, struct civil civil)
+int64_t syslog_time_without_year(struct parse_state *state, struct civil civil)
 {
     int64_t ns, other;
     if (state->last_ns == TC_NO_TIME && !state->year_given)
@@ -176,7 +176,7 @@ size_t syslog_time_scan(struct parse_state *state, struct sv line, int64_t *ret_
     if (end == 0 || (end < line.n && line.p[end] != ' ' && line.p[end] != ':' && line.p[end] != '\t'))
         return 0;
     if (civil.year == 0)
-        *ret_ns = time_without_year(state, civil);
+        *ret_ns = syslog_time_without_year(state, civil);
     else if (!at_year(civil, civil.year, state->zone_offset_s, ret_ns))
         *ret_ns = TC_NO_TIME;
     return end;

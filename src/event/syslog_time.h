@@ -23,4 +23,8 @@
  * stamp; 29 February without a leap year near is one). Stamps without year move `state` on. */
 size_t syslog_time_scan(struct parse_state *state, struct sv line, int64_t *ret_ns);
 
+/* The moment of a date without year, by the rules above; moves `state` on. TC_NO_TIME where no year near has
+ * that day. */
+int64_t syslog_time_without_year(struct parse_state *state, struct civil civil);
+
 #endif

@@ -208,7 +208,7 @@ static void pass_redactor(const struct passage *p, struct parse_state before, en
                           const struct facts *facts, struct event *event)
 {
     struct intake_batch *batch = p->batch;
-    bool is_json = outcome == PARSE_OK && p->parser->is_json;
+    bool is_json = outcome == PARSE_OK && (p->parser->flags & PARSER_JSON) != 0;
     enum redact_outcome redacted = REDACT_CLEAN;
     buf_clear(&batch->rewritten);
     if (p->intake->options.redactor != NULL)
@@ -269,7 +269,7 @@ static const struct parser *choose_parser(struct splitter *splitter, enum intake
     if (mode == INTAKE_JSON_STRICT || splitter_peek(splitter, &head, NULL) != 0)
         return json;
     const struct parser *parser = parser_recognise(head);
-    if (parser != json)
+    if ((parser->flags & PARSER_JSON) == 0)
         splitter_set_mode(splitter, SPLIT_LINES);
     return parser;
 }
