@@ -41,7 +41,9 @@ static int open_journal(struct core *core, struct err *err)
                                       .rng = o->rng,
                                       .dir = o->dir,
                                       .segment_bytes = o->segment_bytes,
-                                      .inline_commit = o->inline_commit};
+                                      .inline_commit = o->inline_commit,
+                                      .before_commit = o->before_commit,
+                                      .before_context = o->context};
     int rc = fs_make_dirs(o->fs, o->dir, err);
     if (rc == 0)
         rc = journal_open(&options, &core->journal, &core->recovery, err);

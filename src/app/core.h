@@ -32,6 +32,8 @@ struct core_options {
     unsigned threads;
     bool inline_commit;          /* simulation: no threads at all; the caller drives core_step */
     uint64_t segment_bytes;      /* 0: the journal's default */
+    /* journal_options.before_commit; called with `context` on the journal's thread. NULL: nothing to do */
+    int (*before_commit)(void *context, struct err *err);
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
     int64_t checkpoint_every_ns; /* 0 = 30 s */
     void *context;               /* of the callbacks, called on the core's thread */
