@@ -1,6 +1,6 @@
 /*
- * Any bytes, as text and as JSON: JSON that was valid stays valid, a second pass changes nothing, and a failure
- * leaves nothing behind.
+ * Any bytes, as text and as JSON: JSON that was valid stays valid, a second pass changes nothing, and a
+ * failure leaves nothing behind.
  */
 #include "event/redact.h"
 

@@ -12,7 +12,13 @@ static const char *const secret_names[] = {
 
 enum { SECRET_NAME_MAX = 64 };
 
-int redact_is_secret_name(struct sv name)
+static const char *const phone_names[] = {
+    "phone",     "phonenumber",     "phoneno",   "mobile",    "mobilenumber",  "mobileno",     "mobilephone",
+    "telephone", "telephonenumber", "tel",       "msisdn",    "fax",           "faxnumber",    "cellphone",
+    "cell",      "cellno",          "homephone", "workphone", "contactnumber", "primaryphone", "smsnumber"};
+
+/* 2: the name is one of `names`, 1: its last words are, 0: neither. */
+static int rank_name(struct sv name, const char *const *names, size_t count)
 {
     char plain[SECRET_NAME_MAX];
     size_t n = 0, at = name.n; /* read from the end: it is the last words that count */
@@ -28,9 +34,9 @@ int redact_is_secret_name(struct sv name)
         boundary[n] |= c >= 'A' && c <= 'Z' && at > 0 && name.p[at - 1] >= 'a' && name.p[at - 1] <= 'z';
     }
     bool whole = at == 0 || name.p[at - 1] == '.';
-    for (size_t i = 0; i < TC_ARRAY_LEN(secret_names); i++) {
-        size_t length = strlen(secret_names[i]), k = 0;
-        while (k < length && k < n && plain[k] == secret_names[i][length - 1 - k])
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(names[i]), k = 0;
+        while (k < length && k < n && plain[k] == names[i][length - 1 - k])
             k++;
         if (k == length && k == n && whole)
             return 2;
@@ -38,6 +44,16 @@ int redact_is_secret_name(struct sv name)
             return 1;
     }
     return 0;
+}
+
+int redact_is_secret_name(struct sv name)
+{
+    return rank_name(name, secret_names, TC_ARRAY_LEN(secret_names));
+}
+
+bool redact_is_phone_name(struct sv name)
+{
+    return rank_name(name, phone_names, TC_ARRAY_LEN(phone_names)) != 0;
 }
 
 static bool is_one_of(struct sv text, const char *const *words, size_t count)
@@ -159,4 +175,109 @@ bool redact_secret_announced(struct sv text, size_t at, size_t literal_bytes)
     struct sv name = name_around(text, at, literal_bytes);
     bool escaped = name.p > text.p && name.p[-1] == '\\';
     return redact_is_secret_name(sv_from(name, escaped ? 1 : 0)) != 0 || redact_is_secret_name(name) != 0;
+}
+
+/* The last letters of secrets' names: all that most names of fields cost. */
+static bool may_end_secret(char c)
+{
+    return one_of(lower(c), "detyn");
+}
+
+bool redact_separated_announced(struct sv text, size_t at)
+{
+    size_t end = at + redact_run(sv_head(text, at + SECRET_NAME_MAX), at, B_WORD), sign = end;
+    if (!may_end_secret(text.p[end - 1]))
+        return false;
+    while (sign < text.n && sign - end < 3 && one_of(text.p[sign], "\"' ]"))
+        sign++;
+    if (sign >= text.n || !one_of(text.p[sign], ":="))
+        return false;
+    return redact_secret_announced(text, at, 1);
+}
+
+/* --- parameters of a query --- */
+
+/* As names are compared. `min`: shorter values are no secrets ("?code=404", "&key=name"). */
+static const struct {
+    const char *name;
+    size_t min;
+} query_secrets[] = {
+    {"token", 1},
+    {"sig", 8},
+    {"signature", 8},
+    {"password", 1},
+    {"passwd", 1},
+    {"pwd", 1},
+    {"code", 8},
+    {"key", 12},
+    {"auth", 8},
+    {"accesstoken", 1},
+    {"idtoken", 1},
+    {"refreshtoken", 1},
+    {"session", 8},
+    {"sessionid", 8},
+    {"sid", 8},
+    {"secret", 1},
+    {"clientsecret", 1},
+    {"apikey", 1},
+    {"apitoken", 1},
+    {"authtoken", 1},
+    {"xamzsignature", 1},
+    {"xamzcredential", 1},
+    {"xamzsecuritytoken", 1},
+    {"xgoogsignature", 1},
+    {"xgoogcredential", 1},
+    {"ticket", 8},
+    {"otp", 4},
+    {"jwt", 8},
+    {"nonce", 8},
+    {"state", 16},
+    {"resettoken", 1},
+    {"invite", 8},
+    {"magic", 8},
+    {"passcode", 1},
+    /* tracking links: one value per recipient */
+    {"upn", 16},
+    {"mceid", 6},
+    {"mkttok", 6},
+    {"hsenc", 6},
+    {"hsmi", 6},
+    {"cksubscriberid", 4},
+    {"veroid", 6},
+    {"fbclid", 8},
+    {"gclid", 8},
+    {"msclkid", 8},
+    {"dclid", 8},
+    {"yclid", 8},
+    {"wbraid", 8},
+    {"gbraid", 8},
+    {"igshid", 6},
+};
+
+void redact_query_secret(struct search *search, size_t at)
+{
+    enum { QUERY_NAME_MAX = 24 };
+    struct sv text = search->text;
+    char plain[QUERY_NAME_MAX + 1];
+    size_t n = 0, from = at;
+    if (redact_has(text, from, SV("amp;"), false)) /* "&amp;" of HTML */
+        from += 4;
+    while (from < text.n && is(text.p[from], B_WORD) && n < QUERY_NAME_MAX) {
+        if (text.p[from] != '_' && text.p[from] != '-')
+            plain[n++] = lower(text.p[from]);
+        from++;
+    }
+    if (from >= text.n || text.p[from] != '=')
+        return;
+    plain[n] = '\0';
+    size_t to = ++from;
+    while (to < text.n && !one_of(text.p[to], "&#; \t\r\n\"'<>\\"))
+        to++;
+    if (to == from || redact_replacement_at(text, from) > 0)
+        return;
+    for (size_t i = 0; i < TC_ARRAY_LEN(query_secrets); i++)
+        if (to - from >= query_secrets[i].min && strcmp(plain, query_secrets[i].name) == 0) {
+            redact_found(search, from, to, REDACT_SECRET);
+            return;
+        }
 }

@@ -199,7 +199,7 @@ static void pass_redactor(const struct passage *p, struct parse_state before, en
     buf_clear(&batch->rewritten);
     if (p->intake->options.redactor != NULL)
         redacted =
-            redact_raw(p->intake->options.redactor, event->raw, is_json, &batch->scratch, &batch->rewritten);
+            redact_event(p->intake->options.redactor, event, is_json, &batch->scratch, &batch->rewritten);
     if (redacted == REDACT_FAILED || batch->rewritten.overflow) {
         encode_quarantined(p);
         return;
