@@ -30,8 +30,8 @@ struct core_options {
     int64_t lateness_ns, dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0; NULL = 10, 50, 100 */
     unsigned threads;
-    bool inline_commit;          /* simulation: no threads at all; the caller drives core_step */
-    uint64_t segment_bytes;      /* 0: the journal's default */
+    bool inline_commit;     /* simulation: no threads at all; the caller drives core_step */
+    uint64_t segment_bytes; /* 0: the journal's default */
     /* journal_options.before_commit; called with `context` on the journal's thread. NULL: nothing to do */
     int (*before_commit)(void *context, struct err *err);
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
@@ -71,6 +71,11 @@ int core_command(struct core *core, const struct alert_command *command, struct 
                  struct err *err);
 /* Makes a receipt durable (notify's callback). Any thread but the core's. */
 int core_receipt(struct core *core, struct sv key, struct sv status, struct sv detail);
+
+/* Makes an audit record {"verb", NAME: subject, "by", "note"} durable. `verb` begins with "vault_", and is
+ * nothing to the book of alerts. Any thread but the core's. */
+int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subject, struct sv by,
+               struct sv note, struct err *err);
 
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;

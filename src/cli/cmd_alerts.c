@@ -5,10 +5,10 @@
 #include "base/arena.h"
 #include "base/json_out.h"
 #include "cli/cli.h"
+#include "cli/client.h"
 #include "cli/finding_out.h"
 #include "event/json.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,48 +19,11 @@ static const struct option_spec options[] = {
     {"by", OPTION_VALUE, "NAME", "who does it (default: the login name)"},
     {"note", OPTION_VALUE, "TEXT", "a note for the alert's history; closing a P1 or P2 needs one"},
     {"disposition", OPTION_VALUE, "WORD", "close: true_positive, false_positive or benign"},
+    {"reason", OPTION_VALUE, "TEXT", "reveal: why; it goes into the audit record"},
     {"format", OPTION_VALUE, "table|json", "how alerts are printed"},
     {0}};
 
-enum { RESPONSE_MAX_BYTES = 64 << 20, REQUEST_TIMEOUT_S = 30 };
-
-static size_t take_body(char *bytes, size_t size, size_t count, void *context)
-{
-    struct buf *body = context;
-    buf_add(body, bytes, size * count);
-    return body->overflow ? 0 : size * count;
-}
-
-/* One request; *ret_status is the HTTP status. `post` NULL: GET. */
-static int request(const char *url, const char *post, struct buf *body, long *ret_status, struct err *err)
-{
-    CURL *curl = curl_easy_init();
-    if (curl == NULL)
-        return err_set(err, TC_EIO, "cannot start the HTTP client");
-    struct curl_slist *headers =
-        post != NULL ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)REQUEST_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "tocsin/" TC_VERSION);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-    if (post != NULL) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, post);
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    }
-    CURLcode code = curl_easy_perform(curl);
-    if (code == CURLE_OK)
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
-    if (code != CURLE_OK)
-        return err_set(err, TC_EIO,
-                       "cannot reach %s: %s (is `tocsin run` running? --url names another server)", url,
-                       curl_easy_strerror(code));
-    return 0;
-}
+enum { RESPONSE_MAX_BYTES = TC_CLIENT_RESPONSE_MAX };
 
 /* Members of a JSON array of objects, one after another. */
 static bool next_member(struct sv *rest, struct sv *ret)
@@ -127,23 +90,6 @@ static void print_details(struct sv json)
     arena_free(&arena);
 }
 
-static enum cli_exit answer_code(const struct cli_args *args, long status, struct sv body)
-{
-    if (status >= 200 && status < 300)
-        return CLI_DONE;
-    struct arena arena = {0};
-    struct event e = {.time = {TC_NO_TIME}};
-    struct err err;
-    struct sv text = {0};
-    if (json_parse_event(body, &arena, &e, &err) == 0) {
-        event_index(&e, &arena);
-        text = event_value(&e, "error");
-    }
-    cli_fail(args, CLI_USAGE, "the server answered %ld%s%.*s", status, text.n > 0 ? ": " : "", SV_FMT(text));
-    arena_free(&arena);
-    return status >= 500 ? CLI_FAILED : CLI_USAGE;
-}
-
 static void command_body(const struct cli_args *args, struct buf *out)
 {
     struct json_out json = json_out_to(out);
@@ -159,6 +105,15 @@ static void command_body(const struct cli_args *args, struct buf *out)
     buf_char(out, '\0');
 }
 
+static void reveal_body(const struct cli_args *args, struct buf *out)
+{
+    struct json_out json = json_out_to(out);
+    json_object(&json);
+    json_kv_str(&json, "reason", cli_value(args, "reason", ""));
+    json_object_end(&json);
+    buf_char(out, '\0');
+}
+
 static enum cli_exit talk(const struct cli_args *args, const char *verb, const char *id, bool as_json)
 {
     struct buf url, body, post;
@@ -166,25 +121,29 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
     buf_init(&body, RESPONSE_MAX_BYTES);
     buf_init(&post, 1 << 20);
     bool list = strcmp(verb, "list") == 0, show = strcmp(verb, "show") == 0;
+    bool reveal = strcmp(verb, "reveal") == 0;
+    const char *bearer = reveal ? getenv("TOCSIN_PRIVACY_TOKEN") : NULL;
     buf_printf(&url, "%s/v1/alerts", cli_value(args, "url", "http://127.0.0.1:9797"));
     if (list)
         buf_printf(&url, "?state=%s", cli_value(args, "state", "open"));
     else
         buf_printf(&url, "/%s%s%s", id, show ? "" : "/", show ? "" : verb);
     buf_char(&url, '\0');
-    if (!list && !show)
+    if (reveal)
+        reveal_body(args, &post);
+    else if (!list && !show)
         command_body(args, &post);
     struct err err;
     long status = 0;
     enum cli_exit code;
     if (url.overflow || post.overflow)
         code = cli_fail(args, CLI_USAGE, "the URL or the note is too long");
-    else if (request(url.p, post.n > 0 ? post.p : NULL, &body, &status, &err) != 0)
+    else if (client_request(url.p, post.n > 0 ? post.p : NULL, bearer, &body, &status, &err) != 0)
         code = cli_fail_err(args, &err);
-    else if ((code = answer_code(args, status, buf_view(&body))) == CLI_DONE) {
+    else if ((code = (enum cli_exit)client_code(args, status, buf_view(&body))) == CLI_DONE) {
         if (list)
             print_list(buf_view(&body), as_json);
-        else if (show && !as_json)
+        else if ((show || reveal) && !as_json)
             print_details(buf_view(&body));
         else
             print_list(buf_view(&body), as_json);
@@ -203,7 +162,7 @@ static bool is_id(const char *text)
 
 static enum cli_exit alerts_run(const struct cli_args *args)
 {
-    static const char *const verbs[] = {"list", "show", "ack", "resolve", "close", NULL};
+    static const char *const verbs[] = {"list", "show", "ack", "resolve", "close", "reveal", NULL};
     bool ok, as_json = cli_wants_json(args, false, &ok);
     const char *const *words;
     size_t count = cli_operands(args, &words);
@@ -214,7 +173,7 @@ static enum cli_exit alerts_run(const struct cli_args *args)
     while (verbs[i] != NULL && strcmp(verbs[i], verb) != 0)
         i++;
     if (verbs[i] == NULL)
-        return cli_fail(args, CLI_USAGE, "\"%s\": it is list, show, ack, resolve or close", verb);
+        return cli_fail(args, CLI_USAGE, "\"%s\": it is list, show, ack, resolve, close or reveal", verb);
     const char *state = cli_value(args, "state", "open");
     if (strcmp(state, "open") != 0 && strcmp(state, "ended") != 0)
         return cli_fail(args, CLI_USAGE, "--state %s: it is open or ended", state);
@@ -230,8 +189,12 @@ static enum cli_exit alerts_run(const struct cli_args *args)
 
 const struct verb verb_alerts = {
     .name = "alerts",
-    .operands = "[list|show|ack|resolve|close] [ID]",
+    .operands = "[list|show|ack|resolve|close|reveal] [ID]",
     .summary = "list, acknowledge, resolve and close alerts of a running server",
+    .details =
+        "`reveal` shows an alert with the values behind its tokens. It needs a reason, and the token of "
+        "a privacy officer in the\n"
+        "environment as TOCSIN_PRIVACY_TOKEN.",
     .options = options,
     .min_operands = 0,
     .max_operands = 2,
