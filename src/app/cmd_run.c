@@ -33,7 +33,7 @@ static const struct option_spec options[] = {
     {"stdin", OPTION_FLAG, NULL, "also read events from standard input, one a line"},
     {0}};
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, SUBKEY_DISCLOSE = 16 /* vault_subkey */ };
 
 struct server {
     const struct cli_args *args;
@@ -328,12 +328,15 @@ static int start_core(struct server *s, struct err *err)
 
 static int start_courier(struct server *s, struct err *err)
 {
+    uint8_t disclose_key[TC_DISCLOSE_KEY_BYTES];
+    vault_subkey(s->privacy.vault, SUBKEY_DISCLOSE, disclose_key);
     struct notifier_options o = {.clk = &clk_system,
                                  .rng = &rng_system,
                                  .store_path = s->store_path,
                                  .console_url = s->config.console_url,
                                  .channels = s->config.channels,
                                  .channel_count = s->config.channel_count,
+                                 .disclose_key = disclose_key,
                                  .receipt = take_receipt,
                                  .context = s};
     struct notifier *notifier = NULL;

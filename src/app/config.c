@@ -222,6 +222,14 @@ static int channel_min_severity(struct reading *r, const struct yaml_node *node)
                : 0;
 }
 
+static int channel_reveal(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    return node->type == YAML_SCALAR && reveal_of(node->text, &channel->reveal)
+               ? 0
+               : bad(r, node, "none, addresses or all is expected here");
+}
+
 static const struct setting channel_settings[] = {
     {"name", "name of the channel", "required", channel_name},
     {"type", "slack, file or stdout", "required", channel_type},
@@ -231,6 +239,8 @@ static const struct setting channel_settings[] = {
      channel_slack_channel},
     {"username", "slack: the name shown", "Security Bot", channel_username},
     {"icon_emoji", "slack: the icon shown", ":rotating_light:", channel_icon},
+    {"reveal", "what it may know of persons: none, addresses (IP addresses, no account names) or all",
+     "all for stdout and file, else none", channel_reveal},
     {"min_severity", "only alerts of this severity or a higher one", "all", channel_min_severity},
     {0}};
 
