@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "app/config.h"
 #include "cli/rules.h"
+#include "event/policy.h"
 
 #include <stdio.h>
 
@@ -15,7 +16,8 @@ static const struct option_spec options[] = {
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
 
-static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count)
+static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count,
+                                 struct sv policy_text)
 {
     struct arena arena = {0};
     struct ruleset *ruleset = NULL;
@@ -24,8 +26,12 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
     struct err err;
     enum cli_exit code = CLI_DONE;
     int rc = rules_collect(paths, count, &arena, &sources, &source_count, &err);
+    struct policy *policy = NULL;
     if (rc == 0)
-        rc = ruleset_new(sources, source_count, &ruleset, &err);
+        rc = policy_new(policy_text, &policy, &err);
+    if (rc == 0)
+        rc = ruleset_new_under(sources, source_count, policy, &ruleset, &err);
+    policy_free(&policy);
     if (rc != 0) {
         cli_fail_err(args, &err);
         code = CLI_USAGE;
@@ -38,6 +44,26 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
     ruleset_free(&ruleset);
     arena_free(&arena);
     return code;
+}
+
+/* The packs that `run` would load, under the policy: only what is wrong is told. */
+static enum cli_exit check_shipped(const struct cli_args *args, struct sv policy_text)
+{
+    struct arena arena = {0};
+    struct rule_source *sources;
+    struct ruleset *ruleset = NULL;
+    struct policy *policy = NULL;
+    struct err err;
+    size_t count = rules_shipped(&arena, &sources), refused = 0;
+    int rc = policy_new(policy_text, &policy, &err);
+    if (rc == 0)
+        rc = ruleset_new_under(sources, count, policy, &ruleset, &err);
+    if (rc == 0)
+        refused = rules_report(ruleset, false);
+    ruleset_free(&ruleset);
+    policy_free(&policy);
+    arena_free(&arena);
+    return rc != 0 ? cli_fail_err(args, &err) : refused > 0 ? CLI_USAGE : CLI_DONE;
 }
 
 /* As `run` would take it: who may come in, and the rules that it names. */
@@ -53,7 +79,8 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
         cli_fail_err(args, &err);
         return CLI_USAGE;
     }
-    return config->rule_count > 0 ? check_rules(args, config->rules, config->rule_count) : CLI_DONE;
+    return config->rule_count > 0 ? check_rules(args, config->rules, config->rule_count, config->policy_text)
+                                  : CLI_DONE;
 }
 
 static enum cli_exit check_config(const struct cli_args *args, const char *path)
@@ -89,7 +116,7 @@ static enum cli_exit check_run(const struct cli_args *args)
         return cli_fail(args, CLI_USAGE, "nothing to check: give --config FILE, or paths of rules");
     enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
     if (count > 0) {
-        enum cli_exit rules = check_rules(args, paths, count);
+        enum cli_exit rules = check_rules(args, paths, count, (struct sv){0});
         code = TC_MAX(code, rules);
     }
     return code;

@@ -306,6 +306,7 @@ static int start_core(struct server *s, struct err *err)
                              .store_path = s->store_path,
                              .rules = s->rules,
                              .rule_count = s->rule_count,
+                             .policy = c->policy_text,
                              .lateness_ns = c->lateness_ns,
                              .dedup_window_ns = c->dedup_window_ns,
                              .resolve_after_ns = c->resolve_after_ns,

@@ -27,6 +27,7 @@ struct core_options {
     const char *store_path;          /* DIR/state.sqlite, or ":memory:" in simulations */
     const struct rule_source *rules; /* what is to be in force from now on */
     size_t rule_count;
+    struct sv policy; /* event/policy.h's lines: rules are judged by it; empty: none */
     int64_t lateness_ns, dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0; NULL = 10, 50, 100 */
     unsigned threads;
