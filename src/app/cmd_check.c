@@ -79,8 +79,9 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
         cli_fail_err(args, &err);
         return CLI_USAGE;
     }
-    return config->rule_count > 0 ? check_rules(args, config->rules, config->rule_count, config->policy_text)
-                                  : CLI_DONE;
+    if (config->rule_count > 0)
+        return check_rules(args, config->rules, config->rule_count, config->policy_text);
+    return config->shipped_packs ? check_shipped(args, config->policy_text) : CLI_DONE;
 }
 
 static enum cli_exit check_config(const struct cli_args *args, const char *path)

@@ -358,7 +358,8 @@ static void ask_special(struct search *search, size_t at, uint8_t special)
         redact_query_secret(search, at + 1);
         break;
     default:
-        redact_named_secret(search, at, SV("_"));
+        if (redact_separated_announced(search->text, at))
+            redact_named_secret(search, at, SV("_"));
         break;
     }
 }
