@@ -53,16 +53,23 @@ static int rank_name(struct sv name, const struct sv *names, size_t count)
     return 0;
 }
 
-#define LETTER(c) (1U << ((c) - 'a'))
-/* The last letters of the names in each table: all that most names of fields cost. */
-static const uint32_t secret_ends = LETTER('d') | LETTER('e') | LETTER('t') | LETTER('y') | LETTER('n');
-static const uint32_t phone_ends =
-    LETTER('e') | LETTER('r') | LETTER('o') | LETTER('l') | LETTER('n') | LETTER('x');
+/* How the names of each table end: all that most names of fields cost. */
+static const char secret_ends[] = "rd wd se et ey en on", phone_ends[] = "ne er no le el dn ax ll";
 
-static bool may_end(struct sv name, uint32_t letters)
+static bool is_letter(char c)
 {
-    char c = name.n == 0 ? ' ' : lower(name.p[name.n - 1]);
-    return c == '_' || c == '-' || c == ' ' || (c >= 'a' && c <= 'z' && (letters & LETTER(c)) != 0);
+    return c >= 'a' && c <= 'z';
+}
+
+static bool may_end(struct sv name, const char *ends)
+{
+    char b = name.n > 0 ? lower(name.p[name.n - 1]) : ' ', a = name.n > 1 ? lower(name.p[name.n - 2]) : ' ';
+    if (!is_letter(a) || !is_letter(b))
+        return a == '_' || a == '-' || a == ' ' || b == '_' || b == '-' || b == ' ';
+    for (; ends[0] != '\0'; ends += ends[2] == '\0' ? 2 : 3)
+        if (ends[0] == a && ends[1] == b)
+            return true;
+    return false;
 }
 
 int redact_is_secret_name(struct sv name)
@@ -195,7 +202,7 @@ bool redact_secret_announced(struct sv text, size_t at, size_t literal_bytes)
 {
     struct sv name = name_around(text, at, literal_bytes);
     bool escaped = name.p > text.p && name.p[-1] == '\\';
-    return redact_is_secret_name(sv_from(name, escaped ? 1 : 0)) != 0 || redact_is_secret_name(name) != 0;
+    return redact_is_secret_name(name) != 0 || (escaped && redact_is_secret_name(sv_from(name, 1)) != 0);
 }
 
 bool redact_separated_announced(struct sv text, size_t at)

@@ -7,6 +7,7 @@
 #include "event/json.h"
 #include "event/policy.h"
 #include "event/redact_card.h"
+#include "event/redact_find.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -590,6 +591,49 @@ static void test_H_08_secrets_in_urls(void **state)
     expect("{\"url\":\"/a?x=1&sig=0123456789\"}", true, "{\"url\":\"/a?x=1&sig=<secret>\"}");
 }
 
+static void test_names_of_secrets(void **state)
+{
+    (void)state;
+    static const char *const secrets[] = {"password",
+                                          "passwd",
+                                          "passphrase",
+                                          "secret",
+                                          "api_key",
+                                          "accessToken",
+                                          "refresh-token",
+                                          "client_secret",
+                                          "Authorization",
+                                          "session_token",
+                                          "secretkey",
+                                          "PRIVATE_KEY",
+                                          "secret_access_key",
+                                          "x-api-key",
+                                          "proxy-authorization",
+                                          "auth_token",
+                                          "account_key",
+                                          "x-auth-token",
+                                          "x-amz-security-token",
+                                          "id_token",
+                                          "db_password",
+                                          "pass_word",
+                                          "passwor_d",
+                                          "a.password"};
+    static const char *const phones[] = {"phone",     "phone_number", "phoneNo",        "mobile",
+                                         "telephone", "tel",          "msisdn",         "fax",
+                                         "cell",      "homePhone",    "contact_number", "user.phone"};
+    static const char *const others[] = {
+        "user_id", "event_type", "status_code", "keyboard", "tokenizer", "hotel", "n", "", "_"};
+    for (size_t i = 0; i < TC_ARRAY_LEN(secrets); i++)
+        if (redact_is_secret_name(sv_of(secrets[i])) == 0)
+            fail_msg("%s", secrets[i]);
+    for (size_t i = 0; i < TC_ARRAY_LEN(phones); i++)
+        if (!redact_is_phone_name(sv_of(phones[i])))
+            fail_msg("%s", phones[i]);
+    for (size_t i = 0; i < TC_ARRAY_LEN(others); i++)
+        if (redact_is_secret_name(sv_of(others[i])) != 0 || redact_is_phone_name(sv_of(others[i])))
+            fail_msg("%s", others[i]);
+}
+
 /* --- the policy --- */
 
 static struct sv by_policy(const char *policy_text, struct sv raw, bool is_json)
@@ -832,6 +876,7 @@ int main(void)
         cmocka_unit_test(test_presidio_phones),
         cmocka_unit_test(test_ibans),
         cmocka_unit_test(test_H_08_secrets_in_urls),
+        cmocka_unit_test(test_names_of_secrets),
         cmocka_unit_test(test_H_09_policy),
         cmocka_unit_test(test_H_03_no_token_is_a_failure),
         cmocka_unit_test(test_isemail_addresses),
