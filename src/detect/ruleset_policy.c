@@ -10,8 +10,6 @@
  */
 #include "detect/ruleset_priv.h"
 
-
-
 struct check {
     const struct policy *policy;
     const char *reason; /* NULL: nothing to refuse yet */
