@@ -635,6 +635,59 @@ enum redact_outcome redact_raw(const struct redactor *redactor, struct sv raw, b
     return run(&(struct task){.redactor = redactor, .scratch = scratch, .is_json = is_json}, raw, out);
 }
 
+/* --- private keys over several lines --- */
+
+enum { KEY_LINES_MAX = 200, KEY_WORD_MIN = 16 };
+
+static bool is_base64(struct sv text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
+              c == '/' || c == '='))
+            return false;
+    }
+    return text.n > 0;
+}
+
+/* What a log puts before a line (time, host, program) is followed by a blank; a key's line has none. */
+static struct sv last_word(struct sv text)
+{
+    size_t from = text.n;
+    while (from > 0 && text.p[from - 1] != ' ' && text.p[from - 1] != '\t')
+        from--;
+    return sv_from(text, from);
+}
+
+struct sv redact_key_line(uint8_t *left, struct sv raw, struct arena *scratch)
+{
+    const struct sv end = SV("-----END"), begin = SV("-----BEGIN ");
+    size_t begins = sv_find(raw, begin);
+    if (begins < raw.n) {
+        struct sv rest = sv_from(raw, begins);
+        bool opens = sv_find(sv_head(rest, 80), SV("PRIVATE KEY")) < TC_MIN(rest.n, (size_t)80);
+        *left = opens && sv_find(rest, end) == rest.n ? KEY_LINES_MAX : 0;
+        return raw;
+    }
+    if (*left == 0)
+        return raw;
+    struct sv text = sv_trim(raw), word = last_word(text);
+    size_t ends = sv_find(text, end);
+    if (ends < text.n) {
+        *left = 0;
+        return arena_printf(scratch, "%.*s<key>", SV_FMT(sv_head(text, ends)));
+    }
+    bool whole = word.n == text.n;
+    if (!is_base64(word) || (!whole && word.n < KEY_WORD_MIN)) {
+        bool header = sv_find(text, SV("Proc-Type:")) < text.n || sv_find(text, SV("DEK-Info:")) < text.n ||
+                      text.n == 0;
+        *left = header ? *left : 0;
+        return raw;
+    }
+    (*left)--;
+    return arena_printf(scratch, "%.*s<key>", SV_FMT(sv_head(text, text.n - word.n)));
+}
+
 /* --- events, by the policy --- */
 
 static bool is_container(const struct field *field)

@@ -49,6 +49,12 @@ enum redact_outcome { REDACT_CLEAN, REDACT_CHANGED, REDACT_FAILED };
  */
 enum redact_outcome redact_raw(const struct redactor *redactor, struct sv raw, bool is_json,
                                struct arena *scratch, struct buf *out);
+/*
+ * A private key that is sent as several lines: its first is caught by redact_raw, this catches the others.
+ * `left` belongs to the stream, 0 at its start. Returns the line without its part of the key (in `scratch`),
+ * or `raw`.
+ */
+struct sv redact_key_line(uint8_t *left, struct sv raw, struct arena *scratch);
 /* The same of a parsed event, with the policy: fields that it names are replaced in event->raw, too. Where
  * such a value cannot be found there again the outcome is REDACT_FAILED. */
 enum redact_outcome redact_event(const struct redactor *redactor, const struct event *event, bool is_json,

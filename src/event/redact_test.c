@@ -634,6 +634,29 @@ static void test_names_of_secrets(void **state)
             fail_msg("%s", others[i]);
 }
 
+static void test_H_08_private_key_over_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *raw, *kept;
+    } lines[] = {{"Nov 21 web app: MIIEvQIBADANBgkqhkiG9w0BAQ", "Nov 21 web app: MIIEvQIBADANBgkqhkiG9w0BAQ"},
+                 {"Nov 21 web app: -----BEGIN RSA PRIVATE KEY-----", NULL},
+                 {"Nov 21 web app: MIIEvQIBADANBgkqhkiG9w0BAQ", "Nov 21 web app: <key>"},
+                 {"MIIEvQIBADANBgkqhkiG9w0BAQ==", "<key>"},
+                 {"ab==", "<key>"},
+                 {"Nov 21 web app: -----END RSA PRIVATE KEY-----", "Nov 21 web app: <key>"},
+                 {"MIIEvQIBADANBgkqhkiG9w0BAQ==", "MIIEvQIBADANBgkqhkiG9w0BAQ=="},
+                 {"-----BEGIN PRIVATE KEY-----", NULL},
+                 {"all is well again", "all is well again"},
+                 {"MIIEvQIBADANBgkqhkiG9w0BAQ==", "MIIEvQIBADANBgkqhkiG9w0BAQ=="}};
+    uint8_t left = 0;
+    for (size_t i = 0; i < TC_ARRAY_LEN(lines); i++) {
+        struct sv kept = redact_key_line(&left, sv_of(lines[i].raw), &arena);
+        if (lines[i].kept != NULL && !sv_is(kept, lines[i].kept))
+            fail_msg("%s became %.*s", lines[i].raw, SV_FMT(kept));
+    }
+}
+
 /* --- the policy --- */
 
 static struct sv by_policy(const char *policy_text, struct sv raw, bool is_json)
@@ -877,6 +900,7 @@ int main(void)
         cmocka_unit_test(test_ibans),
         cmocka_unit_test(test_H_08_secrets_in_urls),
         cmocka_unit_test(test_names_of_secrets),
+        cmocka_unit_test(test_H_08_private_key_over_lines),
         cmocka_unit_test(test_H_09_policy),
         cmocka_unit_test(test_H_03_no_token_is_a_failure),
         cmocka_unit_test(test_isemail_addresses),

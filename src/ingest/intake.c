@@ -195,8 +195,20 @@ static void pass_redactor(const struct passage *p, struct parse_state before, en
 {
     struct intake_batch *batch = p->batch;
     bool is_json = outcome == PARSE_OK && sv_is(sv_of(p->parser->name), "json");
+    bool had_key = false;
     enum redact_outcome redacted = REDACT_CLEAN;
     buf_clear(&batch->rewritten);
+    if (p->intake->options.redactor != NULL && !is_json) {
+        struct sv line = redact_key_line(&p->state->key_lines, event->raw, &batch->scratch);
+        before.key_lines = p->state->key_lines;
+        if (line.p != event->raw.p) {
+            *p->state = before;
+            outcome = parse_record(p->parser, p->state, line, &batch->scratch, event);
+            event->flags |= EVENT_REDACTED;
+            had_key = true;
+            p->stats->redacted++;
+        }
+    }
     if (p->intake->options.redactor != NULL)
         redacted =
             redact_event(p->intake->options.redactor, event, is_json, &batch->scratch, &batch->rewritten);
@@ -208,8 +220,9 @@ static void pass_redactor(const struct passage *p, struct parse_state before, en
         *p->state = before;
         outcome = parse_record(p->parser, p->state, buf_view(&batch->rewritten), &batch->scratch, event);
         event->flags |= EVENT_REDACTED;
-        p->stats->redacted++;
+        p->stats->redacted += !had_key;
     }
+    event->flags |= had_key ? EVENT_REDACTED : 0;
     if (p->record->cut)
         parse_cut(p->record, &batch->scratch, event);
     p->stats->text += outcome == PARSE_TEXT;
