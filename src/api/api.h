@@ -31,6 +31,9 @@ struct api_options {
     const struct api_token
         *tokens; /* for /v1/events; none on loopback: source "http:default", no token needed */
     size_t token_count;
+    const struct api_token
+        *officers; /* who may reveal and erase (`source` is their name); lent; none: nobody */
+    size_t officer_count;
     size_t max_body_bytes; /* unpacked; 0 = 32 MiB */
     unsigned threads;      /* 0 = 2 */
     void *context;         /* of the callbacks below; they are called on the server's threads */

@@ -206,6 +206,7 @@ void alerts_command(struct api *api, struct request *request, struct reply *repl
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_receivers(struct api *api, struct request *request, struct reply *reply);
+void vault_command(struct api *api, struct request *request, struct reply *reply);
 void stream_begin(struct api *api, struct request *request, struct reply *reply);
 void stream_handle(struct api *api, struct request *request, struct reply *reply);
 void page_index(struct api *api, struct request *request, struct reply *reply);

@@ -7,6 +7,7 @@
 #include "base/json_out.h"
 #include "base/num.h"
 #include "event/json.h"
+#include "event/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,8 @@ int activate_json(struct core *core, const struct core_options *o, struct buf *o
     for (const uint64_t *step = o->count_steps != NULL ? o->count_steps : default_steps; *step != 0; step++)
         json_u64(&json, *step);
     json_array_end(&json);
+    if (o->policy.n > 0)
+        json_kv_string(&json, "policy", o->policy);
     json_key(&json, SV("rules"));
     json_array(&json);
     for (size_t i = 0; rc == 0 && i < o->rule_count; i++) {
@@ -234,8 +237,12 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
         if (ruleset == NULL)
             rc = read_rules(core, event_value(&json, "rules"), &arena, &sources, &count, err);
     }
+    struct policy *policy = NULL;
+    if (rc == 0)
+        rc = policy_new(event_value(&json, "policy"), &policy, err);
     if (rc == 0 && ruleset == NULL)
-        rc = ruleset_new(sources, count, &ruleset, err);
+        rc = ruleset_new_under(sources, count, policy, &ruleset, err);
+    policy_free(&policy);
     if (rc == 0) {
         struct detector *detector = next_detector(core, ruleset, in_force.lateness_ns);
         struct book *book = next_book(core, &in_force.alerts);

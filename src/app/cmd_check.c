@@ -7,6 +7,7 @@
 #include "app/config.h"
 #include "cli/parsers.h"
 #include "cli/rules.h"
+#include "event/policy.h"
 
 #include <stdio.h>
 
@@ -19,7 +20,8 @@ static const struct option_spec options[] = {
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
 
-static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count)
+static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count,
+                                 struct sv policy_text)
 {
     struct arena arena = {0};
     struct ruleset *ruleset = NULL;
@@ -28,8 +30,12 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
     struct err err;
     enum cli_exit code = CLI_DONE;
     int rc = rules_collect(paths, count, &arena, &sources, &source_count, &err);
+    struct policy *policy = NULL;
     if (rc == 0)
-        rc = ruleset_new(sources, source_count, &ruleset, &err);
+        rc = policy_new(policy_text, &policy, &err);
+    if (rc == 0)
+        rc = ruleset_new_under(sources, source_count, policy, &ruleset, &err);
+    policy_free(&policy);
     if (rc != 0) {
         cli_fail_err(args, &err);
         code = CLI_USAGE;
@@ -51,7 +57,7 @@ static enum cli_exit check_config_rules(const struct cli_args *args, const struc
     const char **paths = ARENA_ARRAY(&arena, const char *, count + 1);
     for (size_t i = 0; i < count; i++)
         paths[i] = i < config->rule_count ? config->rules[i] : config->placeholders[i - config->rule_count];
-    enum cli_exit code = count > 0 ? check_rules(args, paths, count) : CLI_DONE;
+    enum cli_exit code = count > 0 ? check_rules(args, paths, count, config->policy_text) : CLI_DONE;
     arena_free(&arena);
     return code;
 }
@@ -93,6 +99,26 @@ static enum cli_exit check_parsers(const struct cli_args *args)
     return rc == 0 ? CLI_DONE : CLI_USAGE;
 }
 
+/* The packs that `run` would load, under the policy: only what is wrong is told. */
+static enum cli_exit check_shipped(const struct cli_args *args, struct sv policy_text)
+{
+    struct arena arena = {0};
+    struct rule_source *sources;
+    struct ruleset *ruleset = NULL;
+    struct policy *policy = NULL;
+    struct err err;
+    size_t count = rules_shipped(&arena, &sources), refused = 0;
+    int rc = policy_new(policy_text, &policy, &err);
+    if (rc == 0)
+        rc = ruleset_new_under(sources, count, policy, &ruleset, &err);
+    if (rc == 0)
+        refused = rules_report(ruleset, false);
+    ruleset_free(&ruleset);
+    policy_free(&policy);
+    arena_free(&arena);
+    return rc != 0 ? cli_fail_err(args, &err) : refused > 0 ? CLI_USAGE : CLI_DONE;
+}
+
 /* As `run` would take it: who may come in, and the rules that it names. */
 static enum cli_exit check_meaning(const struct cli_args *args, const struct config *config)
 {
@@ -111,7 +137,14 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
         cli_fail_err(args, &err);
         return CLI_USAGE;
     }
-    return check_geoip(args, config) ? check_config_rules(args, config) : CLI_USAGE;
+    if (!check_geoip(args, config))
+        return CLI_USAGE;
+    enum cli_exit code = check_config_rules(args, config);
+    if (config->rule_count == 0 && config->shipped_packs) {
+        enum cli_exit shipped = check_shipped(args, config->policy_text);
+        code = TC_MAX(code, shipped);
+    }
+    return code;
 }
 
 static enum cli_exit check_config(const struct cli_args *args, const char *path)
@@ -154,7 +187,7 @@ static enum cli_exit check_run(const struct cli_args *args)
         code = TC_MAX(code, files);
     }
     if (count > 0) {
-        enum cli_exit rules = check_rules(args, paths, count);
+        enum cli_exit rules = check_rules(args, paths, count, (struct sv){0});
         code = TC_MAX(code, rules);
     }
     return code;

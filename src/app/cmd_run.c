@@ -10,6 +10,7 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/privacy.h"
 #include "app/stdin_source.h"
 #include "app/supervise.h"
 #include "app/tend.h"
@@ -40,7 +41,7 @@ static const struct option_spec options[] = {
     TEND_LOG_OPTIONS,
     {0}};
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, SUBKEY_DISCLOSE = 16 /* vault_subkey */ };
 
 struct wishes { /* what the configuration wants in force, read from its files */
     struct arena arena;
@@ -64,7 +65,7 @@ struct server {
     char store_path[PATH_BYTES];
     struct sv channel_names[256];
     struct core *core;
-    struct redactor *redactor;
+    struct privacy privacy;
     struct intake *intake;
     pthread_mutex_t lock; /* the two below come and go while threads of the core and of the other call them */
     struct notifier *notifier;
@@ -156,7 +157,14 @@ static int append_live(void *context, const struct intake_batch *batch, outlet_d
 
 static int command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err)
 {
-    return core_command(((struct server *)context)->core, what, ret_json, err);
+    struct server *s = context;
+    return privacy_is_command(what->verb) ? privacy_command(&s->privacy, s->core, what, ret_json, err)
+                                          : core_command(s->core, what, ret_json, err);
+}
+
+static int before_commit(void *context, struct err *err)
+{
+    return privacy_before_commit(&((struct server *)context)->privacy, err);
 }
 
 struct metric {
@@ -277,6 +285,24 @@ static void journald_metrics(const struct server *s, struct buf *out)
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
 }
 
+static void vault_metrics(const struct server *s, struct buf *out)
+{
+    struct vault_stats vault;
+    vault_stats(s->privacy.vault, &vault);
+    const struct metric rows[] = {
+        {"tocsin_vault_values", "gauge", "Personal values in the vault, of at most 2000000.",
+         (double)vault.entries},
+        {"tocsin_vault_refused_total", "counter",
+         "Values that the vault had no room for: they cannot be revealed.", (double)vault.refused},
+        {"tocsin_vault_revealed_total", "counter", "Values revealed since the start.",
+         (double)s->privacy.revealed},
+        {"tocsin_vault_erased_total", "counter", "Values erased since the start.", (double)s->privacy.erased},
+        {"tocsin_vault_damaged_bytes", "gauge", "Bytes of the vault that are no entries.",
+         (double)vault.damaged_bytes},
+    };
+    print_metrics(out, rows, TC_ARRAY_LEN(rows));
+}
+
 static void metrics(void *context, struct buf *out)
 {
     struct server *s = context;
@@ -333,6 +359,7 @@ static void metrics(void *context, struct buf *out)
         {"tocsin_notifications_failed_total", "counter", "Notifications given up.", (double)failed},
     };
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
+    vault_metrics(s, out);
     syslog_metrics(s, out);
     tend_metrics(out);
     tail_metrics(s, out);
@@ -393,27 +420,6 @@ static void wishes_free(struct wishes *w)
     arena_free(&w->arena);
 }
 
-/* The key of pseudonyms: made once, kept with the data, so that the same address stays the same pseudonym. */
-static int read_redact_key(const char *dir, uint8_t key[TC_REDACT_KEY_BYTES], struct err *err)
-{
-    char path[PATH_BYTES];
-    struct fs_stat st;
-    snprintf(path, sizeof path, "%s/redact.key", dir);
-    if (fs_system.stat(&fs_system, path, &st) != 0) {
-        rng_fill(&rng_system, key, TC_REDACT_KEY_BYTES);
-        return fs_replace_file(&fs_system, path, sv_make((const char *)key, TC_REDACT_KEY_BYTES), err);
-    }
-    struct buf bytes;
-    buf_init(&bytes, TC_REDACT_KEY_BYTES);
-    int rc = fs_read_file(&fs_system, path, &bytes, err);
-    if (rc == 0 && bytes.n != TC_REDACT_KEY_BYTES)
-        rc = err_set(err, TC_ECORRUPT, "%s is damaged: restore it from a backup", path);
-    if (rc == 0)
-        memcpy(key, bytes.p, TC_REDACT_KEY_BYTES);
-    buf_free(&bytes);
-    return rc;
-}
-
 static int start_core(struct server *s, struct err *err)
 {
     const struct config *c = &s->config;
@@ -426,11 +432,13 @@ static int start_core(struct server *s, struct err *err)
                              .rule_count = s->wishes.rule_count,
                              .files = s->wishes.files,
                              .file_count = s->wishes.file_count,
+                             .policy = c->policy_text,
                              .lateness_ns = c->lateness_ns,
                              .dedup_window_ns = c->dedup_window_ns,
                              .resolve_after_ns = c->resolve_after_ns,
                              .count_steps = c->count_steps,
                              .threads = c->threads,
+                             .before_commit = before_commit,
                              .context = s,
                              .route = route,
                              .outbox_filled = outbox_filled,
@@ -461,6 +469,7 @@ static int reload_wishes(struct server *s, const struct config *c, struct wishes
 {
     struct core_options wanted = {.rules = w->rules,
                                   .rule_count = w->rule_count,
+                                  .policy = s->config.policy_text, /* the one that the redactor has */
                                   .files = w->files,
                                   .file_count = w->file_count,
                                   .dedup_window_ns = c->dedup_window_ns,
@@ -541,12 +550,15 @@ static void reload_on_signal(struct server *s)
 
 static int start_courier(struct server *s, struct err *err)
 {
+    uint8_t disclose_key[TC_DISCLOSE_KEY_BYTES];
+    vault_subkey(s->privacy.vault, SUBKEY_DISCLOSE, disclose_key);
     struct notifier_options o = {.clk = &clk_system,
                                  .rng = &rng_system,
                                  .store_path = s->store_path,
                                  .console_url = s->config.console_url,
                                  .channels = s->config.channels,
                                  .channel_count = s->config.channel_count,
+                                 .disclose_key = disclose_key,
                                  .receipt = take_receipt,
                                  .context = s};
     struct notifier *notifier = NULL;
@@ -561,15 +573,13 @@ static int start_courier(struct server *s, struct err *err)
 
 static int start_intake(struct server *s, struct err *err)
 {
-    uint8_t key[TC_REDACT_KEY_BYTES];
-    int rc = read_redact_key(s->config.data, key, err);
+    int rc = privacy_open(&s->privacy, &s->config, s->store_path, err);
     if (rc != 0)
         return rc;
-    s->redactor = redactor_new(key);
     s->geoip = geoip_new();
     geoip_put(s->geoip, &s->wishes.geoip_files);
     s->intake = intake_new(&(struct intake_options){.clk = &clk_system,
-                                                    .redactor = s->redactor,
+                                                    .redactor = s->privacy.redactor,
                                                     .geoip = s->geoip,
                                                     .lateness_ns = s->config.lateness_ns,
                                                     .zone_offset_s = s->config.zone_offset_s});
@@ -590,6 +600,8 @@ static int start_api(struct server *s, struct err *err)
                             .intake = s->intake,
                             .tokens = c->tokens,
                             .token_count = c->token_count,
+                            .officers = c->officers,
+                            .officer_count = c->officer_count,
                             .max_body_bytes = c->max_body_bytes,
                             .context = s,
                             .ready = is_ready,
@@ -617,7 +629,7 @@ static int start_syslog(struct server *s, struct err *err)
         return 0;
     s->syslog_intake = intake_new(&(struct intake_options){
         .clk = &clk_system,
-        .redactor = s->redactor,
+        .redactor = s->privacy.redactor,
         .geoip = s->geoip,
         .lateness_ns = c->syslog_lateness_ns >= 0 ? c->syslog_lateness_ns : c->lateness_ns,
         .zone_offset_s = c->zone_offset_s});
@@ -756,9 +768,9 @@ static void stop(struct server *s)
     core_close(&s->core);
     intake_free(&s->syslog_intake);
     intake_free(&s->intake);
-    redactor_free(&s->redactor);
     geoip_free(&s->geoip);
     wishes_free(&s->wishes);
+    privacy_close(&s->privacy);
     config_free(&s->config);
     pthread_mutex_destroy(&s->reloading);
     pthread_mutex_destroy(&s->lock);

@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "base/yaml.h"
 #include "cli/inputs.h"
+#include "event/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,11 @@ static const struct setting source_settings[] = {
     {"token", "bearer token of the sender, as env:NAME or file:PATH", "required", source_token},
     {0}};
 
+static const struct setting officer_settings[] = {
+    {"name", "who it is; stands in audit records", "required", source_name},
+    {"token", "bearer token of the officer, as env:NAME or file:PATH", "required", source_token},
+    {0}};
+
 static int read_sources(struct reading *r, const struct yaml_node *node)
 {
     int rc = check_list(r, node);
@@ -216,6 +222,14 @@ static int channel_min_severity(struct reading *r, const struct yaml_node *node)
                : 0;
 }
 
+static int channel_reveal(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    return node->type == YAML_SCALAR && reveal_of(node->text, &channel->reveal)
+               ? 0
+               : bad(r, node, "none, addresses or all is expected here");
+}
+
 static const struct setting channel_settings[] = {
     {"name", "name of the channel", "required", channel_name},
     {"type", "slack, file or stdout", "required", channel_type},
@@ -225,6 +239,8 @@ static const struct setting channel_settings[] = {
      channel_slack_channel},
     {"username", "slack: the name shown", "Security Bot", channel_username},
     {"icon_emoji", "slack: the icon shown", ":rotating_light:", channel_icon},
+    {"reveal", "what it may know of persons: none, addresses (IP addresses, no account names) or all",
+     "all for stdout and file, else none", channel_reveal},
     {"min_severity", "only alerts of this severity or a higher one", "all", channel_min_severity},
     {0}};
 
@@ -484,6 +500,84 @@ static int read_journald(struct reading *r, const struct yaml_node *node)
     return read_section(r, node, journald_settings);
 }
 
+/* --- privacy
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* SQL is shown without its literals (ledger H-04) unless the policy says otherwise. */
+#define DEFAULT_POLICY "db.statement sql\ndb.query.text sql\nsql sql\nsql_text sql\nsql_query sql\n"
+
+static int privacy_key(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = read_text(r, node, &text);
+    if (rc == 0)
+        r->config->vault_key_path = text.p;
+    return rc;
+}
+
+/* Each element is "PATTERN ACTION"; the policy's own reader judges it. */
+static int privacy_fields(struct reading *r, const struct yaml_node *node)
+{
+    int rc = check_list(r, node);
+    for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next) {
+        struct policy *policy;
+        struct err err;
+        if (n->type != YAML_SCALAR || n->text.n == 0)
+            return err_at(r->err, TC_EINPUT, r->file, n->line, n->column,
+                          "fields: \"NAME ACTION\" is expected");
+        if (policy_new(n->text, &policy, &err) != 0)
+            return err_at(r->err, TC_EINPUT, r->file, n->line, n->column, "fields: %s", err.text);
+        policy_free(&policy);
+        r->config->policy_text =
+            arena_printf(&r->config->arena, "%.*s%.*s\n", SV_FMT(r->config->policy_text), SV_FMT(n->text));
+    }
+    return rc;
+}
+
+static int privacy_strict(struct reading *r, const struct yaml_node *node)
+{
+    bool strict;
+    if (!yaml_bool(node, &strict))
+        return bad(r, node, "true or false is expected here");
+    if (strict)
+        r->config->policy_text =
+            arena_printf(&r->config->arena, "%.*sstrict\n", SV_FMT(r->config->policy_text));
+    return 0;
+}
+
+static int privacy_officers(struct reading *r, const struct yaml_node *node)
+{
+    int rc = check_list(r, node);
+    if (rc != 0)
+        return rc;
+    struct config *c = r->config;
+    c->officer_count = node->count;
+    c->officers = ARENA_ARRAY(&c->arena, struct api_token, node->count + 1);
+    rc = read_rows(r, node, officer_settings, c->officers, sizeof c->officers[0]);
+    for (size_t i = 0; rc == 0 && i < c->officer_count; i++)
+        if (c->officers[i].source.n == 0 || c->officers[i].secret.n < 16)
+            rc = bad(r, node, "every officer needs a name and a token of 16 characters or more");
+    return rc;
+}
+
+static const struct setting privacy_settings[] = {
+    {"vault_key", "file of the key that seals the vault; made where it is missing",
+     "vault.key in the data directory", privacy_key},
+    {"fields",
+     "what becomes of fields, first match wins: \"NAME keep\", token, mask, hash, drop, sql, \"truncate N\"; "
+     "* stands for anything",
+     "SQL without literals", privacy_fields},
+    {"strict", "drop every field that `fields` does not name", "false", privacy_strict},
+    {"officers", "who may reveal and erase, and their tokens", "nobody", privacy_officers},
+    {0}};
+
+static int read_privacy(struct reading *r, const struct yaml_node *node)
+{
+    r->config->policy_text = yaml_get(node, "fields") != NULL ? (struct sv){0} : r->config->policy_text;
+    return read_section(r, node, privacy_settings);
+}
+
 /* --- top level
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -637,6 +731,7 @@ static const struct setting top_settings[] = {
     {"alerts", "how occurrences become alerts", "", read_alerts},
     {"parsers", "files of parsers of your own, or directories with *.yml and *.yaml (docs/parsers.md)",
      "none", read_parsers},
+    {"privacy", "what is replaced, and who may see behind it", "", read_privacy},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
     {"files", "log files that are followed", "none", read_files},
     {"journald", "read the journal of systemd", "none", read_journald},
@@ -661,6 +756,7 @@ void config_defaults(struct config *config)
                               .sandbox = true,
                               .syslog_lateness_ns = -1,
                               .syslog_parser = parser_find(SV("syslog")),
+                              .policy_text = SV(DEFAULT_POLICY),
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};
     int rc = parsers_open(NULL, 0, &config->parsers, NULL);
@@ -722,6 +818,8 @@ void config_reference(struct buf *out)
     reference_table(out, "sources (a list)", source_settings);
     reference_table(out, "channels (a list)", channel_settings);
     reference_table(out, "alerts", alerts_settings);
+    reference_table(out, "privacy", privacy_settings);
+    reference_table(out, "privacy.officers (a list)", officer_settings);
     reference_table(out, "syslog", syslog_settings);
     reference_table(out, "files (a list)", file_settings);
     reference_table(out, "journald", journald_settings);

@@ -46,6 +46,10 @@ struct config {
     size_t channel_count;
     int64_t dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0 */
+    const char *vault_key_path;  /* NULL: in the data directory */
+    struct sv policy_text;       /* policy.h's lines */
+    struct api_token *officers;  /* `source` is the name */
+    size_t officer_count;
 };
 
 /* Defaults only; channels: stdout, and Slack where SLACK_SECURITY_WEBHOOK is set in the environment. */

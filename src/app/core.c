@@ -42,7 +42,9 @@ static int open_journal(struct core *core, struct err *err)
                                       .rng = o->rng,
                                       .dir = o->dir,
                                       .segment_bytes = o->segment_bytes,
-                                      .inline_commit = o->inline_commit};
+                                      .inline_commit = o->inline_commit,
+                                      .before_commit = o->before_commit,
+                                      .before_context = o->context};
     int rc = fs_make_dirs(o->fs, o->dir, err);
     if (rc == 0)
         rc = journal_open(&options, &core->journal, &core->recovery, err);
@@ -500,6 +502,33 @@ int core_receipt(struct core *core, struct sv key, struct sv status, struct sv d
     struct journal_batch batch = {
         .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
     int rc = journal_append_wait(core->journal, &batch, &(uint64_t){0}, &err);
+    buf_free(&json);
+    buf_free(&block);
+    return rc;
+}
+
+int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subject, struct sv by,
+               struct sv note, struct err *err)
+{
+    struct buf json, block;
+    buf_init(&json, 1 << 20);
+    buf_init(&block, (1 << 20) + 4096);
+    struct json_out out = json_out_to(&json);
+    json_object(&out);
+    json_kv_string(&out, "verb", verb);
+    json_key(&out, name);
+    json_string(&out, subject);
+    json_kv_string(&out, "by", by);
+    json_kv_string(&out, "note", note);
+    json_object_end(&out);
+    struct receive_time now = clk_now(core->options.clk);
+    record_encode_plain(REC_COMMAND, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME},
+                        buf_view(&json), &block);
+    struct journal_batch batch = {
+        .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
+    int rc = json.overflow || block.overflow
+                 ? err_set(err, TC_EINPUT, "the command is too long")
+                 : journal_append_wait(core->journal, &batch, &(uint64_t){0}, err);
     buf_free(&json);
     buf_free(&block);
     return rc;

@@ -32,13 +32,16 @@ struct core_options {
     const char *store_path;          /* DIR/state.sqlite, or ":memory:" in simulations */
     const struct rule_source *rules; /* what is to be in force from now on */
     size_t rule_count;
+    struct sv policy; /* event/policy.h's lines: rules are judged by it; empty: none */
     int64_t lateness_ns, dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps;        /* ends with 0; NULL = 10, 50, 100 */
     const struct core_data_file *files; /* other files that facts of events come from */
     size_t file_count;
     unsigned threads;
-    bool inline_commit;          /* simulation: no threads at all; the caller drives core_step */
-    uint64_t segment_bytes;      /* 0: the journal's default */
+    bool inline_commit;     /* simulation: no threads at all; the caller drives core_step */
+    uint64_t segment_bytes; /* 0: the journal's default */
+    /* journal_options.before_commit; called with `context` on the journal's thread. NULL: nothing to do */
+    int (*before_commit)(void *context, struct err *err);
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
     int64_t checkpoint_every_ns; /* 0 = 30 s */
     void *context;               /* of the callbacks, called on the core's thread */
@@ -73,9 +76,9 @@ int core_checkpoint(struct core *core, struct err *err);
 
 /*
  * Puts other rules (and windows of alerts, and files) in force while the core runs: `wanted` as for
- * core_open, of which only `rules`, `dedup_window_ns`, `resolve_after_ns`, `count_steps` and `files` are
- * read. Rules are compiled on the calling thread; the record of what is in force then goes into the journal,
- * and the core changes over when it comes to it, between two records. Rules that are the same
+ * core_open, of which only `rules`, `policy`, `dedup_window_ns`, `resolve_after_ns`, `count_steps` and
+ * `files` are read. Rules are compiled on the calling thread; the record of what is in force then goes into
+ * the journal, and the core changes over when it comes to it, between two records. Rules that are the same
  * (ruleset_compare) keep their windows and episodes; changed ones begin anew; alerts stay as they are, also
  * those of rules that are gone.
  *
@@ -102,6 +105,11 @@ int core_receipt(struct core *core, struct sv key, struct sv status, struct sv d
  * agrees with the events that are kept. Before core_start only. `key` and `value` are lent. */
 typedef void (*core_position_fn)(void *context, struct sv key, struct sv value);
 void core_each_position(const struct core *core, core_position_fn each, void *context);
+
+/* Makes an audit record {"verb", NAME: subject, "by", "note"} durable. `verb` begins with "vault_", and is
+ * nothing to the book of alerts. Any thread but the core's. */
+int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subject, struct sv by,
+               struct sv note, struct err *err);
 
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;

@@ -8,6 +8,7 @@
  * here.
  */
 #include "app/core_priv.h"
+#include "event/policy.h"
 
 #include <stdlib.h>
 
@@ -71,7 +72,11 @@ int core_reload(struct core *core, const struct core_options *wanted, struct cor
     struct ruleset *fresh = NULL;
     *ret = (struct core_reloaded){0};
     pthread_mutex_lock(&core->reloading);
-    int rc = ruleset_new(wanted->rules, wanted->rule_count, &fresh, err);
+    struct policy *policy = NULL;
+    int rc = policy_new(wanted->policy, &policy, err);
+    if (rc == 0)
+        rc = ruleset_new_under(wanted->rules, wanted->rule_count, policy, &fresh, err);
+    policy_free(&policy);
     if (rc == 0)
         rc = check_notes(core->ruleset, fresh, err);
     if (rc == 0) {

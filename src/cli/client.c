@@ -1,9 +1,14 @@
 /*
- * Asking a running server; see client.h.
+ * The HTTP client of verbs; see client.h.
  */
 #include "cli/client.h"
 
+#include "base/arena.h"
+#include "event/json.h"
+
 #include <curl/curl.h>
+
+enum { BEARER_MAX_BYTES = 8192 };
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 {
@@ -12,25 +17,44 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
     return body->overflow ? 0 : size * count;
 }
 
-int client_request(const char *url, const char *post, long timeout_s, struct buf *body, long *ret_status,
-                   struct err *err)
+static struct curl_slist *with_bearer(struct curl_slist *headers, const char *bearer, struct err *err)
 {
-    CURL *curl = curl_easy_init();
-    if (curl == NULL)
-        return err_set(err, TC_EIO, "cannot start the HTTP client");
+    struct buf header;
+    buf_init(&header, BEARER_MAX_BYTES);
+    buf_printf(&header, "Authorization: Bearer %s", bearer);
+    buf_char(&header, '\0');
+    if (header.overflow)
+        err_set(err, TC_EINPUT, "the token is longer than %d bytes", BEARER_MAX_BYTES);
+    else
+        headers = curl_slist_append(headers, header.p);
+    buf_free(&header);
+    return headers;
+}
+
+int client_request(const struct client_call *call, struct buf *body, long *ret_status, struct err *err)
+{
+    struct err problem = {0};
     struct curl_slist *headers =
-        post != NULL ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
-    curl_easy_setopt(curl, CURLOPT_URL, url);
+        call->post != NULL ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
+    if (call->bearer != NULL)
+        headers = with_bearer(headers, call->bearer, &problem);
+    CURL *curl = problem.code == 0 ? curl_easy_init() : NULL;
+    if (curl == NULL) {
+        curl_slist_free_all(headers);
+        return problem.code != 0 ? err_set(err, problem.code, "%s", problem.text)
+                                 : err_set(err, TC_EIO, "cannot start the HTTP client");
+    }
+    curl_easy_setopt(curl, CURLOPT_URL, call->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, timeout_s);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT,
+                     call->timeout_s > 0 ? call->timeout_s : (long)TC_CLIENT_TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "tocsin/" TC_VERSION);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-    if (post != NULL) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, post);
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    }
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    if (call->post != NULL)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->post);
     CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_OK)
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
@@ -38,7 +62,39 @@ int client_request(const char *url, const char *post, long timeout_s, struct buf
     curl_easy_cleanup(curl);
     if (code != CURLE_OK)
         return err_set(err, TC_EIO,
-                       "cannot reach %s: %s (is `tocsin run` running? --url names another server)", url,
+                       "cannot reach %s: %s (is `tocsin run` running? --url names another server)", call->url,
                        curl_easy_strerror(code));
     return 0;
+}
+
+enum cli_exit client_exit(const struct cli_args *args, long status, struct sv body)
+{
+    if (status >= 200 && status < 300)
+        return CLI_DONE;
+    struct arena arena = {0};
+    struct event e = {.time = {TC_NO_TIME}};
+    struct err err;
+    struct sv text = {0};
+    if (json_parse_event(body, &arena, &e, &err) == 0) {
+        event_index(&e, &arena);
+        text = event_value(&e, "error");
+    }
+    cli_fail(args, CLI_USAGE, "the server answered %ld%s%.*s", status, text.n > 0 ? ": " : "", SV_FMT(text));
+    arena_free(&arena);
+    return status >= 500 ? CLI_FAILED : CLI_USAGE;
+}
+
+bool client_member(struct sv *rest, struct sv *ret)
+{
+    *rest = sv_trim(*rest);
+    while (rest->n > 0 && (rest->p[0] == '[' || rest->p[0] == ','))
+        *rest = sv_trim(sv_from(*rest, 1));
+    if (rest->n == 0 || rest->p[0] != '{')
+        return false;
+    size_t n = json_value_length(*rest);
+    if (n == 0)
+        return false;
+    *ret = sv_head(*rest, n);
+    *rest = sv_from(*rest, n);
+    return true;
 }

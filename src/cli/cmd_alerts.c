@@ -19,27 +19,9 @@ static const struct option_spec options[] = {
     {"by", OPTION_VALUE, "NAME", "who does it (default: the login name)"},
     {"note", OPTION_VALUE, "TEXT", "a note for the alert's history; closing a P1 or P2 needs one"},
     {"disposition", OPTION_VALUE, "WORD", "close: true_positive, false_positive or benign"},
+    {"reason", OPTION_VALUE, "TEXT", "reveal: why; it goes into the audit record"},
     {"format", OPTION_VALUE, "table|json", "how alerts are printed"},
     {0}};
-
-enum { RESPONSE_MAX_BYTES = 64 << 20, REQUEST_TIMEOUT_S = 30 };
-
-/* Members of a JSON array of objects, one after another. */
-static bool next_member(struct sv *rest, struct sv *ret)
-{
-    *rest = sv_trim(*rest);
-    while (rest->n > 0 && (rest->p[0] == '[' || rest->p[0] == ',')) {
-        *rest = sv_trim(sv_from(*rest, 1));
-    }
-    if (rest->n == 0 || rest->p[0] != '{')
-        return false;
-    size_t n = json_value_length(*rest);
-    if (n == 0)
-        return false;
-    *ret = sv_head(*rest, n);
-    *rest = sv_from(*rest, n);
-    return true;
-}
 
 static void print_one(struct sv json, bool as_json, struct buf *out)
 {
@@ -58,11 +40,11 @@ static void print_one(struct sv json, bool as_json, struct buf *out)
 static void print_list(struct sv body, bool as_json)
 {
     struct buf out;
-    buf_init(&out, RESPONSE_MAX_BYTES * 2ul);
+    buf_init(&out, TC_CLIENT_BODY_MAX * 2ul);
     struct sv member;
     if (!as_json)
         alert_out_table_head(&out);
-    while (next_member(&body, &member))
+    while (client_member(&body, &member))
         print_one(member, as_json, &out);
     fwrite(out.p, 1, out.n, stdout);
     buf_free(&out);
@@ -74,7 +56,7 @@ static void print_details(struct sv json)
     struct event e = {.time = {TC_NO_TIME}};
     struct err err;
     struct buf out;
-    buf_init(&out, RESPONSE_MAX_BYTES * 2ul);
+    buf_init(&out, TC_CLIENT_BODY_MAX * 2ul);
     if (json_parse_event(json, &arena, &e, &err) == 0)
         for (uint32_t i = 0; i < e.field_count; i++) {
             const struct field *f = &e.fields[i];
@@ -87,23 +69,6 @@ static void print_details(struct sv json)
     fwrite(out.p, 1, out.n, stdout);
     buf_free(&out);
     arena_free(&arena);
-}
-
-static enum cli_exit answer_code(const struct cli_args *args, long status, struct sv body)
-{
-    if (status >= 200 && status < 300)
-        return CLI_DONE;
-    struct arena arena = {0};
-    struct event e = {.time = {TC_NO_TIME}};
-    struct err err;
-    struct sv text = {0};
-    if (json_parse_event(body, &arena, &e, &err) == 0) {
-        event_index(&e, &arena);
-        text = event_value(&e, "error");
-    }
-    cli_fail(args, CLI_USAGE, "the server answered %ld%s%.*s", status, text.n > 0 ? ": " : "", SV_FMT(text));
-    arena_free(&arena);
-    return status >= 500 ? CLI_FAILED : CLI_USAGE;
 }
 
 static void command_body(const struct cli_args *args, struct buf *out)
@@ -121,32 +86,47 @@ static void command_body(const struct cli_args *args, struct buf *out)
     buf_char(out, '\0');
 }
 
+static void reveal_body(const struct cli_args *args, struct buf *out)
+{
+    struct json_out json = json_out_to(out);
+    json_object(&json);
+    json_kv_str(&json, "reason", cli_value(args, "reason", ""));
+    json_object_end(&json);
+    buf_char(out, '\0');
+}
+
 static enum cli_exit talk(const struct cli_args *args, const char *verb, const char *id, bool as_json)
 {
     struct buf url, body, post;
     buf_init(&url, 8192);
-    buf_init(&body, RESPONSE_MAX_BYTES);
+    buf_init(&body, TC_CLIENT_BODY_MAX);
     buf_init(&post, 1 << 20);
     bool list = strcmp(verb, "list") == 0, show = strcmp(verb, "show") == 0;
+    bool reveal = strcmp(verb, "reveal") == 0;
+    const char *bearer = reveal ? getenv("TOCSIN_PRIVACY_TOKEN") : NULL;
     buf_printf(&url, "%s/v1/alerts", cli_value(args, "url", "http://127.0.0.1:9797"));
     if (list)
         buf_printf(&url, "?state=%s", cli_value(args, "state", "open"));
     else
         buf_printf(&url, "/%s%s%s", id, show ? "" : "/", show ? "" : verb);
     buf_char(&url, '\0');
-    if (!list && !show)
+    if (reveal)
+        reveal_body(args, &post);
+    else if (!list && !show)
         command_body(args, &post);
     struct err err;
     long status = 0;
     enum cli_exit code;
     if (url.overflow || post.overflow)
         code = cli_fail(args, CLI_USAGE, "the URL or the note is too long");
-    else if (client_request(url.p, post.n > 0 ? post.p : NULL, REQUEST_TIMEOUT_S, &body, &status, &err) != 0)
+    else if (client_request(
+                 &(struct client_call){.url = url.p, .post = post.n > 0 ? post.p : NULL, .bearer = bearer},
+                 &body, &status, &err) != 0)
         code = cli_fail_err(args, &err);
-    else if ((code = answer_code(args, status, buf_view(&body))) == CLI_DONE) {
+    else if ((code = client_exit(args, status, buf_view(&body))) == CLI_DONE) {
         if (list)
             print_list(buf_view(&body), as_json);
-        else if (show && !as_json)
+        else if ((show || reveal) && !as_json)
             print_details(buf_view(&body));
         else
             print_list(buf_view(&body), as_json);
@@ -165,7 +145,7 @@ static bool is_id(const char *text)
 
 static enum cli_exit alerts_run(const struct cli_args *args)
 {
-    static const char *const verbs[] = {"list", "show", "ack", "resolve", "close", NULL};
+    static const char *const verbs[] = {"list", "show", "ack", "resolve", "close", "reveal", NULL};
     bool ok, as_json = cli_wants_json(args, false, &ok);
     const char *const *words;
     size_t count = cli_operands(args, &words);
@@ -176,7 +156,7 @@ static enum cli_exit alerts_run(const struct cli_args *args)
     while (verbs[i] != NULL && strcmp(verbs[i], verb) != 0)
         i++;
     if (verbs[i] == NULL)
-        return cli_fail(args, CLI_USAGE, "\"%s\": it is list, show, ack, resolve or close", verb);
+        return cli_fail(args, CLI_USAGE, "\"%s\": it is list, show, ack, resolve, close or reveal", verb);
     const char *state = cli_value(args, "state", "open");
     if (strcmp(state, "open") != 0 && strcmp(state, "ended") != 0)
         return cli_fail(args, CLI_USAGE, "--state %s: it is open or ended", state);
@@ -192,8 +172,12 @@ static enum cli_exit alerts_run(const struct cli_args *args)
 
 const struct verb verb_alerts = {
     .name = "alerts",
-    .operands = "[list|show|ack|resolve|close] [ID]",
+    .operands = "[list|show|ack|resolve|close|reveal] [ID]",
     .summary = "list, acknowledge, resolve and close alerts of a running server",
+    .details =
+        "`reveal` shows an alert with the values behind its tokens. It needs a reason, and the token of "
+        "a privacy officer in the\n"
+        "environment as TOCSIN_PRIVACY_TOKEN.",
     .options = options,
     .min_operands = 0,
     .max_operands = 2,

@@ -57,7 +57,8 @@ static enum cli_exit health_run(const struct cli_args *args)
                          cli_flag(args, "ready") ? "/ready" : "/health") >= sizeof url)
         return cli_fail(args, CLI_USAGE, "--url is too long");
     buf_init(&body, ANSWER_MAX_BYTES);
-    int rc = client_request(url, NULL, (long)(timeout_ns / TC_SECOND_NS), &body, &status, &err);
+    int rc = client_request(&(struct client_call){.url = url, .timeout_s = (long)(timeout_ns / TC_SECOND_NS)},
+                            &body, &status, &err);
     if (rc == 0 && !cli_flag(args, "quiet"))
         print_answer(buf_view(&body), as_json);
     buf_free(&body);

@@ -17,7 +17,8 @@ struct parser_files {
 /* The words that --input takes, for help texts. */
 #define PARSERS_INPUT_HELP                                                                                   \
     "auto (looks at each file's first bytes), json, ndjson, cloudtrail, windows, sshd, syslog, nginx, "      \
-    "apache, logfmt, kv, cef, auditd, alb, vpcflow, journald, text, or the name of a shipped or declared parser"
+    "apache, logfmt, kv, cef, auditd, alb, vpcflow, journald, text, or the name of a shipped or declared "   \
+    "parser"
 #define PARSERS_FILES_HELP                                                                                   \
     "parsers of your own: a file, or a directory with *.yml and *.yaml (may be given again)"
 

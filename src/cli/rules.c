@@ -39,8 +39,9 @@ size_t rules_shipped(struct arena *arena, struct rule_source **ret)
     struct rule_source *sources = ARENA_ARRAY(arena, struct rule_source, total + 1);
     for (size_t i = 0; i < total; i++) {
         struct sv path = sv_of(embedded_files[i].path);
-        if (!sv_starts(path, SV("packs/")) || sv_starts(path, SV("packs/parsers/")) || sv_find(path, SV("/tests/")) < path.n ||
-            sv_ends(path, SV("/pack.yml")) || !sv_ends(path, SV(".yml")))
+        if (!sv_starts(path, SV("packs/")) || sv_starts(path, SV("packs/parsers/")) ||
+            sv_find(path, SV("/tests/")) < path.n || sv_ends(path, SV("/pack.yml")) ||
+            !sv_ends(path, SV(".yml")))
             continue;
         sources[count++] = (struct rule_source){
             .path = path,

@@ -42,6 +42,11 @@ struct ruleset;
  * are ordered by id).
  */
 int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset **ret, struct err *err);
+/* The same under a policy (event/policy.h; NULL: none; lent for the call): a rule that reads a replaced field
+ * in a way that cannot work is refused. */
+struct policy;
+int ruleset_new_under(const struct rule_source *sources, size_t count, const struct policy *policy,
+                      struct ruleset **ret, struct err *err);
 void ruleset_free(struct ruleset **ruleset);
 size_t ruleset_count(const struct ruleset *ruleset); /* loaded rules, correlations among them */
 size_t ruleset_note_count(const struct ruleset *ruleset);

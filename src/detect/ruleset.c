@@ -266,10 +266,12 @@ static void gather_fields(struct ruleset *set)
     free(names);
 }
 
-static void finish(struct loading *l)
+static void finish(struct loading *l, const struct policy *policy)
 {
     index_rules(l);
     ruleset_filter(l);
+    if (!policy_is_empty(policy))
+        ruleset_check_policy(l, policy);
     ruleset_resolve(l);
     order_rules(l);
     ruleset_link(l);
@@ -280,13 +282,19 @@ static void finish(struct loading *l)
 
 int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset **ret, struct err *err)
 {
+    return ruleset_new_under(sources, count, NULL, ret, err);
+}
+
+int ruleset_new_under(const struct rule_source *sources, size_t count, const struct policy *policy,
+                      struct ruleset **ret, struct err *err)
+{
     (void)err; /* what is wrong with a rule is a note */
     struct loading l = {.set = tc_alloc(sizeof *l.set)};
     l.placeholders = placeholders_new(&l.set->arena);
     map_init(&l.ids, RULES_MAX);
     map_init(&l.names, RULES_MAX);
     read_sources(&l, sources, count);
-    finish(&l);
+    finish(&l, policy);
     placeholders_free(l.placeholders);
     map_free(&l.ids);
     map_free(&l.names);

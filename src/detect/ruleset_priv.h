@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "detect/sigma.h"
+#include "event/policy.h"
 
 struct references;
 
@@ -37,6 +38,8 @@ void ruleset_filter(struct loading *loading);
 /* Finds what correlations refer to, and their layers; refuses those that refer to what is not there, or to
  * each other in a circle. Once all sources are read and `ids` and `names` are known. */
 void ruleset_resolve(struct loading *loading);
+/* Refuses rules that ask a field what the policy lets it no longer answer. */
+void ruleset_check_policy(struct loading *loading, const struct policy *policy);
 /* Turns references into ordinals, once rules have them. */
 void ruleset_link(struct loading *loading);
 

@@ -29,9 +29,10 @@ struct parse_state {
     int zone_offset_s; /* for times without zone: seconds east of UTC (--timezone) */
     int year;          /* for times without year: --year, else from modified_ns */
     bool year_given;
-    int64_t modified_ns;                   /* the file's modification time; now for stdin and live sources */
-    int64_t last_ns;                       /* last syslog time seen, TC_NO_TIME before the first */
-    uint8_t column_count;                  /* of the header line seen last, 0 before one */
+    int64_t modified_ns;  /* the file's modification time; now for stdin and live sources */
+    int64_t last_ns;      /* last syslog time seen, TC_NO_TIME before the first */
+    uint8_t key_lines;    /* of a private key that may still follow, a line each; see redact_key_line */
+    uint8_t column_count; /* of the header line seen last, 0 before one */
     uint8_t columns[TC_PARSE_COLUMNS_MAX]; /* numbers whose meaning is the parser's */
 };
 void parse_state_init(struct parse_state *state, int zone_offset_s, int year_or_0, int64_t modified_ns);

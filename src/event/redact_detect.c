@@ -1,6 +1,7 @@
 /*
  * Detectors of things that are known by their form: e-mail addresses, tokens, keys. See redact_find.h.
  */
+#include "event/redact_phone.h"
 #include "event/redact_priv.h"
 
 enum {
@@ -240,11 +241,33 @@ void redact_slack_hook(struct search *search, size_t at, struct sv literal)
 {
     struct sv text = search->text;
     size_t from = at + literal.n, to = from;
-    while (to < text.n && in_alphabet(text.p[to], "/_-"))
+    while (to < text.n && in_alphabet(text.p[to], "/_-:@"))
         to++;
     if (to - from >= 8)
         redact_found(search, from, to, REDACT_KEY);
 }
+
+/* --- telephone numbers --- */
+
+void redact_announced_phone(struct search *search, size_t at, struct sv literal)
+{
+    size_t from, to;
+    bool inside = at > 0 && is(search->text.p[at - 1], B_ALPHA) && literal.n < 5; /* "intel." */
+    if (!inside &&
+        redact_phone_announced(search->text, at, literal.n - !is(literal.p[literal.n - 1], B_ALPHA), &from,
+                               &to) &&
+        from >= search->resume)
+        redact_found(search, from, to, REDACT_PHONE);
+}
+
+void redact_plus_phone(struct search *search, size_t at, struct sv literal)
+{
+    size_t to = redact_phone_plus(search->text, at, literal.n);
+    if (to > at)
+        redact_found(search, at, to, REDACT_PHONE);
+}
+
+/* --- in URLs --- */
 
 /* scheme://user:password@host */
 void redact_url_password(struct search *search, size_t at, struct sv literal)

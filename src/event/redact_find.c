@@ -7,6 +7,8 @@
 #include "event/redact_find.h"
 
 #include "event/redact_card.h"
+#include "event/redact_iban.h"
+#include "event/redact_phone.h"
 #include "event/redact_priv.h"
 
 #include <pthread.h>
@@ -58,8 +60,11 @@ bool redact_has(struct sv text, size_t at, struct sv literal, bool nocase)
 
 /* --- our own replacements --- */
 
-static const struct sv replacements[] = {{"<secret>", 8}, {"<key>", 5}, {"<token>", 7}, {"<card>", 6}};
-enum { EMAIL_TOKEN_BYTES = 24, EMAIL_TOKEN_HEX = 16 }; /* "<email:" 16 hex ">" */
+static const struct sv replacements[] = {{"<secret>", 8}, {"<key>", 5},  {"<token>", 7},
+                                         {"<card>", 6},   {"<iban>", 6}, {"<masked>", 8}};
+/* Followed by 16 hexadecimal digits and ">". */
+static const struct sv tokens[] = {{"<email:", 7}, {"<phone:", 7}, {"<person:", 8}, {"<hash:", 6}};
+enum { TOKEN_HEX = 16 };
 
 /* Length of a replacement at `at`, 0 where there is none. */
 size_t redact_replacement_at(struct sv text, size_t at)
@@ -69,15 +74,27 @@ size_t redact_replacement_at(struct sv text, size_t at)
     for (size_t i = 0; i < TC_ARRAY_LEN(replacements); i++)
         if (redact_has(text, at, replacements[i], false))
             return replacements[i].n;
-    if (!redact_has(text, at, SV("<email:"), false) || text.n - at < EMAIL_TOKEN_BYTES ||
-        text.p[at + EMAIL_TOKEN_BYTES - 1] != '>')
+    size_t head = 0;
+    for (size_t i = 0; head == 0 && i < TC_ARRAY_LEN(tokens); i++)
+        if (redact_has(text, at, tokens[i], false))
+            head = tokens[i].n;
+    if (head == 0 || text.n - at < head + TOKEN_HEX + 1 || text.p[at + head + TOKEN_HEX] != '>')
         return 0;
-    for (size_t i = 0; i < EMAIL_TOKEN_HEX; i++) {
-        char c = text.p[at + 7 + i];
+    for (size_t i = 0; i < TOKEN_HEX; i++) {
+        char c = text.p[at + head + i];
         if (!is(c, B_DIGIT) && !(c >= 'a' && c <= 'f'))
             return 0;
     }
-    return EMAIL_TOKEN_BYTES;
+    return head + TOKEN_HEX + 1;
+}
+
+/* The sixteen digits at `from` are a token's. */
+static bool is_in_token(struct sv text, size_t from)
+{
+    for (size_t n = 6; n <= 8; n++)
+        if (from >= n && redact_replacement_at(text, from - n) > n)
+            return true;
+    return false;
 }
 
 /* --- what the detectors share --- */
@@ -159,15 +176,39 @@ static const struct detector detectors[] = {
     D("pypi-AgEIcHlwaS5vcmc", 4, false, redact_api_key),
     D("slack.com/services/", 0, false, redact_slack_hook),
     D("slack.com\\/services\\/", 0, false, redact_slack_hook),
+    D("slack.com/workflows/", 10, false, redact_slack_hook),
+    D("slack.com/triggers/", 10, false, redact_slack_hook),
+    D("/api/webhooks/", 5, false, redact_slack_hook), /* Discord */
+    D(".office.com/webhook", 11, false, redact_slack_hook),
+    D("zapier.com/hooks/catch/", 0, false, redact_slack_hook),
+    D("api.telegram.org/bot", 4, false, redact_slack_hook),
+    D("phone", 0, true, redact_announced_phone),
+    D("mobile", 1, true, redact_announced_phone),
+    D("msisdn", 2, true, redact_announced_phone),
+    D("fax", 1, true, redact_announced_phone),
+    D("sms", 0, true, redact_announced_phone),
+    D("tel:", 2, true, redact_announced_phone),
+    D("tel.", 2, true, redact_announced_phone),
+    D("tel\"", 2, true, redact_announced_phone),
+    D("tel=", 2, true, redact_announced_phone),
+    D("cell:", 3, true, redact_announced_phone),
+    D("desk:", 3, true, redact_announced_phone),
+    D("call me", 4, true, redact_announced_phone),
+    D("call us", 4, true, redact_announced_phone),
+    D("answering", 5, true, redact_announced_phone),
+    D("messages", 4, true, redact_announced_phone),
+    D("%2b", 0, false, redact_plus_phone),
+    D("%2B", 0, false, redact_plus_phone),
 };
 
-enum { PAIRS = 1 << 16, AT_SIGN = 255, ESCAPE = 254 };
-/* For two bytes of text: 0 nothing, AT_SIGN, ESCAPE (of JSON), else number + 1 of the first detector to ask.
- * Detectors whose pairs are equal but for case form one list. */
+/* For two bytes of text: what a place may be that no literal names. */
+enum { PAIRS = 1 << 16, AT_SIGN = 255, ESCAPE = 254, PLUS = 253, GROUPS = 252, QUERY = 251, SEPARATOR = 250 };
+/* 0 nothing, AT_SIGN, ESCAPE (of JSON) … SEPARATOR, else number + 1 of the first detector to ask. Detectors
+ * whose pairs are equal but for case form one list. */
 static uint8_t first_of_pair[PAIRS];
 static uint8_t next_of_pair[TC_ARRAY_LEN(detectors)];
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
-_Static_assert(TC_ARRAY_LEN(detectors) < ESCAPE, "detectors are numbered in a byte");
+_Static_assert(TC_ARRAY_LEN(detectors) < SEPARATOR, "detectors are numbered in a byte");
 
 static size_t pair_index(char a, char b)
 {
@@ -177,6 +218,38 @@ static size_t pair_index(char a, char b)
 static char upper(char c)
 {
     return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static void set_special(char a, char b, uint8_t special)
+{
+    uint8_t *first = &first_of_pair[pair_index(a, b)];
+    tc_assert(*first == 0); /* a literal's pair would hide it: choose another for the literal */
+    *first = special;
+}
+
+static void make_special_pairs(void)
+{
+    for (int b = 0; b < 256; b++)
+        set_special('@', (char)b, AT_SIGN);
+    for (const char *c = "u/ntrbf"; *c != '\0'; c++)
+        set_special('\\', *c, ESCAPE);
+    for (char digit = '0'; digit <= '9'; digit++) {
+        set_special('-', digit, GROUPS);
+        set_special('.', digit, GROUPS);
+        if (digit > '0')
+            set_special('+', digit, PLUS);
+    }
+    set_special('+', '(', PLUS);
+    for (char letter = 'a'; letter <= 'z'; letter++)
+        for (int capital = 0; capital < 2; capital++) {
+            char c = capital ? upper(letter) : letter;
+            set_special('?', c, QUERY);
+            set_special('&', c, QUERY);
+            if (first_of_pair[pair_index('_', c)] == 0) /* a literal there knows the name itself */
+                set_special('_', c, SEPARATOR);
+            if (first_of_pair[pair_index('-', c)] == 0)
+                set_special('-', c, SEPARATOR);
+        }
 }
 
 /* A pair leads to the last detector of its list that was linked, so all are linked before any pair is set. */
@@ -198,10 +271,7 @@ static void make_tables(void)
             first_of_pair[pair_index(upper(a), b)] = first_of_pair[pair_index(a, upper(b))] =
                 first_of_pair[pair_index(upper(a), upper(b))] = first;
     }
-    for (int b = 0; b < 256; b++)
-        first_of_pair[pair_index('@', (char)b)] = AT_SIGN;
-    for (const char *c = "u/ntrbf"; *c != '\0'; c++)
-        first_of_pair[pair_index('\\', *c)] = ESCAPE;
+    make_special_pairs();
 }
 
 /* --- the pass --- */
@@ -230,15 +300,15 @@ static void ask_detectors(struct search *search, size_t at, uint8_t first)
     }
 }
 
-static void find_cards(struct search *search)
+static void find_accounts(struct search *search)
 {
     size_t at = 0, from, to;
     while (redact_card_next(search->text, &at, &from, &to)) {
-        size_t token =
-            from >= 7 ? redact_replacement_at(search->text, from - 7) : 0; /* sixteen digits of a pseudonym */
-        if (token == 0)
+        if (!is_in_token(search->text, from))
             redact_found(search, from, to, REDACT_CARD);
     }
+    for (at = 0; redact_iban_next(search->text, &at, &from, &to);)
+        redact_found(search, from, to, REDACT_IBAN);
 }
 
 static int by_from(const void *a, const void *b)
@@ -265,6 +335,35 @@ static void merge(struct redact_spans *spans)
     spans->count = n;
 }
 
+/* What is found by its form around the pair at `at`. */
+static void ask_special(struct search *search, size_t at, uint8_t special)
+{
+    size_t from, to;
+    switch (special) {
+    case AT_SIGN:
+        redact_email(search, at, SV("@"));
+        break;
+    case ESCAPE:
+        if (redact_has(search->text, at, SV("\\u0040"), false))
+            redact_email(search, at, SV("\\u0040"));
+        break;
+    case PLUS:
+        redact_plus_phone(search, at, SV("+"));
+        break;
+    case GROUPS:
+        if (redact_phone_groups(search->text, at, &from, &to) && from >= search->resume)
+            redact_found(search, from, to, REDACT_PHONE);
+        break;
+    case QUERY:
+        redact_query_secret(search, at + 1);
+        break;
+    default:
+        if (redact_separated_announced(search->text, at))
+            redact_named_secret(search, at, SV("_"));
+        break;
+    }
+}
+
 void redact_find(struct sv text, struct arena *arena, struct redact_spans *ret)
 {
     struct search search = {.text = text, .arena = arena, .spans = ret};
@@ -272,14 +371,12 @@ void redact_find(struct sv text, struct arena *arena, struct redact_spans *ret)
     *ret = (struct redact_spans){0};
     pthread_once(&tables_once, make_tables);
     for (size_t at = next_place(text, 0, &first); at < text.n; at = next_place(text, at + 1, &first)) {
-        if (first == AT_SIGN && at >= search.resume)
-            redact_email(&search, at, SV("@"));
-        else if (first == ESCAPE && at >= search.resume && redact_has(text, at, SV("\\u0040"), false))
-            redact_email(&search, at, SV("\\u0040"));
-        else if (first != AT_SIGN && first != ESCAPE)
+        if (first < SEPARATOR)
             ask_detectors(&search, at, first);
+        else if (at >= search.resume)
+            ask_special(&search, at, first);
     }
-    find_cards(&search);
+    find_accounts(&search);
     merge(ret);
 }
 
@@ -288,9 +385,11 @@ static bool is_announced_by(struct search *search, size_t at, const struct detec
 {
     if (d->find == redact_named_secret)
         return redact_secret_announced(search->text, at, d->literal.n);
-    if (d->find != redact_url_password || d->literal.n > 3)
+    bool asks = (d->find == redact_url_password && d->literal.n <= 3) || d->find == redact_announced_phone ||
+                d->find == redact_plus_phone;
+    if (!asks)
         return true;
-    redact_url_password(search, at, d->literal);
+    d->find(search, at, d->literal);
     return search->spans->count > 0;
 }
 
@@ -305,21 +404,31 @@ static bool is_announced(struct search *search, size_t at, uint8_t first)
     return false;
 }
 
+static bool is_special_announced(struct search *search, size_t at, uint8_t special)
+{
+    if (special == ESCAPE) /* it may hide a sign or a word's beginning: decoded it will show */
+        return true;
+    if (special == AT_SIGN)
+        return redact_address_announced(search->text, at);
+    if (special == SEPARATOR)
+        return redact_separated_announced(search->text, at);
+    ask_special(search, at, special);
+    return search->spans->count > 0;
+}
+
 bool redact_suspicious(struct sv text)
 {
     struct redact_span room[1];
     struct redact_spans spans = {room, 0, 1};
     struct search search = {.text = text, .spans = &spans};
-    size_t card = 0, from, to;
+    size_t card = 0, iban = 0, from, to;
     uint8_t first;
     pthread_once(&tables_once, make_tables);
     for (size_t at = next_place(text, 0, &first); at < text.n; at = next_place(text, at + 1, &first)) {
-        if (first == AT_SIGN  ? redact_address_announced(text, at)
-            : first == ESCAPE ? true /* it may hide a sign or a word's beginning: decoded it will show */
-                              : is_announced(&search, at, first))
+        if (first < SEPARATOR ? is_announced(&search, at, first) : is_special_announced(&search, at, first))
             return true;
     }
-    return redact_card_next(text, &card, &from, &to);
+    return redact_card_next(text, &card, &from, &to) || redact_iban_next(text, &iban, &from, &to);
 }
 
 bool redact_is_card(struct sv digits)

@@ -14,6 +14,8 @@
  * or not. "Failed password for root" has none.
  * - card numbers: 13 to 19 digits, single spaces or dashes between groups, an issuer's prefix with its
  *   length, Luhn's check, and no letter, digit, or decimal point beside it.
+ * - parameters of a URL's query whose name is a secret's (token, sig, code …) or a tracking link's.
+ * - telephone numbers: see redact_phone.h; bank accounts: see redact_iban.h.
  * - our own replacements are never found again.
  */
 #ifndef EVENT_REDACT_FIND_H
@@ -22,7 +24,15 @@
 #include "base/arena.h"
 
 /* In falling strength: where two overlap, the stronger replaces both. */
-enum redact_kind { REDACT_SECRET, REDACT_KEY, REDACT_TOKEN, REDACT_CARD, REDACT_EMAIL };
+enum redact_kind {
+    REDACT_SECRET,
+    REDACT_KEY,
+    REDACT_TOKEN,
+    REDACT_CARD,
+    REDACT_IBAN,
+    REDACT_EMAIL,
+    REDACT_PHONE,
+};
 
 struct redact_span {
     size_t from, to; /* bytes of the text */
@@ -43,6 +53,8 @@ bool redact_is_card(struct sv digits);
 /* A field of this name holds a secret: 2 the name itself, 1 as the last part of a longer one (db_password),
  * 0 no. Case, '_' and '-' do not count. */
 int redact_is_secret_name(struct sv name);
+/* A field of this name holds a telephone number. */
+bool redact_is_phone_name(struct sv name);
 /* A value that is none, though its name is a secret's: empty, true, null …, or one of our replacements. */
 bool redact_is_harmless(struct sv value);
 

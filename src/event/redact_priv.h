@@ -58,9 +58,15 @@ void redact_api_key(struct search *search, size_t at, struct sv literal);
 void redact_slack_hook(struct search *search, size_t at, struct sv literal);
 void redact_url_password(struct search *search, size_t at, struct sv literal);
 void redact_named_secret(struct search *search, size_t at, struct sv literal);
+void redact_announced_phone(struct search *search, size_t at, struct sv literal);
+void redact_plus_phone(struct search *search, size_t at, struct sv literal);
+/* A parameter of a URL's query, whose name starts at `at`. */
+void redact_query_secret(struct search *search, size_t at);
 /* The same in raw JSON, before strings are decoded: false where the detector would find nothing there. */
 bool redact_address_announced(struct sv text, size_t at);
 bool redact_secret_announced(struct sv text, size_t at, size_t literal_bytes);
+/* A name around the '_' or '-' at `at` that is a secret's, a value behind it. */
+bool redact_separated_announced(struct sv text, size_t at);
 
 enum { TC_REDACT_GAP_MAX = 8 }; /* spaces, quotes and backslashes between a name and its value */
 

@@ -3,16 +3,29 @@
  */
 #include "event/redact_priv.h"
 
+#define N(text)                                                                                              \
+    {                                                                                                        \
+        text, sizeof(text) - 1                                                                               \
+    }
 /* As names are compared: lower case, without '_' and '-'. */
-static const char *const secret_names[] = {
-    "password",          "passwd",       "passphrase",         "secret",       "apikey",     "accesstoken",
-    "refreshtoken",      "clientsecret", "authorization",      "sessiontoken", "secretkey",  "privatekey",
-    "secretaccesskey",   "xapikey",      "proxyauthorization", "authtoken",    "accountkey", "xauthtoken",
-    "xamzsecuritytoken", "idtoken"};
+static const struct sv secret_names[] = {
+    N("password"),        N("passwd"),       N("passphrase"),         N("secret"),
+    N("apikey"),          N("accesstoken"),  N("refreshtoken"),       N("clientsecret"),
+    N("authorization"),   N("sessiontoken"), N("secretkey"),          N("privatekey"),
+    N("secretaccesskey"), N("xapikey"),      N("proxyauthorization"), N("authtoken"),
+    N("accountkey"),      N("xauthtoken"),   N("xamzsecuritytoken"),  N("idtoken")};
 
 enum { SECRET_NAME_MAX = 64 };
 
-int redact_is_secret_name(struct sv name)
+static const struct sv phone_names[] = {
+    N("phone"),    N("phonenumber"), N("phoneno"),   N("mobile"),          N("mobilenumber"),
+    N("mobileno"), N("mobilephone"), N("telephone"), N("telephonenumber"), N("tel"),
+    N("msisdn"),   N("fax"),         N("faxnumber"), N("cellphone"),       N("cell"),
+    N("cellno"),   N("homephone"),   N("workphone"), N("contactnumber"),   N("primaryphone"),
+    N("smsnumber")};
+
+/* 2: the name is one of `names`, 1: its last words are, 0: neither. */
+static int rank_name(struct sv name, const struct sv *names, size_t count)
 {
     char plain[SECRET_NAME_MAX];
     size_t n = 0, at = name.n; /* read from the end: it is the last words that count */
@@ -28,9 +41,9 @@ int redact_is_secret_name(struct sv name)
         boundary[n] |= c >= 'A' && c <= 'Z' && at > 0 && name.p[at - 1] >= 'a' && name.p[at - 1] <= 'z';
     }
     bool whole = at == 0 || name.p[at - 1] == '.';
-    for (size_t i = 0; i < TC_ARRAY_LEN(secret_names); i++) {
-        size_t length = strlen(secret_names[i]), k = 0;
-        while (k < length && k < n && plain[k] == secret_names[i][length - 1 - k])
+    for (size_t i = 0; i < count; i++) {
+        size_t length = names[i].n, k = 0;
+        while (k < length && k < n && plain[k] == names[i].p[length - 1 - k])
             k++;
         if (k == length && k == n && whole)
             return 2;
@@ -38,6 +51,37 @@ int redact_is_secret_name(struct sv name)
             return 1;
     }
     return 0;
+}
+
+/* How the names of each table end: all that most names of fields cost. */
+static const char secret_ends[] = "rd wd se et ey en on", phone_ends[] = "ne er no le el dn ax ll";
+
+static bool is_letter(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+static bool may_end(struct sv name, const char *ends)
+{
+    char b = name.n > 0 ? lower(name.p[name.n - 1]) : ' ', a = name.n > 1 ? lower(name.p[name.n - 2]) : ' ';
+    if (!is_letter(a) || !is_letter(b))
+        return a == '_' || a == '-' || a == ' ' || b == '_' || b == '-' || b == ' ';
+    for (; ends[0] != '\0'; ends += ends[2] == '\0' ? 2 : 3)
+        if (ends[0] == a && ends[1] == b)
+            return true;
+    return false;
+}
+
+int redact_is_secret_name(struct sv name)
+{
+    if (!may_end(name, secret_ends))
+        return 0;
+    return rank_name(name, secret_names, TC_ARRAY_LEN(secret_names));
+}
+
+bool redact_is_phone_name(struct sv name)
+{
+    return may_end(name, phone_ends) && rank_name(name, phone_names, TC_ARRAY_LEN(phone_names)) != 0;
 }
 
 static bool is_one_of(struct sv text, const char *const *words, size_t count)
@@ -158,5 +202,103 @@ bool redact_secret_announced(struct sv text, size_t at, size_t literal_bytes)
 {
     struct sv name = name_around(text, at, literal_bytes);
     bool escaped = name.p > text.p && name.p[-1] == '\\';
-    return redact_is_secret_name(sv_from(name, escaped ? 1 : 0)) != 0 || redact_is_secret_name(name) != 0;
+    return redact_is_secret_name(name) != 0 || (escaped && redact_is_secret_name(sv_from(name, 1)) != 0);
+}
+
+bool redact_separated_announced(struct sv text, size_t at)
+{
+    size_t end = at + redact_run(sv_head(text, at + SECRET_NAME_MAX), at, B_WORD), sign = end;
+    if (!may_end(sv_head(text, end), secret_ends))
+        return false;
+    while (sign < text.n && sign - end < 3 && one_of(text.p[sign], "\"' ]"))
+        sign++;
+    if (sign >= text.n || !one_of(text.p[sign], ":="))
+        return false;
+    return redact_secret_announced(text, at, 1);
+}
+
+/* --- parameters of a query --- */
+
+/* As names are compared. `min`: shorter values are no secrets ("?code=404", "&key=name"). */
+static const struct {
+    struct sv name;
+    size_t min;
+} query_secrets[] = {
+    {N("token"), 1},
+    {N("sig"), 8},
+    {N("signature"), 8},
+    {N("password"), 1},
+    {N("passwd"), 1},
+    {N("pwd"), 1},
+    {N("code"), 8},
+    {N("key"), 12},
+    {N("auth"), 8},
+    {N("accesstoken"), 1},
+    {N("idtoken"), 1},
+    {N("refreshtoken"), 1},
+    {N("session"), 8},
+    {N("sessionid"), 8},
+    {N("sid"), 8},
+    {N("secret"), 1},
+    {N("clientsecret"), 1},
+    {N("apikey"), 1},
+    {N("apitoken"), 1},
+    {N("authtoken"), 1},
+    {N("xamzsignature"), 1},
+    {N("xamzcredential"), 1},
+    {N("xamzsecuritytoken"), 1},
+    {N("xgoogsignature"), 1},
+    {N("xgoogcredential"), 1},
+    {N("ticket"), 8},
+    {N("otp"), 4},
+    {N("jwt"), 8},
+    {N("nonce"), 8},
+    {N("state"), 16},
+    {N("resettoken"), 1},
+    {N("invite"), 8},
+    {N("magic"), 8},
+    {N("passcode"), 1},
+    /* tracking links: one value per recipient */
+    {N("upn"), 16},
+    {N("mceid"), 6},
+    {N("mkttok"), 6},
+    {N("hsenc"), 6},
+    {N("hsmi"), 6},
+    {N("cksubscriberid"), 4},
+    {N("veroid"), 6},
+    {N("fbclid"), 8},
+    {N("gclid"), 8},
+    {N("msclkid"), 8},
+    {N("dclid"), 8},
+    {N("yclid"), 8},
+    {N("wbraid"), 8},
+    {N("gbraid"), 8},
+    {N("igshid"), 6},
+};
+
+void redact_query_secret(struct search *search, size_t at)
+{
+    enum { QUERY_NAME_MAX = 24 };
+    struct sv text = search->text;
+    char plain[QUERY_NAME_MAX];
+    size_t n = 0, from = at;
+    if (redact_has(text, from, SV("amp;"), false)) /* "&amp;" of HTML */
+        from += 4;
+    while (from < text.n && is(text.p[from], B_WORD) && n < QUERY_NAME_MAX) {
+        if (text.p[from] != '_' && text.p[from] != '-')
+            plain[n++] = lower(text.p[from]);
+        from++;
+    }
+    if (from >= text.n || text.p[from] != '=')
+        return;
+    size_t to = ++from;
+    while (to < text.n && !one_of(text.p[to], "&#; \t\r\n\"'<>\\"))
+        to++;
+    if (to == from || redact_replacement_at(text, from) > 0)
+        return;
+    for (size_t i = 0; i < TC_ARRAY_LEN(query_secrets); i++)
+        if (to - from >= query_secrets[i].min && sv_eq(sv_make(plain, n), query_secrets[i].name)) {
+            redact_found(search, from, to, REDACT_SECRET);
+            return;
+        }
 }

@@ -209,11 +209,23 @@ static void pass_redactor(const struct passage *p, struct parse_state before, en
 {
     struct intake_batch *batch = p->batch;
     bool is_json = outcome == PARSE_OK && (p->parser->flags & PARSER_JSON) != 0;
+    bool had_key = false;
     enum redact_outcome redacted = REDACT_CLEAN;
     buf_clear(&batch->rewritten);
+    if (p->intake->options.redactor != NULL && !is_json) {
+        struct sv line = redact_key_line(&p->state->key_lines, event->raw, &batch->scratch);
+        before.key_lines = p->state->key_lines;
+        if (line.p != event->raw.p) {
+            *p->state = before;
+            outcome = parse_record(p->parser, p->state, line, &batch->scratch, event);
+            event->flags |= EVENT_REDACTED;
+            had_key = true;
+            p->stats->redacted++;
+        }
+    }
     if (p->intake->options.redactor != NULL)
         redacted =
-            redact_raw(p->intake->options.redactor, event->raw, is_json, &batch->scratch, &batch->rewritten);
+            redact_event(p->intake->options.redactor, event, is_json, &batch->scratch, &batch->rewritten);
     if (redacted == REDACT_FAILED || batch->rewritten.overflow) {
         encode_quarantined(p);
         return;
@@ -222,9 +234,10 @@ static void pass_redactor(const struct passage *p, struct parse_state before, en
         *p->state = before;
         outcome = parse_record(p->parser, p->state, buf_view(&batch->rewritten), &batch->scratch, event);
         event->flags |= EVENT_REDACTED;
-        p->stats->redacted++;
+        p->stats->redacted += !had_key;
     }
     add_facts(p, facts, event);
+    event->flags |= had_key ? EVENT_REDACTED : 0;
     if (p->record->cut)
         parse_cut(p->record, &batch->scratch, event);
     p->stats->text += outcome == PARSE_TEXT;

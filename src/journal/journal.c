@@ -246,7 +246,10 @@ static void commit(struct journal *j, struct writer_entry *entries)
     while (entries != NULL) {
         struct err err = {0};
         struct writer_entry *rest = NULL;
-        int rc = writer_commit(&j->writer, entries, &rest, &err);
+        int rc =
+            j->options.before_commit == NULL ? 0 : j->options.before_commit(j->options.before_context, &err);
+        if (rc == 0)
+            rc = writer_commit(&j->writer, entries, &rest, &err);
         if (rc == TC_EBOUND && wait_for_room(j, &err))
             continue;
         if (rc == 0) {

@@ -38,6 +38,11 @@ struct journal_options {
     uint64_t reserve_bytes; /* free space kept for decisions; 0 = 64 MiB; at most a quarter of the file
                                system; input is refused (TC_EBOUND) below it */
     bool inline_commit; /* no thread: append writes, syncs and calls done before it returns (simulation) */
+    /* Called before each group commit, on the thread that writes: makes durable what the records refer to.
+     * TC_EBOUND: its disk is full, and is waited for like the journal's; any other failure stops the journal.
+     * NULL: nothing to do. */
+    int (*before_commit)(void *context, struct err *err);
+    void *before_context;
 };
 
 struct journal_recovery {

@@ -109,6 +109,8 @@ int notifier_new(const struct notifier_options *options, struct notifier **ret, 
 {
     struct notifier *n = tc_alloc(sizeof *n);
     n->options = *options;
+    if (options->disclose_key != NULL)
+        memcpy(n->disclose_key, options->disclose_key, sizeof n->disclose_key);
     fill_defaults(&n->options);
     map_init(&n->handed, TC_HANDED_MAX);
     n->options.console_url = arena_str(&n->arena, sv_of(options->console_url));

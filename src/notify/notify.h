@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "event/severity.h"
+#include "notify/disclose.h"
 #include "store/store.h"
 
 enum send_result {
@@ -28,6 +29,7 @@ struct channel_config {
     struct sv url;                                 /* slack: resolved secret */
     struct sv path;                                /* file */
     struct sv slack_channel, username, icon_emoji; /* slack; E-01's defaults where empty */
+    enum reveal reveal;                            /* what it may know of persons */
     enum severity min_severity;                    /* P2: takes P1 and P2; SEVERITY_NONE: all */
 };
 
@@ -38,6 +40,7 @@ struct notifier_options {
     const char *console_url;               /* for links: http://127.0.0.1:9797 */
     const struct channel_config *channels; /* copied */
     size_t channel_count;
+    const uint8_t *disclose_key;          /* TC_DISCLOSE_KEY_BYTES, copied; NULL: channels see all (tests) */
     uint32_t max_attempts;                /* 0 = 100; then given up (receipt "failed") */
     int64_t first_retry_ns, max_retry_ns; /* 0 = 1 s, 5 min; doubling, +-20 % */
     int64_t timeout_ns;                   /* one attempt; 0 = 10 s */

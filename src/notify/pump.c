@@ -184,12 +184,31 @@ static void post(struct notifier *n, struct delivery *d)
     settle(n, d, &none);
 }
 
+/* The last step before a channel: what it may not know of persons becomes pseudonyms. */
+static int pseudonymise(struct notifier *n, struct delivery *d, struct err *err)
+{
+    const struct channel_config *config = &d->lane->config;
+    struct buf told;
+    if (n->options.disclose_key == NULL)
+        return 0;
+    buf_init(&told, TC_CHANNEL_BODY_MAX);
+    int rc = disclose(buf_view(&d->payload), reveal_for(config->reveal, config->type), n->disclose_key, &told,
+                      err);
+    if (rc == 0 && told.overflow)
+        rc = err_set(err, TC_EBOUND, "the message is longer than %d bytes", TC_CHANNEL_BODY_MAX);
+    buf_free(&d->payload);
+    d->payload = told;
+    return rc;
+}
+
 static void begin(struct notifier *n, struct delivery *d)
 {
     struct err err = {0};
     const struct lane *lane = d->lane;
     buf_init(&d->body, TC_CHANNEL_BODY_MAX);
-    int rc = lane->channel->body(&lane->config, buf_view(&d->key), buf_view(&d->payload),
+    int rc = pseudonymise(n, d, &err);
+    if (rc == 0)
+        rc = lane->channel->body(&lane->config, buf_view(&d->key), buf_view(&d->payload),
                                  n->options.console_url, &d->body, &err);
     if (rc == 0 && d->body.overflow)
         rc = err_set(&err, TC_EBOUND, "the message is longer than %d bytes", TC_CHANNEL_BODY_MAX);

@@ -58,6 +58,7 @@ struct lane {
 };
 
 struct notifier {
+    uint8_t disclose_key[TC_DISCLOSE_KEY_BYTES];
     struct notifier_options options; /* with defaults filled in */
     struct arena arena;
     struct store *store;
