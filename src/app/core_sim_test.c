@@ -47,13 +47,13 @@ static const char rule_text[] =
     "title: locked\nid: 00000000-0000-0000-0000-000000000003\nlogsource: {}\n"
     "detection:\n  s:\n    event_type: account_locked\n  condition: s\nlevel: critical\n";
 
-static size_t route(void *context, enum severity severity, const struct sv **ret)
+static size_t route(void *context, enum severity severity, enum notify_reason reason, const struct sv **ret)
 {
     static const struct sv names[] = {{"test", 4}};
     (void)context;
     (void)severity;
     *ret = names;
-    return 1;
+    return reason == NOTIFY_NEW || reason == NOTIFY_COUNT_STEP;
 }
 
 static int core_begin(struct world *w)
@@ -139,7 +139,7 @@ static int deliver(struct world *w)
     size_t before = w->told_count;
     int rc = store_outbox_due(w->core->store, w->clk.now_ns, 16, tell, w, &next, &err);
     for (size_t i = before; rc == 0 && i < w->told_count; i++)
-        rc = core_receipt(w->core, sv_of(w->told[i]), SV("sent"), SV(""));
+        rc = core_receipt(w->core, &(struct receipt){.key = sv_of(w->told[i]), .status = SV("sent")});
     return rc;
 }
 
