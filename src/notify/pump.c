@@ -334,6 +334,7 @@ static int admit_row(void *context, const struct outbox_row *row)
     struct delivery *d = free_delivery(a->lane);
     d->state = DELIVERY_SENDING;
     d->attempts = row->attempts;
+    snprintf(d->error, sizeof d->error, "%.*s", (int)TC_MIN(row->error.n, sizeof d->error - 1), row->error.p);
     copy_to(&d->key, row->key);
     copy_to(&d->payload, row->payload);
     return --a->room == 0;

@@ -57,7 +57,7 @@ struct delivery {
     bool complained;
     unsigned code;
     char provider_id[80];
-    char detail[256], error[200]; /* error: of the last attempt that failed, in this process */
+    char detail[256], error[200]; /* error: of the last attempt that failed */
 };
 
 struct lane {

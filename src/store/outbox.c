@@ -56,7 +56,8 @@ int store_outbox_put(struct store *store, const struct outbox_row *row, struct e
 }
 
 #define DUE_COLUMNS                                                                                          \
-    "SELECT o.key, o.channel, o.alert_id, o.payload, o.position, o.attempts, o.next_ns FROM outbox AS o"
+    "SELECT o.key, o.channel, o.alert_id, o.payload, o.position, o.attempts, o.next_ns, o.error FROM "       \
+    "outbox AS o"
 #define DUE_WHERE                                                                                            \
     " WHERE o.status = 'pending' AND (o.next_ns <= ?1 OR o.next_ns > ?2) AND NOT EXISTS(SELECT 1"            \
     " FROM outbox AS e WHERE e.status = 'pending' AND e.channel = o.channel AND e.alert_id = o.alert_id"     \
@@ -71,7 +72,8 @@ static struct outbox_row read_row(sqlite3_stmt *s)
                                .payload = statement_column(s, 3),
                                .position = (uint64_t)sqlite3_column_int64(s, 4),
                                .attempts = (uint32_t)sqlite3_column_int64(s, 5),
-                               .next_ns = sqlite3_column_int64(s, 6)};
+                               .next_ns = sqlite3_column_int64(s, 6),
+                               .error = statement_column(s, 7)};
 }
 
 static int64_t horizon(int64_t now_ns)

@@ -67,6 +67,7 @@ struct outbox_row {
     struct sv payload; /* intent JSON: {"alert":{…},"reason":…,"count":…}: all that a channel needs */
     uint64_t position; /* of the intent record */
     uint32_t attempts;
+    struct sv error; /* of the last attempt; not read by put */
     int64_t next_ns; /* not before (wall clock); 0 = now */
 };
 int store_outbox_put(struct store *store, const struct outbox_row *row,
