@@ -24,11 +24,11 @@ bool notify_takes(const struct channel_config *config, enum severity severity, s
     const struct channel *channel = channel_find(config->type);
     if (channel == NULL)
         return false;
-    if (sv_is(reason, "acknowledged"))
-        return channel->tells_acknowledged;
-    if (sv_is(reason, "resolved") &&
-        !(config->send_resolved == CHOICE_DEFAULT ? channel->tells_resolved
-                                                  : config->send_resolved == CHOICE_YES))
+    if (sv_is(reason, "acknowledged") && !channel->tells_acknowledged)
+        return false;
+    bool resolved = config->send_resolved == CHOICE_DEFAULT ? channel->tells_resolved
+                                                            : config->send_resolved == CHOICE_YES;
+    if (sv_is(reason, "resolved") && !resolved)
         return false;
     enum severity lowest = config->min_severity != SEVERITY_NONE ? config->min_severity : channel->lowest;
     return severity <= lowest;

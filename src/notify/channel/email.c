@@ -16,7 +16,7 @@
 #include <nettle/base64.h>
 #include <stdio.h>
 
-enum { SUBJECT_BYTES = 250, VALUE_BYTES = 2000, LINE_CHARACTERS = 76, WORD_BYTES = 42, ID_DIGITS = 32 };
+enum { SUBJECT_BYTES = 250, VALUE_BYTES = 16000, LINE_CHARACTERS = 76, WORD_BYTES = 42, ID_DIGITS = 32 };
 
 static int email_check(const struct channel_config *config, struct err *err)
 {
@@ -129,13 +129,18 @@ struct page {
     struct buf *out;
 };
 
-/* Control characters out, line breaks kept, cut with a word that says so. */
-static void value(const struct page *page, struct sv text)
+/* Control characters out, cut with a word that says so. Line breaks are kept where the rule's author wrote
+ * them; in what events bring, they would forge lines of this mail. */
+static void value(const struct page *page, struct sv text, bool lines)
 {
     struct buf clean;
     buf_init(&clean, 8 * VALUE_BYTES);
     struct sv rest = payload_cut(text, VALUE_BYTES);
     bool cut = rest.n < text.n;
+    if (!lines) {
+        payload_plain(rest, &clean);
+        rest.n = 0;
+    }
     while (rest.n > 0) {
         payload_plain(sv_head(rest, sv_find_char(rest, '\n')), &clean);
         if (sv_find_char(rest, '\n') < rest.n)
@@ -151,15 +156,20 @@ static void value(const struct page *page, struct sv text)
     buf_free(&clean);
 }
 
-static void line(const struct page *page, struct sv name, struct sv text)
+static void named(const struct page *page, struct sv name, struct sv text, bool lines)
 {
     if (text.n == 0)
         return;
     buf_str(page->out, page->html ? "<tr><th align=\"left\" valign=\"top\">" : "");
-    value(page, payload_cut(name, 100));
+    value(page, payload_cut(name, 100), false);
     buf_str(page->out, page->html ? "</th><td>" : ": ");
-    value(page, text);
+    value(page, text, lines);
     buf_str(page->out, page->html ? "</td></tr>\n" : "\n");
+}
+
+static void line(const struct page *page, struct sv name, struct sv text)
+{
+    named(page, name, text, false);
 }
 
 static void link_to(const struct page *page, struct sv url)
@@ -186,7 +196,7 @@ static void details(const struct page *page, const struct payload *p)
     for (uint32_t at = 0; payload_label(p, &at, &name, &text) == 1;)
         if (!sv_is(name, "severity"))
             line(page, name, text);
-    line(page, SV("Description"), p->description);
+    named(page, SV("Description"), p->description, true);
     line(page, SV("Owner"), p->owner);
     line(page, SV("Runbook"), p->runbook);
     for (uint32_t at = 0, i = 1; payload_action(p, &at, &text) == 1; i++) {
@@ -200,7 +210,7 @@ static void body_of(const struct page *page, const struct payload *p, struct sv 
 {
     if (page->html)
         buf_str(page->out, "<!DOCTYPE html>\n<html><body>\n<h3>");
-    value(page, headline);
+    value(page, headline, false);
     buf_str(page->out, page->html ? "</h3>\n<table cellpadding=\"3\">\n" : "\n\n");
     details(page, p);
     if (page->html)
