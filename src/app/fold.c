@@ -282,10 +282,12 @@ static int fold_tick(struct core *core, const struct event *record, struct err *
 static int fold_test(struct core *core, const struct event *record, struct sv channel, struct sv by,
                      struct err *err)
 {
+    char id[32];
     struct buf intent;
     buf_init(&intent, CORE_JSON_BYTES);
     digest_test_intent(record, channel, by, &intent);
     int rc = say(core, record, &intent, err);
+    snprintf(id, sizeof id, "test-%llu", (unsigned long long)record->position);
     pthread_mutex_lock(&core->lock);
     for (struct waiter *w = core->waiters; w != NULL; w = w->next)
         if (w->position == record->position) {
@@ -293,8 +295,8 @@ static int fold_test(struct core *core, const struct event *record, struct sv ch
             buf_clear(w->json);
             json_object(&json);
             json_kv_string(&json, "channel", channel);
-            json_key(&json, SV("id"));
-            buf_printf(w->json, "\"test-%llu\"}", (unsigned long long)record->position);
+            json_kv_str(&json, "id", id);
+            json_object_end(&json);
         }
     pthread_mutex_unlock(&core->lock);
     buf_free(&intent);

@@ -24,6 +24,7 @@ struct mail {
     size_t to_count;
     enum recipient states[TC_RECIPIENTS_MAX];
     size_t asking; /* whom the reply to come is about; to_count: nobody */
+    bool over;     /* libcurl says good-bye: what is answered to that says nothing */
     bool in_data;  /* the message itself is out: the next reply is the last word */
     unsigned code; /* of the last reply */
     char reply[REPLY_BYTES];
@@ -104,9 +105,11 @@ static int listen_in(CURL *easy, curl_infotype type, char *bytes, size_t n, void
     (void)easy;
     if (type == CURLINFO_HEADER_OUT && sv_starts(text, SV("RCPT TO:")))
         mail->asking = recipient_of(mail, text);
+    else if (type == CURLINFO_HEADER_OUT && sv_starts(text, SV("QUIT")))
+        mail->over = true;
     else if (type == CURLINFO_HEADER_OUT)
         mail->asking = mail->to_count;
-    else if (type == CURLINFO_HEADER_IN)
+    else if (type == CURLINFO_HEADER_IN && !mail->over)
         take_reply(mail, text);
     return 0;
 }
@@ -172,6 +175,30 @@ static void judge_taken(const struct mail *mail, struct answer *ret)
                  later, mail->reply);
 }
 
+/* 530, 534, 535, 538: the server wants another login. That is ours to mend, and no message's fault. */
+static bool wants_login(unsigned code)
+{
+    return code == 530 || code == 534 || code == 535 || code == 538;
+}
+
+/* What the last reply says about the message; false where there was none to it (no connection, TLS,
+ * greeting). */
+static bool judge_reply(const struct mail *mail, CURLcode outcome, struct answer *ret)
+{
+    size_t later = count_of(mail, RECIPIENT_LATER), refused = count_of(mail, RECIPIENT_REFUSED);
+    bool to_sender =
+        outcome == CURLE_SEND_ERROR; /* of libcurl: MAIL, RCPT or DATA was answered with 4xx or 5xx */
+    bool to_message = mail->in_data && (outcome == CURLE_WEIRD_SERVER_REPLY || outcome == CURLE_RECV_ERROR);
+    if ((!to_sender && !to_message) || mail->code < 400)
+        return false;
+    bool temporary = mail->code < 500 || (!to_message && later > 0);
+    bool none_left = refused == 0 || to_message || later + count_of(mail, RECIPIENT_TAKEN) == 0;
+    ret->result = temporary || !none_left ? SEND_RETRY : SEND_REFUSED;
+    ret->destination_down = mail->code == 421;
+    snprintf(ret->detail, sizeof ret->detail, "SMTP reply %s", mail->reply);
+    return true;
+}
+
 static void judge(const struct transfer *transfer, CURLcode outcome, int64_t now_ns, struct answer *ret)
 {
     const struct mail *mail = (const struct mail *)(const void *)transfer;
@@ -179,24 +206,10 @@ static void judge(const struct transfer *transfer, CURLcode outcome, int64_t now
     *ret = (struct answer){.result = SEND_RETRY, .retry_after_ns = -1, .code = mail->code};
     if (outcome == CURLE_OK) {
         judge_taken(mail, ret);
-        return;
-    }
-    size_t later = count_of(mail, RECIPIENT_LATER), refused = count_of(mail, RECIPIENT_REFUSED);
-    bool all_refused =
-        refused > 0 && later + count_of(mail, RECIPIENT_TAKEN) + count_of(mail, RECIPIENT_ASKED) == 0;
-    bool replied =
-        outcome == CURLE_SEND_ERROR || outcome == CURLE_WEIRD_SERVER_REPLY || outcome == CURLE_RECV_ERROR;
-    if (all_refused || (replied && mail->in_data && mail->code >= 500) ||
-        (outcome == CURLE_SEND_ERROR && mail->code >= 500 && later == 0 && refused == 0)) {
-        ret->result = SEND_REFUSED;
-        snprintf(ret->detail, sizeof ret->detail, "SMTP reply %s", mail->reply);
-    } else if (outcome == CURLE_LOGIN_DENIED) {
+    } else if (outcome == CURLE_LOGIN_DENIED || wants_login(mail->code)) {
         ret->destination_down = true;
-        snprintf(ret->detail, sizeof ret->detail, "the mail server refuses the login (%u)", mail->code);
-    } else if (later > 0 || (replied && mail->code >= 400 && mail->code < 500)) {
-        ret->destination_down = mail->code == 421;
-        snprintf(ret->detail, sizeof ret->detail, "SMTP reply %s", mail->reply);
-    } else {
+        snprintf(ret->detail, sizeof ret->detail, "the mail server refuses the login: %s", mail->reply);
+    } else if (!judge_reply(mail, outcome, ret)) {
         ret->destination_down = true;
         snprintf(ret->detail, sizeof ret->detail, "no delivery: %s", curl_easy_strerror(outcome));
     }

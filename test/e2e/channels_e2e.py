@@ -89,7 +89,7 @@ class MailServer:
         def login(_server, _session, _envelope, _mechanism, data):
             good = data.login == b"tocsin" and data.password == PASSWORD.encode()
             server.logins.append(good)
-            return AuthResult(success=good)
+            return AuthResult(success=good, handled=good)
 
         self.port = free_port()
 
@@ -177,17 +177,25 @@ def mail():
         assert PASSWORD not in server.output() + open(f"/proc/{server.process.pid}/cmdline", encoding="utf-8").read()
 
 
-@test("E-07 a certificate of nobody we know, and a server without STARTTLS: no mail, no password, and the row waits")
+@test("E-07 a certificate of nobody we know, no STARTTLS, no login or a wrong one: no mail, no password in clear, and the row waits")
 def mail_tls():
     with World() as world, World(tls=False) as plain:
-        config = "channels:\n" + world.email_channel().replace(f", ca_file: {world.certificates.ca}", "") + plain.email_channel(name="plain")
-        with world.server(config) as server:
+        good = world.email_channel()
+        config = ("channels:\n" + good.replace(f", ca_file: {world.certificates.ca}", "") + plain.email_channel(name="plain") +
+                  good.replace("name: mail", "name: anonymous").replace(", auth_username: tocsin, auth_password: env:MAIL_PASSWORD", "") +
+                  good.replace("name: mail", "name: mistaken").replace("env:MAIL_PASSWORD", "env:WRONG"))
+        with world.server(config, {"WRONG": "s3cret-but-wrong"}) as server:
             server.send(event("P2"))
             (alert,) = wait_for("an alert", server.alerts)
-            rows = wait_for("two failed attempts", lambda: [d for d in deliveries(server, alert["id"]) if d["error"]][1:] and
-                            deliveries(server, alert["id"]))
-            assert all(d["status"] == "pending" and "no delivery" in d["error"] for d in rows), rows
-            assert world.mail.mails == plain.mail.mails == [] and world.mail.logins == plain.mail.logins == []
+
+            def failed():
+                return {d["channel"]: d for d in deliveries(server, alert["id"]) if d["error"]}
+            wait_for("four failed attempts", lambda: len(failed()) == 4)
+            assert all(d["status"] == "pending" for d in failed().values()), failed()
+            assert all("no delivery" in failed()[name]["error"] for name in ("mail", "plain")), failed()
+            assert all("refuses the login" in failed()[name]["error"] for name in ("anonymous", "mistaken")), failed()
+            assert world.mail.mails == plain.mail.mails == plain.mail.logins == [] and set(world.mail.logins) == {False}
+            assert "s3cret" not in server.output() + json.dumps(failed())
 
 
 @test("E-07 4xx is tried again, 5xx is final; a recipient that is refused keeps the mail from nobody; none gets it twice")
