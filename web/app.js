@@ -250,6 +250,19 @@ function drawHistory(list) {
   byId("detail-history").replaceChildren(...(list || []).slice().reverse().map(line));
 }
 
+/* What became of the alert's notifications. They come apart from the alert, and their absence is no trouble. */
+async function drawDeliveries(id) {
+  const list = await ask(`/v1/alerts/${encodeURIComponent(id)}/deliveries`).catch(() => []);
+  if (selected !== id) return;
+  const line = (d) => {
+    const tried = `${d.attempts} attempt${d.attempts === 1 ? "" : "s"}`;
+    const what = [d.channel, d.status, d.attempts > 0 && tried, d.detail || d.error, d.provider_id && `as ${d.provider_id}`].filter(Boolean).join(" · ");
+    return make("li", {}, make("time", { datetime: d.at || "", text: d.at ? clockTime(d.at) : "waits" }), what);
+  };
+  byId("detail-deliveries").hidden = !list.length;
+  byId("detail-deliveries").querySelector("ol").replaceChildren(...list.slice().reverse().map(line));
+}
+
 function drawDetail(alert) {
   const facts = [severity(alert), alert.disposition ? `${alert.state} as ${alert.disposition.replaceAll("_", " ")}` : alert.state, `${alert.count} occurrence${alert.count === 1 ? "" : "s"}`,
     `first ${clockTime(alert.first_seen)}`, `last ${clockTime(alert.last_seen)}`, alert.owner && `owner ${alert.owner}`];
@@ -263,6 +276,7 @@ function drawDetail(alert) {
   runbook(alert.runbook);
   byId("detail-labels").replaceChildren(...Object.entries(alert.labels || {}).flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })]));
   drawHistory(alert.history);
+  drawDeliveries(alert.id);
   byId("detail").hidden = false;
 }
 

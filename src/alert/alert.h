@@ -66,7 +66,15 @@ enum decision_kind {
     DECIDE_REFUSED, /* a command that could not be done; goes back to who asked, is kept in history of
                        commands only */
 };
-enum notify_reason { NOTIFY_NEW, NOTIFY_COUNT_STEP, NOTIFY_SEVERITY_RAISED, NOTIFY_RESOLVED };
+enum notify_reason { /* resolved: also closed while open; test, digest: about no alert of the book */
+                     NOTIFY_NEW,
+                     NOTIFY_COUNT_STEP,
+                     NOTIFY_SEVERITY_RAISED,
+                     NOTIFY_RESOLVED,
+                     NOTIFY_ACKNOWLEDGED,
+                     NOTIFY_TEST,
+                     NOTIFY_DIGEST,
+};
 const char *notify_reason_name(enum notify_reason reason);
 
 struct decision {

@@ -14,8 +14,8 @@
  * alert. What ended by mere time was seen by nobody, so there even a repeat makes a new one.
  *
  * What is told. New at once; then once when the count reaches or jumps over a step (10, 50, 100), and only
- * while nobody acknowledged it; steps passed meanwhile are not told later. Resolving and closing tell nobody:
- * the channels there are have no word for it, and who resolves a thing knows of it. A count that rises
+ * while nobody acknowledged it; steps passed meanwhile are not told later. An acknowledgement and an end are
+ * decisions, not intents: app/ tells them to channels that have a word for them. A count that rises
  * between steps is no decision (a flood would fill the journal): whoever shows counts asks book_each_changed.
  *
  * When it is full, the longest ended alert leaves; where none has ended, further findings of a rule share one

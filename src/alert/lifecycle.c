@@ -59,6 +59,7 @@ struct sv lifecycle_disposition(struct sv word)
 
 const char *notify_reason_name(enum notify_reason reason)
 {
-    static const char *const names[] = {"new", "count_step", "severity_raised", "resolved"};
+    static const char *const names[] = {"new",          "count_step", "severity_raised", "resolved",
+                                        "acknowledged", "test",       "digest"};
     return names[reason];
 }

@@ -128,7 +128,46 @@ void alerts_show(struct api *api, struct request *request, struct reply *reply)
         reply_err(reply, &err);
 }
 
-/* --- POST /v1/alerts/ID/ack|resolve|close ----------------------------------------------------------------
+/* --- GET /v1/alerts/ID/deliveries, GET /v1/channels
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* By the whole id, also of what is no alert: digests and tests are delivered, too. */
+void alerts_deliveries(struct api *api, struct request *request, struct reply *reply)
+{
+    struct store *store;
+    struct err err = {0};
+    int rc = alerts_store_take(api, &store, &err);
+    if (rc != 0) {
+        refuse_store(reply, &err);
+        return;
+    }
+    rc = store_deliveries_json(store, request->match.params[0], &reply->body, &err);
+    alerts_store_give(api);
+    reply_json(reply, 200);
+    if (rc != 0)
+        reply_err(reply, &err);
+}
+
+void channels_list(struct api *api, struct request *request, struct reply *reply)
+{
+    (void)request;
+    reply_json(reply, 200);
+    if (api->options.channels != NULL)
+        api->options.channels(api->options.context, &reply->body);
+    else
+        buf_str(&reply->body, "[]");
+}
+
+static bool is_channel(const struct api *api, struct sv name)
+{
+    for (size_t i = 0; i < api->options.receiver_count; i++)
+        if (sv_eq(api->options.receivers[i], name))
+            return true;
+    return false;
+}
+
+/* --- POST /v1/channels/NAME/test, and /v1/alerts/ID/ack|resolve|close
+ * ----------------------------------------------------------------
  */
 
 /* One member of the body; false where it is none of ours, or no text. */
@@ -187,7 +226,9 @@ void alerts_command(struct api *api, struct request *request, struct reply *repl
     struct alert_command command = {.verb = sv_from(pattern, sv_find(pattern, SV("}/")) + 2),
                                     .alert_id = request->match.params[0],
                                     .by = SV("api")};
-    if (!is_json_type(request_header(request, "Content-Type"))) {
+    if (sv_is(command.verb, "test") && !is_channel(api, command.alert_id)) {
+        reply_error(reply, 404, "there is no channel of that name");
+    } else if (!is_json_type(request_header(request, "Content-Type"))) {
         reply_error(reply, 415, "send Content-Type application/json, or no body at all");
     } else if (read_command(request, &arena, &command, reply)) {
         command_begin(api, request, &command, reply);

@@ -202,6 +202,8 @@ void events_handle(struct api *api, struct request *request, struct reply *reply
 void workbench_free_all(struct api *api);
 void alerts_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_show(struct api *api, struct request *request, struct reply *reply);
+void alerts_deliveries(struct api *api, struct request *request, struct reply *reply);
+void channels_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_command(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);

@@ -57,7 +57,7 @@ int checkpoint_write(struct core *core, struct err *err)
     buf_u32(&out, CHECKPOINT_VERSION);
     buf_u64(&out, journal_epoch(core->journal));
     buf_u64(&out, core->position);
-    buf_u64(&out, (uint64_t)core->last_tick_ns);
+    buf_u64(&out, (uint64_t)core->folded_tick_ns);
     buf_string(&out, buf_view(&core->activated));
     put_string(&out, save_detector, core->detector);
     put_string(&out, save_book, core->book);
@@ -96,7 +96,7 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
     if (rc != 0)
         return rc;
     core->position = core->checkpoint_position = position;
-    core->last_tick_ns = (int64_t)tick;
+    core->last_tick_ns = core->folded_tick_ns = (int64_t)tick;
     return 1;
 }
 
@@ -124,7 +124,7 @@ int checkpoint_read(struct core *core, struct err *err)
     buf_clear(&core->activated);
     positions_clear(&core->positions);
     core->position = core->checkpoint_position = 0;
-    core->last_tick_ns = 0;
+    core->last_tick_ns = core->folded_tick_ns = 0;
     (void)err;
     return 0;
 }

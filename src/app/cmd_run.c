@@ -80,13 +80,14 @@ struct server {
 /* --- what the rooms are handed
  * --------------------------------------------------------------------------------------- */
 
-static size_t route(void *context, enum severity severity, const struct sv **ret_channels)
+static size_t route(void *context, enum severity severity, enum notify_reason reason,
+                    const struct sv **ret_channels)
 {
     struct server *s = context;
     size_t count = 0;
     for (size_t i = 0; i < s->config.channel_count && count < TC_ARRAY_LEN(s->channel_names); i++) {
         const struct channel_config *channel = &s->config.channels[i];
-        if (channel->min_severity == SEVERITY_NONE || severity <= channel->min_severity)
+        if (config_routes(&s->config, channel, severity, sv_of(notify_reason_name(reason))))
             s->channel_names[count++] = channel->name;
     }
     *ret_channels = s->channel_names;
@@ -111,9 +112,37 @@ static void alert_changed(void *context, struct sv json)
     pthread_mutex_unlock(&s->lock);
 }
 
-static int take_receipt(void *context, struct sv key, struct sv status, struct sv detail)
+static int take_receipt(void *context, const struct receipt *receipt)
 {
-    return core_receipt(((struct server *)context)->core, key, status, detail);
+    return core_receipt(((struct server *)context)->core, receipt);
+}
+
+/* A channel in trouble is an event like any other, of the source `self`: a rule makes an alert of it. */
+static void take_trouble(void *context, struct sv channel, struct sv detail)
+{
+    struct server *s = context;
+    struct intake_batch batch;
+    struct buf body;
+    struct err err;
+    buf_init(&body, 16 << 10);
+    intake_batch_init(&batch, 1 << 20);
+    struct json_out json = json_out_to(&body);
+    json_object(&json);
+    json_kv_str(&json, "event_type", "notification_channel_failed");
+    json_kv_string(&json, "channel", channel);
+    json_kv_string(&json, "error.message", detail);
+    json_object_end(&json);
+    int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, buf_view(&body), &batch, &err);
+    struct journal_batch input = {.kind = BATCH_INPUT,
+                                  .received = batch.received,
+                                  .blocks = buf_view(&batch.blocks),
+                                  .count = batch.count};
+    if (rc == 0)
+        rc = journal_append_wait(core_journal(s->core), &input, &(uint64_t){0}, &err);
+    if (rc != 0)
+        log_warn("notify", "no alert about channel %.*s: %s", SV_FMT(channel), err.text);
+    intake_batch_free(&batch);
+    buf_free(&body);
 }
 
 static bool is_ready(void *context)
@@ -303,6 +332,87 @@ static void vault_metrics(const struct server *s, struct buf *out)
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
 }
 
+/* Per channel; the notifier is there (s->lock is held). */
+static void channel_metrics(const struct server *s, struct buf *out)
+{
+    static const struct {
+        const char *name, *type, *help;
+        size_t offset;
+    } rows[] = {
+        {"tocsin_channel_sent_total", "counter", "Notifications delivered.",
+         offsetof(struct channel_stats, sent)},
+        {"tocsin_channel_retries_total", "counter", "Attempts that failed and are made again.",
+         offsetof(struct channel_stats, retries)},
+        {"tocsin_channel_failed_total", "counter", "Notifications given up.",
+         offsetof(struct channel_stats, failed)},
+        {"tocsin_channel_diverted_total", "counter", "Notifications that the fallback was told as well.",
+         offsetof(struct channel_stats, diverted)},
+        {"tocsin_channel_pending", "gauge", "Notifications that wait.",
+         offsetof(struct channel_stats, pending)},
+    };
+    struct channel_stats stats;
+    size_t count = notifier_channel_count(s->notifier);
+    for (size_t r = 0; r < TC_ARRAY_LEN(rows); r++) {
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[r].name, rows[r].help, rows[r].name,
+                   rows[r].type);
+        for (size_t i = 0; i < count; i++) {
+            notifier_channel_stats(s->notifier, i, &stats);
+            const uint64_t *value = (const uint64_t *)(const void *)((const char *)&stats + rows[r].offset);
+            buf_printf(out, "%s{channel=\"", rows[r].name);
+            json_escape(out, stats.name);
+            buf_printf(out, "\"} %llu\n", (unsigned long long)*value);
+        }
+    }
+    buf_str(out, "# HELP tocsin_channel_attempt_seconds Time that attempts took.\n"
+                 "# TYPE tocsin_channel_attempt_seconds histogram\n");
+    for (size_t i = 0; i < count; i++) {
+        struct buf name;
+        notifier_channel_stats(s->notifier, i, &stats);
+        buf_init(&name, 1024);
+        json_escape(&name, stats.name);
+        for (size_t j = 0; j < TC_LATENCY_BUCKETS; j++) {
+            buf_printf(out, "tocsin_channel_attempt_seconds_bucket{channel=\"%.*s\",le=\"",
+                       SV_FMT(buf_view(&name)));
+            if (j + 1 < TC_LATENCY_BUCKETS)
+                buf_printf(out, "%g", notify_latency_bounds[j]);
+            else
+                buf_str(out, "+Inf");
+            buf_printf(out, "\"} %llu\n", (unsigned long long)stats.latency[j]);
+        }
+        buf_printf(out,
+                   "tocsin_channel_attempt_seconds_sum{channel=\"%.*s\"} %.9g\n"
+                   "tocsin_channel_attempt_seconds_count{channel=\"%.*s\"} %llu\n",
+                   SV_FMT(buf_view(&name)), (double)stats.latency_ns_total / 1e9, SV_FMT(buf_view(&name)),
+                   (unsigned long long)stats.attempts);
+        buf_free(&name);
+    }
+}
+
+/* For /v1/channels. */
+static void channels_json(void *context, struct buf *out)
+{
+    struct server *s = context;
+    struct json_out json = json_out_to(out);
+    struct channel_stats stats;
+    json_array(&json);
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; s->notifier != NULL && i < notifier_channel_count(s->notifier); i++) {
+        notifier_channel_stats(s->notifier, i, &stats);
+        json_object(&json);
+        json_kv_string(&json, "name", stats.name);
+        json_kv_string(&json, "type", stats.type);
+        json_kv_bool(&json, "failing", stats.failing);
+        json_kv_u64(&json, "pending", stats.pending);
+        json_kv_u64(&json, "sent", stats.sent);
+        json_kv_u64(&json, "failed", stats.failed);
+        json_kv_u64(&json, "retries", stats.retries);
+        json_kv_u64(&json, "diverted", stats.diverted);
+        json_object_end(&json);
+    }
+    pthread_mutex_unlock(&s->lock);
+    json_array_end(&json);
+}
+
 static void metrics(void *context, struct buf *out)
 {
     struct server *s = context;
@@ -364,6 +474,10 @@ static void metrics(void *context, struct buf *out)
     tend_metrics(out);
     tail_metrics(s, out);
     journald_metrics(s, out);
+    pthread_mutex_lock(&s->lock);
+    if (s->notifier != NULL)
+        channel_metrics(s, out);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* --- start
@@ -437,6 +551,10 @@ static int start_core(struct server *s, struct err *err)
                              .dedup_window_ns = c->dedup_window_ns,
                              .resolve_after_ns = c->resolve_after_ns,
                              .count_steps = c->count_steps,
+                             .digest_channels = c->digest.names,
+                             .digest_channel_count = c->digest.count,
+                             .digest_at_s = c->digest_at_s,
+                             .zone_offset_s = c->zone_offset_s,
                              .threads = c->threads,
                              .before_commit = before_commit,
                              .context = s,
@@ -560,6 +678,7 @@ static int start_courier(struct server *s, struct err *err)
                                  .channel_count = s->config.channel_count,
                                  .disclose_key = disclose_key,
                                  .receipt = take_receipt,
+                                 .trouble = take_trouble,
                                  .context = s};
     struct notifier *notifier = NULL;
     int rc = notifier_new(&o, &notifier, err);
@@ -611,6 +730,7 @@ static int start_api(struct server *s, struct err *err)
                             .command = command,
                             .reload = reload,
                             .metrics = metrics,
+                            .channels = channels_json,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
     struct api *api = NULL;

@@ -44,6 +44,13 @@ struct config {
     size_t token_count;
     struct channel_config *channels;
     size_t channel_count;
+    struct routing {
+        const struct sv *names;
+        size_t count;
+        bool given; /* not: by the channels' own severities */
+    } routing[SEVERITY_P4 + 1];
+    struct routing digest; /* not given: all email channels */
+    int digest_at_s;       /* after midnight */
     int64_t dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0 */
     const char *vault_key_path;  /* NULL: in the data directory */
@@ -51,6 +58,10 @@ struct config {
     struct api_token *officers;  /* `source` is the name */
     size_t officer_count;
 };
+
+/* Whether the channel is told of an alert of that severity for that reason (new, acknowledged, …). */
+bool config_routes(const struct config *config, const struct channel_config *channel, enum severity severity,
+                   struct sv reason);
 
 /* Defaults only; channels: stdout, and Slack where SLACK_SECURITY_WEBHOOK is set in the environment. */
 void config_defaults(struct config *config);

@@ -484,7 +484,7 @@ int core_command(struct core *core, const struct alert_command *command, struct 
     return rc;
 }
 
-int core_receipt(struct core *core, struct sv key, struct sv status, struct sv detail)
+int core_receipt(struct core *core, const struct receipt *receipt)
 {
     struct buf json, block;
     struct err err;
@@ -492,9 +492,15 @@ int core_receipt(struct core *core, struct sv key, struct sv status, struct sv d
     buf_init(&block, 1 << 17);
     struct json_out out = json_out_to(&json);
     json_object(&out);
-    json_kv_string(&out, "key", key);
-    json_kv_string(&out, "status", status);
-    json_kv_string(&out, "detail", sv_head(detail, 1024));
+    json_kv_string(&out, "key", receipt->key);
+    json_kv_string(&out, "channel", receipt->channel);
+    json_kv_string(&out, "status", receipt->status);
+    json_kv_string(&out, "detail", sv_head(receipt->detail, 1024));
+    json_kv_u64(&out, "attempts", receipt->attempts);
+    json_kv_u64(&out, "code", receipt->code);
+    json_kv_string(&out, "provider_id", receipt->provider_id);
+    json_kv_string(&out, "error", sv_head(receipt->error, 1024));
+    json_kv_string(&out, "fallback", receipt->fallback);
     json_object_end(&out);
     struct receive_time now = clk_now(core->options.clk);
     record_encode_plain(REC_RECEIPT, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME},

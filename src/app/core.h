@@ -17,6 +17,7 @@
 #include "alert/alert.h"
 #include "detect/detect.h"
 #include "journal/journal.h"
+#include "notify/notify.h"
 #include "store/store.h"
 
 struct core_data_file { /* named in the record of what is in force; not needed to replay */
@@ -45,8 +46,12 @@ struct core_options {
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
     int64_t checkpoint_every_ns; /* 0 = 30 s */
     void *context;               /* of the callbacks, called on the core's thread */
-    /* Names of the channels that take this severity, in order. */
-    size_t (*route)(void *context, enum severity severity, const struct sv **ret_channels);
+    /* Names of the channels that are told of this severity for this reason, in order. */
+    size_t (*route)(void *context, enum severity severity, enum notify_reason reason,
+                    const struct sv **ret_channels);
+    const struct sv *digest_channels; /* who gets the daily digest of P4 alerts; count 0: nobody */
+    size_t digest_channel_count;
+    int digest_at_s, zone_offset_s; /* its time: seconds after midnight of a zone (seconds east of UTC) */
     void (*outbox_filled)(void *context);                 /* rows are due */
     void (*changed)(void *context, struct sv alert_json); /* an alert changed; NULL: nobody listens */
 };
@@ -99,7 +104,7 @@ int core_reload(struct core *core, const struct core_options *wanted, struct cor
 int core_command(struct core *core, const struct alert_command *command, struct buf *ret_json,
                  struct err *err);
 /* Makes a receipt durable (notify's callback). Any thread but the core's. */
-int core_receipt(struct core *core, struct sv key, struct sv status, struct sv detail);
+int core_receipt(struct core *core, const struct receipt *receipt);
 
 /* What positioned sources have read so far (REC_POSITION), the newest of each: a part of the fold, so it
  * agrees with the events that are kept. Before core_start only. `key` and `value` are lent. */

@@ -69,6 +69,7 @@ struct core {
     bool store_dirty;       /* counts changed that the store does not show yet */
     int64_t flushed_mono_ns;
 
+    int64_t folded_tick_ns; /* receive time of the newest tick folded: part of the fold */
     int64_t last_tick_ns, last_checkpoint_mono_ns;
     uint64_t checkpoint_position;
     struct journal_recovery recovery;
@@ -96,6 +97,13 @@ int fold_add(struct core *core, const struct journal_frame *frame,
              struct err *err); /* copies a frame's records into the batch */
 int fold_flush(struct core *core,
                struct err *err); /* judges the batch, makes decisions durable, projects them */
+
+/* digest.c */
+/* Whether this tick has passed a digest's moment with something to tell; *out is then its intent. Once per
+ * tick, before the book sees it. */
+bool digest_of(struct core *core, const struct event *tick, struct buf *out);
+/* The intent of a test message. */
+void digest_test_intent(const struct event *command, struct sv channel, struct sv by, struct buf *out);
 
 /* project.c */
 /* Shows a frame, in a transaction that is still open then; a frame with nothing to show opens none. */

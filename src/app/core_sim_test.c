@@ -35,6 +35,7 @@ struct world {
     size_t decision_bytes; /* of the core's options */
     int reload_at;         /* batches before other rules are put in force; 0: never */
     bool files_changed;    /* what a start reads */
+    bool digests;          /* rules of P4, and a digest at 08:00, two hours east */
     struct core *core;
 };
 
@@ -66,13 +67,17 @@ static const char changed_text[] =
     "correlation:\n  type: event_count\n  rules: [00000000-0000-0000-0000-000000000003]\n  timespan: 5m\n"
     "  generate: true\n  condition:\n    gte: 2\n";
 
-static size_t route(void *context, enum severity severity, const struct sv **ret)
+static const char low_rule_text[] =
+    "title: locked\nid: 00000000-0000-0000-0000-000000000004\nlogsource: {}\n"
+    "detection:\n  s:\n    event_type: account_locked\n  condition: s\nlevel: low\n";
+
+static size_t route(void *context, enum severity severity, enum notify_reason reason, const struct sv **ret)
 {
     static const struct sv names[] = {{"test", 4}};
     (void)context;
     (void)severity;
     *ret = names;
-    return 1;
+    return reason == NOTIFY_NEW || reason == NOTIFY_COUNT_STEP;
 }
 
 static struct rule_source rules_of(const struct world *w)
@@ -87,6 +92,9 @@ static int core_begin(struct world *w)
     struct rule_source rules[1];
     struct err err;
     rules[0] = rules_of(w);
+    if (w->digests)
+        rules[0].bytes = sv_of(low_rule_text);
+    static const struct sv digest_channels[] = {{"mail", 4}};
     struct core_options o = {.fs = sim_fs_seam(w->disk),
                              .clk = &w->clk.clk,
                              .rng = &w->rng.rng,
@@ -101,6 +109,10 @@ static int core_begin(struct world *w)
                              .segment_bytes = 4096,
                              .decision_bytes = w->decision_bytes,
                              .checkpoint_every_ns = 4 * TC_SECOND_NS,
+                             .digest_channels = digest_channels,
+                             .digest_channel_count = w->digests ? 1 : 0,
+                             .digest_at_s = 8 * 3600,
+                             .zone_offset_s = 2 * 3600,
                              .context = w,
                              .route = route};
     return core_open(&o, &w->core, &err);
@@ -164,7 +176,7 @@ static int deliver(struct world *w)
     size_t before = w->told_count;
     int rc = store_outbox_due(w->core->store, w->clk.now_ns, 16, tell, w, &next, &err);
     for (size_t i = before; rc == 0 && i < w->told_count; i++)
-        rc = core_receipt(w->core, sv_of(w->told[i]), SV("sent"), SV(""));
+        rc = core_receipt(w->core, &(struct receipt){.key = sv_of(w->told[i]), .status = SV("sent")});
     return rc;
 }
 
@@ -600,6 +612,62 @@ static void test_a_tick_that_resolves_very_many(void **state)
     world_end(&w);
 }
 
+/* --- digests */
+
+static size_t digests_told(struct world *w)
+{
+    size_t count = 0;
+    assert_int_equal(0, step(w));
+    for (size_t i = 0; i < w->told_count; i++)
+        count += strncmp(w->told[i], "digest-", 7) == 0;
+    return count;
+}
+
+static void restart(struct world *w)
+{
+    core_abandon(&w->core);
+    sim_fs_crash(w->disk, 1, SIM_FS_KEEP);
+    assert_int_equal(0, core_begin(w));
+}
+
+/* At a moment, on the tick that passes it; before it none, and after a restart none again. */
+static void test_D_04_three_alerts_make_one_digest_at_its_time(void **state)
+{
+    const int64_t due_ns =
+        (START_NS / (86400 * TC_SECOND_NS) + 1) * 86400 * TC_SECOND_NS + 6 * 3600 * TC_SECOND_NS;
+    struct world w;
+    (void)state;
+    world_begin(&w, 6);
+    w.digests = true;
+    assert_int_equal(0, core_begin(&w));
+    assert_int_equal(0, digests_told(&w));
+    append_events(&w, 0, 3, true);
+    assert_int_equal(0, digests_told(&w));
+    assert_int_equal(3, book_count(w.core->book));
+    w.clk.now_ns = due_ns - 1;
+    assert_int_equal(0, digests_told(&w));
+    w.clk.now_ns = due_ns + TC_SECOND_NS;
+    assert_int_equal(1, digests_told(&w));
+    assert_string_equal(w.told[w.told_count - 1], "digest-2026-09-22T06:00:00Z:mail");
+    restart(&w);
+    assert_int_equal(1, digests_told(&w));
+    w.clk.now_ns -= 3600 * TC_SECOND_NS; /* the clock is set back, and comes by again */
+    assert_int_equal(1, digests_told(&w));
+    w.clk.now_ns += 2 * 3600 * TC_SECOND_NS;
+    assert_int_equal(1, digests_told(&w));
+    w.clk.now_ns = due_ns + 86400 * TC_SECOND_NS + TC_SECOND_NS; /* nothing new: no digest */
+    assert_int_equal(1, digests_told(&w));
+    append_events(&w, 10, 1, true);
+    assert_int_equal(1, digests_told(&w));
+    restart(&w);
+    w.clk.now_ns =
+        due_ns + INT64_C(4) * 86400 * TC_SECOND_NS; /* three moments while it was down: one digest */
+    assert_int_equal(2, digests_told(&w));
+    restart(&w);
+    assert_int_equal(2, digests_told(&w));
+    world_end(&w);
+}
+
 /* Torn tails are what these tests make: their warnings would drown the rest. */
 static void no_log(void *context, enum log_level level, const char *room, const char *text)
 {
@@ -625,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_a_long_backlog_with_an_alert_in_each_batch),
         cmocka_unit_test(test_a_tick_that_resolves_very_many),
         cmocka_unit_test(test_a_store_that_fails_for_a_while),
+        cmocka_unit_test(test_D_04_three_alerts_make_one_digest_at_its_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

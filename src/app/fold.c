@@ -14,6 +14,8 @@
 #include "cli/finding_out.h"
 #include "event/json.h"
 
+#include <stdio.h>
+
 /* Longer findings leave out the event's fields: an event of 1 MiB that a hundred rules find would take a
  * hundred. */
 enum { FINDING_JSON_BYTES = 64 << 10 };
@@ -128,6 +130,30 @@ static int finding_record(struct core *core, const struct finding *f, struct err
     return add_block(core, REC_FINDING, CLASS_SECURITY, f->time.ns, f->position, err);
 }
 
+static void tell(struct core *core, const struct alert *alert, enum notify_reason reason, struct sv key,
+                 struct json_out *json)
+{
+    const struct sv *channels;
+    size_t count = core->options.route(core->options.context, alert->severity, reason, &channels);
+    json_kv_string(json, "key", key);
+    json_kv_str(json, "reason", notify_reason_name(reason));
+    json_kv_u64(json, "count", alert->count);
+    json_key(json, SV("channels"));
+    json_array(json);
+    for (size_t i = 0; i < count; i++)
+        json_string(json, channels[i]);
+    json_array_end(json);
+}
+
+/* An acknowledgement and an end are told by the decision's own record to the channels that have a word for it
+ * (D-09, E-04). Their key names the step, so an alert that is resolved, then closed, is told once. */
+static bool news_of(const struct decision *d, enum notify_reason *ret)
+{
+    bool acknowledged = sv_is(d->what, "acknowledged");
+    *ret = acknowledged ? NOTIFY_ACKNOWLEDGED : NOTIFY_RESOLVED;
+    return acknowledged || sv_is(d->what, "resolved") || sv_is(d->what, "closed");
+}
+
 static void decision_json(struct core *core, const struct decision *d)
 {
     struct json_out json = json_out_to(&core->json);
@@ -136,17 +162,13 @@ static void decision_json(struct core *core, const struct decision *d)
     json_kv_u64(&json, "position", d->position);
     json_kv_string(&json, "what", d->what);
     json_kv_string(&json, "by", d->by);
-    if (d->kind == DECIDE_INTENT) {
-        const struct sv *channels;
-        size_t count = core->options.route(core->options.context, d->alert->severity, &channels);
-        json_kv_str(&json, "key", d->key);
-        json_kv_str(&json, "reason", notify_reason_name(d->reason));
-        json_kv_u64(&json, "count", d->alert->count);
-        json_key(&json, SV("channels"));
-        json_array(&json);
-        for (size_t i = 0; i < count; i++)
-            json_string(&json, channels[i]);
-        json_array_end(&json);
+    char key[sizeof d->key];
+    enum notify_reason reason;
+    if (d->kind == DECIDE_INTENT)
+        tell(core, d->alert, d->reason, sv_of(d->key), &json);
+    else if (news_of(d, &reason)) {
+        int n = snprintf(key, sizeof key, "%s-%s", d->alert->id, notify_reason_name(reason));
+        tell(core, d->alert, reason, sv_make(key, (size_t)n), &json);
     }
     json_key(&json, SV("alert"));
     struct buf alert;
@@ -224,9 +246,19 @@ static int take_findings(struct core *core, struct err *err)
 /* --- control records
  * ------------------------------------------------------------------------------------------------ */
 
-static int fold_tick(struct core *core, const struct event *record, struct err *err)
+/* An intent that comes from no decision of the book; *out as its JSON. */
+static int say(struct core *core, const struct event *cause, const struct buf *out, struct err *err)
 {
-    core->last_tick_ns = record->received.ns;
+    if (was_said(core, cause->position))
+        return 0;
+    buf_clear(&core->json);
+    buf_sv(&core->json, buf_view(out));
+    core->counts.intents++;
+    return add_block(core, REC_INTENT, CLASS_AUDIT, cause->received.ns, cause->position, err);
+}
+
+static int tick_rooms(struct core *core, const struct event *record, struct err *err)
+{
     detector_tick(core->detector, record->position, record->received, &core->findings);
     int rc = take_findings(core, err);
     if (rc != 0)
@@ -235,12 +267,50 @@ static int fold_tick(struct core *core, const struct event *record, struct err *
     return take_decisions(core, err);
 }
 
+static int fold_tick(struct core *core, const struct event *record, struct err *err)
+{
+    core->last_tick_ns = record->received.ns;
+    struct buf digest;
+    buf_init(&digest, CORE_JSON_BYTES);
+    bool due = digest_of(core, record, &digest);
+    int rc = tick_rooms(core, record, err);
+    if (rc == 0 && due)
+        rc = say(core, record, &digest, err);
+    buf_free(&digest);
+    return rc;
+}
+static int fold_test(struct core *core, const struct event *record, struct sv channel, struct sv by,
+                     struct err *err)
+{
+    char id[32];
+    struct buf intent;
+    buf_init(&intent, CORE_JSON_BYTES);
+    digest_test_intent(record, channel, by, &intent);
+    int rc = say(core, record, &intent, err);
+    snprintf(id, sizeof id, "test-%llu", (unsigned long long)record->position);
+    pthread_mutex_lock(&core->lock);
+    for (struct waiter *w = core->waiters; w != NULL; w = w->next)
+        if (w->position == record->position) {
+            struct json_out json = json_out_to(w->json);
+            buf_clear(w->json);
+            json_object(&json);
+            json_kv_string(&json, "channel", channel);
+            json_kv_str(&json, "id", id);
+            json_object_end(&json);
+        }
+    pthread_mutex_unlock(&core->lock);
+    buf_free(&intent);
+    return rc;
+}
+
 static int fold_command(struct core *core, const struct event *record, struct err *err)
 {
     struct event e = {.time = {TC_NO_TIME}};
     if (json_parse_event(record->raw, &core->batch, &e, NULL) != 0)
         return 0; /* we wrote it; a record of another version says nothing to us */
     event_index(&e, &core->batch);
+    if (sv_is(event_value(&e, "verb"), "test"))
+        return fold_test(core, record, event_value(&e, "alert"), event_value(&e, "by"), err);
     struct alert_command command = {.verb = event_value(&e, "verb"),
                                     .alert_id = event_value(&e, "alert"),
                                     .by = event_value(&e, "by"),

@@ -20,6 +20,7 @@ static const struct verb *const verbs[] = {
     &verb_health,
     &verb_completion,
     &verb_vault,
+    &verb_channels,
     NULL,
 };
 /* clang-format on */

@@ -6,6 +6,7 @@
 #include "app/core_priv.h"
 
 #include "base/log.h"
+#include "base/num.h"
 #include "event/json.h"
 
 enum { SETTLE_FRAMES = 1000 }; /* of a recovery */
@@ -105,6 +106,26 @@ static struct sv last_note(const struct alert *alert)
     return alert->history_count > 0 ? alert->history[alert->history_count - 1].note : (struct sv){0};
 }
 
+/* One row for each channel that the record names. */
+static int put_rows(struct core *core, const struct event *record, const struct event *json,
+                    struct arena *arena, struct sv alert_id, struct err *err)
+{
+    const struct field *channel = event_find(json, SV("channels"), event_name_hash(SV("channels")));
+    int rc = 0;
+    for (; rc == 0 && channel != NULL; channel = event_next(json, channel)) {
+        if (channel->type != FIELD_STRING)
+            continue;
+        struct outbox_row row = {
+            .key = arena_printf(arena, "%.*s:%.*s", SV_FMT(event_value(json, "key")), SV_FMT(channel->value)),
+            .channel = channel->value,
+            .alert_id = alert_id,
+            .payload = record->raw,
+            .position = record->position};
+        rc = store_outbox_put(core->store, &row, err);
+    }
+    return rc;
+}
+
 static int project_decision(struct core *core, const struct event *record, const struct event *json,
                             struct arena *arena, struct err *err)
 {
@@ -117,6 +138,8 @@ static int project_decision(struct core *core, const struct event *record, const
         rc = store_add_history(core->store, record->position, 0, sv_of(alert.id), record->time.ns,
                                event_value(json, "what"), event_value(json, "by"), last_note(&alert), err);
     if (rc == 0)
+        rc = put_rows(core, record, json, arena, sv_of(alert.id), err);
+    if (rc == 0)
         tell_later(core, text);
     return rc;
 }
@@ -125,19 +148,7 @@ static int project_intent(struct core *core, const struct event *record, const s
                           struct arena *arena, struct err *err)
 {
     struct sv id = event_value(json, "alert.id");
-    const struct field *channel = event_find(json, SV("channels"), event_name_hash(SV("channels")));
-    int rc = 0;
-    for (; rc == 0 && channel != NULL; channel = event_next(json, channel)) {
-        if (channel->type != FIELD_STRING)
-            continue;
-        struct outbox_row row = {
-            .key = arena_printf(arena, "%.*s:%.*s", SV_FMT(event_value(json, "key")), SV_FMT(channel->value)),
-            .channel = channel->value,
-            .alert_id = id,
-            .payload = record->raw,
-            .position = record->position};
-        rc = store_outbox_put(core->store, &row, err);
-    }
+    int rc = put_rows(core, record, json, arena, id, err);
     if (rc == 0)
         rc = store_add_history(core->store, record->position, 0, id, record->time.ns, SV("notified"),
                                SV("tocsin"), event_value(json, "reason"), err);
@@ -147,8 +158,19 @@ static int project_intent(struct core *core, const struct event *record, const s
 static int project_receipt(struct core *core, const struct event *record, const struct event *json,
                            struct err *err)
 {
-    return store_outbox_done(core->store, event_value(json, "key"), event_value(json, "status"),
-                             record->received.ns, event_value(json, "detail"), err);
+    struct sv key = event_value(json, "key"), status = event_value(json, "status");
+    struct sv fallback = event_value(json, "fallback");
+    uint64_t attempts = 0, code = 0;
+    int rc = fallback.n == 0 ? 0 : store_outbox_divert(core->store, key, fallback, err);
+    if (rc != 0 || sv_is(status, "diverted"))
+        return rc;
+    if (num_u64(event_value(json, "attempts"), 0, UINT32_MAX, &attempts) &&
+        num_u64(event_value(json, "code"), 0, 999, &code))
+        rc = store_outbox_note(core->store, key, (uint32_t)attempts, (uint32_t)code,
+                               event_value(json, "provider_id"), event_value(json, "error"), err);
+    return rc != 0 ? rc
+                   : store_outbox_done(core->store, key, status, record->received.ns,
+                                       event_value(json, "detail"), err);
 }
 
 static int project_record(struct core *core, const struct event *record, struct err *err)

@@ -72,6 +72,7 @@ extern const struct verb verb_parse;
 extern const struct verb verb_health;
 extern const struct verb verb_completion;
 extern const struct verb verb_vault;
+extern const struct verb verb_channels;
 /* clang-format on */
 
 #endif

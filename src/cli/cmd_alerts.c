@@ -71,6 +71,33 @@ static void print_details(struct sv json)
     arena_free(&arena);
 }
 
+/* What became of the alert's notifications: a line each. A server that cannot say is no reason to fail. */
+static void print_deliveries(const struct cli_args *args, struct sv alert_json)
+{
+    struct arena arena = {0};
+    struct event e = {.time = {TC_NO_TIME}};
+    struct buf url, body, out;
+    struct err err;
+    long status = 0;
+    buf_init(&url, 8192);
+    buf_init(&body, TC_CLIENT_BODY_MAX);
+    buf_init(&out, TC_CLIENT_BODY_MAX);
+    if (json_parse_event(alert_json, &arena, &e, &err) == 0) {
+        event_index(&e, &arena);
+        buf_printf(&url, "%s/v1/alerts/%.*s/deliveries", cli_value(args, "url", "http://127.0.0.1:9797"),
+                   SV_FMT(event_value(&e, "id")));
+        buf_char(&url, '\0');
+        if (!url.overflow && client_request(&(struct client_call){.url = url.p}, &body, &status, &err) == 0 &&
+            status == 200)
+            deliveries_out(buf_view(&body), &out);
+        fwrite(out.p, 1, out.n, stdout);
+    }
+    buf_free(&url);
+    buf_free(&body);
+    buf_free(&out);
+    arena_free(&arena);
+}
+
 static void command_body(const struct cli_args *args, struct buf *out)
 {
     struct json_out json = json_out_to(out);
@@ -126,9 +153,10 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
     else if ((code = client_exit(args, status, buf_view(&body))) == CLI_DONE) {
         if (list)
             print_list(buf_view(&body), as_json);
-        else if ((show || reveal) && !as_json)
+        else if ((show || reveal) && !as_json) {
             print_details(buf_view(&body));
-        else
+            print_deliveries(args, buf_view(&body));
+        } else
             print_list(buf_view(&body), as_json);
     }
     buf_free(&url);

@@ -7,6 +7,8 @@
 #include "base/json_out.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "cli/client.h"
+#include "event/json.h"
 
 /* A value that is JSON already, put on one line: line breaks in it can only be white space between tokens. */
 static void raw_json(struct json_out *json, struct sv value)
@@ -172,4 +174,29 @@ void alert_out_table(const struct alert *a, struct buf *out)
                alert_state_name(a->state), (unsigned long long)a->count, time);
     terminal_text(out, a->message);
     buf_char(out, '\n');
+}
+
+void deliveries_out(struct sv json, struct buf *out)
+{
+    struct sv member;
+    while (client_member(&json, &member)) {
+        struct arena arena = {0};
+        struct event e = {.time = {TC_NO_TIME}};
+        if (json_parse_event(member, &arena, &e, NULL) == 0) {
+            static const char *const shown[] = {"status",      "channel", "at",     "detail",
+                                                "provider_id", "error",   "next_at"};
+            event_index(&e, &arena);
+            buf_str(out, "delivery");
+            for (size_t i = 0; i < TC_ARRAY_LEN(shown); i++) {
+                struct sv value = event_value(&e, shown[i]);
+                if (value.n == 0 || sv_is(value, "null"))
+                    continue;
+                buf_printf(out, " %s=\"", shown[i]);
+                terminal_text(out, value);
+                buf_char(out, '"');
+            }
+            buf_printf(out, " attempts=%.*s\n", SV_FMT(event_value(&e, "attempts")));
+        }
+        arena_free(&arena);
+    }
 }

@@ -18,5 +18,7 @@ void alert_out_table_head(struct buf *out);
 void alert_out_table(const struct alert *alert, struct buf *out);
 /* Appends `text` made safe for a terminal: control characters and bytes that are not UTF-8 become '?'. */
 void terminal_text(struct buf *out, struct sv text);
+/* An alert's deliveries (GET /v1/alerts/ID/deliveries) for people, a line each. */
+void deliveries_out(struct sv json, struct buf *out);
 
 #endif

@@ -3,11 +3,42 @@
  */
 #include "notify/channel.h"
 
+static const struct channel *const all[] = {&channel_slack,     &channel_email, &channel_webhook,
+                                            &channel_pagerduty, &channel_file,  &channel_stdout};
+
 const struct channel *channel_find(struct sv type)
 {
-    static const struct channel *const all[] = {&channel_slack, &channel_file, &channel_stdout};
     for (size_t i = 0; i < TC_ARRAY_LEN(all); i++)
         if (sv_is(type, all[i]->type))
             return all[i];
     return NULL;
+}
+
+const char *channel_types(void)
+{
+    return "slack, email, webhook, pagerduty, file or stdout";
+}
+
+bool notify_takes(const struct channel_config *config, enum severity severity, struct sv reason)
+{
+    const struct channel *channel = channel_find(config->type);
+    if (channel == NULL)
+        return false;
+    if (sv_is(reason, "acknowledged") && !channel->tells_acknowledged)
+        return false;
+    bool resolved = config->send_resolved == CHOICE_DEFAULT ? channel->tells_resolved
+                                                            : config->send_resolved == CHOICE_YES;
+    if (sv_is(reason, "resolved") && !resolved)
+        return false;
+    enum severity lowest = config->min_severity != SEVERITY_NONE ? config->min_severity : channel->lowest;
+    return severity <= lowest;
+}
+
+int notify_check_channel(const struct channel_config *config, struct err *err)
+{
+    const struct channel *channel = channel_find(config->type);
+    if (channel == NULL)
+        return err_set(err, TC_EINPUT, "its type \"%.*s\" is not known: %s",
+                       SV_FMT(sv_head(config->type, 40)), channel_types());
+    return channel->check(config, err);
 }

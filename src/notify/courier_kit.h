@@ -37,7 +37,10 @@ struct fixture {
     struct err err;
     uint64_t position;
     bool refuse_receipts, keep_receipts; /* not durable; durable but not applied yet */
-    size_t receipts;
+    size_t receipts, troubles;
+    uint32_t last_attempts; /* of the last receipt */
+    unsigned last_code;
+    char last_id[80];
     struct buf said; /* all texts that left the room: receipts and log lines */
     pthread_mutex_t lock;
 };
@@ -50,8 +53,9 @@ static inline void apply(struct fixture *f, struct sv key, struct sv status, str
     assert_int_equal(store_commit(f->store, ++f->position, 1, &err), 0);
 }
 
-static inline int take_receipt(void *context, struct sv key, struct sv status, struct sv detail)
+static inline int take_receipt(void *context, const struct receipt *receipt)
 {
+    struct sv key = receipt->key, status = receipt->status, detail = receipt->detail;
     struct fixture *f = context;
     int rc = -1;
     pthread_mutex_lock(&f->lock);
@@ -59,11 +63,25 @@ static inline int take_receipt(void *context, struct sv key, struct sv status, s
         rc = 0;
         f->receipts++;
         buf_printf(&f->said, "receipt %.*s %.*s: %.*s\n", SV_FMT(key), SV_FMT(status), SV_FMT(detail));
-        if (!f->keep_receipts)
+        f->last_attempts = receipt->attempts;
+        f->last_code = receipt->code;
+        snprintf(f->last_id, sizeof f->last_id, "%.*s", SV_FMT(receipt->provider_id));
+        if (receipt->fallback.n > 0)
+            assert_int_equal(store_outbox_divert(f->store, key, receipt->fallback, &f->err), 0);
+        if (!f->keep_receipts && !sv_is(status, "diverted"))
             apply(f, key, status, detail);
     }
     pthread_mutex_unlock(&f->lock);
     return rc;
+}
+
+static inline void take_trouble(void *context, struct sv channel, struct sv detail)
+{
+    struct fixture *f = context;
+    pthread_mutex_lock(&f->lock);
+    f->troubles++;
+    buf_printf(&f->said, "trouble %.*s: %.*s\n", SV_FMT(channel), SV_FMT(detail));
+    pthread_mutex_unlock(&f->lock);
 }
 
 static inline void take_log(void *context, enum log_level level, const char *room, const char *text)
@@ -102,6 +120,7 @@ static inline int setup(void **state)
                                            .channels = f->channels,
                                            .channel_count = 3,
                                            .receipt = take_receipt,
+                                           .trouble = take_trouble,
                                            .context = f};
     log_set_sink(take_log, f);
     *state = f;

@@ -4,6 +4,7 @@
 #include "notify/http.h"
 
 #include "base/arena.h"
+#include "event/json.h"
 #include "notify/retry.h"
 
 #include <pthread.h>
@@ -13,7 +14,8 @@
 enum { RESPONSE_BYTES = 4096, KEY_HEADER_BYTES = 4096, WORD_BYTES = 60 };
 
 struct http_request {
-    CURL *easy;
+    struct transfer transfer;
+    const char *id_member;
     struct curl_slist *headers;
     char response[RESPONSE_BYTES];
     size_t response_bytes;
@@ -95,53 +97,119 @@ static void add_key(struct http_request *r, struct sv key)
     add_header(r, line);
 }
 
-struct http_request *http_request_new(struct sv url, const char *content_type, struct sv key, struct sv body,
-                                      int64_t timeout_ns)
+static char *text_of(struct sv text)
+{
+    char *copy = tc_alloc(text.n + 1);
+    if (text.n > 0)
+        memcpy(copy, text.p, text.n);
+    return copy;
+}
+
+/* Where the text is a secret, it does not stay behind in memory that was given back. */
+static CURLcode set_text(CURL *easy, CURLoption option, struct sv text)
+{
+    if (text.n == 0)
+        return CURLE_OK;
+    char *copy = text_of(text);
+    CURLcode rc = curl_easy_setopt(easy, option, copy);
+    explicit_bzero(copy, text.n);
+    free(copy);
+    return rc;
+}
+
+static bool set_authentication(CURL *easy, const struct http_post *post)
+{
+    bool ok = true;
+    if (post->bearer_token.n > 0)
+        ok = curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER) == CURLE_OK &&
+             set_text(easy, CURLOPT_XOAUTH2_BEARER, post->bearer_token) == CURLE_OK;
+    else if (post->username.n > 0)
+        ok = curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC) == CURLE_OK &&
+             set_text(easy, CURLOPT_USERNAME, post->username) == CURLE_OK &&
+             set_text(easy, CURLOPT_PASSWORD, post->password) == CURLE_OK;
+    return ok;
+}
+
+static void free_request(struct transfer *transfer);
+static void judge(const struct transfer *transfer, CURLcode outcome, int64_t now_ns, struct answer *ret);
+
+struct transfer *http_transfer_new(const struct http_post *post)
 {
     struct http_request *r = tc_alloc(sizeof *r);
-    char type[128], *target = tc_alloc(url.n + 1);
-    memcpy(target, url.p, url.n);
-    snprintf(type, sizeof type, "Content-Type: %s", content_type);
+    char type[128];
+    r->transfer.judge = judge;
+    r->transfer.free = free_request;
+    r->id_member = post->id_member;
+    snprintf(type, sizeof type, "Content-Type: %s", post->content_type);
     add_header(r, type);
     add_header(r, "Expect:"); /* a round trip saved */
-    add_key(r, key);
-    long timeout_ms = (long)TC_MAX(timeout_ns / 1000000, INT64_C(1));
-    r->easy = curl_easy_init();
-    bool ok = r->easy != NULL && curl_easy_setopt(r->easy, CURLOPT_URL, target) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_USERAGENT, "tocsin/" TC_VERSION) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_POST, 1L) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, body.p) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, take_response) == CURLE_OK &&
-              curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, r) == CURLE_OK;
-    free(target);
-    if (!ok)
-        http_request_free(&r);
-    return r;
+    if (post->key.n > 0)
+        add_key(r, post->key);
+    for (size_t i = 0; i < post->header_count; i++) {
+        char *line = text_of(post->headers[i]);
+        add_header(r, line);
+        free(line);
+    }
+    long timeout_ms = (long)TC_MAX(post->timeout_ns / 1000000, INT64_C(1));
+    CURL *easy = r->transfer.easy = curl_easy_init();
+    bool ok = easy != NULL && set_text(easy, CURLOPT_URL, post->url) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
+              set_text(easy, CURLOPT_CAINFO, post->ca_file) == CURLE_OK && set_authentication(easy, post) &&
+              curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_USERAGENT, "tocsin/" TC_VERSION) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->headers) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.n) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post->body.p) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_response) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_WRITEDATA, r) == CURLE_OK;
+    if (ok)
+        return &r->transfer;
+    free_request(&r->transfer);
+    return NULL;
 }
 
-void http_request_free(struct http_request **request)
+static void free_request(struct transfer *transfer)
 {
-    struct http_request *r = *request;
-    if (r == NULL)
-        return;
-    curl_easy_cleanup(r->easy);
+    struct http_request *r = (struct http_request *)(void *)transfer;
+    curl_easy_cleanup(transfer->easy);
     curl_slist_free_all(r->headers);
     free(r);
-    *request = NULL;
 }
 
-CURL *http_request_handle(const struct http_request *request)
+static bool is_token(struct sv name)
 {
-    return request->easy;
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] <= ' ' || (unsigned char)name.p[i] >= 0x7f ||
+            strchr("()<>@,;:\\\"/[]?={}", name.p[i]) != NULL)
+            return false;
+    return name.n > 0 && name.n <= 100;
+}
+
+int http_check_header(struct sv name, struct sv value, struct err *err)
+{
+    static const char *const ours[] = {"content-type", "content-length",     "transfer-encoding",
+                                       "host",         "idempotency-key",    "connection",
+                                       "expect",       "x-tocsin-signature", "x-tocsin-timestamp",
+                                       "authorization"};
+    if (!is_token(name))
+        return err_set(err, TC_EINPUT, "the name of a header is letters, digits and dashes");
+    for (size_t i = 0; i < TC_ARRAY_LEN(ours); i++)
+        if (sv_eq_nocase(name, sv_of(ours[i])))
+            return err_set(err, TC_EINPUT, "the header %s cannot be configured", ours[i]);
+    if (value.n > 4096)
+        return err_set(err, TC_EINPUT, "the value of the header %.*s is longer than 4096 bytes",
+                       SV_FMT(name));
+    for (size_t i = 0; i < value.n; i++)
+        if (((unsigned char)value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 0x7f)
+            return err_set(err, TC_EINPUT, "the value of the header %.*s holds a control character",
+                           SV_FMT(name));
+    return 0;
 }
 
 /* A server's word for what it minds, such as Slack's "invalid_payload": letters and underscores only, and not
@@ -150,7 +218,8 @@ static struct sv server_word(const struct http_request *r)
 {
     struct sv word = sv_trim(sv_make(r->response, r->response_bytes));
     const char *url = NULL;
-    if (word.n == 0 || word.n > WORD_BYTES || curl_easy_getinfo(r->easy, CURLINFO_EFFECTIVE_URL, &url) != 0)
+    if (word.n == 0 || word.n > WORD_BYTES ||
+        curl_easy_getinfo(r->transfer.easy, CURLINFO_EFFECTIVE_URL, &url) != 0)
         return SV("");
     for (size_t i = 0; i < word.n; i++)
         if ((word.p[i] < 'a' || word.p[i] > 'z') && word.p[i] != '_' && word.p[i] != ' ')
@@ -167,7 +236,7 @@ static const struct {
     {429, 429, SEND_RETRY, true}, {400, 499, SEND_REFUSED, false}, {502, 504, SEND_RETRY, true},
 };
 
-static void judge_status(const struct http_request *r, long status, struct http_answer *ret)
+static void judge_status(const struct http_request *r, long status, struct answer *ret)
 {
     for (size_t i = 0; i < TC_ARRAY_LEN(statuses); i++)
         if (status >= statuses[i].from && status <= statuses[i].to) {
@@ -187,12 +256,30 @@ static void judge_status(const struct http_request *r, long status, struct http_
     }
 }
 
-void http_request_judge(const struct http_request *request, CURLcode outcome, int64_t now_ns,
-                        struct http_answer *ret)
+/* A plain word only: it goes into receipts. */
+static void take_id(const struct http_request *r, struct answer *ret)
 {
+    struct arena arena = {0};
+    struct event answer = {0};
+    if (r->id_member != NULL && ret->result == SEND_OK &&
+        json_parse_event(sv_make(r->response, r->response_bytes), &arena, &answer, NULL) == 0) {
+        event_index(&answer, &arena);
+        struct sv id = event_value(&answer, r->id_member);
+        bool plain = id.n > 0 && id.n < sizeof ret->provider_id;
+        for (size_t i = 0; i < id.n; i++)
+            plain = plain && id.p[i] > ' ' && id.p[i] < 0x7f;
+        if (plain)
+            snprintf(ret->provider_id, sizeof ret->provider_id, "%.*s", SV_FMT(id));
+    }
+    arena_free(&arena);
+}
+
+static void judge(const struct transfer *transfer, CURLcode outcome, int64_t now_ns, struct answer *ret)
+{
+    const struct http_request *request = (const struct http_request *)(const void *)transfer;
     long status = 0;
-    *ret = (struct http_answer){.result = SEND_RETRY, .retry_after_ns = -1};
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    *ret = (struct answer){.result = SEND_RETRY, .retry_after_ns = -1};
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     if (outcome == CURLE_WRITE_ERROR && request->response_bytes == RESPONSE_BYTES)
         outcome = CURLE_OK; /* we hung up on a long answer; its status stands */
     if (outcome != CURLE_OK || status == 0) {
@@ -200,9 +287,11 @@ void http_request_judge(const struct http_request *request, CURLcode outcome, in
         snprintf(ret->detail, sizeof ret->detail, "no answer: %s", curl_easy_strerror(outcome));
         return;
     }
+    ret->code = (unsigned)status;
     judge_status(request, status, ret);
+    take_id(request, ret);
     struct curl_header *header;
     if (ret->result == SEND_RETRY &&
-        curl_easy_header(request->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+        curl_easy_header(transfer->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
         ret->retry_after_ns = retry_after(sv_of(header->value), now_ns);
 }

@@ -7,30 +7,29 @@
 #ifndef NOTIFY_HTTP_H
 #define NOTIFY_HTTP_H
 
-#include "notify/notify.h"
+#include "notify/transfer.h"
 
-#include <curl/curl.h>
-
-struct http_answer {
-    enum send_result result;
-    bool destination_down;  /* the failure is the destination's, not this message's */
-    int64_t retry_after_ns; /* -1: the server did not say */
-    char detail[200];       /* for receipts and logs */
+/* What a POST needs beside its body. */
+struct http_post {
+    struct sv url;
+    const char *content_type;
+    struct sv key;            /* Idempotency-Key; empty: none */
+    struct sv body;           /* must outlive the transfer; all else is copied */
+    const struct sv *headers; /* whole lines "Name: value", checked by http_check_header */
+    size_t header_count;
+    struct sv bearer_token, username, password; /* empty: not sent */
+    struct sv ca_file; /* certificates to trust in place of the system's; empty: the system's */
+    int64_t timeout_ns;
+    const char *id_member; /* of a JSON answer: the destination's name for the message; NULL: none */
 };
-
-struct http_request;
 
 /* Once per process, before threads where possible. */
 int http_setup(struct err *err);
 int http_check_url(struct sv url, struct err *err);
-/* `body` must outlive the request; the others are copied. NULL where libcurl gives none. */
-struct http_request *http_request_new(struct sv url, const char *content_type, struct sv key, struct sv body,
-                                      int64_t timeout_ns);
-/* Not while the handle is in a multi. */
-void http_request_free(struct http_request **request);
-CURL *http_request_handle(const struct http_request *request);
-/* After libcurl has finished with `outcome`; `now_ns` is what an HTTP date in Retry-After is held against. */
-void http_request_judge(const struct http_request *request, CURLcode outcome, int64_t now_ns,
-                        struct http_answer *ret);
+/* A header that may be configured: a token, a value without control characters, none of those that are ours.
+ */
+int http_check_header(struct sv name, struct sv value, struct err *err);
+/* NULL where libcurl gives no handle. */
+struct transfer *http_transfer_new(const struct http_post *post);
 
 #endif

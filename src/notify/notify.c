@@ -2,6 +2,7 @@
  * The courier's door: checks and copies the configuration, runs the pump on its thread, answers which
  * channels take which severity; see notify.h.
  */
+#include "notify/http.h"
 #include "notify/pump.h"
 
 #include "base/log.h"
@@ -51,32 +52,60 @@ static int check_channel(const struct notifier *n, const struct channel_config *
     for (size_t i = 0; i < n->lane_count; i++)
         if (sv_eq(n->lanes[i].config.name, config->name))
             return err_set(err, TC_EINPUT, "channel %.*s: there are two of that name", SV_FMT(config->name));
-    const struct channel *channel = channel_find(config->type);
-    if (channel == NULL)
-        return err_set(err, TC_EINPUT, "channel %.*s: its type \"%.*s\" is not known: slack, file or stdout",
-                       SV_FMT(config->name), SV_FMT(sv_head(config->type, 40)));
-    if (channel->check(config, err) != 0)
+    if (notify_check_channel(config, err) != 0)
         return err_while(err, "channel %.*s", SV_FMT(config->name));
     return 0;
+}
+
+static void copy_lists(struct notifier *n, struct channel_config *copy)
+{
+    struct sv *to = ARENA_ARRAY(&n->arena, struct sv, copy->to_count + 1);
+    struct channel_header *headers = ARENA_ARRAY(&n->arena, struct channel_header, copy->header_count + 1);
+    for (size_t i = 0; i < copy->to_count; i++)
+        to[i] = arena_sv(&n->arena, copy->to[i]);
+    for (size_t i = 0; i < copy->header_count; i++)
+        headers[i] = (struct channel_header){.name = arena_sv(&n->arena, copy->headers[i].name),
+                                             .value = arena_sv(&n->arena, copy->headers[i].value)};
+    copy->to = to;
+    copy->headers = headers;
 }
 
 static int add_lane(struct notifier *n, const struct channel_config *config, struct err *err)
 {
     struct channel_config copy = *config;
-    struct sv *const texts[] = {&copy.name,          &copy.type,     &copy.url,       &copy.path,
-                                &copy.slack_channel, &copy.username, &copy.icon_emoji};
+    struct sv *const texts[] = {&copy.name,           &copy.type,          &copy.url,
+                                &copy.path,           &copy.slack_channel, &copy.username,
+                                &copy.icon_emoji,     &copy.smarthost,     &copy.from,
+                                &copy.hello,          &copy.auth_username, &copy.auth_password,
+                                &copy.bearer_token,   &copy.routing_key,   &copy.ca_file,
+                                &copy.fallback,       &copy.mentions[1],   &copy.mentions[2],
+                                &copy.mentions[3],    &copy.mentions[4],   &copy.signing_keys[0],
+                                &copy.signing_keys[1]};
     copy.url = sv_trim(copy.url); /* a file with a secret mostly ends with a line break */
     for (size_t i = 0; i < TC_ARRAY_LEN(texts); i++)
         *texts[i] = arena_sv(&n->arena, *texts[i]);
+    copy_lists(n, &copy);
     int rc = check_channel(n, &copy, err);
     if (rc != 0)
         return rc;
     struct lane *lane = &n->lanes[n->lane_count++];
     lane->config = copy;
     lane->channel = channel_find(copy.type);
+    map_init(&lane->served, TC_SERVED_MAX);
     for (size_t i = 0; i < TC_ARRAY_LEN(lane->deliveries); i++)
         lane->deliveries[i].lane = lane;
     return 0;
+}
+
+static int check_fallback(const struct notifier *n, const struct channel_config *config, struct err *err)
+{
+    for (size_t i = 0; i < n->lane_count; i++)
+        if (sv_eq(n->lanes[i].config.name, config->fallback) && !sv_eq(config->name, config->fallback))
+            return 0;
+    return config->fallback.n == 0
+               ? 0
+               : err_set(err, TC_EINPUT, "channel %.*s: its fallback \"%.*s\" is no other channel",
+                         SV_FMT(config->name), SV_FMT(sv_head(config->fallback, 64)));
 }
 
 static int add_lanes(struct notifier *n, const struct notifier_options *o, struct err *err)
@@ -87,6 +116,8 @@ static int add_lanes(struct notifier *n, const struct notifier_options *o, struc
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < o->channel_count; i++)
         rc = add_lane(n, &o->channels[i], err);
+    for (size_t i = 0; rc == 0 && i < n->lane_count; i++)
+        rc = check_fallback(n, &n->lanes[i].config, err);
     n->options.channels = NULL; /* the caller's; the lanes have copies */
     return rc;
 }
@@ -181,6 +212,8 @@ void notifier_free(struct notifier **notifier)
         curl_multi_cleanup(n->multi);
     store_close(&n->store);
     map_free(&n->handed);
+    for (size_t i = 0; i < n->lane_count; i++)
+        map_free(&n->lanes[i].served);
     arena_free(&n->arena);
     free(n);
     *notifier = NULL;
@@ -191,4 +224,26 @@ void notifier_stats(const struct notifier *n, uint64_t *ret_sent, uint64_t *ret_
     *ret_sent = atomic_load(&n->sent);
     *ret_retries = atomic_load(&n->retries);
     *ret_failed = atomic_load(&n->failed);
+}
+
+size_t notifier_channel_count(const struct notifier *n)
+{
+    return n->lane_count;
+}
+
+void notifier_channel_stats(const struct notifier *n, size_t at, struct channel_stats *ret)
+{
+    const struct lane *lane = &n->lanes[at];
+    *ret = (struct channel_stats){.name = lane->config.name,
+                                  .type = lane->config.type,
+                                  .sent = atomic_load(&lane->sent),
+                                  .retries = atomic_load(&lane->retries),
+                                  .failed = atomic_load(&lane->failed),
+                                  .diverted = atomic_load(&lane->diverted),
+                                  .pending = atomic_load(&lane->pending),
+                                  .failing = atomic_load(&lane->failing),
+                                  .attempts = atomic_load(&lane->attempts),
+                                  .latency_ns_total = atomic_load(&lane->latency_ns)};
+    for (size_t i = 0; i < TC_LATENCY_BUCKETS; i++)
+        ret->latency[i] = atomic_load(&lane->latency[i]);
 }

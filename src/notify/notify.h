@@ -23,14 +23,55 @@ enum send_result {
     SEND_REFUSED
 }; /* refused: permanent (4xx other than 408, 425, 429) */
 
+enum { TC_RECIPIENTS_MAX = 64, TC_HEADERS_MAX = 16, TC_LATENCY_BUCKETS = 8 };
+enum choice { CHOICE_DEFAULT, CHOICE_NO, CHOICE_YES };
+
+struct channel_header {
+    struct sv name, value; /* the value may be a secret */
+};
+
 struct channel_config {
     struct sv name;
-    struct sv type;                                /* slack, file, stdout */
-    struct sv url;                                 /* slack: resolved secret */
+    struct sv type;                                /* see channel.c */
+    struct sv url;                                 /* slack, webhook, pagerduty: resolved secret */
     struct sv path;                                /* file */
     struct sv slack_channel, username, icon_emoji; /* slack; E-01's defaults where empty */
     enum reveal reveal;                            /* what it may know of persons */
-    enum severity min_severity;                    /* P2: takes P1 and P2; SEVERITY_NONE: all */
+    struct sv mentions[SEVERITY_P4 + 1];           /* slack, by severity: whom to call */
+    enum severity min_severity; /* P2: takes P1 and P2; SEVERITY_NONE: as the type has it */
+    enum choice send_resolved;
+    /* email */
+    struct sv smarthost, from, hello;
+    const struct sv *to;
+    size_t to_count;
+    bool require_tls, implicit_tls;
+    /* webhook; auth_* also email; secrets resolved */
+    struct sv auth_username, auth_password, bearer_token;
+    struct sv signing_keys[2];
+    const struct channel_header *headers;
+    size_t header_count;
+    struct sv routing_key;     /* pagerduty */
+    struct sv ca_file;         /* webhook, email, pagerduty */
+    struct sv fallback;        /* name of the channel that takes over */
+    int64_t fallback_after_ns; /* 0 = 30 s of failing */
+    int64_t timeout_ns;        /* of an attempt; 0: the notifier's */
+    uint32_t max_per_minute;   /* 0: no limit */
+};
+
+/* Whether the channel is told of an alert of that severity for that reason, where no routing names it. */
+bool notify_takes(const struct channel_config *config, enum severity severity, struct sv reason);
+/* What is missing or wrong in it. Never quotes a secret. */
+int notify_check_channel(const struct channel_config *config, struct err *err);
+
+struct receipt {       /* how an attempt, or all of them, ended; becomes a record */
+    struct sv key;     /* of the row */
+    struct sv channel; /* its channel */
+    struct sv status;  /* "sent", "failed" (given up), "diverted" (still tried; the fallback is told, too) */
+    struct sv detail, provider_id;
+    struct sv fallback; /* who takes over; empty: nobody */
+    struct sv error;    /* of the last failed attempt before it */
+    unsigned code;      /* HTTP status or SMTP reply; 0: none */
+    uint32_t attempts;
 };
 
 struct notifier_options {
@@ -46,7 +87,10 @@ struct notifier_options {
     int64_t timeout_ns;                   /* one attempt; 0 = 10 s */
     /* Makes a receipt durable; called on the notifier's thread; the row is marked done by whoever applies the
      * record. */
-    int (*receipt)(void *context, struct sv key, struct sv status, struct sv detail);
+    int (*receipt)(void *context, const struct receipt *receipt);
+    /* A channel has failed for `fallback_after_ns`, or refused a message for good: once until it works again.
+     * On the notifier's thread; NULL: nobody listens. */
+    void (*trouble)(void *context, struct sv channel, struct sv detail);
     void *context;
 };
 
@@ -59,6 +103,17 @@ void notifier_free(
     struct notifier **notifier); /* finishes the attempts under way (bounded by timeout), stops */
 void notifier_stats(const struct notifier *notifier, uint64_t *ret_sent, uint64_t *ret_retries,
                     uint64_t *ret_failed);
+
+struct channel_stats { /* since the start */
+    struct sv name, type;
+    uint64_t sent, retries, failed, diverted, pending;
+    bool failing;                         /* the destination is down */
+    uint64_t latency[TC_LATENCY_BUCKETS]; /* attempts that took at most so long; cumulative */
+    uint64_t attempts, latency_ns_total;
+};
+extern const double notify_latency_bounds[TC_LATENCY_BUCKETS]; /* seconds; the last is infinity */
+size_t notifier_channel_count(const struct notifier *notifier);
+void notifier_channel_stats(const struct notifier *notifier, size_t at, struct channel_stats *ret);
 
 /* The exact body that Slack gets for an intent payload (E-01); the test holds it against golden files. */
 int slack_body(const struct channel_config *channel, struct sv payload, const char *console_url,

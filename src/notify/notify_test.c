@@ -342,6 +342,110 @@ static void test_its_thread_sends_and_ends_what_is_under_way(void **state)
     expect_counts(f, 0, 21, 0);
 }
 
+/* --- receipts, fallback, limits */
+
+static void test_E_13_a_receipt_bears_attempts_and_code(void **state)
+{
+    struct fixture *f = *state;
+    mock_script(&f->mocks[0], MOCK_STATUS("500 Oops", ""));
+    mock_script(&f->mocks[0], "HTTP/1.1 202 Accepted\r\nContent-Length: 19\r\nConnection: close\r\n\r\n"
+                              "{\"dedup_key\":\"k 1\"}");
+    mock_script(&f->mocks[0], "HTTP/1.1 202 Accepted\r\nContent-Length: 18\r\nConnection: close\r\n\r\n"
+                              "{\"dedup_key\":\"k1\"}");
+    f->channels[0].type = SV("pagerduty");
+    f->channels[0].routing_key = SV(SECRET);
+    start(f);
+    put(f, "soc", "a1", 1);
+    settle(f);
+    pass(f, 1201 * ms);
+    expect_counts(f, 0, 1, 0);
+    assert_int_equal(f->last_attempts, 2);
+    assert_int_equal(f->last_code, 202);
+    assert_string_equal(f->last_id, ""); /* no plain word */
+    put(f, "soc", "b1", 1);
+    settle(f);
+    assert_int_equal(f->last_attempts, 1);
+    assert_string_equal(f->last_id, "k1");
+}
+
+static void test_E_13_a_broken_channel_falls_back_once(void **state)
+{
+    struct fixture *f = *state;
+    struct channel_stats stats;
+    uint16_t port = f->mocks[0].port;
+    mock_close(&f->mocks[0]);
+    f->channels[0].fallback = SV("noc");
+    start(f);
+    for (unsigned i = 0; i < 20; i++) {
+        char alert[8];
+        snprintf(alert, sizeof alert, "a%u", i);
+        put(f, "soc", alert, 1);
+    }
+    settle(f);
+    for (int i = 0; i < 29; i++)
+        pass(f, 1000 * ms);
+    assert_int_equal(mock_count(&f->mocks[1]), 0); /* not before 30 s */
+    assert_int_equal(f->troubles, 0);
+    for (int i = 0; i < 10; i++)
+        pass(f, 1000 * ms);
+    assert_int_equal(mock_count(&f->mocks[1]), 20);
+    expect_key(&f->mocks[1], 0, "a0-1:soc>noc");
+    assert_int_equal(f->troubles, 1);
+    expect_counts(f, 20, 20, 0); /* the channel's own rows wait on */
+    notifier_channel_stats(f->notifier, 0, &stats);
+    assert_true(stats.failing);
+    assert_int_equal(stats.pending, 20);
+    mock_open(&f->mocks[0], port);
+    for (int i = 0; i < 400; i++)
+        pass(f, 1000 * ms);
+    expect_counts(f, 0, 40, 0);
+    assert_int_equal(mock_count(&f->mocks[1]), 20);
+    assert_int_equal(f->troubles, 1);
+    notifier_channel_stats(f->notifier, 0, &stats);
+    assert_false(stats.failing);
+}
+
+static void test_E_13_a_refusal_for_good_falls_back_at_once(void **state)
+{
+    struct fixture *f = *state;
+    f->channels[0].fallback = SV("noc");
+    f->channels[1].fallback = SV("soc");
+    mock_otherwise(&f->mocks[0], MOCK_STATUS("404 Gone", ""));
+    mock_otherwise(&f->mocks[1], MOCK_STATUS("403 Forbidden", ""));
+    start(f);
+    put(f, "soc", "a1", 1);
+    put(f, "soc", "b1", 1);
+    for (int i = 0; i < 5; i++)
+        pass(f, 1000 * ms);
+    assert_int_equal(mock_count(&f->mocks[0]), 2);
+    assert_int_equal(mock_count(&f->mocks[1]), 2); /* what came by a fallback goes nowhere else */
+    expect_counts(f, 0, 0, 4);
+    assert_int_equal(f->troubles, 2); /* once for each channel */
+}
+
+static void test_max_per_minute(void **state)
+{
+    struct fixture *f = *state;
+    f->channels[0].max_per_minute = 12; /* two at once, then one each five seconds */
+    start(f);
+    for (unsigned i = 0; i < 6; i++) {
+        char alert[8];
+        snprintf(alert, sizeof alert, "a%u", i);
+        put(f, "soc", alert, 1);
+    }
+    put(f, "noc", "a0", 1);
+    settle(f);
+    assert_int_equal(mock_count(&f->mocks[0]), 2);
+    assert_int_equal(mock_count(&f->mocks[1]), 1);
+    pass(f, 4999 * ms);
+    assert_int_equal(mock_count(&f->mocks[0]), 2);
+    pass(f, 1 * ms);
+    assert_int_equal(mock_count(&f->mocks[0]), 3);
+    for (int i = 0; i < 15; i++)
+        pass(f, 1000 * ms);
+    assert_int_equal(mock_count(&f->mocks[0]), 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +465,10 @@ int main(void)
         CASE(test_what_is_no_intent_is_given_up),
         CASE(test_rows_of_unknown_channels_wait_and_are_named),
         CASE(test_its_thread_sends_and_ends_what_is_under_way),
+        CASE(test_E_13_a_receipt_bears_attempts_and_code),
+        CASE(test_E_13_a_broken_channel_falls_back_once),
+        CASE(test_E_13_a_refusal_for_good_falls_back_at_once),
+        CASE(test_max_per_minute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,16 @@ int payload_read(struct sv json, struct payload *ret, struct err *err)
     ret->severity = severity_of(event_value(e, "alert.severity"));
     if (ret->severity == SEVERITY_NONE)
         ret->severity = SEVERITY_P3;
+    ret->state = event_value(e, "alert.state");
+    ret->description = event_value(e, "alert.description");
+    ret->owner = event_value(e, "alert.owner");
+    ret->runbook = event_value(e, "alert.runbook");
+    ret->fingerprint = event_value(e, "alert.fingerprint");
+    ret->first = event_value(e, "alert.first_seen");
+    ret->ended = event_value(e, "alert.ended_at");
+    ret->by = sv_is(ret->reason, "acknowledged") ? event_value(e, "alert.acknowledged_by")
+              : payload_is_over(ret)             ? event_value(e, "alert.ended_by")
+                                                 : (struct sv){0};
     if (!num_u64(event_value(e, "count"), 0, UINT64_MAX, &ret->count))
         ret->count = 1;
     return 0;
@@ -59,6 +69,45 @@ int payload_label(const struct payload *payload, uint32_t *at, struct sv *ret_na
         return 1;
     }
     return 0;
+}
+
+int payload_action(const struct payload *payload, uint32_t *at, struct sv *ret)
+{
+    while (*at < payload->fields.field_count) {
+        const struct field *field = &payload->fields.fields[(*at)++];
+        if (!sv_is(field->name, "alert.actions") || field->type != FIELD_STRING)
+            continue;
+        *ret = field->value;
+        return 1;
+    }
+    return 0;
+}
+
+bool payload_is_over(const struct payload *payload)
+{
+    return sv_is(payload->reason, "resolved");
+}
+
+void payload_headline(const struct payload *payload, struct buf *out)
+{
+    static const struct {
+        const char *reason, *word;
+    } words[] = {{"acknowledged", "Acknowledged: "}, {"resolved", "Resolved: "}, {"test", "Test: "}};
+    for (size_t i = 0; i < TC_ARRAY_LEN(words); i++)
+        if (sv_is(payload->reason, words[i].reason))
+            buf_str(out, words[i].word);
+    buf_sv(out, payload->message);
+    payload_occurrences(payload, out);
+}
+
+void payload_url(const struct payload *payload, const char *console_url, struct buf *out)
+{
+    struct sv console = sv_of(console_url);
+    while (sv_ends(console, SV("/")))
+        console.n--;
+    buf_sv(out, console);
+    buf_str(out, "/alerts/");
+    buf_sv(out, payload->id);
 }
 
 struct sv payload_cut(struct sv text, size_t max_bytes)

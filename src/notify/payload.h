@@ -17,6 +17,9 @@ struct payload { /* texts point into the JSON it was read from, or into the aren
     struct arena arena;
     struct event fields;
     struct sv reason, id, title, message;
+    struct sv state, description, owner, runbook, fingerprint; /* empty where the alert has none */
+    struct sv by;                                              /* who acknowledged or ended it; else empty */
+    struct sv first, ended;                                    /* RFC 3339 or empty */
     struct sv time;  /* RFC 3339, of the occurrence that this is about: the same on every repeat */
     struct sv alert; /* its JSON */
     enum severity severity;
@@ -30,6 +33,16 @@ void payload_free(struct payload *payload);
 void payload_occurrences(const struct payload *payload, struct buf *out);
 /* The alert's labels in their order: 1 with the next one, 0 at the end. *at starts with 0. */
 int payload_label(const struct payload *payload, uint32_t *at, struct sv *ret_name, struct sv *ret_value);
+
+/* The actions, in their order: 1 with the next one, 0 at the end. *at starts with 0. */
+int payload_action(const struct payload *payload, uint32_t *at, struct sv *ret);
+/* The alert has ended, and this is to tell so. */
+bool payload_is_over(const struct payload *payload);
+/* One line for subjects and summaries: what it is about, after a word where it is no alarm ("Resolved: …"),
+ * before the occurrences where they are what is told. Not cleaned of control characters. */
+void payload_headline(const struct payload *payload, struct buf *out);
+/* Where people look at it: CONSOLE/alerts/ID. */
+void payload_url(const struct payload *payload, const char *console_url, struct buf *out);
 
 /* At most max_bytes, cut between code points. */
 struct sv payload_cut(struct sv text, size_t max_bytes);

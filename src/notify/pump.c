@@ -10,11 +10,14 @@
 #include "base/log.h"
 #include "notify/retry.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* From this attempt on a server's Retry-After cannot make the wait shorter than the back-off, so that a
  * server that says "1 s" for hours does not use up all attempts in minutes. */
 enum { PATIENT_FROM_ATTEMPT = 10 };
+
+const double notify_latency_bounds[TC_LATENCY_BUCKETS] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, INFINITY};
 
 static int64_t mono(const struct notifier *n)
 {
@@ -50,7 +53,7 @@ static void release(struct delivery *d)
     buf_free(&d->key);
     buf_free(&d->payload);
     buf_free(&d->body);
-    http_request_free(&d->request);
+    transfer_free(&d->transfer);
     *d = (struct delivery){.lane = d->lane};
     d->lane->look_mono_ns = 0; /* a place is free */
 }
@@ -70,7 +73,17 @@ static void hand_receipt(struct notifier *n, struct delivery *d)
 {
     struct sv key = buf_view(&d->key);
     bool failed = sv_is(sv_of(d->status), "failed");
-    if (n->options.receipt(n->options.context, key, sv_of(d->status), sv_of(d->detail)) != 0) {
+    struct lane *lane = d->lane;
+    struct receipt receipt = {.key = key,
+                              .channel = lane->config.name,
+                              .status = sv_of(d->status),
+                              .detail = sv_of(d->detail),
+                              .provider_id = sv_of(d->provider_id),
+                              .error = sv_of(d->error),
+                              .fallback = failed ? lane->config.fallback : (struct sv){0},
+                              .code = d->code,
+                              .attempts = d->attempts};
+    if (n->options.receipt(n->options.context, &receipt) != 0) {
         complain(d, "the receipt is not durable yet", "the journal refused it");
         d->again_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
         return;
@@ -79,6 +92,8 @@ static void hand_receipt(struct notifier *n, struct delivery *d)
     tc_assert(slot != NULL); /* rows are begun only where there is room */
     *slot = 1;
     atomic_fetch_add(failed ? &n->failed : &n->sent, 1);
+    atomic_fetch_add(failed ? &lane->failed : &lane->sent, 1);
+    map_remove(&lane->served, key);
     if (failed)
         log_warn("notify", "channel %.*s: notification %.*s is given up: %s", SV_FMT(d->lane->config.name),
                  SV_FMT(key), d->detail);
@@ -95,6 +110,7 @@ static void store_retry(struct notifier *n, struct delivery *d)
         return;
     }
     atomic_fetch_add(&n->retries, 1);
+    atomic_fetch_add(&d->lane->retries, 1);
     release(d);
 }
 
@@ -114,7 +130,7 @@ static void end_with(struct notifier *n, struct delivery *d, const char *status,
     finish(n, d);
 }
 
-static int64_t wait_of(const struct notifier *n, const struct delivery *d, const struct http_answer *answer)
+static int64_t wait_of(const struct notifier *n, const struct delivery *d, const struct answer *answer)
 {
     const struct notifier_options *o = &n->options;
     int64_t backoff_ns = retry_backoff(d->attempts, o->first_retry_ns, o->max_retry_ns, o->rng);
@@ -124,7 +140,7 @@ static int64_t wait_of(const struct notifier *n, const struct delivery *d, const
                                               : TC_MAX(answer->retry_after_ns, backoff_ns);
 }
 
-static void postpone(struct notifier *n, struct delivery *d, const struct http_answer *answer)
+static void postpone(struct notifier *n, struct delivery *d, const struct answer *answer)
 {
     struct lane *lane = d->lane;
     if (answer->destination_down) {
@@ -132,7 +148,8 @@ static void postpone(struct notifier *n, struct delivery *d, const struct http_a
         lane->paused_until_mono_ns =
             mono(n) + (answer->retry_after_ns > 0 ? answer->retry_after_ns : n->options.first_retry_ns);
     }
-    if (++d->attempts >= n->options.max_attempts) {
+    snprintf(d->error, sizeof d->error, "%s", answer->detail);
+    if (d->attempts >= n->options.max_attempts) {
         char detail[256];
         snprintf(detail, sizeof detail, "given up after %u attempts; the last: %s", d->attempts,
                  answer->detail);
@@ -145,14 +162,77 @@ static void postpone(struct notifier *n, struct delivery *d, const struct http_a
     finish(n, d);
 }
 
-static void settle(struct notifier *n, struct delivery *d, const struct http_answer *answer)
+/* Once until something gets through again. */
+static void tell_trouble(struct notifier *n, struct lane *lane, const char *detail)
 {
-    if (!answer->destination_down)
-        d->lane->probing = false;
-    if (answer->result == SEND_RETRY)
+    if (lane->troubled)
+        return;
+    lane->troubled = true;
+    log_warn("notify", "channel %.*s does not deliver: %s%s%.*s", SV_FMT(lane->config.name), detail,
+             lane->config.fallback.n > 0 ? "; falling back to " : "", SV_FMT(lane->config.fallback));
+    if (n->options.trouble != NULL)
+        n->options.trouble(n->options.context, lane->config.name, sv_of(detail));
+}
+
+static int64_t broken_after_ns(const struct lane *lane)
+{
+    return lane->config.fallback_after_ns > 0 ? lane->config.fallback_after_ns : TC_FALLBACK_AFTER_NS;
+}
+
+static bool is_broken(const struct notifier *n, const struct lane *lane)
+{
+    return lane->failing_mono_ns != 0 && mono(n) - lane->failing_mono_ns >= broken_after_ns(lane);
+}
+
+static void note_health(struct notifier *n, struct lane *lane, const struct answer *answer)
+{
+    if (!answer->destination_down) {
+        lane->probing = false;
+        lane->failing_mono_ns = 0;
+    } else if (lane->failing_mono_ns == 0) {
+        lane->failing_mono_ns = mono(n);
+    }
+    atomic_store(&lane->failing, lane->failing_mono_ns != 0);
+    if (answer->result == SEND_OK && lane->troubled) {
+        lane->troubled = false;
+        log_info("notify", "channel %.*s delivers again", SV_FMT(lane->config.name));
+    } else if (answer->result == SEND_REFUSED || is_broken(n, lane)) {
+        tell_trouble(n, lane, answer->detail);
+    }
+}
+
+static void note_latency(struct notifier *n, const struct delivery *d)
+{
+    struct lane *lane = d->lane;
+    int64_t took_ns = mono(n) - d->begun_mono_ns;
+    atomic_fetch_add(&lane->attempts, 1);
+    atomic_fetch_add(&lane->latency_ns, (uint64_t)took_ns);
+    for (size_t i = 0; i < TC_LATENCY_BUCKETS; i++)
+        if ((double)took_ns <= notify_latency_bounds[i] * 1e9)
+            atomic_fetch_add(&lane->latency[i], 1);
+}
+
+/* Who has the mail already is not asked to take it again, as long as this process lives. */
+static void note_served(struct delivery *d, uint64_t served)
+{
+    uint64_t *slot = served == 0 ? NULL : map_put(&d->lane->served, buf_view(&d->key), NULL);
+    if (slot != NULL)
+        *slot |= served;
+}
+
+static void settle(struct notifier *n, struct delivery *d, const struct answer *answer)
+{
+    d->attempts++;
+    d->code = answer->code;
+    memcpy(d->provider_id, answer->provider_id, sizeof d->provider_id);
+    note_latency(n, d);
+    note_health(n, d->lane, answer);
+    if (answer->result == SEND_RETRY) {
+        note_served(d, answer->served);
         postpone(n, d, answer);
-    else
+    } else {
         end_with(n, d, answer->result == SEND_OK ? "sent" : "failed", answer->detail);
+    }
 }
 
 /* --- beginnings ------------------------------------------------------------------------------------------
@@ -161,7 +241,7 @@ static void settle(struct notifier *n, struct delivery *d, const struct http_ans
 static void deliver_here(struct notifier *n, struct delivery *d)
 {
     struct err err = {0};
-    struct http_answer answer = {.retry_after_ns = -1};
+    struct answer answer = {.retry_after_ns = -1};
     answer.result = d->lane->channel->deliver(&d->lane->config, buf_view(&d->body), &err);
     answer.destination_down = answer.result == SEND_RETRY;
     if (answer.result != SEND_OK)
@@ -169,18 +249,23 @@ static void deliver_here(struct notifier *n, struct delivery *d)
     settle(n, d, &answer);
 }
 
-static void post(struct notifier *n, struct delivery *d)
+static void send_off(struct notifier *n, struct delivery *d)
 {
     const struct lane *lane = d->lane;
-    struct http_answer none = {.result = SEND_RETRY, .retry_after_ns = -1};
-    d->request = http_request_new(lane->config.url, lane->channel->content_type, buf_view(&d->key),
-                                  buf_view(&d->body), n->options.timeout_ns);
-    if (d->request != NULL &&
-        curl_easy_setopt(http_request_handle(d->request), CURLOPT_PRIVATE, d) == CURLE_OK &&
-        curl_multi_add_handle(n->multi, http_request_handle(d->request)) == CURLM_OK)
+    const uint64_t *served = map_get(&lane->served, buf_view(&d->key));
+    struct answer none = {.result = SEND_RETRY, .retry_after_ns = -1};
+    d->parcel = (struct parcel){.key = buf_view(&d->key),
+                                .body = buf_view(&d->body),
+                                .now_ns = clk_now(n->options.clk).ns,
+                                .served = served == NULL ? 0 : *served,
+                                .timeout_ns = lane->config.timeout_ns > 0 ? lane->config.timeout_ns
+                                                                          : n->options.timeout_ns};
+    d->transfer = lane->channel->send(&lane->config, &d->parcel);
+    if (d->transfer != NULL && curl_easy_setopt(d->transfer->easy, CURLOPT_PRIVATE, d) == CURLE_OK &&
+        curl_multi_add_handle(n->multi, d->transfer->easy) == CURLM_OK)
         return;
     snprintf(none.detail, sizeof none.detail, "libcurl gives no handle");
-    http_request_free(&d->request);
+    transfer_free(&d->transfer);
     settle(n, d, &none);
 }
 
@@ -201,10 +286,37 @@ static int pseudonymise(struct notifier *n, struct delivery *d, struct err *err)
     return rc;
 }
 
+/* --- max_per_minute: a sixth of a minute's allowance may go out at once, then one each interval */
+
+static int64_t interval_ns(const struct lane *lane)
+{
+    return 60 * TC_SECOND_NS / lane->config.max_per_minute;
+}
+
+static void use_allowance(const struct notifier *n, struct lane *lane)
+{
+    if (lane->config.max_per_minute > 0)
+        lane->full_mono_ns = TC_MAX(lane->full_mono_ns, mono(n)) + interval_ns(lane);
+}
+
+/* How many may go out now; 0 with *ret_mono_ns = when the next may. */
+static size_t allowance(const struct notifier *n, const struct lane *lane, int64_t *ret_mono_ns)
+{
+    if (lane->config.max_per_minute == 0)
+        return TC_CHANNEL_IN_FLIGHT_MAX;
+    int64_t burst = TC_MAX(lane->config.max_per_minute / 6, 1u), each_ns = interval_ns(lane);
+    int64_t used_ns = TC_MAX(lane->full_mono_ns - mono(n), INT64_C(0));
+    int64_t free = (burst * each_ns - used_ns) / each_ns;
+    *ret_mono_ns = mono(n) + used_ns - (burst - 1) * each_ns;
+    return (size_t)TC_MAX(free, INT64_C(0));
+}
+
 static void begin(struct notifier *n, struct delivery *d)
 {
     struct err err = {0};
-    const struct lane *lane = d->lane;
+    struct lane *lane = d->lane;
+    d->begun_mono_ns = mono(n);
+    use_allowance(n, lane);
     buf_init(&d->body, TC_CHANNEL_BODY_MAX);
     int rc = pseudonymise(n, d, &err);
     if (rc == 0)
@@ -218,7 +330,7 @@ static void begin(struct notifier *n, struct delivery *d)
     else if (lane->channel->deliver != NULL)
         deliver_here(n, d);
     else
-        post(n, d);
+        send_off(n, d);
 }
 
 struct admission {
@@ -241,6 +353,7 @@ static int admit_row(void *context, const struct outbox_row *row)
     struct delivery *d = free_delivery(a->lane);
     d->state = DELIVERY_SENDING;
     d->attempts = row->attempts;
+    snprintf(d->error, sizeof d->error, "%.*s", (int)TC_MIN(row->error.n, sizeof d->error - 1), row->error.p);
     copy_to(&d->key, row->key);
     copy_to(&d->payload, row->payload);
     return --a->room == 0;
@@ -265,6 +378,13 @@ static bool fill(struct notifier *n, struct lane *lane)
         lane->look_mono_ns = lane->paused_until_mono_ns;
         return false;
     }
+    int64_t allowed_mono_ns = at;
+    size_t allowed = allowance(n, lane, &allowed_mono_ns);
+    if (allowed == 0) {
+        lane->look_mono_ns = allowed_mono_ns;
+        return false;
+    }
+    places = TC_MIN(places, under_way + allowed);
     if (under_way >= places || n->handed.live + reserved >= TC_HANDED_MAX)
         return false;
     struct admission a = {.notifier = n, .lane = lane, .room = places - under_way};
@@ -276,7 +396,7 @@ static bool fill(struct notifier *n, struct lane *lane)
     bool begun = false;
     for (size_t i = 0; i < TC_ARRAY_LEN(lane->deliveries); i++) {
         struct delivery *d = &lane->deliveries[i];
-        if (d->state != DELIVERY_SENDING || d->request != NULL || d->body.p != NULL)
+        if (d->state != DELIVERY_SENDING || d->transfer != NULL || d->body.p != NULL)
             continue;
         begun = true;
         begin(n, d);
@@ -301,6 +421,70 @@ static void prune(struct notifier *n)
     n->prune_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
 }
 
+/* --- fallback -------------------------------------------------------------------------------------------
+ */
+
+struct diversion {
+    struct notifier *notifier;
+    struct buf keys[TC_DIVERT_MAX];
+    size_t count;
+};
+
+static int admit_diversion(void *context, struct sv key)
+{
+    struct diversion *diversion = context;
+    copy_to(&diversion->keys[diversion->count++], key);
+    return diversion->count == TC_DIVERT_MAX;
+}
+
+/* What waits in a broken channel goes to its fallback as well: each row once, by a record. The row stays; a
+ * channel that comes back delivers it, late. */
+static void divert(struct notifier *n, struct lane *lane)
+{
+    struct diversion diversion = {.notifier = n};
+    struct err err;
+    if (lane->config.fallback.n == 0 || !is_broken(n, lane) || mono(n) < lane->divert_mono_ns)
+        return;
+    lane->divert_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
+    if (store_outbox_undiverted(n->store, lane->config.name, TC_DIVERT_MAX, admit_diversion, &diversion,
+                                &err) != 0)
+        store_failed(n, &err);
+    for (size_t i = 0; i < diversion.count; i++) {
+        struct receipt receipt = {.key = buf_view(&diversion.keys[i]),
+                                  .channel = lane->config.name,
+                                  .status = SV("diverted"),
+                                  .detail = SV("the channel does not deliver"),
+                                  .fallback = lane->config.fallback};
+        if (n->options.receipt(n->options.context, &receipt) == 0)
+            atomic_fetch_add(&lane->diverted, 1);
+        buf_free(&diversion.keys[i]);
+    }
+}
+
+static int take_count(void *context, struct sv channel, uint64_t pending)
+{
+    struct notifier *n = context;
+    for (size_t i = 0; i < n->lane_count; i++)
+        if (sv_eq(n->lanes[i].config.name, channel))
+            n->lanes[i].counted = pending;
+    return 0;
+}
+
+/* For people who look at figures; a long queue takes a moment to count. */
+static void count_pending(struct notifier *n)
+{
+    struct err err;
+    if (mono(n) < n->count_mono_ns)
+        return;
+    n->count_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
+    for (size_t i = 0; i < n->lane_count; i++)
+        n->lanes[i].counted = 0;
+    if (store_outbox_channels(n->store, take_count, n, &err) != 0)
+        store_failed(n, &err);
+    for (size_t i = 0; i < n->lane_count; i++)
+        atomic_store(&n->lanes[i].pending, n->lanes[i].counted);
+}
+
 /* --- a step ----------------------------------------------------------------------------------------------
  */
 
@@ -310,8 +494,10 @@ static bool begin_due(struct notifier *n)
     if (n->draining)
         return false;
     prune(n);
+    count_pending(n);
     for (size_t i = 0; i < n->lane_count; i++) {
         struct lane *lane = &n->lanes[i];
+        divert(n, lane);
         if (woken || mono(n) >= lane->look_mono_ns)
             any |= fill(n, lane);
     }
@@ -346,10 +532,10 @@ static bool reap(struct notifier *n)
         char *private = NULL;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
         struct delivery *d = (struct delivery *)(void *)private;
-        struct http_answer answer;
-        http_request_judge(d->request, outcome, clk_now(n->options.clk).ns, &answer);
+        struct answer answer;
+        d->transfer->judge(d->transfer, outcome, clk_now(n->options.clk).ns, &answer);
         curl_multi_remove_handle(n->multi, easy);
-        http_request_free(&d->request);
+        transfer_free(&d->transfer);
         settle(n, d, &answer);
         any = true;
     }
@@ -396,8 +582,8 @@ void notifier_abandon(struct notifier *n)
     for (size_t i = 0; i < n->lane_count; i++)
         for (size_t j = 0; j < TC_CHANNEL_IN_FLIGHT_MAX; j++) {
             struct delivery *d = &n->lanes[i].deliveries[j];
-            if (d->request != NULL)
-                curl_multi_remove_handle(n->multi, http_request_handle(d->request));
+            if (d->transfer != NULL)
+                curl_multi_remove_handle(n->multi, d->transfer->easy);
             release(d);
         }
 }

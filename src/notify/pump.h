@@ -24,14 +24,22 @@
 #define NOTIFY_PUMP_H
 
 #include "notify/channel.h"
-#include "notify/http.h"
 
 #include "base/map.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { TC_LANES_MAX = 64, TC_HANDED_MAX = 4096, TC_LOOK_EVERY_NS = 1000000000 };
+/* Failing for so long, a channel is broken: the fallback takes over, and the trouble is told. */
+#define TC_FALLBACK_AFTER_NS (INT64_C(30) * 1000000000)
+
+enum {
+    TC_LANES_MAX = 64,
+    TC_HANDED_MAX = 4096,
+    TC_LOOK_EVERY_NS = 1000000000,
+    TC_DIVERT_MAX = 16,
+    TC_SERVED_MAX = 256
+};
 
 enum delivery_state { DELIVERY_FREE, DELIVERY_SENDING, DELIVERY_RECEIPT, DELIVERY_POSTPONE };
 
@@ -40,12 +48,16 @@ struct delivery {
     struct lane *lane;
     struct buf key, payload, body;
     uint32_t attempts; /* failed ones before this */
-    struct http_request *request;
+    struct transfer *transfer;
+    struct parcel parcel; /* what the transfer looks at */
+    int64_t begun_mono_ns;
     const char *status;    /* DELIVERY_RECEIPT: "sent" or "failed" */
     int64_t next_ns;       /* DELIVERY_POSTPONE: of the row, wall clock */
     int64_t again_mono_ns; /* DELIVERY_RECEIPT, DELIVERY_POSTPONE: when to try what failed */
     bool complained;
-    char detail[256];
+    unsigned code;
+    char provider_id[80];
+    char detail[256], error[200]; /* error: of the last attempt that failed */
 };
 
 struct lane {
@@ -55,6 +67,15 @@ struct lane {
     int64_t paused_until_mono_ns; /* the destination is down, or asked for quiet */
     bool probing;                 /* it was; one message at a time until one gets through */
     int64_t look_mono_ns;         /* when to look for due rows again; 0 = now */
+    int64_t failing_mono_ns;      /* since when nothing gets through; 0: it does */
+    bool troubled;                /* its trouble was told; until something gets through */
+    int64_t divert_mono_ns;       /* when to look for rows that the fallback should have */
+    int64_t full_mono_ns;         /* max_per_minute: when the allowance would be whole again */
+    struct map served;            /* key -> recipients that have it (email); bounded */
+    atomic_uint_least64_t sent, retries, failed, diverted, pending, attempts, latency_ns;
+    atomic_uint_least64_t latency[TC_LATENCY_BUCKETS];
+    atomic_bool failing;
+    uint64_t counted; /* while rows are being counted */
 };
 
 struct notifier {
@@ -66,7 +87,7 @@ struct notifier {
     struct lane *lanes;
     size_t lane_count;
     struct map handed;
-    int64_t prune_mono_ns;
+    int64_t prune_mono_ns, count_mono_ns;
     bool complained; /* about the store, until it works again */
     bool draining;   /* nothing new is begun */
     pthread_t thread;

@@ -14,6 +14,8 @@
  */
 #include "store/statement.h"
 
+#include "base/json_out.h"
+
 /* No wait is longer (see notify/retry.h). A row that should wait beyond it was written under a clock that has
  * since been set back, and is due. */
 #define HORIZON_NS (INT64_C(7200) * 1000000000)
@@ -54,7 +56,8 @@ int store_outbox_put(struct store *store, const struct outbox_row *row, struct e
 }
 
 #define DUE_COLUMNS                                                                                          \
-    "SELECT o.key, o.channel, o.alert_id, o.payload, o.position, o.attempts, o.next_ns FROM outbox AS o"
+    "SELECT o.key, o.channel, o.alert_id, o.payload, o.position, o.attempts, o.next_ns, o.error FROM "       \
+    "outbox AS o"
 #define DUE_WHERE                                                                                            \
     " WHERE o.status = 'pending' AND (o.next_ns <= ?1 OR o.next_ns > ?2) AND NOT EXISTS(SELECT 1"            \
     " FROM outbox AS e WHERE e.status = 'pending' AND e.channel = o.channel AND e.alert_id = o.alert_id"     \
@@ -69,7 +72,8 @@ static struct outbox_row read_row(sqlite3_stmt *s)
                                .payload = statement_column(s, 3),
                                .position = (uint64_t)sqlite3_column_int64(s, 4),
                                .attempts = (uint32_t)sqlite3_column_int64(s, 5),
-                               .next_ns = sqlite3_column_int64(s, 6)};
+                               .next_ns = sqlite3_column_int64(s, 6),
+                               .error = statement_column(s, 7)};
 }
 
 static int64_t horizon(int64_t now_ns)
@@ -226,5 +230,111 @@ int store_outbox_counts(struct store *store, uint64_t *ret_pending, uint64_t *re
         *ret_failed = (uint64_t)sqlite3_column_int64(s, 2);
     }
     statement_done(s);
+    return rc < 0 ? rc : 0;
+}
+
+/* --- receipts and fallbacks ------------------------------------------------------------------------------
+ */
+
+int store_outbox_note(struct store *store, struct sv key, uint32_t attempts, uint32_t code,
+                      struct sv provider_id, struct sv error, struct err *err)
+{
+    sqlite3_stmt *s;
+    int rc = statement_get(store, STATEMENT_OUTBOX_NOTE,
+                           "UPDATE outbox SET attempts = ?2, code = ?3, provider_id = ?4, error = ?5"
+                           " WHERE key = ?1 AND status <> 'sent'",
+                           &s, err);
+    if (rc != 0)
+        return rc;
+    statement_text(s, 1, key);
+    statement_i64(s, 2, attempts);
+    statement_i64(s, 3, code);
+    statement_text(s, 4, statement_words(provider_id));
+    statement_text(s, 5, statement_words(error));
+    return statement_run(store, s, err, "noting a receipt");
+}
+
+int store_outbox_divert(struct store *store, struct sv key, struct sv to_channel, struct err *err)
+{
+    sqlite3_stmt *s;
+    int rc = statement_get(
+        store, STATEMENT_OUTBOX_COPY,
+        "INSERT INTO outbox(key, channel, alert_id, payload, position, attempts, next_ns, diverted)"
+        " SELECT key || '>' || ?2, ?2, alert_id, payload, position, 0, 0, 1 FROM outbox"
+        " WHERE key = ?1 AND status = 'pending' AND diverted = 0 ON CONFLICT DO NOTHING",
+        &s, err);
+    if (rc != 0)
+        return rc;
+    statement_text(s, 1, key);
+    statement_text(s, 2, to_channel);
+    rc = statement_run(store, s, err, "diverting a notification");
+    if (rc == 0)
+        rc = statement_get(store, STATEMENT_OUTBOX_MARK, "UPDATE outbox SET diverted = 1 WHERE key = ?1", &s,
+                           err);
+    if (rc != 0)
+        return rc;
+    statement_text(s, 1, key);
+    return statement_run(store, s, err, "diverting a notification");
+}
+
+int store_outbox_undiverted(struct store *store, struct sv channel, size_t limit,
+                            int (*each)(void *context, struct sv key), void *context, struct err *err)
+{
+    sqlite3_stmt *s;
+    int rc = statement_get(store, STATEMENT_OUTBOX_UNDIVERTED,
+                           "SELECT key FROM outbox WHERE status = 'pending' AND channel = ?1 AND diverted = 0"
+                           " ORDER BY position, key LIMIT ?2",
+                           &s, err);
+    if (rc != 0)
+        return rc;
+    statement_text(s, 1, channel);
+    statement_i64(s, 2, (int64_t)TC_MIN(limit, (size_t)INT64_MAX));
+    while ((rc = statement_step(store, s, err, "reading what a fallback should have")) == 1)
+        if (each(context, statement_column(s, 0)) != 0)
+            break;
+    statement_done(s);
+    return rc < 0 ? rc : 0;
+}
+
+static void delivery_json(sqlite3_stmt *s, struct json_out *json)
+{
+    json_object(json);
+    json_kv_string(json, "channel", statement_column(s, 0));
+    json_kv_string(json, "key", statement_column(s, 1));
+    json_kv_string(json, "status", statement_column(s, 2));
+    json_kv_i64(json, "attempts", sqlite3_column_int64(s, 3));
+    json_kv_i64(json, "code", sqlite3_column_int64(s, 4));
+    json_kv_string(json, "provider_id", statement_column(s, 5));
+    json_kv_string(json, "detail", statement_column(s, 6));
+    json_kv_string(json, "error", statement_column(s, 7));
+    json_kv_time(json, "at",
+                 sqlite3_column_type(s, 8) == SQLITE_NULL ? INT64_MIN : sqlite3_column_int64(s, 8));
+    bool waits = sv_is(statement_column(s, 2), "pending") && sqlite3_column_int64(s, 9) > 0;
+    json_kv_time(json, "next_at", waits ? sqlite3_column_int64(s, 9) : INT64_MIN);
+    json_object_end(json);
+}
+
+int store_deliveries_json(struct store *store, struct sv alert_id, struct buf *ret_json, struct err *err)
+{
+    sqlite3_stmt *s;
+    size_t before = ret_json->n;
+    int rc = statement_get(store, STATEMENT_OUTBOX_DELIVERIES,
+                           "SELECT channel, key, status, attempts, code, provider_id, detail, error, done_ns,"
+                           " next_ns FROM outbox WHERE alert_id = ?1 ORDER BY position, key LIMIT 10000",
+                           &s, err);
+    if (rc != 0)
+        return rc;
+    statement_text(s, 1, alert_id);
+    struct json_out json = json_out_to(ret_json);
+    json_array(&json);
+    while ((rc = statement_step(store, s, err, "reading an alert's deliveries")) == 1 && !ret_json->overflow)
+        delivery_json(s, &json);
+    json_array_end(&json);
+    statement_done(s);
+    if (rc >= 0 && ret_json->overflow)
+        rc = err_set(err, TC_EBOUND, "the deliveries are longer than the %zu bytes of the answer",
+                     ret_json->max_bytes);
+    if (rc < 0)
+        ret_json->n = before;
     return rc < 0 ? rc : 0;
 }

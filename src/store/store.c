@@ -40,6 +40,10 @@ static const char *const schema[] = {
     "CREATE INDEX outbox_next ON outbox(channel, next_ns) WHERE status = 'pending';"
     "CREATE INDEX outbox_alert ON outbox(channel, alert_id, position, key) WHERE status = 'pending';"
     "CREATE INDEX outbox_status ON outbox(status);",
+    "ALTER TABLE outbox ADD COLUMN code INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE outbox ADD COLUMN provider_id TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE outbox ADD COLUMN diverted INTEGER NOT NULL DEFAULT 0;" /* the fallback is told, or is it */
+    "CREATE INDEX outbox_deliveries ON outbox(alert_id, position, key);",
 };
 
 static int run(struct store *store, const char *sql, struct err *err, const char *doing)

@@ -67,6 +67,7 @@ struct outbox_row {
     struct sv payload; /* intent JSON: {"alert":{…},"reason":…,"count":…}: all that a channel needs */
     uint64_t position; /* of the intent record */
     uint32_t attempts;
+    struct sv error; /* of the last attempt; not read by put */
     int64_t next_ns; /* not before (wall clock); 0 = now */
 };
 int store_outbox_put(struct store *store, const struct outbox_row *row,
@@ -96,6 +97,18 @@ int store_outbox_retry(struct store *store, struct sv key, uint32_t attempts, in
  * keys are no failure; "sent" is final. */
 int store_outbox_done(struct store *store, struct sv key, struct sv status, int64_t time_ns, struct sv detail,
                       struct err *err);
+/* What a receipt says beside its status; before store_outbox_done. Unknown keys are no failure. */
+int store_outbox_note(struct store *store, struct sv key, uint32_t attempts, uint32_t code,
+                      struct sv provider_id, struct sv error, struct err *err);
+/* A pending row goes to another channel as well, under the key "KEY>CHANNEL", and is marked, so that it goes
+ * there once; a row that came so itself goes nowhere else. Repeats and unknown keys are no failure. */
+int store_outbox_divert(struct store *store, struct sv key, struct sv to_channel, struct err *err);
+/* Keys of a channel's pending rows that were not diverted, by position. */
+int store_outbox_undiverted(struct store *store, struct sv channel, size_t limit,
+                            int (*each)(void *context, struct sv key), void *context, struct err *err);
+/* JSON array, by position: {channel, key, status, attempts, code, provider_id, detail, error, at, next_at}.
+ */
+int store_deliveries_json(struct store *store, struct sv alert_id, struct buf *ret_json, struct err *err);
 int store_outbox_counts(struct store *store, uint64_t *ret_pending, uint64_t *ret_sent, uint64_t *ret_failed,
                         struct err *err);
 

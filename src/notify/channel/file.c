@@ -130,5 +130,10 @@ static enum send_result file_deliver(const struct channel_config *config, struct
     return rc == 0 ? SEND_OK : SEND_RETRY;
 }
 
-const struct channel channel_file = {
-    .type = "file", .check = file_check, .body = file_body, .deliver = file_deliver};
+const struct channel channel_file = {.type = "file",
+                                     .check = file_check,
+                                     .body = file_body,
+                                     .deliver = file_deliver,
+                                     .lowest = SEVERITY_P4,
+                                     .tells_acknowledged = true,
+                                     .tells_resolved = true};

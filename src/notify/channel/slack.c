@@ -60,12 +60,7 @@ static void acknowledge_button(struct json_out *json, const struct payload *p, c
 {
     char link[1024];
     struct buf url = {.p = link, .capacity = sizeof link, .max_bytes = sizeof link};
-    struct sv console = sv_of(console_url);
-    while (sv_ends(console, SV("/")))
-        console.n--;
-    buf_sv(&url, console);
-    buf_str(&url, "/alerts/");
-    buf_sv(&url, p->id);
+    payload_url(p, console_url, &url);
     json_key(json, SV("actions"));
     json_array(json);
     json_object(json);
@@ -103,6 +98,55 @@ static struct sv or_default(struct sv text, struct sv otherwise)
     return text.n > 0 ? text : otherwise;
 }
 
+/* As people write them, in Slack's words: @channel, @here, S012 and U012 (ids of a group, of a person). */
+static void mention(struct sv who, struct buf *out)
+{
+    bool id = who.n > 3;
+    for (size_t i = 0; i < who.n; i++)
+        id = id && ((who.p[i] >= 'A' && who.p[i] <= 'Z') || (who.p[i] >= '0' && who.p[i] <= '9'));
+    if (sv_is(who, "@channel") || sv_is(who, "@here") || sv_is(who, "@everyone"))
+        buf_printf(out, "<!%.*s>", SV_FMT(sv_from(who, 1)));
+    else if (id && who.p[0] == 'S')
+        buf_printf(out, "<!subteam^%.*s>", SV_FMT(who));
+    else if (id && (who.p[0] == 'U' || who.p[0] == 'W'))
+        buf_printf(out, "<@%.*s>", SV_FMT(who));
+    else
+        escape(who, 200, out);
+}
+
+static bool calls_people(const struct payload *p)
+{
+    return sv_is(p->reason, "new") || sv_is(p->reason, "count_step") || sv_is(p->reason, "severity_raised") ||
+           p->reason.n == 0;
+}
+
+/* E-01's words; for an acknowledgement D-09's. */
+static void greeting(const struct channel_config *channel, const struct payload *p, struct json_out *json)
+{
+    struct buf text;
+    struct sv who = channel->mentions[p->severity];
+    buf_init(&text, 8 << 10);
+    if (who.n == 0 && p->severity == SEVERITY_P1)
+        who = SV("@channel");
+    if (sv_is(p->reason, "acknowledged")) {
+        buf_printf(&text, "Alert %.*s acknowledged by ", SV_FMT(p->id));
+        escape(p->by, 200, &text);
+        buf_str(&text, " - investigating");
+    } else if (payload_is_over(p)) {
+        buf_str(&text, "Resolved");
+    } else if (sv_is(p->reason, "test")) {
+        buf_str(&text, "Test: this is no alert");
+    } else {
+        if (calls_people(p) && who.n > 0) {
+            mention(who, &text);
+            buf_char(&text, ' ');
+        }
+        buf_str(&text, p->severity == SEVERITY_P1 ? "CRITICAL ALERT" : "Security Alert");
+    }
+    json_kv_string(json, "text", buf_view(&text));
+    buf_free(&text);
+}
+
 int slack_body(const struct channel_config *channel, struct sv payload, const char *console_url,
                struct buf *out, struct err *err)
 {
@@ -114,8 +158,7 @@ int slack_body(const struct channel_config *channel, struct sv payload, const ch
         json_kv_string(&json, "channel", or_default(channel->slack_channel, SV("#security-incidents")));
         json_kv_string(&json, "username", or_default(channel->username, SV("Security Bot")));
         json_kv_string(&json, "icon_emoji", or_default(channel->icon_emoji, SV(":rotating_light:")));
-        json_kv_str(&json, "text",
-                    p.severity == SEVERITY_P1 ? "<!channel> CRITICAL ALERT" : "Security Alert");
+        greeting(channel, &p, &json);
         json_key(&json, SV("attachments"));
         json_array(&json);
         attachment(&json, &p, console_url == NULL ? "" : console_url);
@@ -133,5 +176,21 @@ static int slack_channel_body(const struct channel_config *config, struct sv key
     return slack_body(config, payload, console_url, out, err);
 }
 
+static struct transfer *slack_send(const struct channel_config *config, const struct parcel *parcel)
+{
+    return http_transfer_new(&(struct http_post){.url = config->url,
+                                                 .content_type = "application/json",
+                                                 .key = parcel->key,
+                                                 .body = parcel->body,
+                                                 .ca_file = config->ca_file,
+                                                 .timeout_ns = parcel->timeout_ns});
+}
+
 const struct channel channel_slack = {
-    .type = "slack", .content_type = "application/json", .check = slack_check, .body = slack_channel_body};
+    .type = "slack",
+    .check = slack_check,
+    .body = slack_channel_body,
+    .send = slack_send,
+    .lowest = SEVERITY_P2,
+    .tells_acknowledged = true,
+};

@@ -107,5 +107,8 @@ static enum send_result stdout_deliver(const struct channel_config *config, stru
     return SEND_RETRY;
 }
 
-const struct channel channel_stdout = {
-    .type = "stdout", .check = stdout_check, .body = stdout_body, .deliver = stdout_deliver};
+const struct channel channel_stdout = {.type = "stdout",
+                                       .check = stdout_check,
+                                       .body = stdout_body,
+                                       .deliver = stdout_deliver,
+                                       .lowest = SEVERITY_P4};

@@ -1,0 +1,182 @@
+/*
+ * Notifications that no alert causes by itself: the daily digest of P4 alerts (ledger D-04), and test sends.
+ *
+ * The digest's moments follow from the configured time of day; one has come when a tick passes it, so a
+ * replay passes it at the same record, and a restart neither repeats nor loses one: what a crash cut short is
+ * decided again from the same tick, what was said is swallowed like any decision. An alert stands in the
+ * digest of the moment after it was made, in that one only. A core that was down over several moments tells
+ * them as one.
+ */
+#include "app/core_priv.h"
+
+#include "base/arena.h"
+#include "base/json_out.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DAY_NS (INT64_C(86400) * TC_SECOND_NS)
+enum { DIGEST_TYPES_MAX = 64, DIGEST_LINES_MAX = 100, DIGEST_TEXT_BYTES = 12 << 10, LINE_BYTES = 300 };
+
+/* The newest moment at or before `at_ns`. */
+static int64_t moment_before(const struct core *core, int64_t at_ns)
+{
+    int64_t local_ns = at_ns + core->options.zone_offset_s * TC_SECOND_NS;
+    int64_t into_day_ns = ((local_ns % DAY_NS) + DAY_NS) % DAY_NS;
+    int64_t due_ns = core->options.digest_at_s * TC_SECOND_NS;
+    return at_ns - into_day_ns + due_ns - (into_day_ns < due_ns ? DAY_NS : 0);
+}
+
+struct type {
+    struct sv title;
+    enum severity severity;
+    uint64_t alerts, occurrences;
+};
+
+struct summary {
+    struct type types[DIGEST_TYPES_MAX]; /* the last one gathers what has no place */
+    size_t count;
+    uint64_t by_severity[SEVERITY_P4 + 1];
+    struct buf lines;
+};
+
+static void add_alert(struct summary *s, const struct alert *alert)
+{
+    size_t i = 0;
+    s->by_severity[alert->severity]++;
+    if (alert->severity != SEVERITY_P4)
+        return;
+    while (i < s->count && !sv_eq(s->types[i].title, alert->title))
+        i++;
+    if (i == s->count && s->count == DIGEST_TYPES_MAX)
+        i--;
+    else if (i == s->count)
+        s->types[s->count++] = (struct type){.title = i == DIGEST_TYPES_MAX - 1 ? SV("others") : alert->title,
+                                             .severity = alert->severity};
+    s->types[i].alerts++;
+    s->types[i].occurrences += alert->count;
+    if (s->by_severity[SEVERITY_P4] > DIGEST_LINES_MAX || s->lines.n > DIGEST_TEXT_BYTES)
+        return;
+    char time[TC_RFC3339_MAX];
+    clk_rfc3339(alert->first_ns, time);
+    buf_printf(&s->lines, "%s %.*s (%llu) %s\n", time, (int)TC_MIN(alert->message.n, (size_t)LINE_BYTES),
+               alert->message.p, (unsigned long long)alert->count, alert->id);
+}
+
+static int64_t made_ns(const struct alert *alert)
+{
+    return alert->history_count > 0 ? alert->history[0].time_ns : TC_NO_TIME;
+}
+
+static void describe(const struct summary *s, struct buf *out)
+{
+    for (size_t i = 0; i < s->count; i++)
+        buf_printf(out, "%llu %.*s, %llu occurrences\n", (unsigned long long)s->types[i].alerts,
+                   SV_FMT(s->types[i].title), (unsigned long long)s->types[i].occurrences);
+    buf_printf(
+        out, "Beside these: %llu P1, %llu P2, %llu P3\n", (unsigned long long)s->by_severity[SEVERITY_P1],
+        (unsigned long long)s->by_severity[SEVERITY_P2], (unsigned long long)s->by_severity[SEVERITY_P3]);
+    size_t shown = 0;
+    for (size_t i = 0; i < s->lines.n; i++)
+        shown += s->lines.p[i] == '\n';
+    buf_sv(out, buf_view(&s->lines));
+    if (shown < s->by_severity[SEVERITY_P4])
+        buf_printf(out, "(cut: %llu more)\n", (unsigned long long)(s->by_severity[SEVERITY_P4] - shown));
+}
+
+static void begin_intent(struct json_out *json, uint64_t position, struct sv key, enum notify_reason reason,
+                         uint64_t count, const struct sv *channels, size_t channel_count)
+{
+    json_object(json);
+    json_kv_u64(json, "position", position);
+    json_kv_str(json, "what", notify_reason_name(reason));
+    json_kv_str(json, "by", "tocsin");
+    json_kv_string(json, "key", key);
+    json_kv_str(json, "reason", notify_reason_name(reason));
+    json_kv_u64(json, "count", count);
+    json_key(json, SV("channels"));
+    json_array(json);
+    for (size_t i = 0; i < channel_count; i++)
+        json_string(json, channels[i]);
+    json_array_end(json);
+    json_key(json, SV("alert"));
+}
+
+static void alert_of(struct json_out *json, struct sv id, const char *title, struct sv message,
+                     struct sv description, int64_t from_ns, int64_t to_ns)
+{
+    json_object(json);
+    json_kv_string(json, "id", id);
+    json_kv_str(json, "title", title);
+    json_kv_str(json, "severity", severity_name(SEVERITY_P4));
+    json_kv_string(json, "message", message);
+    json_kv_string(json, "description", description);
+    json_key(json, SV("labels"));
+    json_object(json);
+    json_kv_str(json, "alertname", title);
+    json_kv_str(json, "severity", severity_name(SEVERITY_P4));
+    json_object_end(json);
+    json_kv_time(json, "first_seen", from_ns);
+    json_kv_time(json, "last_seen", to_ns);
+    json_object_end(json);
+}
+
+static void write_digest(struct core *core, uint64_t position, const struct summary *s, int64_t from_ns,
+                         int64_t to_ns, struct buf *out)
+{
+    char id[64], from[TC_RFC3339_MAX], to[TC_RFC3339_MAX];
+    struct json_out json = json_out_to(out);
+    struct buf message, description;
+    uint64_t count = s->by_severity[SEVERITY_P4];
+    buf_init(&message, 16 << 10);
+    buf_init(&description, 64 << 10);
+    clk_rfc3339(from_ns, from);
+    clk_rfc3339(to_ns, to);
+    snprintf(id, sizeof id, "digest-%s", to);
+    buf_printf(&message, "Daily digest: %llu P4 alert%s from %s to %s", (unsigned long long)count,
+               count == 1 ? "" : "s", from, to);
+    describe(s, &description);
+    begin_intent(&json, position, sv_of(id), NOTIFY_DIGEST, count, core->options.digest_channels,
+                 core->options.digest_channel_count);
+    alert_of(&json, sv_of(id), "DAILY_DIGEST", buf_view(&message), buf_view(&description), from_ns, to_ns);
+    json_object_end(&json);
+    buf_free(&message);
+    buf_free(&description);
+}
+
+bool digest_of(struct core *core, const struct event *tick, struct buf *out)
+{
+    int64_t before_ns = core->folded_tick_ns, now_ns = tick->received.ns;
+    if (now_ns <= before_ns) /* the clock was set back: the same moment does not come twice */
+        return false;
+    core->folded_tick_ns = now_ns;
+    int64_t from_ns = moment_before(core, before_ns), to_ns = moment_before(core, now_ns);
+    if (before_ns == 0 || from_ns == to_ns || core->options.digest_channel_count == 0)
+        return false;
+    struct summary *summary = tc_alloc(sizeof *summary);
+    buf_init(&summary->lines, 2 * DIGEST_TEXT_BYTES);
+    for (size_t i = 0; i < book_count(core->book); i++) {
+        const struct alert *alert = book_at(core->book, i);
+        if (made_ns(alert) > from_ns && made_ns(alert) <= to_ns)
+            add_alert(summary, alert);
+    }
+    bool any = summary->by_severity[SEVERITY_P4] > 0;
+    if (any)
+        write_digest(core, tick->position, summary, from_ns, to_ns, out);
+    buf_free(&summary->lines);
+    free(summary);
+    return any;
+}
+
+void digest_test_intent(const struct event *command, struct sv channel, struct sv by, struct buf *out)
+{
+    char id[64], text[400];
+    struct json_out json = json_out_to(out);
+    snprintf(id, sizeof id, "test-%llu", (unsigned long long)command->position);
+    int n = snprintf(text, sizeof text, "a message to see that channel %.*s works; asked for by %.*s",
+                     (int)TC_MIN(channel.n, (size_t)64), channel.p, (int)TC_MIN(by.n, (size_t)100), by.p);
+    begin_intent(&json, command->position, sv_of(id), NOTIFY_TEST, 1, &channel, 1);
+    alert_of(&json, sv_of(id), "TEST", sv_make(text, (size_t)TC_MIN(n, (int)sizeof text - 1)), (struct sv){0},
+             command->received.ns, command->received.ns);
+    json_object_end(&json);
+}
