@@ -4,7 +4,7 @@
  * epoch, damaged, of another version) is passed over: the journal is the truth, the replay only takes longer.
  *
  * DIR/checkpoint: "TOCSINCK", u32 version, u64 epoch, u64 position, i64 last tick, strings (u32 length,
- * bytes): activated, detector, book; u64 XXH3 of all before. Little-endian.
+ * bytes): activated, detector, book, and since version 2 delivery; u64 XXH3 of all before. Little-endian.
  */
 #include "app/core_priv.h"
 
@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-enum { CHECKPOINT_VERSION = 1 };
+enum { CHECKPOINT_VERSION = 2 };
 #define CHECKPOINT_MAGIC     SV("TOCSINCK")
 #define CHECKPOINT_MAX_BYTES ((size_t)2 << 30)
 
@@ -35,6 +35,11 @@ static void save_detector(void *context, struct buf *to)
     detector_save(context, to);
 }
 
+static void save_delivery(void *context, struct buf *to)
+{
+    delivery_save(context, to);
+}
+
 static void save_book(void *context, struct buf *to)
 {
     book_save(context, to);
@@ -55,6 +60,7 @@ int checkpoint_write(struct core *core, struct err *err)
     buf_string(&out, buf_view(&core->activated));
     put_string(&out, save_detector, core->detector);
     put_string(&out, save_book, core->book);
+    put_string(&out, save_delivery, &core->delivery);
     buf_u64(&out, hash_64(buf_view(&out)));
     checkpoint_path(core, path, sizeof path);
     int rc = out.overflow ? err_set(err, TC_EBOUND, "the state is too large for a checkpoint")
@@ -70,11 +76,15 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
     struct reader r = reader_of(bytes);
     if (bytes.n < 16 || load_u64(bytes.p + bytes.n - 8) != hash_64(sv_head(bytes, bytes.n - 8)))
         return err_set(err, TC_ECORRUPT, "its checksum does not hold");
-    if (!sv_eq(reader_bytes(&r, CHECKPOINT_MAGIC.n), CHECKPOINT_MAGIC) ||
-        reader_u32(&r) != CHECKPOINT_VERSION)
+    bool ours = sv_eq(reader_bytes(&r, CHECKPOINT_MAGIC.n), CHECKPOINT_MAGIC);
+    uint32_t version = reader_u32(&r);
+    if (!ours || version < CHECKPOINT_VERSION - 1 || version > CHECKPOINT_VERSION)
         return err_set(err, TC_EUNSUPPORTED, "it is of another version");
     uint64_t epoch = reader_u64(&r), position = reader_u64(&r), tick = reader_u64(&r);
     struct sv activated = reader_string(&r), detector = reader_string(&r), book = reader_string(&r);
+    struct delivery_state delivery = {0};
+    if (version >= 2 && !delivery_load(&delivery, reader_string(&r)))
+        return err_set(err, TC_ECORRUPT, "its state of delivery is malformed");
     if (r.bad || epoch != journal_epoch(core->journal) || position >= journal_end(core->journal))
         return err_set(err, TC_ESTATE, "it belongs to another journal");
     int rc = activated.n > 0 ? activate_apply(core, activated, err) : 0;
@@ -86,6 +96,7 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
         return rc;
     core->position = core->checkpoint_position = position;
     core->last_tick_ns = (int64_t)tick;
+    core->delivery = delivery;
     return 1;
 }
 
@@ -113,6 +124,7 @@ int checkpoint_read(struct core *core, struct err *err)
     buf_clear(&core->activated);
     core->position = core->checkpoint_position = 0;
     core->last_tick_ns = 0;
+    core->delivery = (struct delivery_state){0};
     (void)err;
     return 0;
 }

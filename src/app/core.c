@@ -217,6 +217,7 @@ static void take_stats(struct core *core)
     core->stats.position = core->position;
     core->stats.alerts_in_memory = book_count(core->book);
     core->stats.store_behind = core->store_behind;
+    core->delivery_shown = core->delivery;
     core->stats.events = core->counts.events;
     core->stats.findings = core->counts.findings;
     core->stats.decisions = core->counts.decisions;
@@ -505,6 +506,13 @@ bool core_failed(struct core *core)
     bool failed = core->failed;
     pthread_mutex_unlock(&core->lock);
     return failed;
+}
+
+void core_delivery(struct core *core, struct delivery_state *ret)
+{
+    pthread_mutex_lock(&core->lock);
+    *ret = core->delivery_shown;
+    pthread_mutex_unlock(&core->lock);
 }
 
 void core_stats(struct core *core, struct core_stats *ret)

@@ -15,6 +15,7 @@
 #define APP_CORE_H
 
 #include "alert/alert.h"
+#include "app/delivery.h"
 #include "detect/detect.h"
 #include "journal/journal.h"
 #include "store/store.h"
@@ -39,6 +40,7 @@ struct core_options {
     size_t (*route)(void *context, enum severity severity, const struct sv **ret_channels);
     void (*outbox_filled)(void *context);                 /* rows are due */
     void (*changed)(void *context, struct sv alert_json); /* an alert changed; NULL: nobody listens */
+    void (*delivery)(void *context, bool held); /* delivery is held back, or let go; NULL: nobody asks */
 };
 
 struct core;
@@ -67,6 +69,8 @@ int core_checkpoint(struct core *core, struct err *err);
 /* Makes the command a record and waits until it is applied. Any thread but the core's. */
 int core_command(struct core *core, const struct alert_command *command, struct buf *ret_json,
                  struct err *err);
+/* Whether delivery is held back, since when and why. Any thread. */
+void core_delivery(struct core *core, struct delivery_state *ret);
 /* Makes a receipt durable (notify's callback). Any thread but the core's. */
 int core_receipt(struct core *core, struct sv key, struct sv status, struct sv detail);
 

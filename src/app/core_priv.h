@@ -42,6 +42,8 @@ struct core {
     uint64_t said;        /* decisions caused at or before this are durable */
     uint64_t half_said;   /* and, of those caused at this position, the first half_count */
     uint64_t half_count;
+    struct delivery_state delivery;
+    bool delivery_moved; /* and nobody was told yet */
 
     /* the batch being folded; reset with each */
     struct arena batch;
@@ -83,6 +85,7 @@ struct core {
     pthread_cond_t changed;
     struct waiter *waiters;
     struct core_stats stats;
+    struct delivery_state delivery_shown; /* a copy for other threads */
     bool failed;
 };
 

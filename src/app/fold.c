@@ -235,6 +235,21 @@ static int fold_tick(struct core *core, const struct event *record, struct err *
     return take_decisions(core, err);
 }
 
+static void answer_delivery(struct core *core, uint64_t position)
+{
+    pthread_mutex_lock(&core->lock);
+    core->delivery_shown = core->delivery;
+    for (struct waiter *w = core->waiters; w != NULL; w = w->next)
+        if (w->position == position) {
+            buf_clear(w->json);
+            struct json_out json = json_out_to(w->json);
+            json_object(&json);
+            json_kv_bool(&json, "held", core->delivery.held);
+            json_object_end(&json);
+        }
+    pthread_mutex_unlock(&core->lock);
+}
+
 static int fold_command(struct core *core, const struct event *record, struct err *err)
 {
     struct event e = {.time = {TC_NO_TIME}};
@@ -246,6 +261,12 @@ static int fold_command(struct core *core, const struct event *record, struct er
                                     .by = event_value(&e, "by"),
                                     .note = event_value(&e, "note"),
                                     .disposition = event_value(&e, "disposition")};
+    bool was_held = core->delivery.held;
+    if (delivery_apply(&core->delivery, &command, record->received)) {
+        core->delivery_moved = core->delivery_moved || core->delivery.held != was_held;
+        answer_delivery(core, record->position);
+        return 0;
+    }
     book_command(core->book, record->position, record->received, &command, &core->decisions);
     return take_decisions(core, err);
 }
@@ -325,6 +346,9 @@ int fold_flush(struct core *core, struct err *err)
     if (rc == 0)
         rc = project_settle(core, core->position, err); /* before who waits is told: they may look */
     reset_batch(core);
+    if (rc == 0 && core->delivery_moved && core_ready(core) && core->options.delivery != NULL)
+        core->options.delivery(core->options.context, core->delivery.held);
+    core->delivery_moved = false;
     if (rc == 0)
         wake_waiters(core);
     return rc;

@@ -151,6 +151,18 @@ static int project_receipt(struct core *core, const struct event *record, const 
                              record->received.ns, event_value(json, "detail"), err);
 }
 
+/* A release that discards: what was decided before it is given up. */
+static int project_command(struct core *core, const struct event *record, const struct event *json,
+                           struct err *err)
+{
+    struct alert_command command = {.verb = event_value(json, "verb"),
+                                    .disposition = event_value(json, "disposition")};
+    return delivery_discards(&command)
+               ? store_outbox_discard(core->store, record->position, record->received.ns,
+                                      SV("discarded when delivery was released"), err)
+               : 0;
+}
+
 static int project_record(struct core *core, const struct event *record, struct err *err)
 {
     struct event json = {.time = {TC_NO_TIME}};
@@ -160,7 +172,8 @@ static int project_record(struct core *core, const struct event *record, struct 
         event_index(&json, &arena);
         rc = record->type == REC_DECISION ? project_decision(core, record, &json, &arena, err)
              : record->type == REC_INTENT ? project_intent(core, record, &json, &arena, err)
-                                          : project_receipt(core, record, &json, err);
+             : record->type == REC_COMMAND ? project_command(core, record, &json, err)
+                                           : project_receipt(core, record, &json, err);
     }
     arena_free(&arena);
     return rc;
@@ -168,7 +181,7 @@ static int project_record(struct core *core, const struct event *record, struct 
 
 static bool is_shown(uint8_t type)
 {
-    return type == REC_DECISION || type == REC_INTENT || type == REC_RECEIPT;
+    return type == REC_DECISION || type == REC_INTENT || type == REC_RECEIPT || type == REC_COMMAND;
 }
 
 static int project_one(struct core *core, struct sv block, uint64_t position, struct err *err)

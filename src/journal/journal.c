@@ -135,6 +135,30 @@ int journal_open(const struct journal_options *options, struct journal **ret,
     return 0;
 }
 
+int journal_begin_epoch(const struct journal_options *options, uint64_t *ret_epoch, struct err *err)
+{
+    struct journal *j = new_journal(options);
+    struct writer *w = &j->writer;
+    struct journal_recovery recovery = {0};
+    uint64_t before;
+    int rc = datadir_lock(options->fs, options->dir, &j->lock_file, err);
+    if (rc == 0)
+        rc = recover_journal(w, &j->keys, &recovery, err);
+    if (rc == 0 && w->position == w->header.first)
+        rc = err_set(err, TC_ESTATE, "the last segment of %s holds no record: there is nothing to go on from",
+                     options->dir);
+    if (rc == 0) {
+        before = w->header.epoch;
+        while (w->header.epoch == before || w->header.epoch == 0)
+            w->header.epoch = rng_u64(w->rng);
+        rc = writer_roll(w, err);
+    }
+    if (rc == 0)
+        *ret_epoch = w->header.epoch;
+    free_journal(j);
+    return rc;
+}
+
 void journal_close(struct journal **journal)
 {
     struct journal *j = *journal;

@@ -146,4 +146,29 @@ struct journal_verify_report {
  * Read-only. */
 int journal_verify(const struct fs *fs, const char *dir, struct journal_verify_report *ret, struct err *err);
 
+/* --- backup and restore
+ * ------------------------------------------------------------------------------------------------------- */
+
+struct journal_part { /* of a segment: as many bytes as hold whole frames */
+    uint64_t first, bytes;
+};
+struct journal_snapshot {
+    struct journal_part *parts;
+    size_t count;
+    uint64_t epoch; /* of the last part */
+    struct journal_verify_report report;
+    uint64_t position; /* of the last record; 0 = there is none */
+};
+/*
+ * What a copy of the journal must hold to be whole, as it stands now: verified from first to last byte. Takes
+ * no lock and needs no stop: the bytes of these parts do not change any more, save at the end of the last one,
+ * where a live journal may take back a commit that found no room. So whoever copies compares the bytes with
+ * the hash he took, and begins anew where they differ. TC_ECORRUPT as journal_verify; TC_ENOTFOUND.
+ */
+int journal_snapshot(const struct fs *fs, const char *dir, struct journal_snapshot *ret, struct err *err);
+void journal_snapshot_free(struct journal_snapshot *snapshot);
+/* Begins a new epoch in a directory that no process has open: what is appended from now on bears ids that no
+ * other copy of this journal gives. The chain goes on. TC_ESTATE where it is open. */
+int journal_begin_epoch(const struct journal_options *options, uint64_t *ret_epoch, struct err *err);
+
 #endif

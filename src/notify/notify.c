@@ -109,6 +109,7 @@ int notifier_new(const struct notifier_options *options, struct notifier **ret, 
 {
     struct notifier *n = tc_alloc(sizeof *n);
     n->options = *options;
+    atomic_store(&n->held, options->held);
     fill_defaults(&n->options);
     map_init(&n->handed, TC_HANDED_MAX);
     n->options.console_url = arena_str(&n->arena, sv_of(options->console_url));
@@ -162,6 +163,12 @@ void notifier_wake(struct notifier *n)
 {
     atomic_store(&n->wake, true);
     curl_multi_wakeup(n->multi);
+}
+
+void notifier_hold(struct notifier *n, bool held)
+{
+    atomic_store(&n->held, held);
+    notifier_wake(n);
 }
 
 void notifier_free(struct notifier **notifier)

@@ -41,6 +41,7 @@ struct notifier_options {
     uint32_t max_attempts;                /* 0 = 100; then given up (receipt "failed") */
     int64_t first_retry_ns, max_retry_ns; /* 0 = 1 s, 5 min; doubling, +-20 % */
     int64_t timeout_ns;                   /* one attempt; 0 = 10 s */
+    bool held;                            /* as notifier_hold, from the start */
     /* Makes a receipt durable; called on the notifier's thread; the row is marked done by whoever applies the
      * record. */
     int (*receipt)(void *context, struct sv key, struct sv status, struct sv detail);
@@ -52,6 +53,8 @@ int notifier_new(const struct notifier_options *options, struct notifier **ret,
                  struct err *err);                              /* checks the channels */
 int notifier_start(struct notifier *notifier, struct err *err); /* its thread */
 void notifier_wake(struct notifier *notifier);                  /* new rows are due; any thread */
+/* Held: nothing new is sent, what is under way ends. Any thread. */
+void notifier_hold(struct notifier *notifier, bool held);
 void notifier_free(
     struct notifier **notifier); /* finishes the attempts under way (bounded by timeout), stops */
 void notifier_stats(const struct notifier *notifier, uint64_t *ret_sent, uint64_t *ret_retries,

@@ -70,7 +70,7 @@ struct notifier {
     bool draining;   /* nothing new is begun */
     pthread_t thread;
     bool started;
-    atomic_bool wake, stop;
+    atomic_bool wake, stop, held;
     atomic_uint_least64_t sent, retries, failed;
 };
 

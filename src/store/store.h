@@ -96,6 +96,13 @@ int store_outbox_retry(struct store *store, struct sv key, uint32_t attempts, in
  * keys are no failure; "sent" is final. */
 int store_outbox_done(struct store *store, struct sv key, struct sv status, int64_t time_ns, struct sv detail,
                       struct err *err);
+/* Gives up ("failed") what is pending of records before `position`. */
+int store_outbox_discard(struct store *store, uint64_t position, int64_t time_ns, struct sv detail,
+                         struct err *err);
+/* Pending rows, due or not, the oldest first; what a person looks at before they go out. */
+int store_outbox_each_pending(struct store *store, size_t limit,
+                              int (*each)(void *context, const struct outbox_row *row), void *context,
+                              struct err *err);
 int store_outbox_counts(struct store *store, uint64_t *ret_pending, uint64_t *ret_sent, uint64_t *ret_failed,
                         struct err *err);
 
