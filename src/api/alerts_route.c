@@ -128,7 +128,7 @@ void alerts_show(struct api *api, struct request *request, struct reply *reply)
         reply_err(reply, &err);
 }
 
-/* --- POST /v1/alerts/ID/ack|resolve|close ----------------------------------------------------------------
+/* --- POST /v1/alerts/ID/ack|resolve|close, and delivery's hold|release ----------------------------------------------------------------
  */
 
 /* One member of the body; false where it is none of ours, or no text. */
@@ -176,6 +176,15 @@ static bool is_json_type(struct sv type)
            sv_eq_nocase(sv_trim(sv_head(type, sv_find_char(type, ';'))), SV("application/json"));
 }
 
+/* The verb stands behind the last slash. */
+static struct sv last_part(struct sv pattern)
+{
+    size_t at = pattern.n;
+    while (at > 0 && pattern.p[at - 1] != '/')
+        at--;
+    return sv_from(pattern, at);
+}
+
 void alerts_command(struct api *api, struct request *request, struct reply *reply)
 {
     if (request->pending != NULL) {
@@ -184,7 +193,7 @@ void alerts_command(struct api *api, struct request *request, struct reply *repl
     }
     struct arena arena = {0};
     struct sv pattern = sv_of(request->match.route->pattern);
-    struct alert_command command = {.verb = sv_from(pattern, sv_find(pattern, SV("}/")) + 2),
+    struct alert_command command = {.verb = last_part(pattern),
                                     .alert_id = request->match.params[0],
                                     .by = SV("api")};
     if (!is_json_type(request_header(request, "Content-Type"))) {

@@ -91,7 +91,7 @@ struct workbench {
     struct workbench *next;
 };
 
-enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 32 };
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 48 };
 
 struct stream;
 struct api {
@@ -205,6 +205,7 @@ void alerts_command(struct api *api, struct request *request, struct reply *repl
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_receivers(struct api *api, struct request *request, struct reply *reply);
+void delivery_show(struct api *api, struct request *request, struct reply *reply);
 void stream_begin(struct api *api, struct request *request, struct reply *reply);
 void stream_handle(struct api *api, struct request *request, struct reply *reply);
 void page_index(struct api *api, struct request *request, struct reply *reply);

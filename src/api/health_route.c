@@ -27,9 +27,15 @@ void health_ready(struct api *api, struct request *request, struct reply *reply)
                     "that its log names");
         return;
     }
+    struct api_delivery delivery = {0};
+    if (api->options.delivery != NULL)
+        api->options.delivery(api->options.context, &delivery);
     reply->status = 200;
     reply->content_type = "text/plain; charset=utf-8";
     buf_str(&reply->body, "Tocsin is ready.\n");
+    if (delivery.held)
+        buf_str(&reply->body, "Delivery is held: alerts are raised and shown, and nobody is told of them until "
+                              "`tocsin release`.\n");
 }
 
 static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)

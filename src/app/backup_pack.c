@@ -212,6 +212,7 @@ static int write_archive(const struct fs *fs, int fd, const char *path, const st
 {
     struct archive *a = archive_write_new();
     struct out_entry out = {a, path};
+    archive_write_set_bytes_in_last_block(a, 1); /* no zeros behind the packed stream, a pipe's neither */
     int rc = archive_write_set_format_pax_restricted(a) == ARCHIVE_OK &&
                      archive_write_add_filter_zstd(a) == ARCHIVE_OK && archive_write_open_fd(a, fd) == ARCHIVE_OK
                  ? 0

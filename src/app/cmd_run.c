@@ -92,6 +92,25 @@ static int take_receipt(void *context, struct sv key, struct sv status, struct s
     return core_receipt(((struct server *)context)->core, key, status, detail);
 }
 
+static void delivery_moved(void *context, bool held)
+{
+    struct server *s = context;
+    log_warn("notify", held ? "delivery is held: nothing is sent until `tocsin release`" : "delivery is released");
+    pthread_mutex_lock(&s->lock);
+    if (s->notifier != NULL)
+        notifier_hold(s->notifier, held);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void delivery(void *context, struct api_delivery *ret)
+{
+    struct delivery_state state;
+    core_delivery(((struct server *)context)->core, &state);
+    *ret = (struct api_delivery){.held = state.held, .since_ns = state.since_ns == 0 ? TC_NO_TIME : state.since_ns};
+    memcpy(ret->by, state.by, sizeof ret->by);
+    memcpy(ret->note, state.note, sizeof ret->note);
+}
+
 static bool is_ready(void *context)
 {
     return core_ready(((struct server *)context)->core);
@@ -186,6 +205,13 @@ static void syslog_metrics(const struct server *s, struct buf *out)
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
 }
 
+static bool core_held(const struct server *s)
+{
+    struct delivery_state state;
+    core_delivery(s->core, &state);
+    return state.held;
+}
+
 static void metrics(void *context, struct buf *out)
 {
     struct server *s = context;
@@ -229,6 +255,8 @@ static void metrics(void *context, struct buf *out)
          (double)core.detector.evicted_groups},
         {"tocsin_detect_regex_limit_hits_total", "counter", "Patterns given up at their match limit.",
          (double)core.detector.regex_limit_hits},
+        {"tocsin_delivery_held", "gauge", "1 while notifications are held back, as after a restore.",
+         core_held(s)},
         {"tocsin_alerts_in_memory", "gauge", "Alerts open or lately ended.", (double)core.alerts_in_memory},
         {"tocsin_alert_decisions_total", "counter", "Decisions written to the journal.",
          (double)core.decisions},
@@ -308,7 +336,8 @@ static int start_core(struct server *s, struct err *err)
                              .context = s,
                              .route = route,
                              .outbox_filled = outbox_filled,
-                             .changed = alert_changed};
+                             .changed = alert_changed,
+                             .delivery = delivery_moved};
     snprintf(s->store_path, sizeof s->store_path, "%s/state.sqlite", c->data);
     int rc = core_open(&o, &s->core, err);
     if (rc != 0)
@@ -330,6 +359,12 @@ static int start_courier(struct server *s, struct err *err)
                                  .receipt = take_receipt,
                                  .context = s};
     struct notifier *notifier = NULL;
+    struct delivery_state state;
+    core_delivery(s->core, &state);
+    o.held = state.held;
+    if (state.held)
+        log_warn("notify", "delivery is held (%s): look at `tocsin release --list`, then `tocsin release`",
+                 state.note);
     int rc = notifier_new(&o, &notifier, err);
     if (rc != 0)
         return rc;
@@ -371,6 +406,7 @@ static int start_api(struct server *s, struct err *err)
                             .context = s,
                             .ready = is_ready,
                             .alive = is_alive,
+                            .delivery = delivery,
                             .append = append,
                             .command = command,
                             .metrics = metrics,

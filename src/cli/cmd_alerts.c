@@ -5,10 +5,10 @@
 #include "base/arena.h"
 #include "base/json_out.h"
 #include "cli/cli.h"
+#include "cli/client.h"
 #include "cli/finding_out.h"
 #include "event/json.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,46 +21,6 @@ static const struct option_spec options[] = {
     {"disposition", OPTION_VALUE, "WORD", "close: true_positive, false_positive or benign"},
     {"format", OPTION_VALUE, "table|json", "how alerts are printed"},
     {0}};
-
-enum { RESPONSE_MAX_BYTES = 64 << 20, REQUEST_TIMEOUT_S = 30 };
-
-static size_t take_body(char *bytes, size_t size, size_t count, void *context)
-{
-    struct buf *body = context;
-    buf_add(body, bytes, size * count);
-    return body->overflow ? 0 : size * count;
-}
-
-/* One request; *ret_status is the HTTP status. `post` NULL: GET. */
-static int request(const char *url, const char *post, struct buf *body, long *ret_status, struct err *err)
-{
-    CURL *curl = curl_easy_init();
-    if (curl == NULL)
-        return err_set(err, TC_EIO, "cannot start the HTTP client");
-    struct curl_slist *headers =
-        post != NULL ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)REQUEST_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "tocsin/" TC_VERSION);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-    if (post != NULL) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, post);
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    }
-    CURLcode code = curl_easy_perform(curl);
-    if (code == CURLE_OK)
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
-    if (code != CURLE_OK)
-        return err_set(err, TC_EIO,
-                       "cannot reach %s: %s (is `tocsin run` running? --url names another server)", url,
-                       curl_easy_strerror(code));
-    return 0;
-}
 
 /* Members of a JSON array of objects, one after another. */
 static bool next_member(struct sv *rest, struct sv *ret)
@@ -96,7 +56,7 @@ static void print_one(struct sv json, bool as_json, struct buf *out)
 static void print_list(struct sv body, bool as_json)
 {
     struct buf out;
-    buf_init(&out, RESPONSE_MAX_BYTES * 2ul);
+    buf_init(&out, CLIENT_BODY_MAX * 2ul);
     struct sv member;
     if (!as_json)
         alert_out_table_head(&out);
@@ -112,7 +72,7 @@ static void print_details(struct sv json)
     struct event e = {.time = {TC_NO_TIME}};
     struct err err;
     struct buf out;
-    buf_init(&out, RESPONSE_MAX_BYTES * 2ul);
+    buf_init(&out, CLIENT_BODY_MAX * 2ul);
     if (json_parse_event(json, &arena, &e, &err) == 0)
         for (uint32_t i = 0; i < e.field_count; i++) {
             const struct field *f = &e.fields[i];
@@ -125,23 +85,6 @@ static void print_details(struct sv json)
     fwrite(out.p, 1, out.n, stdout);
     buf_free(&out);
     arena_free(&arena);
-}
-
-static enum cli_exit answer_code(const struct cli_args *args, long status, struct sv body)
-{
-    if (status >= 200 && status < 300)
-        return CLI_DONE;
-    struct arena arena = {0};
-    struct event e = {.time = {TC_NO_TIME}};
-    struct err err;
-    struct sv text = {0};
-    if (json_parse_event(body, &arena, &e, &err) == 0) {
-        event_index(&e, &arena);
-        text = event_value(&e, "error");
-    }
-    cli_fail(args, CLI_USAGE, "the server answered %ld%s%.*s", status, text.n > 0 ? ": " : "", SV_FMT(text));
-    arena_free(&arena);
-    return status >= 500 ? CLI_FAILED : CLI_USAGE;
 }
 
 static void command_body(const struct cli_args *args, struct buf *out)
@@ -163,7 +106,7 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
 {
     struct buf url, body, post;
     buf_init(&url, 8192);
-    buf_init(&body, RESPONSE_MAX_BYTES);
+    buf_init(&body, CLIENT_BODY_MAX);
     buf_init(&post, 1 << 20);
     bool list = strcmp(verb, "list") == 0, show = strcmp(verb, "show") == 0;
     buf_printf(&url, "%s/v1/alerts", cli_value(args, "url", "http://127.0.0.1:9797"));
@@ -179,9 +122,9 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
     enum cli_exit code;
     if (url.overflow || post.overflow)
         code = cli_fail(args, CLI_USAGE, "the URL or the note is too long");
-    else if (request(url.p, post.n > 0 ? post.p : NULL, &body, &status, &err) != 0)
+    else if (client_request(url.p, post.n > 0 ? post.p : NULL, &body, &status, &err) != 0)
         code = cli_fail_err(args, &err);
-    else if ((code = answer_code(args, status, buf_view(&body))) == CLI_DONE) {
+    else if ((code = client_answer(args, status, buf_view(&body))) == CLI_DONE) {
         if (list)
             print_list(buf_view(&body), as_json);
         else if (show && !as_json)
