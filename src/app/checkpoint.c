@@ -4,7 +4,7 @@
  * epoch, damaged, of another version) is passed over: the journal is the truth, the replay only takes longer.
  *
  * DIR/checkpoint: "TOCSINCK", u32 version, u64 epoch, u64 position, i64 last tick, strings (u32 length,
- * bytes): activated, detector, book, and since version 2 delivery; u64 XXH3 of all before. Little-endian.
+ * bytes): activated, detector, book, and since version 2 delivery, watchdog; u64 XXH3 of all before. Little-endian.
  */
 #include "app/core_priv.h"
 
@@ -40,6 +40,12 @@ static void save_delivery(void *context, struct buf *to)
     delivery_save(context, to);
 }
 
+static void save_watchdog(void *context, struct buf *to)
+{
+    const struct core *core = context;
+    watchdog_save(&core->watchdog, core->detector, to);
+}
+
 static void save_book(void *context, struct buf *to)
 {
     book_save(context, to);
@@ -61,6 +67,7 @@ int checkpoint_write(struct core *core, struct err *err)
     put_string(&out, save_detector, core->detector);
     put_string(&out, save_book, core->book);
     put_string(&out, save_delivery, &core->delivery);
+    put_string(&out, save_watchdog, core);
     buf_u64(&out, hash_64(buf_view(&out)));
     checkpoint_path(core, path, sizeof path);
     int rc = out.overflow ? err_set(err, TC_EBOUND, "the state is too large for a checkpoint")
@@ -85,6 +92,7 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
     struct delivery_state delivery = {0};
     if (version >= 2 && !delivery_load(&delivery, reader_string(&r)))
         return err_set(err, TC_ECORRUPT, "its state of delivery is malformed");
+    struct sv watchdog = version >= 2 ? reader_string(&r) : (struct sv){0};
     if (r.bad || epoch != journal_epoch(core->journal) || position >= journal_end(core->journal))
         return err_set(err, TC_ESTATE, "it belongs to another journal");
     int rc = activated.n > 0 ? activate_apply(core, activated, err) : 0;
@@ -92,6 +100,8 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
         rc = detector_load(core->detector, detector, err);
     if (rc == 0)
         rc = book_load(core->book, book, err);
+    if (rc == 0 && watchdog.n > 0 && !watchdog_load(&core->watchdog, core->detector, watchdog))
+        rc = err_set(err, TC_ECORRUPT, "its state of sources is malformed");
     if (rc != 0)
         return rc;
     core->position = core->checkpoint_position = position;
@@ -125,6 +135,8 @@ int checkpoint_read(struct core *core, struct err *err)
     core->position = core->checkpoint_position = 0;
     core->last_tick_ns = 0;
     core->delivery = (struct delivery_state){0};
+    watchdog_free(&core->watchdog);
+    watchdog_init(&core->watchdog);
     (void)err;
     return 0;
 }

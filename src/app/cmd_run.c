@@ -332,6 +332,8 @@ static int start_core(struct server *s, struct err *err)
                              .dedup_window_ns = c->dedup_window_ns,
                              .resolve_after_ns = c->resolve_after_ns,
                              .count_steps = c->count_steps,
+                             .watch = c->watch,
+                             .watch_count = c->watch_count,
                              .threads = c->threads,
                              .context = s,
                              .route = route,

@@ -292,6 +292,50 @@ static int read_alerts(struct reading *r, const struct yaml_node *node)
     return read_section(r, node, alerts_settings);
 }
 
+/* --- watch
+ * ---------------------------------------------------------------------------------------------------------- */
+
+static int watch_source(struct reading *r, const struct yaml_node *node)
+{
+    return read_text(r, node, &((struct source_watch *)r->item)->source);
+}
+
+static int watch_interval(struct reading *r, const struct yaml_node *node)
+{
+    struct source_watch *row = r->item;
+    if (node->type == YAML_SCALAR && sv_is(node->text, "learn"))
+        return 0;
+    int rc = read_duration(r, node, &row->interval_ns);
+    return rc == 0 && row->interval_ns < TC_SECOND_NS ? bad(r, node, "a second at least, or the word learn") : rc;
+}
+
+static const struct setting watch_settings[] = {
+    {"source", "name of the source as its events bear it, such as http:default or syslog:10.0.0.7", "required",
+     watch_source},
+    {"interval", "it sends at least this often; after two of them without an event SOURCE_SILENT is raised. learn: "
+                 "the longest gap of late",
+     "learn", watch_interval},
+    {0}};
+
+static int read_watch(struct reading *r, const struct yaml_node *node)
+{
+    int rc = check_list(r, node);
+    if (rc != 0)
+        return rc;
+    struct config *c = r->config;
+    c->watch_count = node->count;
+    c->watch = ARENA_ARRAY(&c->arena, struct source_watch, node->count + 1);
+    rc = read_rows(r, node, watch_settings, c->watch, sizeof c->watch[0]);
+    for (size_t i = 0; rc == 0 && i < c->watch_count; i++) {
+        if (c->watch[i].source.n == 0)
+            rc = bad(r, node, "every row needs a source");
+        for (size_t j = 0; rc == 0 && j < i; j++)
+            if (sv_eq(c->watch[j].source, c->watch[i].source))
+                rc = bad(r, node, "two rows name the same source");
+    }
+    return rc;
+}
+
 /* --- syslog
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -451,6 +495,7 @@ static const struct setting top_settings[] = {
     {"channels", "where alerts are sent", "stdout, and Slack where SLACK_SECURITY_WEBHOOK is set",
      read_channels},
     {"alerts", "how occurrences become alerts", "", read_alerts},
+    {"watch", "sources whose silence is an alert", "none", read_watch},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
     {"lateness",
      "events older than this when they arrive are marked suspect and judged by their receive time", "1h",
@@ -526,5 +571,6 @@ void config_reference(struct buf *out)
     reference_table(out, "sources (a list)", source_settings);
     reference_table(out, "channels (a list)", channel_settings);
     reference_table(out, "alerts", alerts_settings);
+    reference_table(out, "watch (a list)", watch_settings);
     reference_table(out, "syslog", syslog_settings);
 }

@@ -7,6 +7,7 @@
 #define APP_CONFIG_H
 
 #include "api/api.h"
+#include "app/sources.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "notify/notify.h"
@@ -26,6 +27,8 @@ struct config {
     const char *syslog_udp, *syslog_tcp; /* ADDRESS:PORT; NULL: not listened on */
     bool syslog_allow_plaintext;         /* also where it is not loopback */
     int64_t syslog_lateness_ns;          /* -1: lateness_ns */
+    struct source_watch *watch;
+    size_t watch_count;
     struct api_token *tokens;
     size_t token_count;
     struct channel_config *channels;

@@ -235,6 +235,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     core->run = tc_alloc(CORE_BATCH_RECORDS * sizeof core->run[0]);
     core->findings.arena = core->decisions.arena = &core->batch;
     buf_init(&core->activated, CORE_JSON_BYTES);
+    watchdog_init(&core->watchdog);
     if (core->options.decision_bytes == 0)
         core->options.decision_bytes = CORE_DECISION_BYTES;
     buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
@@ -537,6 +538,7 @@ void core_abandon(struct core **core_at)
     journal_close(&core->journal);
     detector_free(&core->detector);
     book_free(&core->book);
+    watchdog_free(&core->watchdog);
     ruleset_free(&core->ruleset);
     store_close(&core->store);
     pool_free(&core->pool);

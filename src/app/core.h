@@ -16,6 +16,8 @@
 
 #include "alert/alert.h"
 #include "app/delivery.h"
+#include "app/sources.h"
+#include "base/histogram.h"
 #include "detect/detect.h"
 #include "journal/journal.h"
 #include "store/store.h"
@@ -30,6 +32,8 @@ struct core_options {
     size_t rule_count;
     int64_t lateness_ns, dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0; NULL = 10, 50, 100 */
+    const struct source_watch *watch; /* sources whose silence is told */
+    size_t watch_count;
     unsigned threads;
     bool inline_commit;          /* simulation: no threads at all; the caller drives core_step */
     uint64_t segment_bytes;      /* 0: the journal's default */

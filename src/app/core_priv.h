@@ -6,6 +6,7 @@
 #define APP_CORE_PRIV_H
 
 #include "app/core.h"
+#include "app/watchdog.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -42,6 +43,7 @@ struct core {
     uint64_t said;        /* decisions caused at or before this are durable */
     uint64_t half_said;   /* and, of those caused at this position, the first half_count */
     uint64_t half_count;
+    struct watchdog watchdog;
     struct delivery_state delivery;
     bool delivery_moved; /* and nobody was told yet */
 

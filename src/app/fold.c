@@ -228,6 +228,7 @@ static int fold_tick(struct core *core, const struct event *record, struct err *
 {
     core->last_tick_ns = record->received.ns;
     detector_tick(core->detector, record->position, record->received, &core->findings);
+    watchdog_tick(&core->watchdog, core->detector, record->position, record->received, &core->findings);
     int rc = take_findings(core, err);
     if (rc != 0)
         return rc;
@@ -285,15 +286,30 @@ static int fold_control(struct core *core, const struct event *record, struct er
     }
 }
 
+static int judge(struct core *core, size_t count, struct err *err)
+{
+    detector_judge(core->detector, core->run, count, &core->findings);
+    return take_findings(core, err);
+}
+
 static int fold_run(struct core *core, size_t from, size_t to, struct err *err)
 {
     size_t count = 0;
-    for (size_t i = from; i < to; i++)
-        if (!(core->events[i].flags & EVENT_QUARANTINED))
-            core->run[count++] = &core->events[i];
-    detector_judge(core->detector, core->run, count, &core->findings);
+    int rc = 0;
+    for (size_t i = from; rc == 0 && i < to; i++) {
+        const struct event *event = &core->events[i];
+        if (watchdog_heard(&core->watchdog, event)) { /* decisions are made in order of their causes */
+            rc = judge(core, count, err);
+            count = 0;
+            watchdog_resume(core->book, event, &core->decisions);
+            if (rc == 0)
+                rc = take_decisions(core, err);
+        }
+        if (!(event->flags & EVENT_QUARANTINED))
+            core->run[count++] = event;
+    }
     core->counts.events += to - from;
-    return take_findings(core, err);
+    return rc == 0 ? judge(core, count, err) : rc;
 }
 
 static int fold_all(struct core *core, struct err *err)
