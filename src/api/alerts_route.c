@@ -128,7 +128,8 @@ void alerts_show(struct api *api, struct request *request, struct reply *reply)
         reply_err(reply, &err);
 }
 
-/* --- POST /v1/alerts/ID/ack|resolve|close, and delivery's hold|release ----------------------------------------------------------------
+/* --- POST /v1/alerts/ID/ack|resolve|close, and delivery's hold|release
+ * ----------------------------------------------------------------
  */
 
 /* One member of the body; false where it is none of ours, or no text. */
@@ -193,9 +194,8 @@ void alerts_command(struct api *api, struct request *request, struct reply *repl
     }
     struct arena arena = {0};
     struct sv pattern = sv_of(request->match.route->pattern);
-    struct alert_command command = {.verb = last_part(pattern),
-                                    .alert_id = request->match.params[0],
-                                    .by = SV("api")};
+    struct alert_command command = {
+        .verb = last_part(pattern), .alert_id = request->match.params[0], .by = SV("api")};
     if (!is_json_type(request_header(request, "Content-Type"))) {
         reply_error(reply, 415, "send Content-Type application/json, or no body at all");
     } else if (read_command(request, &arena, &command, reply)) {

@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "api/auth.h"
+#include "api/connections.h"
 #include "api/router.h"
 #include "store/store.h"
 
@@ -79,6 +80,7 @@ struct request {
     uint64_t body_held; /* bytes counted in api->body_bytes */
     int64_t started_ns; /* monotonic */
     bool is_stream;     /* not waited for when stopping */
+    struct connection *connection_held;
     struct pending *pending;
     struct buf answer;       /* body of the 200 that waits for the journal */
     struct command *command; /* what the core was asked to do, and its answer */
@@ -123,6 +125,7 @@ struct api {
     struct store *store;
 
     struct stream *stream;
+    struct connections connections;
 
     atomic_ullong body_bytes; /* of all requests under way */
     atomic_ullong bad_tokens, accepted, replays, bytes_received;

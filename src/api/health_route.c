@@ -34,8 +34,9 @@ void health_ready(struct api *api, struct request *request, struct reply *reply)
     reply->content_type = "text/plain; charset=utf-8";
     buf_str(&reply->body, "Tocsin is ready.\n");
     if (delivery.held)
-        buf_str(&reply->body, "Delivery is held: alerts are raised and shown, and nobody is told of them until "
-                              "`tocsin release`.\n");
+        buf_str(&reply->body,
+                "Delivery is held: alerts are raised and shown, and nobody is told of them until "
+                "`tocsin release`.\n");
 }
 
 static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)

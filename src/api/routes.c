@@ -33,5 +33,5 @@ const struct route api_routes[] = {
 _Static_assert(TC_ARRAY_LEN(api_routes) <= TC_API_ROUTES_MAX,
                "answers are counted in a table of this height");
 
-const unsigned api_codes[TC_API_CODES] = {200, 400, 401, 403, 404, 405, 408, 409,
-                                          413, 415, 429, 431, 500, 503, 507, 0};
+const unsigned api_codes[TC_API_CODES] = {200, 400, 401, 403, 404, 405, 408, 409, 413,
+                                          415, 422, 429, 431, 500, 503, 507, 0};

@@ -2,8 +2,8 @@
  * Collecting a backup: what belongs to it, how much of each file, and its hashes; see backup.h.
  *
  * Two passes. The first fixes names, lengths and hashes, so that the manifest can stand at the front; the
- * second copies and compares. The journal goes first and the objects after it: an object is written before the
- * record that names it, so none that the journal names is missing.
+ * second copies and compares. The journal goes first and the objects after it: an object is written before
+ * the record that names it, so none that the journal names is missing.
  */
 #include "app/backup_priv.h"
 
@@ -46,7 +46,8 @@ static int add_journal(struct collecting *c, const char *name, struct err *err)
     const struct backup_options *o = c->options;
     int rc = journal_snapshot(o->fs, o->data, &c->snapshot, err);
     if (rc == 0 && c->snapshot.position == 0)
-        rc = err_set(err, TC_ENOTFOUND, "the journal of %s holds no record: there is nothing to keep", o->data);
+        rc = err_set(err, TC_ENOTFOUND, "the journal of %s holds no record: there is nothing to keep",
+                     o->data);
     for (size_t i = 0; rc == 0 && i < c->snapshot.count; i++) {
         const struct journal_part *part = &c->snapshot.parts[i];
         char in[128], path[BACKUP_PATH_MAX];
@@ -150,9 +151,11 @@ bool backup_name_is_ours(struct sv name)
 }
 
 /* --- manifest
- * --------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-static void write_manifest(const struct backup_summary *s, const uint8_t sums[TC_SHA256_BYTES], struct buf *out)
+static void write_manifest(const struct backup_summary *s, const uint8_t sums[TC_SHA256_BYTES],
+                           struct buf *out)
 {
     struct json_out json = json_out_to(out);
     char hex[TC_SHA256_HEX], epoch[24];
@@ -218,7 +221,8 @@ int backup_read_manifest(struct sv json, struct backup_summary *ret, uint8_t sum
     }
     arena_free(&arena);
     if (rc == TC_EUNSUPPORTED)
-        return err_set(err, rc, BACKUP_MANIFEST " is of version %llu, this program reads up to %d: use a newer one",
+        return err_set(err, rc,
+                       BACKUP_MANIFEST " is of version %llu, this program reads up to %d: use a newer one",
                        (unsigned long long)version, BACKUP_VERSION);
     return rc == 0 ? 0 : err_set(err, rc, BACKUP_MANIFEST " is not that of a Tocsin backup, or is damaged");
 }
@@ -270,7 +274,8 @@ static int write_all(struct collecting *c, struct backup_summary *s, struct err 
     hash_sha256(buf_view(&sums), hash);
     write_manifest(s, hash, &manifest);
     struct backup_item *items = tc_alloc((c->count + 2) * sizeof items[0]);
-    items[0] = (struct backup_item){.name = BACKUP_MANIFEST, .text = buf_view(&manifest), .bytes = manifest.n};
+    items[0] =
+        (struct backup_item){.name = BACKUP_MANIFEST, .text = buf_view(&manifest), .bytes = manifest.n};
     items[1] = (struct backup_item){.name = BACKUP_SUMS, .text = buf_view(&sums), .bytes = sums.n};
     memcpy(items + 2, c->items, c->count * sizeof items[0]);
     struct sv to = sv_of(o->to);
@@ -296,8 +301,9 @@ int backup_make(const struct backup_options *options, struct backup_summary *ret
         if (rc == 0)
             rc = write_all(&c, ret, err);
         if (strcmp(options->to, "-") == 0 && rc == TC_EAGAIN)
-            rc = err_set(err, TC_EIO, "the journal changed its end while it was copied: the archive that was "
-                                      "written is not whole, make it again");
+            rc = err_set(err, TC_EIO,
+                         "the journal changed its end while it was copied: the archive that was "
+                         "written is not whole, make it again");
         journal_snapshot_free(&c.snapshot);
         free(c.items);
         arena_free(&c.arena);

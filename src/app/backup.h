@@ -1,8 +1,8 @@
 /*
  * Backup and restore of a data directory; docs/backup.md is for people, docs/format/backup.md has the layout.
  *
- * A backup is a directory, or the same as a tar archive packed with zstd: `manifest.json` (what it is, and the
- * hash of the next), `SHA256SUMS` (as sha256sum(1) reads it), and the files. It holds the truth (journal,
+ * A backup is a directory, or the same as a tar archive packed with zstd: `manifest.json` (what it is, and
+ * the hash of the next), `SHA256SUMS` (as sha256sum(1) reads it), and the files. It holds the truth (journal,
  * objects) and what nothing else can make again (the key of pseudonyms, the configuration); the store and
  * checkpoints are made anew from the journal.
  *
@@ -57,10 +57,10 @@ struct restore_options {
 };
 struct restore_report {
     struct backup_summary summary;
-    uint64_t epoch;           /* the new one */
-    uint64_t pending;         /* notifications decided and not known to be sent; at least, at the bound */
-    struct arena arena;       /* of `preview`; the caller frees it */
-    struct sv preview[20];    /* "P2 BRUTE_FORCE_ATTACK new -> security", the oldest first */
+    uint64_t epoch;        /* the new one */
+    uint64_t pending;      /* notifications decided and not known to be sent; at least, at the bound */
+    struct arena arena;    /* of `preview`; the caller frees it */
+    struct sv preview[20]; /* "P2 BRUTE_FORCE_ATTACK new -> security", the oldest first */
     size_t preview_count;
 };
 /* Checks as backup_check, and puts `data` in its place only when all is done. TC_EEXIST: not empty. */

@@ -175,7 +175,8 @@ int pack_directory(const struct fs *fs, const char *to, const struct backup_item
 static int bad_archive(struct archive *a, const char *what, const char *path, struct err *err)
 {
     const char *why = archive_error_string(a);
-    return err_set(err, TC_EIO, "cannot %s %s: %s", what, path, why != NULL ? why : "the archive library gave no reason");
+    return err_set(err, TC_EIO, "cannot %s %s: %s", what, path,
+                   why != NULL ? why : "the archive library gave no reason");
 }
 
 struct out_entry {
@@ -214,7 +215,8 @@ static int write_archive(const struct fs *fs, int fd, const char *path, const st
     struct out_entry out = {a, path};
     archive_write_set_bytes_in_last_block(a, 1); /* no zeros behind the packed stream, a pipe's neither */
     int rc = archive_write_set_format_pax_restricted(a) == ARCHIVE_OK &&
-                     archive_write_add_filter_zstd(a) == ARCHIVE_OK && archive_write_open_fd(a, fd) == ARCHIVE_OK
+                     archive_write_add_filter_zstd(a) == ARCHIVE_OK &&
+                     archive_write_open_fd(a, fd) == ARCHIVE_OK
                  ? 0
                  : bad_archive(a, "begin", path, err);
     for (size_t i = 0; rc == 0 && i < count; i++)
@@ -235,10 +237,10 @@ int pack_archive(const struct fs *fs, const char *to, const struct backup_item *
         return err_set(err, TC_EINPUT, "the path is too long");
     int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        return errno == EEXIST ? err_set(err, TC_EEXIST,
-                                         "%s is in the way: another backup runs, or one was cut off; remove it",
-                                         part)
-                               : err_sys(err, "cannot make %s", part);
+        return errno == EEXIST
+                   ? err_set(err, TC_EEXIST,
+                             "%s is in the way: another backup runs, or one was cut off; remove it", part)
+                   : err_sys(err, "cannot make %s", part);
     int rc = write_archive(fs, fd, to, items, count, now_ns, err);
     if (rc == 0 && fsync(fd) != 0)
         rc = err_sys(err, "cannot sync %s", part);
@@ -257,8 +259,8 @@ struct bounds { /* what may still come */
     uint64_t files, bytes;
 };
 
-static int extract(struct archive *a, const struct fs *fs, const char *name, const char *to, uint64_t max_bytes,
-                   struct err *err)
+static int extract(struct archive *a, const struct fs *fs, const char *name, const char *to,
+                   uint64_t max_bytes, struct err *err)
 {
     char path[2 * BACKUP_PATH_MAX];
     struct out_file out;
@@ -331,13 +333,15 @@ static int unpack_archive(const struct fs *fs, const char *from, const char *to,
                        : bad_archive(a, "read", from, err);
     size_t at = 0;
     while (rc == 0 && (read = archive_read_next_header(a, &entry)) != ARCHIVE_EOF)
-        rc = read == ARCHIVE_OK ? take_entry(a, entry, fs, to, at++, &left, err)
-                                : err_set(err, TC_ECORRUPT, "%s is damaged: %s", from, archive_error_string(a));
+        rc = read == ARCHIVE_OK
+                 ? take_entry(a, entry, fs, to, at++, &left, err)
+                 : err_set(err, TC_ECORRUPT, "%s is damaged: %s", from, archive_error_string(a));
     archive_read_free(a);
     return rc == 0 && at < 2 ? err_set(err, TC_ECORRUPT, "%s is no backup, or empty", from) : rc;
 }
 
-static int copy_named(const struct fs *fs, const char *from, const char *to, const char *name, struct err *err)
+static int copy_named(const struct fs *fs, const char *from, const char *to, const char *name,
+                      struct err *err)
 {
     char in[2 * BACKUP_PATH_MAX];
     struct fs_stat st;
@@ -388,7 +392,8 @@ int pack_unpack(const struct fs *fs, const char *from, const char *to, struct er
         return err_set(err, TC_ENOTFOUND, "there is no backup %s", from);
     int rc = fs_make_dirs(fs, to, err);
     if (rc == 0)
-        rc = pack_is_directory(fs, from) ? copy_directory(fs, from, to, err) : unpack_archive(fs, from, to, err);
+        rc = pack_is_directory(fs, from) ? copy_directory(fs, from, to, err)
+                                         : unpack_archive(fs, from, to, err);
     return rc == 0 ? sync_folders(fs, to, err) : rc;
 }
 

@@ -36,8 +36,8 @@ int pack_archive(const struct fs *fs, const char *to, const struct backup_item *
 /* Hash of the first `bytes` of a file. TC_EAGAIN where it is shorter. */
 int pack_hash(const struct fs *fs, const char *path, uint64_t bytes, uint8_t ret[TC_SHA256_BYTES],
               struct err *err);
-/* Puts the files of an archive (or the named ones of a directory) into `to`, which is made. Only names of ours
- * are taken, only regular files, no more than the manifest announces. */
+/* Puts the files of an archive (or the named ones of a directory) into `to`, which is made. Only names of
+ * ours are taken, only regular files, no more than the manifest announces. */
 int pack_unpack(const struct fs *fs, const char *from, const char *to, struct err *err);
 bool pack_is_directory(const struct fs *fs, const char *path);
 /* Removes a directory and all below; for what was made here. */

@@ -4,7 +4,8 @@
  * epoch, damaged, of another version) is passed over: the journal is the truth, the replay only takes longer.
  *
  * DIR/checkpoint: "TOCSINCK", u32 version, u64 epoch, u64 position, i64 last tick, strings (u32 length,
- * bytes): activated, detector, book, and since version 2 delivery, watchdog; u64 XXH3 of all before. Little-endian.
+ * bytes): activated, detector, book, and since version 2 delivery, watchdog; u64 XXH3 of all before.
+ * Little-endian.
  */
 #include "app/core_priv.h"
 

@@ -19,7 +19,8 @@
 static const struct option_spec backup_options[] = {
     {"data", OPTION_VALUE, "DIR", "the data directory; its server may run"},
     {"to", OPTION_VALUE, "PATH", "a new directory, NAME.tar.zst, or - for an archive on standard output"},
-    {"config", OPTION_VALUE, "FILE", "keep this configuration with it (secrets are not in it: keep them elsewhere)"},
+    {"config", OPTION_VALUE, "FILE",
+     "keep this configuration with it (secrets are not in it: keep them elsewhere)"},
     {"without-keys", OPTION_FLAG, NULL, "leave out the key of pseudonyms: a restore then makes other ones"},
     {"format", OPTION_VALUE, "table|json", "how the report is printed"},
     {0}};
@@ -28,7 +29,8 @@ static const struct option_spec restore_options[] = {
     {"from", OPTION_VALUE, "PATH", "the backup: a directory, NAME.tar.zst, or - for standard input"},
     {"data", OPTION_VALUE, "DIR", "where to: absent, or empty"},
     {"check", OPTION_FLAG, NULL, "only verify the backup: manifest, hashes, the journal's chain"},
-    {"work", OPTION_VALUE, "DIR", "check: where an archive is unpacked for a while (default: TMPDIR, or /tmp)"},
+    {"work", OPTION_VALUE, "DIR",
+     "check: where an archive is unpacked for a while (default: TMPDIR, or /tmp)"},
     {"deliver", OPTION_FLAG, NULL, "do not hold notifications back"},
     {"format", OPTION_VALUE, "table|json", "how the report is printed"},
     {0}};
@@ -51,9 +53,10 @@ static void print_summary(FILE *to, const char *what, const struct backup_summar
 {
     char at[TC_RFC3339_MAX];
     clk_rfc3339(s->created_ns, at);
-    fprintf(to, "%s: %llu records up to position %llu, %llu files, %llu bytes, of %s, %s\nchain head: %s\n", what,
-            (unsigned long long)s->position, (unsigned long long)s->position, (unsigned long long)s->files,
-            (unsigned long long)s->bytes, at, s->has_keys ? "with keys: keep it secret" : "without keys", s->head);
+    fprintf(to, "%s: %llu records up to position %llu, %llu files, %llu bytes, of %s, %s\nchain head: %s\n",
+            what, (unsigned long long)s->position, (unsigned long long)s->position,
+            (unsigned long long)s->files, (unsigned long long)s->bytes, at,
+            s->has_keys ? "with keys: keep it secret" : "without keys", s->head);
 }
 
 static void print_json_line(struct buf *out)
@@ -79,7 +82,8 @@ static enum cli_exit backup_run(const struct cli_args *args)
         return cli_fail(args, CLI_USAGE, "name the data directory and the backup: --data DIR --to PATH");
     bool to_stdout = strcmp(o.to, "-") == 0;
     if (to_stdout && isatty(STDOUT_FILENO))
-        return cli_fail(args, CLI_USAGE, "standard output is a terminal: send the archive to a file or a program");
+        return cli_fail(args, CLI_USAGE,
+                        "standard output is a terminal: send the archive to a file or a program");
     int rc = backup_make(&o, &summary, &err);
     if (rc != 0) {
         cli_fail_err(args, &err);
@@ -103,9 +107,9 @@ static enum cli_exit backup_run(const struct cli_args *args)
 static enum cli_exit failed(const struct cli_args *args, int rc, const struct err *err)
 {
     cli_fail_err(args, err);
-    return rc == TC_ECORRUPT ? CLI_FOUND
+    return rc == TC_ECORRUPT                                                                   ? CLI_FOUND
            : rc == TC_EEXIST || rc == TC_ENOTFOUND || rc == TC_EINPUT || rc == TC_EUNSUPPORTED ? CLI_USAGE
-                                                                                              : CLI_FAILED;
+                                                                                               : CLI_FAILED;
 }
 
 static enum cli_exit check(const struct cli_args *args, const char *from, bool as_json)
@@ -170,7 +174,8 @@ static void print_restored(const struct restore_report *r, const struct restore_
     printf("%.*s", SV_FMT(buf_view(&out)));
     buf_free(&out);
     if (!o->deliver)
-        printf("delivery is held: start the server, look at `tocsin release --list`, then `tocsin release`\n");
+        printf(
+            "delivery is held: start the server, look at `tocsin release --list`, then `tocsin release`\n");
     if (!r->summary.has_keys)
         printf("the backup has no keys: pseudonyms will be others than before\n");
 }
@@ -189,7 +194,8 @@ static enum cli_exit restore_run(const struct cli_args *args)
     if (!ok)
         return CLI_USAGE;
     if (o.from == NULL || (o.data == NULL) != cli_flag(args, "check"))
-        return cli_fail(args, CLI_USAGE, "name the backup and where to: --from PATH --data DIR, or --from PATH --check");
+        return cli_fail(args, CLI_USAGE,
+                        "name the backup and where to: --from PATH --data DIR, or --from PATH --check");
     if (o.data == NULL)
         return check(args, o.from, as_json);
     int rc = backup_restore(&o, &report, &err);
@@ -204,8 +210,10 @@ const struct verb verb_backup = {
     .name = "backup",
     .operands = "",
     .summary = "copy a data directory, while its server runs, into a directory or an archive",
-    .details = "Everything that was acknowledged before is in it. The backup holds what the journal holds, and the key "
-               "of pseudonyms: it\nis as secret as the data directory. `--to - | age -r …` encrypts it on its way.",
+    .details =
+        "Everything that was acknowledged before is in it. The backup holds what the journal holds, and the "
+        "key "
+        "of pseudonyms: it\nis as secret as the data directory. `--to - | age -r …` encrypts it on its way.",
     .options = backup_options,
     .run = backup_run,
 };
@@ -214,8 +222,10 @@ const struct verb verb_restore = {
     .name = "restore",
     .operands = "",
     .summary = "verify a backup, or make a data directory of it",
-    .details = "What is restored begins a new epoch, and its notifications are held back until `tocsin release`: what was "
-               "sent after the\nbackup was taken is not known to it. Exit code 1 where the backup is damaged.",
+    .details =
+        "What is restored begins a new epoch, and its notifications are held back until `tocsin release`: "
+        "what was "
+        "sent after the\nbackup was taken is not known to it. Exit code 1 where the backup is damaged.",
     .options = restore_options,
     .run = restore_run,
 };
@@ -254,7 +264,8 @@ static enum cli_exit release_run(const struct cli_args *args)
     buf_init(&url, 8192);
     buf_init(&post, 1 << 16);
     buf_init(&body, CLIENT_BODY_MAX);
-    buf_printf(&url, "%s/api/v1/delivery%s", cli_value(args, "url", "http://127.0.0.1:9797"), list ? "" : "/release");
+    buf_printf(&url, "%s/api/v1/delivery%s", cli_value(args, "url", "http://127.0.0.1:9797"),
+               list ? "" : "/release");
     buf_char(&url, '\0');
     release_body(args, &post);
     enum cli_exit code;

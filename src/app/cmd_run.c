@@ -95,7 +95,8 @@ static int take_receipt(void *context, struct sv key, struct sv status, struct s
 static void delivery_moved(void *context, bool held)
 {
     struct server *s = context;
-    log_warn("notify", held ? "delivery is held: nothing is sent until `tocsin release`" : "delivery is released");
+    log_warn("notify",
+             held ? "delivery is held: nothing is sent until `tocsin release`" : "delivery is released");
     pthread_mutex_lock(&s->lock);
     if (s->notifier != NULL)
         notifier_hold(s->notifier, held);
@@ -106,7 +107,8 @@ static void delivery(void *context, struct api_delivery *ret)
 {
     struct delivery_state state;
     core_delivery(((struct server *)context)->core, &state);
-    *ret = (struct api_delivery){.held = state.held, .since_ns = state.since_ns == 0 ? TC_NO_TIME : state.since_ns};
+    *ret = (struct api_delivery){.held = state.held,
+                                 .since_ns = state.since_ns == 0 ? TC_NO_TIME : state.since_ns};
     memcpy(ret->by, state.by, sizeof ret->by);
     memcpy(ret->note, state.note, sizeof ret->note);
 }

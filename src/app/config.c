@@ -293,7 +293,8 @@ static int read_alerts(struct reading *r, const struct yaml_node *node)
 }
 
 /* --- watch
- * ---------------------------------------------------------------------------------------------------------- */
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static int watch_source(struct reading *r, const struct yaml_node *node)
 {
@@ -306,14 +307,16 @@ static int watch_interval(struct reading *r, const struct yaml_node *node)
     if (node->type == YAML_SCALAR && sv_is(node->text, "learn"))
         return 0;
     int rc = read_duration(r, node, &row->interval_ns);
-    return rc == 0 && row->interval_ns < TC_SECOND_NS ? bad(r, node, "a second at least, or the word learn") : rc;
+    return rc == 0 && row->interval_ns < TC_SECOND_NS ? bad(r, node, "a second at least, or the word learn")
+                                                      : rc;
 }
 
 static const struct setting watch_settings[] = {
-    {"source", "name of the source as its events bear it, such as http:default or syslog:10.0.0.7", "required",
-     watch_source},
-    {"interval", "it sends at least this often; after two of them without an event SOURCE_SILENT is raised. learn: "
-                 "the longest gap of late",
+    {"source", "name of the source as its events bear it, such as http:default or syslog:10.0.0.7",
+     "required", watch_source},
+    {"interval",
+     "it sends at least this often; after two of them without an event SOURCE_SILENT is raised. learn: "
+     "the longest gap of late",
      "learn", watch_interval},
     {0}};
 

@@ -31,7 +31,7 @@ struct core_options {
     const struct rule_source *rules; /* what is to be in force from now on */
     size_t rule_count;
     int64_t lateness_ns, dedup_window_ns, resolve_after_ns;
-    const uint64_t *count_steps; /* ends with 0; NULL = 10, 50, 100 */
+    const uint64_t *count_steps;      /* ends with 0; NULL = 10, 50, 100 */
     const struct source_watch *watch; /* sources whose silence is told */
     size_t watch_count;
     unsigned threads;

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-int delivery_record(struct journal *journal, const struct clk *clk, struct sv verb, struct sv by, struct sv note,
-                    struct err *err)
+int delivery_record(struct journal *journal, const struct clk *clk, struct sv verb, struct sv by,
+                    struct sv note, struct err *err)
 {
     struct buf json, block;
     buf_init(&json, 64 << 10);

@@ -170,8 +170,8 @@ static int project_record(struct core *core, const struct event *record, struct 
     int rc = json_parse_event(record->raw, &arena, &json, err);
     if (rc == 0) {
         event_index(&json, &arena);
-        rc = record->type == REC_DECISION ? project_decision(core, record, &json, &arena, err)
-             : record->type == REC_INTENT ? project_intent(core, record, &json, &arena, err)
+        rc = record->type == REC_DECISION  ? project_decision(core, record, &json, &arena, err)
+             : record->type == REC_INTENT  ? project_intent(core, record, &json, &arena, err)
              : record->type == REC_COMMAND ? project_command(core, record, &json, err)
                                            : project_receipt(core, record, &json, err);
     }

@@ -1,9 +1,9 @@
 /*
  * Checking a backup and restoring it; see backup.h.
  *
- * A restore happens in DIR.restoring: unpack, check all, begin the new epoch, write down that delivery is held.
- * Only then it becomes DIR, by one rename, so that a restore that was cut off leaves nothing that looks like a
- * data directory.
+ * A restore happens in DIR.restoring: unpack, check all, begin the new epoch, write down that delivery is
+ * held. Only then it becomes DIR, by one rename, so that a restore that was cut off leaves nothing that looks
+ * like a data directory.
  */
 #include "app/backup_priv.h"
 
@@ -21,8 +21,8 @@ enum { PENDING_MAX = 1 << 20 };
 /* --- checking
  * ----------------------------------------------------------------------------------------------------- */
 
-static int check_file(const struct fs *fs, const char *dir, struct sv name, const uint8_t want[TC_SHA256_BYTES],
-                      uint64_t *bytes, struct err *err)
+static int check_file(const struct fs *fs, const char *dir, struct sv name,
+                      const uint8_t want[TC_SHA256_BYTES], uint64_t *bytes, struct err *err)
 {
     char path[2 * BACKUP_PATH_MAX];
     uint8_t got[TC_SHA256_BYTES];
@@ -54,9 +54,9 @@ static int check_no_more(const struct fs *fs, const char *dir, uint64_t segments
     struct count c = {0};
     snprintf(path, sizeof path, "%s/journal", dir);
     fs->list(fs, path, count_segment, &c);
-    return c.files == segments ? 0
-                               : err_set(err, TC_ECORRUPT, "%s holds segments that " BACKUP_SUMS " does not name",
-                                         path);
+    return c.files == segments
+               ? 0
+               : err_set(err, TC_ECORRUPT, "%s holds segments that " BACKUP_SUMS " does not name", path);
 }
 
 static int check_sums(const struct fs *fs, const char *dir, struct sv sums, const struct backup_summary *s,
@@ -75,7 +75,8 @@ static int check_sums(const struct fs *fs, const char *dir, struct sv sums, cons
     if (rc == 0 && bad)
         rc = err_set(err, TC_ECORRUPT, BACKUP_SUMS " holds a line that no backup has");
     if (rc == 0 && (files != s->files || bytes != s->bytes))
-        rc = err_set(err, TC_ECORRUPT, "the backup has %llu files of %llu bytes, its manifest says %llu of %llu",
+        rc = err_set(err, TC_ECORRUPT,
+                     "the backup has %llu files of %llu bytes, its manifest says %llu of %llu",
                      (unsigned long long)files, (unsigned long long)bytes, (unsigned long long)s->files,
                      (unsigned long long)s->bytes);
     return rc == 0 ? check_no_more(fs, dir, segments, err) : rc;
@@ -156,17 +157,19 @@ static void note_intent(struct pending *p, const struct event *json)
         struct arena scratch = {0};
         if (channel->type != FIELD_STRING)
             continue;
-        struct sv key = arena_printf(&scratch, "%.*s:%.*s", SV_FMT(event_value(json, "key")), SV_FMT(channel->value));
+        struct sv key =
+            arena_printf(&scratch, "%.*s:%.*s", SV_FMT(event_value(json, "key")), SV_FMT(channel->value));
         uint64_t *at = map_put(&p->keys, key, NULL);
         if (at != NULL && *at == 0) {
             if (p->count == p->capacity) {
                 p->capacity = TC_MAX((size_t)64, 2 * p->capacity);
                 p->texts = tc_realloc(p->texts, p->capacity * sizeof p->texts[0]);
             }
-            p->texts[p->count++] = arena_printf(
-                &p->report->arena, "%.*s %.*s %.*s -> %.*s", SV_FMT(sv_head(event_value(json, "alert.severity"), 8)),
-                SV_FMT(sv_head(event_value(json, "alert.title"), 80)),
-                SV_FMT(sv_head(event_value(json, "reason"), 20)), SV_FMT(sv_head(channel->value, 64)));
+            p->texts[p->count++] = arena_printf(&p->report->arena, "%.*s %.*s %.*s -> %.*s",
+                                                SV_FMT(sv_head(event_value(json, "alert.severity"), 8)),
+                                                SV_FMT(sv_head(event_value(json, "alert.title"), 80)),
+                                                SV_FMT(sv_head(event_value(json, "reason"), 20)),
+                                                SV_FMT(sv_head(channel->value, 64)));
             *at = p->count;
         }
         arena_free(&scratch);
@@ -220,10 +223,12 @@ static int find_pending(const struct fs *fs, const char *dir, struct restore_rep
 /* --- restoring
  * ---------------------------------------------------------------------------------------------------- */
 
-static int hold(const struct restore_options *o, const char *dir, const struct backup_summary *s, struct err *err)
+static int hold(const struct restore_options *o, const char *dir, const struct backup_summary *s,
+                struct err *err)
 {
     struct journal *journal;
-    struct journal_options options = {.fs = o->fs, .clk = o->clk, .rng = o->rng, .dir = dir, .inline_commit = true};
+    struct journal_options options = {
+        .fs = o->fs, .clk = o->clk, .rng = o->rng, .dir = dir, .inline_commit = true};
     char note[256], at[TC_RFC3339_MAX];
     int rc = journal_open(&options, &journal, NULL, err);
     if (rc != 0)
@@ -307,7 +312,8 @@ int backup_restore(const struct restore_options *o, struct restore_report *ret, 
         return err_set(err, TC_EINPUT, "the path is too long");
     int rc = check_empty(o, err);
     if (rc == 0 && o->fs->stat(o->fs, dir, &st) == 0)
-        rc = err_set(err, TC_EEXIST, "%s is in the way: another restore runs, or one was cut off; remove it", dir);
+        rc = err_set(err, TC_EEXIST, "%s is in the way: another restore runs, or one was cut off; remove it",
+                     dir);
     if (rc != 0)
         return rc;
     rc = restore_into(o, dir, ret, err);

@@ -85,7 +85,8 @@ void sources_tick(struct sources *s, struct receive_time now,
         if (item == NULL)
             item = add(s, row->source, now.ns); /* it is waited for from now on */
         bool knows = row->interval_ns > 0 || item->gaps >= SOURCES_LEARN_AFTER;
-        int64_t interval_ns = row->interval_ns > 0 ? row->interval_ns : TC_MAX(item->learned_ns, TC_SECOND_NS);
+        int64_t interval_ns =
+            row->interval_ns > 0 ? row->interval_ns : TC_MAX(item->learned_ns, TC_SECOND_NS);
         if (item->silent || !knows || now.ns - item->last_ns < SOURCES_INTERVALS * interval_ns)
             continue;
         item->silent = true;

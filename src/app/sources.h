@@ -1,8 +1,8 @@
 /*
- * What is known of each source, as a fold over the journal: how much came, when last, and whether it has fallen
- * silent. "No data" is not "all is well": a source that is watched and sends nothing for two of its intervals
- * is a finding of Tocsin's own, raised on a tick, so that a replay gives the same; it resolves when the source
- * is heard again.
+ * What is known of each source, as a fold over the journal: how much came, when last, and whether it has
+ * fallen silent. "No data" is not "all is well": a source that is watched and sends nothing for two of its
+ * intervals is a finding of Tocsin's own, raised on a tick, so that a replay gives the same; it resolves when
+ * the source is heard again.
  *
  * Intervals are configured (`watch`), or learned where the configuration says so: the longest of the lately
  * seen gaps between receive times, which falls by a sixteenth with each event, once 16 gaps were seen.
@@ -28,9 +28,9 @@ struct source_watch { /* one row of the configuration */
 struct source_state {
     struct sv name; /* lives as long as the sources */
     uint64_t events, gaps;
-    int64_t last_ns;     /* receive time of the last event, or of the tick at which the watch began */
-    int64_t learned_ns;  /* the longest gap of late */
-    bool silent;         /* and it was said */
+    int64_t last_ns;    /* receive time of the last event, or of the tick at which the watch began */
+    int64_t learned_ns; /* the longest gap of late */
+    bool silent;        /* and it was said */
 };
 
 struct sources {
@@ -54,6 +54,7 @@ void sources_tick(struct sources *sources, struct receive_time now,
                   void (*silent)(void *context, const struct source_state *source, int64_t interval_ns),
                   void *context);
 void sources_save(const struct sources *sources, struct buf *out);
-bool sources_load(struct sources *sources, struct sv saved); /* false: malformed, nothing is changed for good */
+bool sources_load(struct sources *sources,
+                  struct sv saved); /* false: malformed, nothing is changed for good */
 
 #endif

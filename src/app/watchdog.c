@@ -17,7 +17,8 @@ static const struct rule_info silent_rule = {
     .title = {"SOURCE_SILENT", 13},
     .level = {"high", 4},
     .severity = SEVERITY_P2,
-    .description = {"A watched source has sent nothing for two of its intervals: what happens there is not seen.", 91},
+    .description =
+        {"A watched source has sent nothing for two of its intervals: what happens there is not seen.", 91},
     .actions = silent_actions,
     .action_count = TC_ARRAY_LEN(silent_actions),
 };
@@ -45,7 +46,8 @@ void watchdog_free(struct watchdog *w)
 
 bool watchdog_heard(struct watchdog *w, const struct event *event)
 {
-    return !sv_is(event->source, "self") && sources_heard(&w->sources, event->source, event->received) != NULL;
+    return !sv_is(event->source, "self") &&
+           sources_heard(&w->sources, event->source, event->received) != NULL;
 }
 
 static bool is_about(const struct alert *alert, struct sv source)
@@ -85,7 +87,8 @@ struct ticking {
     uint32_t ordinal;
 };
 
-static struct finding *add_finding(struct ticking *t, const struct rule_info *rule, size_t groups, size_t fields)
+static struct finding *add_finding(struct ticking *t, const struct rule_info *rule, size_t groups,
+                                   size_t fields)
 {
     struct finding *f = finding_add(t->out);
     *f = (struct finding){.kind = FINDING_CORRELATION,
@@ -112,8 +115,10 @@ static void say_silent(void *context, const struct source_state *source, int64_t
     clk_rfc3339(source->last_ns, last);
     struct finding_field *group = ARENA_ARRAY(t->out->arena, struct finding_field, 1);
     struct finding_field *fields = ARENA_ARRAY(t->out->arena, struct finding_field, 2);
-    group[0] = (struct finding_field){SV("tocsin.source"), arena_sv(t->out->arena, source->name), FIELD_STRING};
-    fields[0] = (struct finding_field){SV("interval"), arena_sv(t->out->arena, sv_of(interval)), FIELD_STRING};
+    group[0] =
+        (struct finding_field){SV("tocsin.source"), arena_sv(t->out->arena, source->name), FIELD_STRING};
+    fields[0] =
+        (struct finding_field){SV("interval"), arena_sv(t->out->arena, sv_of(interval)), FIELD_STRING};
     fields[1] = (struct finding_field){SV("last_heard"), arena_sv(t->out->arena, sv_of(last)), FIELD_STRING};
     struct finding *f = add_finding(t, &silent_rule, 1, 2);
     f->group = group;

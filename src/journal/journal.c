@@ -458,7 +458,10 @@ static int append(struct journal *j, const struct journal_batch *batch, bool wai
     pthread_mutex_lock(&j->mutex);
     while ((rc = stopped(j, err)) == 0) {
         seen = e->frame.has_key ? keys_find(&j->keys, e->frame.key, e->frame.received) : NULL;
-        rc = seen != NULL ? repeat(j, e, seen->first, err) : accept(j, e, err);
+        if (seen != NULL && memcmp(seen->key, e->frame.key, sizeof e->frame.key) != 0)
+            rc = err_set(err, TC_EDENIED, "this key was used for another body");
+        else
+            rc = seen != NULL ? repeat(j, e, seen->first, err) : accept(j, e, err);
         if (rc != TC_EAGAIN || !wait || j->options.inline_commit)
             break;
         pthread_cond_wait(&j->changed, &j->mutex);

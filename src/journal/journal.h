@@ -59,7 +59,8 @@ struct journal_batch {
     struct receive_time received;
     uint64_t consumed; /* BATCH_DECISION: position of the last record it is the result of */
     bool has_key;      /* BATCH_INPUT: idempotency */
-    uint8_t key[16];   /* 128-bit hash of source and Idempotency-Key, or of source and body */
+    uint8_t
+        key[16]; /* 8 bytes that name the batch (hash of source and Idempotency-Key), 8 of its body's hash */
     struct sv
         blocks; /* record blocks one after another; epoch, sequence and salt are filled in by the journal */
     uint32_t count;
@@ -82,9 +83,9 @@ void journal_close(struct journal **journal);
  * that alerts go first). TC_EBOUND: disk nearly full (input only). TC_EIO: stopped. TC_ESTATE: closing.
  * TC_EINPUT: not whole records as many as it says, longer than 64 MiB with its frame, or a key on what is not
  * input. TC_EEXIST: this key was seen within 15 minutes; *ret_first is the first position of the batch then,
- * and `done` is called (at once on this thread, or when that one is durable). Otherwise `done` is called only
- * where this returns 0. With inline_commit, what `done` itself appends is committed as one group after it has
- * returned.
+ * and `done` is called (at once on this thread, or when that one is durable). TC_EDENIED: the name of this
+ * key was seen within 15 minutes with another body. Otherwise `done` is called only where this returns 0.
+ * With inline_commit, what `done` itself appends is committed as one group after it has returned.
  */
 int journal_append(struct journal *journal, const struct journal_batch *batch, journal_done_fn done,
                    void *context, uint64_t *ret_first, struct err *err);
@@ -161,9 +162,9 @@ struct journal_snapshot {
 };
 /*
  * What a copy of the journal must hold to be whole, as it stands now: verified from first to last byte. Takes
- * no lock and needs no stop: the bytes of these parts do not change any more, save at the end of the last one,
- * where a live journal may take back a commit that found no room. So whoever copies compares the bytes with
- * the hash he took, and begins anew where they differ. TC_ECORRUPT as journal_verify; TC_ENOTFOUND.
+ * no lock and needs no stop: the bytes of these parts do not change any more, save at the end of the last
+ * one, where a live journal may take back a commit that found no room. So whoever copies compares the bytes
+ * with the hash he took, and begins anew where they differ. TC_ECORRUPT as journal_verify; TC_ENOTFOUND.
  */
 int journal_snapshot(const struct fs *fs, const char *dir, struct journal_snapshot *ret, struct err *err);
 void journal_snapshot_free(struct journal_snapshot *snapshot);

@@ -229,9 +229,9 @@ int store_outbox_each_pending(struct store *store, size_t limit,
                               struct err *err)
 {
     sqlite3_stmt *s;
-    int rc = statement_get(store, STATEMENT_OUTBOX_EACH_PENDING,
-                           DUE_COLUMNS " WHERE o.status = 'pending' ORDER BY o.position, o.key LIMIT ?1", &s,
-                           err);
+    int rc =
+        statement_get(store, STATEMENT_OUTBOX_EACH_PENDING,
+                      DUE_COLUMNS " WHERE o.status = 'pending' ORDER BY o.position, o.key LIMIT ?1", &s, err);
     if (rc != 0)
         return rc;
     statement_i64(s, 1, (int64_t)TC_MIN(limit, (size_t)INT64_MAX));
