@@ -19,6 +19,8 @@
 #include "base/err.h"
 #include "event/finding.h"
 
+enum { TC_ALERTS_MAX = 100 * 1000 }; /* in memory, open and lately ended */
+
 enum alert_state { ALERT_FIRING, ALERT_ACKNOWLEDGED, ALERT_RESOLVED, ALERT_CLOSED };
 const char *alert_state_name(enum alert_state state);
 bool alert_state_of(struct sv word, enum alert_state *ret);

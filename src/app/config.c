@@ -216,6 +216,13 @@ static int channel_min_severity(struct reading *r, const struct yaml_node *node)
                : 0;
 }
 
+static int channel_emergency(struct reading *r, const struct yaml_node *node)
+{
+    return yaml_bool(node, &((struct channel_config *)r->item)->emergency)
+               ? 0
+               : bad(r, node, "true or false is expected here");
+}
+
 static const struct setting channel_settings[] = {
     {"name", "name of the channel", "required", channel_name},
     {"type", "slack, file or stdout", "required", channel_type},
@@ -225,6 +232,9 @@ static const struct setting channel_settings[] = {
      channel_slack_channel},
     {"username", "slack: the name shown", "Security Bot", channel_username},
     {"icon_emoji", "slack: the icon shown", ":rotating_light:", channel_icon},
+    {"emergency", "also told, from memory, when the disk fails or is full; where no channel says so, all but files "
+                  "are",
+     "false", channel_emergency},
     {"min_severity", "only alerts of this severity or a higher one", "all", channel_min_severity},
     {0}};
 
@@ -290,6 +300,44 @@ static const struct setting alerts_settings[] = {
 static int read_alerts(struct reading *r, const struct yaml_node *node)
 {
     return read_section(r, node, alerts_settings);
+}
+
+/* --- heartbeat
+ * ------------------------------------------------------------------------------------------------------ */
+
+static int heartbeat_url(struct reading *r, const struct yaml_node *node)
+{
+    return read_secret(r, node, &r->config->heartbeat_url);
+}
+
+static int heartbeat_interval(struct reading *r, const struct yaml_node *node)
+{
+    int rc = read_duration(r, node, &r->config->heartbeat_interval_ns);
+    return rc == 0 && r->config->heartbeat_interval_ns < TC_SECOND_NS ? bad(r, node, "a second at least") : rc;
+}
+
+static int heartbeat_method(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = read_text(r, node, &text);
+    if (rc == 0 && !sv_is(text, "GET") && !sv_is(text, "POST"))
+        rc = bad(r, node, "GET or POST is expected here");
+    if (rc == 0)
+        r->config->heartbeat_get = sv_is(text, "GET");
+    return rc;
+}
+
+static const struct setting heartbeat_settings[] = {
+    {"url", "what is called while the whole pipeline is alive (a dead man's switch outside), as env:NAME or file:PATH",
+     "required", heartbeat_url},
+    {"interval", "how often; an event must get through all within this time", "1m", heartbeat_interval},
+    {"method", "POST or GET", "POST", heartbeat_method},
+    {0}};
+
+static int read_heartbeat(struct reading *r, const struct yaml_node *node)
+{
+    int rc = read_section(r, node, heartbeat_settings);
+    return rc == 0 && r->config->heartbeat_url.n == 0 ? bad(r, node, "a heartbeat needs a url") : rc;
 }
 
 /* --- watch
@@ -498,6 +546,7 @@ static const struct setting top_settings[] = {
     {"channels", "where alerts are sent", "stdout, and Slack where SLACK_SECURITY_WEBHOOK is set",
      read_channels},
     {"alerts", "how occurrences become alerts", "", read_alerts},
+    {"heartbeat", "call a dead man's switch while everything works", "none", read_heartbeat},
     {"watch", "sources whose silence is an alert", "none", read_watch},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
     {"lateness",
@@ -516,6 +565,7 @@ void config_defaults(struct config *config)
                               .threads = pool_processors(),
                               .max_body_bytes = 32 << 20,
                               .syslog_lateness_ns = -1,
+                              .heartbeat_interval_ns = 60 * TC_SECOND_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};
     config->channels = ARENA_ARRAY(&config->arena, struct channel_config, 2);
@@ -574,6 +624,7 @@ void config_reference(struct buf *out)
     reference_table(out, "sources (a list)", source_settings);
     reference_table(out, "channels (a list)", channel_settings);
     reference_table(out, "alerts", alerts_settings);
+    reference_table(out, "heartbeat", heartbeat_settings);
     reference_table(out, "watch (a list)", watch_settings);
     reference_table(out, "syslog", syslog_settings);
 }

@@ -41,6 +41,8 @@ static int open_journal(struct core *core, struct err *err)
                                       .rng = o->rng,
                                       .dir = o->dir,
                                       .segment_bytes = o->segment_bytes,
+                                      .durable = o->latencies == NULL ? NULL : &o->latencies->durable,
+                                      .reserve_file_bytes = o->reserve_file_bytes,
                                       .inline_commit = o->inline_commit};
     int rc = fs_make_dirs(o->fs, o->dir, err);
     if (rc == 0)
@@ -211,6 +213,53 @@ static int recover(struct core *core, struct err *err)
     return rc;
 }
 
+static void write_label(struct buf *out, struct sv text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if (c == '"' || c == '\\')
+            buf_char(out, '\\');
+        buf_char(out, c < ' ' || c > '~' ? '?' : text.p[i]);
+    }
+}
+
+static void write_sources(struct core *core)
+{
+    const struct sources *s = &core->watchdog.sources;
+    struct buf *out = &core->source_text;
+    int64_t now_ns = clk_monotonic_ns(core->options.clk);
+    core->stats.sources = s->count;
+    core->stats.sources_silent = 0;
+    for (size_t i = 0; i < s->count; i++)
+        core->stats.sources_silent += s->items[i].silent;
+    if (out->n > 0 && now_ns - core->source_text_mono_ns < TC_SECOND_NS)
+        return;
+    core->source_text_mono_ns = now_ns;
+    buf_clear(out);
+    buf_str(out, "# HELP tocsin_source_events_total Events of a source; {source=\"\"} is all beyond the bound.\n"
+                 "# TYPE tocsin_source_events_total counter\n");
+    buf_printf(out, "tocsin_source_events_total{source=\"\"} %llu\n", (unsigned long long)s->other_events);
+    for (size_t i = 0; i < s->count; i++) {
+        buf_str(out, "tocsin_source_events_total{source=\"");
+        write_label(out, sv_head(s->items[i].name, 256));
+        buf_printf(out, "\"} %llu\n", (unsigned long long)s->items[i].events);
+    }
+    buf_str(out, "# HELP tocsin_source_last_event_timestamp_seconds When a source was heard last.\n"
+                 "# TYPE tocsin_source_last_event_timestamp_seconds gauge\n");
+    for (size_t i = 0; i < s->count; i++) {
+        buf_str(out, "tocsin_source_last_event_timestamp_seconds{source=\"");
+        write_label(out, sv_head(s->items[i].name, 256));
+        buf_printf(out, "\"} %.3f\n", (double)s->items[i].last_ns / 1e9);
+    }
+}
+
+void core_source_metrics(struct core *core, struct buf *out)
+{
+    pthread_mutex_lock(&core->lock);
+    buf_sv(out, buf_view(&core->source_text));
+    pthread_mutex_unlock(&core->lock);
+}
+
 static void take_stats(struct core *core)
 {
     pthread_mutex_lock(&core->lock);
@@ -218,6 +267,7 @@ static void take_stats(struct core *core)
     core->stats.alerts_in_memory = book_count(core->book);
     core->stats.store_behind = core->store_behind;
     core->delivery_shown = core->delivery;
+    write_sources(core);
     core->stats.events = core->counts.events;
     core->stats.findings = core->counts.findings;
     core->stats.decisions = core->counts.decisions;
@@ -236,6 +286,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     core->findings.arena = core->decisions.arena = &core->batch;
     buf_init(&core->activated, CORE_JSON_BYTES);
     watchdog_init(&core->watchdog);
+    buf_init(&core->source_text, 1 << 20);
     if (core->options.decision_bytes == 0)
         core->options.decision_bytes = CORE_DECISION_BYTES;
     buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
@@ -463,8 +514,24 @@ int core_command(struct core *core, const struct alert_command *command, struct 
     return rc;
 }
 
+/* The intent's key is what stands before the channel's name. */
+static void note_sent(struct core *core, struct sv key)
+{
+    uint64_t hash = hash_64(sv_head(key, sv_find_char(key, ':')));
+    int64_t now_ns = clk_monotonic_ns(core->options.clk);
+    pthread_mutex_lock(&core->lock);
+    for (size_t i = 0; i < TC_ARRAY_LEN(core->sending); i++)
+        if (core->sending[i].key == hash && core->sending[i].mono_ns > 0) {
+            histogram_observe(&core->options.latencies->sent, now_ns - core->sending[i].mono_ns);
+            break;
+        }
+    pthread_mutex_unlock(&core->lock);
+}
+
 int core_receipt(struct core *core, struct sv key, struct sv status, struct sv detail)
 {
+    if (core->options.latencies != NULL && sv_is(status, "sent"))
+        note_sent(core, key);
     struct buf json, block;
     struct err err;
     buf_init(&json, 1 << 16);
@@ -544,6 +611,7 @@ void core_abandon(struct core **core_at)
     pool_free(&core->pool);
     arena_free(&core->batch);
     buf_free(&core->activated);
+    buf_free(&core->source_text);
     buf_free(&core->blocks);
     buf_free(&core->json);
     buf_free(&core->news);

@@ -22,6 +22,10 @@
 #include "journal/journal.h"
 #include "store/store.h"
 
+struct latencies { /* filled by the core and its journal */
+    struct histogram durable, decided, sent;
+};
+
 struct core_options {
     const struct fs *fs;
     const struct clk *clk;
@@ -36,6 +40,8 @@ struct core_options {
     size_t watch_count;
     unsigned threads;
     bool inline_commit;          /* simulation: no threads at all; the caller drives core_step */
+    struct latencies *latencies; /* NULL: nobody asks */
+    uint64_t reserve_file_bytes; /* see journal.h */
     uint64_t segment_bytes;      /* 0: the journal's default */
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
     int64_t checkpoint_every_ns; /* 0 = 30 s */
@@ -80,10 +86,13 @@ int core_receipt(struct core *core, struct sv key, struct sv status, struct sv d
 
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;
+    uint64_t sources, sources_silent;
     bool store_behind; /* the store fails: lists and notifications wait for it, judging does not */
     struct detector_stats detector;
     struct journal_recovery recovery;
 };
+/* Appends per-source counters, Prometheus text format; at most a second old. */
+void core_source_metrics(struct core *core, struct buf *out);
 void core_stats(struct core *core, struct core_stats *ret);
 
 #endif

@@ -87,6 +87,13 @@ struct core {
     pthread_cond_t changed;
     struct waiter *waiters;
     struct core_stats stats;
+    struct buf source_text; /* of core_source_metrics, made on the core's thread; under lock */
+    int64_t source_text_mono_ns;
+    struct { /* intents that are not receipted, for the latency; under lock */
+        uint64_t key;
+        int64_t mono_ns;
+    } sending[1024];
+    size_t sending_at;
     struct delivery_state delivery_shown; /* a copy for other threads */
     bool failed;
 };

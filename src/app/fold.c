@@ -93,6 +93,16 @@ static bool was_said(struct core *core, uint64_t cause)
     return true;
 }
 
+/* For the latency of sending; beyond the bound the oldest are forgotten. */
+static void note_intent(struct core *core, const char *key)
+{
+    pthread_mutex_lock(&core->lock);
+    size_t at = core->sending_at++ % TC_ARRAY_LEN(core->sending);
+    core->sending[at].key = hash_64(sv_of(key));
+    core->sending[at].mono_ns = clk_monotonic_ns(core->options.clk);
+    pthread_mutex_unlock(&core->lock);
+}
+
 static int add_block(struct core *core, enum record_type type, enum record_class class, int64_t time_ns,
                      uint64_t cause, struct err *err)
 {
@@ -198,6 +208,8 @@ static int take_decisions(struct core *core, struct err *err)
                        decision_time(d->alert), d->position, err);
         core->counts.decisions++;
         core->counts.intents += d->kind == DECIDE_INTENT;
+        if (d->kind == DECIDE_INTENT && core->options.latencies != NULL)
+            note_intent(core, d->key);
     }
     core->decisions.count = 0;
     return rc;
@@ -305,7 +317,7 @@ static int fold_run(struct core *core, size_t from, size_t to, struct err *err)
             if (rc == 0)
                 rc = take_decisions(core, err);
         }
-        if (!(event->flags & EVENT_QUARANTINED))
+        if (!(event->flags & EVENT_QUARANTINED) && !sv_is(event->source, "self")) /* what we say causes nothing */
             core->run[count++] = event;
     }
     core->counts.events += to - from;
@@ -356,9 +368,13 @@ int fold_flush(struct core *core, struct err *err)
     if (core->event_count == 0)
         return 0;
     uint64_t consumed = core->events[core->event_count - 1].position;
-    int rc = fold_all(core, err);
+    int64_t oldest_ns = core->events[0].received.ns;
+        int rc = fold_all(core, err);
+    bool decides = core->block_count > 0;
     if (rc == 0)
         rc = commit_decisions(core, consumed, err);
+    if (rc == 0 && decides && core->options.latencies != NULL && core_ready(core))
+        histogram_observe(&core->options.latencies->decided, clk_now(core->options.clk).ns - oldest_ns);
     if (rc == 0)
         rc = project_settle(core, core->position, err); /* before who waits is told: they may look */
     reset_batch(core);

@@ -141,8 +141,10 @@ static void drain(struct notifier *n)
 static void *notifier_main(void *context)
 {
     struct notifier *n = context;
-    while (!atomic_load(&n->stop))
+    while (!atomic_load(&n->stop)) {
         notifier_step(n, IDLE_WAIT_MS);
+        atomic_fetch_add(&n->turns, 1);
+    }
     drain(n);
     return NULL;
 }
@@ -189,6 +191,11 @@ void notifier_free(struct notifier **notifier)
     arena_free(&n->arena);
     free(n);
     *notifier = NULL;
+}
+
+uint64_t notifier_turns(const struct notifier *n)
+{
+    return atomic_load(&n->turns);
 }
 
 void notifier_stats(const struct notifier *n, uint64_t *ret_sent, uint64_t *ret_retries, uint64_t *ret_failed)

@@ -29,6 +29,7 @@ struct channel_config {
     struct sv path;                                /* file */
     struct sv slack_channel, username, icon_emoji; /* slack; E-01's defaults where empty */
     enum severity min_severity;                    /* P2: takes P1 and P2; SEVERITY_NONE: all */
+    bool emergency; /* also told, from memory, when the disk fails */
 };
 
 struct notifier_options {
@@ -55,6 +56,8 @@ int notifier_start(struct notifier *notifier, struct err *err); /* its thread */
 void notifier_wake(struct notifier *notifier);                  /* new rows are due; any thread */
 /* Held: nothing new is sent, what is under way ends. Any thread. */
 void notifier_hold(struct notifier *notifier, bool held);
+/* Moves while the courier's thread turns (at least once a second where nothing hangs). Any thread. */
+uint64_t notifier_turns(const struct notifier *notifier);
 void notifier_free(
     struct notifier **notifier); /* finishes the attempts under way (bounded by timeout), stops */
 void notifier_stats(const struct notifier *notifier, uint64_t *ret_sent, uint64_t *ret_retries,
