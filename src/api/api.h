@@ -42,7 +42,8 @@ struct api_options {
     void *context;         /* of the callbacks below; they are called on the server's threads */
     bool (*ready)(void *context);
     void (*delivery)(void *context, struct api_delivery *ret); /* NULL: never held */
-    const char *(*trouble)(void *context); /* one sentence while events are refused or alerts wait; NULL: fine */
+    const char *(*trouble)(
+        void *context);           /* one sentence while events are refused or alerts wait; NULL: fine */
     bool (*alive)(void *context); /* false: nothing is judged until a restart; NULL: always true */
     /* journal_append's contract; done may come on any thread, also before append returns */
     int (*append)(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,

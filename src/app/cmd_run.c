@@ -177,9 +177,10 @@ static const char *trouble(void *context)
     if (state != SENTINEL_FINE)
         return sentinel_text(state);
     core_stats(((struct server *)context)->core, &core);
-    return core.store_behind ? "The store cannot be written: alerts are raised, lists and notifications wait. Free "
-                               "space, or make it writable again"
-                             : NULL;
+    return core.store_behind
+               ? "The store cannot be written: alerts are raised, lists and notifications wait. Free "
+                 "space, or make it writable again"
+               : NULL;
 }
 
 /* By the front door: intake, journal, and all that follows. */
@@ -190,7 +191,8 @@ static uint64_t send_beat(void *context)
     struct err err;
     uint64_t first = 0;
     intake_batch_init(&batch, 1 << 16);
-    int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, SV("{\"event_type\":\"heartbeat\"}"), &batch, &err);
+    int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, SV("{\"event_type\":\"heartbeat\"}"),
+                         &batch, &err);
     if (rc == 0 && append_batch(s, &batch, NULL, NULL, &first, &err) != 0)
         first = 0;
     intake_batch_free(&batch);

@@ -232,8 +232,9 @@ static const struct setting channel_settings[] = {
      channel_slack_channel},
     {"username", "slack: the name shown", "Security Bot", channel_username},
     {"icon_emoji", "slack: the icon shown", ":rotating_light:", channel_icon},
-    {"emergency", "also told, from memory, when the disk fails or is full; where no channel says so, all but files "
-                  "are",
+    {"emergency",
+     "also told, from memory, when the disk fails or is full; where no channel says so, all but files "
+     "are",
      "false", channel_emergency},
     {"min_severity", "only alerts of this severity or a higher one", "all", channel_min_severity},
     {0}};
@@ -313,7 +314,8 @@ static int heartbeat_url(struct reading *r, const struct yaml_node *node)
 static int heartbeat_interval(struct reading *r, const struct yaml_node *node)
 {
     int rc = read_duration(r, node, &r->config->heartbeat_interval_ns);
-    return rc == 0 && r->config->heartbeat_interval_ns < TC_SECOND_NS ? bad(r, node, "a second at least") : rc;
+    return rc == 0 && r->config->heartbeat_interval_ns < TC_SECOND_NS ? bad(r, node, "a second at least")
+                                                                      : rc;
 }
 
 static int heartbeat_method(struct reading *r, const struct yaml_node *node)
@@ -328,7 +330,9 @@ static int heartbeat_method(struct reading *r, const struct yaml_node *node)
 }
 
 static const struct setting heartbeat_settings[] = {
-    {"url", "what is called while the whole pipeline is alive (a dead man's switch outside), as env:NAME or file:PATH",
+    {"url",
+     "what is called while the whole pipeline is alive (a dead man's switch outside), as env:NAME or "
+     "file:PATH",
      "required", heartbeat_url},
     {"interval", "how often; an event must get through all within this time", "1m", heartbeat_interval},
     {"method", "POST or GET", "POST", heartbeat_method},

@@ -27,7 +27,7 @@ struct config {
     const char *syslog_udp, *syslog_tcp; /* ADDRESS:PORT; NULL: not listened on */
     bool syslog_allow_plaintext;         /* also where it is not loopback */
     int64_t syslog_lateness_ns;          /* -1: lateness_ns */
-    struct sv heartbeat_url; /* a secret; n == 0: none */
+    struct sv heartbeat_url;             /* a secret; n == 0: none */
     int64_t heartbeat_interval_ns;
     bool heartbeat_get;
     struct source_watch *watch;

@@ -236,8 +236,9 @@ static void write_sources(struct core *core)
         return;
     core->source_text_mono_ns = now_ns;
     buf_clear(out);
-    buf_str(out, "# HELP tocsin_source_events_total Events of a source; {source=\"\"} is all beyond the bound.\n"
-                 "# TYPE tocsin_source_events_total counter\n");
+    buf_str(out,
+            "# HELP tocsin_source_events_total Events of a source; {source=\"\"} is all beyond the bound.\n"
+            "# TYPE tocsin_source_events_total counter\n");
     buf_printf(out, "tocsin_source_events_total{source=\"\"} %llu\n", (unsigned long long)s->other_events);
     for (size_t i = 0; i < s->count; i++) {
         buf_str(out, "tocsin_source_events_total{source=\"");

@@ -317,7 +317,8 @@ static int fold_run(struct core *core, size_t from, size_t to, struct err *err)
             if (rc == 0)
                 rc = take_decisions(core, err);
         }
-        if (!(event->flags & EVENT_QUARANTINED) && !sv_is(event->source, "self")) /* what we say causes nothing */
+        if (!(event->flags & EVENT_QUARANTINED) &&
+            !sv_is(event->source, "self")) /* what we say causes nothing */
             core->run[count++] = event;
     }
     core->counts.events += to - from;
@@ -369,7 +370,7 @@ int fold_flush(struct core *core, struct err *err)
         return 0;
     uint64_t consumed = core->events[core->event_count - 1].position;
     int64_t oldest_ns = core->events[0].received.ns;
-        int rc = fold_all(core, err);
+    int rc = fold_all(core, err);
     bool decides = core->block_count > 0;
     if (rc == 0)
         rc = commit_decisions(core, consumed, err);

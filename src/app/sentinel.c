@@ -35,11 +35,11 @@ struct sentinel {
 
     enum sentinel_state told; /* the last state that was told, or is being told */
     unsigned repeats;
-    int64_t since_ns;                        /* wall clock: of the episode */
+    int64_t since_ns; /* wall clock: of the episode */
     int64_t repeat_mono_ns, retry_mono_ns;
 
-    uint64_t position;                       /* of the heartbeat that is under way; 0 = none */
-    uint64_t turns;                          /* of the courier when it was judged */
+    uint64_t position; /* of the heartbeat that is under way; 0 = none */
+    uint64_t turns;    /* of the courier when it was judged */
     bool judged;
     int64_t beat_mono_ns, next_mono_ns;
 
@@ -49,9 +49,12 @@ struct sentinel {
 
 static const char *const texts[] = {
     [SENTINEL_DISK_LOW] = "The disk is nearly full: events are refused (507), alerts still work. Free space.",
-    [SENTINEL_DISK_FULL] = "The disk is full: events are refused (507) and ALERTS WAIT. Free space; it goes on by itself.",
-    [SENTINEL_JOURNAL_FAILED] = "The disk failed: events are refused and NO ALERT IS RAISED. Mend the disk, restart Tocsin.",
-    [SENTINEL_CORE_FAILED] = "Judging has stopped after an error: NO ALERT IS RAISED. Look at the log, restart Tocsin.",
+    [SENTINEL_DISK_FULL] =
+        "The disk is full: events are refused (507) and ALERTS WAIT. Free space; it goes on by itself.",
+    [SENTINEL_JOURNAL_FAILED] =
+        "The disk failed: events are refused and NO ALERT IS RAISED. Mend the disk, restart Tocsin.",
+    [SENTINEL_CORE_FAILED] =
+        "Judging has stopped after an error: NO ALERT IS RAISED. Look at the log, restart Tocsin.",
 };
 
 const char *sentinel_text(enum sentinel_state state)
@@ -106,7 +109,8 @@ static void payload(const struct sentinel *s, enum sentinel_state state, struct 
     buf_free(&text);
 }
 
-static bool post(const struct sentinel *s, struct sv url, const char *type, struct sv key, struct sv body, bool get)
+static bool post(const struct sentinel *s, struct sv url, const char *type, struct sv key, struct sv body,
+                 bool get)
 {
     struct http_answer answer = {.result = SEND_RETRY};
     struct http_request *request = http_request_new(url, type, key, body, TIMEOUT_S * TC_SECOND_NS);
@@ -129,12 +133,13 @@ static bool say_by(const struct sentinel *s, const struct speaker *speaker, enum
     buf_init(&body, TC_CHANNEL_BODY_MAX);
     snprintf(key, sizeof key, "emergency-%lld-%d-%u", (long long)s->since_ns, (int)state, s->repeats);
     payload(s, state, sv_of(key), &text);
-    bool out = speaker->channel->body(&speaker->config, sv_of(key), buf_view(&text), s->options.console_url, &body,
-                                      &err) == 0;
+    bool out = speaker->channel->body(&speaker->config, sv_of(key), buf_view(&text), s->options.console_url,
+                                      &body, &err) == 0;
     if (out && speaker->channel->deliver != NULL)
         out = speaker->channel->deliver(&speaker->config, buf_view(&body), &err) == SEND_OK;
     else if (out)
-        out = post(s, speaker->config.url, speaker->channel->content_type, sv_of(key), buf_view(&body), false);
+        out =
+            post(s, speaker->config.url, speaker->channel->content_type, sv_of(key), buf_view(&body), false);
     buf_free(&text);
     buf_free(&body);
     return out;
@@ -245,7 +250,8 @@ static void beat(struct sentinel *s)
 }
 
 /* --- life
- * ---------------------------------------------------------------------------------------------------------- */
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void *sentinel_main(void *context)
 {

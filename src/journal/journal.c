@@ -12,8 +12,8 @@
 #include "journal/recover.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -49,7 +49,8 @@ struct journal {
     struct journal_stats stats;
 };
 
-/* --- the reserve file ------------------------------------------------------------------------------------ */
+/* --- the reserve file ------------------------------------------------------------------------------------
+ */
 
 static void reserve_path(const struct journal *j, char out[SEGMENT_PATH_MAX])
 {

@@ -38,9 +38,9 @@ struct journal_options {
     uint64_t queue_bytes;   /* batches waiting for commit; 0 = 64 MiB; past it append returns TC_EAGAIN */
     uint64_t reserve_bytes; /* free space kept for decisions; 0 = 64 MiB; at most a quarter of the file
                                system; input is refused (TC_EBOUND) below it */
-    uint64_t reserve_file_bytes; /* DIR/reserve is as long and given up when the disk is full, so that what waits
-                                    still finds room, whoever filled it; 0 = none */
-    struct histogram *durable; /* is told how long input waited until it was synced; NULL: nobody asks */
+    uint64_t reserve_file_bytes; /* DIR/reserve is as long and given up when the disk is full, so that what
+                                    waits still finds room, whoever filled it; 0 = none */
+    struct histogram *durable;   /* is told how long input waited until it was synced; NULL: nobody asks */
     bool inline_commit; /* no thread: append writes, syncs and calls done before it returns (simulation) */
 };
 
@@ -111,7 +111,7 @@ void journal_wait_no_more(struct journal *journal);
 struct journal_stats {
     uint64_t batches, records, bytes, commits, syncs, queued_bytes, rejected, duplicates;
     uint64_t queue_limit_bytes, free_bytes, reserve_bytes; /* of the queue; of the disk; kept for decisions */
-    bool full;               /* a commit waits for room on the disk */
+    bool full;                                             /* a commit waits for room on the disk */
     uint64_t keys_forgotten; /* idempotency keys dropped before their 15 minutes, for want of room */
     int64_t sync_ns_total, sync_ns_max;
 };

@@ -29,7 +29,7 @@ struct channel_config {
     struct sv path;                                /* file */
     struct sv slack_channel, username, icon_emoji; /* slack; E-01's defaults where empty */
     enum severity min_severity;                    /* P2: takes P1 and P2; SEVERITY_NONE: all */
-    bool emergency; /* also told, from memory, when the disk fails */
+    bool emergency;                                /* also told, from memory, when the disk fails */
 };
 
 struct notifier_options {
