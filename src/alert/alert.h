@@ -110,6 +110,8 @@ void book_finding(struct book *book, const struct finding *finding, struct decis
 void book_command(struct book *book, uint64_t position, struct receive_time now,
                   const struct alert_command *command, struct decision_list *out);
 void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out);
+/* No tick before this time does anything; INT64_MAX: none ever. */
+int64_t book_due_ns(const struct book *book);
 /* scan --alerts: ticks from event time are the caller's. */
 const struct alert *book_find(const struct book *book, struct sv id_or_prefix, struct err *err);
 size_t book_count(const struct book *book); /* all in memory, open and lately ended */

@@ -11,10 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define DAY_NS (INT64_C(86400) * TC_SECOND_NS)
 enum {
+    PRUNE_EVERY_S = 600,
+    KEEP_SENT_DAYS = 7,
+    KEEP_ENDED_DAYS = 90,
     CHECKPOINT_EVERY_S = 30,
     SHOW_COUNTS_EVERY_MS = 250,
     TICK_EVERY_S = 1,
+    TICK_IDLE_S = 10,
     TRY_STORE_EVERY_S = 5,
     STOP_WITHIN_S = 5
 };
@@ -317,12 +322,26 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
 /* --- going on
  * -------------------------------------------------------------------------------------------------------- */
 
+/*
+ * Whether a timer may be about to fire, so that the next tick is due a second after the last. Where none is,
+ * ticks are TICK_IDLE_S apart: each is a frame of 232 bytes, 20 MB a day at one a second. Whoever adds a
+ * timer to the fold adds it here. (A replay does not ask: it has the ticks that were written.)
+ */
+static bool timer_waits(const struct core *core, int64_t now_ns)
+{
+    return detector_waits(core->detector) || book_due_ns(core->book) <= now_ns ||
+           core->watchdog.sources.watched_count > 0;
+}
+
 static int tick_if_due(struct core *core, struct err *err)
 {
     struct receive_time now = clk_now(core->options.clk);
     /* a clock that was set back does not stop the ticks for long: the next one is due after a second of its
      * own time */
-    if (now.ns - core->last_tick_ns < TICK_EVERY_S * TC_SECOND_NS && now.ns >= core->last_tick_ns)
+    int64_t since_ns = now.ns - core->last_tick_ns;
+    if (since_ns >= 0 && since_ns < TICK_EVERY_S * TC_SECOND_NS)
+        return 0;
+    if (since_ns >= 0 && since_ns < TICK_IDLE_S * TC_SECOND_NS && !timer_waits(core, now.ns))
         return 0;
     struct buf block;
     buf_init(&block, 4096);
@@ -349,6 +368,20 @@ static int show_counts_if_due(struct core *core, struct err *err)
         return 0;
     core->flushed_mono_ns = now_ns;
     return project_changed(core, false, err);
+}
+
+/*
+ * What was sent long ago and alerts that ended long ago leave the store; the journal keeps them. By the
+ * journal's time, and a bounded number at once: the rest next time.
+ */
+static int prune_if_due(struct core *core, struct err *err)
+{
+    int64_t now_ns = clk_monotonic_ns(core->options.clk), tick_ns = core->last_tick_ns;
+    if (core->store_behind || tick_ns == 0 || core->in_transaction ||
+        (core->pruned_mono_ns != 0 && now_ns - core->pruned_mono_ns < PRUNE_EVERY_S * TC_SECOND_NS))
+        return 0;
+    core->pruned_mono_ns = TC_MAX(now_ns, (int64_t)1);
+    return project_prune(core, tick_ns - KEEP_SENT_DAYS * DAY_NS, tick_ns - KEEP_ENDED_DAYS * DAY_NS, err);
 }
 
 /* Without a checkpoint the next start takes longer: no reason to stop judging. */
@@ -420,6 +453,8 @@ int core_step(struct core *core, struct err *err)
             rc = show_missed_if_due(core, err);
         if (rc == 0)
             rc = show_counts_if_due(core, err);
+        if (rc == 0)
+            rc = prune_if_due(core, err);
         if (rc == 0)
             rc = checkpoint_if_due(core, err);
         take_stats(core);

@@ -69,7 +69,7 @@ struct core {
     bool store_behind, behind_told;
     int64_t behind_mono_ns; /* when it was last tried */
     bool store_dirty;       /* counts changed that the store does not show yet */
-    int64_t flushed_mono_ns;
+    int64_t flushed_mono_ns, pruned_mono_ns;
 
     int64_t last_tick_ns, last_checkpoint_mono_ns;
     uint64_t checkpoint_position;
@@ -118,6 +118,8 @@ int project_changed(struct core *core, bool all, struct err *err);
  * shows it all frames after core->shown.
  */
 bool project_is_able(struct core *core);
+/* Drops from the store what was sent, and alerts that ended, before these times. */
+int project_prune(struct core *core, int64_t sent_before_ns, int64_t ended_before_ns, struct err *err);
 
 /* activate.c */
 int activate_json(struct core *core, struct buf *out,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "event/json.h"
 
+enum { PRUNE_ROWS = 1000 };
 enum { SETTLE_FRAMES = 1000 }; /* of a recovery */
 
 /* Listeners hear of a change only once the store shows it; past the bound they learn of it from the store. */
@@ -207,6 +208,15 @@ int project_frame(struct core *core, const struct journal_frame *frame, struct e
     }
     core->unsettled++;
     return 0;
+}
+
+int project_prune(struct core *core, int64_t sent_before_ns, int64_t ended_before_ns, struct err *err)
+{
+    int rc = begin(core, err);
+    if (rc == 0)
+        rc = store_prune(core->store, sent_before_ns, ended_before_ns, PRUNE_ROWS, err);
+    return rc == 0 ? end(core, core->shown > 0 ? core->shown : core->projected, err)
+                   : fall_behind(core, rc, err);
 }
 
 struct put_context {

@@ -100,9 +100,13 @@ static bool give_reserve(struct journal *j)
     char path[SEGMENT_PATH_MAX];
     if (!j->has_reserve_file)
         return false;
+    const struct fs *fs = j->options.fs;
     reserve_path(j, path);
     j->has_reserve_file = false;
-    return j->options.fs->unlink(j->options.fs, path) == 0;
+    int file = fs->open(fs, path, FS_WRITE | FS_TRUNCATE); /* its room is free whoever has it open */
+    if (file >= 0)
+        fs->close(fs, file);
+    return fs->unlink(fs, path) == 0;
 }
 
 /* --- opening and closing -------------------------------------------------------------------------------- */
@@ -647,6 +651,8 @@ void journal_stats(const struct journal *journal, struct journal_stats *ret)
     *ret = j->stats;
     ret->queued_bytes = j->queued_bytes;
     ret->full = j->full;
+    if (clk_monotonic_ns(j->options.clk) - j->free_asked_ns >= TC_SECOND_NS)
+        refresh_free_bytes(j);
     ret->queue_limit_bytes = j->options.queue_bytes;
     ret->free_bytes = j->free_bytes;
     ret->reserve_bytes = j->reserve_bytes;

@@ -204,7 +204,7 @@ def full_disk():
             status, _, headers = server.post("/v1/events", json.dumps({"event_type": "account_locked", "user.name": "no"}))
             assert status == 507 and headers["Retry-After"], status
             disk.fill()
-            wait_for("a full disk that gave up its reserve", lambda: not os.path.exists(os.path.join(server.data, "reserve")), 20)
+            wait_for("a full disk that gave up its reserve", lambda: server.post("/api/v1/delivery/release", "{}") and not os.path.exists(os.path.join(server.data, "reserve")), 45)
             wait_for("room was made by it", lambda: server.metric("tocsin_journal_failed") == 0 and server.get("/-/healthy")[0] == 200)
             time.sleep(1)
             assert 1 <= len(said("TOCSIN_EMERGENCY")) <= 3, said("TOCSIN_EMERGENCY")  # low, full, low again
@@ -265,13 +265,14 @@ def slow_clients():
         assert server.metric("tocsin_http_connections_timed_out_total") >= 50
 
 
-@test("P-06 an idle server writes little: ticks that nobody needs are few")
+@test("an idle server writes little: ticks that nobody needs are few")
 def idle():
     with temporary() as place, Server(data=os.path.join(place, "data")) as server:
         time.sleep(2)
         before = server.metric("tocsin_journal_records_total")
-        time.sleep(6)
-        assert server.metric("tocsin_journal_records_total") - before <= 8
+        time.sleep(11)
+        written = server.metric("tocsin_journal_records_total") - before
+        assert 1 <= written <= 2, written
 
 
 kit.main()
