@@ -103,8 +103,8 @@ int store_outbox_discard(struct store *store, uint64_t position, int64_t time_ns
 int store_outbox_each_pending(struct store *store, size_t limit,
                               int (*each)(void *context, const struct outbox_row *row), void *context,
                               struct err *err);
-/* Deletes notifications that were sent or given up before the one time, and alerts (with their history) that ended
- * before the other: at most `limit` of each, the oldest first. Pending rows and open alerts stay. */
+/* Deletes notifications that were sent or given up before the one time, and alerts (with their history) that
+ * ended before the other: at most `limit` of each, the oldest first. Pending rows and open alerts stay. */
 int store_prune(struct store *store, int64_t done_before_ns, int64_t ended_before_ns, size_t limit,
                 struct err *err);
 int store_outbox_counts(struct store *store, uint64_t *ret_pending, uint64_t *ret_sent, uint64_t *ret_failed,
