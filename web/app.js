@@ -82,7 +82,18 @@ async function ask(path, options = {}) {
   return body;
 }
 
+/* Since a restore, say: alerts are raised, and nobody is told. */
+async function showHeld() {
+  const delivery = await ask("/api/v1/delivery").catch(() => null);
+  if (!delivery) return;
+  byId("held").textContent = delivery.held
+    ? `Delivery is held (${delivery.note || delivery.by}): ${delivery.pending} notifications wait. Look at them with "tocsin release --list", send them with "tocsin release".`
+    : "";
+  byId("held").hidden = !delivery.held;
+}
+
 async function fetchAll() {
+  showHeld();
   const [open, ended] = await Promise.all([
     ask("/v1/alerts?state=open"),
     ask(`/v1/alerts?state=ended&since=${encodeURIComponent(startOfDay().toISOString())}`),

@@ -19,6 +19,8 @@
 #include "base/err.h"
 #include "event/finding.h"
 
+enum { TC_ALERTS_MAX = 100 * 1000 }; /* in memory, open and lately ended */
+
 enum alert_state { ALERT_FIRING, ALERT_ACKNOWLEDGED, ALERT_RESOLVED, ALERT_CLOSED };
 const char *alert_state_name(enum alert_state state);
 bool alert_state_of(struct sv word, enum alert_state *ret);
@@ -116,6 +118,8 @@ void book_finding(struct book *book, const struct finding *finding, struct decis
 void book_command(struct book *book, uint64_t position, struct receive_time now,
                   const struct alert_command *command, struct decision_list *out);
 void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out);
+/* No tick before this time does anything; INT64_MAX: none ever. */
+int64_t book_due_ns(const struct book *book);
 /* scan --alerts: ticks from event time are the caller's. */
 const struct alert *book_find(const struct book *book, struct sv id_or_prefix, struct err *err);
 size_t book_count(const struct book *book); /* all in memory, open and lately ended */

@@ -28,7 +28,7 @@ enum {
     ALERT_ID_DIGITS = 32,
     ALERT_PREFIX_MIN = 6,
     BOOK_STEPS_MAX = 64,
-    BOOK_MAX_OPEN = 100000,
+    BOOK_MAX_OPEN = TC_ALERTS_MAX,
 };
 
 /* --- lifecycle.c: the states, and who may follow whom */

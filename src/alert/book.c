@@ -297,6 +297,11 @@ static void resolve_quiet(struct book *book, struct held *held, uint64_t positio
     book_snapshot(book, out, position, held, SV("resolved"), SV("tocsin"));
 }
 
+int64_t book_due_ns(const struct book *book)
+{
+    return book->due_count == 0 ? INT64_MAX : book->due[0]->due_ns;
+}
+
 void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out)
 {
     book_enter(book);

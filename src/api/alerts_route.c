@@ -166,7 +166,7 @@ static bool is_channel(const struct api *api, struct sv name)
     return false;
 }
 
-/* --- POST /v1/channels/NAME/test, and /v1/alerts/ID/ack|resolve|close
+/* --- POST /v1/channels/NAME/test, and /v1/alerts/ID/ack|resolve|close, and delivery's hold|release
  * ----------------------------------------------------------------
  */
 
@@ -215,6 +215,15 @@ static bool is_json_type(struct sv type)
            sv_eq_nocase(sv_trim(sv_head(type, sv_find_char(type, ';'))), SV("application/json"));
 }
 
+/* The verb stands behind the last slash. */
+static struct sv last_part(struct sv pattern)
+{
+    size_t at = pattern.n;
+    while (at > 0 && pattern.p[at - 1] != '/')
+        at--;
+    return sv_from(pattern, at);
+}
+
 void alerts_command(struct api *api, struct request *request, struct reply *reply)
 {
     if (request->pending != NULL) {
@@ -223,9 +232,8 @@ void alerts_command(struct api *api, struct request *request, struct reply *repl
     }
     struct arena arena = {0};
     struct sv pattern = sv_of(request->match.route->pattern);
-    struct alert_command command = {.verb = sv_from(pattern, sv_find(pattern, SV("}/")) + 2),
-                                    .alert_id = request->match.params[0],
-                                    .by = SV("api")};
+    struct alert_command command = {
+        .verb = last_part(pattern), .alert_id = request->match.params[0], .by = SV("api")};
     if (sv_is(command.verb, "test") && !is_channel(api, command.alert_id)) {
         reply_error(reply, 404, "there is no channel of that name");
     } else if (!is_json_type(request_header(request, "Content-Type"))) {

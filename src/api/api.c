@@ -170,12 +170,14 @@ static void *pulse(void *context)
 {
     struct api *api = context;
     pthread_mutex_lock(&api->lock);
-    while (!api->stopping) {
-        struct timespec next = from_now(TC_API_HEARTBEAT_S * TC_SECOND_NS);
+    for (unsigned beat = 1; !api->stopping; beat++) {
+        struct timespec next = from_now(TC_SECOND_NS);
         while (!api->stopping && !is_past(next))
             wait_until(api, next);
         pthread_mutex_unlock(&api->lock);
-        stream_heartbeat(api->stream);
+        connections_sweep(&api->connections, clk_monotonic_ns(&clk_system));
+        if (beat % TC_API_HEARTBEAT_S == 0)
+            stream_heartbeat(api->stream);
         pthread_mutex_lock(&api->lock);
     }
     pthread_mutex_unlock(&api->lock);
@@ -190,6 +192,7 @@ static void init_locks(struct api *api)
     pthread_condattr_t monotonic;
     pthread_mutex_init(&api->lock, NULL);
     pthread_mutex_init(&api->store_lock, NULL);
+    connections_init(&api->connections);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&api->changed, &monotonic);
@@ -214,6 +217,7 @@ static void free_all(struct api **at)
     pthread_cond_destroy(&api->command_due);
     pthread_mutex_destroy(&api->lock);
     pthread_mutex_destroy(&api->store_lock);
+    connections_fini(&api->connections);
     free(api);
 }
 

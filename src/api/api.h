@@ -21,6 +21,12 @@ struct api_token {    /* bearer token of one source */
     struct sv secret;
 };
 
+struct api_delivery { /* whether notifications are held back */
+    bool held;
+    int64_t since_ns; /* TC_NO_TIME where that was never so */
+    char by[128], note[512];
+};
+
 struct api_options {
     const char *listen;      /* "127.0.0.1:9797", "[::1]:0" (0: any free port) */
     const char *store_path;  /* it opens its own reading connection */
@@ -39,7 +45,10 @@ struct api_options {
     void *context;         /* of the callbacks below; they are called on the server's threads */
     bool (*ready)(void *context);
     bool (*writable)(void *context); /* journal and store take what they are given; NULL: always true */
-    bool (*alive)(void *context);    /* false: nothing is judged until a restart; NULL: always true */
+    void (*delivery)(void *context, struct api_delivery *ret); /* NULL: never held */
+    const char *(*trouble)(
+        void *context);           /* one sentence while events are refused or alerts wait; NULL: fine */
+    bool (*alive)(void *context); /* false: nothing is judged until a restart; NULL: always true */
     /* journal_append's contract; done may come on any thread, also before append returns */
     int (*append)(void *context, const struct journal_batch *batch, journal_done_fn done, void *done_context,
                   uint64_t *ret_first, struct err *err);

@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "api/auth.h"
+#include "api/connections.h"
 #include "api/router.h"
 #include "store/store.h"
 
@@ -79,6 +80,7 @@ struct request {
     uint64_t body_held; /* bytes counted in api->body_bytes */
     int64_t started_ns; /* monotonic */
     bool is_stream;     /* not waited for when stopping */
+    struct connection *connection_held;
     struct pending *pending;
     struct buf answer;       /* body of the 200 that waits for the journal */
     struct command *command; /* what the core was asked to do, and its answer */
@@ -91,7 +93,7 @@ struct workbench {
     struct workbench *next;
 };
 
-enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 32 };
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 48 };
 
 struct stream;
 struct api {
@@ -123,6 +125,7 @@ struct api {
     struct store *store;
 
     struct stream *stream;
+    struct connections connections;
 
     atomic_ullong body_bytes; /* of all requests under way */
     atomic_ullong bad_tokens, accepted, replays, bytes_received;
@@ -209,6 +212,7 @@ void alertmanager_alerts(struct api *api, struct request *request, struct reply 
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_receivers(struct api *api, struct request *request, struct reply *reply);
 void vault_command(struct api *api, struct request *request, struct reply *reply);
+void delivery_show(struct api *api, struct request *request, struct reply *reply);
 void stream_begin(struct api *api, struct request *request, struct reply *reply);
 void stream_handle(struct api *api, struct request *request, struct reply *reply);
 void page_index(struct api *api, struct request *request, struct reply *reply);

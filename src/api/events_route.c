@@ -191,23 +191,27 @@ static bool parse(struct request *request, struct workbench *bench, struct sv bo
     return false;
 }
 
-/* The 128 bits by which the journal knows a repeat. The tag keeps keys and bodies apart. */
+/*
+ * By what the journal knows a repeat: the first half names the batch (source and Idempotency-Key, or source
+ * and body), the second is the body's. The tag keeps keys and bodies apart. The name's half is cut from a
+ * hash that nobody can find a second text for, so that no source can spoil another's keys.
+ */
 static void make_key(const struct request *request, struct sv body, struct journal_batch *batch)
 {
-    struct sv key = request_header(request, "Idempotency-Key");
-    struct hash_128 inner = hash_128(key.p != NULL ? key : body), outer;
-    struct buf text;
-    buf_init(&text, 1024);
-    buf_str(&text, key.p != NULL ? "key" : "body");
-    buf_char(&text, '\0');
-    buf_str(&text, request->source);
-    buf_char(&text, '\0');
-    buf_u64(&text, inner.low);
-    buf_u64(&text, inner.high);
-    outer = hash_128(buf_view(&text));
-    buf_free(&text);
-    store_u64(batch->key, outer.low);
-    store_u64(batch->key + 8, outer.high);
+    struct sv key = request_header(request, "Idempotency-Key"), source = sv_of(request->source);
+    struct hash_128 content = hash_128(body);
+    struct sha256_ctx sha;
+    uint8_t name[TC_SHA256_BYTES];
+    sha256_init(&sha);
+    sha256_update(&sha, key.p != NULL ? 4 : 5, (const uint8_t *)(key.p != NULL ? "key" : "body"));
+    sha256_update(&sha, source.n + 1, (const uint8_t *)source.p);
+    if (key.p != NULL)
+        sha256_update(&sha, key.n, (const uint8_t *)key.p);
+    else
+        sha256_update(&sha, sizeof content, (const uint8_t *)&content);
+    hash_sha256_final(&sha, name);
+    memcpy(batch->key, name, 8);
+    store_u64(batch->key + 8, content.low);
     batch->has_key = true;
 }
 
@@ -266,6 +270,12 @@ static void refuse_append(struct reply *reply, int rc, const struct err *err)
         return;
     case TC_EINPUT:
         reply_error(reply, 413, "%s", err->text);
+        return;
+    case TC_EDENIED:
+        reply_error(
+            reply, 422,
+            "this Idempotency-Key was used for another body within 15 minutes: nothing of this one was kept; "
+            "send it with a key of its own");
         return;
     default:
         reply_error(reply, 503, "the journal does not take events: %s", err->text);

@@ -29,9 +29,21 @@ void health_ready(struct api *api, struct request *request, struct reply *reply)
                     "that its log names");
         return;
     }
+    const char *trouble = api->options.trouble == NULL ? NULL : api->options.trouble(api->options.context);
+    if (trouble != NULL) {
+        reply_error(reply, 503, "%s", trouble);
+        return;
+    }
+    struct api_delivery delivery = {0};
+    if (api->options.delivery != NULL)
+        api->options.delivery(api->options.context, &delivery);
     reply->status = 200;
     reply->content_type = "text/plain; charset=utf-8";
     buf_str(&reply->body, "Tocsin is ready.\n");
+    if (delivery.held)
+        buf_str(&reply->body,
+                "Delivery is held: alerts are raised and shown, and nobody is told of them until "
+                "`tocsin release`.\n");
 }
 
 static bool ask(const struct api *api, bool (*question)(void *context))
@@ -108,6 +120,28 @@ static void http_metrics(const struct api *api, struct buf *out)
         }
 }
 
+static void connection_metrics(struct api *api, struct buf *out)
+{
+    struct connections *c = &api->connections;
+    pthread_mutex_lock(&c->lock);
+    unsigned count = c->count;
+    uint64_t refused = c->refused, timed_out = c->timed_out;
+    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_lock(&api->lock);
+    unsigned commands = api->command_count;
+    pthread_mutex_unlock(&api->lock);
+    metric(out, "tocsin_http_connections", "gauge", "HTTP connections.", count);
+    metric(out, "tocsin_http_connections_limit", "gauge", "Bound of tocsin_http_connections.",
+           TC_API_CONNECTIONS_MAX);
+    metric(out, "tocsin_http_connections_refused_total", "counter",
+           "HTTP connections refused because their address has too many.", refused);
+    metric(out, "tocsin_http_connections_timed_out_total", "counter",
+           "HTTP connections cut because a head or a body came too slowly.", timed_out);
+    metric(out, "tocsin_commands_waiting", "gauge", "People's commands that wait for the core.", commands);
+    metric(out, "tocsin_commands_waiting_limit", "gauge", "Bound of tocsin_commands_waiting.",
+           TC_API_COMMANDS_MAX);
+}
+
 void health_metrics(struct api *api, struct request *request, struct reply *reply)
 {
     struct buf *out = &reply->body;
@@ -125,6 +159,9 @@ void health_metrics(struct api *api, struct request *request, struct reply *repl
     metric(out, "tocsin_http_body_bytes_limit", "gauge", "Bound of tocsin_http_body_bytes.",
            api_body_budget(api));
     metric(out, "tocsin_stream_clients", "gauge", "Pages that listen.", stream_clients(api->stream));
+    metric(out, "tocsin_stream_clients_limit", "gauge", "Bound of tocsin_stream_clients.",
+           TC_API_STREAM_CLIENTS_MAX);
+    connection_metrics(api, out);
     metric(out, "tocsin_stream_dropped_total", "counter", "Pages dropped for reading too slowly.",
            stream_dropped(api->stream));
     intake_metrics(api, out);

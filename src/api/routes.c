@@ -18,6 +18,9 @@ const struct route api_routes[] = {
     {"GET", "/v1/alerts/{id}/deliveries", ROLE_READER, NULL, alerts_deliveries, 0},
     {"GET", "/v1/channels", ROLE_READER, NULL, channels_list, 0},
     {"POST", "/v1/channels/{name}/test", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},
+    {"GET", "/api/v1/delivery", ROLE_READER, NULL, delivery_show, 0},
+    {"POST", "/api/v1/delivery/release", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},
+    {"POST", "/api/v1/delivery/hold", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},
     {"GET", "/v1/stream", ROLE_READER, stream_begin, stream_handle, 0},
     {"GET", "/api/v2/alerts", ROLE_READER, NULL, alertmanager_alerts, 0},
     {"GET", "/api/v2/status", ROLE_READER, NULL, alertmanager_status, 0},
@@ -40,5 +43,5 @@ const struct route api_routes[] = {
 _Static_assert(TC_ARRAY_LEN(api_routes) <= TC_API_ROUTES_MAX,
                "answers are counted in a table of this height");
 
-const unsigned api_codes[TC_API_CODES] = {200, 400, 401, 403, 404, 405, 408, 409,
-                                          413, 415, 429, 431, 500, 503, 507, 0};
+const unsigned api_codes[TC_API_CODES] = {200, 400, 401, 403, 404, 405, 408, 409, 413,
+                                          415, 422, 429, 431, 500, 503, 507, 0};

@@ -247,12 +247,53 @@ static enum MHD_Result handle(struct api *api, struct request *request)
     return answer(api, request);
 }
 
+static struct connection *held(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
+static void stage(struct api *api, const struct request *request, enum connection_stage what)
+{
+    if (request->connection_held != NULL)
+        connections_stage(&api->connections, request->connection_held, what, clk_monotonic_ns(&clk_system));
+}
+
+static enum MHD_Result on_accept(void *context, const struct sockaddr *address, socklen_t length)
+{
+    struct api *api = context;
+    (void)length;
+    return connections_admit(&api->connections, address) ? MHD_YES : MHD_NO;
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **slot,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct api *api = context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (*slot != NULL)
+            connections_remove(&api->connections, *slot);
+        *slot = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int number = fd == NULL ? -1 : fd->connect_fd;
+    const union MHD_ConnectionInfo *client =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    *slot = connections_add(&api->connections, number, client == NULL ? NULL : client->client_addr,
+                            clk_monotonic_ns(&clk_system));
+}
+
 static struct request *request_new(struct api *api, struct MHD_Connection *connection, const char *method)
 {
     struct request *request = tc_alloc(sizeof *request);
     request->api = api;
     request->connection = connection;
     request->method = sv_of(method);
+    request->connection_held = held(connection);
+    stage(api, request, CONNECTION_BODY);
     request->started_ns = clk_monotonic_ns(api->options.clk);
     buf_init(&request->body, api->options.max_body_bytes);
     buf_init(&request->reply.body, TC_API_REPLY_BYTES);
@@ -291,10 +332,13 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return answer_at_once(request) ? answer(api, request) : MHD_YES;
     }
     if (*upload_n > 0) {
+        if (request->connection_held != NULL)
+            connections_bytes(&api->connections, request->connection_held, *upload_n);
         bool more = take_chunk(request, upload, *upload_n);
         *upload_n = 0;
         return more ? MHD_YES : MHD_NO;
     }
+    stage(api, request, CONNECTION_ANSWER);
     return handle(api, request);
 }
 
@@ -308,6 +352,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (request == NULL)
         return;
     *slot = NULL;
+    stage(api, request, CONNECTION_KEPT);
     pending_release(api, &request->pending);
     command_release(api, &request->command);
     release_body(request);
@@ -336,12 +381,12 @@ struct MHD_Daemon *server_start(struct api *api)
     struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)api->options.threads, NULL},
                                     {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, api,    /* the listening socket is ours */
-                            MHD_OPTION_LISTEN_SOCKET, api->listen_fd, /* so its errors are told by us */
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)TC_API_CONNECTIONS_MAX,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TC_API_IDLE_S,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)TC_API_HEAD_BYTES,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped,
-                            NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, api, MHD_OPTION_ARRAY,
-                            api->options.threads > 1 ? pool : none, MHD_OPTION_END);
+    return MHD_start_daemon(
+        flags, 0, on_accept, api, on_request, api, /* the listening socket is ours */
+        MHD_OPTION_LISTEN_SOCKET, api->listen_fd,  /* so its errors are told by us */
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)TC_API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)TC_API_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)TC_API_HEAD_BYTES,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, api, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api,
+        MHD_OPTION_ARRAY, api->options.threads > 1 ? pool : none, MHD_OPTION_END);
 }

@@ -54,6 +54,19 @@ static void files_json(struct json_out *json, const struct core_options *o)
     json_array_end(json);
 }
 
+static void write_watch(const struct core_options *o, struct json_out *json)
+{
+    json_key(json, SV("watch"));
+    json_array(json);
+    for (size_t i = 0; i < o->watch_count; i++) {
+        json_object(json);
+        json_kv_string(json, "source", o->watch[i].source);
+        json_kv_i64(json, "interval_ns", o->watch[i].interval_ns);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 int activate_json(struct core *core, const struct core_options *o, struct buf *out, struct err *err)
 {
     static const uint64_t default_steps[] = {10, 50, 100, 0};
@@ -76,6 +89,8 @@ int activate_json(struct core *core, const struct core_options *o, struct buf *o
     json_array_end(&json);
     if (o->policy.n > 0)
         json_kv_string(&json, "policy", o->policy);
+    if (o->watch_count > 0)
+        write_watch(o, &json);
     json_key(&json, SV("rules"));
     json_array(&json);
     for (size_t i = 0; rc == 0 && i < o->rule_count; i++) {
@@ -176,6 +191,23 @@ static void read_settings(const struct event *json, struct in_force *ret)
     ret->alerts.count_steps = ret->steps;
 }
 
+static void watch(struct core *core, const struct event *json)
+{
+    struct source_watch rows[SOURCES_WATCHED_MAX];
+    size_t count = 0;
+    const struct field *source = event_find(json, SV("watch.source"), event_name_hash(SV("watch.source")));
+    const struct field *interval =
+        event_find(json, SV("watch.interval_ns"), event_name_hash(SV("watch.interval_ns")));
+    for (; source != NULL && interval != NULL && count < TC_ARRAY_LEN(rows); count++) {
+        rows[count] = (struct source_watch){.source = source->value};
+        if (!num_i64(interval->value, &rows[count].interval_ns))
+            rows[count].interval_ns = 0;
+        source = event_next(json, source);
+        interval = event_next(json, interval);
+    }
+    sources_watch(&core->watchdog.sources, rows, count);
+}
+
 /* A detector for `ruleset` that goes on where the old one stood, for the rules whose content is the same. */
 static struct detector *next_detector(struct core *core, const struct ruleset *ruleset, int64_t lateness_ns)
 {
@@ -252,6 +284,8 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
         core->detector = detector;
         core->book = book;
         core->ruleset = ruleset;
+        core->watchdog.regex_hits_told = 0; /* the new detector counts from 0 */
+        watch(core, &json);
         buf_clear(&core->activated);
         buf_sv(&core->activated, text);
     } else {

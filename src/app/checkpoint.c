@@ -4,8 +4,8 @@
  * epoch, damaged, of another version) is passed over: the journal is the truth, the replay only takes longer.
  *
  * DIR/checkpoint: "TOCSINCK", u32 version, u64 epoch, u64 position, i64 last tick, strings (u32 length,
- * bytes): activated, detector, book, and since version 2 positions (positions.h); u64 XXH3 of all before.
- * Little-endian.
+ * bytes): activated, detector, book, and since version 2 positions (positions.h), delivery, watchdog; u64
+ * XXH3 of all before. Little-endian.
  */
 #include "app/core_priv.h"
 
@@ -36,6 +36,17 @@ static void save_detector(void *context, struct buf *to)
     detector_save(context, to);
 }
 
+static void save_delivery(void *context, struct buf *to)
+{
+    delivery_save(context, to);
+}
+
+static void save_watchdog(void *context, struct buf *to)
+{
+    const struct core *core = context;
+    watchdog_save(&core->watchdog, core->detector, to);
+}
+
 static void save_book(void *context, struct buf *to)
 {
     book_save(context, to);
@@ -62,6 +73,8 @@ int checkpoint_write(struct core *core, struct err *err)
     put_string(&out, save_detector, core->detector);
     put_string(&out, save_book, core->book);
     put_string(&out, save_positions, &core->positions);
+    put_string(&out, save_delivery, &core->delivery);
+    put_string(&out, save_watchdog, core);
     buf_u64(&out, hash_64(buf_view(&out)));
     checkpoint_path(core, path, sizeof path);
     int rc = out.overflow ? err_set(err, TC_EBOUND, "the state is too large for a checkpoint")
@@ -84,6 +97,10 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
     uint64_t epoch = reader_u64(&r), position = reader_u64(&r), tick = reader_u64(&r);
     struct sv activated = reader_string(&r), detector = reader_string(&r), book = reader_string(&r);
     struct sv positions = version > 1 ? reader_string(&r) : (struct sv){0};
+    struct delivery_state delivery = {0};
+    if (version > 1 && !delivery_load(&delivery, reader_string(&r)))
+        return err_set(err, TC_ECORRUPT, "its state of delivery is malformed");
+    struct sv watchdog = version > 1 ? reader_string(&r) : (struct sv){0};
     if (r.bad || epoch != journal_epoch(core->journal) || position >= journal_end(core->journal))
         return err_set(err, TC_ESTATE, "it belongs to another journal");
     int rc = activated.n > 0 ? activate_apply(core, activated, err) : 0;
@@ -93,10 +110,13 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
         rc = book_load(core->book, book, err);
     if (rc == 0)
         rc = positions_load(&core->positions, positions, err);
+    if (rc == 0 && watchdog.n > 0 && !watchdog_load(&core->watchdog, core->detector, watchdog))
+        rc = err_set(err, TC_ECORRUPT, "its state of sources is malformed");
     if (rc != 0)
         return rc;
     core->position = core->checkpoint_position = position;
     core->last_tick_ns = core->folded_tick_ns = (int64_t)tick;
+    core->delivery = delivery;
     return 1;
 }
 
@@ -125,6 +145,9 @@ int checkpoint_read(struct core *core, struct err *err)
     positions_clear(&core->positions);
     core->position = core->checkpoint_position = 0;
     core->last_tick_ns = core->folded_tick_ns = 0;
+    core->delivery = (struct delivery_state){0};
+    watchdog_free(&core->watchdog);
+    watchdog_init(&core->watchdog);
     (void)err;
     return 0;
 }

@@ -10,7 +10,10 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/metrics.h"
+#include "app/metrics_doors.h"
 #include "app/privacy.h"
+#include "app/sentinel.h"
 #include "app/stdin_source.h"
 #include "app/supervise.h"
 #include "app/tend.h"
@@ -41,7 +44,7 @@ static const struct option_spec options[] = {
     TEND_LOG_OPTIONS,
     {0}};
 
-enum { PATH_BYTES = 4096, SUBKEY_DISCLOSE = 16 /* vault_subkey */ };
+enum { PATH_BYTES = 4096, RESERVE_FILE_BYTES = 16 << 20, SUBKEY_DISCLOSE = 16 /* vault_subkey */ };
 
 struct wishes { /* what the configuration wants in force, read from its files */
     struct arena arena;
@@ -70,6 +73,9 @@ struct server {
     pthread_mutex_t lock; /* the two below come and go while threads of the core and of the other call them */
     struct notifier *notifier;
     struct api *api;
+    struct sentinel *sentinel;
+    struct latencies latencies;
+    int64_t started_ns;
     struct stdin_source *stdin_source;
     struct intake *syslog_intake;
     struct tail *_Atomic tail;
@@ -145,6 +151,27 @@ static void take_trouble(void *context, struct sv channel, struct sv detail)
     buf_free(&body);
 }
 
+static void delivery_moved(void *context, bool held)
+{
+    struct server *s = context;
+    log_warn("notify",
+             held ? "delivery is held: nothing is sent until `tocsin release`" : "delivery is released");
+    pthread_mutex_lock(&s->lock);
+    if (s->notifier != NULL)
+        notifier_hold(s->notifier, held);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void delivery(void *context, struct api_delivery *ret)
+{
+    struct delivery_state state;
+    core_delivery(((struct server *)context)->core, &state);
+    *ret = (struct api_delivery){.held = state.held,
+                                 .since_ns = state.since_ns == 0 ? TC_NO_TIME : state.since_ns};
+    memcpy(ret->by, state.by, sizeof ret->by);
+    memcpy(ret->note, state.note, sizeof ret->note);
+}
+
 static bool is_ready(void *context)
 {
     return core_ready(((struct server *)context)->core);
@@ -174,14 +201,20 @@ static int append(void *context, const struct journal_batch *batch, journal_done
                           ret_first, err);
 }
 
-static int append_live(void *context, const struct intake_batch *batch, outlet_done_fn done,
-                       void *done_context, struct err *err)
+static int append_batch(struct server *s, const struct intake_batch *batch, outlet_done_fn done,
+                        void *done_context, uint64_t *ret_first, struct err *err)
 {
     struct journal_batch input = {.kind = BATCH_INPUT,
                                   .received = batch->received,
                                   .blocks = buf_view(&batch->blocks),
                                   .count = batch->count};
-    return append(context, &input, done, done_context, NULL, err);
+    return append(s, &input, done, done_context, ret_first, err);
+}
+
+static int append_live(void *context, const struct intake_batch *batch, outlet_done_fn done,
+                       void *done_context, struct err *err)
+{
+    return append_batch(context, batch, done, done_context, NULL, err);
 }
 
 static int command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err)
@@ -196,196 +229,77 @@ static int before_commit(void *context, struct err *err)
     return privacy_before_commit(&((struct server *)context)->privacy, err);
 }
 
-struct metric {
-    const char *name, *type, *help;
-    double value;
-};
-
-static void print_metrics(struct buf *out, const struct metric *metrics, size_t count)
+static enum sentinel_state look(void *context)
 {
-    for (size_t i = 0; i < count; i++)
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", metrics[i].name, metrics[i].help,
-                   metrics[i].name, metrics[i].type, metrics[i].name, metrics[i].value);
+    struct server *s = context;
+    struct journal_stats journal;
+    journal_stats(core_journal(s->core), &journal);
+    if (journal_failed(core_journal(s->core)) != 0)
+        return SENTINEL_JOURNAL_FAILED;
+    if (core_failed(s->core))
+        return SENTINEL_CORE_FAILED;
+    if (journal.full)
+        return SENTINEL_DISK_FULL;
+    return journal.free_bytes < journal.reserve_bytes ? SENTINEL_DISK_LOW : SENTINEL_FINE;
 }
 
-static void syslog_metrics(const struct server *s, struct buf *out)
+static const char *trouble(void *context)
 {
-    struct syslog_stats stats;
-    const struct syslog_listener *syslog = s->syslog;
-    if (syslog == NULL)
+    struct core_stats core;
+    enum sentinel_state state = look(context);
+    if (state != SENTINEL_FINE)
+        return sentinel_text(state);
+    core_stats(((struct server *)context)->core, &core);
+    return core.store_behind
+               ? "The store cannot be written: alerts are raised, lists and notifications wait. Free "
+                 "space, or make it writable again"
+               : NULL;
+}
+
+/* By the front door: intake, journal, and all that follows. */
+static uint64_t send_beat(void *context)
+{
+    struct server *s = context;
+    struct intake_batch batch;
+    struct err err;
+    uint64_t first = 0;
+    intake_batch_init(&batch, 1 << 16);
+    int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, SV("{\"event_type\":\"heartbeat\"}"),
+                         &batch, &err);
+    if (rc == 0 && append_batch(s, &batch, NULL, NULL, &first, &err) != 0)
+        first = 0;
+    intake_batch_free(&batch);
+    return first;
+}
+
+static bool is_judged(void *context, uint64_t position)
+{
+    struct core_stats core;
+    core_stats(((struct server *)context)->core, &core);
+    return core.position >= position;
+}
+
+static uint64_t courier_turns(void *context)
+{
+    struct server *s = context;
+    pthread_mutex_lock(&s->lock);
+    uint64_t turns = s->notifier == NULL ? 0 : notifier_turns(s->notifier);
+    pthread_mutex_unlock(&s->lock);
+    return turns;
+}
+
+static void outbox_counts(struct server *s, struct metrics_view *view)
+{
+    struct store *store;
+    struct err err;
+    uint64_t pending, sent, failed;
+    if (store_open_reader(s->store_path, &store, &err) != 0)
         return;
-    syslog_listener_stats(syslog, &stats);
-    const struct metric rows[] = {
-        {"tocsin_syslog_udp_messages_total", "counter", "Syslog messages taken over UDP.",
-         (double)stats.udp_messages},
-        {"tocsin_syslog_tcp_messages_total", "counter", "Syslog messages taken over TCP.",
-         (double)stats.tcp_messages},
-        {"tocsin_syslog_udp_dropped_total", "counter", "Datagrams given up while the journal was full.",
-         (double)stats.udp_dropped},
-        {"tocsin_syslog_udp_kernel_dropped_total", "counter",
-         "Datagrams that the kernel dropped, its buffer being full.", (double)stats.udp_kernel_dropped},
-        {"tocsin_syslog_connections", "gauge", "Syslog connections, of at most 1000.",
-         (double)stats.connections},
-        {"tocsin_syslog_connections_accepted_total", "counter", "Syslog connections accepted.",
-         (double)stats.connections_accepted},
-        {"tocsin_syslog_connections_refused_total", "counter", "Syslog connections refused at the bound.",
-         (double)stats.connections_refused},
-        {"tocsin_syslog_connections_timed_out_total", "counter", "Syslog connections closed for silence.",
-         (double)stats.connections_timed_out},
-        {"tocsin_syslog_connections_over_bound_total", "counter",
-         "Syslog connections closed because unfinished messages took too much memory.",
-         (double)stats.connections_over_bound},
-        {"tocsin_syslog_held_bytes", "gauge", "Memory of unfinished syslog messages, of at most 134217728.",
-         (double)stats.held_bytes},
-        {"tocsin_syslog_broken_frames_total", "counter", "Octet-counted messages that never came to an end.",
-         (double)stats.broken_frames},
-        {"tocsin_syslog_other_sources_total", "counter",
-         "Messages and connections whose address was past the table of 4096 sources.",
-         (double)stats.other_sources},
-        {"tocsin_syslog_waiting", "gauge", "1 while nothing is read because the journal is behind.",
-         (double)stats.waiting},
-        {"tocsin_syslog_batches_total", "counter", "Batches handed to the journal.",
-         (double)stats.outlet.batches},
-        {"tocsin_syslog_batches_in_flight", "gauge", "Batches on their way to the disk, of at most 4.",
-         stats.outlet.in_flight},
-        {"tocsin_syslog_refused_total", "counter", "Times that the journal refused a batch (it is kept).",
-         (double)stats.outlet.refused},
-        {"tocsin_syslog_lost_total", "counter", "Messages lost because the journal could not write them.",
-         (double)stats.outlet.lost},
-        {"tocsin_syslog_oversized_total", "counter", "Messages given up because no batch can hold them.",
-         (double)stats.outlet.oversized},
-    };
-    print_metrics(out, rows, TC_ARRAY_LEN(rows));
-}
-
-static void tail_metrics(const struct server *s, struct buf *out)
-{
-    struct tail_stats stats;
-    const struct tail *tail = s->tail;
-    if (tail == NULL)
-        return;
-    tail_stats(tail, &stats);
-    const struct metric rows[] = {
-        {"tocsin_tail_lines_total", "counter", "Lines taken from files.", (double)stats.lines},
-        {"tocsin_tail_bytes_total", "counter", "Bytes of lines taken from files.", (double)stats.bytes},
-        {"tocsin_tail_files", "gauge", "Files that are known, read ones included, of at most 4096.",
-         (double)stats.files},
-        {"tocsin_tail_open_files", "gauge", "Files held open, of at most 1024.", (double)stats.open_files},
-        {"tocsin_tail_refused_files_total", "counter", "Times a file was not followed because of the bound.",
-         (double)stats.refused_files},
-        {"tocsin_tail_behind_bytes", "gauge", "Bytes that are in files and not read yet.",
-         (double)stats.behind_bytes},
-        {"tocsin_tail_unreadable", "gauge", "Files and directories that the system refuses.",
-         (double)stats.unreadable},
-        {"tocsin_tail_truncations_total", "counter",
-         "Files that were truncated or replaced under their name.", (double)stats.truncations},
-        {"tocsin_tail_vanished_total", "counter", "Files gone before they were read to their end.",
-         (double)stats.vanished},
-        {"tocsin_tail_lost_bytes_total", "counter",
-         "Bytes of files that were never read, as far as is known.", (double)stats.lost_bytes},
-        {"tocsin_tail_waiting", "gauge", "1 while nothing is read because the journal is behind.",
-         (double)stats.waiting},
-        {"tocsin_tail_batches_in_flight", "gauge", "Batches on their way to the disk, of at most 4.",
-         stats.outlet.in_flight},
-        {"tocsin_tail_oversized_total", "counter", "Lines given up because no batch can hold them.",
-         (double)stats.outlet.oversized},
-    };
-    print_metrics(out, rows, TC_ARRAY_LEN(rows));
-}
-
-static void journald_metrics(const struct server *s, struct buf *out)
-{
-    struct journald_stats stats;
-    const struct journald_source *journald = s->journald;
-    if (journald == NULL)
-        return;
-    journald_source_stats(journald, &stats);
-    const struct metric rows[] = {
-        {"tocsin_journald_entries_total", "counter", "Entries taken from the journal of systemd.",
-         (double)stats.entries},
-        {"tocsin_journald_gaps_total", "counter", "Times that entries were gone before they were read.",
-         (double)stats.gaps},
-        {"tocsin_journald_skipped_total", "counter", "Entries that could not be read.",
-         (double)stats.skipped},
-        {"tocsin_journald_up", "gauge", "1 while the journal of systemd can be read.", (double)stats.up},
-        {"tocsin_journald_waiting", "gauge", "1 while nothing is read because the journal is behind.",
-         (double)stats.waiting},
-    };
-    print_metrics(out, rows, TC_ARRAY_LEN(rows));
-}
-
-static void vault_metrics(const struct server *s, struct buf *out)
-{
-    struct vault_stats vault;
-    vault_stats(s->privacy.vault, &vault);
-    const struct metric rows[] = {
-        {"tocsin_vault_values", "gauge", "Personal values in the vault, of at most 2000000.",
-         (double)vault.entries},
-        {"tocsin_vault_refused_total", "counter",
-         "Values that the vault had no room for: they cannot be revealed.", (double)vault.refused},
-        {"tocsin_vault_revealed_total", "counter", "Values revealed since the start.",
-         (double)s->privacy.revealed},
-        {"tocsin_vault_erased_total", "counter", "Values erased since the start.", (double)s->privacy.erased},
-        {"tocsin_vault_damaged_bytes", "gauge", "Bytes of the vault that are no entries.",
-         (double)vault.damaged_bytes},
-    };
-    print_metrics(out, rows, TC_ARRAY_LEN(rows));
-}
-
-/* Per channel; the notifier is there (s->lock is held). */
-static void channel_metrics(const struct server *s, struct buf *out)
-{
-    static const struct {
-        const char *name, *type, *help;
-        size_t offset;
-    } rows[] = {
-        {"tocsin_channel_sent_total", "counter", "Notifications delivered.",
-         offsetof(struct channel_stats, sent)},
-        {"tocsin_channel_retries_total", "counter", "Attempts that failed and are made again.",
-         offsetof(struct channel_stats, retries)},
-        {"tocsin_channel_failed_total", "counter", "Notifications given up.",
-         offsetof(struct channel_stats, failed)},
-        {"tocsin_channel_diverted_total", "counter", "Notifications that the fallback was told as well.",
-         offsetof(struct channel_stats, diverted)},
-        {"tocsin_channel_pending", "gauge", "Notifications that wait.",
-         offsetof(struct channel_stats, pending)},
-    };
-    struct channel_stats stats;
-    size_t count = notifier_channel_count(s->notifier);
-    for (size_t r = 0; r < TC_ARRAY_LEN(rows); r++) {
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[r].name, rows[r].help, rows[r].name,
-                   rows[r].type);
-        for (size_t i = 0; i < count; i++) {
-            notifier_channel_stats(s->notifier, i, &stats);
-            const uint64_t *value = (const uint64_t *)(const void *)((const char *)&stats + rows[r].offset);
-            buf_printf(out, "%s{channel=\"", rows[r].name);
-            json_escape(out, stats.name);
-            buf_printf(out, "\"} %llu\n", (unsigned long long)*value);
-        }
+    if (store_outbox_counts(store, &pending, &sent, &failed, &err) == 0) {
+        view->outbox_pending = pending;
+        view->outbox_rows = pending + sent + failed;
     }
-    buf_str(out, "# HELP tocsin_channel_attempt_seconds Time that attempts took.\n"
-                 "# TYPE tocsin_channel_attempt_seconds histogram\n");
-    for (size_t i = 0; i < count; i++) {
-        struct buf name;
-        notifier_channel_stats(s->notifier, i, &stats);
-        buf_init(&name, 1024);
-        json_escape(&name, stats.name);
-        for (size_t j = 0; j < TC_LATENCY_BUCKETS; j++) {
-            buf_printf(out, "tocsin_channel_attempt_seconds_bucket{channel=\"%.*s\",le=\"",
-                       SV_FMT(buf_view(&name)));
-            if (j + 1 < TC_LATENCY_BUCKETS)
-                buf_printf(out, "%g", notify_latency_bounds[j]);
-            else
-                buf_str(out, "+Inf");
-            buf_printf(out, "\"} %llu\n", (unsigned long long)stats.latency[j]);
-        }
-        buf_printf(out,
-                   "tocsin_channel_attempt_seconds_sum{channel=\"%.*s\"} %.9g\n"
-                   "tocsin_channel_attempt_seconds_count{channel=\"%.*s\"} %llu\n",
-                   SV_FMT(buf_view(&name)), (double)stats.latency_ns_total / 1e9, SV_FMT(buf_view(&name)),
-                   (unsigned long long)stats.attempts);
-        buf_free(&name);
-    }
+    store_close(&store);
 }
 
 /* For /v1/channels. */
@@ -413,71 +327,60 @@ static void channels_json(void *context, struct buf *out)
     json_array_end(&json);
 }
 
+static void door_metrics(struct server *s, struct buf *out)
+{
+    struct vault_stats vault;
+    vault_stats(s->privacy.vault, &vault);
+    metrics_vault(&vault, s->privacy.revealed, s->privacy.erased, out);
+    const struct tail *tail = s->tail;
+    if (tail != NULL) {
+        struct tail_stats stats;
+        tail_stats(tail, &stats);
+        metrics_tail(&stats, out);
+    }
+    const struct journald_source *journald = s->journald;
+    if (journald != NULL) {
+        struct journald_stats stats;
+        journald_source_stats(journald, &stats);
+        metrics_journald(&stats, out);
+    }
+    pthread_mutex_lock(&s->lock);
+    if (s->notifier != NULL)
+        metrics_channels(s->notifier, out);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void metrics(void *context, struct buf *out)
 {
     struct server *s = context;
-    struct core_stats core;
-    struct journal_stats journal;
-    uint64_t sent = 0, retries = 0, failed = 0;
-    core_stats(s->core, &core);
-    journal_stats(core_journal(s->core), &journal);
+    struct metrics_view view = {.latencies = &s->latencies,
+                                .started_ns = s->started_ns,
+                                .rules = ruleset_count(core_ruleset(s->core))};
+    struct delivery_state held;
+    core_stats(s->core, &view.core);
+    core_delivery(s->core, &held);
+    journal_stats(core_journal(s->core), &view.journal);
+    view.journal_failed = journal_failed(core_journal(s->core)) != 0;
+    view.delivery_held = held.held;
     pthread_mutex_lock(&s->lock);
     struct reload_outcome last_reload = s->last_reload;
     if (s->notifier != NULL)
-        notifier_stats(s->notifier, &sent, &retries, &failed);
+        notifier_stats(s->notifier, &view.sent, &view.retries, &view.failed);
+    view.has_sentinel = s->sentinel != NULL;
+    if (view.has_sentinel)
+        sentinel_stats(s->sentinel, &view.sentinel);
     pthread_mutex_unlock(&s->lock);
-    const struct metric rows[] = {
-        {"tocsin_journal_records_total", "counter", "Records made durable since the start.",
-         (double)journal.records},
-        {"tocsin_journal_bytes_total", "counter", "Bytes written to the journal since the start.",
-         (double)journal.bytes},
-        {"tocsin_journal_syncs_total", "counter", "Times the journal was synced to the disk.",
-         (double)journal.syncs},
-        {"tocsin_journal_sync_seconds_total", "counter", "Time spent syncing.",
-         (double)journal.sync_ns_total / 1e9},
-        {"tocsin_journal_queue_bytes", "gauge", "Bytes waiting to be written.", (double)journal.queued_bytes},
-        {"tocsin_journal_rejected_total", "counter",
-         "Batches refused because the queue or the disk was full.", (double)journal.rejected},
-        {"tocsin_journal_repeats_total", "counter", "Batches recognised as repeats.",
-         (double)journal.duplicates},
-        {"tocsin_journal_failed", "gauge", "1 where the journal has stopped after an error.",
-         journal_failed(core_journal(s->core)) != 0},
-        {"tocsin_journal_full", "gauge", "1 while the disk is full: input is refused, alerts wait.",
-         journal.full},
-        {"tocsin_store_behind", "gauge", "1 while the store cannot be written: lists and notifications wait.",
-         core.store_behind},
-        {"tocsin_core_lag_records", "gauge", "Durable records that are not judged yet.", (double)core.lag},
-        {"tocsin_detect_events_total", "counter", "Events judged since the start, replayed ones included.",
-         (double)core.events},
-        {"tocsin_detect_findings_total", "counter", "Findings made.", (double)core.findings},
-        {"tocsin_detect_late_events_total", "counter", "Events too late for their windows.",
-         (double)core.detector.late_events},
-        {"tocsin_detect_groups", "gauge", "Groups kept by correlations.", (double)core.detector.groups},
-        {"tocsin_detect_evicted_groups_total", "counter", "Groups given up at their bound.",
-         (double)core.detector.evicted_groups},
-        {"tocsin_detect_regex_limit_hits_total", "counter", "Patterns given up at their match limit.",
-         (double)core.detector.regex_limit_hits},
-        {"tocsin_alerts_in_memory", "gauge", "Alerts open or lately ended.", (double)core.alerts_in_memory},
-        {"tocsin_alert_decisions_total", "counter", "Decisions written to the journal.",
-         (double)core.decisions},
-        {"tocsin_notifications_sent_total", "counter", "Notifications delivered.", (double)sent},
-        {"tocsin_notification_retries_total", "counter", "Deliveries that are tried again.", (double)retries},
-        {"tocsin_config_last_reload_successful", "gauge", "1 unless the last reload was refused.",
-         last_reload.successful},
-        {"tocsin_config_last_reload_success_timestamp_seconds", "gauge",
-         "When the configuration was last read with success.", (double)last_reload.success_ns / 1e9},
-        {"tocsin_notifications_failed_total", "counter", "Notifications given up.", (double)failed},
-    };
-    print_metrics(out, rows, TC_ARRAY_LEN(rows));
-    vault_metrics(s, out);
-    syslog_metrics(s, out);
+    const struct syslog_listener *syslog = s->syslog;
+    view.has_syslog = syslog != NULL;
+    if (view.has_syslog)
+        syslog_listener_stats(syslog, &view.syslog);
+    outbox_counts(s, &view);
+    metrics_measure(&fs_system, s->config.data, &view);
+    metrics_print(&view, out);
+    metrics_reload(last_reload.successful, last_reload.success_ns, out);
+    door_metrics(s, out);
     tend_metrics(out);
-    tail_metrics(s, out);
-    journald_metrics(s, out);
-    pthread_mutex_lock(&s->lock);
-    if (s->notifier != NULL)
-        channel_metrics(s, out);
-    pthread_mutex_unlock(&s->lock);
+    core_source_metrics(s->core, out);
 }
 
 /* --- start
@@ -555,12 +458,17 @@ static int start_core(struct server *s, struct err *err)
                              .digest_channel_count = c->digest.count,
                              .digest_at_s = c->digest_at_s,
                              .zone_offset_s = c->zone_offset_s,
+                             .latencies = &s->latencies,
+                             .reserve_file_bytes = RESERVE_FILE_BYTES,
+                             .watch = c->watch,
+                             .watch_count = c->watch_count,
                              .threads = c->threads,
                              .before_commit = before_commit,
                              .context = s,
                              .route = route,
                              .outbox_filled = outbox_filled,
-                             .changed = alert_changed};
+                             .changed = alert_changed,
+                             .delivery = delivery_moved};
     snprintf(s->store_path, sizeof s->store_path, "%s/state.sqlite", c->data);
     int rc = core_open(&o, &s->core, err);
     if (rc != 0)
@@ -588,6 +496,8 @@ static int reload_wishes(struct server *s, const struct config *c, struct wishes
     struct core_options wanted = {.rules = w->rules,
                                   .rule_count = w->rule_count,
                                   .policy = s->config.policy_text, /* the one that the redactor has */
+                                  .watch = c->watch,
+                                  .watch_count = c->watch_count,
                                   .files = w->files,
                                   .file_count = w->file_count,
                                   .dedup_window_ns = c->dedup_window_ns,
@@ -681,6 +591,12 @@ static int start_courier(struct server *s, struct err *err)
                                  .trouble = take_trouble,
                                  .context = s};
     struct notifier *notifier = NULL;
+    struct delivery_state state;
+    core_delivery(s->core, &state);
+    o.held = state.held;
+    if (state.held)
+        log_warn("notify", "delivery is held (%s): look at `tocsin release --list`, then `tocsin release`",
+                 state.note);
     int rc = notifier_new(&o, &notifier, err);
     if (rc != 0)
         return rc;
@@ -726,6 +642,8 @@ static int start_api(struct server *s, struct err *err)
                             .ready = is_ready,
                             .alive = is_alive,
                             .writable = is_writable,
+                            .trouble = trouble,
+                            .delivery = delivery,
                             .append = append,
                             .command = command,
                             .reload = reload,
@@ -834,6 +752,31 @@ static int make_journald(struct server *s, struct err *err)
     return 0;
 }
 
+static int start_sentinel(struct server *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    struct channel_config *speak = ARENA_ARRAY(&s->config.arena, struct channel_config, c->channel_count + 1);
+    size_t count = 0, named = 0;
+    for (size_t i = 0; i < c->channel_count; i++)
+        named += c->channels[i].emergency;
+    for (size_t i = 0; i < c->channel_count; i++)
+        if (named == 0 || c->channels[i].emergency)
+            speak[count++] = c->channels[i];
+    struct sentinel_options o = {.clk = &clk_system,
+                                 .channels = speak,
+                                 .channel_count = count,
+                                 .console_url = c->console_url,
+                                 .heartbeat_url = c->heartbeat_url,
+                                 .heartbeat_interval_ns = c->heartbeat_interval_ns,
+                                 .heartbeat_get = c->heartbeat_get,
+                                 .context = s,
+                                 .look = look,
+                                 .beat = send_beat,
+                                 .judged = is_judged,
+                                 .courier_turns = courier_turns};
+    return sentinel_start(&o, &s->sentinel, err);
+}
+
 static int start(struct server *s, struct err *err)
 {
     int rc = read_wishes(s->args, &s->config, &s->wishes, err);
@@ -852,6 +795,8 @@ static int start(struct server *s, struct err *err)
     if (rc == 0)
         rc = core_start(s->core, err);
     if (rc == 0)
+        rc = start_sentinel(s, err);
+    if (rc == 0)
         rc = start_syslog(s, err);
     if (rc == 0 && s->tail != NULL)
         rc = tail_start(s->tail, err);
@@ -865,6 +810,11 @@ static int start(struct server *s, struct err *err)
 
 static void stop(struct server *s)
 {
+    struct sentinel *sentinel = s->sentinel;
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->sentinel = NULL;
+    pthread_mutex_unlock(&s->lock);
+    sentinel_stop(&sentinel);
     if (s->core != NULL)
         journal_wait_no_more(core_journal(s->core));
     stdin_source_stop(&s->stdin_source);
@@ -928,7 +878,7 @@ static void raise_descriptors(void)
 
 static enum cli_exit run_run(const struct cli_args *args)
 {
-    struct server s = {.args = args};
+    struct server s = {.args = args, .started_ns = clk_now(&clk_system).ns};
     struct err err;
     sigset_t signals;
     pthread_mutex_init(&s.lock, NULL);

@@ -285,6 +285,13 @@ static int channel_require_tls(struct reading *r, const struct yaml_node *node)
                : bad(r, node, "true or false is expected here");
 }
 
+static int channel_emergency(struct reading *r, const struct yaml_node *node)
+{
+    return yaml_bool(node, &((struct channel_config *)r->item)->emergency)
+               ? 0
+               : bad(r, node, "true or false is expected here");
+}
+
 static int channel_implicit_tls(struct reading *r, const struct yaml_node *node)
 {
     return yaml_bool(node, &((struct channel_config *)r->item)->implicit_tls)
@@ -432,6 +439,10 @@ static const struct setting channel_settings[] = {
     {"timeout", "of one attempt", "10s", channel_timeout},
     {"max_per_minute", "no more messages than this in a minute; the others wait", "no limit",
      channel_max_per_minute},
+    {"emergency",
+     "also told, from memory, when the disk fails or is full; where no channel says so, all but files "
+     "are",
+     "false", channel_emergency},
     {0}};
 
 static int read_channels(struct reading *r, const struct yaml_node *node)
@@ -613,6 +624,94 @@ static const struct setting alerts_settings[] = {
 static int read_alerts(struct reading *r, const struct yaml_node *node)
 {
     return read_section(r, node, alerts_settings);
+}
+
+/* --- heartbeat
+ * ------------------------------------------------------------------------------------------------------ */
+
+static int heartbeat_url(struct reading *r, const struct yaml_node *node)
+{
+    return read_secret(r, node, &r->config->heartbeat_url);
+}
+
+static int heartbeat_interval(struct reading *r, const struct yaml_node *node)
+{
+    int rc = read_duration(r, node, &r->config->heartbeat_interval_ns);
+    return rc == 0 && r->config->heartbeat_interval_ns < TC_SECOND_NS ? bad(r, node, "a second at least")
+                                                                      : rc;
+}
+
+static int heartbeat_method(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = read_text(r, node, &text);
+    if (rc == 0 && !sv_is(text, "GET") && !sv_is(text, "POST"))
+        rc = bad(r, node, "GET or POST is expected here");
+    if (rc == 0)
+        r->config->heartbeat_get = sv_is(text, "GET");
+    return rc;
+}
+
+static const struct setting heartbeat_settings[] = {
+    {"url",
+     "what is called while the whole pipeline is alive (a dead man's switch outside), as env:NAME or "
+     "file:PATH",
+     "required", heartbeat_url},
+    {"interval", "how often; an event must get through all within this time", "1m", heartbeat_interval},
+    {"method", "POST or GET", "POST", heartbeat_method},
+    {0}};
+
+static int read_heartbeat(struct reading *r, const struct yaml_node *node)
+{
+    int rc = read_section(r, node, heartbeat_settings);
+    return rc == 0 && r->config->heartbeat_url.n == 0 ? bad(r, node, "a heartbeat needs a url") : rc;
+}
+
+/* --- watch
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static int watch_source(struct reading *r, const struct yaml_node *node)
+{
+    return read_text(r, node, &((struct source_watch *)r->item)->source);
+}
+
+static int watch_interval(struct reading *r, const struct yaml_node *node)
+{
+    struct source_watch *row = r->item;
+    if (node->type == YAML_SCALAR && sv_is(node->text, "learn"))
+        return 0;
+    int rc = read_duration(r, node, &row->interval_ns);
+    return rc == 0 && row->interval_ns < TC_SECOND_NS ? bad(r, node, "a second at least, or the word learn")
+                                                      : rc;
+}
+
+static const struct setting watch_settings[] = {
+    {"source", "name of the source as its events bear it, such as http:default or syslog:10.0.0.7",
+     "required", watch_source},
+    {"interval",
+     "it sends at least this often; after two of them without an event SOURCE_SILENT is raised. learn: "
+     "the longest gap of late",
+     "learn", watch_interval},
+    {0}};
+
+static int read_watch(struct reading *r, const struct yaml_node *node)
+{
+    int rc = check_list(r, node);
+    if (rc != 0)
+        return rc;
+    struct config *c = r->config;
+    c->watch_count = node->count;
+    c->watch = ARENA_ARRAY(&c->arena, struct source_watch, node->count + 1);
+    rc = read_rows(r, node, watch_settings, c->watch, sizeof c->watch[0]);
+    for (size_t i = 0; rc == 0 && i < c->watch_count; i++) {
+        if (c->watch[i].source.n == 0)
+            rc = bad(r, node, "every row needs a source");
+        for (size_t j = 0; rc == 0 && j < i; j++)
+            if (sv_eq(c->watch[j].source, c->watch[i].source))
+                rc = bad(r, node, "two rows name the same source");
+    }
+    return rc;
 }
 
 /* --- syslog
@@ -1041,6 +1140,8 @@ static const struct setting top_settings[] = {
     {"parsers", "files of parsers of your own, or directories with *.yml and *.yaml (docs/parsers.md)",
      "none", read_parsers},
     {"privacy", "what is replaced, and who may see behind it", "", read_privacy},
+    {"heartbeat", "call a dead man's switch while everything works", "none", read_heartbeat},
+    {"watch", "sources whose silence is an alert", "none", read_watch},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
     {"files", "log files that are followed", "none", read_files},
     {"journald", "read the journal of systemd", "none", read_journald},
@@ -1066,6 +1167,7 @@ void config_defaults(struct config *config)
                               .syslog_lateness_ns = -1,
                               .syslog_parser = parser_find(SV("syslog")),
                               .policy_text = SV(DEFAULT_POLICY),
+                              .heartbeat_interval_ns = 60 * TC_SECOND_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};
@@ -1138,6 +1240,8 @@ void config_reference(struct buf *out)
     reference_table(out, "alerts", alerts_settings);
     reference_table(out, "privacy", privacy_settings);
     reference_table(out, "privacy.officers (a list)", officer_settings);
+    reference_table(out, "heartbeat", heartbeat_settings);
+    reference_table(out, "watch (a list)", watch_settings);
     reference_table(out, "syslog", syslog_settings);
     reference_table(out, "files (a list)", file_settings);
     reference_table(out, "journald", journald_settings);

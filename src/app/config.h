@@ -7,6 +7,7 @@
 #define APP_CONFIG_H
 
 #include "api/api.h"
+#include "app/sources.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "cli/parsers.h"
@@ -40,6 +41,11 @@ struct config {
     bool journald;                  /* the system's journal is read */
     const char *journald_directory; /* NULL: where the system keeps it */
     bool journald_from_beginning;
+    struct sv heartbeat_url; /* a secret; n == 0: none */
+    int64_t heartbeat_interval_ns;
+    bool heartbeat_get;
+    struct source_watch *watch;
+    size_t watch_count;
     struct api_token *tokens;
     size_t token_count;
     struct channel_config *channels;

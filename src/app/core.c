@@ -11,10 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define DAY_NS (INT64_C(86400) * TC_SECOND_NS)
 enum {
+    PRUNE_EVERY_S = 600,
+    KEEP_SENT_DAYS = 7,
+    KEEP_ENDED_DAYS = 90,
     CHECKPOINT_EVERY_S = 30,
     SHOW_COUNTS_EVERY_MS = 250,
     TICK_EVERY_S = 1,
+    TICK_IDLE_S = 10,
     TRY_STORE_EVERY_S = 5,
     STOP_WITHIN_S = 5
 };
@@ -42,6 +47,8 @@ static int open_journal(struct core *core, struct err *err)
                                       .rng = o->rng,
                                       .dir = o->dir,
                                       .segment_bytes = o->segment_bytes,
+                                      .durable = o->latencies == NULL ? NULL : &o->latencies->durable,
+                                      .reserve_file_bytes = o->reserve_file_bytes,
                                       .inline_commit = o->inline_commit,
                                       .before_commit = o->before_commit,
                                       .before_context = o->context};
@@ -214,12 +221,62 @@ static int recover(struct core *core, struct err *err)
     return rc;
 }
 
+static void write_label(struct buf *out, struct sv text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if (c == '"' || c == '\\')
+            buf_char(out, '\\');
+        buf_char(out, c < ' ' || c > '~' ? '?' : text.p[i]);
+    }
+}
+
+static void write_sources(struct core *core)
+{
+    const struct sources *s = &core->watchdog.sources;
+    struct buf *out = &core->source_text;
+    int64_t now_ns = clk_monotonic_ns(core->options.clk);
+    core->stats.sources = s->count;
+    core->stats.sources_silent = 0;
+    for (size_t i = 0; i < s->count; i++)
+        core->stats.sources_silent += s->items[i].silent;
+    if (out->n > 0 && now_ns - core->source_text_mono_ns < TC_SECOND_NS)
+        return;
+    core->source_text_mono_ns = now_ns;
+    buf_clear(out);
+    buf_str(out,
+            "# HELP tocsin_source_events_total Events of a source; {source=\"\"} is all beyond the bound.\n"
+            "# TYPE tocsin_source_events_total counter\n");
+    buf_printf(out, "tocsin_source_events_total{source=\"\"} %llu\n", (unsigned long long)s->other_events);
+    for (size_t i = 0; i < s->count; i++) {
+        buf_str(out, "tocsin_source_events_total{source=\"");
+        write_label(out, sv_head(s->items[i].name, 256));
+        buf_printf(out, "\"} %llu\n", (unsigned long long)s->items[i].events);
+    }
+    buf_str(out, "# HELP tocsin_source_last_event_timestamp_seconds When a source was heard last.\n"
+                 "# TYPE tocsin_source_last_event_timestamp_seconds gauge\n");
+    for (size_t i = 0; i < s->count; i++) {
+        buf_str(out, "tocsin_source_last_event_timestamp_seconds{source=\"");
+        write_label(out, sv_head(s->items[i].name, 256));
+        buf_printf(out, "\"} %.3f\n", (double)s->items[i].last_ns / 1e9);
+    }
+}
+
+void core_source_metrics(struct core *core, struct buf *out)
+{
+    pthread_mutex_lock(&core->lock);
+    buf_sv(out, buf_view(&core->source_text));
+    pthread_mutex_unlock(&core->lock);
+}
+
 static void take_stats(struct core *core)
 {
     pthread_mutex_lock(&core->lock);
     core->stats.position = core->position;
     core->stats.alerts_in_memory = book_count(core->book);
     core->stats.store_behind = core->store_behind;
+    core->delivery_shown = core->delivery;
+    write_sources(core);
     core->stats.events = core->counts.events;
     core->stats.findings = core->counts.findings;
     core->stats.decisions = core->counts.decisions;
@@ -238,6 +295,8 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     core->findings.arena = core->decisions.arena = &core->batch;
     positions_init(&core->positions);
     buf_init(&core->activated, CORE_JSON_BYTES);
+    watchdog_init(&core->watchdog);
+    buf_init(&core->source_text, 1 << 20);
     if (core->options.decision_bytes == 0)
         core->options.decision_bytes = CORE_DECISION_BYTES;
     buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
@@ -269,12 +328,26 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
 /* --- going on
  * -------------------------------------------------------------------------------------------------------- */
 
+/*
+ * Whether a timer may be about to fire, so that the next tick is due a second after the last. Where none is,
+ * ticks are TICK_IDLE_S apart: each is a frame of 232 bytes, 20 MB a day at one a second. Whoever adds a
+ * timer to the fold adds it here. (A replay does not ask: it has the ticks that were written.)
+ */
+static bool timer_waits(const struct core *core, int64_t now_ns)
+{
+    return detector_waits(core->detector) || book_due_ns(core->book) <= now_ns ||
+           core->watchdog.sources.watched_count > 0;
+}
+
 static int tick_if_due(struct core *core, struct err *err)
 {
     struct receive_time now = clk_now(core->options.clk);
     /* a clock that was set back does not stop the ticks for long: the next one is due after a second of its
      * own time */
-    if (now.ns - core->last_tick_ns < TICK_EVERY_S * TC_SECOND_NS && now.ns >= core->last_tick_ns)
+    int64_t since_ns = now.ns - core->last_tick_ns;
+    if (since_ns >= 0 && since_ns < TICK_EVERY_S * TC_SECOND_NS)
+        return 0;
+    if (since_ns >= 0 && since_ns < TICK_IDLE_S * TC_SECOND_NS && !timer_waits(core, now.ns))
         return 0;
     struct buf block;
     buf_init(&block, 4096);
@@ -301,6 +374,20 @@ static int show_counts_if_due(struct core *core, struct err *err)
         return 0;
     core->flushed_mono_ns = now_ns;
     return project_changed(core, false, err);
+}
+
+/*
+ * What was sent long ago and alerts that ended long ago leave the store; the journal keeps them. By the
+ * journal's time, and a bounded number at once: the rest next time.
+ */
+static int prune_if_due(struct core *core, struct err *err)
+{
+    int64_t now_ns = clk_monotonic_ns(core->options.clk), tick_ns = core->last_tick_ns;
+    if (core->store_behind || tick_ns == 0 || core->in_transaction ||
+        (core->pruned_mono_ns != 0 && now_ns - core->pruned_mono_ns < PRUNE_EVERY_S * TC_SECOND_NS))
+        return 0;
+    core->pruned_mono_ns = TC_MAX(now_ns, (int64_t)1);
+    return project_prune(core, tick_ns - KEEP_SENT_DAYS * DAY_NS, tick_ns - KEEP_ENDED_DAYS * DAY_NS, err);
 }
 
 /* Without a checkpoint the next start takes longer: no reason to stop judging. */
@@ -372,6 +459,8 @@ int core_step(struct core *core, struct err *err)
             rc = show_missed_if_due(core, err);
         if (rc == 0)
             rc = show_counts_if_due(core, err);
+        if (rc == 0)
+            rc = prune_if_due(core, err);
         if (rc == 0)
             rc = checkpoint_if_due(core, err);
         take_stats(core);
@@ -484,8 +573,24 @@ int core_command(struct core *core, const struct alert_command *command, struct 
     return rc;
 }
 
+/* The intent's key is what stands before the channel's name. */
+static void note_sent(struct core *core, struct sv key)
+{
+    uint64_t hash = hash_64(sv_head(key, sv_find_char(key, ':')));
+    int64_t now_ns = clk_monotonic_ns(core->options.clk);
+    pthread_mutex_lock(&core->lock);
+    for (size_t i = 0; i < TC_ARRAY_LEN(core->sending); i++)
+        if (core->sending[i].key == hash && core->sending[i].mono_ns > 0) {
+            histogram_observe(&core->options.latencies->sent, now_ns - core->sending[i].mono_ns);
+            break;
+        }
+    pthread_mutex_unlock(&core->lock);
+}
+
 int core_receipt(struct core *core, const struct receipt *receipt)
 {
+    if (core->options.latencies != NULL && sv_is(receipt->status, "sent"))
+        note_sent(core, receipt->key);
     struct buf json, block;
     struct err err;
     buf_init(&json, 1 << 16);
@@ -568,6 +673,13 @@ void core_each_position(const struct core *core, core_position_fn each, void *co
     positions_each(&core->positions, each, context);
 }
 
+void core_delivery(struct core *core, struct delivery_state *ret)
+{
+    pthread_mutex_lock(&core->lock);
+    *ret = core->delivery_shown;
+    pthread_mutex_unlock(&core->lock);
+}
+
 void core_stats(struct core *core, struct core_stats *ret)
 {
     pthread_mutex_lock(&core->lock);
@@ -590,6 +702,7 @@ void core_abandon(struct core **core_at)
     journal_close(&core->journal);
     detector_free(&core->detector);
     book_free(&core->book);
+    watchdog_free(&core->watchdog);
     ruleset_free(&core->ruleset);
     ruleset_free(&core->prepared);
     store_close(&core->store);
@@ -598,6 +711,7 @@ void core_abandon(struct core **core_at)
     buf_free(&core->activated);
     buf_free(&core->prepared_json);
     positions_free(&core->positions);
+    buf_free(&core->source_text);
     buf_free(&core->blocks);
     buf_free(&core->json);
     buf_free(&core->news);

@@ -15,6 +15,9 @@
 #define APP_CORE_H
 
 #include "alert/alert.h"
+#include "app/delivery.h"
+#include "app/sources.h"
+#include "base/histogram.h"
 #include "detect/detect.h"
 #include "journal/journal.h"
 #include "notify/notify.h"
@@ -23,6 +26,10 @@
 struct core_data_file { /* named in the record of what is in force; not needed to replay */
     struct sv what;     /* "geoip" */
     struct sv path, sha256;
+};
+
+struct latencies { /* filled by the core and its journal */
+    struct histogram durable, decided, sent;
 };
 
 struct core_options {
@@ -38,9 +45,13 @@ struct core_options {
     const uint64_t *count_steps;        /* ends with 0; NULL = 10, 50, 100 */
     const struct core_data_file *files; /* other files that facts of events come from */
     size_t file_count;
+    const struct source_watch *watch; /* sources whose silence is told */
+    size_t watch_count;
     unsigned threads;
-    bool inline_commit;     /* simulation: no threads at all; the caller drives core_step */
-    uint64_t segment_bytes; /* 0: the journal's default */
+    bool inline_commit;          /* simulation: no threads at all; the caller drives core_step */
+    struct latencies *latencies; /* NULL: nobody asks */
+    uint64_t reserve_file_bytes; /* see journal.h */
+    uint64_t segment_bytes;      /* 0: the journal's default */
     /* journal_options.before_commit; called with `context` on the journal's thread. NULL: nothing to do */
     int (*before_commit)(void *context, struct err *err);
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
@@ -54,6 +65,7 @@ struct core_options {
     int digest_at_s, zone_offset_s; /* its time: seconds after midnight of a zone (seconds east of UTC) */
     void (*outbox_filled)(void *context);                 /* rows are due */
     void (*changed)(void *context, struct sv alert_json); /* an alert changed; NULL: nobody listens */
+    void (*delivery)(void *context, bool held); /* delivery is held back, or let go; NULL: nobody asks */
 };
 
 struct core;
@@ -103,6 +115,8 @@ int core_reload(struct core *core, const struct core_options *wanted, struct cor
 /* Makes the command a record and waits until it is applied. Any thread but the core's. */
 int core_command(struct core *core, const struct alert_command *command, struct buf *ret_json,
                  struct err *err);
+/* Whether delivery is held back, since when and why. Any thread. */
+void core_delivery(struct core *core, struct delivery_state *ret);
 /* Makes a receipt durable (notify's callback). Any thread but the core's. */
 int core_receipt(struct core *core, const struct receipt *receipt);
 
@@ -118,10 +132,13 @@ int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subj
 
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;
+    uint64_t sources, sources_silent;
     bool store_behind; /* the store fails: lists and notifications wait for it, judging does not */
     struct detector_stats detector;
     struct journal_recovery recovery;
 };
+/* Appends per-source counters, Prometheus text format; at most a second old. */
+void core_source_metrics(struct core *core, struct buf *out);
 void core_stats(struct core *core, struct core_stats *ret);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "app/core.h"
 #include "app/positions.h"
+#include "app/watchdog.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,6 +45,9 @@ struct core {
     uint64_t said;        /* decisions caused at or before this are durable */
     uint64_t half_said;   /* and, of those caused at this position, the first half_count */
     uint64_t half_count;
+    struct watchdog watchdog;
+    struct delivery_state delivery;
+    bool delivery_moved; /* and nobody was told yet */
 
     /* the batch being folded; reset with each */
     struct arena batch;
@@ -67,7 +71,7 @@ struct core {
     bool store_behind, behind_told;
     int64_t behind_mono_ns; /* when it was last tried */
     bool store_dirty;       /* counts changed that the store does not show yet */
-    int64_t flushed_mono_ns;
+    int64_t flushed_mono_ns, pruned_mono_ns;
 
     int64_t folded_tick_ns; /* receive time of the newest tick folded: part of the fold */
     int64_t last_tick_ns, last_checkpoint_mono_ns;
@@ -89,6 +93,14 @@ struct core {
     struct ruleset *prepared; /* compiled for the REC_ACTIVATED that is on its way; under lock */
     struct buf prepared_json; /* its text */
     struct core_stats stats;
+    struct buf source_text; /* of core_source_metrics, made on the core's thread; under lock */
+    int64_t source_text_mono_ns;
+    struct { /* intents that are not receipted, for the latency; under lock */
+        uint64_t key;
+        int64_t mono_ns;
+    } sending[1024];
+    size_t sending_at;
+    struct delivery_state delivery_shown; /* a copy for other threads */
     bool failed;
 };
 
@@ -119,6 +131,8 @@ int project_changed(struct core *core, bool all, struct err *err);
  * shows it all frames after core->shown.
  */
 bool project_is_able(struct core *core);
+/* Drops from the store what was sent, and alerts that ended, before these times. */
+int project_prune(struct core *core, int64_t sent_before_ns, int64_t ended_before_ns, struct err *err);
 
 /* activate.c */
 /* Describes what `wanted` asks for; writes missing objects. Any thread. */

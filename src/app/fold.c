@@ -95,6 +95,16 @@ static bool was_said(struct core *core, uint64_t cause)
     return true;
 }
 
+/* For the latency of sending; beyond the bound the oldest are forgotten. */
+static void note_intent(struct core *core, const char *key)
+{
+    pthread_mutex_lock(&core->lock);
+    size_t at = core->sending_at++ % TC_ARRAY_LEN(core->sending);
+    core->sending[at].key = hash_64(sv_of(key));
+    core->sending[at].mono_ns = clk_monotonic_ns(core->options.clk);
+    pthread_mutex_unlock(&core->lock);
+}
+
 static int add_block(struct core *core, enum record_type type, enum record_class class, int64_t time_ns,
                      uint64_t cause, struct err *err)
 {
@@ -220,6 +230,8 @@ static int take_decisions(struct core *core, struct err *err)
                        decision_time(d->alert), d->position, err);
         core->counts.decisions++;
         core->counts.intents += d->kind == DECIDE_INTENT;
+        if (d->kind == DECIDE_INTENT && core->options.latencies != NULL)
+            note_intent(core, d->key);
     }
     core->decisions.count = 0;
     return rc;
@@ -260,6 +272,7 @@ static int say(struct core *core, const struct event *cause, const struct buf *o
 static int tick_rooms(struct core *core, const struct event *record, struct err *err)
 {
     detector_tick(core->detector, record->position, record->received, &core->findings);
+    watchdog_tick(&core->watchdog, core->detector, record->position, record->received, &core->findings);
     int rc = take_findings(core, err);
     if (rc != 0)
         return rc;
@@ -303,6 +316,21 @@ static int fold_test(struct core *core, const struct event *record, struct sv ch
     return rc;
 }
 
+static void answer_delivery(struct core *core, uint64_t position)
+{
+    pthread_mutex_lock(&core->lock);
+    core->delivery_shown = core->delivery;
+    for (struct waiter *w = core->waiters; w != NULL; w = w->next)
+        if (w->position == position) {
+            buf_clear(w->json);
+            struct json_out json = json_out_to(w->json);
+            json_object(&json);
+            json_kv_bool(&json, "held", core->delivery.held);
+            json_object_end(&json);
+        }
+    pthread_mutex_unlock(&core->lock);
+}
+
 static int fold_command(struct core *core, const struct event *record, struct err *err)
 {
     struct event e = {.time = {TC_NO_TIME}};
@@ -318,6 +346,12 @@ static int fold_command(struct core *core, const struct event *record, struct er
                                     .disposition = event_value(&e, "disposition")};
     if (sv_starts(command.verb, SV("vault_")))
         return 0; /* an audit record: what was done was done beside the core */
+    bool was_held = core->delivery.held;
+    if (delivery_apply(&core->delivery, &command, record->received)) {
+        core->delivery_moved = core->delivery_moved || core->delivery.held != was_held;
+        answer_delivery(core, record->position);
+        return 0;
+    }
     book_command(core->book, record->position, record->received, &command, &core->decisions);
     return take_decisions(core, err);
 }
@@ -339,15 +373,31 @@ static int fold_control(struct core *core, const struct event *record, struct er
     }
 }
 
+static int judge(struct core *core, size_t count, struct err *err)
+{
+    detector_judge(core->detector, core->run, count, &core->findings);
+    return take_findings(core, err);
+}
+
 static int fold_run(struct core *core, size_t from, size_t to, struct err *err)
 {
     size_t count = 0;
-    for (size_t i = from; i < to; i++)
-        if (!(core->events[i].flags & EVENT_QUARANTINED))
-            core->run[count++] = &core->events[i];
-    detector_judge(core->detector, core->run, count, &core->findings);
+    int rc = 0;
+    for (size_t i = from; rc == 0 && i < to; i++) {
+        const struct event *event = &core->events[i];
+        if (watchdog_heard(&core->watchdog, event)) { /* decisions are made in order of their causes */
+            rc = judge(core, count, err);
+            count = 0;
+            watchdog_resume(core->book, event, &core->decisions);
+            if (rc == 0)
+                rc = take_decisions(core, err);
+        }
+        if (!(event->flags & EVENT_QUARANTINED) &&
+            !sv_is(event->source, "self")) /* what we say causes nothing */
+            core->run[count++] = event;
+    }
     core->counts.events += to - from;
-    return take_findings(core, err);
+    return rc == 0 ? judge(core, count, err) : rc;
 }
 
 static int fold_all(struct core *core, struct err *err)
@@ -394,12 +444,19 @@ int fold_flush(struct core *core, struct err *err)
     if (core->event_count == 0)
         return 0;
     uint64_t consumed = core->events[core->event_count - 1].position;
+    int64_t oldest_ns = core->events[0].received.ns;
     int rc = fold_all(core, err);
+    bool decides = core->block_count > 0;
     if (rc == 0)
         rc = commit_decisions(core, consumed, err);
+    if (rc == 0 && decides && core->options.latencies != NULL && core_ready(core))
+        histogram_observe(&core->options.latencies->decided, clk_now(core->options.clk).ns - oldest_ns);
     if (rc == 0)
         rc = project_settle(core, core->position, err); /* before who waits is told: they may look */
     reset_batch(core);
+    if (rc == 0 && core->delivery_moved && core_ready(core) && core->options.delivery != NULL)
+        core->options.delivery(core->options.context, core->delivery.held);
+    core->delivery_moved = false;
     if (rc == 0)
         wake_waiters(core);
     return rc;

@@ -21,6 +21,9 @@ static const struct verb *const verbs[] = {
     &verb_completion,
     &verb_vault,
     &verb_channels,
+    &verb_backup,
+    &verb_restore,
+    &verb_release,
     NULL,
 };
 /* clang-format on */

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "event/json.h"
 
+enum { PRUNE_ROWS = 1000 };
 enum { SETTLE_FRAMES = 1000 }; /* of a recovery */
 
 /* Listeners hear of a change only once the store shows it; past the bound they learn of it from the store. */
@@ -173,6 +174,18 @@ static int project_receipt(struct core *core, const struct event *record, const 
                                        event_value(json, "detail"), err);
 }
 
+/* A release that discards: what was decided before it is given up. */
+static int project_command(struct core *core, const struct event *record, const struct event *json,
+                           struct err *err)
+{
+    struct alert_command command = {.verb = event_value(json, "verb"),
+                                    .disposition = event_value(json, "disposition")};
+    return delivery_discards(&command)
+               ? store_outbox_discard(core->store, record->position, record->received.ns,
+                                      SV("discarded when delivery was released"), err)
+               : 0;
+}
+
 static int project_record(struct core *core, const struct event *record, struct err *err)
 {
     struct event json = {.time = {TC_NO_TIME}};
@@ -180,9 +193,10 @@ static int project_record(struct core *core, const struct event *record, struct 
     int rc = json_parse_event(record->raw, &arena, &json, err);
     if (rc == 0) {
         event_index(&json, &arena);
-        rc = record->type == REC_DECISION ? project_decision(core, record, &json, &arena, err)
-             : record->type == REC_INTENT ? project_intent(core, record, &json, &arena, err)
-                                          : project_receipt(core, record, &json, err);
+        rc = record->type == REC_DECISION  ? project_decision(core, record, &json, &arena, err)
+             : record->type == REC_INTENT  ? project_intent(core, record, &json, &arena, err)
+             : record->type == REC_COMMAND ? project_command(core, record, &json, err)
+                                           : project_receipt(core, record, &json, err);
     }
     arena_free(&arena);
     return rc;
@@ -190,7 +204,7 @@ static int project_record(struct core *core, const struct event *record, struct 
 
 static bool is_shown(uint8_t type)
 {
-    return type == REC_DECISION || type == REC_INTENT || type == REC_RECEIPT;
+    return type == REC_DECISION || type == REC_INTENT || type == REC_RECEIPT || type == REC_COMMAND;
 }
 
 static int project_one(struct core *core, struct sv block, uint64_t position, struct err *err)
@@ -216,6 +230,15 @@ int project_frame(struct core *core, const struct journal_frame *frame, struct e
     }
     core->unsettled++;
     return 0;
+}
+
+int project_prune(struct core *core, int64_t sent_before_ns, int64_t ended_before_ns, struct err *err)
+{
+    int rc = begin(core, err);
+    if (rc == 0)
+        rc = store_prune(core->store, sent_before_ns, ended_before_ns, PRUNE_ROWS, err);
+    return rc == 0 ? end(core, core->shown > 0 ? core->shown : core->projected, err)
+                   : fall_behind(core, rc, err);
 }
 
 struct put_context {

@@ -93,6 +93,8 @@ void detector_judge(struct detector *detector, const struct event *const *events
                     struct finding_list *findings);
 /* Time has passed without events: lets idle sources' watermarks go on (run) or ends the input (scan:
  * detector_finish). */
+/* Whether a tick could say something: windows stand open that are judged at their end. */
+bool detector_waits(const struct detector *detector);
 void detector_tick(struct detector *detector, uint64_t position, struct receive_time now,
                    struct finding_list *findings);
 void detector_finish(struct detector *detector, struct finding_list *findings);

@@ -360,6 +360,15 @@ static void close_all(struct detector *d, uint64_t position, struct receive_time
     clear_work(d);
 }
 
+bool detector_waits(const struct detector *d)
+{
+    for (uint32_t i = 0; d->closing && i < d->spec_count; i++)
+        for (uint32_t shard = 0; d->specs[i].closing && shard < CORR_SHARDS; shard++)
+            if (detector_table(d, i, shard)->count > 0)
+                return true;
+    return false;
+}
+
 void detector_tick(struct detector *d, uint64_t position, struct receive_time now,
                    struct finding_list *findings)
 {

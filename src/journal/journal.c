@@ -13,11 +13,13 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 enum { DEFAULT_SEGMENT_BYTES = 128 << 20, DEFAULT_QUEUE_BYTES = 64 << 20, DEFAULT_RESERVE_BYTES = 64 << 20 };
 #define FULL_RETRY_NS (TC_SECOND_NS / 2)
+enum { RESERVE_FILE_SHARE = 16 };
 enum { RESERVE_SHARE = 4 }; /* of a small file system no more than this part is kept back */
 
 struct journal {
@@ -39,12 +41,73 @@ struct journal {
     bool stopping, committing;
     struct keys keys;
     struct err why; /* what stopped the journal */
-    uint64_t free_bytes, reserve_bytes;
+    uint64_t free_bytes, reserve_bytes, reserve_file_bytes;
+    bool has_reserve_file; /* the writer thread's */
     bool full;             /* a commit waits for room on the disk */
     bool no_waiting;       /* journal_wait_no_more */
     int64_t free_asked_ns; /* monotonic */
     struct journal_stats stats;
 };
+
+/* --- the reserve file ------------------------------------------------------------------------------------
+ */
+
+static void reserve_path(const struct journal *j, char out[SEGMENT_PATH_MAX])
+{
+    snprintf(out, SEGMENT_PATH_MAX, "%s/reserve", j->dir);
+}
+
+static int write_reserve(const struct journal *j, const char *path, uint64_t want)
+{
+    enum { PIECE = 1 << 16 };
+    static const char zeros[PIECE];
+    const struct fs *fs = j->options.fs;
+    int file = fs->open(fs, path, FS_WRITE | FS_CREATE);
+    int rc = file < 0 ? file : 0;
+    for (uint64_t at = 0; rc >= 0 && at < want; at += PIECE)
+        rc = fs_write_all(fs, file, zeros, (size_t)TC_MIN((uint64_t)PIECE, want - at), at);
+    if (rc >= 0)
+        rc = fs->sync(fs, file);
+    if (file >= 0)
+        fs->close(fs, file);
+    return rc;
+}
+
+/* Where the disk has room for it and for the reserve beside it; without it only the start of a full disk is
+ * harder. */
+static void make_reserve(struct journal *j)
+{
+    char path[SEGMENT_PATH_MAX];
+    struct fs_stat st;
+    if (j->options.reserve_file_bytes == 0 || j->has_reserve_file)
+        return;
+    pthread_mutex_lock(&j->mutex);
+    uint64_t want = j->reserve_file_bytes, free_bytes = j->free_bytes, keep = j->reserve_bytes;
+    pthread_mutex_unlock(&j->mutex);
+    reserve_path(j, path);
+    if (j->options.fs->stat(j->options.fs, path, &st) == 0 && st.size_bytes == want) {
+        j->has_reserve_file = true;
+    } else if (free_bytes / 4 > want && free_bytes - want > keep) {
+        j->has_reserve_file = write_reserve(j, path, want) >= 0;
+        if (!j->has_reserve_file)
+            j->options.fs->unlink(j->options.fs, path);
+    }
+}
+
+/* True: there is room now that was not there before. */
+static bool give_reserve(struct journal *j)
+{
+    char path[SEGMENT_PATH_MAX];
+    if (!j->has_reserve_file)
+        return false;
+    const struct fs *fs = j->options.fs;
+    reserve_path(j, path);
+    j->has_reserve_file = false;
+    int file = fs->open(fs, path, FS_WRITE | FS_TRUNCATE); /* its room is free whoever has it open */
+    if (file >= 0)
+        fs->close(fs, file);
+    return fs->unlink(fs, path) == 0;
+}
 
 /* --- opening and closing -------------------------------------------------------------------------------- */
 
@@ -55,6 +118,7 @@ static void refresh_free_bytes(struct journal *j)
     if (j->options.fs->free_bytes(j->options.fs, j->dir, &n, &total) == 0) {
         j->free_bytes = n;
         j->reserve_bytes = TC_MIN(j->options.reserve_bytes, total / RESERVE_SHARE);
+        j->reserve_file_bytes = TC_MIN(j->options.reserve_file_bytes, total / RESERVE_FILE_SHARE);
     }
     j->free_asked_ns = clk_monotonic_ns(j->options.clk);
 }
@@ -106,6 +170,7 @@ static int start_writer(struct journal *j, struct err *err)
     j->next_position = j->writer.position;
     atomic_store(&j->end, j->writer.position);
     refresh_free_bytes(j);
+    make_reserve(j);
     if (j->options.inline_commit)
         return 0;
     int rc = pthread_create(&j->thread, NULL, run_writer, j);
@@ -133,6 +198,30 @@ int journal_open(const struct journal_options *options, struct journal **ret,
         *ret_recovery = recovery;
     *ret = j;
     return 0;
+}
+
+int journal_begin_epoch(const struct journal_options *options, uint64_t *ret_epoch, struct err *err)
+{
+    struct journal *j = new_journal(options);
+    struct writer *w = &j->writer;
+    struct journal_recovery recovery = {0};
+    uint64_t before;
+    int rc = datadir_lock(options->fs, options->dir, &j->lock_file, err);
+    if (rc == 0)
+        rc = recover_journal(w, &j->keys, &recovery, err);
+    if (rc == 0 && w->position == w->header.first)
+        rc = err_set(err, TC_ESTATE, "the last segment of %s holds no record: there is nothing to go on from",
+                     options->dir);
+    if (rc == 0) {
+        before = w->header.epoch;
+        while (w->header.epoch == before || w->header.epoch == 0)
+            w->header.epoch = rng_u64(w->rng);
+        rc = writer_roll(w, err);
+    }
+    if (rc == 0)
+        *ret_epoch = w->header.epoch;
+    free_journal(j);
+    return rc;
 }
 
 void journal_close(struct journal **journal)
@@ -182,10 +271,13 @@ static void tell(struct writer_entry *from, const struct writer_entry *rest, int
 static void publish(struct journal *j, const struct writer_entry *from, const struct writer_entry *rest)
 {
     const struct writer *w = &j->writer;
+    int64_t now_ns = clk_monotonic_ns(j->options.clk);
     pthread_mutex_lock(&j->mutex);
     for (const struct writer_entry *e = from; e != rest; e = e->next) {
         j->queued_bytes -= cost(e);
         j->stats.batches += e->bytes != NULL;
+        if (j->options.durable != NULL && e->frame.kind == BATCH_INPUT)
+            histogram_observe(j->options.durable, now_ns - e->queued_ns);
         j->stats.records += e->bytes != NULL ? e->frame.count : 0;
     }
     j->stats.bytes = w->bytes;
@@ -200,6 +292,7 @@ static void publish(struct journal *j, const struct writer_entry *from, const st
     atomic_store(&j->end, w->position);
     pthread_cond_broadcast(&j->changed);
     pthread_mutex_unlock(&j->mutex);
+    make_reserve(j);
 }
 
 static void stop_for_good(struct journal *j, const struct writer_entry *from, int rc, const struct err *why)
@@ -231,6 +324,12 @@ static bool wait_for_room(struct journal *j, const struct err *why)
     if (j->options.inline_commit)
         return false;
     pthread_mutex_lock(&j->mutex);
+    if (give_reserve(j)) {
+        j->full = true;
+        pthread_mutex_unlock(&j->mutex);
+        log_warn("journal", "%s: input is refused, and alerts use the reserve", why->text);
+        return true;
+    }
     if (!j->full)
         log_warn("journal", "%s: input is refused, and alerts wait for room", why->text);
     j->full = true;
@@ -382,6 +481,7 @@ static int check_disk(struct journal *j, const struct writer_entry *e, struct er
 static void enqueue(struct journal *j, struct writer_entry *e)
 {
     j->queued_bytes += cost(e);
+    e->queued_ns = clk_monotonic_ns(j->options.clk);
     *j->tail = e;
     j->tail = &e->next;
     pthread_cond_signal(&j->work);
@@ -437,7 +537,10 @@ static int append(struct journal *j, const struct journal_batch *batch, bool wai
     pthread_mutex_lock(&j->mutex);
     while ((rc = stopped(j, err)) == 0) {
         seen = e->frame.has_key ? keys_find(&j->keys, e->frame.key, e->frame.received) : NULL;
-        rc = seen != NULL ? repeat(j, e, seen->first, err) : accept(j, e, err);
+        if (seen != NULL && memcmp(seen->key, e->frame.key, sizeof e->frame.key) != 0)
+            rc = err_set(err, TC_EDENIED, "this key was used for another body");
+        else
+            rc = seen != NULL ? repeat(j, e, seen->first, err) : accept(j, e, err);
         if (rc != TC_EAGAIN || !wait || j->options.inline_commit)
             break;
         pthread_cond_wait(&j->changed, &j->mutex);
@@ -551,5 +654,10 @@ void journal_stats(const struct journal *journal, struct journal_stats *ret)
     *ret = j->stats;
     ret->queued_bytes = j->queued_bytes;
     ret->full = j->full;
+    if (clk_monotonic_ns(j->options.clk) - j->free_asked_ns >= TC_SECOND_NS)
+        refresh_free_bytes(j);
+    ret->queue_limit_bytes = j->options.queue_bytes;
+    ret->free_bytes = j->free_bytes;
+    ret->reserve_bytes = j->reserve_bytes;
     pthread_mutex_unlock(&j->mutex);
 }

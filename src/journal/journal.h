@@ -22,6 +22,7 @@
 #include "base/clk.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/histogram.h"
 #include "base/rng.h"
 #include "event/event.h"
 #include "event/record.h"
@@ -37,6 +38,9 @@ struct journal_options {
     uint64_t queue_bytes;   /* batches waiting for commit; 0 = 64 MiB; past it append returns TC_EAGAIN */
     uint64_t reserve_bytes; /* free space kept for decisions; 0 = 64 MiB; at most a quarter of the file
                                system; input is refused (TC_EBOUND) below it */
+    uint64_t reserve_file_bytes; /* DIR/reserve is as long and given up when the disk is full, so that what
+                                    waits still finds room, whoever filled it; 0 = none */
+    struct histogram *durable;   /* is told how long input waited until it was synced; NULL: nobody asks */
     bool inline_commit; /* no thread: append writes, syncs and calls done before it returns (simulation) */
     /* Called before each group commit, on the thread that writes: makes durable what the records refer to.
      * TC_EBOUND: its disk is full, and is waited for like the journal's; any other failure stops the journal.
@@ -64,7 +68,8 @@ struct journal_batch {
     struct receive_time received;
     uint64_t consumed; /* BATCH_DECISION: position of the last record it is the result of */
     bool has_key;      /* BATCH_INPUT: idempotency */
-    uint8_t key[16];   /* 128-bit hash of source and Idempotency-Key, or of source and body */
+    uint8_t
+        key[16]; /* 8 bytes that name the batch (hash of source and Idempotency-Key), 8 of its body's hash */
     struct sv
         blocks; /* record blocks one after another; epoch, sequence and salt are filled in by the journal */
     uint32_t count;
@@ -87,9 +92,9 @@ void journal_close(struct journal **journal);
  * that alerts go first). TC_EBOUND: disk nearly full (input only). TC_EIO: stopped. TC_ESTATE: closing.
  * TC_EINPUT: not whole records as many as it says, longer than 64 MiB with its frame, or a key on what is not
  * input. TC_EEXIST: this key was seen within 15 minutes; *ret_first is the first position of the batch then,
- * and `done` is called (at once on this thread, or when that one is durable). Otherwise `done` is called only
- * where this returns 0. With inline_commit, what `done` itself appends is committed as one group after it has
- * returned.
+ * and `done` is called (at once on this thread, or when that one is durable). TC_EDENIED: the name of this
+ * key was seen within 15 minutes with another body. Otherwise `done` is called only where this returns 0.
+ * With inline_commit, what `done` itself appends is committed as one group after it has returned.
  */
 int journal_append(struct journal *journal, const struct journal_batch *batch, journal_done_fn done,
                    void *context, uint64_t *ret_first, struct err *err);
@@ -110,7 +115,8 @@ void journal_wait_no_more(struct journal *journal);
 
 struct journal_stats {
     uint64_t batches, records, bytes, commits, syncs, queued_bytes, rejected, duplicates;
-    bool full;               /* a commit waits for room on the disk */
+    uint64_t queue_limit_bytes, free_bytes, reserve_bytes; /* of the queue; of the disk; kept for decisions */
+    bool full;                                             /* a commit waits for room on the disk */
     uint64_t keys_forgotten; /* idempotency keys dropped before their 15 minutes, for want of room */
     int64_t sync_ns_total, sync_ns_max;
 };
@@ -150,5 +156,30 @@ struct journal_verify_report {
 /* Recomputes every checksum, leaf and the chain. TC_ECORRUPT with file, offset and what, at the first damage.
  * Read-only. */
 int journal_verify(const struct fs *fs, const char *dir, struct journal_verify_report *ret, struct err *err);
+
+/* --- backup and restore
+ * ------------------------------------------------------------------------------------------------------- */
+
+struct journal_part { /* of a segment: as many bytes as hold whole frames */
+    uint64_t first, bytes;
+};
+struct journal_snapshot {
+    struct journal_part *parts;
+    size_t count;
+    uint64_t epoch; /* of the last part */
+    struct journal_verify_report report;
+    uint64_t position; /* of the last record; 0 = there is none */
+};
+/*
+ * What a copy of the journal must hold to be whole, as it stands now: verified from first to last byte. Takes
+ * no lock and needs no stop: the bytes of these parts do not change any more, save at the end of the last
+ * one, where a live journal may take back a commit that found no room. So whoever copies compares the bytes
+ * with the hash he took, and begins anew where they differ. TC_ECORRUPT as journal_verify; TC_ENOTFOUND.
+ */
+int journal_snapshot(const struct fs *fs, const char *dir, struct journal_snapshot *ret, struct err *err);
+void journal_snapshot_free(struct journal_snapshot *snapshot);
+/* Begins a new epoch in a directory that no process has open: what is appended from now on bears ids that no
+ * other copy of this journal gives. The chain goes on. TC_ESTATE where it is open. */
+int journal_begin_epoch(const struct journal_options *options, uint64_t *ret_epoch, struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The table of idempotency keys; see keys.h. Keys are 128-bit hashes already, so their first bytes are the
+ * The table of idempotency keys; see keys.h. Keys are hashes already, so their first bytes are the
  * hash (a sender who could choose collisions would have to find them in a keyless 128-bit hash of its own
  * source, and would slow only linear probing of 2^-1 load).
  */
@@ -34,7 +34,7 @@ static size_t home(const struct keys *k, const uint8_t key[16])
 static size_t find_slot(const struct keys *k, const uint8_t key[16])
 {
     size_t at = home(k, key);
-    while (k->slots[at] != 0 && memcmp(k->ring[k->slots[at] - 1].key, key, 16) != 0)
+    while (k->slots[at] != 0 && memcmp(k->ring[k->slots[at] - 1].key, key, 8) != 0)
         at = (at + 1) & mask(k);
     return at;
 }

@@ -11,6 +11,7 @@
 
 enum { TC_KEYS_MAX = 1 << 20, TC_KEYS_WINDOW_S = 15 * 60 };
 
+/* The first 8 bytes name a batch: an entry is found by them. The others are of its body. */
 struct key_entry {
     uint8_t key[16];
     uint64_t first; /* position */
@@ -25,7 +26,8 @@ struct keys {
 };
 
 void keys_free(struct keys *keys); /* an all-zero struct keys is empty and ready */
-/* The entry of `key` where it is not older than the window at `now`, else NULL. Lent until the next add. */
+/* The entry that bears the name of `key`, where it is not older than the window at `now`, else NULL. Lent
+ * until the next add. */
 const struct key_entry *keys_find(const struct keys *keys, const uint8_t key[16], struct receive_time now);
 /* Drops what is too old at `now`, then remembers; a key that is there already (too old) gets the new place.
  */

@@ -6,7 +6,12 @@
 
 #include "journal/cursor.h"
 
+#include "base/arena.h"
+
 #include <stdio.h>
+#include <stdlib.h>
+
+enum { SNAPSHOT_TRIES = 5 };
 
 struct verify_state verify_start(const struct segment_header *header)
 {
@@ -43,6 +48,7 @@ struct verifier {
     struct cursor cursor;
     uint64_t position, commit; /* where the segment before ended; 0 = this is the first */
     struct journal_verify_report *report;
+    struct journal_snapshot *snapshot; /* NULL: nobody asks for the parts */
 };
 
 static const char *check_start(const struct verifier *v, size_t i)
@@ -118,6 +124,17 @@ static int torn_header(struct verifier *v, size_t i, struct err *err)
     return 0;
 }
 
+/* An empty last segment is left out: the one before it can go on. */
+static void note_part(const struct verifier *v, size_t i)
+{
+    struct journal_snapshot *s = v->snapshot;
+    if (s == NULL || (v->cursor.position == v->list.first[i] && i > 0))
+        return;
+    s->parts[s->count++] = (struct journal_part){v->list.first[i], v->cursor.offset};
+    s->epoch = v->cursor.header.epoch;
+    s->position = v->cursor.position - 1;
+}
+
 static int verify_segment(struct verifier *v, size_t i, bool sealed, struct err *err)
 {
     int rc = cursor_open(&v->cursor, v->fs, v->dir, v->list.first[i], err);
@@ -134,6 +151,22 @@ static int verify_segment(struct verifier *v, size_t i, bool sealed, struct err 
     rc = walk(v, sealed, err);
     v->position = v->cursor.position;
     v->commit = v->cursor.commit;
+    if (rc >= 0)
+        note_part(v, i);
+    return rc;
+}
+
+static int verify_all(struct verifier *v, struct err *err)
+{
+    int rc = segment_list_read(v->fs, v->dir, &v->list, err);
+    if (rc == 0 && v->snapshot != NULL)
+        v->snapshot->parts = tc_alloc((v->list.n + 1) * sizeof v->snapshot->parts[0]);
+    for (size_t i = 0; rc == 0 && i < v->list.n; i++) {
+        rc = verify_segment(v, i, i + 1 < v->list.n, err);
+        cursor_close(&v->cursor);
+    }
+    memcpy(v->report->head, v->state.head, sizeof v->report->head);
+    segment_list_free(&v->list);
     return rc;
 }
 
@@ -141,12 +174,30 @@ int journal_verify(const struct fs *fs, const char *dir, struct journal_verify_r
 {
     struct verifier v = {.fs = fs, .dir = dir, .report = ret, .cursor = {.file = -1}};
     *ret = (struct journal_verify_report){0};
-    int rc = segment_list_read(fs, dir, &v.list, err);
-    for (size_t i = 0; rc == 0 && i < v.list.n; i++) {
-        rc = verify_segment(&v, i, i + 1 < v.list.n, err);
-        cursor_close(&v.cursor);
+    return verify_all(&v, err);
+}
+
+/* --- what a backup copies
+ * ------------------------------------------------------------------------------------------------------- */
+
+int journal_snapshot(const struct fs *fs, const char *dir, struct journal_snapshot *ret, struct err *err)
+{
+    int rc = TC_ECORRUPT;
+    /* The end of a live journal may look damaged while it is being written; damage stays. */
+    for (int tries = 0; rc == TC_ECORRUPT && tries < SNAPSHOT_TRIES; tries++) {
+        *ret = (struct journal_snapshot){0};
+        struct verifier v = {
+            .fs = fs, .dir = dir, .report = &ret->report, .snapshot = ret, .cursor = {.file = -1}};
+        rc = verify_all(&v, err);
+        if (rc != 0)
+            journal_snapshot_free(ret);
     }
-    memcpy(ret->head, v.state.head, sizeof ret->head);
-    segment_list_free(&v.list);
     return rc;
+}
+
+void journal_snapshot_free(struct journal_snapshot *snapshot)
+{
+    free(snapshot->parts);
+    snapshot->parts = NULL;
+    snapshot->count = 0;
 }

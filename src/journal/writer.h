@@ -17,6 +17,7 @@ struct writer_entry {
     size_t n;           /* of bytes: a whole frame */
     journal_done_fn done;
     void *context;
+    int64_t queued_ns; /* monotonic */
 };
 
 struct writer {

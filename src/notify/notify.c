@@ -142,6 +142,7 @@ int notifier_new(const struct notifier_options *options, struct notifier **ret, 
     n->options = *options;
     if (options->disclose_key != NULL)
         memcpy(n->disclose_key, options->disclose_key, sizeof n->disclose_key);
+    atomic_store(&n->held, options->held);
     fill_defaults(&n->options);
     map_init(&n->handed, TC_HANDED_MAX);
     n->options.console_url = arena_str(&n->arena, sv_of(options->console_url));
@@ -173,8 +174,10 @@ static void drain(struct notifier *n)
 static void *notifier_main(void *context)
 {
     struct notifier *n = context;
-    while (!atomic_load(&n->stop))
+    while (!atomic_load(&n->stop)) {
         notifier_step(n, IDLE_WAIT_MS);
+        atomic_fetch_add(&n->turns, 1);
+    }
     drain(n);
     return NULL;
 }
@@ -197,6 +200,12 @@ void notifier_wake(struct notifier *n)
     curl_multi_wakeup(n->multi);
 }
 
+void notifier_hold(struct notifier *n, bool held)
+{
+    atomic_store(&n->held, held);
+    notifier_wake(n);
+}
+
 void notifier_free(struct notifier **notifier)
 {
     struct notifier *n = *notifier;
@@ -217,6 +226,11 @@ void notifier_free(struct notifier **notifier)
     arena_free(&n->arena);
     free(n);
     *notifier = NULL;
+}
+
+uint64_t notifier_turns(const struct notifier *n)
+{
+    return atomic_load(&n->turns);
 }
 
 void notifier_stats(const struct notifier *n, uint64_t *ret_sent, uint64_t *ret_retries, uint64_t *ret_failed)

@@ -56,6 +56,7 @@ struct channel_config {
     int64_t fallback_after_ns; /* 0 = 30 s of failing */
     int64_t timeout_ns;        /* of an attempt; 0: the notifier's */
     uint32_t max_per_minute;   /* 0: no limit */
+    bool emergency;            /* also told, from memory, when the disk fails */
 };
 
 /* Whether the channel is told of an alert of that severity for that reason, where no routing names it. */
@@ -85,6 +86,7 @@ struct notifier_options {
     uint32_t max_attempts;                /* 0 = 100; then given up (receipt "failed") */
     int64_t first_retry_ns, max_retry_ns; /* 0 = 1 s, 5 min; doubling, +-20 % */
     int64_t timeout_ns;                   /* one attempt; 0 = 10 s */
+    bool held;                            /* as notifier_hold, from the start */
     /* Makes a receipt durable; called on the notifier's thread; the row is marked done by whoever applies the
      * record. */
     int (*receipt)(void *context, const struct receipt *receipt);
@@ -99,6 +101,10 @@ int notifier_new(const struct notifier_options *options, struct notifier **ret,
                  struct err *err);                              /* checks the channels */
 int notifier_start(struct notifier *notifier, struct err *err); /* its thread */
 void notifier_wake(struct notifier *notifier);                  /* new rows are due; any thread */
+/* Held: nothing new is sent, what is under way ends. Any thread. */
+void notifier_hold(struct notifier *notifier, bool held);
+/* Moves while the courier's thread turns (at least once a second where nothing hangs). Any thread. */
+uint64_t notifier_turns(const struct notifier *notifier);
 void notifier_free(
     struct notifier **notifier); /* finishes the attempts under way (bounded by timeout), stops */
 void notifier_stats(const struct notifier *notifier, uint64_t *ret_sent, uint64_t *ret_retries,

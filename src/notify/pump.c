@@ -491,7 +491,7 @@ static void count_pending(struct notifier *n)
 static bool begin_due(struct notifier *n)
 {
     bool woken = atomic_exchange(&n->wake, false), any = false;
-    if (n->draining)
+    if (n->draining || atomic_load(&n->held))
         return false;
     prune(n);
     count_pending(n);
@@ -547,7 +547,7 @@ static int until_next(const struct notifier *n, int timeout_ms)
 {
     int64_t next_ns = INT64_MAX, now_ns = mono(n);
     for (size_t i = 0; i < n->lane_count; i++) {
-        if (!n->draining)
+        if (!n->draining && !atomic_load(&n->held))
             next_ns = TC_MIN(next_ns, n->lanes[i].look_mono_ns);
         for (size_t j = 0; j < TC_CHANNEL_IN_FLIGHT_MAX; j++)
             if (n->lanes[i].deliveries[j].state >= DELIVERY_RECEIPT)

@@ -92,8 +92,8 @@ struct notifier {
     bool draining;   /* nothing new is begun */
     pthread_t thread;
     bool started;
-    atomic_bool wake, stop;
-    atomic_uint_least64_t sent, retries, failed;
+    atomic_bool wake, stop, held;
+    atomic_uint_least64_t turns, sent, retries, failed;
 };
 
 /* Begins what is due, moves what is under way, waits up to timeout_ms where there is nothing else to do.

@@ -212,6 +212,42 @@ int store_outbox_done(struct store *store, struct sv key, struct sv status, int6
     return statement_run(store, s, err, "noting a receipt");
 }
 
+int store_outbox_discard(struct store *store, uint64_t position, int64_t time_ns, struct sv detail,
+                         struct err *err)
+{
+    sqlite3_stmt *s;
+    int rc = statement_get(store, STATEMENT_OUTBOX_DISCARD,
+                           "UPDATE outbox SET status = 'failed', done_ns = ?2, detail = ?3, payload = ''"
+                           " WHERE status = 'pending' AND position < ?1",
+                           &s, err);
+    if (rc != 0)
+        return rc;
+    statement_i64(s, 1, (int64_t)TC_MIN(position, (uint64_t)INT64_MAX));
+    statement_i64(s, 2, time_ns);
+    statement_text(s, 3, statement_words(detail));
+    return statement_run(store, s, err, "giving up notifications");
+}
+
+int store_outbox_each_pending(struct store *store, size_t limit,
+                              int (*each)(void *context, const struct outbox_row *row), void *context,
+                              struct err *err)
+{
+    sqlite3_stmt *s;
+    int rc =
+        statement_get(store, STATEMENT_OUTBOX_EACH_PENDING,
+                      DUE_COLUMNS " WHERE o.status = 'pending' ORDER BY o.position, o.key LIMIT ?1", &s, err);
+    if (rc != 0)
+        return rc;
+    statement_i64(s, 1, (int64_t)TC_MIN(limit, (size_t)INT64_MAX));
+    while ((rc = statement_step(store, s, err, "reading pending notifications")) == 1) {
+        struct outbox_row row = read_row(s);
+        if (each(context, &row) != 0)
+            break;
+    }
+    statement_done(s);
+    return rc < 0 ? rc : 0;
+}
+
 int store_outbox_counts(struct store *store, uint64_t *ret_pending, uint64_t *ret_sent, uint64_t *ret_failed,
                         struct err *err)
 {

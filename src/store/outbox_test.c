@@ -216,6 +216,35 @@ static void test_bounds(void **state)
     free(big);
 }
 
+static void test_old_rows_leave_and_pending_ones_stay(void **state)
+{
+    struct fixture *f = *state;
+    const struct alert_row open = {
+        .id = SV("open"), .state = SV("firing"), .json = SV("{}"), .ended_ns = INT64_MIN};
+    const struct alert_row old = {.id = SV("old"), .state = SV("resolved"), .json = SV("{}"), .ended_ns = 50};
+    struct buf json;
+    buf_init(&json, 1 << 16);
+    put(f, "k1", "slack", "a1", 1, 0);
+    put(f, "k2", "slack", "a2", 2, 0);
+    put(f, "k3", "slack", "a3", 3, 0);
+    assert_int_equal(store_outbox_done(f->store, SV("k1"), SV("sent"), 10, SV(""), &f->err), 0);
+    assert_int_equal(store_outbox_done(f->store, SV("k2"), SV("sent"), 200, SV(""), &f->err), 0);
+    assert_int_equal(store_put_alert(f->store, &open, &f->err), 0);
+    assert_int_equal(store_put_alert(f->store, &old, &f->err), 0);
+    assert_int_equal(store_prune(f->store, 100, 50, 10, &f->err), 0);
+    expect_counts(f, 1, 1, 0);
+    assert_int_equal(store_get_alert(f->store, SV("old"), &json, &f->err),
+                     0); /* it ended at 50, not before */
+    assert_int_equal(store_prune(f->store, 100, 51, 10, &f->err), 0);
+    assert_int_equal(store_get_alert(f->store, SV("old"), &json, &f->err), TC_ENOTFOUND);
+    assert_int_equal(store_get_alert(f->store, SV("open"), &json, &f->err), 0);
+    assert_int_equal(store_outbox_discard(f->store, 3, 300, SV("late"), &f->err), 0);
+    expect_counts(f, 1, 1, 0); /* k3 is of position 3 itself */
+    assert_int_equal(store_outbox_discard(f->store, 4, 300, SV("late"), &f->err), 0);
+    expect_counts(f, 0, 1, 1);
+    buf_free(&json);
+}
+
 static int stop_at_once(void *context, const struct outbox_row *row)
 {
     (void)row;
@@ -277,6 +306,7 @@ int main(void)
         CASE(test_pending_rows_are_counted_per_channel),
         CASE(test_bounds),
         CASE(test_a_walk_can_be_ended),
+        CASE(test_old_rows_leave_and_pending_ones_stay),
         CASE(test_two_writers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,17 @@ int store_outbox_undiverted(struct store *store, struct sv channel, size_t limit
 /* JSON array, by position: {channel, key, status, attempts, code, provider_id, detail, error, at, next_at}.
  */
 int store_deliveries_json(struct store *store, struct sv alert_id, struct buf *ret_json, struct err *err);
+/* Gives up ("failed") what is pending of records before `position`. */
+int store_outbox_discard(struct store *store, uint64_t position, int64_t time_ns, struct sv detail,
+                         struct err *err);
+/* Pending rows, due or not, the oldest first; what a person looks at before they go out. */
+int store_outbox_each_pending(struct store *store, size_t limit,
+                              int (*each)(void *context, const struct outbox_row *row), void *context,
+                              struct err *err);
+/* Deletes notifications that were sent or given up before the one time, and alerts (with their history) that
+ * ended before the other: at most `limit` of each, the oldest first. Pending rows and open alerts stay. */
+int store_prune(struct store *store, int64_t done_before_ns, int64_t ended_before_ns, size_t limit,
+                struct err *err);
 int store_outbox_counts(struct store *store, uint64_t *ret_pending, uint64_t *ret_sent, uint64_t *ret_failed,
                         struct err *err);
 

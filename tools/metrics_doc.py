@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Prints docs/metrics.md from what a server with every door open says at /metrics."""
+import os
+import re
+import sys
+
+sys.path.insert(0, "test/e2e")
+sys.argv = sys.argv[:1]
+import kit  # noqa: E402
+
+ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"), ("tocsin_journal", "Journal"),
+         ("tocsin_detect", "Detection"), ("process", "The process"), ("tocsin", "The rest"), ("", "The rest")]
+
+
+def main():
+    with kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"]) as server:
+        kit.wait_for("sources", lambda: "tocsin_source_events_total" in server.get("/metrics")[1])
+        text = server.get("/metrics")[1]
+    rows = {}
+    for name, help_text, kind in re.findall(r"^# HELP (\S+) (.*)\n# TYPE \S+ (\S+)$", text, re.M):
+        title = next(t for prefix, t in ROOMS if name.startswith(prefix))
+        rows.setdefault(title, []).append((name, kind, help_text))
+    print("# Metrics\n\n`GET /metrics` in Prometheus' text format. This page is printed by `tools/metrics_doc.py`. Every bound has its level: "
+          "`NAME_limit`\nstands beside `NAME`. Alert before a level comes near its limit, on `tocsin_journal_full`, on `tocsin_store_behind`, and on\n"
+          "`tocsin_core_lag_records` that rises.")
+    for title in dict.fromkeys(t for _, t in ROOMS):
+        if title in rows:
+            print(f"\n## {title}\n\n| metric | type | what it says |\n|---|---|---|")
+            for name, kind, help_text in sorted(rows[title]):
+                print(f"| `{name}` | {kind} | {help_text} |")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOCSIN", "build/tocsin")
+    main()
