@@ -113,6 +113,27 @@ static int add_config(struct collecting *c, const char *name, struct err *err)
     return add(c, name, path, st.size_bytes, err);
 }
 
+/* Sealed values of persons leave the machine only when that is asked for. Copied after the journal, so that
+ * every token in that has its value here. */
+static int add_vault(struct collecting *c, const char *name, struct err *err)
+{
+    char path[BACKUP_PATH_MAX];
+    struct fs_stat st;
+    snprintf(path, sizeof path, "%s/%s", c->options->data, name);
+    if (!c->options->with_vault || c->options->fs->stat(c->options->fs, path, &st) != 0)
+        return 0;
+    return add(c, name, path, st.size_bytes, err);
+}
+
+/* Which tokens were erased: always, so that nothing erased comes back. */
+static int add_erased(struct collecting *c, const char *name, struct err *err)
+{
+    char path[BACKUP_PATH_MAX];
+    struct fs_stat st;
+    snprintf(path, sizeof path, "%s/%s", c->options->data, name);
+    return c->options->fs->stat(c->options->fs, path, &st) == 0 ? add(c, name, path, st.size_bytes, err) : 0;
+}
+
 /*
  * What a data directory has that a backup keeps, in the order in which it is copied. A new kind of data is a
  * row here, with its rule: what may be copied while it is in use, and whether it holds keys (which
@@ -123,9 +144,9 @@ static const struct {
     bool is_folder;
     int (*add)(struct collecting *c, const char *name, struct err *err);
 } kinds[] = {
-    {"journal", true, add_journal},
-    {"objects", true, add_objects},
-    {"redact.key", false, add_key},
+    {"journal", true, add_journal},           {"objects", true, add_objects},
+    {"redact.key", false, add_key},           {"vault.key", false, add_key},
+    {"vault/entries", false, add_vault},      {"vault/erased", false, add_erased},
     {"config/tocsin.yml", false, add_config},
 };
 

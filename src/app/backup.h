@@ -3,8 +3,8 @@
  *
  * A backup is a directory, or the same as a tar archive packed with zstd: `manifest.json` (what it is, and
  * the hash of the next), `SHA256SUMS` (as sha256sum(1) reads it), and the files. It holds the truth (journal,
- * objects) and what nothing else can make again (the key of pseudonyms, the configuration); the store and
- * checkpoints are made anew from the journal.
+ * objects) and what nothing else can make again (keys, the configuration, on request the vault); the store
+ * and checkpoints are made anew from the journal.
  *
  * No lock is taken and nothing is stopped: the journal is copied up to a position at which it is whole. All
  * that was acknowledged before backup_make was called is in it.
@@ -38,6 +38,7 @@ struct backup_options {
     const char *to;     /* a directory that does not exist yet, or NAME.tar.zst, or "-": archive on stdout */
     const char *config; /* kept as config/tocsin.yml; NULL: none */
     bool without_keys;
+    bool with_vault; /* also the sealed values of persons (store/vault.h) */
 };
 /* TC_ENOTFOUND: no journal there. TC_EEXIST: `to` exists. TC_ECORRUPT: the journal is damaged, nothing is
  * made. A half-made backup is removed. All files are readable by the owner only. */
@@ -54,6 +55,8 @@ struct restore_options {
     const struct rng *rng;
     const char *from, *data; /* `data`: absent or empty */
     bool deliver;            /* do not hold delivery back */
+    const char
+        *erased; /* the vault/erased of the installation that this one takes the place of; NULL: none */
 };
 struct restore_report {
     struct backup_summary summary;

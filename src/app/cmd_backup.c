@@ -21,7 +21,10 @@ static const struct option_spec backup_options[] = {
     {"to", OPTION_VALUE, "PATH", "a new directory, NAME.tar.zst, or - for an archive on standard output"},
     {"config", OPTION_VALUE, "FILE",
      "keep this configuration with it (secrets are not in it: keep them elsewhere)"},
-    {"without-keys", OPTION_FLAG, NULL, "leave out the key of pseudonyms: a restore then makes other ones"},
+    {"without-keys", OPTION_FLAG, NULL,
+     "leave out the keys of pseudonyms and of the vault: a restore then makes other ones"},
+    {"with-vault", OPTION_FLAG, NULL,
+     "also the sealed values of persons, so that tokens can still be revealed"},
     {"format", OPTION_VALUE, "table|json", "how the report is printed"},
     {0}};
 
@@ -32,6 +35,8 @@ static const struct option_spec restore_options[] = {
     {"work", OPTION_VALUE, "DIR",
      "check: where an archive is unpacked for a while (default: TMPDIR, or /tmp)"},
     {"deliver", OPTION_FLAG, NULL, "do not hold notifications back"},
+    {"erased", OPTION_VALUE, "FILE",
+     "vault/erased of the installation that is replaced: what was erased since the backup stays erased"},
     {"format", OPTION_VALUE, "table|json", "how the report is printed"},
     {0}};
 
@@ -73,7 +78,8 @@ static enum cli_exit backup_run(const struct cli_args *args)
                                .data = cli_value(args, "data", NULL),
                                .to = cli_value(args, "to", NULL),
                                .config = cli_value(args, "config", NULL),
-                               .without_keys = cli_flag(args, "without-keys")};
+                               .without_keys = cli_flag(args, "without-keys"),
+                               .with_vault = cli_flag(args, "with-vault")};
     struct backup_summary summary;
     struct err err;
     if (!ok)
@@ -188,6 +194,7 @@ static enum cli_exit restore_run(const struct cli_args *args)
                                 .rng = &rng_system,
                                 .from = cli_value(args, "from", NULL),
                                 .data = cli_value(args, "data", NULL),
+                                .erased = cli_value(args, "erased", NULL),
                                 .deliver = cli_flag(args, "deliver")};
     struct restore_report report;
     struct err err;

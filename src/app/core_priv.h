@@ -114,6 +114,8 @@ int fold_flush(struct core *core,
 /* Whether this tick has passed a digest's moment with something to tell; *out is then its intent. Once per
  * tick, before the book sees it. */
 bool digest_of(struct core *core, const struct event *tick, struct buf *out);
+/* Whether a tick now would pass such a moment. */
+bool digest_waits(const struct core *core, int64_t now_ns);
 /* The intent of a test message. */
 void digest_test_intent(const struct event *command, struct sv channel, struct sv by, struct buf *out);
 

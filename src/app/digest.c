@@ -144,6 +144,12 @@ static void write_digest(struct core *core, uint64_t position, const struct summ
     buf_free(&description);
 }
 
+bool digest_waits(const struct core *core, int64_t now_ns)
+{
+    return core->options.digest_channel_count > 0 && core->folded_tick_ns != 0 &&
+           moment_before(core, core->folded_tick_ns) != moment_before(core, now_ns);
+}
+
 bool digest_of(struct core *core, const struct event *tick, struct buf *out)
 {
     int64_t before_ns = core->folded_tick_ns, now_ns = tick->received.ns;

@@ -392,8 +392,7 @@ static int fold_run(struct core *core, size_t from, size_t to, struct err *err)
             if (rc == 0)
                 rc = take_decisions(core, err);
         }
-        if (!(event->flags & EVENT_QUARANTINED) &&
-            !sv_is(event->source, "self")) /* what we say causes nothing */
+        if (!(event->flags & EVENT_QUARANTINED))
             core->run[count++] = event;
     }
     core->counts.events += to - from;

@@ -6,6 +6,7 @@
  * like a data directory.
  */
 #include "app/backup_priv.h"
+#include "store/vault.h"
 
 #include "app/delivery.h"
 #include "base/map.h"
@@ -300,6 +301,18 @@ static int restore_into(const struct restore_options *o, const char *dir, struct
     return rc;
 }
 
+/* What was erased after the backup was taken must not come back with it. */
+static int keep_erased(const struct restore_options *o, const char *dir, struct err *err)
+{
+    struct buf lines;
+    buf_init(&lines, (size_t)TC_VAULT_TOKEN_HEX * TC_VAULT_ENTRIES_MAX);
+    int rc = fs_read_file(o->fs, o->erased, &lines, err);
+    if (rc == 0)
+        rc = vault_merge_erased(o->fs, dir, buf_view(&lines), err);
+    buf_free(&lines);
+    return rc;
+}
+
 int backup_restore(const struct restore_options *o, struct restore_report *ret, struct err *err)
 {
     char dir[BACKUP_PATH_MAX];
@@ -317,6 +330,8 @@ int backup_restore(const struct restore_options *o, struct restore_report *ret, 
     if (rc != 0)
         return rc;
     rc = restore_into(o, dir, ret, err);
+    if (rc == 0 && o->erased != NULL)
+        rc = keep_erased(o, dir, err);
     if (rc == 0)
         rc = put_in_place(o, dir, err);
     if (rc != 0)

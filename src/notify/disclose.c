@@ -16,7 +16,7 @@
 #include <nettle/hmac.h>
 #include <stdlib.h>
 
-enum { NAMES_MAX = 64, ADDRESS_BYTES = 45, PSEUDONYM_BYTES = 4, VALUE_BYTES = 4096 };
+enum { NAMES_MAX = 64, ADDRESS_BYTES = 45, PSEUDONYM_BYTES = 4, FINGERPRINT_BYTES = 8, VALUE_BYTES = 4096 };
 
 bool reveal_of(struct sv word, enum reveal *ret)
 {
@@ -44,11 +44,12 @@ struct disclosure {
     struct buf escaped; /* holds them; never grows past its first reservation */
 };
 
-static void put_pseudonym(const struct disclosure *d, const char *kind, struct sv value, struct buf *out)
+/* The first `bytes` of the keyed hash, letters without case. */
+static void keyed_hex(const struct disclosure *d, const char *kind, struct sv value, size_t bytes,
+                      char ret[2 * FINGERPRINT_BYTES + 1])
 {
     struct hmac_sha256_ctx keyed;
-    uint8_t hash[PSEUDONYM_BYTES];
-    char hex[2 * PSEUDONYM_BYTES + 1];
+    uint8_t hash[FINGERPRINT_BYTES];
     hmac_sha256_set_key(&keyed, TC_DISCLOSE_KEY_BYTES, d->key);
     hmac_sha256_update(&keyed, strlen(kind) + 1, (const uint8_t *)kind);
     for (size_t i = 0; i < value.n; i++) {
@@ -56,9 +57,23 @@ static void put_pseudonym(const struct disclosure *d, const char *kind, struct s
         uint8_t byte = (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
         hmac_sha256_update(&keyed, 1, &byte);
     }
-    hmac_sha256_digest(&keyed, sizeof hash, hash);
-    hash_hex(hash, sizeof hash, hex);
+    hmac_sha256_digest(&keyed, bytes, hash);
+    hash_hex(hash, bytes, ret);
+}
+
+static void put_pseudonym(const struct disclosure *d, const char *kind, struct sv value, struct buf *out)
+{
+    char hex[2 * FINGERPRINT_BYTES + 1];
+    keyed_hex(d, kind, value, PSEUDONYM_BYTES, hex);
     buf_printf(out, "%s-%s", kind, hex);
+}
+
+/* A fingerprint is a hash without key of the labels: names could be guessed and tried. */
+static void put_fingerprint(const struct disclosure *d, struct sv value, struct buf *out)
+{
+    char hex[2 * FINGERPRINT_BYTES + 1];
+    keyed_hex(d, "fingerprint", value, FINGERPRINT_BYTES, hex);
+    buf_str(out, hex);
 }
 
 /* --- account names --- */
@@ -199,11 +214,9 @@ static void rewrite_string(const struct disclosure *d, struct sv inner, struct b
 /* Keys stay: they are ours. So do the values of these. */
 static bool is_fixed(struct sv key)
 {
-    static const char *const keys[] = {
-        "key",      "reason",     "id",          "fingerprint", "rule_id",
-        "severity", "state",      "disposition", "runbook",     "alertname",
-        "what",     "first_seen", "last_seen",   "ended_at",    "acknowledged_at",
-        "time"};
+    static const char *const keys[] = {"key",        "reason",      "id",       "rule_id",         "severity",
+                                       "state",      "disposition", "runbook",  "alertname",       "what",
+                                       "first_seen", "last_seen",   "ended_at", "acknowledged_at", "time"};
     for (size_t i = 0; i < TC_ARRAY_LEN(keys); i++)
         if (sv_is(key, keys[i]))
             return true;
@@ -228,6 +241,8 @@ static void rewrite(const struct disclosure *d, struct sv json, struct buf *out)
         buf_char(out, '"');
         if (is_key || is_fixed(key))
             buf_sv(out, inner);
+        else if (sv_is(key, "fingerprint"))
+            put_fingerprint(d, inner, out);
         else
             rewrite_string(d, inner, out);
         buf_char(out, '"');

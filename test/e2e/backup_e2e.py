@@ -233,9 +233,10 @@ def keys():
         with Server(config=CONFIG, env={"HOOK": "http://127.0.0.1:1/x"}) as server:
             first = pseudonym(server)
             config = os.path.join(server.data, "tocsin.yml")
-            assert tocsin("backup", "--data", server.data, "--to", os.path.join(place, "with"), "--config", config)[0] == 0
+            assert tocsin("backup", "--data", server.data, "--to", os.path.join(place, "with"), "--config", config, "--with-vault")[0] == 0
             assert tocsin("backup", "--data", server.data, "--to", os.path.join(place, "without"), "--without-keys")[0] == 0
-        assert not os.path.exists(os.path.join(place, "without", "redact.key"))
+        for name in ("redact.key", "vault.key", "vault/entries"):
+            assert os.path.exists(os.path.join(place, "with", name)) and not os.path.exists(os.path.join(place, "without", name)), name
         for name, same in (("with", True), ("without", False)):
             data = os.path.join(place, "data-" + name)
             restore(os.path.join(place, name), data)

@@ -136,7 +136,7 @@ class World:
 
     def email_channel(self, extra="", to="soc@example.com", name="mail"):
         self.mail = MailServer(self.certificates, self.tls).__enter__()
-        return (f"  - {{name: {name}, type: email, smarthost: '127.0.0.1:{self.mail.port}', from: Tocsin <tocsin@example.com>, to: [{to}], "
+        return (f"  - {{name: {name}, type: email, reveal: all, smarthost: '127.0.0.1:{self.mail.port}', from: Tocsin <tocsin@example.com>, to: [{to}], "
                 f"hello: tocsin.test, auth_username: tocsin, auth_password: env:MAIL_PASSWORD, ca_file: {self.certificates.ca}{extra}}}\n")
 
     def server(self, config, env=None, **more):
@@ -225,7 +225,7 @@ def verify(key, headers, body):
 @test("E-10 a webhook: Alertmanager's shape, signed with two keys, with headers and a token; told of the end; a redirect is not followed")
 def webhook():
     with World() as world, Receiver(answers=[(302, {"Location": "/elsewhere"})]) as hook:
-        config = ("channels:\n  - {name: hook.v1, type: webhook, url: env:HOOK, bearer_token: env:TOKEN, signing_keys: [env:NEW_KEY, env:OLD_KEY], "
+        config = ("channels:\n  - {name: hook.v1, type: webhook, reveal: all, url: env:HOOK, bearer_token: env:TOKEN, signing_keys: [env:NEW_KEY, env:OLD_KEY], "
                   "headers: {X-Team: security, X-Api-Key: env:API_KEY}}\n")
         env = {"HOOK": hook.url, "TOKEN": "the-token", "NEW_KEY": "new-key", "OLD_KEY": "old-key", "API_KEY": "the-api-key"}
         with world.server(config, env) as server:
@@ -264,7 +264,7 @@ def webhook_like_alertmanager():
     if binary is None:
         raise Skip("prometheus-alertmanager is not installed")
     with World() as world, Receiver() as theirs, Receiver() as ours, temporary() as directory:
-        with world.server("channels:\n  - {name: hook, type: webhook, url: env:HOOK}\n", {"HOOK": ours.url}) as server:
+        with world.server("channels:\n  - {name: hook, type: webhook, reveal: all, url: env:HOOK}\n", {"HOOK": ours.url}) as server:
             server.send(event("P2"))
             wait_for("our message", ours.bodies)
         (mine,) = ours.bodies()
@@ -300,8 +300,8 @@ def webhook_like_alertmanager():
 @test("D-02 D-03 D-09 E-01 E-03 E-04 per priority exactly the channels of the table; acknowledged and resolved at PagerDuty")
 def routing():
     with World() as world, Receiver() as slack, Receiver() as pager, Receiver() as hook:
-        config = ("channels:\n  - {name: slack, type: slack, url: env:SLACK, mentions: {P2: S0123ABC}}\n" + world.email_channel() +
-                  "  - {name: pager, type: pagerduty, url: env:PAGER, routing_key: env:KEY}\n  - {name: hook, type: webhook, url: env:HOOK}\n"
+        config = ("channels:\n  - {name: slack, type: slack, reveal: all, url: env:SLACK, mentions: {P2: S0123ABC}}\n" + world.email_channel() +
+                  "  - {name: pager, type: pagerduty, reveal: all, url: env:PAGER, routing_key: env:KEY}\n  - {name: hook, type: webhook, reveal: all, url: env:HOOK}\n"
                   "routing: {P1: [slack, mail, pager, hook], P2: [slack, mail, pager], P3: [mail]}\n")
         env = {"SLACK": slack.url, "PAGER": pager.url, "HOOK": hook.url, "KEY": "R0UT1NGKEY"}
         with world.server(config, env) as server:

@@ -69,7 +69,7 @@ def metrics():
     assert value("process_open_fds") > 5 and value("process_resident_memory_bytes") > 1e6
     assert abs(value("process_start_time_seconds") - time.time()) < 60
     # limits of the configuration, and the metric that tells how near they are
-    levels = {"max_body_bytes": "tocsin_http_body_bytes"}
+    levels = {"max_body_bytes": "tocsin_http_body_bytes", "max_per_minute": "tocsin_channel_pending"}
     with open("docs/configuration.md", encoding="utf-8") as file:
         limits = re.findall(r"^\| `(max_[a-z_]+|[a-z_]+_max|[a-z_]+_limit)` \|", file.read(), re.M)
     assert "max_body_bytes" in limits and [k for k in limits if levels.get(k) not in families] == [], limits
