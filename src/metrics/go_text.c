@@ -390,7 +390,8 @@ int prom_parse_duration(struct sv text, int64_t *ret_ns, struct err *err)
         size_t start = at, letters, unit = 0;
         uint64_t n = 0, add;
         for (; at < text.n && isdigit((unsigned char)text.p[at]); at++)
-            if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, (uint64_t)(text.p[at] - '0'), &n))
+            if (__builtin_mul_overflow(n, 10, &n) ||
+                __builtin_add_overflow(n, (uint64_t)(text.p[at] - '0'), &n))
                 return bad_duration(text, SV(""), err);
         letters = at;
         while (at < text.n && !isdigit((unsigned char)text.p[at]))

@@ -91,7 +91,8 @@ static void reserve(struct memory_series *s, size_t more)
 }
 
 /* A chunk holds histograms of one layout without a reset between them. */
-static bool continues_run(struct arena *arena, const struct memory_series *s, const struct histogram *h, int64_t t)
+static bool continues_run(struct arena *arena, const struct memory_series *s, const struct histogram *h,
+                          int64_t t)
 {
     if (s->last == NULL || t >= s->run_ends || is_stale(s->last->sum))
         return false;
@@ -110,7 +111,8 @@ static bool continues_run(struct arena *arena, const struct memory_series *s, co
     return !histogram_detect_reset(arena, &now, s->last);
 }
 
-static void add_histogram(struct memory_store *store, struct memory_series *s, const struct histogram *h, int64_t t)
+static void add_histogram(struct memory_store *store, struct memory_series *s, const struct histogram *h,
+                          int64_t t)
 {
     bool continues = continues_run(&store->arena, s, h, t);
     struct histogram *kept = histogram_copy(&store->arena, h);
@@ -129,9 +131,13 @@ static int append_one(struct memory_store *store, struct memory_series *s, const
                       struct err *err)
 {
     if (s->n > 0 && sample->t <= s->t[s->n - 1]) {
-        bool same = sample->t == s->t[s->n - 1] && sample->h == NULL && s->h[s->n - 1] == NULL &&
-                    memcmp(&sample->f, &s->f[s->n - 1], sizeof sample->f) == 0;
-        return same ? 0 : err_set(err, TC_EINPUT, "out of order sample");
+        const struct histogram *newest = s->h[s->n - 1];
+        bool same = sample->h != NULL && newest != NULL
+                        ? histogram_equal(sample->h, newest)
+                        : sample->h == newest && memcmp(&sample->f, &s->f[s->n - 1], sizeof sample->f) == 0;
+        if (sample->t == s->t[s->n - 1] && !same)
+            return err_set(err, TC_EINPUT, "duplicate sample for timestamp");
+        return sample->t == s->t[s->n - 1] ? 0 : err_set(err, TC_EINPUT, "out of order sample");
     }
     s->t[s->n] = sample->t;
     s->st[s->n] = sample->start_t;
@@ -165,8 +171,9 @@ int memory_store_append(struct memory_store *store, struct label *labels, size_t
     return rc;
 }
 
-static int store_select(void *context, const struct matcher *matchers, size_t count, int64_t min_t, int64_t max_t,
-                        struct arena *arena, struct source_series **ret, size_t *ret_count, struct err *err)
+static int store_select(void *context, const struct matcher *matchers, size_t count, int64_t min_t,
+                        int64_t max_t, struct arena *arena, struct source_series **ret, size_t *ret_count,
+                        struct err *err)
 {
     struct memory_store *store = context;
     size_t n = 0;
@@ -174,7 +181,8 @@ static int store_select(void *context, const struct matcher *matchers, size_t co
     *ret = ARENA_ARRAY(arena, struct source_series, store->count + 1);
     for (size_t i = 0; i < store->count; i++) {
         const struct memory_series *s = &store->series[i];
-        if (s->n > 0 && s->t[0] <= max_t && s->t[s->n - 1] >= min_t && matchers_match(matchers, count, s->labels))
+        if (s->n > 0 && s->t[0] <= max_t && s->t[s->n - 1] >= min_t &&
+            matchers_match(matchers, count, s->labels))
             (*ret)[n++] = (struct source_series){s->labels, i};
     }
     *ret_count = n;

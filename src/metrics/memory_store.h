@@ -1,8 +1,8 @@
 /*
  * A store in memory, for tests and small data: series in order of arrival, samples in order of time.
  *
- * Histograms get the counter reset hints that a chunked store gives on reading: known within a run of histograms of
- * one layout, unknown at its beginning. Not thread-safe.
+ * Histograms get the counter reset hints that a chunked store gives on reading: known within a run of
+ * histograms of one layout, unknown at its beginning. Not thread-safe.
  */
 #ifndef METRICS_MEMORY_STORE_H
 #define METRICS_MEMORY_STORE_H
@@ -21,8 +21,8 @@ struct memory_sample {
     const struct histogram *h; /* copied; NULL: a float */
 };
 
-/* `labels` is sorted in place and copied. Samples must be newer than those there; the same sample again is nothing
- * new. */
+/* `labels` is sorted in place and copied. Samples must be newer than those there; the same sample again is
+ * nothing new. */
 int memory_store_append(struct memory_store *store, struct label *labels, size_t label_count,
                         const struct memory_sample *samples, size_t count, struct err *err);
 /* Good until the store is cleared or freed. */

@@ -67,6 +67,16 @@ struct sv quote_text(struct query *q, struct sv text)
     return made;
 }
 
+struct sv labels_text(struct query *q, const struct labels *labels)
+{
+    struct buf b;
+    buf_init(&b, PROMQL_TEXT_MAX);
+    labels_format(&b, labels);
+    struct sv made = arena_sv(q->arena, buf_view(&b));
+    buf_free(&b);
+    return made;
+}
+
 struct sv annotation_metric(struct query *q, struct sv name)
 {
     return name.n == 0 ? SV("")

@@ -345,26 +345,15 @@ static void join_pair(struct join *j, size_t step, uint32_t group, struct sample
         output_put(&j->output, last->result, j->e->return_bool, step, out);
 }
 
-static void refuse_duplicate(struct join *j, const struct labels *a, const struct labels *b)
+_Noreturn static void refuse_duplicate(struct join *j, const struct labels *a, const struct labels *b)
 {
-    struct buf x, y, group;
-    buf_init(&x, 1 << 16);
-    buf_init(&y, 1 << 16);
-    buf_init(&group, 1 << 16);
-    labels_format(&x, a);
-    labels_format(&y, b);
-    labels_format(&group, matched_labels(j, a));
-    struct sv first = arena_sv(j->q->arena, buf_view(&x)), second = arena_sv(j->q->arena, buf_view(&y));
-    struct sv match = arena_sv(j->q->arena, buf_view(&group));
-    buf_free(&x);
-    buf_free(&y);
-    buf_free(&group);
+    struct sv first = labels_text(j->q, a), second = labels_text(j->q, b);
     bool swap = sv_cmp(first, second) > 0;
     query_fail(j->q,
                "found duplicate series for the match group %.*s on the %s hand-side of the operation: [%.*s, "
                "%.*s];many-to-many matching not allowed: matching labels must be unique on one side",
-               SV_FMT(match), j->exchanged ? "left" : "right", SV_FMT(swap ? second : first),
-               SV_FMT(swap ? first : second));
+               SV_FMT(labels_text(j->q, matched_labels(j, a))), j->exchanged ? "left" : "right",
+               SV_FMT(swap ? second : first), SV_FMT(swap ? first : second));
 }
 
 static bool any_at(const struct vector *v, size_t step)

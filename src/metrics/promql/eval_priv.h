@@ -83,6 +83,7 @@ struct annotation *annotate(struct query *q, int32_t at, bool info, struct sv te
 /* " for metric name "x"", or nothing for an empty name. */
 struct sv annotation_metric(struct query *q, struct sv name);
 struct sv quote_text(struct query *q, struct sv text);
+struct sv labels_text(struct query *q, const struct labels *labels); /* {a="b"} */
 /* The same words from many places. */
 void warn_mixed_floats(struct query *q, struct sv metric, int32_t at);
 void warn_mixed_schemas(struct query *q, struct sv metric, int32_t at);
@@ -147,8 +148,8 @@ void eval_selector(struct query *q, const struct steps *s, struct expr *e, colum
  * `starts`: their start timestamps in seconds. */
 enum selector_value { SELECT_VALUE, SELECT_TIME_MS, SELECT_TIME, SELECT_START };
 void eval_selected(struct query *q, const struct steps *s, const struct source_series *series, size_t count,
-                   int64_t offset_ms, const int64_t *at, enum selector_value value, column_sink sink,
-                   void *context);
+                   bool skip_buckets, int64_t offset_ms, const int64_t *at, enum selector_value value,
+                   column_sink sink, void *context);
 void eval_timestamp(struct query *q, const struct steps *s, struct expr *call, column_sink sink,
                     void *context);
 void eval_subquery(struct query *q, const struct steps *s, struct expr *e, struct steps *ret_steps,

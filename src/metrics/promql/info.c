@@ -120,7 +120,7 @@ static void fetch(struct info *w)
         if (wanted(w, series[k].labels))
             series[kept++] = series[k];
     struct collector collector = {q, &w->info};
-    eval_selected(q, w->s, series, kept, offset_ms, at, SELECT_TIME_MS, collect, &collector);
+    eval_selected(q, w->s, series, kept, false, offset_ms, at, SELECT_TIME_MS, collect, &collector);
 }
 
 static void identify(struct info *w)
@@ -142,13 +142,9 @@ static void identify(struct info *w)
 
 _Noreturn static void refuse_duplicate(struct info *w, size_t a, size_t b, size_t step)
 {
-    struct buf x = {.p = arena_alloc(w->q->arena, 4096), .capacity = 4096, .max_bytes = 4096};
-    struct buf y = {.p = arena_alloc(w->q->arena, 4096), .capacity = 4096, .max_bytes = 4096};
-    labels_format(&x, w->info.items[a].labels);
-    labels_format(&y, w->info.items[b].labels);
     query_fail(w->q, "found duplicate series for info metric: existing %.*s @ %lld, new %.*s @ %lld",
-               SV_FMT(buf_view(&x)), (long long)w->info.items[a].f[step], SV_FMT(buf_view(&y)),
-               (long long)w->info.items[b].f[step]);
+               SV_FMT(labels_text(w->q, w->info.items[a].labels)), (long long)w->info.items[a].f[step],
+               SV_FMT(labels_text(w->q, w->info.items[b].labels)), (long long)w->info.items[b].f[step]);
 }
 
 /* Of several series of one info metric and identity, the one with the newest sample counts. */

@@ -209,9 +209,50 @@ static bool invariant(struct query *q, struct expr *e, bool *wrap)
     }
 }
 
+/* --- histograms of which only count and sum matter --- */
+
+struct path {
+    const struct expr *node;
+    const struct path *outer;
+};
+
+static bool skips_buckets(const struct path *path)
+{
+    bool skip = false;
+    for (; path != NULL; path = path->outer) {
+        const struct expr *e = path->node;
+        if (e->kind == EXPR_SUBQUERY ||
+            (e->kind == EXPR_BINARY && (e->op == TOKEN_TRIM_UPPER || e->op == TOKEN_TRIM_LOWER)))
+            return false;
+        if (e->kind != EXPR_CALL)
+            continue;
+        int id = e->function->id;
+        if (id == FN_HISTOGRAM_QUANTILE || id == FN_HISTOGRAM_QUANTILES || id == FN_HISTOGRAM_FRACTION)
+            return false;
+        skip |= id == FN_HISTOGRAM_COUNT || id == FN_HISTOGRAM_SUM || id == FN_HISTOGRAM_AVG;
+    }
+    return skip;
+}
+
+static void find_skipped(struct expr *e, const struct path *outer)
+{
+    if (e == NULL || e->kind == EXPR_DURATION)
+        return;
+    if (e->kind == EXPR_SELECTOR) {
+        e->skip_buckets = skips_buckets(outer);
+        return;
+    }
+    struct path path = {e, outer};
+    find_skipped(e->left, &path);
+    find_skipped(e->right, &path);
+    for (size_t i = 0; i < e->arg_count; i++)
+        find_skipped(e->args[i], &path);
+}
+
 struct expr *preprocess(struct query *q, struct expr *e)
 {
     bool wrap;
+    find_skipped(e, NULL);
     fold(q, e);
     durations(q, e);
     (void)invariant(q, e, &wrap);

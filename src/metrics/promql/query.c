@@ -57,7 +57,7 @@ static void put_points(struct query *q, const struct steps *s, const struct colu
         out->t[out->n] = step_time(s, i);
         out->f[out->n] = c->kind[i] == SAMPLE_FLOAT ? c->f[i] : 0;
         if (c->kind[i] == SAMPLE_HISTOGRAM)
-            out->h[out->n] = c->h[i];
+            out->h[out->n] = histogram_copy(q->arena, c->h[i]); /* the source's may be lent */
         out->n++;
     }
 }

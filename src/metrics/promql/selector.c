@@ -14,13 +14,41 @@ static void find(struct query *q, const struct matcher *matchers, size_t count, 
         query_fail(q, "expanding series: %s", err.text);
 }
 
-static void read(struct query *q, const struct source_series *series, int64_t min_t, int64_t max_t,
-                 struct series_samples *ret)
+/* Histograms without buckets. What their counter reset hints leave open is found out here, as long as the
+ * buckets are there to be compared. */
+static void strip_buckets(struct query *q, struct series_samples *d)
+{
+    const struct histogram *before = NULL;
+    struct histogram last;
+    if (d->h == NULL)
+        return;
+    struct histogram **stripped = ARENA_ARRAY(&q->scratch, struct histogram *, d->n + 1);
+    for (size_t i = 0; i < d->n; i++) {
+        const struct histogram *h = d->h[i];
+        if (h == NULL)
+            continue;
+        struct histogram *made = stripped[i] = ARENA_NEW(q->arena, struct histogram);
+        *made = (struct histogram){.hint = h->hint, .schema = h->schema, .count = h->count, .sum = h->sum};
+        if (is_stale(h->sum))
+            continue;
+        if (h->hint == HINT_UNKNOWN && before != NULL)
+            made->hint = histogram_detect_reset(&q->scratch, h, before) ? HINT_RESET : HINT_NOT_RESET;
+        last = *h;
+        last.hint = made->hint;
+        before = &last;
+    }
+    d->h = stripped;
+}
+
+static void read(struct query *q, const struct source_series *series, bool skip_buckets, int64_t min_t,
+                 int64_t max_t, struct series_samples *ret)
 {
     struct err err = {0};
     arena_reset(&q->scratch);
     if (q->source->read(q->source->context, series->ref, min_t, max_t, &q->scratch, ret, &err) != 0)
         query_fail(q, "expanding series: %s", err.text);
+    if (skip_buckets)
+        strip_buckets(q, ret);
     query_tick(q);
 }
 
@@ -56,6 +84,9 @@ static bool fill_instant(struct query *q, const struct steps *s, const struct se
             next++;
         if (next == 0 || d->t[next - 1] <= time - q->lookback_ms || stale_at(d, next - 1))
             continue;
+        if (value == SELECT_TIME_MS && d->h != NULL && d->h[next - 1] != NULL)
+            query_fail(q, "this should be an info metric, with float samples: %.*s",
+                       SV_FMT(labels_text(q, c->labels)));
         column_put(q, s, c, i, value_at(d, next - 1, value));
         any = true;
     }
@@ -63,15 +94,15 @@ static bool fill_instant(struct query *q, const struct steps *s, const struct se
 }
 
 void eval_selected(struct query *q, const struct steps *s, const struct source_series *series, size_t count,
-                   int64_t offset_ms, const int64_t *at, enum selector_value value, column_sink sink,
-                   void *context)
+                   bool skip_buckets, int64_t offset_ms, const int64_t *at, enum selector_value value,
+                   column_sink sink, void *context)
 {
     int64_t min_t = (at != NULL ? *at : s->start) - offset_ms - q->lookback_ms;
     int64_t max_t = (at != NULL ? *at : s->end) - offset_ms;
     struct column c = {0};
     struct series_samples d;
     for (size_t k = 0; k < count; k++) {
-        read(q, &series[k], min_t, max_t, &d);
+        read(q, &series[k], skip_buckets, min_t, max_t, &d);
         column_reset(q, s, &c, labels_import(q->labels, series[k].labels));
         if (fill_instant(q, s, &d, offset_ms, at, value, &c))
             sink(context, &c);
@@ -201,7 +232,8 @@ static void eval_smoothed(struct query *q, const struct steps *s, struct expr *e
     struct series_samples d;
     for (size_t k = 0; k < count; k++) {
         struct split_samples split;
-        read(q, &series[k], s->start - offset_ms - q->lookback_ms, s->end - offset_ms + q->lookback_ms, &d);
+        read(q, &series[k], e->skip_buckets, s->start - offset_ms - q->lookback_ms,
+             s->end - offset_ms + q->lookback_ms, &d);
         split_samples(&q->scratch, &d, &split);
         column_reset(q, s, &c, labels_import(q->labels, series[k].labels));
         struct smooth w = {q, s, &c, metric_name(c.labels), e->start};
@@ -221,7 +253,7 @@ void eval_selector(struct query *q, const struct steps *s, struct expr *e, colum
     if (e->smoothed)
         eval_smoothed(q, s, e, series, count, sink, context);
     else
-        eval_selected(q, s, series, count, offset_ms, NULL, SELECT_VALUE, sink, context);
+        eval_selected(q, s, series, count, e->skip_buckets, offset_ms, NULL, SELECT_VALUE, sink, context);
 }
 
 /* --- timestamp() and start_timestamp() --- */
@@ -280,7 +312,7 @@ void eval_timestamp(struct query *q, const struct steps *s, struct expr *call, c
         return;
     find(q, e->matchers, e->matcher_count, (at != NULL ? *at : s->start) - offset_ms - q->lookback_ms,
          (at != NULL ? *at : s->end) - offset_ms, &series, &count);
-    eval_selected(q, s, series, count, offset_ms, at, start ? SELECT_START : SELECT_TIME, put_renamed,
+    eval_selected(q, s, series, count, false, offset_ms, at, start ? SELECT_START : SELECT_TIME, put_renamed,
                   &renamed);
 }
 
@@ -431,7 +463,7 @@ void each_series_of_range(struct query *q, const struct steps *s, struct expr *e
     for (size_t k = 0; k < count; k++) {
         struct series_samples d;
         struct split_samples split;
-        read(q, &series[k], min_t, max_t, &d);
+        read(q, &series[k], selector->skip_buckets, min_t, max_t, &d);
         split_samples(&q->scratch, &d, &split);
         sink(context, labels_import(q->labels, series[k].labels), false, &split);
     }

@@ -263,33 +263,82 @@ static int store_converted(struct test_file *t, struct conversion *all, struct e
 
 /* --- the command --- */
 
-static int load_series(struct test_file *t, int64_t step_ms, const struct labels *start_labels,
-                       const struct start_values *starts, struct conversion **conversions, struct err *err)
+/* The series of one command; a later line of the same series replaces the earlier one. */
+struct loaded {
+    const struct labels *labels;
+    struct memory_sample *samples;
+    size_t n;
+};
+
+struct load {
+    int64_t step_ms;
+    const struct labels *start_labels; /* of a line with start timestamps that waits for its samples */
+    struct start_values starts;
+    struct loaded *series;
+    size_t count, capacity;
+};
+
+static struct loaded *load_slot(struct test_file *t, struct load *load, const struct labels *labels)
+{
+    for (size_t i = 0; i < load->count; i++)
+        if (load->series[i].labels == labels)
+            return &load->series[i];
+    if (load->count == load->capacity) {
+        load->capacity = TC_MAX((size_t)32, load->capacity * 2);
+        struct loaded *more = ARENA_ARRAY(&t->arena, struct loaded, load->capacity);
+        if (load->count > 0)
+            memcpy(more, load->series, load->count * sizeof *more);
+        load->series = more;
+    }
+    load->series[load->count] = (struct loaded){.labels = labels};
+    return &load->series[load->count++];
+}
+
+static int load_series(struct test_file *t, struct load *load, struct err *err)
 {
     struct series_description d;
+    const struct start_values *starts = &load->starts;
     int rc = test_series(t, t->lines[t->at], t->at, &d, err);
     if (rc != 0)
         return rc;
     const struct labels *labels = labels_intern(&t->labels, d.labels, d.label_count);
-    if (start_labels != NULL && start_labels != labels)
+    if (load->start_labels != NULL && load->start_labels != labels)
         return test_error(t, t->at, err, "@st metric does not match the following sample line metric");
-    if (start_labels != NULL && starts->n != d.value_count)
+    if (load->start_labels != NULL && starts->n != d.value_count)
         return test_error(t, t->at, err, "@st line has %zu values but sample line has %zu", starts->n,
                           d.value_count);
-    struct memory_sample *samples = ARENA_ARRAY(&t->arena, struct memory_sample, d.value_count + 1);
-    size_t n = 0;
+    struct loaded *slot = load_slot(t, load, labels);
+    slot->samples = ARENA_ARRAY(&t->arena, struct memory_sample, d.value_count + 1);
+    slot->n = 0;
     for (size_t i = 0; i < d.value_count; i++) {
-        int64_t time = (int64_t)i * step_ms;
+        struct memory_sample *sample = &slot->samples[slot->n];
         if (d.values[i].omitted)
             continue;
-        samples[n] = (struct memory_sample){.t = time, .f = d.values[i].value, .h = d.values[i].histogram};
-        if (start_labels != NULL && !starts->omitted[i])
-            samples[n].start_t = time + starts->offset_ms[i];
-        n++;
+        *sample = (struct memory_sample){
+            .t = (int64_t)i * load->step_ms, .f = d.values[i].value, .h = d.values[i].histogram};
+        if (load->start_labels != NULL && !starts->omitted[i])
+            sample->start_t = sample->t + starts->offset_ms[i];
+        slot->n++;
     }
-    if (conversions != NULL)
-        convert_series(t, conversions, labels, samples, n);
-    return append(t, labels, samples, n, err);
+    load->start_labels = NULL;
+    return 0;
+}
+
+static int read_lines(struct test_file *t, struct load *load, struct err *err)
+{
+    int rc = 0;
+    for (t->at++; rc == 0 && t->at < t->line_count && t->lines[t->at].n > 0; t->at++) {
+        if (!is_start_line(t->lines[t->at])) {
+            rc = load_series(t, load, err);
+            continue;
+        }
+        if (load->start_labels != NULL)
+            return test_error(t, t->at, err, "@st line has no following sample line");
+        rc = read_starts(t, t->lines[t->at], &load->start_labels, &load->starts, err);
+    }
+    if (rc == 0 && load->start_labels != NULL)
+        rc = test_error(t, t->at, err, "@st line has no following sample line");
+    return rc;
 }
 
 int test_load(struct test_file *t, struct err *err)
@@ -297,26 +346,20 @@ int test_load(struct test_file *t, struct err *err)
     struct sv rest = t->lines[t->at], word = test_word(&rest);
     bool convert = sv_is(word, "load_with_nhcb");
     struct conversion *conversions = NULL;
-    const struct labels *start_labels = NULL;
-    struct start_values starts = {0};
+    struct load load = {0};
     int64_t step_ns;
     struct err inner = {0};
     if ((!convert && !sv_is(word, "load")) || rest.n == 0)
         return test_error(t, t->at, err, "invalid load command. (load[_with_nhcb] <step:duration>)");
     if (prom_parse_duration(rest, &step_ns, &inner) != 0)
         return test_error(t, t->at, err, "invalid step definition \"%.*s\": %s", SV_FMT(rest), inner.text);
-    int rc = 0;
-    for (t->at++; rc == 0 && t->at < t->line_count && t->lines[t->at].n > 0; t->at++) {
-        if (is_start_line(t->lines[t->at])) {
-            if (start_labels != NULL)
-                return test_error(t, t->at, err, "@st line has no following sample line");
-            rc = read_starts(t, t->lines[t->at], &start_labels, &starts, err);
-            continue;
-        }
-        rc = load_series(t, step_ns / 1000000, start_labels, &starts, convert ? &conversions : NULL, err);
-        start_labels = NULL;
+    load.step_ms = step_ns / 1000000;
+    int rc = read_lines(t, &load, err);
+    for (size_t i = 0; rc == 0 && i < load.count; i++) {
+        const struct loaded *s = &load.series[i];
+        if (convert)
+            convert_series(t, &conversions, s->labels, s->samples, s->n);
+        rc = append(t, s->labels, s->samples, s->n, err);
     }
-    if (rc == 0 && start_labels != NULL)
-        return test_error(t, t->at, err, "@st line has no following sample line");
     return rc == 0 ? store_converted(t, conversions, err) : rc;
 }
