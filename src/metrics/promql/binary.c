@@ -170,7 +170,8 @@ struct with_scalar {
     const struct steps *s;
     const struct expr *e;
     const double *scalar;
-    bool swapped; /* the scalar is on the left */
+    bool swapped;         /* the scalar is on the left */
+    struct trouble *last; /* per step, the last one; NULL while there is none */
     struct collector to;
 };
 
@@ -186,7 +187,9 @@ static void column_with_scalar(void *context, struct column *c)
         bool keep = combine(w->q, op, w->swapped ? scalar : v, w->swapped ? v : scalar, &out, &trouble);
         c->kind[i] = SAMPLE_NONE;
         if (trouble.kind == TROUBLE_TYPES) {
-            report(w->q, w->e, &trouble);
+            if (w->last == NULL)
+                w->last = ARENA_ARRAY(w->q->arena, struct trouble, w->s->count);
+            w->last[i] = trouble;
             continue;
         }
         if (token_is_comparison(op) && w->swapped)
@@ -444,6 +447,8 @@ void eval_binary(struct query *q, const struct steps *s, struct expr *e, struct 
         struct with_scalar w = {.q = q, .s = s, .e = e, .swapped = left, .to = {q, out}};
         w.scalar = eval_scalar(q, s, left ? e->left : e->right);
         eval_each(q, s, left ? e->right : e->left, column_with_scalar, &w);
+        for (size_t i = 0; i < s->count && w.last != NULL; i++)
+            report(q, e, &w.last[i]);
         return;
     }
     struct vector sides[2] = {{0}, {0}};

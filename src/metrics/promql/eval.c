@@ -140,6 +140,20 @@ struct sv metric_name(const struct labels *labels)
     return labels_get(labels, METRIC_NAME);
 }
 
+double go_max(double a, double b)
+{
+    if ((isinf(a) && a > 0) || (isinf(b) && b > 0))
+        return INFINITY;
+    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
+}
+
+double go_min(double a, double b)
+{
+    if ((isinf(a) && a < 0) || (isinf(b) && b < 0))
+        return -INFINITY;
+    return isnan(a) || isnan(b) ? NAN : fmin(a, b);
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

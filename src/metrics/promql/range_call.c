@@ -243,7 +243,8 @@ void eval_range_call(struct query *q, const struct steps *s, struct expr *e, col
     d.call.offset_ms = to_ms(holder->effective_offset_ns);
     d.call.anchored = holder->anchored;
     d.call.smoothed = holder->smoothed;
-    d.call.at = e->args[0]->start;
+    /* a subquery that is a function's argument has no place of its own in annotations */
+    d.call.at = e->args[0]->kind == EXPR_SUBQUERY ? 0 : e->args[0]->start;
     d.at_fixed = holder->has_timestamp;
     d.function = e->function->id == FN_ABSENT_OVER_TIME ? present : range_function_over_time(e->function->id);
     if (d.function == NULL)

@@ -28,12 +28,16 @@ static void put_histogram(struct json_out *out, const struct histogram *h)
     put_float(out, h->count);
     json_key(out, SV("sum"));
     put_float(out, h->sum);
-    json_key(out, SV("buckets"));
-    json_array(out);
+    bool any = false;
     for (size_t i = 0; i < n; i++) {
         const struct histogram_bucket *b = &buckets[i];
         if (b->count == 0)
             continue;
+        if (!any) {
+            json_key(out, SV("buckets"));
+            json_array(out);
+        }
+        any = true;
         json_array(out);
         json_i64(out, b->lower_inclusive ? (b->upper_inclusive ? 3 : 1) : (b->upper_inclusive ? 0 : 2));
         put_float(out, b->lower);
@@ -41,7 +45,8 @@ static void put_histogram(struct json_out *out, const struct histogram *h)
         put_float(out, b->count);
         json_array_end(out);
     }
-    json_array_end(out);
+    if (any)
+        json_array_end(out);
     json_object_end(out);
     arena_free(&arena);
 }
