@@ -203,6 +203,26 @@ static void column_with_scalar(void *context, struct column *c)
     collect(&w->to, c);
 }
 
+/* Operands are evaluated from left to right, which shows in the places of annotations; a literal has none. */
+static void vector_scalar(struct query *q, const struct steps *s, struct expr *e, bool swapped,
+                          struct vector *out)
+{
+    struct with_scalar w = {.q = q, .s = s, .e = e, .swapped = swapped, .to = {q, out}};
+    struct expr *scalar = swapped ? e->left : e->right, *vector = swapped ? e->right : e->left;
+    if (swapped || scalar->kind == EXPR_NUMBER) {
+        w.scalar = eval_scalar(q, s, scalar);
+        eval_each(q, s, vector, column_with_scalar, &w);
+    } else {
+        struct vector v = {0};
+        eval(q, s, vector, &v);
+        w.scalar = eval_scalar(q, s, scalar);
+        for (size_t i = 0; i < v.n; i++)
+            column_with_scalar(&w, &v.items[i]);
+    }
+    for (size_t i = 0; i < s->count && w.last != NULL; i++)
+        report(q, e, &w.last[i]);
+}
+
 /* --- matching --- */
 
 /* Signatures of one side: per series, the number of its match group. */
@@ -444,11 +464,7 @@ void eval_binary(struct query *q, const struct steps *s, struct expr *e, struct 
         return;
     }
     if (left || right) {
-        struct with_scalar w = {.q = q, .s = s, .e = e, .swapped = left, .to = {q, out}};
-        w.scalar = eval_scalar(q, s, left ? e->left : e->right);
-        eval_each(q, s, left ? e->right : e->left, column_with_scalar, &w);
-        for (size_t i = 0; i < s->count && w.last != NULL; i++)
-            report(q, e, &w.last[i]);
+        vector_scalar(q, s, e, left, out);
         return;
     }
     struct vector sides[2] = {{0}, {0}};

@@ -172,6 +172,8 @@ double quantile_of(double q, double *values, size_t n)
     qsort(values, n, sizeof *values, by_value);
     double rank = q * (double)(n - 1), lower = fmax(0, floor(rank)), weight = rank - floor(rank);
     double upper = fmin((double)n - 1, lower + 1);
+    if (weight == 0)
+        return values[(size_t)lower]; /* an infinite neighbour must not make it NaN */
     return values[(size_t)lower] * (1 - weight) + values[(size_t)upper] * weight;
 }
 
