@@ -94,12 +94,12 @@ static void set_window(struct driver *d, const struct split_samples *in, struct 
         until += c->q->lookback_ms;
     move(in->float_t, in->float_count, after, until, &e->f0, &e->f1);
     move(in->histogram_t, in->histogram_count, after, until, &e->h0, &e->h1);
-    *w = (struct window){.t = in->float_t + e->f0,
-                         .st = in->float_st != NULL ? in->float_st + e->f0 : NULL,
-                         .f = in->f + e->f0,
-                         .n = e->f1 - e->f0,
-                         .hn = e->h1 - e->h0,
-                         .first = e->f0};
+    *w = (struct window){.n = e->f1 - e->f0, .hn = e->h1 - e->h0, .first = e->f0};
+    if (w->n > 0) {
+        w->t = in->float_t + e->f0;
+        w->st = in->float_st != NULL ? in->float_st + e->f0 : NULL;
+        w->f = in->f + e->f0;
+    }
     if (w->hn > 0) {
         w->ht = in->histogram_t + e->h0;
         w->hst = in->histogram_st != NULL ? in->histogram_st + e->h0 : NULL;
