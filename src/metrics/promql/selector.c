@@ -482,8 +482,9 @@ void eval_subquery(struct query *q, const struct steps *s, struct expr *e, struc
     int64_t interval = e->step_ns != 0 ? to_ms(e->step_ns) : q->subquery_step_ms;
     int64_t after = s->start - offset_ms - range_ms;
     interval = TC_MAX(interval, 1);
-    *ret = (struct steps){.interval = interval,
-                          .end = s->start + (int64_t)(s->count - 1) * s->interval - offset_ms};
+    /* with @, every step looks at the window of the first */
+    int64_t last = e->has_timestamp ? s->start : step_time(s, s->count - 1);
+    *ret = (struct steps){.interval = interval, .end = last - offset_ms};
     ret->start = interval * (after / interval);
     if (ret->start <= after)
         ret->start += interval;
