@@ -24,6 +24,7 @@ static const struct verb *const verbs[] = {
     &verb_backup,
     &verb_restore,
     &verb_release,
+    &verb_promql,
     NULL,
 };
 /* clang-format on */

@@ -73,6 +73,7 @@ extern const struct verb verb_health;
 extern const struct verb verb_completion;
 extern const struct verb verb_vault;
 extern const struct verb verb_channels;
+extern const struct verb verb_promql;
 /* clang-format on */
 
 #endif
