@@ -236,6 +236,14 @@ void parser_grouping(struct parser *p, struct name_list *ret)
     p->context = old;
 }
 
+static bool starts_expression(struct parser *p)
+{
+    enum token_kind kind = parser_peek(p)->kind;
+    return kind == TOKEN_ADD || kind == TOKEN_SUB || kind == TOKEN_NUMBER || kind == TOKEN_DURATION ||
+           kind == TOKEN_STRING || kind == TOKEN_LEFT_PAREN || kind == TOKEN_LEFT_BRACE ||
+           parser_is_metric_identifier(kind);
+}
+
 /* --- calls and aggregations --- */
 
 struct args {
@@ -260,7 +268,7 @@ static void call_body(struct parser *p, struct args *args)
         if (!parser_at(p, TOKEN_COMMA))
             break;
         struct token comma = parser_take(p);
-        if (parser_at(p, TOKEN_RIGHT_PAREN) || parser_at(p, TOKEN_EOF) || parser_at(p, TOKEN_COMMA))
+        if (!starts_expression(p))
             parser_fail(p, comma.at, token_end(&comma), "trailing commas not allowed in function call args");
     }
     parser_expect(p, TOKEN_RIGHT_PAREN, NULL);
@@ -526,7 +534,8 @@ static void modifiers(struct parser *p, struct expr *e)
         parser_grouping(p, &m->labels);
         if (parser_at(p, TOKEN_GROUP_LEFT) || parser_at(p, TOKEN_GROUP_RIGHT)) {
             m->card = parser_take(p).kind == TOKEN_GROUP_LEFT ? CARD_MANY_TO_ONE : CARD_ONE_TO_MANY;
-            if (parser_at(p, TOKEN_LEFT_PAREN))
+            /* the list may be left out, where an operand follows */
+            if (parser_at(p, TOKEN_LEFT_PAREN) || !starts_expression(p))
                 parser_grouping(p, &m->include);
         }
     }
