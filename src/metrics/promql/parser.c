@@ -5,6 +5,7 @@
 #include "metrics/promql/parser.h"
 
 #include "metrics/go_text.h"
+#include "metrics/grow.h"
 #include "metrics/promql/functions.h"
 #include "metrics/promql/parser_priv.h"
 
@@ -207,13 +208,7 @@ static void grouping_label(struct parser *p, struct name_list *ret, size_t *capa
     if (!label_name_is_valid(text))
         parser_fail(p, name.at, token_end(&name), "invalid label name for grouping: %.*s",
                     SV_FMT(parser_quoted(p, text)));
-    if (ret->n == *capacity) {
-        *capacity = *capacity == 0 ? 4 : *capacity * 2;
-        struct sv *more = ARENA_ARRAY(p->arena, struct sv, *capacity);
-        if (ret->n > 0)
-            memcpy(more, ret->items, ret->n * sizeof *more);
-        ret->items = more;
-    }
+    ret->items = grow(p->arena, ret->items, ret->n, capacity, sizeof *ret->items);
     ret->items[ret->n++] = text;
     p->context = old;
 }
@@ -257,13 +252,7 @@ static void call_body(struct parser *p, struct args *args)
         return;
     while (!p->failed && !parser_at(p, TOKEN_RIGHT_PAREN)) {
         struct expr *e = parser_expression(p, 0);
-        if (args->n == args->capacity) {
-            args->capacity = args->capacity == 0 ? 4 : args->capacity * 2;
-            struct expr **more = ARENA_ARRAY(p->arena, struct expr *, args->capacity);
-            if (args->n > 0)
-                memcpy(more, args->items, args->n * sizeof(struct expr *));
-            args->items = more;
-        }
+        args->items = grow(p->arena, args->items, args->n, &args->capacity, sizeof *args->items);
         args->items[args->n++] = e;
         if (!parser_at(p, TOKEN_COMMA))
             break;

@@ -5,6 +5,7 @@
 
 #include "base/clk.h"
 #include "metrics/go_text.h"
+#include "metrics/grow.h"
 #include "metrics/promql/eval_priv.h"
 
 #include <stdarg.h>
@@ -110,13 +111,8 @@ static void put_range_series(void *context, const struct labels *labels, bool dr
     (void)drop_name;
     if (n == 0)
         return;
-    if (a->result->count == a->capacity) {
-        a->capacity = TC_MAX((size_t)16, a->capacity * 2);
-        struct promql_series *more = ARENA_ARRAY(a->q->arena, struct promql_series, a->capacity);
-        if (a->result->count > 0)
-            memcpy(more, a->result->series, a->result->count * sizeof *more);
-        a->result->series = more;
-    }
+    a->result->series =
+        grow(a->q->arena, a->result->series, a->result->count, &a->capacity, sizeof *a->result->series);
     query_hold(a->q, n);
     struct promql_series *out = &a->result->series[a->result->count++];
     *out = (struct promql_series){.labels = labels,
