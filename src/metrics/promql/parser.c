@@ -185,6 +185,16 @@ struct expr *parser_new(struct parser *p, enum expr_kind kind, int32_t start, in
     return e;
 }
 
+void parser_adopt(struct parser *p, struct expr *parent, const struct expr *child)
+{
+    if (child == NULL)
+        return;
+    parent->height = TC_MAX(parent->height, child->height + 1);
+    if (parent->height > PROMQL_HEIGHT_MAX)
+        parser_fail(p, child->start, child->end, "the expression has more than %d operators in a row",
+                    PROMQL_HEIGHT_MAX);
+}
+
 /* --- label lists --- */
 
 static bool is_label_token(enum token_kind kind)
@@ -275,6 +285,8 @@ static struct expr *call(struct parser *p, const struct token *name)
     e->function = function;
     e->args = args.items;
     e->arg_count = args.n;
+    for (size_t i = 0; i < args.n; i++)
+        parser_adopt(p, e, args.items[i]);
     return e;
 }
 
@@ -316,6 +328,8 @@ static struct expr *aggregate(struct parser *p, const struct token *op)
         return NULL;
     e->left = args.items[wanted - 1];
     e->right = wanted == 2 ? args.items[0] : NULL;
+    parser_adopt(p, e, e->left);
+    parser_adopt(p, e, e->right);
     return e;
 }
 
@@ -346,6 +360,7 @@ static struct expr *paren(struct parser *p)
         return NULL;
     struct expr *e = parser_new(p, EXPR_PAREN, open.at, token_end(&close));
     e->left = inner;
+    parser_adopt(p, e, inner);
     return e;
 }
 
@@ -470,6 +485,7 @@ static struct expr *unary(struct parser *p)
     struct expr *made = parser_new(p, EXPR_UNARY, op.at, e->end);
     made->op = op.kind;
     made->left = e;
+    parser_adopt(p, made, e);
     return made;
 }
 
@@ -551,6 +567,8 @@ struct expr *parser_expression(struct parser *p, int min_binding)
             break;
         e->start = left->start;
         e->end = e->right->end;
+        parser_adopt(p, e, left);
+        parser_adopt(p, e, e->right);
         left = e;
     }
     p->depth--;

@@ -27,6 +27,8 @@ static struct expr *duration_node(struct parser *p, enum token_kind op, int32_t 
     e->op = op;
     e->left = left;
     e->right = right;
+    parser_adopt(p, e, left);
+    parser_adopt(p, e, right);
     return e;
 }
 
@@ -207,6 +209,7 @@ static struct expr *subquery(struct parser *p, struct expr *left, struct expr *r
     p->context = (struct parse_context){"subquery selector", "number, duration, step(), range(), or \"]\""};
     parser_take(p);
     e->left = left;
+    parser_adopt(p, e, left);
     set_range(e, range);
     if (!parser_at(p, TOKEN_RIGHT_BRACKET)) {
         struct expr *step = positive(p);

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TOO_MANY_SAMPLES "query processing would load too many samples into memory in query execution"
+
 enum { TICKS_BETWEEN_LOOKS = 1024, ANNOTATION_TEXTS_MAX = 10000 };
 
 void query_fail(struct query *q, const char *format, ...)
@@ -38,7 +40,7 @@ void query_hold(struct query *q, uint64_t samples)
 {
     q->samples += samples;
     if (q->samples > q->max_samples)
-        query_fail(q, "query processing would load too many samples into memory in query execution");
+        query_fail(q, TOO_MANY_SAMPLES);
     query_tick(q);
 }
 
@@ -260,6 +262,8 @@ static int run(struct query *q, struct expr *e, struct promql_result *result)
         s.count = (size_t)((o->end_ms - o->start_ms) / o->step_ms) + 1;
     map_init(&q->annotation_index, ANNOTATION_TEXTS_MAX);
     if (setjmp(q->out) == 0) {
+        if (s.count > q->max_samples)
+            query_fail(q, TOO_MANY_SAMPLES);
         struct expr *root = preprocess(q, e);
         set_effective_offsets(s.start, root);
         answer(q, &s, root, result);
