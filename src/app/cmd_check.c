@@ -88,7 +88,8 @@ static enum cli_exit check_run(const struct cli_args *args)
         return CLI_DONE;
     }
     if (config == NULL && count == 0 && rule_count == 0)
-        return cli_fail(args, CLI_USAGE, "nothing to check: give --config FILE, --rules FILE, or paths of rules");
+        return cli_fail(args, CLI_USAGE,
+                        "nothing to check: give --config FILE, --rules FILE, or paths of rules");
     enum cli_exit code = check_promql_rules(args, rule_files, rule_count), config_code = CLI_DONE;
     if (config != NULL)
         config_code = check_config(args, config);

@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 
 static const struct verb *const verbs[] = {
-    &verb_run,   &verb_scan,   &verb_test,  &verb_check, &verb_alerts,
+    &verb_run,   &verb_scan,   &verb_test,  &verb_check,  &verb_alerts,
     &verb_query, &verb_verify, &verb_parse, &verb_promql, NULL,
 };
 

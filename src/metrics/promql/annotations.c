@@ -8,8 +8,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { ANNOTATIONS_MAX = 10000 };
-
 struct annotation *annotate(struct query *q, int32_t at, bool info, struct sv text)
 {
     uint64_t *index = map_put(&q->annotation_index, text, NULL);

@@ -164,7 +164,7 @@ struct expr *parser_duration(struct parser *p, int min_binding)
 }
 
 /* After `offset`, a literal or a call stands alone; only a parenthesis opens an expression with operators. */
-struct expr *parser_offset_duration(struct parser *p)
+static struct expr *offset_duration(struct parser *p)
 {
     if (at_number(p))
         return literal(p, NULL);
@@ -273,7 +273,7 @@ static void offset(struct parser *p, struct expr *e)
 {
     struct parse_context old = parser_enter(p, "offset", "number, duration, step(), or range()");
     parser_take(p);
-    struct expr *by = parser_offset_duration(p);
+    struct expr *by = offset_duration(p);
     struct expr *at = holder(e);
     p->context = old;
     if (p->failed)

@@ -57,7 +57,6 @@ bool parser_is_metric_identifier(enum token_kind kind);
 struct expr *parser_expression(struct parser *p, int min_binding);
 struct expr *parser_selector(struct parser *p);
 struct expr *parser_duration(struct parser *p, int min_binding);
-struct expr *parser_offset_duration(struct parser *p);
 /* The operators after an expression: ranges, offset, @, anchored, smoothed. */
 struct expr *parser_postfix(struct parser *p, struct expr *expr);
 void parser_grouping(struct parser *p, struct name_list *ret);
