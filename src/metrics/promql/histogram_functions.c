@@ -207,7 +207,7 @@ static double native_quantile(struct query *q, double quantile, const struct his
     double share = rank / b.count;
     if (histogram_is_custom(h) || (b.lower <= 0 && b.upper >= 0))
         return b.lower + (b.upper - b.lower) * share;
-    double lower = log2(fabs(b.lower)), upper = log2(fabs(b.upper));
+    double lower = go_log2(fabs(b.lower)), upper = go_log2(fabs(b.upper));
     return b.lower > 0 ? exp2(lower + (upper - lower) * share) : -exp2(upper + (lower - upper) * (1 - share));
 }
 
