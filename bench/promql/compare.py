@@ -80,6 +80,7 @@ def block():
             lines.append(series('%s{job="%s"}' % (name, job), (pick(same, make()) for _ in range(20))))
     lines.append(series('mix{job="a"}', (pick(number(), exponential_histogram()) for _ in range(20))))
     for job in "ab":
+        lines.append(series('target_info{job="%s",version="%d"}' % (job, rnd.randint(1, 2)), ["1"] * 20))
         for least, le in ((0, "0.1"), (2, "1"), (4, "5"), (6, "+Inf")):
             value, values = 0, []
             for _ in range(20):
@@ -163,6 +164,10 @@ def vector(depth):
         lambda: 'label_replace(%s, "%s", "%s", "job", "(.*)")' % (vector(depth - 1), pick("job", "z", "__name__", "inst"), pick("$1", "x-$1", "")),
         lambda: 'label_join(%s, "z", "-", "job", "inst")' % vector(depth - 1),
         lambda: "-(%s)" % vector(depth - 1),
+        lambda: 'histogram_quantiles(%s, "q", 0.1, %s)' % (vector(depth - 1), pick("0.5", "0.9", "1", "NaN")),
+        lambda: "double_exponential_smoothing(%s, %s, %s)" % (window(depth), pick("0.5", "0.1"), pick("0.3", "0.9", "1")),
+        lambda: "info(%s%s)" % (vector(depth - 1), pick("", ', {version="1"}', ', {version=~".*"}', ', {__name__=~".+_info"}')),
+        lambda: 'sort_by_label%s(%s, "job")' % (pick("", "_desc"), vector(depth - 1)),
         lambda: "vector(%s)" % scalar(depth),
     ]
     return binary(depth) if one_in(4) else pick(*forms)()

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "app/config.h"
 #include "cli/parsers.h"
+#include "cli/promql_rules.h"
 #include "cli/rules.h"
 #include "event/policy.h"
 
@@ -16,6 +17,7 @@ static const struct option_spec options[] = {
     {"parsers", OPTION_LIST, "PATH",
      "check these files of parsers and run their examples (a file, or a directory with *.yml and *.yaml)"},
     {"shipped-parsers", OPTION_FLAG, NULL, "check the parsers that the program ships in the same way"},
+    {"rules", OPTION_LIST, "FILE", "check this file of Prometheus rules (may be repeated)"},
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
@@ -165,8 +167,8 @@ static enum cli_exit check_config(const struct cli_args *args, const char *path)
 
 static enum cli_exit check_run(const struct cli_args *args)
 {
-    const char *const *paths;
-    size_t count = cli_operands(args, &paths);
+    const char *const *paths, *const *rule_files;
+    size_t count = cli_operands(args, &paths), rule_count = cli_list(args, "rules", &rule_files);
     const char *config = cli_value(args, "config", NULL);
     if (cli_flag(args, "reference")) {
         struct buf out;
@@ -178,13 +180,16 @@ static enum cli_exit check_run(const struct cli_args *args)
     }
     const char *const *own_paths;
     bool has_parsers = cli_list(args, "parsers", &own_paths) > 0 || cli_flag(args, "shipped-parsers");
-    if (config == NULL && count == 0 && !has_parsers)
+    if (config == NULL && count == 0 && rule_count == 0 && !has_parsers)
         return cli_fail(args, CLI_USAGE,
-                        "nothing to check: give --config FILE, --parsers PATH, or paths of rules");
-    enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
+                        "nothing to check: give --config FILE, --rules FILE, --parsers PATH, or paths of rules");
+    enum cli_exit code = check_promql_rules(args, rule_files, rule_count), other = CLI_DONE;
+    if (config != NULL)
+        other = check_config(args, config);
+    code = TC_MAX(code, other);
     if (has_parsers) {
-        enum cli_exit files = check_parsers(args);
-        code = TC_MAX(code, files);
+        other = check_parsers(args);
+        code = TC_MAX(code, other);
     }
     if (count > 0) {
         enum cli_exit rules = check_rules(args, paths, count, (struct sv){0});

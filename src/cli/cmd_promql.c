@@ -145,7 +145,7 @@ static void print_table(const struct promql_result *r)
     }
     if (r->type == VALUE_SCALAR || r->type == VALUE_STRING)
         buf_char(&out, '\n');
-    fwrite(out.p, 1, out.n, stdout);
+    printf("%.*s", SV_FMT(buf_view(&out)));
     buf_free(&out);
     for (size_t i = 0; i < r->warning_count; i++)
         fprintf(stderr, "%.*s\n", SV_FMT(r->warnings[i]));

@@ -40,6 +40,15 @@ void kahan_add(double v, double *sum, double *rest)
     *sum = t;
 }
 
+double go_log2(double v)
+{
+    int exponent;
+    double fraction = frexp(v, &exponent);
+    if (!isfinite(v) || v <= 0)
+        return log2(v);
+    return fraction == 0.5 ? exponent - 1 : log(fraction) * (1 / M_LN2) + exponent;
+}
+
 bool almost_equal(double a, double b, double epsilon)
 {
     if (is_stale(a) || is_stale(b))
@@ -141,7 +150,8 @@ double histogram_fraction_below(const struct histogram_bucket *bucket, double va
 {
     if (linear)
         return (value - bucket->lower) / (bucket->upper - bucket->lower);
-    double lower = log2(fabs(bucket->lower)), upper = log2(fabs(bucket->upper)), v = log2(fabs(value));
+    double lower = go_log2(fabs(bucket->lower)), upper = go_log2(fabs(bucket->upper)),
+           v = go_log2(fabs(value));
     return value > 0 ? (v - lower) / (upper - lower) : 1 - (v - upper) / (lower - upper);
 }
 

@@ -56,6 +56,8 @@ static inline bool histogram_is_custom(const struct histogram *h)
 }
 /* Compensated addition (Neumaier): *sum += v, what is lost goes to *rest. */
 void kahan_add(double v, double *sum, double *rest);
+/* The base-2 logarithm as Go computes it: histogram texts show the last digit. */
+double go_log2(double v);
 /* Both NaN, or equal within a relative `epsilon` (a staleness marker equals only itself). */
 bool almost_equal(double a, double b, double epsilon);
 bool is_stale(double v);

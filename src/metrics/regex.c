@@ -11,12 +11,7 @@
 #include <pcre2.h>
 #include <stdlib.h>
 
-enum {
-    REGEX_MATCH_LIMIT = 1000000,
-    REGEX_REPEAT_MAX = 1000,
-    REGEX_WORDS_MAX = 256,
-    REGEX_PATTERN_MAX = 1 << 16
-};
+enum { REGEX_MATCH_LIMIT = 1000000, REGEX_REPEAT_MAX = 1000, REGEX_PATTERN_MAX = 1 << 16 };
 
 struct regex {
     pcre2_code *code; /* NULL: the words decide */

@@ -39,7 +39,7 @@ static double to_radians(double v)
 
 static double (*const float_functions[FN_COUNT])(double) = {
     [FN_ABS] = fabs,    [FN_CEIL] = ceil,      [FN_FLOOR] = floor,    [FN_EXP] = exp,     [FN_SQRT] = sqrt,
-    [FN_LN] = log,      [FN_LOG2] = log2,      [FN_LOG10] = log10,    [FN_SIN] = sin,     [FN_COS] = cos,
+    [FN_LN] = log,      [FN_LOG2] = go_log2,   [FN_LOG10] = log10,    [FN_SIN] = sin,     [FN_COS] = cos,
     [FN_TAN] = tan,     [FN_ASIN] = asin,      [FN_ACOS] = acos,      [FN_ATAN] = atan,   [FN_SINH] = sinh,
     [FN_COSH] = cosh,   [FN_TANH] = tanh,      [FN_ASINH] = asinh,    [FN_ACOSH] = acosh, [FN_ATANH] = atanh,
     [FN_SGN] = sign_of, [FN_DEG] = to_degrees, [FN_RAD] = to_radians,

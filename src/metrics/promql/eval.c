@@ -3,6 +3,8 @@
  */
 #include "metrics/promql/eval_priv.h"
 
+#include "metrics/grow.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -51,13 +53,7 @@ size_t column_points(const struct steps *s, const struct column *c)
 
 struct column *vector_add(struct query *q, struct vector *v)
 {
-    if (v->n == v->capacity) {
-        v->capacity = TC_MAX((size_t)16, v->capacity * 2);
-        struct column *more = ARENA_ARRAY(q->arena, struct column, v->capacity);
-        if (v->n > 0)
-            memcpy(more, v->items, v->n * sizeof *more);
-        v->items = more;
-    }
+    v->items = grow(q->arena, v->items, v->n, &v->capacity, sizeof *v->items);
     v->items[v->n] = (struct column){0};
     return &v->items[v->n++];
 }

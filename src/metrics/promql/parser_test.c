@@ -98,6 +98,16 @@ static void nesting_is_bounded(void **state)
         assert_int_not_equal(promql_parse(&parse, sv_of(text), NULL), 0);
         promql_parse_free(&parse);
     }
+    for (size_t i = 0; i < DEEP; i++)
+        text[i] = "1+"[i % 2];
+    text[DEEP - 1] = '\0';
+    assert_int_not_equal(promql_parse(&parse, sv_of(text), NULL), 0);
+    promql_parse_free(&parse);
+    for (size_t i = 0; i + 5 < DEEP; i += 5)
+        memcpy(text + i, i == 0 ? "foooo" : "[1m:]", 5);
+    text[DEEP - 5] = '\0';
+    assert_int_not_equal(promql_parse(&parse, sv_of(text), NULL), 0);
+    promql_parse_free(&parse);
     free(text);
 }
 
