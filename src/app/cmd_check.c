@@ -5,12 +5,15 @@
 
 #include "api/api.h"
 #include "app/config.h"
+#include "cli/alertmanager_file.h"
 #include "cli/rules.h"
 
 #include <stdio.h>
 
 static const struct option_spec options[] = {
     {"config", OPTION_VALUE, "FILE", "check this configuration"},
+    {"alertmanager", OPTION_VALUE, "FILE", "check this alertmanager.yml as Alertmanager would"},
+    ALERTMANAGER_FEATURE_OPTION,
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
@@ -72,6 +75,32 @@ static enum cli_exit check_config(const struct cli_args *args, const char *path)
     return code;
 }
 
+/* Alertmanager's verdict, in its words; remarks do not refuse the file. */
+static enum cli_exit check_alertmanager(const struct cli_args *args, const char *path)
+{
+    struct am_config *config = NULL;
+    struct err err = {0};
+    enum am_matcher_mode mode;
+    enum cli_exit code = CLI_DONE;
+    if (!alertmanager_file_mode(args, &mode))
+        return CLI_USAGE;
+    int rc = alertmanager_file_read(args, path, &config, &err);
+    if (rc == 0)
+        rc = alertmanager_file_templates(config, path, &err);
+    if (rc != 0) {
+        code = cli_fail_err(args, &err);
+    } else {
+        for (const struct am_warning *w = config->warnings; w != NULL; w = w->next)
+            fprintf(stderr, "%s:%u: warning: %s\n", path, w->line, w->text);
+        code = config->warnings != NULL && cli_flag(args, "strict") ? CLI_FOUND : CLI_DONE;
+        printf("%s: good: %zu receivers, %zu routes, %zu inhibit rules, %zu time intervals\n", path,
+               config->receiver_count, config->route_count, config->inhibit_rule_count,
+               config->interval_count);
+    }
+    am_config_free(config);
+    return code;
+}
+
 static enum cli_exit check_run(const struct cli_args *args)
 {
     const char *const *paths;
@@ -85,9 +114,15 @@ static enum cli_exit check_run(const struct cli_args *args)
         buf_free(&out);
         return CLI_DONE;
     }
-    if (config == NULL && count == 0)
-        return cli_fail(args, CLI_USAGE, "nothing to check: give --config FILE, or paths of rules");
+    const char *alertmanager = cli_value(args, "alertmanager", NULL);
+    if (config == NULL && alertmanager == NULL && count == 0)
+        return cli_fail(args, CLI_USAGE,
+                        "nothing to check: give --config FILE, --alertmanager FILE, or paths of rules");
     enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
+    if (alertmanager != NULL) {
+        enum cli_exit verdict = check_alertmanager(args, alertmanager);
+        code = TC_MAX(code, verdict);
+    }
     if (count > 0) {
         enum cli_exit rules = check_rules(args, paths, count);
         code = TC_MAX(code, rules);
@@ -98,7 +133,7 @@ static enum cli_exit check_run(const struct cli_args *args)
 const struct verb verb_check = {
     .name = "check",
     .operands = "[PATH...]",
-    .summary = "check a configuration, or Sigma rule files and directories",
+    .summary = "check a configuration, an alertmanager.yml, or Sigma rules",
     .options = options,
     .min_operands = 0,
     .max_operands = 100000,

@@ -40,8 +40,8 @@ int yaml_parse(struct arena *arena, const char *file, struct sv bytes, struct ya
  * Where libyaml refuses the text, err->text is libyaml's problem alone and *fault says where.
  */
 struct yaml_fault {
-    bool syntax;                        /* libyaml refused; else one of our bounds or a complex key */
-    bool scanner;                       /* found while cutting tokens, not while parsing them */
+    bool syntax;                         /* libyaml refused; else one of our bounds or a complex key */
+    bool scanner;                        /* found while cutting tokens, not while parsing them */
     unsigned problem_line, context_line; /* counted from 0, as libyaml counts */
 };
 int yaml_parse_first(struct arena *arena, struct sv bytes, struct yaml_node **ret_root,

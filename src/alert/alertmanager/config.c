@@ -63,8 +63,8 @@ static int build_intervals(struct am_config *config)
     const struct am_value *lists[] = {am_get(config->root, "mute_time_intervals"),
                                       am_get(config->root, "time_intervals")};
     size_t count = 0;
-    config->intervals = ARENA_ARRAY(&config->pool.arena, struct am_named_interval,
-                                    lists[0]->count + lists[1]->count + 1);
+    config->intervals =
+        ARENA_ARRAY(&config->pool.arena, struct am_named_interval, lists[0]->count + lists[1]->count + 1);
     for (size_t k = 0; k < TC_ARRAY_LEN(lists); k++)
         for (size_t i = 0; i < lists[k]->count; i++)
             build_named_interval(config, lists[k]->items[i].object, &config->intervals[count++]);

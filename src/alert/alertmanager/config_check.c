@@ -1,7 +1,7 @@
 /*
  * What Alertmanager checks once the whole file has been read: settings that must not be given together, what
- * receivers take from `global` and must then have, and names that must be there. The receivers' part is a table
- * of steps, in Alertmanager's order, because the first step that fails is what the user is told.
+ * receivers take from `global` and must then have, and names that must be there. The receivers' part is a
+ * table of steps, in Alertmanager's order, because the first step that fails is what the user is told.
  */
 /* Rows of tables say only what is not zero. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -13,11 +13,11 @@
 #include <stdio.h>
 
 enum step_kind {
-    STEP_TAKE,     /* where the own field is not set, take global's */
+    STEP_TAKE,      /* where the own field is not set, take global's */
     STEP_TAKE_BOOL, /* where it was not given */
     STEP_TAKE_PAIR, /* where neither NAME nor NAME_file is set, take both */
-    STEP_NEED,     /* one of the names must be set by now */
-    STEP_SLASH,    /* a URL gets a slash at its end */
+    STEP_NEED,      /* one of the names must be set by now */
+    STEP_SLASH,     /* a URL gets a slash at its end */
     STEP_CALL,
 };
 
@@ -34,11 +34,26 @@ struct receiver_steps {
     const struct step *steps; /* end with own NULL and call NULL */
 };
 
-#define TAKE(own, from)     {STEP_TAKE, own, from, NULL, NULL}
-#define TAKE_HTTP           {STEP_TAKE, "http_config", "http_config", NULL, NULL}
-#define NEED(names, problem) {STEP_NEED, names, NULL, problem, NULL}
-#define SLASH(own)          {STEP_SLASH, own, NULL, NULL, NULL}
-#define CALL(function)      {STEP_CALL, NULL, NULL, NULL, function}
+#define TAKE(own, from)                                                                                      \
+    {                                                                                                        \
+        STEP_TAKE, own, from, NULL, NULL                                                                     \
+    }
+#define TAKE_HTTP                                                                                            \
+    {                                                                                                        \
+        STEP_TAKE, "http_config", "http_config", NULL, NULL                                                  \
+    }
+#define NEED(names, problem)                                                                                 \
+    {                                                                                                        \
+        STEP_NEED, names, NULL, problem, NULL                                                                \
+    }
+#define SLASH(own)                                                                                           \
+    {                                                                                                        \
+        STEP_SLASH, own, NULL, NULL, NULL                                                                    \
+    }
+#define CALL(function)                                                                                       \
+    {                                                                                                        \
+        STEP_CALL, NULL, NULL, NULL, function                                                                \
+    }
 
 static int finish_slack(struct arena *arena, struct am_object *slack, const struct am_object *global,
                         struct err *err)
@@ -81,22 +96,23 @@ static int finish_msteamsv2(struct arena *arena, struct am_object *own, const st
 }
 
 static const struct step only_http[] = {TAKE_HTTP, {0}};
-static const struct step email_steps[] = {TAKE("tls_config", "smtp_tls_config"),
-                                          TAKE("smarthost", "smtp_smarthost"),
-                                          NEED("smarthost", "no global SMTP smarthost set"),
-                                          TAKE("from", "smtp_from"),
-                                          NEED("from", "no global SMTP from set"),
-                                          TAKE("hello", "smtp_hello"),
-                                          TAKE("auth_username", "smtp_auth_username"),
-                                          {STEP_TAKE_PAIR, "auth_password", "smtp_auth_password", NULL, NULL},
-                                          {STEP_TAKE_PAIR, "auth_secret", "smtp_auth_secret", NULL, NULL},
-                                          TAKE("auth_identity", "smtp_auth_identity"),
-                                          {STEP_TAKE_BOOL, "require_tls", "smtp_require_tls", NULL, NULL},
-                                          {STEP_TAKE_BOOL, "force_implicit_tls", "smtp_force_implicit_tls", NULL,
-                                           NULL},
-                                          {0}};
+static const struct step email_steps[] = {
+    TAKE("tls_config", "smtp_tls_config"),
+    TAKE("smarthost", "smtp_smarthost"),
+    NEED("smarthost", "no global SMTP smarthost set"),
+    TAKE("from", "smtp_from"),
+    NEED("from", "no global SMTP from set"),
+    TAKE("hello", "smtp_hello"),
+    TAKE("auth_username", "smtp_auth_username"),
+    {STEP_TAKE_PAIR, "auth_password", "smtp_auth_password", NULL, NULL},
+    {STEP_TAKE_PAIR, "auth_secret", "smtp_auth_secret", NULL, NULL},
+    TAKE("auth_identity", "smtp_auth_identity"),
+    {STEP_TAKE_BOOL, "require_tls", "smtp_require_tls", NULL, NULL},
+    {STEP_TAKE_BOOL, "force_implicit_tls", "smtp_force_implicit_tls", NULL, NULL},
+    {0}};
 static const struct step slack_steps[] = {TAKE("app_url", "slack_app_url"),
-                                          NEED("app_url", "no global Slack App URL set"), CALL(finish_slack),
+                                          NEED("app_url", "no global Slack App URL set"),
+                                          CALL(finish_slack),
                                           {0}};
 static const struct step pagerduty_steps[] = {
     TAKE_HTTP, TAKE("url", "pagerduty_url"), NEED("url", "no global PagerDuty URL set"), {0}};
@@ -119,15 +135,14 @@ static const struct step wechat_steps[] = {
     NEED("corp_id", "no global Wechat CorpID set"),
     SLASH("api_url"),
     {0}};
-static const struct step victorops_steps[] = {
-    TAKE_HTTP,
-    TAKE("api_url", "victorops_api_url"),
-    NEED("api_url", "no global VictorOps URL set"),
-    SLASH("api_url"),
-    TAKE("api_key", "victorops_api_key"),
-    TAKE("api_key_file", "victorops_api_key_file"),
-    NEED("api_key api_key_file", "no global VictorOps API Key set"),
-    {0}};
+static const struct step victorops_steps[] = {TAKE_HTTP,
+                                              TAKE("api_url", "victorops_api_url"),
+                                              NEED("api_url", "no global VictorOps URL set"),
+                                              SLASH("api_url"),
+                                              TAKE("api_key", "victorops_api_key"),
+                                              TAKE("api_key_file", "victorops_api_key_file"),
+                                              NEED("api_key api_key_file", "no global VictorOps API Key set"),
+                                              {0}};
 static const struct step telegram_steps[] = {
     TAKE_HTTP,
     TAKE("api_url", "telegram_api_url"),
@@ -228,7 +243,8 @@ static int run_step(const struct step *step, struct arena *arena, struct am_obje
 }
 
 static int finish_integrations(const struct receiver_steps *kind, struct arena *arena, struct am_value *list,
-                               const struct am_schema *schema, const struct am_object *global, struct err *err)
+                               const struct am_schema *schema, const struct am_object *global,
+                               struct err *err)
 {
     for (size_t i = 0; i < list->count; i++) {
         if (list->items[i].object == NULL && kind->null_problem != NULL)
@@ -258,10 +274,11 @@ static const struct am_schema *integration_schema(const char *field)
 static int check_global(const struct am_object *global, struct err *err)
 {
     /* In Alertmanager's order; slack's two ways stand between the first two and the rest. */
-    static const char *const secrets[] = {"slack_app_token",     "slack_api_url",      "",
-                                          "opsgenie_api_key",    "victorops_api_key",  "telegram_bot_token",
-                                          "smtp_auth_password",  "rocketchat_token",   "rocketchat_token_id",
-                                          "smtp_auth_secret",    "wechat_api_secret",  "mattermost_webhook_url"};
+    static const char *const secrets[] = {
+        "slack_app_token",    "slack_api_url",     "",
+        "opsgenie_api_key",   "victorops_api_key", "telegram_bot_token",
+        "smtp_auth_password", "rocketchat_token",  "rocketchat_token_id",
+        "smtp_auth_secret",   "wechat_api_secret", "mattermost_webhook_url"};
     bool token = am_is_set(global, "slack_app_token") || am_is_set(global, "slack_app_token_file");
     bool url = am_is_set(global, "slack_api_url") || am_is_set(global, "slack_api_url_file");
     for (size_t i = 0; i < TC_ARRAY_LEN(secrets); i++) {
@@ -312,7 +329,8 @@ static int check_receiver_of(const struct am_object *route, const struct map *na
     struct sv receiver = am_get_text(route, "receiver");
     for (size_t i = 0; i < children->count; i++) {
         if (children->items[i].object == NULL)
-            return err_set(err, TC_EINPUT, "line %u: a route must not be null", children->items[i].node->line);
+            return err_set(err, TC_EINPUT, "line %u: a route must not be null",
+                           children->items[i].node->line);
         int rc = check_receiver_of(children->items[i].object, names, err);
         if (rc != 0)
             return rc;
@@ -354,8 +372,8 @@ static int check_root(const struct am_object *route, struct err *err)
     if (!am_is_set(route, "receiver"))
         return err_set(err, TC_EINPUT, "root route must specify a default receiver");
     for (size_t i = 0; i < TC_ARRAY_LEN(refused); i++)
-        if (am_is_set(route, refused[i].field) &&
-            (am_get(route, refused[i].field)->count > 0 || am_get(route, refused[i].field)->matchers.count > 0))
+        if (am_is_set(route, refused[i].field) && (am_get(route, refused[i].field)->count > 0 ||
+                                                   am_get(route, refused[i].field)->matchers.count > 0))
             return err_set(err, TC_EINPUT, "%s", refused[i].problem);
     return 0;
 }
@@ -388,7 +406,8 @@ int am_config_check(const struct am_decoder *decoder, struct am_object *config, 
     struct map receiver_names, interval_names;
     if (global->object == NULL)
         global->object = am_object_new(decoder->arena, &am_schema_global);
-    struct am_value *http = am_get(global->object, "http_config"), *tls = am_get(global->object, "smtp_tls_config");
+    struct am_value *http = am_get(global->object, "http_config"),
+                    *tls = am_get(global->object, "smtp_tls_config");
     if (http->object == NULL)
         http->object = am_object_new(decoder->arena, &am_schema_http);
     if (tls->object == NULL)
@@ -398,7 +417,8 @@ int am_config_check(const struct am_decoder *decoder, struct am_object *config, 
     const struct am_object *route = am_get_object(config, "route");
     int rc = check_global(global->object, err);
     if (rc == 0)
-        rc = check_receivers(decoder->arena, am_get(config, "receivers"), global->object, &receiver_names, err);
+        rc = check_receivers(decoder->arena, am_get(config, "receivers"), global->object, &receiver_names,
+                             err);
     if (rc == 0)
         rc = check_root(route, err);
     if (rc == 0)

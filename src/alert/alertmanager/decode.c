@@ -1,6 +1,6 @@
 /*
- * Filling objects from a YAML tree by their schemas; see decode.h. One function reads one kind of value, and a
- * table says which.
+ * Filling objects from a YAML tree by their schemas; see decode.h. One function reads one kind of value, and
+ * a table says which.
  */
 #include "alert/alertmanager/config_priv.h"
 
@@ -86,7 +86,7 @@ static struct scalar resolve(const struct yaml_node *node)
     static const char *const no[] = {"n",     "N",     "no",  "No",  "NO",  "false",
                                      "False", "FALSE", "off", "Off", "OFF", NULL};
     static const char *const nan[] = {".nan", ".NaN", ".NAN", NULL};
-    static const char *const infinite[] = {".inf", ".Inf", ".INF", "+.inf", "+.Inf",
+    static const char *const infinite[] = {".inf",  ".Inf",  ".INF",  "+.inf", "+.Inf",
                                            "+.INF", "-.inf", "-.Inf", "-.INF", NULL};
     struct scalar got = {.class = SCALAR_STRING};
     if (node->quoted)
@@ -126,8 +126,8 @@ static int wrong_type(struct am_decoder *d, const struct yaml_node *node, const 
 {
     static const char *const tags[] = {"!!null", "!!bool", "!!int", "!!int", "!!float", "!!str"};
     if (node->type != YAML_SCALAR)
-        return complain(d, node->line, "cannot unmarshal %s into %s", node->type == YAML_MAP ? "!!map" : "!!seq",
-                        go_type);
+        return complain(d, node->line, "cannot unmarshal %s into %s",
+                        node->type == YAML_MAP ? "!!map" : "!!seq", go_type);
     bool cut = node->text.n > 10;
     return complain(d, node->line, "cannot unmarshal %s `%.*s%s` into %s", tags[resolve(node).class],
                     SV_FMT(sv_head(node->text, cut ? 7 : 10)), cut ? "..." : "", go_type);
@@ -199,8 +199,8 @@ static int read_number(struct am_decoder *d, const struct am_field *field, const
         ret->number = INT64_MAX;
     else if (scalar.class == SCALAR_FLOAT && fabs(scalar.real) < 9.2e18 && (scalar.real >= 0 || !is_unsigned))
         ret->number = (int64_t)scalar.real;
-    else if (field->kind == AM_KIND_GO_DURATION && scalar.class == SCALAR_STRING && node->type == YAML_SCALAR &&
-             go_duration_parse(node->text, &ret->number, NULL) == 0)
+    else if (field->kind == AM_KIND_GO_DURATION && scalar.class == SCALAR_STRING &&
+             node->type == YAML_SCALAR && go_duration_parse(node->text, &ret->number, NULL) == 0)
         return GOOD;
     else
         return field_type_wrong(d, field, node);
@@ -230,8 +230,8 @@ static int read_duration(struct am_decoder *d, const struct am_field *field, con
     return prometheus_duration_parse(node->text, &ret->number, d->err);
 }
 
-static int read_text_duration(struct am_decoder *d, const struct am_field *field, const struct yaml_node *node,
-                              struct am_value *ret)
+static int read_text_duration(struct am_decoder *d, const struct am_field *field,
+                              const struct yaml_node *node, struct am_value *ret)
 {
     if (node->type != YAML_SCALAR)
         return field_type_wrong(d, field, node);
@@ -280,14 +280,13 @@ static int read_tls_version(struct am_decoder *d, const struct am_field *field, 
     return err_set(d->err, TC_EINPUT, "unknown TLS version: %.*s", SV_FMT(sv_head(ret->text, 200)));
 }
 
-static int read_tracing_client(struct am_decoder *d, const struct am_field *field, const struct yaml_node *node,
-                               struct am_value *ret)
+static int read_tracing_client(struct am_decoder *d, const struct am_field *field,
+                               const struct yaml_node *node, struct am_value *ret)
 {
     int rc = read_text(d, field, node, ret);
     if (rc != GOOD || sv_is(ret->text, "http") || sv_is(ret->text, "grpc"))
         return rc;
-    return err_set(d->err, TC_EINPUT,
-                   "expected tracing client type to be to be http or grpc, but got %.*s",
+    return err_set(d->err, TC_EINPUT, "expected tracing client type to be to be http or grpc, but got %.*s",
                    SV_FMT(sv_head(ret->text, 200)));
 }
 
@@ -364,8 +363,7 @@ static int each_entry(struct am_decoder *d, const struct yaml_node *map, entry_f
             for (; from != NULL && rc >= 0; from = from->next)
                 rc = from->type == YAML_MAP ? each_entry(d, from, each, context) : TC_EINPUT;
             if (rc == TC_EINPUT && d->err != NULL && d->err->code == 0)
-                err_set(d->err, TC_EINPUT,
-                        "yaml: map merge requires map or sequence of maps as the value");
+                err_set(d->err, TC_EINPUT, "yaml: map merge requires map or sequence of maps as the value");
         }
         if (rc < 0)
             return rc;
@@ -381,7 +379,8 @@ static size_t count_entries(const struct yaml_node *map, unsigned depth)
     for (const struct yaml_node *n = map->first; n != NULL && depth < DEPTH_MAX; n = n->next) {
         if (is_merge(n) && n->type == YAML_MAP)
             count += count_entries(n, depth + 1);
-        for (const struct yaml_node *m = is_merge(n) && n->type == YAML_LIST ? n->first : NULL; m != NULL; m = m->next)
+        for (const struct yaml_node *m = is_merge(n) && n->type == YAML_LIST ? n->first : NULL; m != NULL;
+             m = m->next)
             count += m->type == YAML_MAP ? count_entries(m, depth + 1) : 0;
         if (count > VALUES_MAX)
             break;
@@ -441,8 +440,8 @@ static int read_string_map(struct am_decoder *d, const struct am_field *field, c
     return read_map(d, field, &string_item, read_text, node, ret);
 }
 
-static int read_string_list_map(struct am_decoder *d, const struct am_field *field, const struct yaml_node *node,
-                                struct am_value *ret)
+static int read_string_list_map(struct am_decoder *d, const struct am_field *field,
+                                const struct yaml_node *node, struct am_value *ret)
 {
     return read_map(d, field, &strings_item, read_strings, node, ret);
 }
@@ -531,8 +530,8 @@ static int read_field(struct am_decoder *d, const struct yaml_node *entry, void 
         i++;
     const struct am_field *field = &schema->fields[i];
     if (field->name == NULL)
-        return complain(d, entry->key_line, "field %.*s not found in type %s", SV_FMT(sv_head(entry->key, 200)),
-                        schema->go_type);
+        return complain(d, entry->key_line, "field %.*s not found in type %s",
+                        SV_FMT(sv_head(entry->key, 200)), schema->go_type);
     tc_assert(i < FIELDS_MAX);
     if (reading->done[i])
         return complain(d, entry->key_line, "field %s already set in type %s", field->name, schema->go_type);
@@ -649,7 +648,8 @@ static int read_regexp_map(struct am_decoder *d, const struct am_field *field, c
 static int read_range(struct am_decoder *d, const struct am_field *field, const struct yaml_node *node,
                       struct am_value *ret)
 {
-    static const struct am_field text = {.name = "", .kind = AM_KIND_LOCATION}; /* a complaint says "string" */
+    static const struct am_field text = {.name = "",
+                                         .kind = AM_KIND_LOCATION}; /* a complaint says "string" */
     struct am_range *range = ARENA_NEW(d->arena, struct am_range);
     enum am_time_part part = AM_WEEKDAYS + (enum am_time_part)(field->kind - AM_KIND_WEEKDAYS);
     int rc = read_text(d, &text, node, ret);
@@ -670,16 +670,17 @@ static int read_time_range(struct am_decoder *d, const struct am_field *field, c
     int rc = read_object_of(d, &time_range, node, &object);
     ret->ranges = (struct am_ranges){true, range, 1};
     return rc != GOOD ? rc
-                      : am_time_range_parse(am_get_text(object, "start_time"), am_get_text(object, "end_time"),
-                                            range, d->err);
+                      : am_time_range_parse(am_get_text(object, "start_time"),
+                                            am_get_text(object, "end_time"), range, d->err);
 }
 
 static int read_ranges(struct am_decoder *d, const struct am_field *field, const struct yaml_node *node,
                        struct am_value *ret)
 {
-    int rc = read_list(d, field, field, field->kind == AM_KIND_TIME_RANGES ? read_time_range : read_range, node,
-                       ret);
-    ret->ranges = (struct am_ranges){true, ARENA_ARRAY(d->arena, struct am_range, ret->count + 1), ret->count};
+    int rc = read_list(d, field, field, field->kind == AM_KIND_TIME_RANGES ? read_time_range : read_range,
+                       node, ret);
+    ret->ranges =
+        (struct am_ranges){true, ARENA_ARRAY(d->arena, struct am_range, ret->count + 1), ret->count};
     for (size_t i = 0; i < ret->count; i++)
         if (ret->items[i].ranges.count > 0) /* null is 0:0 */
             ret->ranges.items[i] = ret->items[i].ranges.items[0];

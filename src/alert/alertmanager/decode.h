@@ -3,8 +3,8 @@
  * the same complaints: what is unknown, doubled or of the wrong type is collected and told together, and the
  * first value that is well-formed but not meaningful ends the reading with its own words.
  *
- * Bounds: 1,000,000 values after aliases are followed, depth 100, and 64 KiB of collected complaints (of which
- * an error shows the first kilobyte).
+ * Bounds: 1,000,000 values after aliases are followed, depth 100, and 64 KiB of collected complaints (of
+ * which an error shows the first kilobyte).
  */
 #ifndef ALERT_ALERTMANAGER_DECODE_H
 #define ALERT_ALERTMANAGER_DECODE_H

@@ -35,7 +35,8 @@ static bool is_letter(char c)
 
 static bool is_host_char(char c)
 {
-    return is_alnum(c) || (unsigned char)c >= 0x80 || (c != '\0' && strchr("-_.~!$&'()*+,;=:[]<>\"", c) != NULL);
+    return is_alnum(c) || (unsigned char)c >= 0x80 ||
+           (c != '\0' && strchr("-_.~!$&'()*+,;=:[]<>\"", c) != NULL);
 }
 
 /* Escapes must be whole; in a host only bytes beyond ASCII (and %25 of a zone) may be escaped. */
@@ -86,9 +87,9 @@ static bool check_host(struct sv host, struct problem *ret)
             return false;
         }
         size_t zone = sv_find(sv_head(host, bracket), SV("%25"));
-        return check_port(sv_from(host, bracket + 1), ret) && check_escapes(sv_head(host, zone), PART_HOST, ret) &&
-               (zone >= bracket ||
-                check_escapes(sv_make(host.p + zone, bracket - zone), PART_ZONE, ret));
+        return check_port(sv_from(host, bracket + 1), ret) &&
+               check_escapes(sv_head(host, zone), PART_HOST, ret) &&
+               (zone >= bracket || check_escapes(sv_make(host.p + zone, bracket - zone), PART_ZONE, ret));
     }
     return (colon == host.n || check_port(sv_from(host, colon), ret)) && check_escapes(host, PART_HOST, ret);
 }
@@ -256,8 +257,8 @@ static const char *take_duration(struct sv *rest, double *sum_ns, struct sv *ret
     static const struct {
         const char *name;
         double ns;
-    } units[] = {{"ns", 1},      {"us", 1e3},         {"\302\265s", 1e3}, {"\316\274s", 1e3},
-                 {"ms", 1e6},    {"s", 1e9},          {"m", 60e9},        {"h", 3600e9}};
+    } units[] = {{"ns", 1},   {"us", 1e3}, {"\302\265s", 1e3}, {"\316\274s", 1e3},
+                 {"ms", 1e6}, {"s", 1e9},  {"m", 60e9},        {"h", 3600e9}};
     double value = 0, scale = 1;
     bool digits = false, point = false;
     size_t at = 0;

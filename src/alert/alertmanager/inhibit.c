@@ -14,8 +14,8 @@ int am_inhibit_build(struct am_pool *pool, const struct am_object *object, struc
         names[i] = equal->items[i].text;
     *ret = (struct am_inhibit_rule){
         .name = am_get_text(object, "name"), .equal = names, .equal_count = equal->count};
-    int rc = am_collect_matchers(pool, object, "source_match", "source_match_re", "source_matchers", &ret->source,
-                                 err);
+    int rc = am_collect_matchers(pool, object, "source_match", "source_match_re", "source_matchers",
+                                 &ret->source, err);
     return rc != 0 ? rc
                    : am_collect_matchers(pool, object, "target_match", "target_match_re", "target_matchers",
                                          &ret->target, err);

@@ -41,9 +41,8 @@ struct sv am_labels_get(struct am_labels labels, struct sv name)
 {
     struct am_label key = {.name = name};
     const struct am_label *found =
-        labels.count == 0
-            ? NULL
-            : bsearch(&key, labels.items, labels.count, sizeof labels.items[0], compare_labels);
+        labels.count == 0 ? NULL
+                          : bsearch(&key, labels.items, labels.count, sizeof labels.items[0], compare_labels);
     return found == NULL ? SV("") : found->value;
 }
 
@@ -137,10 +136,11 @@ static const char *suggestion(struct am_pool *pool, struct am_matchers matchers)
         buf_str(&text, i == 0 ? "" : ",");
         am_matcher_print(&matchers.items[i], &text);
     }
-    struct sv made = arena_printf(&pool->arena,
-                                  "only the classic syntax of matchers can read this; put names and values in "
-                                  "double quotes and escape backslashes: %.*s",
-                                  SV_FMT(buf_view(&text)));
+    struct sv made =
+        arena_printf(&pool->arena,
+                     "only the classic syntax of matchers can read this; put names and values in "
+                     "double quotes and escape backslashes: %.*s",
+                     SV_FMT(buf_view(&text)));
     buf_free(&text);
     return made.p;
 }

@@ -1,6 +1,6 @@
 /*
- * The classic syntax of matchers (alertmanager/pkg/labels): tolerant, with OpenMetrics' escapes. An open brace
- * in front, a close brace behind and a comma at the end may be there or not.
+ * The classic syntax of matchers (alertmanager/pkg/labels): tolerant, with OpenMetrics' escapes. An open
+ * brace in front, a close brace behind and a comma at the end may be there or not.
  */
 #include "alert/alertmanager/matcher_priv.h"
 
@@ -92,10 +92,10 @@ int am_classic_matcher(struct am_pool *pool, struct sv input, struct am_matcher 
         return err_set(err, TC_EINPUT, "matcher value not valid UTF-8: %.*s", SV_FMT(written));
     struct buf value;
     buf_init(&value, AM_MATCHERS_MAX_BYTES);
-    int rc = unescape(raw, quoted, &value)
-                 ? am_matcher_make(pool, type, name, buf_view(&value), ret, err)
-                 : err_set(err, TC_EINPUT, "matcher value contains unescaped double quote: %.*s",
-                           SV_FMT(written));
+    int rc =
+        unescape(raw, quoted, &value)
+            ? am_matcher_make(pool, type, name, buf_view(&value), ret, err)
+            : err_set(err, TC_EINPUT, "matcher value contains unescaped double quote: %.*s", SV_FMT(written));
     buf_free(&value);
     return rc;
 }

@@ -9,7 +9,15 @@
 
 #include <stdio.h>
 
-enum token_kind { TOKEN_END, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_COMMA, TOKEN_OPERATOR, TOKEN_QUOTED, TOKEN_PLAIN };
+enum token_kind {
+    TOKEN_END,
+    TOKEN_OPEN,
+    TOKEN_CLOSE,
+    TOKEN_COMMA,
+    TOKEN_OPERATOR,
+    TOKEN_QUOTED,
+    TOKEN_PLAIN
+};
 
 struct token {
     enum token_kind kind;

@@ -18,7 +18,8 @@ int am_collect_matchers(struct am_pool *pool, const struct am_object *object, co
         if (rc == 0)
             rc = am_matchers_add(pool, ret, matcher, err);
     }
-    const struct am_matchers lists[] = {am_get(object, match_re)->matchers, am_get(object, matchers)->matchers};
+    const struct am_matchers lists[] = {am_get(object, match_re)->matchers,
+                                        am_get(object, matchers)->matchers};
     for (size_t i = 0; i < TC_ARRAY_LEN(lists); i++)
         for (size_t k = 0; k < lists[i].count && rc == 0; k++)
             rc = am_matchers_add(pool, ret, lists[i].items[k], err);
@@ -87,7 +88,8 @@ static void take_options(struct arena *arena, const struct am_object *object, st
     route->continue_matching = am_get(object, "continue")->number != 0;
     take_group_by(arena, object, route);
     take_labels(arena, object, route);
-    route->mute_intervals = take_names(arena, am_get(object, "mute_time_intervals"), &route->mute_interval_count);
+    route->mute_intervals =
+        take_names(arena, am_get(object, "mute_time_intervals"), &route->mute_interval_count);
     route->active_intervals =
         take_names(arena, am_get(object, "active_time_intervals"), &route->active_interval_count);
 }
@@ -176,9 +178,9 @@ size_t am_route_group_labels(const struct am_route *route, struct am_labels labe
 {
     size_t count = 0;
     for (size_t i = 0; i < labels.count; i++)
-        if (route->group_by_all ||
-            (route->group_by_count > 0 && bsearch(&labels.items[i].name, route->group_by, route->group_by_count,
-                                                  sizeof route->group_by[0], compare_names) != NULL))
+        if (route->group_by_all || (route->group_by_count > 0 &&
+                                    bsearch(&labels.items[i].name, route->group_by, route->group_by_count,
+                                            sizeof route->group_by[0], compare_names) != NULL))
             ret[count++] = labels.items[i];
     return count;
 }

@@ -15,37 +15,37 @@
 
 /* What a value may be. What is kept of it, and in which member of struct am_value, stands behind it. */
 enum am_kind {
-    AM_KIND_STRING,          /* text */
-    AM_KIND_SECRET,          /* text; shown to nobody */
-    AM_KIND_SECRET_OR_NONE,  /* text; an empty one counts as given */
-    AM_KIND_BOOL,            /* number 0 or 1 */
-    AM_KIND_INTEGER,         /* number */
-    AM_KIND_UNSIGNED,        /* number */
-    AM_KIND_FLOAT,           /* real */
-    AM_KIND_DURATION,        /* number: ns; Prometheus' syntax, "1h30m" */
-    AM_KIND_GO_DURATION,     /* number: ns; Go's syntax, "1.5h", or a plain number of ns */
-    AM_KIND_TEXT_DURATION,   /* number: ns; Go's syntax only */
-    AM_KIND_URL,             /* text: http or https, with a host */
-    AM_KIND_SECRET_URL,      /* text; the same, or "<secret>" */
-    AM_KIND_TEMPLATE_URL,    /* text; secret; the same, or a template */
-    AM_KIND_ANY_URL,         /* text: whatever Go's url.Parse takes */
-    AM_KIND_HOST_PORT,       /* text */
-    AM_KIND_TLS_VERSION,     /* text */
-    AM_KIND_TRACING_CLIENT,  /* text */
-    AM_KIND_STRINGS,         /* items of text */
-    AM_KIND_STRING_MAP,      /* items with key and text */
-    AM_KIND_LABEL_MAP,       /* the same; keys are label names */
-    AM_KIND_STRING_LIST_MAP, /* items with key, each with items of text */
-    AM_KIND_ANY,             /* node */
-    AM_KIND_ANY_MAP,         /* node; a map */
-    AM_KIND_OBJECT,          /* object, NULL where absent or null */
+    AM_KIND_STRING,           /* text */
+    AM_KIND_SECRET,           /* text; shown to nobody */
+    AM_KIND_SECRET_OR_NONE,   /* text; an empty one counts as given */
+    AM_KIND_BOOL,             /* number 0 or 1 */
+    AM_KIND_INTEGER,          /* number */
+    AM_KIND_UNSIGNED,         /* number */
+    AM_KIND_FLOAT,            /* real */
+    AM_KIND_DURATION,         /* number: ns; Prometheus' syntax, "1h30m" */
+    AM_KIND_GO_DURATION,      /* number: ns; Go's syntax, "1.5h", or a plain number of ns */
+    AM_KIND_TEXT_DURATION,    /* number: ns; Go's syntax only */
+    AM_KIND_URL,              /* text: http or https, with a host */
+    AM_KIND_SECRET_URL,       /* text; the same, or "<secret>" */
+    AM_KIND_TEMPLATE_URL,     /* text; secret; the same, or a template */
+    AM_KIND_ANY_URL,          /* text: whatever Go's url.Parse takes */
+    AM_KIND_HOST_PORT,        /* text */
+    AM_KIND_TLS_VERSION,      /* text */
+    AM_KIND_TRACING_CLIENT,   /* text */
+    AM_KIND_STRINGS,          /* items of text */
+    AM_KIND_STRING_MAP,       /* items with key and text */
+    AM_KIND_LABEL_MAP,        /* the same; keys are label names */
+    AM_KIND_STRING_LIST_MAP,  /* items with key, each with items of text */
+    AM_KIND_ANY,              /* node */
+    AM_KIND_ANY_MAP,          /* node; a map */
+    AM_KIND_OBJECT,           /* object, NULL where absent or null */
     AM_KIND_STRING_OR_OBJECT, /* object; a plain text is its first field */
-    AM_KIND_OBJECTS,         /* items with object (NULL: the item is null) */
-    AM_KIND_OBJECT_MAP,      /* items with key and object */
-    AM_KIND_REGEXP_MAP,      /* items with key and text; matchers, of type AM_REGEXP */
-    AM_KIND_MATCHERS,        /* matchers, sorted */
-    AM_KIND_LOCATION,        /* zone */
-    AM_KIND_TIME_RANGES,     /* ranges, and so are the next four */
+    AM_KIND_OBJECTS,          /* items with object (NULL: the item is null) */
+    AM_KIND_OBJECT_MAP,       /* items with key and object */
+    AM_KIND_REGEXP_MAP,       /* items with key and text; matchers, of type AM_REGEXP */
+    AM_KIND_MATCHERS,         /* matchers, sorted */
+    AM_KIND_LOCATION,         /* zone */
+    AM_KIND_TIME_RANGES,      /* ranges, and so are the next four */
     AM_KIND_WEEKDAYS,
     AM_KIND_DAYS_OF_MONTH,
     AM_KIND_MONTHS,
@@ -82,7 +82,7 @@ struct am_check {
 };
 
 struct am_schema {
-    const char *go_type; /* "config.plain" */
+    const char *go_type;           /* "config.plain" */
     const struct am_field *fields; /* ends with name NULL */
     const struct am_check *checks; /* ends with problem and call NULL; may be NULL */
 };

@@ -131,22 +131,27 @@ static int check_client_certificate(const struct am_decoder *decoder, struct am_
     return 0;
 }
 
-static const struct am_check tls_checks[] = {
-    {AM_CHECK_AT_MOST_ONE, "ca ca_file ca_ref", "at most one of ca, ca_file & ca_ref must be configured", NULL},
-    {AM_CHECK_AT_MOST_ONE, "cert cert_file cert_ref",
-     "at most one of cert, cert_file & cert_ref must be configured", NULL},
-    {AM_CHECK_AT_MOST_ONE, "key key_file key_ref", "at most one of key and key_file must be configured", NULL},
-    {AM_CHECK_CALL, NULL, NULL, check_client_certificate},
-    {0}};
+static const struct am_check tls_checks[] = {{AM_CHECK_AT_MOST_ONE, "ca ca_file ca_ref",
+                                              "at most one of ca, ca_file & ca_ref must be configured", NULL},
+                                             {AM_CHECK_AT_MOST_ONE, "cert cert_file cert_ref",
+                                              "at most one of cert, cert_file & cert_ref must be configured",
+                                              NULL},
+                                             {AM_CHECK_AT_MOST_ONE, "key key_file key_ref",
+                                              "at most one of key and key_file must be configured", NULL},
+                                             {AM_CHECK_CALL, NULL, NULL, check_client_certificate},
+                                             {0}};
 
 const struct am_schema am_schema_tls = {"config.plain", tls_fields, tls_checks};
 
 /* --- http_config --- */
 
-static const struct am_field basic_auth_fields[] = {
-    {"username", AM_KIND_STRING},     {"username_file", AM_KIND_STRING}, {"username_ref", AM_KIND_STRING},
-    {"password", AM_KIND_SECRET},     {"password_file", AM_KIND_STRING}, {"password_ref", AM_KIND_STRING},
-    {0}};
+static const struct am_field basic_auth_fields[] = {{"username", AM_KIND_STRING},
+                                                    {"username_file", AM_KIND_STRING},
+                                                    {"username_ref", AM_KIND_STRING},
+                                                    {"password", AM_KIND_SECRET},
+                                                    {"password_file", AM_KIND_STRING},
+                                                    {"password_ref", AM_KIND_STRING},
+                                                    {0}};
 static const struct am_schema basic_auth = {"config.plain", basic_auth_fields, NULL};
 
 static const struct am_field authorization_fields[] = {{"type", AM_KIND_STRING},
@@ -217,7 +222,8 @@ static int check_authorization(const struct am_decoder *decoder, struct am_objec
     if (given == NULL)
         return 0;
     if (any_is_set(http, SV("bearer_token|bearer_token_file")))
-        return err_set(err, TC_EINPUT, "authorization is not compatible with bearer_token & bearer_token_file");
+        return err_set(err, TC_EINPUT,
+                       "authorization is not compatible with bearer_token & bearer_token_file");
     size_t credentials = any_is_set(given, SV("credentials")) + any_is_set(given, SV("credentials_file")) +
                          any_is_set(given, SV("credentials_ref"));
     if (credentials > 1)

@@ -1,6 +1,6 @@
 /*
- * Tables of the configuration itself: global, routes, inhibition, time intervals, tracing, the event recorder.
- * What Alertmanager checks once all of it has been read stands in config_check.c. See schema.h.
+ * Tables of the configuration itself: global, routes, inhibition, time intervals, tracing, the event
+ * recorder. What Alertmanager checks once all of it has been read stands in config_check.c. See schema.h.
  */
 /* Rows of tables say only what is not zero. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -140,16 +140,15 @@ const struct am_schema am_schema_route = {"config.plain", route_fields, route_ch
 
 /* --- inhibition --- */
 
-static const struct am_field inhibit_fields[] = {
-    {"name", AM_KIND_STRING},
-    {"source_match", AM_KIND_STRING_MAP},
-    {"source_match_re", AM_KIND_REGEXP_MAP},
-    {"source_matchers", AM_KIND_MATCHERS},
-    {"target_match", AM_KIND_STRING_MAP},
-    {"target_match_re", AM_KIND_REGEXP_MAP},
-    {"target_matchers", AM_KIND_MATCHERS},
-    {"equal", AM_KIND_STRINGS},
-    {0}};
+static const struct am_field inhibit_fields[] = {{"name", AM_KIND_STRING},
+                                                 {"source_match", AM_KIND_STRING_MAP},
+                                                 {"source_match_re", AM_KIND_REGEXP_MAP},
+                                                 {"source_matchers", AM_KIND_MATCHERS},
+                                                 {"target_match", AM_KIND_STRING_MAP},
+                                                 {"target_match_re", AM_KIND_REGEXP_MAP},
+                                                 {"target_matchers", AM_KIND_MATCHERS},
+                                                 {"equal", AM_KIND_STRINGS},
+                                                 {0}};
 
 static int check_inhibit_rule(const struct am_decoder *decoder, struct am_object *rule, struct err *err)
 {
@@ -168,14 +167,13 @@ const struct am_schema am_schema_inhibit_rule = {"common.plain", inhibit_fields,
 
 /* --- time intervals --- */
 
-static const struct am_field time_interval_fields[] = {
-    {"times", AM_KIND_TIME_RANGES},
-    {"weekdays", AM_KIND_WEEKDAYS},
-    {"days_of_month", AM_KIND_DAYS_OF_MONTH},
-    {"months", AM_KIND_MONTHS},
-    {"years", AM_KIND_YEARS},
-    {"location", AM_KIND_LOCATION},
-    {0}};
+static const struct am_field time_interval_fields[] = {{"times", AM_KIND_TIME_RANGES},
+                                                       {"weekdays", AM_KIND_WEEKDAYS},
+                                                       {"days_of_month", AM_KIND_DAYS_OF_MONTH},
+                                                       {"months", AM_KIND_MONTHS},
+                                                       {"years", AM_KIND_YEARS},
+                                                       {"location", AM_KIND_LOCATION},
+                                                       {0}};
 const struct am_schema am_schema_time_interval = {"timeinterval.TimeInterval", time_interval_fields, NULL};
 
 static const struct am_field named_interval_fields[] = {
@@ -306,10 +304,12 @@ static int check_kafka_output(const struct am_decoder *decoder, struct am_object
 }
 
 static const struct am_check kafka_output_checks[] = {{AM_CHECK_CALL, NULL, NULL, check_kafka_output}, {0}};
-static const struct am_schema kafka_output = {"eventrecorder.plain", kafka_output_fields, kafka_output_checks};
+static const struct am_schema kafka_output = {"eventrecorder.plain", kafka_output_fields,
+                                              kafka_output_checks};
 
 static const struct am_field stdout_output_fields[] = {{0}};
-static const struct am_schema stdout_output = {"eventrecorder.StdoutOutputConfig", stdout_output_fields, NULL};
+static const struct am_schema stdout_output = {"eventrecorder.StdoutOutputConfig", stdout_output_fields,
+                                               NULL};
 
 static const struct am_field event_recorder_fields[] = {
     {"file_outputs", AM_KIND_OBJECTS, NULL, &file_output, "[]eventrecorder.FileOutputConfig"},

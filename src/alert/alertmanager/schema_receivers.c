@@ -1,5 +1,6 @@
 /*
- * Tables of the receivers: one for each kind, with what it may say, its defaults and its checks. See schema.h.
+ * Tables of the receivers: one for each kind, with what it may say, its defaults and its checks. See
+ * schema.h.
  */
 /* Rows of tables say only what is not zero. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -10,9 +11,15 @@
 
 #include <stdio.h>
 
-#define SEND_RESOLVED(fallback) {"send_resolved", AM_KIND_BOOL, fallback}
-#define HTTP_CONFIG             {"http_config", AM_KIND_OBJECT, NULL, &am_schema_http}
-#define TEMPLATE(name)          "{{ template \"" name "\" . }}"
+#define SEND_RESOLVED(fallback)                                                                              \
+    {                                                                                                        \
+        "send_resolved", AM_KIND_BOOL, fallback                                                              \
+    }
+#define HTTP_CONFIG                                                                                          \
+    {                                                                                                        \
+        "http_config", AM_KIND_OBJECT, NULL, &am_schema_http                                                 \
+    }
+#define TEMPLATE(name) "{{ template \"" name "\" . }}"
 #define AT_MOST_ONE(a, b)                                                                                    \
     {                                                                                                        \
         AM_CHECK_AT_MOST_ONE, a " " b, "at most one of " a " & " b " must be configured", NULL               \
@@ -21,8 +28,14 @@
     {                                                                                                        \
         AM_CHECK_ANY, a " " b, "one of " a " or " b " must be configured", NULL                              \
     }
-#define REQUIRED(name, problem) {AM_CHECK_ANY, name, problem, NULL}
-#define CALL(function)          {AM_CHECK_CALL, NULL, NULL, function}
+#define REQUIRED(name, problem)                                                                              \
+    {                                                                                                        \
+        AM_CHECK_ANY, name, problem, NULL                                                                    \
+    }
+#define CALL(function)                                                                                       \
+    {                                                                                                        \
+        AM_CHECK_CALL, NULL, NULL, function                                                                  \
+    }
 
 /* --- discord --- */
 
@@ -47,26 +60,25 @@ static const struct am_field threading_fields[] = {
     {"enabled", AM_KIND_BOOL}, {"thread_by_date", AM_KIND_STRING}, {0}};
 static const struct am_schema threading = {"config.ThreadingConfig", threading_fields, NULL};
 
-static const struct am_field email_fields[] = {
-    SEND_RESOLVED("false"),
-    {"to", AM_KIND_STRING},
-    {"from", AM_KIND_STRING},
-    {"hello", AM_KIND_STRING},
-    {"smarthost", AM_KIND_HOST_PORT},
-    {"auth_username", AM_KIND_STRING},
-    {"auth_password", AM_KIND_SECRET},
-    {"auth_password_file", AM_KIND_STRING},
-    {"auth_secret", AM_KIND_SECRET},
-    {"auth_secret_file", AM_KIND_STRING},
-    {"auth_identity", AM_KIND_STRING},
-    {"headers", AM_KIND_STRING_MAP},
-    {"html", AM_KIND_STRING, TEMPLATE("email.default.html")},
-    {"text", AM_KIND_STRING},
-    {"require_tls", AM_KIND_BOOL},
-    {"tls_config", AM_KIND_OBJECT, NULL, &am_schema_tls},
-    {"force_implicit_tls", AM_KIND_BOOL},
-    {"threading", AM_KIND_OBJECT, NULL, &threading},
-    {0}};
+static const struct am_field email_fields[] = {SEND_RESOLVED("false"),
+                                               {"to", AM_KIND_STRING},
+                                               {"from", AM_KIND_STRING},
+                                               {"hello", AM_KIND_STRING},
+                                               {"smarthost", AM_KIND_HOST_PORT},
+                                               {"auth_username", AM_KIND_STRING},
+                                               {"auth_password", AM_KIND_SECRET},
+                                               {"auth_password_file", AM_KIND_STRING},
+                                               {"auth_secret", AM_KIND_SECRET},
+                                               {"auth_secret_file", AM_KIND_STRING},
+                                               {"auth_identity", AM_KIND_STRING},
+                                               {"headers", AM_KIND_STRING_MAP},
+                                               {"html", AM_KIND_STRING, TEMPLATE("email.default.html")},
+                                               {"text", AM_KIND_STRING},
+                                               {"require_tls", AM_KIND_BOOL},
+                                               {"tls_config", AM_KIND_OBJECT, NULL, &am_schema_tls},
+                                               {"force_implicit_tls", AM_KIND_BOOL},
+                                               {"threading", AM_KIND_OBJECT, NULL, &threading},
+                                               {0}};
 
 /* textproto.CanonicalMIMEHeaderKey: "in-reply-to" is In-Reply-To; what is no token stays as it is. */
 static struct sv canonical_header(struct arena *arena, struct sv name)
@@ -150,11 +162,12 @@ static int check_incidentio(const struct am_decoder *decoder, struct am_object *
     return 0;
 }
 
-static const struct am_check incidentio_checks[] = {ONE_OF("url", "url_file"), AT_MOST_ONE("url", "url_file"),
-                                                    AT_MOST_ONE("alert_source_token",
-                                                                "alert_source_token_file"),
-                                                    CALL(check_incidentio),
-                                                    {0}};
+static const struct am_check incidentio_checks[] = {
+    ONE_OF("url", "url_file"),
+    AT_MOST_ONE("url", "url_file"),
+    AT_MOST_ONE("alert_source_token", "alert_source_token_file"),
+    CALL(check_incidentio),
+    {0}};
 static const struct am_schema incidentio = {"incidentio.plain", incidentio_fields, incidentio_checks};
 
 /* --- pagerduty --- */
@@ -162,7 +175,8 @@ static const struct am_schema incidentio = {"incidentio.plain", incidentio_field
 static const struct am_field pagerduty_image_fields[] = {
     {"src", AM_KIND_STRING}, {"alt", AM_KIND_STRING}, {"href", AM_KIND_STRING}, {0}};
 static const struct am_schema pagerduty_image = {"pagerduty.PagerdutyImage", pagerduty_image_fields, NULL};
-static const struct am_field pagerduty_link_fields[] = {{"href", AM_KIND_STRING}, {"text", AM_KIND_STRING}, {0}};
+static const struct am_field pagerduty_link_fields[] = {
+    {"href", AM_KIND_STRING}, {"text", AM_KIND_STRING}, {0}};
 static const struct am_schema pagerduty_link = {"pagerduty.PagerdutyLink", pagerduty_link_fields, NULL};
 
 static const struct am_field pagerduty_fields[] = {
@@ -289,7 +303,8 @@ static const struct am_field webhook_fields[] = {SEND_RESOLVED("true"),
                                                  {"timeout", AM_KIND_GO_DURATION},
                                                  {"payload", AM_KIND_ANY},
                                                  {0}};
-static const struct am_check webhook_checks[] = {ONE_OF("url", "url_file"), AT_MOST_ONE("url", "url_file"), {0}};
+static const struct am_check webhook_checks[] = {
+    ONE_OF("url", "url_file"), AT_MOST_ONE("url", "url_file"), {0}};
 static const struct am_schema webhook = {"webhook.plain", webhook_fields, webhook_checks};
 
 /* --- opsgenie --- */
@@ -359,7 +374,8 @@ static int check_responders(const struct am_decoder *decoder, struct am_object *
     const struct am_value *list = am_get(object, "responders");
     for (size_t i = 0; i < list->count; i++) {
         struct am_object *item = list->items[i].object;
-        int rc = check_responder(decoder, item != NULL ? item : am_object_new(decoder->arena, &responder), err);
+        int rc =
+            check_responder(decoder, item != NULL ? item : am_object_new(decoder->arena, &responder), err);
         if (rc != 0)
             return rc;
     }
@@ -398,9 +414,9 @@ static int check_wechat_type(const struct am_decoder *decoder, struct am_object 
     struct buf quoted;
     buf_init(&quoted, 4096);
     go_quote(&quoted, sv_head(type->text, 512));
-    int rc = err_set(err, TC_EINPUT,
-                     "weChat message type %.*s does not match valid options ^(text|markdown)$",
-                     SV_FMT(buf_view(&quoted)));
+    int rc =
+        err_set(err, TC_EINPUT, "weChat message type %.*s does not match valid options ^(text|markdown)$",
+                SV_FMT(buf_view(&quoted)));
     buf_free(&quoted);
     return rc;
 }
@@ -458,8 +474,9 @@ static const struct am_field victorops_fields[] = {
 
 static int check_custom_fields(const struct am_decoder *decoder, struct am_object *object, struct err *err)
 {
-    static const char *const reserved[] = {"routing_key",     "message_type", "state_message", "entity_display_name",
-                                           "monitoring_tool", "entity_id",    "entity_state"};
+    static const char *const reserved[] = {"routing_key",         "message_type",    "state_message",
+                                           "entity_display_name", "monitoring_tool", "entity_id",
+                                           "entity_state"};
     const struct am_value *fields = am_get(object, "custom_fields");
     (void)decoder;
     for (size_t i = 0; i < TC_ARRAY_LEN(reserved); i++)
@@ -473,7 +490,9 @@ static int check_custom_fields(const struct am_decoder *decoder, struct am_objec
 
 static const struct am_check victorops_checks[] = {
     REQUIRED("routing_key", "missing Routing key in VictorOps config"),
-    AT_MOST_ONE("api_key", "api_key_file"), CALL(check_custom_fields), {0}};
+    AT_MOST_ONE("api_key", "api_key_file"),
+    CALL(check_custom_fields),
+    {0}};
 static const struct am_schema victorops = {"config.plain", victorops_fields, victorops_checks};
 
 /* --- sns --- */
@@ -491,28 +510,28 @@ static int check_sigv4(const struct am_decoder *decoder, struct am_object *objec
 {
     (void)decoder;
     if (am_is_set(object, "access_key") != am_is_set(object, "secret_key"))
-        return err_set(err, TC_EINPUT,
-                       "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the "
-                       "SigV4 config");
+        return err_set(
+            err, TC_EINPUT,
+            "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the "
+            "SigV4 config");
     return 0;
 }
 
 static const struct am_check sigv4_checks[] = {CALL(check_sigv4), {0}};
 static const struct am_schema sigv4 = {"sigv4.plain", sigv4_fields, sigv4_checks};
 
-static const struct am_field sns_fields[] = {
-    SEND_RESOLVED("true"),
-    HTTP_CONFIG,
-    {"api_url", AM_KIND_STRING},
-    {"sigv4", AM_KIND_OBJECT, NULL, &sigv4},
-    {"topic_arn", AM_KIND_STRING},
-    {"phone_number", AM_KIND_STRING},
-    {"target_arn", AM_KIND_STRING},
-    {"subject", AM_KIND_STRING, TEMPLATE("sns.default.subject")},
-    {"message", AM_KIND_STRING, TEMPLATE("sns.default.message")},
-    {"attributes", AM_KIND_STRING_MAP},
-    {"use_aws_http_client", AM_KIND_BOOL},
-    {0}};
+static const struct am_field sns_fields[] = {SEND_RESOLVED("true"),
+                                             HTTP_CONFIG,
+                                             {"api_url", AM_KIND_STRING},
+                                             {"sigv4", AM_KIND_OBJECT, NULL, &sigv4},
+                                             {"topic_arn", AM_KIND_STRING},
+                                             {"phone_number", AM_KIND_STRING},
+                                             {"target_arn", AM_KIND_STRING},
+                                             {"subject", AM_KIND_STRING, TEMPLATE("sns.default.subject")},
+                                             {"message", AM_KIND_STRING, TEMPLATE("sns.default.message")},
+                                             {"attributes", AM_KIND_STRING_MAP},
+                                             {"use_aws_http_client", AM_KIND_BOOL},
+                                             {0}};
 
 /* Alertmanager refuses none and two of them, but takes all three. */
 static int check_sns(const struct am_decoder *decoder, struct am_object *sns, struct err *err)
@@ -558,18 +577,17 @@ static int check_parse_mode(const struct am_decoder *decoder, struct am_object *
 static const struct am_check telegram_checks[] = {
     AT_MOST_ONE("bot_token", "bot_token_file"),
     REQUIRED("chat_id chat_id_file", "missing chat_id or chat_id_file on telegram_config"),
-    AT_MOST_ONE("chat_id", "chat_id_file"), CALL(check_parse_mode), {0}};
+    AT_MOST_ONE("chat_id", "chat_id_file"),
+    CALL(check_parse_mode),
+    {0}};
 static const struct am_schema telegram = {"telegram.plain", telegram_fields, telegram_checks};
 
 /* --- webex --- */
 
 static const struct am_field webex_fields[] = {
-    SEND_RESOLVED("true"),
-    HTTP_CONFIG,
-    {"api_url", AM_KIND_URL},
-    {"message", AM_KIND_STRING, TEMPLATE("webex.default.message")},
-    {"room_id", AM_KIND_STRING},
-    {0}};
+    SEND_RESOLVED("true"),       HTTP_CONFIG,
+    {"api_url", AM_KIND_URL},    {"message", AM_KIND_STRING, TEMPLATE("webex.default.message")},
+    {"room_id", AM_KIND_STRING}, {0}};
 static const struct am_check webex_checks[] = {
     REQUIRED("room_id", "missing room_id on webex_config"),
     REQUIRED("http_config.authorization", "missing webex_configs.http_config.authorization"),
@@ -693,16 +711,26 @@ static const struct am_schema mattermost_field = {"mattermost.plain", attachment
                                                   mattermost_field_checks};
 
 static const struct am_field mattermost_attachment_fields[] = {
-    {"fallback", AM_KIND_STRING},    {"color", AM_KIND_STRING},       {"pretext", AM_KIND_STRING},
-    {"text", AM_KIND_STRING},        {"author_name", AM_KIND_STRING}, {"author_link", AM_KIND_STRING},
-    {"author_icon", AM_KIND_STRING}, {"title", AM_KIND_STRING},       {"title_link", AM_KIND_STRING},
+    {"fallback", AM_KIND_STRING},
+    {"color", AM_KIND_STRING},
+    {"pretext", AM_KIND_STRING},
+    {"text", AM_KIND_STRING},
+    {"author_name", AM_KIND_STRING},
+    {"author_link", AM_KIND_STRING},
+    {"author_icon", AM_KIND_STRING},
+    {"title", AM_KIND_STRING},
+    {"title_link", AM_KIND_STRING},
     {"fields", AM_KIND_OBJECTS, NULL, &mattermost_field, "[]*mattermost.MattermostField"},
-    {"thumb_url", AM_KIND_STRING},   {"footer", AM_KIND_STRING},      {"footer_icon", AM_KIND_STRING},
-    {"image_url", AM_KIND_STRING},   {0}};
+    {"thumb_url", AM_KIND_STRING},
+    {"footer", AM_KIND_STRING},
+    {"footer_icon", AM_KIND_STRING},
+    {"image_url", AM_KIND_STRING},
+    {0}};
 static const struct am_schema mattermost_attachment = {"mattermost.MattermostAttachment",
                                                        mattermost_attachment_fields, NULL};
 static const struct am_field mattermost_props_fields[] = {{"card", AM_KIND_STRING}, {0}};
-static const struct am_schema mattermost_props = {"mattermost.MattermostProps", mattermost_props_fields, NULL};
+static const struct am_schema mattermost_props = {"mattermost.MattermostProps", mattermost_props_fields,
+                                                  NULL};
 static const struct am_field mattermost_priority_fields[] = {{"priority", AM_KIND_STRING},
                                                              {"requested_ack", AM_KIND_BOOL},
                                                              {"persistent_notifications", AM_KIND_BOOL},
@@ -766,17 +794,25 @@ const struct am_field am_receiver_fields[] = {
     {"mattermost_configs", AM_KIND_OBJECTS, NULL, &mattermost, "[]*mattermost.MattermostConfig"},
     {0}};
 
-const struct am_receiver_kind am_receiver_kinds[] = {
-    {"webhook", "webhook_configs"},       {"email", "email_configs"},
-    {"pagerduty", "pagerduty_configs"},   {"opsgenie", "opsgenie_configs"},
-    {"wechat", "wechat_configs"},         {"slack", "slack_configs"},
-    {"victorops", "victorops_configs"},   {"pushover", "pushover_configs"},
-    {"sns", "sns_configs"},               {"telegram", "telegram_configs"},
-    {"discord", "discord_configs"},       {"webex", "webex_configs"},
-    {"msteams", "msteams_configs"},       {"msteamsv2", "msteamsv2_configs"},
-    {"jira", "jira_configs"},             {"incidentio", "incidentio_configs"},
-    {"rocketchat", "rocketchat_configs"}, {"mattermost", "mattermost_configs"},
-    {0}};
+const struct am_receiver_kind am_receiver_kinds[] = {{"webhook", "webhook_configs"},
+                                                     {"email", "email_configs"},
+                                                     {"pagerduty", "pagerduty_configs"},
+                                                     {"opsgenie", "opsgenie_configs"},
+                                                     {"wechat", "wechat_configs"},
+                                                     {"slack", "slack_configs"},
+                                                     {"victorops", "victorops_configs"},
+                                                     {"pushover", "pushover_configs"},
+                                                     {"sns", "sns_configs"},
+                                                     {"telegram", "telegram_configs"},
+                                                     {"discord", "discord_configs"},
+                                                     {"webex", "webex_configs"},
+                                                     {"msteams", "msteams_configs"},
+                                                     {"msteamsv2", "msteamsv2_configs"},
+                                                     {"jira", "jira_configs"},
+                                                     {"incidentio", "incidentio_configs"},
+                                                     {"rocketchat", "rocketchat_configs"},
+                                                     {"mattermost", "mattermost_configs"},
+                                                     {0}};
 
 static int check_receiver(const struct am_decoder *decoder, struct am_object *receiver, struct err *err)
 {

@@ -196,8 +196,9 @@ bool am_time_interval_contains(const struct am_time_interval *interval, int64_t 
         bool in = !ranges->given;
         for (size_t i = 0; i < ranges->count && !in; i++) {
             struct am_range range = ranges->items[i];
-            in = part == AM_DAYS_OF_MONTH ? day_in(range, now[part], days)
-                                          : now[part] >= range.begin && now[part] < range.end + (part != AM_TIMES);
+            in = part == AM_DAYS_OF_MONTH
+                     ? day_in(range, now[part], days)
+                     : now[part] >= range.begin && now[part] < range.end + (part != AM_TIMES);
         }
         if (!in)
             return false;
