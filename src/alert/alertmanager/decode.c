@@ -342,7 +342,7 @@ typedef int entry_fn(struct am_decoder *d, const struct yaml_node *entry, void *
 
 static bool is_merge(const struct yaml_node *entry)
 {
-    return !entry->key_quoted && sv_is(entry->key, "<<");
+    return entry->complex_key == NULL && !entry->key_quoted && sv_is(entry->key, "<<");
 }
 
 /* The entries of a map in order; "<<" brings those of the maps that it names. */
@@ -353,7 +353,9 @@ static int each_entry(struct am_decoder *d, const struct yaml_node *map, entry_f
         return err_set(d->err, TC_EBOUND, "yaml: nested deeper than %d levels", DEPTH_MAX);
     for (const struct yaml_node *n = map->first; n != NULL; n = n->next) {
         int rc = count_value(d);
-        if (rc == 0 && !is_merge(n)) {
+        if (rc == 0 && n->complex_key != NULL) {
+            rc = wrong_type(d, n->complex_key, "string");
+        } else if (rc == 0 && !is_merge(n)) {
             rc = each(d, n, context);
         } else if (rc == 0 && n->type == YAML_MAP) {
             rc = each_entry(d, n, each, context);
@@ -622,8 +624,8 @@ static int read_regexp(struct am_decoder *d, const struct am_field *field, const
     int rc = read_text(d, field, node, ret);
     if (rc != GOOD)
         return rc;
-    struct sv anchored = arena_printf(d->arena, "^(?:%.*s)$", SV_FMT(ret->text));
-    rc = am_matcher_make(d->pool, AM_REGEXP, node->key, anchored, matcher, d->err);
+    rc = am_matcher_make(d->pool, AM_REGEXP, node->key, ret->text, matcher, d->err);
+    matcher->value = arena_printf(d->arena, "^(?:%.*s)$", SV_FMT(ret->text));
     ret->matchers = (struct am_matchers){matcher, 1};
     return rc;
 }

@@ -273,7 +273,7 @@ static const struct am_field kafka_output_fields[] = {
     {0}};
 
 static int check_word(const struct am_object *object, const char *field, const char *const words[],
-                      struct err *err)
+                      const char *remedy, struct err *err)
 {
     struct sv word = am_get_text(object, field);
     char before[64];
@@ -281,7 +281,7 @@ static int check_word(const struct am_object *object, const char *field, const c
         if (sv_is(word, words[i]))
             return 0;
     snprintf(before, sizeof before, "event_recorder kafka: unknown %s ", field);
-    return am_refuse_name(err, before, word, "");
+    return am_refuse_name(err, before, word, remedy);
 }
 
 static int check_kafka_output(const struct am_decoder *decoder, struct am_object *output, struct err *err)
@@ -293,14 +293,16 @@ static int check_kafka_output(const struct am_decoder *decoder, struct am_object
     for (size_t i = 0; i < brokers->count; i++)
         if (brokers->items[i].text.n == 0)
             return err_set(err, TC_EINPUT, "event_recorder kafka: broker entries must be non-empty");
-    int rc = check_word(output, "acks", (const char *const[]){"", "none", "leader", "all", NULL}, err);
+    int rc = check_word(output, "acks", (const char *const[]){"", "none", "leader", "all", NULL},
+                        ", must be \"none\", \"leader\", or \"all\"", err);
     if (rc == 0)
         rc = check_word(output, "compression",
-                        (const char *const[]){"", "none", "gzip", "snappy", "lz4", "zstd", NULL}, err);
+                        (const char *const[]){"", "none", "gzip", "snappy", "lz4", "zstd", NULL}, "", err);
     if (rc == 0 && !am_is_set(output, "topic"))
         rc = err_set(err, TC_EINPUT, "event_recorder kafka output requires a topic");
-    return rc != 0 ? rc
-                   : check_word(output, "format", (const char *const[]){"", "json", "protobuf", NULL}, err);
+    if (rc == 0)
+        rc = check_word(output, "format", (const char *const[]){"", "json", "protobuf", NULL}, "", err);
+    return rc;
 }
 
 static const struct am_check kafka_output_checks[] = {{AM_CHECK_CALL, NULL, NULL, check_kafka_output}, {0}};
