@@ -301,6 +301,7 @@ static int read_location(struct am_decoder *d, const struct am_field *field, con
 
 static const struct am_field string_item = {.name = "", .kind = AM_KIND_STRING};
 static const struct am_field strings_item = {.name = "", .kind = AM_KIND_STRINGS};
+static const struct am_field label_item = {.name = "", .kind = AM_KIND_STRING, .go_type = "model.LabelValue"};
 static const struct am_field regexp_item = {.name = "", .kind = AM_KIND_STRING};
 
 /* One value of a list or map; null is the zero value. */
@@ -439,7 +440,8 @@ static int read_map(struct am_decoder *d, const struct am_field *field, const st
 static int read_string_map(struct am_decoder *d, const struct am_field *field, const struct yaml_node *node,
                            struct am_value *ret)
 {
-    return read_map(d, field, &string_item, read_text, node, ret);
+    const struct am_field *item = field->kind == AM_KIND_LABEL_MAP ? &label_item : &string_item;
+    return read_map(d, field, item, read_text, node, ret);
 }
 
 static int read_string_list_map(struct am_decoder *d, const struct am_field *field,

@@ -555,7 +555,7 @@ static const struct am_field telegram_fields[] = {
     {"api_url", AM_KIND_URL},
     {"bot_token", AM_KIND_SECRET},
     {"bot_token_file", AM_KIND_STRING},
-    {"chat_id", AM_KIND_INTEGER},
+    {"chat_id", AM_KIND_INTEGER, NULL, NULL, "int64"},
     {"chat_id_file", AM_KIND_STRING},
     {"message_thread_id", AM_KIND_INTEGER},
     {"message", AM_KIND_STRING, TEMPLATE("telegram.default.message")},
