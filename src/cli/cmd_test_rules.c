@@ -11,6 +11,7 @@
 #include "base/yaml.h"
 #include "cli/cli.h"
 #include "cli/rules.h"
+#include "cli/test_routes.h"
 #include "event/parse.h"
 
 #include <stdio.h>
@@ -469,6 +470,8 @@ static enum cli_exit test_run(const struct cli_args *args)
     struct test_run run = {.args = args, .quiet = cli_flag(args, "quiet")};
     const char *const *paths;
     size_t count = cli_operands(args, &paths);
+    if (count > 1 && strcmp(paths[0], "routes") == 0)
+        return test_routes_run(args, paths + 1, count - 1);
     for (size_t i = 0; i < count; i++)
         run_path(&run, paths[i], true);
     if (run.passed + run.failed == 0 && !run.unusable) {
@@ -481,12 +484,14 @@ static enum cli_exit test_run(const struct cli_args *args)
 
 const struct verb verb_test = {
     .name = "test",
-    .operands = "PATH...",
-    .summary = "run the tests that lie beside rules",
+    .operands = "PATH... | routes FILE...",
+    .summary = "run the tests that lie beside rules, or tests of routes",
     .details = "A test gives events on a timeline and says which rules must fire. Directories are walked for "
                "YAML files with the\n"
                "top-level key `tests`. The last line is `N passed, M failed`; exit code 1 where a case "
-               "failed, 2 for an unusable file.",
+               "failed, 2 for an unusable file.\n"
+               "`test routes` runs tests of an alertmanager.yml: alerts and silences on a timeline, and the\n"
+               "notifications that must come of them (docs/alertmanager.md).",
     .options = options,
     .min_operands = 1,
     .max_operands = 100000,

@@ -137,6 +137,48 @@ def templates_are_checked():
         assert code == 2 and 'function "nonsense" not defined' in err, err
 
 
+ROUTES_TEST = """
+alertmanager: alertmanager.yml
+tests:
+- name: the warning waits for the critical one to end
+  start: 2026-11-21T12:00:00Z
+  until: 20m
+  alerts:
+  - {at: 0s, ends: 6m, labels: {alertname: full, severity: critical, host: a}}
+  - {at: 5s, labels: {alertname: slow, severity: warning, host: a}}
+  - {at: 5s, labels: {alertname: slow, severity: warning, host: b}}
+  silences:
+  - {from: 0s, to: 4m, matchers: [host=b]}
+  expect:
+  - {at: 30s, receiver: r, reason: first notification, firing: 1, resolved: 0}
+  - {at: 5m30s, receiver: r, integration: webhook, reason: new alerts added, firing: 2}
+  - {at: 10m30s, reason: new alerts added, firing: 2, resolved: 1}
+"""
+
+
+@test("test routes: what is expected comes, and what is not is shown")
+def routes_tests():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "routes.yml")
+        with open(os.path.join(folder, "alertmanager.yml"), "w", encoding="utf-8") as file:
+            file.write("route: {receiver: r, group_wait: 30s, group_interval: 5m}\n"
+                       "inhibit_rules: [{source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [host]}]\n"
+                       "receivers: [{name: r, webhook_configs: [{url: 'http://x/'}]}]\n")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(ROUTES_TEST)
+        code, out, err = tocsin("test", "routes", path)
+        assert code == 0 and out.endswith("1 passed, 0 failed\n"), (out, err)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(ROUTES_TEST.replace("at: 30s, receiver: r, reason", "at: 31s, receiver: r, reason"))
+        code, out, err = tocsin("test", "routes", path)
+        assert code == 1 and "not expected: at 30s r (webhook): first notification, 1 firing, 0 resolved" in out, (out, err)
+        assert "expected and did not come: at 31s, line" in out and out.endswith("0 passed, 1 failed\n"), out
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(ROUTES_TEST.replace("host=b", "host!b"))
+        code, out, err = tocsin("test", "routes", path)
+        assert code == 2 and "bad matcher format" in err, (out, err)
+
+
 @test("routes and check say what they want")
 def usage():
     assert tocsin("routes")[0] == 2
