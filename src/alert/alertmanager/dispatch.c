@@ -404,7 +404,15 @@ static bool is_silenced(const struct run *run, struct am_labels labels, int64_t 
     return false;
 }
 
-/* The labels of all alerts that fire; only where a rule wants them. */
+static bool may_inhibit(const struct am_config *config, struct am_labels labels)
+{
+    for (size_t i = 0; i < config->inhibit_rule_count; i++)
+        if (am_matchers_match(config->inhibit_rules[i].source, labels))
+            return true;
+    return false;
+}
+
+/* The labels of all alerts that fire and are a source of some rule. */
 static struct am_labels *sources(struct am_dispatch *d, int64_t now_ns, size_t *ret_count)
 {
     struct am_labels *list;
@@ -415,7 +423,7 @@ static struct am_labels *sources(struct am_dispatch *d, int64_t now_ns, size_t *
     list = tc_alloc((d->alerts.live + 1) * sizeof(struct am_labels));
     for (size_t i = 0; map_next(&d->alerts, &i, &entry);) {
         const struct stored *stored = (const struct stored *)(uintptr_t)entry->value;
-        if (is_firing(stored, now_ns))
+        if (is_firing(stored, now_ns) && may_inhibit(d->config, stored->alert.labels))
             list[(*ret_count)++] = stored->alert.labels;
     }
     return list;

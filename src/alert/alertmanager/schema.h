@@ -124,7 +124,6 @@ struct sv am_get_text(const struct am_object *object, const char *name);
 struct am_object *am_get_object(const struct am_object *object, const char *name);
 /* By path; is it set to something that is not its kind's zero (or, for pointers in Go, at all)? */
 bool am_is_set(const struct am_object *object, const char *path);
-bool am_kind_is_secret(enum am_kind kind);
 /* An object of defaults alone. */
 struct am_object *am_object_new(struct arena *arena, const struct am_schema *schema);
 /* The checks of its schema, in order. */

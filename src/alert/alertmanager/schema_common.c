@@ -58,12 +58,6 @@ bool am_is_set(const struct am_object *object, const char *path)
     return false;
 }
 
-bool am_kind_is_secret(enum am_kind kind)
-{
-    return kind == AM_KIND_SECRET || kind == AM_KIND_SECRET_OR_NONE || kind == AM_KIND_SECRET_URL ||
-           kind == AM_KIND_TEMPLATE_URL;
-}
-
 /* Any of the names that '|' joins. */
 static bool any_is_set(const struct am_object *object, struct sv names)
 {
