@@ -73,6 +73,12 @@ static void syntax_and_types(void **state)
          "yaml: unmarshal errors:\n  line 5: cannot unmarshal !!str `maybe` into bool\n"
          "  line 5: cannot unmarshal !!int `-1` into uint64"},
         {HEAD "<<: {templates: [x]}\n", NULL},
+        {HEAD "  webhook_configs:\n  - &w {url: 'http://x/', max_alerts: 5}\n  - {<<: *w, url: 'http://y/'}\n"
+              "  - {url: 'http://y/', <<: [*w]}\n",
+         NULL},
+        {HEAD "<<: x\n", "yaml: map merge requires map or sequence of maps as the value"},
+        {HEAD "  labels: {a: b, <<: {a: c}}\n",
+         "yaml: unmarshal errors:\n  line 4: key \"a\" already set in map"},
         {HEAD "---\nnot: [read\n", NULL},
         {"route: {receiver: r}\nreceivers: &all\n- name: r\n  webhook_configs: [{url: 'http://x/', timeout: "
          "10s}]\n",
@@ -263,6 +269,20 @@ static void values_are_inherited(void **state)
     am_config_free(config);
 }
 
+static void merged_values(void **state)
+{
+    struct am_config *config =
+        good(HEAD "  webhook_configs:\n  - &a {url: 'http://a/', max_alerts: 1, timeout: 1s}\n"
+                  "  - &b {url: 'http://b/', max_alerts: 2}\n  - {<<: [*b, *a], url: 'http://c/'}\n");
+    const struct am_receiver *receiver = am_config_receiver(config, SV("r"));
+    struct am_object *webhook = am_get(receiver->object, "webhook_configs")->items[2].object;
+    (void)state;
+    assert_true(sv_is(am_get_text(webhook, "url"), "http://c/"));
+    assert_int_equal(am_get(webhook, "max_alerts")->number, 2); /* the first map of the list holds */
+    assert_int_equal(am_get(webhook, "timeout")->number, TC_SECOND_NS);
+    am_config_free(config);
+}
+
 static void routes_inherit(void **state)
 {
     struct am_config *config =
@@ -406,11 +426,17 @@ static void bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(syntax_and_types),      cmocka_unit_test(receivers),
-        cmocka_unit_test(http_config),           cmocka_unit_test(routes_and_names),
-        cmocka_unit_test(values_are_inherited),  cmocka_unit_test(routes_inherit),
-        cmocka_unit_test(active_intervals),      cmocka_unit_test(matchers_disagree),
-        cmocka_unit_test(secrets_are_not_shown), cmocka_unit_test(bounds),
+        cmocka_unit_test(syntax_and_types),
+        cmocka_unit_test(receivers),
+        cmocka_unit_test(http_config),
+        cmocka_unit_test(routes_and_names),
+        cmocka_unit_test(values_are_inherited),
+        cmocka_unit_test(merged_values),
+        cmocka_unit_test(routes_inherit),
+        cmocka_unit_test(active_intervals),
+        cmocka_unit_test(matchers_disagree),
+        cmocka_unit_test(secrets_are_not_shown),
+        cmocka_unit_test(bounds),
     };
     return cmocka_run_group_tests_name("alertmanager.yml", tests, NULL, NULL);
 }

@@ -339,35 +339,53 @@ static int read_strings(struct am_decoder *d, const struct am_field *field, cons
     return read_list(d, field, &string_item, read_text, node, ret);
 }
 
-typedef int entry_fn(struct am_decoder *d, const struct yaml_node *entry, void *context);
+/* `merged`: the entry comes by way of "<<". */
+typedef int entry_fn(struct am_decoder *d, const struct yaml_node *entry, bool merged, void *context);
+
+static int each_entry(struct am_decoder *d, const struct yaml_node *map, bool merged, entry_fn *each,
+                      void *context);
 
 static bool is_merge(const struct yaml_node *entry)
 {
     return entry->complex_key == NULL && !entry->key_quoted && sv_is(entry->key, "<<");
 }
 
-/* The entries of a map in order; "<<" brings those of the maps that it names. */
-static int each_entry(struct am_decoder *d, const struct yaml_node *map, entry_fn *each, void *context)
+/* What "<<" names: a map, or a list of maps, of which the first one holds and so is read last. */
+static int merge(struct am_decoder *d, const struct yaml_node *value, entry_fn *each, void *context)
+{
+    static const char problem[] = "yaml: map merge requires map or sequence of maps as the value";
+    if (value->type == YAML_MAP)
+        return each_entry(d, value, true, each, context);
+    if (value->type == YAML_SCALAR)
+        return err_set(d->err, TC_EINPUT, "%s", problem);
+    const struct yaml_node **maps = ARENA_ARRAY(d->arena, const struct yaml_node *, value->count + 1);
+    size_t count = 0;
+    int worst = GOOD;
+    for (const struct yaml_node *n = value->first; n != NULL; n = n->next)
+        maps[count++] = n;
+    while (count-- > 0) {
+        int rc = maps[count]->type == YAML_MAP ? each_entry(d, maps[count], true, each, context)
+                                               : err_set(d->err, TC_EINPUT, "%s", problem);
+        if (rc < 0)
+            return rc;
+        worst = TC_MAX(worst, rc);
+    }
+    return worst;
+}
+
+/* The entries of a map in order, with those that it merges at their place. */
+static int each_entry(struct am_decoder *d, const struct yaml_node *map, bool merged, entry_fn *each,
+                      void *context)
 {
     int worst = GOOD;
     if (++d->depth > DEPTH_MAX)
         return err_set(d->err, TC_EBOUND, "yaml: nested deeper than %d levels", DEPTH_MAX);
     for (const struct yaml_node *n = map->first; n != NULL; n = n->next) {
         int rc = count_value(d);
-        if (rc == 0 && n->complex_key != NULL) {
+        if (rc == 0 && n->complex_key != NULL)
             rc = wrong_type(d, n->complex_key, "string");
-        } else if (rc == 0 && !is_merge(n)) {
-            rc = each(d, n, context);
-        } else if (rc == 0 && n->type == YAML_MAP) {
-            rc = each_entry(d, n, each, context);
-        } else if (rc == 0) {
-            const struct yaml_node *from = n->type == YAML_LIST ? n->first : NULL;
-            rc = n->type == YAML_LIST ? GOOD : TC_EINPUT;
-            for (; from != NULL && rc >= 0; from = from->next)
-                rc = from->type == YAML_MAP ? each_entry(d, from, each, context) : TC_EINPUT;
-            if (rc == TC_EINPUT && d->err != NULL && d->err->code == 0)
-                err_set(d->err, TC_EINPUT, "yaml: map merge requires map or sequence of maps as the value");
-        }
+        else if (rc == 0)
+            rc = is_merge(n) ? merge(d, n, each, context) : each(d, n, merged, context);
         if (rc < 0)
             return rc;
         worst = TC_MAX(worst, rc);
@@ -399,11 +417,12 @@ struct map_reading {
     struct map seen; /* keys */
 };
 
-static int read_entry(struct am_decoder *d, const struct yaml_node *entry, void *context)
+static int read_entry(struct am_decoder *d, const struct yaml_node *entry, bool merged, void *context)
 {
     struct map_reading *reading = context;
     struct am_value value;
     bool is_new;
+    (void)merged; /* a key that stands here and comes by merging, too, stands twice */
     if (reading->label_names && !am_label_name_valid(AM_MATCHERS_UTF8, entry->key))
         return quoted_error(d->err, "", entry->key, " is not a valid label name");
     int rc = read_item(d, reading->item, reading->read, entry, &value);
@@ -432,7 +451,7 @@ static int read_map(struct am_decoder *d, const struct am_field *field, const st
     struct map_reading reading = {item, read, field->kind == AM_KIND_LABEL_MAP, ret, {0}};
     ret->items = ARENA_ARRAY(d->arena, struct am_value, count_entries(node, 0) + 1);
     map_init(&reading.seen, VALUES_MAX);
-    int rc = each_entry(d, node, read_entry, &reading);
+    int rc = each_entry(d, node, false, read_entry, &reading);
     map_free(&reading.seen);
     return rc;
 }
@@ -525,7 +544,7 @@ struct object_reading {
     bool done[FIELDS_MAX];
 };
 
-static int read_field(struct am_decoder *d, const struct yaml_node *entry, void *context)
+static int read_field(struct am_decoder *d, const struct yaml_node *entry, bool merged, void *context)
 {
     struct object_reading *reading = context;
     const struct am_schema *schema = reading->object->schema;
@@ -537,9 +556,9 @@ static int read_field(struct am_decoder *d, const struct yaml_node *entry, void 
         return complain(d, entry->key_line, "field %.*s not found in type %s",
                         SV_FMT(sv_head(entry->key, 200)), schema->go_type);
     tc_assert(i < FIELDS_MAX);
-    if (reading->done[i])
+    if (reading->done[i] && !merged)
         return complain(d, entry->key_line, "field %s already set in type %s", field->name, schema->go_type);
-    reading->done[i] = true;
+    reading->done[i] = reading->done[i] || !merged; /* what is merged may be overwritten */
     return read_item(d, field, readers[field->kind].read, entry, &reading->object->values[i]);
 }
 
@@ -551,7 +570,7 @@ static int read_object_of(struct am_decoder *d, const struct am_schema *schema, 
     struct object_reading reading = {.object = am_object_new(d->arena, schema)};
     size_t before = d->complaint_count;
     reading.object->line = node->line;
-    int rc = each_entry(d, node, read_field, &reading);
+    int rc = each_entry(d, node, false, read_field, &reading);
     if (rc < 0)
         return rc;
     if (d->complaint_count > before)
