@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "app/config.h"
+#include "cli/alertmanager_file.h"
 #include "cli/parsers.h"
 #include "cli/promql_rules.h"
 #include "cli/rules.h"
@@ -18,6 +19,8 @@ static const struct option_spec options[] = {
      "check these files of parsers and run their examples (a file, or a directory with *.yml and *.yaml)"},
     {"shipped-parsers", OPTION_FLAG, NULL, "check the parsers that the program ships in the same way"},
     {"rules", OPTION_LIST, "FILE", "check this file of Prometheus rules (may be repeated)"},
+    {"alertmanager", OPTION_VALUE, "FILE", "check this alertmanager.yml as Alertmanager would"},
+    ALERTMANAGER_FEATURE_OPTION,
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
@@ -165,11 +168,100 @@ static enum cli_exit check_config(const struct cli_args *args, const char *path)
     return code;
 }
 
+/* Alertmanager's verdict, in its words; remarks do not refuse the file. */
+static enum cli_exit check_alertmanager(const struct cli_args *args, const char *path)
+{
+    struct am_config *config = NULL;
+    struct err err = {0};
+    enum am_matcher_mode mode;
+    enum cli_exit code = CLI_DONE;
+    if (!alertmanager_file_mode(args, &mode))
+        return CLI_USAGE;
+    int rc = alertmanager_file_read(args, path, &config, &err);
+    if (rc == 0)
+        rc = alertmanager_file_templates(config, path, &err);
+    if (rc != 0) {
+        code = cli_fail_err(args, &err);
+    } else {
+        for (const struct am_warning *w = config->warnings; w != NULL; w = w->next)
+            fprintf(stderr, "%s:%u: warning: %s\n", path, w->line, w->text);
+        code = config->warnings != NULL && cli_flag(args, "strict") ? CLI_FOUND : CLI_DONE;
+        printf("%s: good: %zu receivers, %zu routes, %zu inhibit rules, %zu time intervals\n", path,
+               config->receiver_count, config->route_count, config->inhibit_rule_count,
+               config->interval_count);
+    }
+    am_config_free(config);
+    return code;
+}
+
+/* What may be asked for, each by its own options; the worst verdict is the verb's. */
+static bool asks_parsers(const struct cli_args *args)
+{
+    const char *const *paths;
+    return cli_list(args, "parsers", &paths) > 0 || cli_flag(args, "shipped-parsers");
+}
+
+static bool asks_promql_rules(const struct cli_args *args)
+{
+    const char *const *files;
+    return cli_list(args, "rules", &files) > 0;
+}
+
+static enum cli_exit check_the_promql_rules(const struct cli_args *args)
+{
+    const char *const *files;
+    size_t count = cli_list(args, "rules", &files);
+    return check_promql_rules(args, files, count);
+}
+
+static bool asks_config(const struct cli_args *args)
+{
+    return cli_value(args, "config", NULL) != NULL;
+}
+
+static enum cli_exit check_the_config(const struct cli_args *args)
+{
+    return check_config(args, cli_value(args, "config", NULL));
+}
+
+static bool asks_alertmanager(const struct cli_args *args)
+{
+    return cli_value(args, "alertmanager", NULL) != NULL;
+}
+
+static enum cli_exit check_the_alertmanager(const struct cli_args *args)
+{
+    return check_alertmanager(args, cli_value(args, "alertmanager", NULL));
+}
+
+static bool asks_paths(const struct cli_args *args)
+{
+    const char *const *paths;
+    return cli_operands(args, &paths) > 0;
+}
+
+static enum cli_exit check_the_paths(const struct cli_args *args)
+{
+    const char *const *paths;
+    size_t count = cli_operands(args, &paths);
+    return check_rules(args, paths, count, (struct sv){0});
+}
+
+static const struct {
+    bool (*asked)(const struct cli_args *args);
+    enum cli_exit (*check)(const struct cli_args *args);
+} checks[] = {
+    {asks_promql_rules, check_the_promql_rules},
+    {asks_config, check_the_config},
+    {asks_parsers, check_parsers},
+    {asks_alertmanager, check_the_alertmanager},
+    {asks_paths, check_the_paths},
+};
+
 static enum cli_exit check_run(const struct cli_args *args)
 {
-    const char *const *paths, *const *rule_files;
-    size_t count = cli_operands(args, &paths), rule_count = cli_list(args, "rules", &rule_files);
-    const char *config = cli_value(args, "config", NULL);
+    bool any = false;
+    enum cli_exit worst = CLI_DONE;
     if (cli_flag(args, "reference")) {
         struct buf out;
         buf_init(&out, 1 << 20);
@@ -178,30 +270,23 @@ static enum cli_exit check_run(const struct cli_args *args)
         buf_free(&out);
         return CLI_DONE;
     }
-    const char *const *own_paths;
-    bool has_parsers = cli_list(args, "parsers", &own_paths) > 0 || cli_flag(args, "shipped-parsers");
-    if (config == NULL && count == 0 && rule_count == 0 && !has_parsers)
-        return cli_fail(args, CLI_USAGE,
-                        "nothing to check: give --config FILE, --rules FILE, --parsers PATH, or paths of rules");
-    enum cli_exit code = check_promql_rules(args, rule_files, rule_count), other = CLI_DONE;
-    if (config != NULL)
-        other = check_config(args, config);
-    code = TC_MAX(code, other);
-    if (has_parsers) {
-        other = check_parsers(args);
-        code = TC_MAX(code, other);
-    }
-    if (count > 0) {
-        enum cli_exit rules = check_rules(args, paths, count, (struct sv){0});
-        code = TC_MAX(code, rules);
-    }
-    return code;
+    for (size_t i = 0; i < TC_ARRAY_LEN(checks); i++)
+        if (checks[i].asked(args)) {
+            enum cli_exit code = checks[i].check(args);
+            worst = TC_MAX(worst, code);
+            any = true;
+        }
+    return any ? worst
+               : cli_fail(args, CLI_USAGE,
+                          "nothing to check: give --config FILE, --rules FILE, --alertmanager FILE, "
+                          "--parsers PATH, or paths of rules");
 }
 
 const struct verb verb_check = {
     .name = "check",
     .operands = "[PATH...]",
-    .summary = "check a configuration, Sigma rule files and directories, or files of parsers",
+    .summary =
+        "check a configuration, rules of Sigma or Prometheus, an alertmanager.yml, or files of parsers",
     .options = options,
     .min_operands = 0,
     .max_operands = 100000,

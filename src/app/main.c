@@ -25,6 +25,7 @@ static const struct verb *const verbs[] = {
     &verb_restore,
     &verb_release,
     &verb_promql,
+    &verb_routes,
     NULL,
 };
 /* clang-format on */

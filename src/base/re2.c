@@ -76,7 +76,53 @@ static int check_escape(struct sv rest, struct err *err)
     return 0;
 }
 
-static int check_syntax(struct sv text, struct err *err)
+/* Where the character class begins that nobody closes. */
+static struct sv open_class(struct sv text)
+{
+    size_t start = text.n;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '\\') {
+            i++;
+        } else if (start < text.n) {
+            if (text.p[i] == ']' && i > start + 1 + (text.p[start + 1] == '^'))
+                start = text.n;
+        } else if (text.p[i] == '[') {
+            start = i;
+        }
+    }
+    return sv_from(text, start);
+}
+
+/* PCRE2's complaint in Go's words, where there are some. Go anchors by writing ^(?: )$ around the expression,
+ * and shows that. */
+static int refuse_compiled(int problem, size_t at, struct sv expression, bool anchored, struct err *err)
+{
+    static const struct {
+        int problem;
+        const char *words;
+    } whole[] = {{PCRE2_ERROR_MISSING_CLOSING_PARENTHESIS, "missing closing )"},
+                 {PCRE2_ERROR_UNMATCHED_CLOSING_PARENTHESIS, "unexpected )"}};
+    const char *before = anchored ? "^(?:" : "", *after = anchored ? ")$" : "";
+    char text[200];
+    at = TC_MIN(at, expression.n);
+    if (problem == PCRE2_ERROR_MISSING_SQUARE_BRACKET)
+        return err_set(err, TC_EINPUT, "error parsing regexp: missing closing ]: `%.*s%s`",
+                       SV_FMT(open_class(expression)), after);
+    if (problem == PCRE2_ERROR_QUANTIFIER_INVALID && expression.n > 0)
+        return refuse(err, "missing argument to repetition operator",
+                      sv_make(expression.p + (at > 0 ? at - 1 : 0), 1));
+    if (problem == PCRE2_ERROR_CLASS_RANGE_ORDER && at >= 2 && at < expression.n)
+        return refuse(err, "invalid character class range", sv_make(expression.p + at - 2, 3));
+    pcre2_get_error_message(problem, (PCRE2_UCHAR *)text, sizeof text);
+    const char *words = text;
+    for (size_t i = 0; i < TC_ARRAY_LEN(whole); i++)
+        if (whole[i].problem == problem)
+            words = whole[i].words;
+    return err_set(err, TC_EINPUT, "error parsing regexp: %s: `%s%.*s%s`", words, before, SV_FMT(expression),
+                   after);
+}
+
+static int check_syntax(struct sv text, bool anchored, struct err *err)
 {
     bool in_class = false;
     for (size_t i = 0; i < text.n; i++) {
@@ -89,7 +135,9 @@ static int check_syntax(struct sv text, struct err *err)
                 i += sv_find(rest, SV("\\E")) + 1;
                 continue;
             }
-            done = check_escape(rest, err);
+            done = anchored && rest.n == 1 /* Go's own parenthesis behind it would be escaped */
+                       ? refuse_compiled(PCRE2_ERROR_MISSING_CLOSING_PARENTHESIS, 0, text, anchored, err)
+                       : check_escape(rest, err);
             i++;
         } else if (in_class) {
             if (sv_starts(rest, SV("[:")))
@@ -132,7 +180,7 @@ int re2_compile(struct sv expression, bool anchored, struct re2 **ret, struct er
                        expression.n, EXPRESSION_MAX_BYTES);
     if (utf8_valid(expression) != expression.n)
         return err_set(err, TC_EINPUT, "error parsing regexp: invalid UTF-8");
-    int done = check_syntax(expression, err);
+    int done = check_syntax(expression, anchored, err);
     if (done != 0)
         return done;
     struct re2 re2 = {0};
@@ -146,11 +194,8 @@ int re2_compile(struct sv expression, bool anchored, struct re2 **ret, struct er
             options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
         *codes[i] = pcre2_compile((PCRE2_SPTR)(expression.n == 0 ? "" : expression.p), expression.n, options,
                                   &problem, &at, NULL);
-        if (*codes[i] == NULL && i == 0) {
-            char text[200];
-            pcre2_get_error_message(problem, (PCRE2_UCHAR *)text, sizeof text);
-            return err_set(err, TC_EINPUT, "error parsing regexp: %s: `%.*s`", text, SV_FMT(expression));
-        }
+        if (*codes[i] == NULL && i == 0)
+            return refuse_compiled(problem, at, expression, anchored, err);
         if (*codes[i] != NULL) /* without compiled code it is only slower */
             (void)pcre2_jit_compile(*codes[i], PCRE2_JIT_COMPLETE);
     }

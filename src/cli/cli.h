@@ -74,6 +74,7 @@ extern const struct verb verb_completion;
 extern const struct verb verb_vault;
 extern const struct verb verb_channels;
 extern const struct verb verb_promql;
+extern const struct verb verb_routes;
 /* clang-format on */
 
 #endif

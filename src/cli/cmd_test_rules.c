@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/cmd_test_promql.h"
 #include "cli/rules.h"
+#include "cli/test_routes.h"
 #include "event/parse.h"
 
 #include <stdio.h>
@@ -472,6 +473,8 @@ static enum cli_exit test_run(const struct cli_args *args)
     size_t count = cli_operands(args, &paths);
     if (strcmp(paths[0], "promql") == 0)
         return cmd_test_promql(args);
+    if (count > 1 && strcmp(paths[0], "routes") == 0)
+        return test_routes_run(args, paths + 1, count - 1);
     for (size_t i = 0; i < count; i++)
         run_path(&run, paths[i], true);
     if (run.passed + run.failed == 0 && !run.unusable) {
@@ -484,12 +487,14 @@ static enum cli_exit test_run(const struct cli_args *args)
 
 const struct verb verb_test = {
     .name = "test",
-    .operands = "PATH...",
-    .summary = "run the tests that lie beside rules",
+    .operands = "PATH... | routes FILE...",
+    .summary = "run the tests that lie beside rules, or tests of routes",
     .details = "A test gives events on a timeline and says which rules must fire. Directories are walked for "
                "YAML files with the\n"
                "top-level key `tests`. The last line is `N passed, M failed`; exit code 1 where a case "
-               "failed, 2 for an unusable file.",
+               "failed, 2 for an unusable file.\n"
+               "`test routes` runs tests of an alertmanager.yml: alerts and silences on a timeline, and the\n"
+               "notifications that must come of them (docs/alertmanager.md).",
     .options = options,
     .min_operands = 1,
     .max_operands = 100000,

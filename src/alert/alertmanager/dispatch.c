@@ -1,0 +1,559 @@
+/*
+ * Groups of alerts, their timers, and what is told of them; see dispatch.h. What was told is in told.c.
+ */
+#include "alert/alertmanager/dispatch_priv.h"
+
+#include "base/clk.h"
+
+#include <stdlib.h>
+
+enum { ALERTS_MAX = 100000, GROUPS_MAX = 100000, KEY_MAX_BYTES = 1 << 20 };
+
+struct stored {
+    struct am_alert alert;
+    struct arena arena; /* what it is made of */
+    struct sv key;      /* its labels, printed */
+    uint64_t hash;      /* of the key */
+    bool timed_out;     /* the end is resolve_timeout's, not the sender's */
+    struct group **groups;
+    size_t group_count;
+};
+
+struct group {
+    const struct am_route *route;
+    struct arena arena;
+    struct am_labels labels;
+    struct sv id;  /* the route's, and the labels: the same over a reload */
+    struct sv key; /* as Alertmanager prints it */
+    int64_t next_ns;
+    uint64_t sequence; /* of those that are due at the same time the oldest is first */
+    size_t heap_index;
+    bool looked; /* for the first time */
+    struct stored **members;
+    size_t count, capacity;
+};
+
+struct am_dispatch {
+    const struct am_config *config;
+    struct map alerts, groups; /* key -> address */
+    struct group **heap;
+    size_t heap_count, heap_capacity;
+    uint64_t sequence;
+    struct told_log told;
+};
+
+/* --- the heap of timers --- */
+
+static bool due_before(const struct group *a, const struct group *b)
+{
+    return a->next_ns != b->next_ns ? a->next_ns < b->next_ns : a->sequence < b->sequence;
+}
+
+static void heap_set(struct am_dispatch *d, size_t at, struct group *group)
+{
+    d->heap[at] = group;
+    group->heap_index = at;
+}
+
+/* Puts the group where it belongs, from its place up or down. */
+static void heap_move(struct am_dispatch *d, struct group *group)
+{
+    size_t at = group->heap_index;
+    while (at > 0 && due_before(group, d->heap[(at - 1) / 2])) {
+        heap_set(d, at, d->heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child + 1 < d->heap_count && due_before(d->heap[child + 1], d->heap[child]))
+            child++;
+        if (child >= d->heap_count || !due_before(d->heap[child], group))
+            break;
+        heap_set(d, at, d->heap[child]);
+        at = child;
+    }
+    heap_set(d, at, group);
+}
+
+static void heap_add(struct am_dispatch *d, struct group *group)
+{
+    if (d->heap_count == d->heap_capacity) {
+        d->heap_capacity = TC_MAX(64, d->heap_capacity * 2);
+        d->heap = tc_realloc(d->heap, d->heap_capacity * sizeof(struct group *));
+    }
+    group->heap_index = d->heap_count++;
+    heap_move(d, group);
+}
+
+static void heap_remove(struct am_dispatch *d, struct group *group)
+{
+    struct group *last = d->heap[--d->heap_count];
+    if (last == group)
+        return;
+    last->heap_index = group->heap_index;
+    heap_move(d, last);
+}
+
+/* --- alerts and groups --- */
+
+static struct am_labels copy_labels(struct arena *arena, struct am_labels labels)
+{
+    struct am_label *items = ARENA_ARRAY(arena, struct am_label, labels.count + 1);
+    for (size_t i = 0; i < labels.count; i++)
+        items[i] =
+            (struct am_label){arena_sv(arena, labels.items[i].name), arena_sv(arena, labels.items[i].value)};
+    return (struct am_labels){items, labels.count};
+}
+
+static struct sv print_key(struct arena *arena, struct am_labels labels)
+{
+    struct buf text;
+    buf_init(&text, KEY_MAX_BYTES);
+    am_labels_print(labels, &text);
+    struct sv key = arena_sv(arena, buf_view(&text));
+    buf_free(&text);
+    return key;
+}
+
+static void free_stored(struct stored *stored)
+{
+    free(stored->groups);
+    arena_free(&stored->arena);
+    free(stored);
+}
+
+static void free_group(struct group *group)
+{
+    free(group->members);
+    arena_free(&group->arena);
+    free(group);
+}
+
+static bool is_firing(const struct stored *stored, int64_t now_ns)
+{
+    return stored->alert.ends_at_ns > now_ns;
+}
+
+static void join(struct group *group, struct stored *stored)
+{
+    for (size_t i = 0; i < stored->group_count; i++)
+        if (stored->groups[i] == group)
+            return;
+    if (group->count == group->capacity) {
+        group->capacity = TC_MAX(4, group->capacity * 2);
+        group->members = tc_realloc(group->members, group->capacity * sizeof(struct stored *));
+    }
+    group->members[group->count++] = stored;
+    stored->groups = tc_realloc(stored->groups, (stored->group_count + 1) * sizeof(struct group *));
+    stored->groups[stored->group_count++] = group;
+}
+
+/* The alert has left the group; the last one out forgets it. */
+static void leave(struct am_dispatch *d, struct group *group, struct stored *stored)
+{
+    for (size_t i = 0; i < stored->group_count; i++)
+        if (stored->groups[i] == group)
+            stored->groups[i] = stored->groups[--stored->group_count];
+    if (stored->group_count > 0)
+        return;
+    (void)map_remove(&d->alerts, stored->key);
+    free_stored(stored);
+}
+
+static void name_group(struct group *group)
+{
+    struct buf text;
+    buf_init(&text, KEY_MAX_BYTES);
+    am_route_id(group->route, &text);
+    buf_char(&text, ':');
+    am_labels_print(group->labels, &text);
+    group->id = arena_sv(&group->arena, buf_view(&text));
+    buf_clear(&text);
+    am_group_key(group->route, group->labels, &text);
+    group->key = arena_sv(&group->arena, buf_view(&text));
+    buf_free(&text);
+}
+
+/* The group of the alert under a route, made if it is not there. `before`: the groups of the configuration
+ * before, whose timers hold on; may be NULL. */
+static int find_group(struct am_dispatch *d, const struct am_route *route, const struct stored *stored,
+                      const struct map *before, int64_t now_ns, struct group **ret, struct err *err)
+{
+    struct group *group = tc_alloc(sizeof *group);
+    struct am_label *labels = ARENA_ARRAY(&group->arena, struct am_label, stored->alert.labels.count + 1);
+    size_t count = am_route_group_labels(route, stored->alert.labels, labels);
+    group->route = route;
+    group->labels = copy_labels(&group->arena, (struct am_labels){labels, count});
+    name_group(group);
+    uint64_t *found = map_get(&d->groups, group->id);
+    if (found != NULL) {
+        free_group(group);
+        *ret = (struct group *)(uintptr_t)*found;
+        return 0;
+    }
+    uint64_t *slot = map_put(&d->groups, group->id, NULL);
+    if (slot == NULL) {
+        free_group(group);
+        return err_set(err, TC_EBOUND, "more than %d groups of alerts", GROUPS_MAX);
+    }
+    *slot = (uintptr_t)group;
+    const uint64_t *old = before == NULL ? NULL : map_get(before, group->id);
+    const struct group *kept = old == NULL ? NULL : (const struct group *)(uintptr_t)*old;
+    group->sequence = kept != NULL ? kept->sequence : d->sequence++;
+    group->looked = kept != NULL && kept->looked;
+    group->next_ns = kept != NULL ? kept->next_ns : now_ns + route->group_wait_ns;
+    heap_add(d, group);
+    *ret = group;
+    return 0;
+}
+
+static int route_alert(struct am_dispatch *d, struct stored *stored, const struct map *before, int64_t now_ns,
+                       struct err *err)
+{
+    size_t max = d->config->route_count;
+    const struct am_route **routes = tc_alloc(max * sizeof(struct am_route *));
+    size_t count = am_route_match(d->config->route, stored->alert.labels, routes, max);
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct group *group = NULL;
+        rc = find_group(d, routes[i], stored, before, now_ns, &group, err);
+        if (rc != 0)
+            break;
+        join(group, stored);
+        /* An alert that has waited long enough elsewhere does not wait here, but kept timers hold. */
+        bool kept = before != NULL && map_get(before, group->id) != NULL;
+        if (!kept && !group->looked && stored->alert.starts_at_ns + routes[i]->group_wait_ns < now_ns) {
+            group->next_ns = now_ns;
+            heap_move(d, group);
+        }
+    }
+    free(routes);
+    return rc;
+}
+
+/* --- the door --- */
+
+struct am_dispatch *am_dispatch_new(void)
+{
+    struct am_dispatch *d = tc_alloc(sizeof *d);
+    map_init(&d->alerts, ALERTS_MAX);
+    map_init(&d->groups, GROUPS_MAX);
+    told_init(&d->told);
+    return d;
+}
+
+static void free_groups(struct map *groups)
+{
+    struct map_entry *entry;
+    for (size_t i = 0; map_next(groups, &i, &entry);)
+        free_group((struct group *)(uintptr_t)entry->value);
+    map_free(groups);
+}
+
+void am_dispatch_free(struct am_dispatch *d)
+{
+    struct map_entry *entry;
+    if (d == NULL)
+        return;
+    free_groups(&d->groups);
+    for (size_t i = 0; map_next(&d->alerts, &i, &entry);)
+        free_stored((struct stored *)(uintptr_t)entry->value);
+    map_free(&d->alerts);
+    told_free(&d->told);
+    free(d->heap);
+    free(d);
+}
+
+int am_dispatch_configure(struct am_dispatch *d, const struct am_config *config, int64_t now_ns,
+                          struct err *err)
+{
+    struct map before = d->groups;
+    struct map_entry *entry;
+    int rc = 0;
+    d->config = config;
+    d->heap_count = 0;
+    map_init(&d->groups, GROUPS_MAX);
+    for (size_t i = 0; map_next(&d->alerts, &i, &entry);) {
+        struct stored *stored = (struct stored *)(uintptr_t)entry->value;
+        stored->group_count = 0;
+        if (rc == 0)
+            rc = route_alert(d, stored, &before, now_ns, err);
+    }
+    free_groups(&before);
+    return rc;
+}
+
+/* Of two reports of one episode the earliest start holds, and an end that the sender gave before one that was
+ * only assumed. */
+static void merge(const struct stored *old, struct am_alert *alert, bool *timed_out, int64_t now_ns)
+{
+    const struct am_alert *was = &old->alert;
+    bool overlap = (alert->ends_at_ns > was->starts_at_ns && alert->ends_at_ns < was->ends_at_ns) ||
+                   (alert->starts_at_ns > was->starts_at_ns && alert->starts_at_ns < was->ends_at_ns);
+    if (!overlap)
+        return;
+    alert->starts_at_ns = TC_MIN(alert->starts_at_ns, was->starts_at_ns);
+    bool ended = alert->ends_at_ns <= now_ns, had_ended = was->ends_at_ns <= now_ns;
+    if (was->ends_at_ns > alert->ends_at_ns && (ended ? had_ended : !old->timed_out)) {
+        alert->ends_at_ns = was->ends_at_ns;
+        *timed_out = old->timed_out;
+    }
+}
+
+int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64_t now_ns, struct err *err)
+{
+    struct arena arena = {0};
+    tc_assert(d->config != NULL);
+    struct sv key = print_key(&arena, given->labels);
+    struct am_alert alert = *given;
+    bool timed_out = alert.ends_at_ns == 0, is_new;
+    if (alert.starts_at_ns == 0)
+        alert.starts_at_ns = alert.ends_at_ns != 0 ? TC_MIN(now_ns, alert.ends_at_ns) : now_ns;
+    if (timed_out)
+        alert.ends_at_ns = now_ns + d->config->resolve_timeout_ns;
+    uint64_t *slot = map_put(&d->alerts, key, &is_new);
+    if (slot == NULL) {
+        arena_free(&arena);
+        return err_set(err, TC_EBOUND, "more than %d alerts at once", ALERTS_MAX);
+    }
+    struct stored *stored = is_new ? tc_alloc(sizeof *stored) : (struct stored *)(uintptr_t)*slot;
+    if (is_new)
+        *slot = (uintptr_t)stored;
+    else
+        merge(stored, &alert, &timed_out, now_ns);
+    alert.labels = copy_labels(&arena, alert.labels);
+    alert.annotations = copy_labels(&arena, alert.annotations);
+    alert.generator_url = arena_sv(&arena, alert.generator_url);
+    arena_free(&stored->arena);
+    stored->arena = arena;
+    stored->alert = alert;
+    stored->key = key;
+    stored->hash = hash_64(key);
+    stored->timed_out = timed_out;
+    int rc = route_alert(d, stored, NULL, now_ns, err);
+    if (rc != 0 && stored->group_count == 0) {
+        (void)map_remove(&d->alerts, stored->key);
+        free_stored(stored);
+    }
+    return rc;
+}
+
+int64_t am_dispatch_next_ns(const struct am_dispatch *d)
+{
+    return d->heap_count == 0 ? INT64_MAX : d->heap[0]->next_ns;
+}
+
+size_t am_dispatch_alert_count(const struct am_dispatch *d)
+{
+    return d->alerts.live;
+}
+
+size_t am_dispatch_group_count(const struct am_dispatch *d)
+{
+    return d->groups.live;
+}
+
+/* --- looking at a group --- */
+
+struct run {
+    struct am_dispatch *dispatch;
+    const struct am_silence *silences;
+    size_t silence_count;
+    am_tell_fn *tell;
+    void *context;
+};
+
+struct member {
+    struct stored *stored;
+    bool firing, held; /* held back: inhibited, silenced, or the route's time is wrong */
+};
+
+static int compare_label(struct am_labels a, struct am_labels b, struct sv name)
+{
+    struct sv x = am_labels_get(a, name), y = am_labels_get(b, name);
+    if (x.n == 0 || y.n == 0)
+        return (x.n == 0) - (y.n == 0); /* absent comes last */
+    return sv_cmp(x, y);
+}
+
+/* By job, by instance, then the smaller set first, then label by label. */
+static int compare_members(const void *left, const void *right)
+{
+    struct am_labels a = ((const struct member *)left)->stored->alert.labels,
+                     b = ((const struct member *)right)->stored->alert.labels;
+    int c = compare_label(a, b, SV("job"));
+    if (c == 0)
+        c = compare_label(a, b, SV("instance"));
+    if (c == 0)
+        c = (a.count > b.count) - (a.count < b.count);
+    for (size_t i = 0; i < a.count && c == 0; i++) {
+        /* of two sets the one that has not the first name that differs is before the other */
+        c = -sv_cmp(a.items[i].name, b.items[i].name);
+        if (c == 0)
+            c = sv_cmp(a.items[i].value, b.items[i].value);
+    }
+    return c;
+}
+
+static bool is_silenced(const struct run *run, struct am_labels labels, int64_t now_ns)
+{
+    for (size_t i = 0; i < run->silence_count; i++)
+        if (run->silences[i].starts_at_ns <= now_ns && now_ns < run->silences[i].ends_at_ns &&
+            am_matchers_match(run->silences[i].matchers, labels))
+            return true;
+    return false;
+}
+
+static bool may_inhibit(const struct am_config *config, struct am_labels labels)
+{
+    for (size_t i = 0; i < config->inhibit_rule_count; i++)
+        if (am_matchers_match(config->inhibit_rules[i].source, labels))
+            return true;
+    return false;
+}
+
+/* The labels of all alerts that fire and are a source of some rule. */
+static struct am_labels *sources(struct am_dispatch *d, int64_t now_ns, size_t *ret_count)
+{
+    struct am_labels *list;
+    struct map_entry *entry;
+    *ret_count = 0;
+    if (d->config->inhibit_rule_count == 0)
+        return NULL;
+    list = tc_alloc((d->alerts.live + 1) * sizeof(struct am_labels));
+    for (size_t i = 0; map_next(&d->alerts, &i, &entry);) {
+        const struct stored *stored = (const struct stored *)(uintptr_t)entry->value;
+        if (is_firing(stored, now_ns) && may_inhibit(d->config, stored->alert.labels))
+            list[(*ret_count)++] = stored->alert.labels;
+    }
+    return list;
+}
+
+static struct member *collect(struct run *run, const struct group *group, int64_t now_ns)
+{
+    struct am_dispatch *d = run->dispatch;
+    struct member *members = tc_alloc((group->count + 1) * sizeof(struct member));
+    bool wrong_time =
+        am_route_state_at(d->config, group->route, now_ns / TC_SECOND_NS, NULL) != AM_ROUTE_ACTIVE;
+    size_t source_count;
+    struct am_labels *firing = sources(d, now_ns, &source_count);
+    for (size_t i = 0; i < group->count; i++) {
+        struct am_labels labels = group->members[i]->alert.labels;
+        members[i] = (struct member){group->members[i], is_firing(group->members[i], now_ns),
+                                     wrong_time || is_silenced(run, labels, now_ns) ||
+                                         am_inhibited(d->config->inhibit_rules, d->config->inhibit_rule_count,
+                                                      labels, firing, source_count, NULL, NULL)};
+    }
+    free(firing);
+    qsort(members, group->count, sizeof members[0], compare_members);
+    return members;
+}
+
+/* One integration: is something due, and if so, was it taken? False: it must be offered again. */
+static bool tell_integration(struct run *run, struct group *group, const struct member *members,
+                             struct am_notification *note)
+{
+    struct am_dispatch *d = run->dispatch;
+    bool send_resolved = am_get(note->integration, "send_resolved")->number != 0, taken = true;
+    struct sv name = told_name(note->receiver->name, note->kind->name, note->index, group->key);
+    struct told *told = told_find(&d->told, name);
+    struct told_now now = {.firing = tc_alloc((group->count + 1) * sizeof(uint64_t)),
+                           .resolved = tc_alloc((group->count + 1) * sizeof(uint64_t))};
+    struct am_told_alert *alerts = tc_alloc((group->count + 1) * sizeof(struct am_told_alert));
+    size_t kept = 0;
+    for (size_t i = 0; i < group->count; i++) {
+        const struct member *member = &members[i];
+        uint64_t hash = member->stored->hash;
+        if (member->held && (member->firing || !told_fired(told, hash)))
+            continue;
+        kept++;
+        if (member->firing)
+            now.firing[now.firing_count++] = hash;
+        else
+            now.resolved[now.resolved_count++] = hash;
+        if (member->firing || send_resolved)
+            alerts[note->count++] = (struct am_told_alert){&member->stored->alert, member->firing};
+    }
+    note->alerts = alerts;
+    note->firing_count = now.firing_count;
+    note->reason =
+        kept == 0 ? AM_REASON_NONE
+                  : told_reason(told, &now, send_resolved, note->at_ns, group->route->repeat_interval_ns);
+    if (note->reason != AM_REASON_NONE) {
+        /* who does not want to hear of ends is told nothing where all has ended, but that is kept */
+        bool silent = !send_resolved && now.firing_count == 0;
+        taken = silent || run->tell(run->context, note);
+        if (taken)
+            told_keep(&d->told, name, &now, note->at_ns);
+    }
+    int64_t longest_ns = TC_MAX(group->route->repeat_interval_ns, group->route->group_interval_ns);
+    told_seen(&d->told, name, note->at_ns, longest_ns > INT64_MAX / 4 ? longest_ns : 2 * longest_ns);
+    told_name_free(name);
+    free(now.firing);
+    free(now.resolved);
+    free(alerts);
+    return taken;
+}
+
+static bool tell_receiver(struct run *run, struct group *group, const struct member *members, int64_t at_ns)
+{
+    const struct am_receiver *receiver = am_config_receiver(run->dispatch->config, group->route->receiver);
+    bool taken = true;
+    for (const struct am_receiver_kind *kind = am_receiver_kinds; kind->name != NULL; kind++) {
+        const struct am_value *list = am_get(receiver->object, kind->field);
+        for (size_t i = 0; i < list->count; i++) {
+            struct am_notification note = {.route = group->route,
+                                           .receiver = receiver,
+                                           .kind = kind,
+                                           .index = i,
+                                           .integration = list->items[i].object,
+                                           .group_key = group->key,
+                                           .group_labels = group->labels,
+                                           .at_ns = at_ns};
+            taken = tell_integration(run, group, members, &note) && taken;
+        }
+    }
+    return taken;
+}
+
+static void look(struct run *run, struct group *group, int64_t at_ns)
+{
+    struct am_dispatch *d = run->dispatch;
+    struct member *members = collect(run, group, at_ns);
+    bool taken = tell_receiver(run, group, members, at_ns);
+    size_t left = 0, count = group->count;
+    free(members);
+    group->looked = true;
+    /* What has ended and was told goes; where telling failed it stays for the next look. */
+    for (size_t i = 0; i < count; i++) {
+        struct stored *stored = group->members[i];
+        if (taken && !is_firing(stored, at_ns))
+            leave(d, group, stored);
+        else
+            group->members[left++] = stored;
+    }
+    group->count = left;
+    group->next_ns = at_ns > INT64_MAX - group->route->group_interval_ns
+                         ? INT64_MAX
+                         : at_ns + group->route->group_interval_ns;
+    if (left > 0) {
+        heap_move(d, group);
+        return;
+    }
+    heap_remove(d, group);
+    (void)map_remove(&d->groups, group->id);
+    free_group(group);
+}
+
+void am_dispatch_run(struct am_dispatch *d, int64_t now_ns, const struct am_silence *silences,
+                     size_t silence_count, am_tell_fn *tell, void *context)
+{
+    struct run run = {d, silences, silence_count, tell, context};
+    while (d->heap_count > 0 && d->heap[0]->next_ns <= now_ns) {
+        struct group *group = d->heap[0];
+        /* Who comes late by more than an interval looks once, not once for each that was missed. */
+        bool late = now_ns - group->next_ns >= group->route->group_interval_ns;
+        look(&run, group, late ? now_ns : group->next_ns);
+    }
+    told_expire(&d->told, now_ns);
+}

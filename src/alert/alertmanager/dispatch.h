@@ -1,0 +1,93 @@
+/*
+ * Alertmanager's notification pipeline as a state machine: alerts and the time go in, notifications come out.
+ *
+ * Alerts are grouped by their routes; a group tells after group_wait, looks again every group_interval, and
+ * repeats itself after repeat_interval. What a receiver was last told is kept for each integration, so that
+ * it is told again only when something changed. Inhibition, time intervals and silences hold alerts back;
+ * what was held back and still fires is told when nothing holds it any more. One rule differs from
+ * Alertmanager's: that an alert ended is told through silences, mutes and inhibition to whom was told that it
+ * fires, so that no incident stays open.
+ *
+ * Time is an argument, nothing is read or sent here, and the same calls give the same notifications. One
+ * thread. Bounds: 100,000 alerts, as many groups, 1,000,000 kept notifications. The state is in memory only.
+ */
+#ifndef ALERT_ALERTMANAGER_DISPATCH_H
+#define ALERT_ALERTMANAGER_DISPATCH_H
+
+#include "alert/alertmanager/config.h"
+
+struct am_alert {
+    struct am_labels labels; /* sorted, none of them empty */
+    struct am_labels annotations;
+    struct sv generator_url;
+    int64_t starts_at_ns; /* 0: now */
+    int64_t ends_at_ns;   /* 0: now + resolve_timeout, unless it is heard of again */
+};
+
+struct am_silence {
+    struct sv id;
+    struct am_matchers matchers;
+    int64_t starts_at_ns, ends_at_ns; /* the end is the first instant that is out */
+};
+
+/* Why a notification is due; am_reason_text has Alertmanager's words. */
+enum am_reason {
+    AM_REASON_NONE,
+    AM_REASON_FIRST,
+    AM_REASON_NEW_ALERTS,
+    AM_REASON_SOME_RESOLVED,
+    AM_REASON_ALL_RESOLVED,
+    AM_REASON_REPEAT,
+};
+const char *am_reason_text(enum am_reason reason);
+
+struct am_told_alert {
+    const struct am_alert *alert;
+    bool firing;
+};
+
+/* Lent for the time of the call. */
+struct am_notification {
+    const struct am_route *route;
+    const struct am_receiver *receiver;
+    const struct am_receiver_kind *kind; /* "webhook", ... */
+    size_t index;                        /* among the receiver's integrations of that kind */
+    const struct am_object *integration; /* its settings */
+    struct sv group_key;
+    struct am_labels group_labels;
+    enum am_reason reason;
+    int64_t at_ns;
+    const struct am_told_alert *alerts; /* in Alertmanager's order: by job, instance, then all labels */
+    size_t count;
+    size_t firing_count;
+};
+
+/* True: it is taken care of (kept durably, say). False: it is offered again at the group's next look. */
+typedef bool am_tell_fn(void *context, const struct am_notification *notification);
+
+struct am_dispatch;
+struct am_dispatch *am_dispatch_new(void);
+void am_dispatch_free(struct am_dispatch *dispatch);
+
+/*
+ * Takes a configuration, lent until the next one or the end. Groups whose route is still there (by
+ * am_route_id) with the same group labels keep their timers; what receivers were told is kept by receiver and
+ * group key.
+ */
+int am_dispatch_configure(struct am_dispatch *dispatch, const struct am_config *config, int64_t now_ns,
+                          struct err *err);
+
+/* An alert came in, for the first time or again; copied. TC_EBOUND past a bound. Run what is due before. */
+int am_dispatch_alert(struct am_dispatch *dispatch, const struct am_alert *alert, int64_t now_ns,
+                      struct err *err);
+
+/* When am_dispatch_run has something to do next; INT64_MAX: never, as things stand. */
+int64_t am_dispatch_next_ns(const struct am_dispatch *dispatch);
+/* Looks at every group that is due by now, in the order in which they are due. */
+void am_dispatch_run(struct am_dispatch *dispatch, int64_t now_ns, const struct am_silence *silences,
+                     size_t silence_count, am_tell_fn *tell, void *context);
+
+size_t am_dispatch_alert_count(const struct am_dispatch *dispatch);
+size_t am_dispatch_group_count(const struct am_dispatch *dispatch);
+
+#endif

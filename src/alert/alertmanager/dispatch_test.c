@@ -1,0 +1,354 @@
+/*
+ * The notification pipeline in virtual time: every edge of its timers, what is told and what is not, what
+ * holds alerts back and what happens when it no longer does, reloads, and receivers that do not answer.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "alert/alertmanager/dispatch.h"
+#include "base/clk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define S TC_SECOND_NS
+/* Saturday, 21 November 2026, 12:00 UTC */
+static const int64_t start_ns = INT64_C(1795262400) * S;
+
+struct world {
+    struct am_config *config;
+    struct am_dispatch *dispatch;
+    struct buf told; /* "30s r/webhook first notification a*b+c" a line; * fires, + ended */
+    struct am_silence silences[4];
+    size_t silence_count;
+    int64_t now_ns;
+    bool refuse;
+};
+
+static bool tell(void *context, const struct am_notification *note)
+{
+    struct world *w = context;
+    if (w->refuse)
+        return false;
+    buf_printf(&w->told, "%lds %.*s/%s%zu %s:", (long)((note->at_ns - start_ns) / S),
+               SV_FMT(note->receiver->name), note->kind->name, note->index, am_reason_text(note->reason));
+    for (size_t i = 0; i < note->count; i++)
+        buf_printf(&w->told, " %.*s%s", SV_FMT(am_labels_get(note->alerts[i].alert->labels, SV("n"))),
+                   note->alerts[i].firing ? "" : "+");
+    buf_char(&w->told, '\n');
+    return true;
+}
+
+static struct am_config *read_config(const char *yaml)
+{
+    struct am_config *config;
+    struct err err = {0};
+    if (am_config_read(sv_of(yaml), AM_MATCHERS_FALLBACK, &config, &err) != 0)
+        fail_msg("%s", err.text);
+    return config;
+}
+
+static struct world *world_new(const char *yaml)
+{
+    struct world *w = tc_alloc(sizeof *w);
+    w->config = read_config(yaml);
+    w->dispatch = am_dispatch_new();
+    w->now_ns = start_ns;
+    buf_init(&w->told, 1 << 20);
+    assert_int_equal(am_dispatch_configure(w->dispatch, w->config, start_ns, NULL), 0);
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    am_dispatch_free(w->dispatch);
+    am_config_free(w->config);
+    buf_free(&w->told);
+    free(w);
+}
+
+static void reload(struct world *w, const char *yaml)
+{
+    struct am_config *config = read_config(yaml);
+    assert_int_equal(am_dispatch_configure(w->dispatch, config, w->now_ns, NULL), 0);
+    am_config_free(w->config);
+    w->config = config;
+}
+
+/* To that second; every timer on the way goes off at its own time. */
+static void until(struct world *w, int64_t seconds)
+{
+    w->now_ns = start_ns + seconds * S;
+    while (am_dispatch_next_ns(w->dispatch) <= w->now_ns)
+        am_dispatch_run(w->dispatch, am_dispatch_next_ns(w->dispatch), w->silences, w->silence_count, tell,
+                        w);
+}
+
+static void report(struct world *w, const char *n, const char *severity, int64_t starts_at_ns,
+                   int64_t ends_at_ns)
+{
+    struct am_label labels[] = {{SV("n"), sv_of(n)}, {SV("severity"), sv_of(severity)}};
+    struct am_alert given = {.labels = {labels, 2}, .starts_at_ns = starts_at_ns, .ends_at_ns = ends_at_ns};
+    assert_int_equal(am_dispatch_alert(w->dispatch, &given, w->now_ns, NULL), 0);
+}
+
+/* It fires from now on, longer than any test runs; it ends now. */
+static void fire(struct world *w, const char *n, const char *severity)
+{
+    report(w, n, severity, w->now_ns, start_ns + 1000000 * S);
+}
+
+static void end(struct world *w, const char *n, const char *severity)
+{
+    report(w, n, severity, w->now_ns - S, w->now_ns);
+}
+
+static void expect(struct world *w, const char *text)
+{
+    buf_char(&w->told, '\0');
+    assert_string_equal(w->told.p, text);
+    buf_clear(&w->told);
+}
+
+#define RECEIVER "receivers: [{name: r, webhook_configs: [{url: 'http://x/'}]}]\n"
+#define PLAIN    "route: {receiver: r, group_wait: 30s, group_interval: 5m, repeat_interval: 1h}\n" RECEIVER
+
+static void timers(void **state)
+{
+    struct world *w = world_new(PLAIN);
+    (void)state;
+    fire(w, "a", "");
+    until(w, 29);
+    expect(w, "");
+    fire(w, "b", "");
+    until(w, 30); /* group_wait, of the first alert */
+    expect(w, "30s r/webhook0 first notification: a b\n");
+    fire(w, "c", "");
+    until(w, 329);
+    expect(w, "");
+    until(w, 330); /* group_interval */
+    expect(w, "330s r/webhook0 new alerts added: a b c\n");
+    until(w, 330 + 3600); /* not more than repeat_interval has gone by */
+    expect(w, "");
+    until(w, 330 + 3600 + 300);
+    expect(w, "4230s r/webhook0 repeat interval elapsed: a b c\n");
+    end(w, "b", "");
+    until(w, 4530);
+    expect(w, "4530s r/webhook0 some alerts resolved: a b+ c\n");
+    until(w, 4830);
+    expect(w, "");
+    assert_int_equal(am_dispatch_alert_count(w->dispatch), 2);
+    end(w, "a", "");
+    end(w, "c", "");
+    until(w, 5130);
+    expect(w, "5130s r/webhook0 all alerts resolved: a+ c+\n");
+    assert_int_equal(am_dispatch_alert_count(w->dispatch), 0);
+    assert_int_equal(am_dispatch_group_count(w->dispatch), 0);
+    assert_int_equal(am_dispatch_next_ns(w->dispatch), INT64_MAX);
+    world_free(w);
+}
+
+static void old_alerts_do_not_wait(void **state)
+{
+    struct world *w = world_new(PLAIN);
+    struct am_label label = {SV("n"), SV("a")};
+    struct am_alert old = {.labels = {&label, 1}, .starts_at_ns = start_ns - 31 * S};
+    (void)state;
+    assert_int_equal(am_dispatch_alert(w->dispatch, &old, start_ns, NULL), 0);
+    until(w, 0);
+    expect(w, "0s r/webhook0 first notification: a\n");
+    until(w, 300); /* resolve_timeout: not heard of again for five minutes */
+    expect(w, "300s r/webhook0 all alerts resolved: a+\n");
+    world_free(w);
+}
+
+static void short_alerts_are_not_told(void **state)
+{
+    struct world *w = world_new(PLAIN);
+    (void)state;
+    fire(w, "a", "");
+    until(w, 29);
+    end(w, "a", "");
+    until(w, 1000);
+    expect(w, "");
+    assert_int_equal(am_dispatch_alert_count(w->dispatch), 0);
+    world_free(w);
+}
+
+static void ends_only_for_who_wants_them(void **state)
+{
+    struct world *w = world_new("route: {receiver: r, group_wait: 0s, group_interval: 1m}\n"
+                                "receivers: [{name: r, webhook_configs: [{url: 'http://x/', send_resolved: "
+                                "false}, {url: 'http://y/'}]}]\n");
+    (void)state;
+    fire(w, "a", "");
+    fire(w, "b", "");
+    until(w, 0);
+    expect(w, "0s r/webhook0 first notification: a b\n0s r/webhook1 first notification: a b\n");
+    end(w, "a", "");
+    until(w, 60);
+    expect(w, "60s r/webhook1 some alerts resolved: a+ b\n");
+    end(w, "b", "");
+    until(w, 120);
+    expect(w, "120s r/webhook1 all alerts resolved: b+\n");
+    until(w, 130);
+    fire(w, "b", ""); /* again: both are told, so the end was kept for both */
+    until(w, 130);
+    expect(w, "130s r/webhook0 first notification: b\n130s r/webhook1 first notification: b\n");
+    world_free(w);
+}
+
+static void silences(void **state)
+{
+    struct world *w = world_new("route: {receiver: r, group_wait: 0s, group_interval: 1m}\n" RECEIVER);
+    struct am_pool pool = {0};
+    (void)state;
+    assert_int_equal(
+        am_matchers_parse(&pool, AM_MATCHERS_FALLBACK, SV("n=a"), &w->silences[0].matchers, NULL, NULL), 0);
+    w->silences[0].starts_at_ns = start_ns;
+    w->silences[0].ends_at_ns = start_ns + 120 * S;
+    w->silence_count = 1;
+    fire(w, "a", "");
+    fire(w, "b", "");
+    until(w, 119);
+    expect(w, "0s r/webhook0 first notification: b\n");
+    until(w, 120); /* the end is out: what still fires is told */
+    expect(w, "120s r/webhook0 new alerts added: a b\n");
+    w->silences[0].ends_at_ns = start_ns + 1000 * S;
+    end(w, "a", "");
+    until(w, 180); /* who was told that it fires is told that it ended */
+    expect(w, "180s r/webhook0 some alerts resolved: a+ b\n");
+    world_free(w);
+    am_pool_free(&pool);
+}
+
+static void mute_intervals(void **state)
+{
+    struct world *w = world_new("route:\n  receiver: r\n  routes:\n"
+                                "  - {matchers: [n=~.+], mute_time_intervals: [lunch], group_wait: 0s,\n"
+                                "     group_interval: 1m, repeat_interval: 10m}\n"
+                                "time_intervals:\n- name: lunch\n  time_intervals:\n"
+                                "  - times: [{start_time: '12:10', end_time: '12:20'}]\n" RECEIVER);
+    (void)state;
+    fire(w, "a", "");
+    until(w, 540);
+    expect(w, "0s r/webhook0 first notification: a\n");
+    fire(w, "b", "");
+    until(w, 600);
+    expect(w, ""); /* 12:10 is in */
+    until(w, 1199);
+    expect(w, "");
+    until(w, 1200);
+    expect(w, "1200s r/webhook0 new alerts added: a b\n");
+    world_free(w);
+}
+
+static void inhibition(void **state)
+{
+    struct world *w =
+        world_new("route: {receiver: r, group_by: [severity], group_wait: 10s, group_interval: 1m}\n"
+                  "inhibit_rules:\n"
+                  "- {source_matchers: [severity=critical], target_matchers: [severity=warning]}\n" RECEIVER);
+    (void)state;
+    fire(w, "w", "warning");
+    fire(w, "c", "critical");
+    until(w, 69);
+    expect(w, "10s r/webhook0 first notification: c\n");
+    end(w, "c", "critical");
+    until(w, 70); /* both groups look now; the source has ended */
+    expect(w, "70s r/webhook0 first notification: w\n70s r/webhook0 all alerts resolved: c+\n");
+    world_free(w);
+}
+
+static void refusals_are_offered_again(void **state)
+{
+    struct world *w = world_new("route: {receiver: r, group_wait: 0s, group_interval: 1m}\n" RECEIVER);
+    (void)state;
+    w->refuse = true;
+    fire(w, "a", "");
+    until(w, 59);
+    w->refuse = false;
+    until(w, 60);
+    expect(w, "60s r/webhook0 first notification: a\n");
+    end(w, "a", "");
+    w->refuse = true;
+    until(w, 120);
+    assert_int_equal(am_dispatch_alert_count(w->dispatch), 1);
+    w->refuse = false;
+    until(w, 180);
+    expect(w, "180s r/webhook0 all alerts resolved: a+\n");
+    assert_int_equal(am_dispatch_alert_count(w->dispatch), 0);
+    world_free(w);
+}
+
+static void reloads_keep_timers(void **state)
+{
+    static const char before[] = "route:\n  receiver: r\n  group_wait: 30s\n  group_interval: 5m\n  routes:\n"
+                                 "  - {matchers: [n=a]}\n  - {matchers: [n=b]}\n" RECEIVER;
+    static const char after[] = "route:\n  receiver: r\n  group_wait: 10s\n  group_interval: 1m\n  routes:\n"
+                                "  - {matchers: [n=a]}\n  - {matchers: [n=~b]}\n" RECEIVER;
+    struct world *w = world_new(before);
+    (void)state;
+    fire(w, "a", "");
+    fire(w, "b", "");
+    until(w, 20);
+    reload(w, after);
+    until(w, 29); /* b is in a group of another key now, and has waited longer than that one's 10 s */
+    expect(w, "20s r/webhook0 first notification: b\n");
+    until(w, 30); /* a's group is the same, and so is its timer */
+    expect(w, "30s r/webhook0 first notification: a\n");
+    reload(w, before);
+    until(w, 1000); /* a is known to have been told; b waits the 30 s of its new group */
+    expect(w, "60s r/webhook0 first notification: b\n");
+    world_free(w);
+}
+
+static void continue_goes_to_both(void **state)
+{
+    struct world *w = world_new("route:\n  receiver: r\n  group_wait: 0s\n  routes:\n"
+                                "  - {matchers: [n=a], receiver: q, continue: true}\n"
+                                "  - {matchers: [n=a], receiver: r}\n"
+                                "receivers:\n- {name: r, webhook_configs: [{url: 'http://x/'}]}\n"
+                                "- {name: q, pushover_configs: [{user_key: k, token: t}]}\n");
+    (void)state;
+    fire(w, "a", "");
+    until(w, 0);
+    expect(w, "0s q/pushover0 first notification: a\n0s r/webhook0 first notification: a\n");
+    assert_int_equal(am_dispatch_group_count(w->dispatch), 2);
+    assert_int_equal(am_dispatch_alert_count(w->dispatch), 1);
+    world_free(w);
+}
+
+static void late_runs_look_once(void **state)
+{
+    struct world *w =
+        world_new("route: {receiver: r, group_wait: 0s, group_interval: 1m, repeat_interval: 5m}\n" RECEIVER);
+    (void)state;
+    fire(w, "a", "");
+    am_dispatch_run(w->dispatch, start_ns, NULL, 0, tell, w);
+    am_dispatch_run(w->dispatch, start_ns + 86400 * S, NULL, 0, tell, w);
+    expect(w, "0s r/webhook0 first notification: a\n86400s r/webhook0 repeat interval elapsed: a\n");
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(timers),
+        cmocka_unit_test(old_alerts_do_not_wait),
+        cmocka_unit_test(short_alerts_are_not_told),
+        cmocka_unit_test(ends_only_for_who_wants_them),
+        {"Y-02: a silence holds alerts back and ends at its time", silences, NULL, NULL, NULL},
+        {"Y-02: a mute interval holds back, and what still fires is told when it ends", mute_intervals, NULL,
+         NULL, NULL},
+        {"Y-02: a source inhibits, and what still fires is told when it ends", inhibition, NULL, NULL, NULL},
+        cmocka_unit_test(refusals_are_offered_again),
+        cmocka_unit_test(reloads_keep_timers),
+        cmocka_unit_test(continue_goes_to_both),
+        cmocka_unit_test(late_runs_look_once),
+    };
+    return cmocka_run_group_tests_name("Alertmanager's pipeline", tests, NULL, NULL);
+}
