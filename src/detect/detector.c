@@ -141,7 +141,7 @@ bool detector_hit(const struct detector *d, struct arena *arena, struct buf *scr
                   const struct corr_subject *subject, struct corr_hit *hit)
 {
     const struct corr_spec *spec = &d->specs[hit->spec];
-    if (!corr_value(spec, subject, scratch, &hit->value))
+    if (!corr_value(spec, subject, scratch, hit))
         return false;
     buf_clear(scratch);
     if (!corr_key(spec, subject, scratch))

@@ -151,6 +151,14 @@ int sigma_read_names(struct sigma *sigma, const struct yaml_node *node, const ch
                      const struct name_ref **ret, size_t *ret_count);
 int sigma_read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *ret);
 
+/* --- sigma_steps.c: a temporal correlation's condition in words; rule->refs were read, or are then taken
+ * from it. Steps are places in rule->refs until ruleset_link.c knows ordinals. */
+/* A condition in words over `names`; used[i]: it speaks of that name. */
+int sigma_read_words(struct sigma *sigma, const struct yaml_node *node, const struct sv *names, size_t count,
+                     bool *used, const struct step_condition **ret);
+int sigma_read_steps(struct sigma *sigma, const struct yaml_node *node, struct correlation *c,
+                     struct sigma_rule *rule);
+
 /* --- sigma_new_value.c: that key of the tocsin: map; the rule's detection was read */
 int sigma_read_new_value(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
 
