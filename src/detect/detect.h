@@ -37,9 +37,10 @@ struct rule_note { /* what loading has to say; in order of file and line */
 struct ruleset;
 /*
  * Compiles. A refused document costs itself (and correlations that refer to it), never the others; every
- * refusal is a note. Fails only for what makes no sense at all. `sources` need not outlive the call.
- * Duplicate ids are refused (second one). Deterministic in the contents, not in the order of `sources` (rules
- * are ordered by id).
+ * refusal is a note. Fails only for a processing pipeline (a document with the top-level key
+ * `transformations` in any of the sources; pipeline.h) that cannot be done in full. `sources` need not
+ * outlive the call. Duplicate ids are refused (second one). Deterministic in the contents, not in the order
+ * of `sources` (rules are ordered by id).
  */
 int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset **ret, struct err *err);
 void ruleset_free(struct ruleset **ruleset);

@@ -86,6 +86,11 @@ struct sv regex_required(const struct regex *regex);
 /* That of an expression's text; see regex_literal.c. */
 struct sv regex_literal(struct arena *arena, struct sv text);
 
+/* The value with every match replaced; \\1 and \\g<name> in the replacement stand for groups. False where it
+ * cannot be done (no such group, a limit, more than 1 MiB). */
+bool regex_replace(const struct regex *regex, struct sv value, struct sv replacement, struct arena *arena,
+                   struct sv *ret);
+
 struct regex_scratch; /* match data, stack for compiled code, limits; one thread's */
 struct regex_scratch *regex_scratch_new(void);
 void regex_scratch_free(struct regex_scratch **scratch);

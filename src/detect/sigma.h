@@ -34,6 +34,7 @@ struct sigma {
     struct regex **regexes; /* the rule set's list */
     const char *file;
     struct placeholders *placeholders; /* NULL: none */
+    struct pipelines *pipelines;       /* NULL: none */
     bool expanded;                     /* one of them was asked */
     const char *construct;             /* of a refusal */
     struct err *err;                   /* of a refusal */

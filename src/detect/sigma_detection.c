@@ -4,17 +4,23 @@
  * A map is AND of its lines, a list of maps OR of them, a list of texts keywords (OR); the two may be mixed.
  * `timeframe` belongs to the old aggregation syntax; without an aggregation it means nothing and is let pass.
  */
-#include "detect/sigma.h"
+#include "detect/pipeline_priv.h"
 
 static int read_selection(struct sigma *sigma, const struct yaml_node *node, unsigned depth,
                           struct name_list *reads, const struct match_node **ret);
 
-static int read_map(struct sigma *sigma, const struct yaml_node *map, struct name_list *reads,
+static int read_map(struct sigma *sigma, const struct yaml_node *map, unsigned depth, struct name_list *reads,
                     const struct match_node **ret)
 {
     const struct match_node **kids = ARENA_ARRAY(sigma->arena, const struct match_node *, map->count);
     size_t n = 0;
     for (const struct yaml_node *line = map->first; line != NULL; line = line->next) {
+        if (line_is_any(line)) { /* a pipeline's several names for one field */
+            int rc = read_selection(sigma, line, depth + 1, reads, &kids[n++]);
+            if (rc != 0)
+                return rc;
+            continue;
+        }
         const struct yaml_node **values =
             ARENA_ARRAY(sigma->scratch, const struct yaml_node *, line->count + 1);
         size_t count = 0;
@@ -80,7 +86,7 @@ static int read_selection(struct sigma *sigma, const struct yaml_node *node, uns
     if (node->count == 0)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "empty selection",
                             "a selection without anything in it");
-    return node->type == YAML_MAP ? read_map(sigma, node, reads, ret)
+    return node->type == YAML_MAP ? read_map(sigma, node, depth, reads, ret)
                                   : read_list(sigma, node, depth, reads, ret);
 }
 
