@@ -11,11 +11,16 @@
 
 static const struct option_spec options[] = {
     {"config", OPTION_VALUE, "FILE", "check this configuration"},
+    {"pipeline", OPTION_LIST, "FILE|NAME",
+     "change the rules by this processing pipeline before they are read: a file, or one that the program "
+     "carries "
+     "(may be given again)"},
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
 
-static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count)
+static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count,
+                                 const char *const *pipelines, size_t pipeline_count)
 {
     struct arena arena = {0};
     struct ruleset *ruleset = NULL;
@@ -24,6 +29,8 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
     struct err err;
     enum cli_exit code = CLI_DONE;
     int rc = rules_collect(paths, count, &arena, &sources, &source_count, &err);
+    if (rc == 0)
+        rc = rules_pipelines(pipelines, pipeline_count, &arena, &sources, &source_count, &err);
     if (rc == 0)
         rc = ruleset_new(sources, source_count, &ruleset, &err);
     if (rc != 0) {
@@ -47,7 +54,8 @@ static enum cli_exit check_config_rules(const struct cli_args *args, const struc
     const char **paths = ARENA_ARRAY(&arena, const char *, count + 1);
     for (size_t i = 0; i < count; i++)
         paths[i] = i < config->rule_count ? config->rules[i] : config->placeholders[i - config->rule_count];
-    enum cli_exit code = count > 0 ? check_rules(args, paths, count) : CLI_DONE;
+    enum cli_exit code =
+        count > 0 ? check_rules(args, paths, count, config->pipelines, config->pipeline_count) : CLI_DONE;
     arena_free(&arena);
     return code;
 }
@@ -113,7 +121,9 @@ static enum cli_exit check_run(const struct cli_args *args)
         return cli_fail(args, CLI_USAGE, "nothing to check: give --config FILE, or paths of rules");
     enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
     if (count > 0) {
-        enum cli_exit rules = check_rules(args, paths, count);
+        const char *const *pipelines;
+        size_t pipeline_count = cli_list(args, "pipeline", &pipelines);
+        enum cli_exit rules = check_rules(args, paths, count, pipelines, pipeline_count);
         code = TC_MAX(code, rules);
     }
     return code;

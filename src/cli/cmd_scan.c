@@ -17,6 +17,10 @@
 static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "PATH",
      "a Sigma rule file, or a directory walked for *.yml and *.yaml (may be given again)"},
+    {"pipeline", OPTION_LIST, "FILE|NAME",
+     "change the rules by this processing pipeline before they are read: a file, or one that the program "
+     "carries "
+     "(may be given again)"},
     {"format", OPTION_VALUE, "table|json", "how findings are printed; json is one object a line"},
     {"input", OPTION_VALUE, "FORMAT",
      "auto, json, ndjson, cloudtrail, windows, sshd, syslog, nginx, apache, logfmt, kv, cef, auditd, "
@@ -162,9 +166,12 @@ static enum cli_exit load_rules(struct scan *s)
     if (path_count == 0)
         return cli_fail(s->args, CLI_USAGE, "no rules named: give --rules PATH (shipped ones lie in packs/)");
     struct rule_source *sources;
-    size_t count;
+    size_t count, pipeline_count;
     struct err err;
-    if (rules_collect(paths, path_count, &s->rules_arena, &sources, &count, &err) != 0)
+    const char *const *pipelines;
+    pipeline_count = cli_list(s->args, "pipeline", &pipelines);
+    if (rules_collect(paths, path_count, &s->rules_arena, &sources, &count, &err) != 0 ||
+        rules_pipelines(pipelines, pipeline_count, &s->rules_arena, &sources, &count, &err) != 0)
         return cli_fail_err(s->args, &err) == CLI_FAILED ? CLI_USAGE : CLI_USAGE;
     if (ruleset_new(sources, count, &s->ruleset, &err) != 0)
         return cli_fail_err(s->args, &err);

@@ -17,7 +17,13 @@
 #include <stdlib.h>
 
 static const struct option_spec options[] = {
-    {"quiet", OPTION_FLAG, NULL, "print failures and the last line only"}, {0}};
+
+    {"quiet", OPTION_FLAG, NULL, "print failures and the last line only"},
+    {"pipeline", OPTION_LIST, "FILE|NAME",
+     "change the rules by this processing pipeline before they are read: a file, or one that the program "
+     "carries "
+     "(may be given again)"},
+    {0}};
 
 enum { TEST_FILE_MAX = 8 << 20, TEST_EVENTS_MAX = 100000, TEST_PATHS_MAX = 64, TEST_PATH_BYTES = 4096 };
 
@@ -30,6 +36,7 @@ struct test_run {
 
 struct rule_case {
     struct arena *arena;
+    const struct cli_args *args;
     const char *file;
     const struct yaml_node *node;
     int64_t start_ns;
@@ -326,7 +333,11 @@ static int load_rules(struct rule_case *c, struct err *err)
                                  : arena_printf(c->arena, "%.*s/%.*s", SV_FMT(dir), SV_FMT(n->text)).p;
     struct rule_source *sources;
     size_t source_count;
+    const char *const *pipelines;
+    size_t pipeline_count = cli_list(c->args, "pipeline", &pipelines);
     int rc = rules_collect(paths, count, c->arena, &sources, &source_count, err);
+    if (rc == 0)
+        rc = rules_pipelines(pipelines, pipeline_count, c->arena, &sources, &source_count, err);
     if (rc == 0)
         rc = ruleset_new(sources, source_count, &c->ruleset, err);
     for (size_t i = 0; rc == 0 && i < ruleset_note_count(c->ruleset); i++)
@@ -371,7 +382,7 @@ static void run_node(struct test_run *run, const char *file, const struct yaml_n
 {
     struct arena arena = {0};
     struct err err = {0};
-    struct rule_case c = {.arena = &arena, .file = file, .node = node};
+    struct rule_case c = {.arena = &arena, .args = run->args, .file = file, .node = node};
     const struct yaml_node *name = yaml_get(node, "name");
     struct sv title = name != NULL ? name->text : SV("(without name)");
     buf_init(&c.why, 1 << 20);

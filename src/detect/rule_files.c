@@ -1,9 +1,10 @@
 /*
  * Collecting rule files below a path, through the file seam.
  *
- * Directories are walked in byte order. What lies beside rules and is none is left out: test files and pack
- * manifests (told by their top-level keys), anything below a folder named `tests`, hidden files and folders.
- * A file that was named itself is always taken. A folder with a manifest makes all below it `in_pack`.
+ * Directories are walked in byte order. What lies beside rules and is none is left out: test files, pack
+ * manifests and processing pipelines (told by their top-level keys), anything below a folder named `tests`,
+ * hidden files and folders. A file that was named itself is always taken. A folder with a manifest makes all
+ * below it `in_pack`.
  */
 #include "detect/detect.h"
 
@@ -54,7 +55,7 @@ static bool has_top_key(struct sv bytes, const char *key)
 
 static bool is_rule_text(struct sv bytes)
 {
-    if (!has_top_key(bytes, "tests") && !has_top_key(bytes, "pack"))
+    if (!has_top_key(bytes, "tests") && !has_top_key(bytes, "pack") && !has_top_key(bytes, "transformations"))
         return true;
     return has_top_key(bytes, "detection") || has_top_key(bytes, "correlation");
 }
