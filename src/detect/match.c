@@ -385,6 +385,24 @@ bool rule_matches(const struct rule *rule, const struct event *event, struct mat
     return node_holds(&m, rule->detection->root);
 }
 
+bool match_node_holds(const struct match_node *node, const struct event *event, struct match_scratch *scratch)
+{
+    scratch_begin(scratch, event);
+    struct matching m = {event, scratch};
+    return node_holds(&m, node);
+}
+
+bool match_item_holds(const struct match_item *item, size_t value, const struct event *event,
+                      struct match_scratch *scratch)
+{
+    scratch_begin(scratch, event);
+    struct matching m = {event, scratch};
+    if (value == SIZE_MAX)
+        return item_holds(&m, item);
+    const struct field *first = item->field.name.n == 0 ? NULL : find(&m, &item->field);
+    return match_value_holds(&m, item, &item->values[value], first);
+}
+
 size_t rule_candidates(const struct ruleset *ruleset, const struct event *event,
                        struct match_scratch *scratch, const uint32_t **ret_ordinals)
 {

@@ -134,6 +134,7 @@ struct predicate {
 struct match_value {
     const struct predicate *alternatives;
     size_t count;
+    struct sv written; /* as in the rule's file */
 };
 
 struct match_item {
@@ -141,6 +142,8 @@ struct match_item {
     bool all, negated;
     const struct match_value *values;
     size_t count;
+    struct sv key; /* field and modifiers as written, and where */
+    unsigned line;
 };
 
 enum node_kind { NODE_AND, NODE_OR, NODE_NOT, NODE_ITEM };
@@ -151,9 +154,26 @@ struct match_node {
     size_t count;
 };
 
+struct detection_selection { /* for explaining; the root has them all in it */
+    struct sv name;
+    const struct match_node *root;
+    unsigned line;
+    bool used; /* by the condition */
+};
+
 struct detection {
     const struct match_node *root;
+    struct sv condition; /* as written; several joined by "or" */
+    unsigned condition_line;
+    const struct detection_selection *selections;
+    size_t selection_count;
 };
+
+/* One item, and any part of a detection; for explaining. `value`: its number, or SIZE_MAX for the whole. */
+bool match_item_holds(const struct match_item *item, size_t value, const struct event *event,
+                      struct match_scratch *scratch);
+bool match_node_holds(const struct match_node *node, const struct event *event,
+                      struct match_scratch *scratch);
 
 /* --- what the index shares with the interpreter (match.c)
  * ----------------------------------------------------------------------------------------- */

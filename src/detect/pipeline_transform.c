@@ -487,6 +487,15 @@ static void add_to_condition(struct pipeline_run *run, struct yaml_node *conditi
         add_to_condition(run, n, name, negated);
 }
 
+/* What a pipeline adds stands where the rule begins: its own lines are of another file. */
+static void place(struct yaml_node *node, const struct yaml_node *root)
+{
+    node->line = node->key_line = root->line;
+    node->column = node->key_column = root->column;
+    for (struct yaml_node *n = node->first; n != NULL; n = n->next)
+        place(n, root);
+}
+
 /* One more selection, that the condition asks beside what it asked. Its name begins with an underscore, so
  * that `them` and patterns pass it over. */
 static int add_condition(struct pipeline_run *run, const struct pipeline_item *item)
@@ -508,6 +517,7 @@ static int add_condition(struct pipeline_run *run, const struct pipeline_item *i
         return pipeline_refuse(run->sigma, run->root, "the rule has a selection \"%.*s\", that %s:%u adds",
                                SV_FMT(sv_head(name, 60)), item->file, item->node->line);
     struct yaml_node *added = tree_copy(run, yaml_get(item->node, "conditions"));
+    place(added, run->root);
     if (template)
         fill(run, added);
     tree_put(detection, name, added);

@@ -151,7 +151,7 @@ static int read_pipelines(struct loading *l, const struct rule_source *source, s
     for (const struct yaml_doc *doc = docs; rc == 0 && doc != NULL; doc = doc->next) {
         if (doc->root == NULL || !sigma_is_pipeline(doc->root))
             continue;
-        struct sigma sigma = {.arena = &l->kept,
+        struct sigma sigma = {.arena = &l->set->arena, /* where the regular expressions are freed from */
                               .scratch = &l->kept,
                               .regexes = &l->set->regexes,
                               .file = file,

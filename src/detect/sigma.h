@@ -101,6 +101,7 @@ struct selection {
     struct sv name;
     const struct match_node *root;
     struct name_list reads;
+    unsigned line;
     bool used; /* by the condition */
 };
 int sigma_read_detection(struct sigma *sigma, const struct yaml_node *detection, struct sigma_rule *ret);

@@ -112,6 +112,15 @@ static int gather_reads(struct sigma *sigma, const struct selection *selections,
     return 0;
 }
 
+static struct sv condition_text(struct sigma *sigma, const struct yaml_node *condition)
+{
+    struct sv text = arena_sv(sigma->arena, condition->text);
+    for (const struct yaml_node *n = condition->first; n != NULL; n = n->next)
+        text =
+            arena_printf(sigma->arena, "%.*s%s%.*s", SV_FMT(text), text.n > 0 ? " or " : "", SV_FMT(n->text));
+    return text;
+}
+
 int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
 {
     if (map->type != YAML_MAP)
@@ -127,12 +136,21 @@ int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struc
             continue;
         struct selection *s = &selections[count++];
         s->name = n->key;
+        s->line = n->key_line;
         int rc = read_selection(sigma, n, 0, &s->reads, &s->root);
         if (rc != 0)
             return rc;
     }
     struct detection *detection = ARENA_NEW(sigma->arena, struct detection);
+    struct detection_selection *kept = ARENA_ARRAY(sigma->arena, struct detection_selection, count + 1);
     int rc = sigma_read_condition(sigma, condition, selections, count, &detection->root);
+    for (size_t i = 0; i < count; i++)
+        kept[i] = (struct detection_selection){arena_sv(sigma->arena, selections[i].name), selections[i].root,
+                                               selections[i].line, selections[i].used};
+    detection->selections = kept;
+    detection->selection_count = count;
+    detection->condition = condition_text(sigma, condition);
+    detection->condition_line = condition->line;
     if (rc == 0)
         rc = gather_reads(sigma, selections, count, map, &ret->rule);
     ret->rule.kind = RULE_DETECTION;
