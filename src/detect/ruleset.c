@@ -70,6 +70,16 @@ static void keep_notes(struct loading *l)
 /* --- reading the sources
  * ------------------------------------------------------------------------------------------------------ */
 
+static void note_warnings(struct loading *l, const struct sigma_rule *rule)
+{
+    for (size_t i = 0; i < rule->warning_count; i++) {
+        struct rule_note *note = add_note(l, RULE_WARNING, rule->warnings[i].construct);
+        const struct sigma_warning *w = &rule->warnings[i];
+        err_at(&note->err, TC_OK, rule->rule.info.file.p, w->line > 0 ? w->line : rule->rule.info.line,
+               w->line > 0 ? w->column : rule->column, "%s", w->text);
+    }
+}
+
 static void add_rule(struct loading *l, const struct sigma_rule *rule)
 {
     if (l->count == l->capacity) {
@@ -79,11 +89,7 @@ static void add_rule(struct loading *l, const struct sigma_rule *rule)
     struct sigma_rule *own = ARENA_NEW(&l->kept, struct sigma_rule);
     *own = *rule;
     l->rules[l->count++] = own;
-    for (size_t i = 0; i < rule->warning_count; i++) {
-        struct rule_note *note = add_note(l, RULE_WARNING, rule->warnings[i].construct);
-        err_at(&note->err, TC_OK, rule->rule.info.file.p, rule->rule.info.line, rule->column, "%s",
-               rule->warnings[i].text);
-    }
+    note_warnings(l, own);
 }
 
 static void add_filter(struct loading *l, const struct sigma_rule *filter)
@@ -95,6 +101,7 @@ static void add_filter(struct loading *l, const struct sigma_rule *filter)
     struct sigma_rule *own = ARENA_NEW(&l->kept, struct sigma_rule);
     *own = *filter;
     l->filters[l->filter_count++] = own;
+    note_warnings(l, own);
 }
 
 static void read_document(struct loading *l, const struct yaml_node *root, const char *file, bool in_pack)

@@ -137,6 +137,8 @@ int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struc
         struct selection *s = &selections[count++];
         s->name = n->key;
         s->line = n->key_line;
+        s->column = n->key_column;
+        s->node = n;
         int rc = read_selection(sigma, n, 0, &s->reads, &s->root);
         if (rc != 0)
             return rc;
@@ -151,6 +153,8 @@ int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struc
     detection->selection_count = count;
     detection->condition = condition_text(sigma, condition);
     detection->condition_line = condition->line;
+    if (rc == 0)
+        sigma_lint_detection(sigma, map, selections, count, detection->root, ret);
     if (rc == 0)
         rc = gather_reads(sigma, selections, count, map, &ret->rule);
     ret->rule.kind = RULE_DETECTION;
