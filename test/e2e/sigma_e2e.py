@@ -164,4 +164,59 @@ correlation: {type: temporal, condition: sent and not login, group-by: [user], t
         assert without and {f["group"]["user"] for f in without} == {"bob"}, without
 
 
+@test("C-111 replay finds in the journal what a server with the same rules found")
+def replay():
+    rules = RULES_OF_REPLAY
+    with folder() as where:
+        path = write(where, "rules.yml", rules)
+        config = "lateness: 1h\nrules: [" + path + "]\n"
+        with kit.Server(config=config) as server:
+            for batch in range(6):
+                server.send(*[{"@timestamp": kit.now(-600 + batch * 100 + i), "kind": "k%d" % (i % 3), "user": "u%d" % (i % 4), "n": i}
+                              for i in range(40)])
+            kit.wait_for("all findings", lambda: len(live(server)) >= 4)
+            code, while_running, err = tocsin("replay", "--rules", path, "--data", server.data, "--format", "json")
+            assert code == 0, err
+            server.kill()
+            expected = live(server)
+            found = replayed(path, server.data)
+            assert found == expected and len(found) >= 4, (len(found), len(expected))
+            assert replayed(path, server.data, "--threads", "1") == expected
+            times = sorted(f["time"] for f in found)
+            later = replayed(path, server.data, "--from", times[-1])
+            assert 0 < len(later) < len(found) and all(f["time"] >= times[-1] for f in later)
+            other = write(where, "other.yml", rules.replace("k1", "k2"))
+            assert replayed(other, server.data) != expected
+            assert tocsin("replay", "--rules", path)[0] == 2
+            assert tocsin("replay", "--rules", path, "--data", "/no/such")[0] == 2
+
+
+RULES_OF_REPLAY = """title: One
+id: one
+name: one
+logsource: {category: any}
+detection: {s: {kind: k1}, condition: s}
+---
+title: Many
+id: many
+correlation: {type: event_count, rules: [one], group-by: [user], timespan: 60s, condition: {gte: 4}}
+---
+title: Sum
+id: sum
+correlation: {type: value_sum, rules: [one], group-by: [user], timespan: 90s, condition: {field: n, gte: 100}}
+"""
+
+
+def live(server):
+    code, out, err = tocsin("query", "--all", "--data", server.data)
+    assert code == 0, err
+    return [json.loads(record["raw"]) for record in lines(out) if record["type"] == "finding"]
+
+
+def replayed(rules, data, *args):
+    code, out, err = tocsin("replay", "--rules", rules, "--data", data, "--format", "json", *args)
+    assert code == 0, err
+    return lines(out)
+
+
 kit.main()
