@@ -59,6 +59,7 @@ bool cli_number(const struct cli_args *args, const char *option, uint64_t min, u
 /* The man page in roff, made from the tables; for `tocsin help --man`. */
 void cli_man_page(const struct verb *const verbs[]);
 
-extern const struct verb verb_scan, verb_parse, verb_query, verb_verify, verb_alerts, verb_test, verb_explain, verb_replay;
+extern const struct verb verb_scan, verb_parse, verb_query, verb_verify, verb_alerts, verb_test, verb_explain,
+    verb_replay;
 
 #endif

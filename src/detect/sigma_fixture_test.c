@@ -100,7 +100,7 @@ static void test_C_110_specification(void **state)
     load(SIGMA "specification/tests/schema/rules/rule_1.yml");
     assert_int_equal(refused(NULL), 0);
     load(SIGMA "specification/tests/schema/filter/filter_1.yml");
-    assert_int_equal(refused(NULL), 0); /* read, but the rules that it is for are elsewhere */
+    assert_int_equal(refused(NULL), 0);               /* read, but the rules that it is for are elsewhere */
     assert_int_equal(ruleset_note_count(kit.set), 3); /* and its condition has no `not` */
     load(SIGMA "specification/tests/schema/correlation/temporal.yml");
     assert_int_equal(refused("unknown rule"), 1); /* read, but the rules that it counts are elsewhere */
