@@ -39,7 +39,7 @@ struct match_scratch {
     size_t folded_count, folded_capacity;
     struct buf text;
     struct regex_scratch *regex;
-    uint64_t limit_hits;
+    uint64_t limit_hits, work;
     struct index_scratch *index;
 };
 
@@ -72,6 +72,11 @@ void match_scratch_forget(struct match_scratch *scratch)
 uint64_t match_scratch_limit_hits(const struct match_scratch *scratch)
 {
     return scratch->limit_hits;
+}
+
+uint64_t match_scratch_work(const struct match_scratch *scratch)
+{
+    return scratch->work;
 }
 
 static void forget_folded(struct match_scratch *s)
@@ -203,6 +208,8 @@ static bool date_matches(const struct predicate *p, struct sv value)
 /* `slot` names the value in the scratch: its field's index, or field_count for the raw text. */
 static bool value_matches(const struct matching *m, const struct predicate *p, struct sv value, size_t slot)
 {
+    enum { REGEX_WORK = 8, VALUE_WORK = 8 }; /* even an empty value is looked at */
+    m->scratch->work += (p->kind == PREDICATE_REGEX ? value.n * REGEX_WORK : value.n) + VALUE_WORK;
     switch (p->kind) {
     case PREDICATE_PATTERN:
         return pattern_matches(&p->pattern, p->pattern.cased ? value : folded_value(m->scratch, slot, value));

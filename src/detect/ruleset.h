@@ -110,6 +110,9 @@ void match_scratch_forget(struct match_scratch *scratch);
 uint64_t match_scratch_limit_hits(
     const struct match_scratch *scratch); /* regex limits hit so far: an outcome, never a silent no */
 
+/* Bytes of values looked at so far, as rule_cost has it. */
+uint64_t match_scratch_work(const struct match_scratch *scratch);
+
 /* Does the logsource let this event through? Skipped only where both name a dimension and differ. */
 bool rule_applies(const struct rule *rule, const struct event *event);
 /* Does the detection hold? Only for RULE_DETECTION. No allocation on the way after warm-up. */

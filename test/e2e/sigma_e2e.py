@@ -191,6 +191,23 @@ def replay():
             assert tocsin("replay", "--rules", path, "--data", "/no/such")[0] == 2
 
 
+@test("scan --top says which rules cost most, and the numbers are the same with any threads")
+def top():
+    with folder() as where:
+        rules = write(where, "rules.yml", "".join(
+            f"title: {name}\nid: {name}\nlogsource: {{category: any}}\ndetection: {{s: {{{line}}}, condition: s}}\n---\n"
+            for name, line in (("cheap", "kind: nothing"), ("dear", "text|re: 'x.*y.*z'"), ("usual", "text|contains: word"))))
+        events = write(where, "events.json", "".join(json.dumps({"kind": "k", "text": "x word y" * 50}) + "\n" for _ in range(500)))
+        tables = []
+        for threads in ("1", "4"):
+            code, out, err = tocsin("scan", "--rules", rules, "--top", "5", "--threads", threads, events)
+            assert code == 0, err
+            tables.append([line.split() for line in err.splitlines() if "(" + rules in line])
+        assert tables[0] == tables[1], tables
+        names = {line[4]: line for line in tables[0]}
+        assert tables[0][0][4] == "dear" and names["usual"][2:4] == ["500", "500"] and "cheap" not in names, tables[0]
+
+
 RULES_OF_REPLAY = """title: One
 id: one
 name: one
