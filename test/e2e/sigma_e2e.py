@@ -191,6 +191,21 @@ def replay():
             assert tocsin("replay", "--rules", path, "--data", "/no/such")[0] == 2
 
 
+@test("C-110 a server's pipelines are in force, also after a kill")
+def server_pipelines():
+    with folder() as where:
+        rule = write(where, "rule.yml", RULE)
+        with kit.Server(config=f"rules: [{rule}]\npipelines: [ecs]\n") as server:
+            event = {"process": {"executable": "C:\\cmd.exe"}, "user": {"name": "bob"}}
+            server.send({"@timestamp": kit.now(), **event})
+            kit.wait_for("the finding", lambda: len(live(server)) == 1)
+            server.kill()
+            server.start()
+            server.send({"@timestamp": kit.now(1), **event}, {"@timestamp": kit.now(1), "Image": "C:\\cmd.exe", "User": "bob"})
+            kit.wait_for("the next finding", lambda: len(live(server)) == 2)
+            assert replayed(rule, server.data, "--pipeline", "ecs") == live(server)
+
+
 @test("scan --top says which rules cost most, and the numbers are the same with any threads")
 def top():
     with folder() as where:
