@@ -41,8 +41,8 @@ FUZZERS := $(sort $(wildcard src/*/*_fuzz.c src/*/*/*_fuzz.c))
 OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o) $(OUT)/obj/embedded.o
 TEST_PROGRAMS := $(TESTS:%.c=$(OUT)/test/%)
 FUZZ_PROGRAMS := $(FUZZERS:%.c=$(OUT)/fuzz/%)
-# What the binary carries: the packs, the page. A list file makes a removed file rebuild, too.
-EMBEDDED := $(sort $(shell find packs web -type f 2>/dev/null))
+# What the binary carries: the packs, the pipelines, the page. A list file makes a removed file rebuild, too.
+EMBEDDED := $(sort $(shell find packs pipelines web -type f 2>/dev/null))
 
 all: $(OUT)/tocsin
 

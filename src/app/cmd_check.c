@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "app/config.h"
+#include "base/json_out.h"
 #include "cli/alertmanager_file.h"
 #include "cli/parsers.h"
 #include "cli/promql_rules.h"
@@ -21,12 +22,51 @@ static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "FILE", "check this file of Prometheus rules (may be repeated)"},
     {"alertmanager", OPTION_VALUE, "FILE", "check this alertmanager.yml as Alertmanager would"},
     ALERTMANAGER_FEATURE_OPTION,
+    {"pipeline", OPTION_LIST, "FILE|NAME",
+     "change the rules by this processing pipeline before they are read: a file, or one that the program "
+     "carries "
+     "(may be given again)"},
+    {"format", OPTION_VALUE, "table|json",
+     "how what is found is told: lines on standard error (table), or one JSON object a line on standard "
+     "output"},
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
 
+struct under { /* what rules are judged under */
+    struct sv policy_text;
+    const char *const *pipelines;
+    size_t pipeline_count;
+};
+
+/* Returns how many are refusals. */
+static size_t notes_json(const struct ruleset *ruleset)
+{
+    struct buf out;
+    size_t refused = 0;
+    buf_init(&out, 1 << 20);
+    for (size_t i = 0; i < ruleset_note_count(ruleset); i++) {
+        const struct rule_note *note = ruleset_note(ruleset, i);
+        struct json_out json = json_out_to(&out);
+        refused += note->verdict == RULE_REFUSED;
+        buf_clear(&out);
+        json_object(&json);
+        json_kv_str(&json, "verdict", note->verdict == RULE_REFUSED ? "error" : "warning");
+        json_kv_str(&json, "construct", note->construct);
+        json_kv_str(&json, "file", note->err.file);
+        json_kv_u64(&json, "line", note->err.line);
+        json_kv_u64(&json, "column", note->err.column);
+        json_kv_str(&json, "text", note->err.text);
+        json_object_end(&json);
+        buf_char(&out, '\n');
+        fwrite(out.p, 1, out.n, stdout);
+    }
+    buf_free(&out);
+    return refused;
+}
+
 static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count,
-                                 struct sv policy_text)
+                                 const struct under *under)
 {
     struct arena arena = {0};
     struct ruleset *ruleset = NULL;
@@ -34,10 +74,15 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
     size_t source_count;
     struct err err;
     enum cli_exit code = CLI_DONE;
+    bool ok, as_json = cli_wants_json(args, false, &ok);
+    if (!ok)
+        return CLI_USAGE;
     int rc = rules_collect(paths, count, &arena, &sources, &source_count, &err);
     struct policy *policy = NULL;
     if (rc == 0)
-        rc = policy_new(policy_text, &policy, &err);
+        rc = rules_pipelines(under->pipelines, under->pipeline_count, &arena, &sources, &source_count, &err);
+    if (rc == 0)
+        rc = policy_new(under->policy_text, &policy, &err);
     if (rc == 0)
         rc = ruleset_new_under(sources, source_count, policy, &ruleset, &err);
     policy_free(&policy);
@@ -45,9 +90,10 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
         cli_fail_err(args, &err);
         code = CLI_USAGE;
     } else {
-        size_t refused = rules_report(ruleset, true), warnings = ruleset_note_count(ruleset) - refused;
-        printf("%zu files, %zu rules loaded, %zu refused, %zu warnings\n", source_count,
-               ruleset_count(ruleset), refused, warnings);
+        size_t refused = as_json ? notes_json(ruleset) : rules_report(ruleset, true),
+               warnings = ruleset_note_count(ruleset) - refused;
+        fprintf(as_json ? stderr : stdout, "%zu files, %zu rules loaded, %zu refused, %zu warnings\n",
+                source_count, ruleset_count(ruleset), refused, warnings);
         code = refused > 0 ? CLI_USAGE : warnings > 0 && cli_flag(args, "strict") ? CLI_FOUND : CLI_DONE;
     }
     ruleset_free(&ruleset);
@@ -62,7 +108,8 @@ static enum cli_exit check_config_rules(const struct cli_args *args, const struc
     const char **paths = ARENA_ARRAY(&arena, const char *, count + 1);
     for (size_t i = 0; i < count; i++)
         paths[i] = i < config->rule_count ? config->rules[i] : config->placeholders[i - config->rule_count];
-    enum cli_exit code = count > 0 ? check_rules(args, paths, count, config->policy_text) : CLI_DONE;
+    struct under under = {config->policy_text, config->pipelines, config->pipeline_count};
+    enum cli_exit code = count > 0 ? check_rules(args, paths, count, &under) : CLI_DONE;
     arena_free(&arena);
     return code;
 }
@@ -244,7 +291,9 @@ static enum cli_exit check_the_paths(const struct cli_args *args)
 {
     const char *const *paths;
     size_t count = cli_operands(args, &paths);
-    return check_rules(args, paths, count, (struct sv){0});
+    struct under under = {0};
+    under.pipeline_count = cli_list(args, "pipeline", &under.pipelines);
+    return check_rules(args, paths, count, &under);
 }
 
 static const struct {

@@ -36,6 +36,10 @@ static const struct option_spec options[] = {
     {"data", OPTION_VALUE, "DIR", "the data directory (made where it is missing)"},
     {"listen", OPTION_VALUE, "ADDRESS:PORT", "where to listen (default 127.0.0.1:9797)"},
     {"rules", OPTION_LIST, "PATH", "rules in place of the shipped packs (may be given again)"},
+    {"pipeline", OPTION_LIST, "FILE|NAME",
+     "change the rules by this processing pipeline before they are read: a file, or one that the program "
+     "carries "
+     "(may be given again)"},
     {"syslog-udp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over UDP, as 127.0.0.1:5514"},
     {"syslog-tcp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over TCP, as 127.0.0.1:5514"},
     {"tail", OPTION_LIST, "PATTERN", "also follow log files, as '/var/log/app/*.log' (may be given again)"},
@@ -412,7 +416,13 @@ static int read_rules(const struct cli_args *args, const struct config *c, struc
     if (value_count > 0)
         memcpy(w->rules + shipped_count + own_count, values, value_count * sizeof values[0]);
     w->rule_count = shipped_count + own_count + value_count;
-    return 0;
+    const char *const *pipelines;
+    size_t pipeline_count = cli_list(args, "pipeline", &pipelines);
+    if (pipeline_count == 0) {
+        pipelines = c->pipelines;
+        pipeline_count = c->pipeline_count;
+    }
+    return rules_pipelines(pipelines, pipeline_count, &w->arena, &w->rules, &w->rule_count, err);
 }
 
 static int read_wishes(const struct cli_args *args, const struct config *c, struct wishes *w, struct err *err)

@@ -1051,6 +1051,11 @@ static int read_placeholders(struct reading *r, const struct yaml_node *node)
     return read_paths(r, node, &r->config->placeholders, &r->config->placeholder_count);
 }
 
+static int read_pipelines(struct reading *r, const struct yaml_node *node)
+{
+    return read_paths(r, node, &r->config->pipelines, &r->config->pipeline_count);
+}
+
 static int read_geoip(struct reading *r, const struct yaml_node *node)
 {
     return read_paths(r, node, &r->config->geoip, &r->config->geoip_count);
@@ -1128,6 +1133,10 @@ static const struct setting top_settings[] = {
     {"placeholders",
      "files with values for `expand` (top-level key `placeholders`), beside those among the rules", "none",
      read_placeholders},
+    {"pipelines",
+     "processing pipelines that change rules before they are read: files, or names of those that the program "
+     "carries",
+     "none", read_pipelines},
     {"geoip", "MMDB files (GeoLite2, GeoIP2, DB-IP) that tell country, city and network of addresses", "none",
      read_geoip},
     {"sources", "senders and their tokens; where none is named, loopback needs no token", "none",

@@ -21,6 +21,8 @@ struct config {
     const char *console_url;  /* NULL: http:// + listen */
     const char *const *rules; /* paths; none: the shipped packs */
     size_t rule_count;
+    const char *const *pipelines; /* processing pipelines: files, or names of shipped ones */
+    size_t pipeline_count;
     const char *const *placeholders; /* files of values for `expand` */
     size_t placeholder_count;
     const char *const *geoip; /* MMDB files */

@@ -26,6 +26,8 @@ static const struct verb *const verbs[] = {
     &verb_release,
     &verb_promql,
     &verb_routes,
+    &verb_explain,
+    &verb_replay,
     NULL,
 };
 /* clang-format on */

@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool num_u64(struct sv text, uint64_t min, uint64_t max, uint64_t *ret)
 {
@@ -132,6 +133,44 @@ bool num_compare(struct sv a, struct sv b, int *ret)
     else
         *ret = x.negative ? decimal_compare_magnitude(&y, &x) : decimal_compare_magnitude(&x, &y);
     return true;
+}
+
+__extension__ typedef unsigned __int128 num_unsigned;
+
+bool num_millionths(struct sv text, num_amount *ret)
+{
+    enum { DIGITS_MAX = 19 }; /* of the whole part: 10^18 */
+    struct decimal d;
+    num_amount v = 0;
+    if (!decimal_read(text, &d) || (!d.zero && d.point > DIGITS_MAX))
+        return false;
+    for (int64_t i = 0; !d.zero && i < d.point + 6; i++)
+        v = v * 10 + (decimal_digit(&d, (size_t)i) - '0');
+    if (v > NUM_AMOUNT_MAX)
+        return false;
+    *ret = d.negative ? -v : v;
+    return true;
+}
+
+struct sv num_amount_text(num_amount amount, char text[static NUM_AMOUNT_TEXT_BYTES])
+{
+    bool negative = amount < 0;
+    num_unsigned v = negative ? 0 - (num_unsigned)amount : (num_unsigned)amount;
+    size_t at = NUM_AMOUNT_TEXT_BYTES - 1, end;
+    text[at] = '\0';
+    for (unsigned digit = 0; digit < 6 || v > 0 || digit == 6; digit++, v /= 10) {
+        if (digit == 6)
+            text[--at] = '.';
+        text[--at] = (char)('0' + (int)(v % 10));
+    }
+    if (negative)
+        text[--at] = '-';
+    for (end = NUM_AMOUNT_TEXT_BYTES - 1; text[end - 1] == '0'; end--)
+        ;
+    end -= text[end - 1] == '.';
+    memmove(text, text + at, end - at);
+    text[end - at] = '\0';
+    return sv_make(text, end - at);
 }
 
 bool num_double(struct sv text, double *ret)

@@ -21,4 +21,16 @@ bool num_is_number(struct sv text);
  */
 TC_MUST_USE bool num_compare(struct sv a, struct sv b, int *ret);
 
+/*
+ * An amount in whole millionths: what can be added up, in any order, without a double's drift. A product with
+ * 2^47 fits.
+ */
+__extension__ typedef __int128 num_amount;
+#define NUM_AMOUNT_MAX ((num_amount)1000000000000000000 * 1000000) /* of one number: 10^18 */
+enum { NUM_AMOUNT_TEXT_BYTES = 48 };
+/* Further digits are cut off. False where the text is no number or beyond +-10^18. */
+TC_MUST_USE bool num_millionths(struct sv text, num_amount *ret);
+/* As a decimal without needless zeros: "12.5"; NUL-terminated. */
+struct sv num_amount_text(num_amount amount, char text[static NUM_AMOUNT_TEXT_BYTES]);
+
 #endif

@@ -75,6 +75,8 @@ extern const struct verb verb_vault;
 extern const struct verb verb_channels;
 extern const struct verb verb_promql;
 extern const struct verb verb_routes;
+extern const struct verb verb_explain;
+extern const struct verb verb_replay;
 /* clang-format on */
 
 #endif

@@ -19,11 +19,17 @@
 static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "PATH",
      "a Sigma rule file, or a directory walked for *.yml and *.yaml (may be given again)"},
+    {"pipeline", OPTION_LIST, "FILE|NAME",
+     "change the rules by this processing pipeline before they are read: a file, or one that the program "
+     "carries "
+     "(may be given again)"},
     {"format", OPTION_VALUE, "table|json", "how findings are printed; json is one object a line"},
     {"input", OPTION_VALUE, "FORMAT", PARSERS_INPUT_HELP},
     {"parsers", OPTION_LIST, "PATH", PARSERS_FILES_HELP},
     {"alerts", OPTION_FLAG, NULL, "print deduplicated alerts in place of findings"},
     {"stats", OPTION_FLAG, NULL, "print events, bytes, seconds, events/s, rules and findings at the end"},
+    {"top", OPTION_VALUE, "N",
+     "print the N rules that cost most at the end: work, events tried, events matched"},
     {"strict", OPTION_FLAG, NULL, "a refused rule file ends the run with exit code 2"},
     {"fail-on", OPTION_VALUE, "LEVEL", "exit code 1 where a finding has this level or a higher one"},
     {"timezone", OPTION_VALUE, "ZONE",
@@ -49,7 +55,7 @@ struct scan {
     bool json;
     enum severity fail_on;
     bool failed_on;
-    uint64_t findings;
+    uint64_t findings, top;
     int64_t last_tick_ns;
 };
 
@@ -144,6 +150,41 @@ static void print_alerts(struct scan *s)
     }
 }
 
+struct costly {
+    const struct rule_info *rule;
+    struct rule_cost cost;
+};
+
+static int by_work(const void *a, const void *b)
+{
+    const struct costly *x = a, *y = b;
+    if (x->cost.work != y->cost.work)
+        return x->cost.work > y->cost.work ? -1 : 1;
+    return (x->rule->ordinal > y->rule->ordinal) - (x->rule->ordinal < y->rule->ordinal);
+}
+
+/* On standard error, as statistics are. */
+static void print_top(const struct scan *s, size_t most)
+{
+    size_t count = ruleset_count(s->ruleset);
+    struct costly *all = tc_alloc((count + 1) * sizeof all[0]);
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        all[i].rule = ruleset_rule(s->ruleset, i);
+        detector_rule_cost(s->detector, i, &all[i].cost);
+        total += all[i].cost.work;
+    }
+    qsort(all, count, sizeof all[0], by_work);
+    fprintf(stderr, "%6s %16s %12s %12s  rule\n", "share", "work", "tried", "matched");
+    for (size_t i = 0; i < TC_MIN(count, most) && all[i].cost.tried > 0; i++)
+        fprintf(stderr, "%5.1f%% %16llu %12llu %12llu  %.*s (%.*s)\n",
+                total == 0 ? 0.0 : 100.0 * (double)all[i].cost.work / (double)total,
+                (unsigned long long)all[i].cost.work, (unsigned long long)all[i].cost.tried,
+                (unsigned long long)all[i].cost.matched, SV_FMT(sv_head(all[i].rule->title, 120)),
+                SV_FMT(all[i].rule->file));
+    free(all);
+}
+
 static void print_stats(struct scan *s, int64_t elapsed_ns)
 {
     struct inputs_stats in;
@@ -169,9 +210,12 @@ static enum cli_exit load_rules(struct scan *s)
     if (path_count == 0)
         return cli_fail(s->args, CLI_USAGE, "no rules named: give --rules PATH (shipped ones lie in packs/)");
     struct rule_source *sources;
-    size_t count;
+    size_t count, pipeline_count;
     struct err err;
-    if (rules_collect(paths, path_count, &s->rules_arena, &sources, &count, &err) != 0)
+    const char *const *pipelines;
+    pipeline_count = cli_list(s->args, "pipeline", &pipelines);
+    if (rules_collect(paths, path_count, &s->rules_arena, &sources, &count, &err) != 0 ||
+        rules_pipelines(pipelines, pipeline_count, &s->rules_arena, &sources, &count, &err) != 0)
         return cli_fail_err(s->args, &err) == CLI_FAILED ? CLI_USAGE : CLI_USAGE;
     if (ruleset_new(sources, count, &s->ruleset, &err) != 0)
         return cli_fail_err(s->args, &err);
@@ -188,9 +232,11 @@ static enum cli_exit read_options(struct scan *s, struct inputs_options *in, int
 {
     bool ok;
     uint64_t threads, year;
+    enum { TOP_MAX = 1000000 };
     s->json = cli_wants_json(s->args, false, &ok);
     if (!ok || !cli_duration(s->args, "lateness", 0, ret_lateness_ns) ||
         !cli_number(s->args, "threads", 1, 64, pool_processors(), &threads) ||
+        !cli_number(s->args, "top", 1, TOP_MAX, 0, &s->top) ||
         !progress_start(&s->progress, s->args, &clk_system) ||
         !cli_number(s->args, "year", 1970, 2261, 0, &year))
         return CLI_USAGE;
@@ -239,6 +285,8 @@ static enum cli_exit scan_all(struct scan *s)
     flush_out(s, true);
     if (cli_flag(s->args, "stats"))
         print_stats(s, clk_monotonic_ns(&clk_system) - started_ns);
+    if (s->top > 0)
+        print_top(s, (size_t)s->top);
     if (rc < 0) {
         cli_fail_err(s->args, &err);
         return CLI_USAGE;

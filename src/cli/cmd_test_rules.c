@@ -8,6 +8,7 @@
  */
 #include "base/json_out.h"
 #include "base/num.h"
+#include "base/utf8.h"
 #include "base/yaml.h"
 #include "cli/cli.h"
 #include "cli/cmd_test_promql.h"
@@ -19,19 +20,35 @@
 #include <stdlib.h>
 
 static const struct option_spec options[] = {
-    {"quiet", OPTION_FLAG, NULL, "print failures and the last line only"}, {0}};
 
-enum { TEST_FILE_MAX = 8 << 20, TEST_EVENTS_MAX = 100000, TEST_PATHS_MAX = 64, TEST_PATH_BYTES = 4096 };
+    {"quiet", OPTION_FLAG, NULL, "print failures and the last line only"},
+    {"junit", OPTION_VALUE, "FILE", "also write the outcome of each case as JUnit XML, for build servers"},
+    {"pipeline", OPTION_LIST, "FILE|NAME",
+     "change the rules by this processing pipeline before they are read: a file, or one that the program "
+     "carries "
+     "(may be given again)"},
+    {0}};
+
+enum {
+    TEST_FILE_MAX = 8 << 20,
+    TEST_EVENTS_MAX = 100000,
+    TEST_PATHS_MAX = 64,
+    TEST_PATH_BYTES = 4096,
+    JUNIT_MAX_BYTES = 64 << 20
+};
 
 struct test_run {
     const struct cli_args *args;
     bool quiet;
-    size_t passed, failed;
+    size_t passed, failed, errors;
     bool unusable;
+    bool as_junit;
+    struct buf cases; /* JUnit's, one after another */
 };
 
 struct rule_case {
     struct arena *arena;
+    const struct cli_args *args;
     const char *file;
     const struct yaml_node *node;
     int64_t start_ns;
@@ -50,6 +67,69 @@ static const char *const expect_keys[] = {"rule", "exactly", "at_least", "at_mos
 static int bad(const struct rule_case *c, const struct yaml_node *node, struct err *err, const char *what)
 {
     return err_at(err, TC_EINPUT, c->file, node->line, node->column, "%s", what);
+}
+
+/* --- JUnit
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* Text of an attribute or element: what XML 1.0 cannot hold at all becomes a question mark. */
+static void xml_text(struct buf *out, struct sv text)
+{
+    static const char *const escapes[128] = {
+        ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\n'] = "&#10;"};
+    for (size_t i = 0; i < text.n;) {
+        uint32_t rune = 0;
+        size_t n = utf8_decode(sv_from(text, i), &rune);
+        if (n == 1 && escapes[rune] != NULL)
+            buf_str(out, escapes[rune]);
+        else if (n == 0 || (rune < 0x20 && rune != '\t') || rune == 0xFFFE || rune == 0xFFFF)
+            buf_char(out, '?');
+        else
+            buf_add(out, text.p + i, n);
+        i += n == 0 ? 1 : n;
+    }
+}
+
+/* `what`: failure or error; NULL: passed. */
+static void junit_case(struct test_run *run, const char *file, struct sv name, const char *what,
+                       struct sv why)
+{
+    struct buf *out = &run->cases;
+    if (!run->as_junit)
+        return;
+    buf_str(out, "  <testcase classname=\"");
+    xml_text(out, sv_of(file));
+    buf_str(out, "\" name=\"");
+    xml_text(out, name);
+    if (what == NULL) {
+        buf_str(out, "\"/>\n");
+        return;
+    }
+    buf_printf(out, "\">\n    <%s message=\"", what);
+    xml_text(out, sv_trim(why));
+    buf_printf(out, "\"/>\n  </testcase>\n");
+}
+
+static void junit_write(struct test_run *run)
+{
+    const char *path = cli_value(run->args, "junit", NULL);
+    FILE *file = path == NULL ? NULL : fopen(path, "w");
+    if (path == NULL)
+        return;
+    bool ok = file != NULL &&
+              fprintf(file,
+                      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                      "<testsuite name=\"tocsin test\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\">\n",
+                      run->passed + run->failed + run->errors, run->failed, run->errors) > 0 &&
+              fwrite(run->cases.p, 1, run->cases.n, file) == run->cases.n &&
+              fputs("</testsuite>\n", file) >= 0 && !run->cases.overflow;
+    if (file != NULL && fclose(file) != 0)
+        ok = false;
+    if (!ok) {
+        cli_fail(run->args, CLI_USAGE, "%s cannot be written", path);
+        run->unusable = true;
+    }
 }
 
 /* --- events
@@ -328,7 +408,11 @@ static int load_rules(struct rule_case *c, struct err *err)
                                  : arena_printf(c->arena, "%.*s/%.*s", SV_FMT(dir), SV_FMT(n->text)).p;
     struct rule_source *sources;
     size_t source_count;
+    const char *const *pipelines;
+    size_t pipeline_count = cli_list(c->args, "pipeline", &pipelines);
     int rc = rules_collect(paths, count, c->arena, &sources, &source_count, err);
+    if (rc == 0)
+        rc = rules_pipelines(pipelines, pipeline_count, c->arena, &sources, &source_count, err);
     if (rc == 0)
         rc = ruleset_new(sources, source_count, &c->ruleset, err);
     for (size_t i = 0; rc == 0 && i < ruleset_note_count(c->ruleset); i++)
@@ -363,9 +447,12 @@ static int run_case(struct rule_case *c, struct err *err)
     return rc;
 }
 
-static void report_unusable(struct test_run *run, const struct err *err)
+static void report_unusable(struct test_run *run, const char *file, struct sv name, const struct err *err)
 {
+    char text[TC_ERR_TEXT_MAX + TC_ERR_FILE_MAX + 32];
     run->unusable = true;
+    run->errors++;
+    junit_case(run, file, name, "error", sv_of(err_format(err, text, sizeof text)));
     cli_fail_err(run->args, err);
 }
 
@@ -373,17 +460,19 @@ static void run_node(struct test_run *run, const char *file, const struct yaml_n
 {
     struct arena arena = {0};
     struct err err = {0};
-    struct rule_case c = {.arena = &arena, .file = file, .node = node};
+    struct rule_case c = {.arena = &arena, .args = run->args, .file = file, .node = node};
     const struct yaml_node *name = yaml_get(node, "name");
     struct sv title = name != NULL ? name->text : SV("(without name)");
     buf_init(&c.why, 1 << 20);
     if (run_case(&c, &err) != 0)
-        report_unusable(run, &err);
+        report_unusable(run, file, title, &err);
     else if (c.why.n > 0) {
         run->failed++;
+        junit_case(run, file, title, "failure", buf_view(&c.why));
         printf("FAILED %s:%u: %.*s\n%.*s", file, node->line, SV_FMT(title), SV_FMT(buf_view(&c.why)));
     } else {
         run->passed++;
+        junit_case(run, file, title, NULL, SV(""));
         if (!run->quiet)
             printf("ok     %s: %.*s\n", file, SV_FMT(title));
     }
@@ -403,7 +492,7 @@ static void run_file(struct test_run *run, const char *file, bool named)
     if (rc == 0)
         rc = yaml_parse(&arena, file, buf_view(&bytes), &docs, &err);
     if (rc != 0)
-        report_unusable(run, &err);
+        report_unusable(run, file, SV("(file)"), &err);
     size_t seen = 0;
     for (const struct yaml_doc *doc = docs; rc == 0 && doc != NULL; doc = doc->next) {
         const struct yaml_node *tests = yaml_get(doc->root, "tests");
@@ -412,7 +501,7 @@ static void run_file(struct test_run *run, const char *file, bool named)
         seen++;
         if (tests->type != YAML_LIST) {
             err_at(&err, TC_EINPUT, file, tests->line, tests->column, "tests: a list is expected here");
-            report_unusable(run, &err);
+            report_unusable(run, file, SV("(file)"), &err);
             continue;
         }
         for (const struct yaml_node *n = tests->first; n != NULL; n = n->next)
@@ -420,7 +509,7 @@ static void run_file(struct test_run *run, const char *file, bool named)
     }
     if (rc == 0 && seen == 0 && named) {
         err_at(&err, TC_EINPUT, file, 0, 0, "is not a test file: it has no top-level key `tests`");
-        report_unusable(run, &err);
+        report_unusable(run, file, SV("(file)"), &err);
     }
     buf_free(&bytes);
     arena_free(&arena);
@@ -457,7 +546,7 @@ static void run_path(struct test_run *run, const char *path, bool named)
     int rc = fs_system.stat(&fs_system, clean, &st);
     if (rc != 0) {
         err_at(&err, TC_EINPUT, clean, 0, 0, "no such file or directory");
-        report_unusable(run, &err);
+        report_unusable(run, clean, SV("(file)"), &err);
     } else if (st.is_dir) {
         fs_system.list(&fs_system, clean, visit, &(struct walk){run, clean});
     } else {
@@ -475,12 +564,16 @@ static enum cli_exit test_run(const struct cli_args *args)
         return cmd_test_promql(args);
     if (count > 1 && strcmp(paths[0], "routes") == 0)
         return test_routes_run(args, paths + 1, count - 1);
+    run.as_junit = cli_value(args, "junit", NULL) != NULL;
+    buf_init(&run.cases, JUNIT_MAX_BYTES);
     for (size_t i = 0; i < count; i++)
         run_path(&run, paths[i], true);
     if (run.passed + run.failed == 0 && !run.unusable) {
         cli_fail(args, CLI_USAGE, "no tests were found below the paths given");
         run.unusable = true;
     }
+    junit_write(&run);
+    buf_free(&run.cases);
     printf("%zu passed, %zu failed\n", run.passed, run.failed);
     return run.unusable ? CLI_USAGE : run.failed > 0 ? CLI_FOUND : CLI_DONE;
 }

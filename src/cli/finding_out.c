@@ -113,6 +113,8 @@ void finding_out_json(const struct finding *f, const char *file, uint64_t line, 
     fields_json(&json, f->group, f->group_count);
     if (f->kind == FINDING_CORRELATION)
         json_kv_u64(&json, "count", f->count);
+    if (f->value.n > 0)
+        json_kv_string(&json, "value", f->value);
     json_object_end(&json);
     buf_char(out, '\n');
 }

@@ -31,6 +31,60 @@ int rules_collect(const char *const *paths, size_t path_count, struct arena *are
     return 0;
 }
 
+static bool is_path(struct sv name)
+{
+    return sv_find_char(name, '/') < name.n || sv_ends(name, SV(".yml")) || sv_ends(name, SV(".yaml"));
+}
+
+static int shipped_pipeline(struct sv name, struct arena *arena, struct rule_source *ret, struct err *err)
+{
+    char known[256] = "";
+    struct sv wanted = arena_printf(arena, "pipelines/%.*s.yml", SV_FMT(name));
+    for (size_t i = 0; embedded_files[i].path != NULL; i++) {
+        struct sv path = sv_of(embedded_files[i].path);
+        size_t n = strlen(known);
+        if (!sv_starts(path, SV("pipelines/")))
+            continue;
+        *ret =
+            (struct rule_source){.path = path,
+                                 .bytes = sv_make((const char *)embedded_files[i].begin,
+                                                  (size_t)(embedded_files[i].end - embedded_files[i].begin))};
+        if (sv_eq(path, wanted))
+            return 0;
+        struct sv stem = sv_make(path.p + 10, path.n - 14);
+        snprintf(known + n, sizeof known - n, "%s%.*s", n > 0 ? ", " : "", SV_FMT(stem));
+    }
+    return err_set(err, TC_EINPUT,
+                   "no pipeline is named \"%.*s\": the program carries %s; a file has a / or .yml",
+                   SV_FMT(sv_head(name, 60)), known);
+}
+
+int rules_pipelines(const char *const *names, size_t name_count, struct arena *arena,
+                    struct rule_source **io_sources, size_t *io_count, struct err *err)
+{
+    struct rule_source *all = ARENA_ARRAY(arena, struct rule_source, *io_count + name_count + 1);
+    if (*io_count > 0)
+        memcpy(all, *io_sources, *io_count * sizeof all[0]);
+    *io_sources = all;
+    for (size_t i = 0; i < name_count; i++) {
+        struct rule_source *own = NULL;
+        size_t count = 0;
+        int rc = is_path(sv_of(names[i])) ? rule_files_collect(&fs_system, names[i], arena, &own, &count, err)
+                                          : shipped_pipeline(sv_of(names[i]), arena, &all[*io_count], err);
+        if (rc == 0 && own != NULL && count != 1)
+            rc = err_set(err, TC_EINPUT, "a pipeline must be one file: %s", names[i]);
+        if (rc != 0)
+            return rc;
+        if (own != NULL)
+            all[*io_count] = own[0];
+        if (sv_find(all[*io_count].bytes, SV("transformations")) == all[*io_count].bytes.n)
+            return err_at(err, TC_EINPUT, names[i], 0, 0,
+                          "is not a pipeline: it has no top-level key `transformations`");
+        ++*io_count;
+    }
+    return 0;
+}
+
 size_t rules_shipped(struct arena *arena, struct rule_source **ret)
 {
     size_t total = 0, count = 0;

@@ -12,6 +12,9 @@
 /* Rule files below each path, in the order of the paths. */
 int rules_collect(const char *const *paths, size_t path_count, struct arena *arena, struct rule_source **ret,
                   size_t *ret_count, struct err *err);
+/* Adds processing pipelines to the sources: each is a file, or the name of one that the binary carries. */
+int rules_pipelines(const char *const *names, size_t name_count, struct arena *arena,
+                    struct rule_source **io_sources, size_t *io_count, struct err *err);
 /* The rules of the packs that the binary carries, tests and manifests left out. */
 size_t rules_shipped(struct arena *arena, struct rule_source **ret);
 /* Prints refusals (and warnings where `warnings`) on standard error, one line each; returns how many files

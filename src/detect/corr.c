@@ -45,20 +45,31 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
                                         .timespan_ns = TC_MAX(c->timespan_ns, 1),
                                         .need = 1};
     spec->ordered = c->type == CORR_TEMPORAL_ORDERED;
+    spec->measured = measure_is_for(c->type);
+    spec->window.steps = c->steps;
+    spec->closing = c->steps != NULL && step_condition_negates(c->steps);
     spec->memory = (size_t)c->type < TC_ARRAY_LEN(memories) ? memories[c->type] : NULL;
     if (spec->ordered)
         spec->window.need = TC_MAX(c->rule_count, (size_t)1);
     for (size_t i = 0; i < c->test_count && !spec->ordered; i++) {
-        if (c->tests[i].op == CORR_GT || c->tests[i].op == CORR_GTE)
-            set_need(spec, &c->tests[i]);
-        else
+        if (c->tests[i].op != CORR_GT && c->tests[i].op != CORR_GTE)
             spec->closing = true;
+        else if (!spec->measured)
+            set_need(spec, &c->tests[i]);
     }
     uint64_t entries = TC_MAX(entries_for(spec), max_entries == 0 ? (uint64_t)10000 : max_entries);
     spec->window.max_entries = (uint32_t)TC_MIN(entries, (uint64_t)CORR_ENTRIES_MAX);
     size_t groups = (max_groups == 0 ? 100000 : max_groups) / CORR_SHARDS;
     spec->max_groups = (uint32_t)TC_MAX(1u, TC_MIN(groups, (size_t)1 << 24));
     spec->seed = hash_64(sv_make((const char *)rule->content, sizeof rule->content));
+    spec->measure = (struct measure_spec){.type = c->type,
+                                          .percentile = c->percentile,
+                                          .timespan_ns = spec->window.timespan_ns,
+                                          .tests = c->tests,
+                                          .amounts = c->amounts,
+                                          .test_count = c->test_count,
+                                          .max_entries = spec->window.max_entries,
+                                          .seed = spec->seed};
 }
 
 static bool test_holds(const struct corr_test *test, uint64_t value)
@@ -127,7 +138,21 @@ static int64_t newest_ns(const struct corr_spec *spec, const struct corr_group *
 {
     if (spec->memory != NULL)
         return spec->memory->newest_ns(g->memory);
+    if (g->measure != NULL)
+        return measure_newest_ns(g->measure);
     return g->sequence != NULL ? sequence_newest_ns(g->sequence) : window_newest_ns(&g->window);
+}
+
+/* Entries of what is judged at windows' ends. */
+static uint32_t kept_count(const struct corr_group *g)
+{
+    return g->measure != NULL ? measure_count(g->measure) : window_count(&g->window);
+}
+
+static int64_t closes_ns(const struct corr_spec *spec, const struct corr_group *g)
+{
+    return spec->measured ? measure_closes_ns(g->measure, &spec->measure)
+                          : window_closes_ns(&g->window, &spec->window);
 }
 
 static uint32_t rank_of(const struct corr_spec *spec, const struct corr_group *g)
@@ -135,7 +160,9 @@ static uint32_t rank_of(const struct corr_spec *spec, const struct corr_group *g
     if (spec->memory != NULL)
         return spec->memory->rank(g->memory);
     if (spec->closing)
-        return window_count(&g->window) > 1;
+        return kept_count(g) > 1;
+    if (spec->measured)
+        return measure_rank(g->measure, &spec->measure, CORR_RANKS);
     uint64_t value = spec->ordered ? sequence_progress(g->sequence, &spec->window) : g->window.value;
     if (value <= 1)
         return 0;
@@ -189,6 +216,7 @@ static void free_group(const struct corr_spec *spec, struct corr_group *g)
 {
     window_free(&g->window);
     sequence_free(&g->sequence);
+    measure_free(&g->measure);
     if (spec->memory != NULL)
         spec->memory->free(g->memory);
     free(g->key);
@@ -302,9 +330,39 @@ static void say(void *context, const struct window_hit *w)
                                                .time_ns = w->time_ns,
                                                .episode_ns = j->group->episode_ns,
                                                .value = w->value,
+                                               .amount = w->amount,
                                                .key = j->hit->key,
                                                .correlation = j->correlation,
                                                .from = j->hit->from});
+}
+
+/* Judged at a window's end: only kept. Returns entries lost. */
+static uint32_t gather(struct corr_group *g, const struct corr_spec *spec, const struct corr_hit *hit)
+{
+    if (spec->measured)
+        return !measure_gather(g->measure, &spec->measure, hit->time_ns, hit->amount, hit->weight);
+    return !window_gather(&g->window, &spec->window, hit->time_ns, hit->value, hit->weight);
+}
+
+/* Judged at each arrival. Returns entries lost. */
+static uint32_t slide(struct corr_group *g, const struct corr_spec *spec, const struct corr_hit *hit,
+                      int64_t floor_ns, struct judging *j)
+{
+    int64_t horizon_ns = window_before(floor_ns, spec->window.timespan_ns);
+    if (spec->memory != NULL) {
+        if (g->memory == NULL)
+            g->memory = spec->memory->create();
+        return spec->memory->add(g->memory, &spec->window, hit->time_ns, hit->value, say, j);
+    }
+    if (spec->ordered) {
+        if (g->sequence == NULL)
+            g->sequence = sequence_new(&spec->window);
+        return sequence_add(g->sequence, &spec->window, floor_ns, hit->time_ns, hit->step, say, j);
+    }
+    if (spec->measured)
+        return measure_slide(g->measure, &spec->measure, window_before(horizon_ns, spec->window.timespan_ns),
+                             hit->time_ns, hit->amount, hit->weight, say, j);
+    return window_slide(&g->window, &spec->window, horizon_ns, hit->time_ns, hit->value, hit->weight, say, j);
 }
 
 void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const struct corr_hit *hit,
@@ -316,25 +374,14 @@ void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const st
     forget_over(t, spec, floor_ns);
     uint32_t place = find_or_add(t, spec, hit->hash, hit->key, &fresh);
     struct corr_group *g = group_at(t, place);
+    if (spec->measured && g->measure == NULL)
+        g->measure = measure_new();
     if (spec->closing) {
-        t->lost_entries += !window_gather(&g->window, &spec->window, hit->time_ns, hit->value, hit->weight);
-        t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
-    } else if (spec->memory != NULL) {
-        struct judging j = {hit, spec->correlation, g, each, context};
-        if (g->memory == NULL)
-            g->memory = spec->memory->create();
-        t->lost_entries += spec->memory->add(g->memory, &spec->window, hit->time_ns, hit->value, say, &j);
-    } else if (spec->ordered) {
-        struct judging j = {hit, spec->correlation, g, each, context};
-        if (g->sequence == NULL)
-            g->sequence = sequence_new(&spec->window);
-        t->lost_entries +=
-            sequence_add(g->sequence, &spec->window, floor_ns, hit->time_ns, hit->step, say, &j);
+        t->lost_entries += gather(g, spec, hit);
+        t->next_close_ns = TC_MIN(t->next_close_ns, closes_ns(spec, g));
     } else {
         struct judging j = {hit, spec->correlation, g, each, context};
-        t->lost_entries +=
-            window_slide(&g->window, &spec->window, window_before(floor_ns, spec->window.timespan_ns),
-                         hit->time_ns, hit->value, hit->weight, say, &j);
+        t->lost_entries += slide(g, spec, hit, floor_ns, &j);
     }
     if (!fresh)
         unlink_group(t, place);
@@ -344,20 +391,32 @@ void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const st
 /* --- windows that are over
  * ---------------------------------------------------------------------------------------------- */
 
+/* Takes the group's first window out; true where the rule held at its end. */
+static bool close_window(struct corr_group *g, const struct corr_spec *spec, struct window_hit *ret)
+{
+    if (spec->measured)
+        return measure_close(g->measure, &spec->measure, ret);
+    *ret = (struct window_hit){.time_ns = window_closes_ns(&g->window, &spec->window)};
+    uint64_t seen;
+    ret->value = window_close(&g->window, &spec->window, &seen);
+    return spec->window.steps == NULL ? all_hold(spec, ret->value)
+                                      : step_condition_holds(spec->window.steps, seen);
+}
+
 static void close_group(struct corr_group *g, const struct corr_spec *spec, int64_t floor_ns, uint32_t event,
                         corr_outcome_fn each, void *context)
 {
-    while (window_count(&g->window) > 0 && window_closes_ns(&g->window, &spec->window) < floor_ns) {
-        int64_t closes_ns = window_closes_ns(&g->window, &spec->window);
-        uint64_t value = window_close(&g->window, &spec->window);
-        if (!all_hold(spec, value))
+    while (kept_count(g) > 0 && closes_ns(spec, g) < floor_ns) {
+        struct window_hit end;
+        if (!close_window(g, spec, &end))
             continue;
         each(context, &(struct corr_outcome){.event = event,
                                              .rule = UINT32_MAX,
                                              .weight = 1,
-                                             .time_ns = closes_ns,
-                                             .episode_ns = closes_ns,
-                                             .value = value,
+                                             .time_ns = end.time_ns,
+                                             .episode_ns = end.time_ns,
+                                             .value = end.value,
+                                             .amount = end.amount,
                                              .key = sv_make(g->key, g->key_bytes),
                                              .correlation = spec->correlation});
     }
@@ -374,10 +433,10 @@ void corr_table_close(struct corr_table *t, const struct corr_spec *spec, int64_
         if (g->rank >= CORR_RANKS)
             continue;
         close_group(g, spec, floor_ns, event, each, context);
-        if (window_count(&g->window) == 0)
+        if (kept_count(g) == 0)
             remove_group(t, spec, place);
         else
-            t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
+            t->next_close_ns = TC_MIN(t->next_close_ns, closes_ns(spec, g));
     }
 }
 
@@ -393,6 +452,10 @@ static void save_group(const struct corr_table *t, const struct corr_spec *spec,
     buf_u64(out, (uint64_t)g->episode_ns);
     if (spec->memory != NULL) {
         spec->memory->save(g->memory, out);
+        return;
+    }
+    if (spec->measured) {
+        measure_save(g->measure, out);
         return;
     }
     if (spec->ordered) {
@@ -440,6 +503,10 @@ static bool load_group(struct corr_group *g, const struct corr_spec *spec, struc
         g->memory = spec->memory->load(from);
         return g->memory != NULL;
     }
+    if (spec->measured) {
+        g->measure = measure_load(&spec->measure, !spec->closing, from);
+        return g->measure != NULL;
+    }
     if (!spec->ordered)
         return load_entries(&g->window, spec, from);
     g->sequence = sequence_load(&spec->window, from);
@@ -464,6 +531,6 @@ bool corr_table_load(struct corr_table *tables, const struct corr_spec *spec, st
     bool ok = load_group(g, spec, from);
     link_newest(t, place, rank);
     if (ok && spec->closing)
-        t->next_close_ns = TC_MIN(t->next_close_ns, window_closes_ns(&g->window, &spec->window));
+        t->next_close_ns = TC_MIN(t->next_close_ns, closes_ns(spec, g));
     return ok;
 }

@@ -11,8 +11,8 @@
  * that sends nothing opens no window, so a value of 0 is never seen.
  *
  * temporal asks for distinct rules where value_count asks for distinct values, and is the same window.
- * temporal_ordered keeps a sequence (sequence.h) in its place, kinds that Sigma does not know a memory
- * (memory.h).
+ * temporal_ordered keeps a sequence (sequence.h) in its place, value_sum and its like a measure (measure.h),
+ * kinds that Sigma does not know a memory (memory.h).
  *
  * Bounds. A table has room for its share of max_groups. When it is full, the group to go is of the lowest
  * rank, and of those the one unheard for longest. Rank 0 holds a value of one or none; ranks above are parts
@@ -23,6 +23,7 @@
 #define DETECT_CORR_H
 
 #include "base/buf.h"
+#include "detect/measure.h"
 #include "detect/memory.h"
 #include "detect/ruleset.h"
 #include "detect/sequence.h"
@@ -34,6 +35,8 @@ enum {
     CORR_ENTRIES_MAX = 1 << 27, /* hard bound of max_entries: room for CORR_COUNT_MAX distinct values */
 };
 
+#define CORR_STEP (UINT64_C(1) << 63) /* a step as a value is its number with this bit */
+
 struct corr_outcome;
 
 struct corr_spec { /* one correlation, compiled for its tables */
@@ -42,8 +45,10 @@ struct corr_spec { /* one correlation, compiled for its tables */
     struct window_spec window;
     bool ordered;                     /* steps in order: a sequence stands in for the window */
     const struct memory_kind *memory; /* stands in for the window; NULL: none */
-    bool closing;                     /* judged when its window is over */
-    bool never; /* its tests exclude each other for a count that only rises: gt of the largest number */
+    bool measured;                    /* a measure stands in for the window */
+    struct measure_spec measure;
+    bool closing; /* judged when its window is over */
+    bool never;   /* its tests exclude each other for a count that only rises: gt of the largest number */
     uint32_t max_groups; /* per table */
     uint64_t seed;       /* from the rule's content: the same rule hashes alike in every rule set */
 };
@@ -57,6 +62,7 @@ struct corr_group {
     int64_t episode_ns;    /* start of the episode said last; TC_NO_TIME: none yet */
     struct window window;
     struct sequence *sequence; /* ordered only: in place of the window */
+    struct measure *measure;   /* measured only: in place of the window */
     struct memory *memory;     /* of spec->memory only: in place of the window */
 };
 
@@ -81,8 +87,9 @@ struct corr_hit {
     uint32_t order; /* caller's: among hits of one event, correlation and step */
     uint32_t weight;
     int64_t time_ns;
-    uint64_t value; /* value_count: hash of the value or tuple; temporal: the step as one; never 0 */
-    uint64_t hash;  /* of the key; shard = hash % CORR_SHARDS */
+    uint64_t value;    /* value_count: hash of the value or tuple; temporal: the step as one; never 0 */
+    num_amount amount; /* value_sum and its like */
+    uint64_t hash;     /* of the key; shard = hash % CORR_SHARDS */
     struct sv key;
     const struct corr_outcome *from; /* the finding of a correlation that it is; NULL: an event */
 };
@@ -95,6 +102,7 @@ struct corr_outcome {
     bool repeat;
     int64_t time_ns, episode_ns;
     uint64_t value;
+    num_amount amount;
     struct sv key; /* of the hit; judged at the end: lent for the call */
     const struct correlation *correlation;
     const struct corr_outcome *from; /* of the hit */
@@ -122,10 +130,10 @@ bool corr_key(const struct corr_spec *spec, const struct corr_subject *subject, 
 struct sv corr_key_value(struct reader *key);
 bool corr_key_valid(const struct corr_spec *spec, struct sv key);
 uint64_t corr_key_hash(const struct corr_spec *spec, struct sv key);
-/* The counted value (or tuple), or the step; `scratch` is overwritten. False where the subject lacks a field
- * of it. */
+/* The counted value (or tuple), the step, or the number: sets hit->value and hit->amount; `scratch` is
+ * overwritten. False where the subject lacks a field of it, or has no number there. */
 bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject, struct buf *scratch,
-                uint64_t *ret_hash);
+                struct corr_hit *hit);
 
 void corr_table_free(struct corr_table *table, const struct corr_spec *spec); /* all zero is an empty table */
 void corr_table_hit(struct corr_table *table, const struct corr_spec *spec, const struct corr_hit *hit,

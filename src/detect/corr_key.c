@@ -112,14 +112,16 @@ uint64_t corr_key_hash(const struct corr_spec *spec, struct sv key)
 }
 
 bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject, struct buf *scratch,
-                uint64_t *ret_hash)
+                struct corr_hit *hit)
 {
     const struct correlation *c = spec->correlation;
     struct sv value;
     char text[INET6_ADDRSTRLEN];
-    *ret_hash = 1;
+    hit->value = 1;
     if (c->type == CORR_TEMPORAL) /* 0 marks a dropped entry */
-        *ret_hash = subject->step | UINT64_C(1) << 63;
+        hit->value = subject->step | CORR_STEP;
+    if (spec->measured)
+        return subject_value(c, subject, c->group_count, &value) && num_millionths(value, &hit->amount);
     if (c->type != CORR_VALUE_COUNT && c->type != CORR_NEW_VALUE)
         return true;
     buf_clear(scratch);
@@ -128,6 +130,6 @@ bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject
             return false;
         buf_string(scratch, plain_value(value, text));
     }
-    *ret_hash = hash_64(buf_view(scratch)) | UINT64_C(1) << 63;
+    hit->value = hash_64(buf_view(scratch)) | UINT64_C(1) << 63;
     return !scratch->overflow;
 }

@@ -124,6 +124,57 @@ static void test_temporal_count_of_rules(void **state)
 /* --- temporal_ordered
  * ----------------------------------------------------------------------------------------------------- */
 
+/* --- conditions in words
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+#define WORDS(condition) ABC CORR("T", "  type: temporal\n  condition: " condition "\n" BY_U)
+
+static void check_at_end(const char *yaml, int64_t lateness_s, const char *events, const char *expected)
+{
+    struct run run = run_of(yaml, lateness_s);
+    feed_all(&run, events);
+    detector_finish(run.detector, &run.found);
+    assert_string_equal(fired(&run, "T"), expected);
+    run_end(&run);
+}
+
+static void test_C14_C_111_one_and_not_the_other(void **state)
+{
+    (void)state;
+    check(WORDS("A and not B"), 0, "A0 C60", "");     /* B may still come at 60 */
+    check(WORDS("A and not B"), 0, "A0 A61", "60");   /* the watermark has passed the window */
+    check(WORDS("A and not B"), 0, "A0 B30 A91", ""); /* the second window is open */
+    check(WORDS("A and not B"), 10, "A0 A65 B60 A80", "");
+    check(WORDS("A and not B"), 10, "A0 A65 B61 A80", "60");
+    check_at_end(WORDS("A and not B"), 0, "A0 B30 A91", "151");
+    check_at_end(WORDS("A and not B"), 0, "B0 A30", "");
+    check_at_end(WORDS("A and not (B or C)"), 0, "A0 C60 A100 A200", "160 260");
+    check_at_end(WORDS("(A or B) and not C"), 0, "B0 B100 C101", "60");
+}
+
+static void test_C_111_words_that_need_no_waiting(void **state)
+{
+    (void)state;
+    check(WORDS("A and B and C"), 0, "B0 A1 C2", "2");
+    check(WORDS("A and (B or C)"), 0, "B0 C1 A2 A3", "2");
+    check(WORDS("(A and B) or C"), 0, "A0 C5 B70 A130", "5 130");
+    check(WORDS("A and (B or C)"), 0, "A0 B61 C62", "");
+}
+
+static void test_words_and_rules_are_the_same_rules(void **state)
+{
+    (void)state;
+#define BOTH(list, condition)                                                                                \
+    ABC CORR("T", "  type: temporal\n  rules: [" list "]\n  condition: " condition "\n" BY_U)
+    check(BOTH("A, B, C", "1 of them"), 0, "B7", "7");
+    check(BOTH("A, id-of-b", "A and id-of-b"), 0, "A0 B7", "7");
+    check_at_end(BOTH("C, A", "C and not A"), 0, "C7 B8",
+                 "67"); /* steps follow ordinals, words follow names */
+    check_at_end(BOTH("C, A", "C and not A"), 0, "A7", "");
+    check(ABC CORR("T", "  type: temporal_ordered\n  condition: B and A\n" BY_U), 0, "A0 B1 A2", "2");
+}
+
 static void test_C8_C_111_ordered(void **state)
 {
     (void)state;
@@ -415,8 +466,24 @@ static void test_C_111_refused_by_name(void **state)
 {
     (void)state;
 #define TYPE(type, rest) ABC CORR("T", "  type: " type "\n  rules: [A, B]\n  timespan: 1m\n" rest)
-    refused(TYPE("temporal", "  condition: A and not B\n"), "temporal condition", 3);
+    refused(TYPE("temporal", "  condition: A\n"), "temporal condition", 3);
+    refused(WORDS("all of them"), "unknown selection", 3); /* without `rules` that is nobody */
+    refused(WORDS("A and D"), "unknown rule", 3);
+    refused(TYPE("temporal", "  condition: A or not B\n"), "temporal condition", 3);
+    refused(TYPE("temporal", "  condition: A and B and C\n"), "unknown selection", 3);
+    refused(TYPE("temporal", "  condition: A and (B\n"), "condition", 3);
+    refused(TYPE("temporal", "  condition: []\n"), "correlation condition", 3);
     refused(TYPE("temporal_ordered", "  condition: A\n"), "temporal condition", 3);
+    refused(TYPE("temporal_ordered", "  condition: A and not B\n"), "temporal condition", 3);
+    refused(TYPE("event_count", "  condition: A and B\n"), "correlation condition", 3);
+    refused(TYPE("value_sum", "  condition: {gte: 3}\n"), "correlation condition", 3);
+    refused(TYPE("value_avg", "  condition: {gte: 3, field: [x, y]}\n"), "correlation condition", 3);
+    refused(TYPE("value_sum", "  condition: {gte: many, field: x}\n"), "correlation condition", 3);
+    refused(TYPE("value_sum", "  condition: {gte: 3, field: x, percentile: 5}\n"), "correlation condition",
+            3);
+    refused(TYPE("value_percentile", "  condition: {lte: 1, field: x}\n"), "correlation condition", 3);
+    refused(TYPE("value_percentile", "  condition: {lte: 1, field: x, percentile: 101}\n"),
+            "correlation condition", 3);
     refused(TYPE("temporal", "  condition: {gte: 3}\n"), "correlation condition", 3);
     refused(TYPE("temporal", "  condition: {gte: 1, field: u}\n"), "correlation condition", 3);
     refused(TYPE("temporal_ordered", "  condition: {gte: 1}\n"), "correlation condition", 3);
@@ -455,6 +522,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_C7_C_111_temporal),
         cmocka_unit_test(test_temporal_count_of_rules),
+        cmocka_unit_test(test_C14_C_111_one_and_not_the_other),
+        cmocka_unit_test(test_C_111_words_that_need_no_waiting),
+        cmocka_unit_test(test_words_and_rules_are_the_same_rules),
         cmocka_unit_test(test_C8_C_111_ordered),
         cmocka_unit_test(test_C9_C_111_early_start_followed_by_others),
         cmocka_unit_test(test_ordered_out_of_order),

@@ -43,6 +43,11 @@ uint64_t match_scratch_limit_hits(const struct match_scratch *scratch)
     (void)scratch;
     return 0;
 }
+uint64_t match_scratch_work(const struct match_scratch *scratch)
+{
+    (void)scratch;
+    return 0;
+}
 void match_scratch_forget(struct match_scratch *scratch)
 {
     (void)scratch;

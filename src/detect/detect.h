@@ -37,9 +37,10 @@ struct rule_note { /* what loading has to say; in order of file and line */
 struct ruleset;
 /*
  * Compiles. A refused document costs itself (and correlations that refer to it), never the others; every
- * refusal is a note. Fails only for what makes no sense at all. `sources` need not outlive the call.
- * Duplicate ids are refused (second one). Deterministic in the contents, not in the order of `sources` (rules
- * are ordered by id).
+ * refusal is a note. Fails only for a processing pipeline (a document with the top-level key
+ * `transformations` in any of the sources; pipeline.h) that cannot be done in full. `sources` need not
+ * outlive the call. Duplicate ids are refused (second one). Deterministic in the contents, not in the order
+ * of `sources` (rules are ordered by id).
  */
 int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset **ret, struct err *err);
 /* The same under a policy (event/policy.h; NULL: none; lent for the call): a rule that reads a replaced field
@@ -62,7 +63,9 @@ void ruleset_compare(const struct ruleset *old, const struct ruleset *new, struc
 size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names);
 
 /* Collects *.yml and *.yaml below `path` (a file, or a directory walked in byte order) into `arena`. Test
- * files (top-level key `tests`), pack manifests (top-level key `pack`), parser files (`kind`) and files below
+ * files (top-level key `tests`), pack manifests (top-level key `pack`), parser files (`kind`), processing
+ * pipelines
+ * (`transformations`) and files below
  * a folder named `tests` are not rules; hidden files and folders are left out. A file that is named itself is
  * taken. What lies in or below a folder with a pack manifest is in_pack. A named path that is missing is an
  * error. */
@@ -111,5 +114,13 @@ struct detector_stats {
     uint64_t regex_limit_hits;
 };
 void detector_stats(const struct detector *detector, struct detector_stats *ret);
+
+/* What a detection has cost since the detector was made. No clock: the same events give the same numbers. */
+struct rule_cost {
+    uint64_t tried;   /* events that the index could not rule out */
+    uint64_t matched; /* of them */
+    uint64_t work;    /* bytes of values that were looked at, those by regular expressions eightfold */
+};
+void detector_rule_cost(const struct detector *detector, size_t ordinal, struct rule_cost *ret);
 
 #endif

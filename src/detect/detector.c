@@ -49,8 +49,11 @@ struct detector *detector_new(const struct ruleset *ruleset, const struct detect
     watermark_init(&d->watermark, options->lateness_ns, options->receive_time_stands_in);
     d->workers = options->pool == NULL ? 1 : pool_threads(options->pool);
     d->scratch = tc_alloc(d->workers * sizeof(struct match_scratch *));
-    for (unsigned i = 0; i < d->workers; i++)
+    d->costs = tc_alloc(d->workers * sizeof d->costs[0]);
+    for (unsigned i = 0; i < d->workers; i++) {
         d->scratch[i] = match_scratch_new();
+        d->costs[i] = tc_alloc((ruleset->count + 1) * sizeof d->costs[i][0]);
+    }
     for (size_t i = 0; i < DETECTOR_SLICES; i++) /* keys and tuples are parts of one event */
         buf_init(&d->slices[i].scratch, (size_t)64 << 20);
     buf_init(&d->chain.scratch, (size_t)64 << 20);
@@ -90,9 +93,12 @@ void detector_free(struct detector **detector)
     free_work(d);
     detector_free_tables(d, d->tables);
     watermark_fini(&d->watermark);
-    for (unsigned i = 0; i < d->workers; i++)
+    for (unsigned i = 0; i < d->workers; i++) {
         match_scratch_free(&d->scratch[i]);
+        free(d->costs[i]);
+    }
     free(d->scratch);
+    free(d->costs);
     free(d->specs);
     free(d->spec_of);
     free(d->detections);
@@ -141,7 +147,7 @@ bool detector_hit(const struct detector *d, struct arena *arena, struct buf *scr
                   const struct corr_subject *subject, struct corr_hit *hit)
 {
     const struct corr_spec *spec = &d->specs[hit->spec];
-    if (!corr_value(spec, subject, scratch, &hit->value))
+    if (!corr_value(spec, subject, scratch, hit))
         return false;
     buf_clear(scratch);
     if (!corr_key(spec, subject, scratch))
@@ -170,8 +176,21 @@ static void add_hit(const struct detector *d, struct slice *s, uint32_t at, cons
     s->hits[s->hit_count++] = hit;
 }
 
-static void match_event(const struct detector *d, struct slice *s, uint32_t at, struct match_scratch *scratch)
+/* As rule_matches, and what it cost. */
+static bool try_rule(const struct rule *rule, const struct event *event, struct match_scratch *scratch,
+                     struct rule_cost *cost)
 {
+    uint64_t before = match_scratch_work(scratch);
+    bool matches = rule_matches(rule, event, scratch);
+    cost->tried++;
+    cost->matched += matches;
+    cost->work += match_scratch_work(scratch) - before;
+    return matches;
+}
+
+static void match_event(const struct detector *d, struct slice *s, uint32_t at, unsigned worker)
+{
+    struct match_scratch *scratch = d->scratch[worker];
     const struct event *event = d->events[at];
     const uint32_t *ordinals = d->detections;
     size_t count = d->detection_count;
@@ -180,7 +199,7 @@ static void match_event(const struct detector *d, struct slice *s, uint32_t at, 
     for (size_t i = 0; i < count; i++) {
         uint32_t ordinal = ordinals[i];
         const struct rule *rule = &d->ruleset->rules[ordinal];
-        if (!rule_applies(rule, event) || !rule_matches(rule, event, scratch))
+        if (!rule_applies(rule, event) || !try_rule(rule, event, scratch, &d->costs[worker][ordinal]))
             continue;
         if (rule->correlation != NULL) { /* its memory speaks for it, and is what others count */
             if (d->moments[at].in_windows)
@@ -200,7 +219,7 @@ static void match_slice(void *context, unsigned part, unsigned worker)
     struct slice *s = &d->slices[part];
     size_t end = TC_MIN(((size_t)part + 1) * DETECTOR_SLICE, d->event_count);
     for (size_t at = (size_t)part * DETECTOR_SLICE; at < end; at++)
-        match_event(d, s, (uint32_t)at, d->scratch[worker]);
+        match_event(d, s, (uint32_t)at, worker);
 }
 
 /* --- step 3: shards
@@ -395,4 +414,15 @@ void detector_stats(const struct detector *d, struct detector_stats *ret)
     for (unsigned i = 0; i < d->workers; i++)
         stats.regex_limit_hits += match_scratch_limit_hits(d->scratch[i]);
     *ret = stats;
+}
+
+void detector_rule_cost(const struct detector *d, size_t ordinal, struct rule_cost *ret)
+{
+    tc_assert(ordinal < d->ruleset->count);
+    *ret = (struct rule_cost){0};
+    for (unsigned i = 0; i < d->workers; i++) {
+        ret->tried += d->costs[i][ordinal].tried;
+        ret->matched += d->costs[i][ordinal].matched;
+        ret->work += d->costs[i][ordinal].work;
+    }
 }

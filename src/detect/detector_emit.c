@@ -139,6 +139,10 @@ static void emit_outcome(struct emit *e, const struct corr_outcome *o)
     f->episode_start.ns = o->episode_ns;
     f->weight = o->weight;
     f->count = (uint32_t)TC_MIN(o->value, (uint64_t)UINT32_MAX);
+    if (spec->measured) {
+        char text[NUM_AMOUNT_TEXT_BYTES];
+        f->value = arena_sv(e->findings->arena, num_amount_text(o->amount, text));
+    }
     set_group(f, spec->correlation, o->key, e->findings->arena);
     if (o->rule != UINT32_MAX) {
         f->event = d->events[o->event];

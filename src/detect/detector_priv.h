@@ -67,6 +67,7 @@ struct detector {
     struct detector_stats stats;
     unsigned workers;
     struct match_scratch **scratch; /* by worker */
+    struct rule_cost **costs;       /* by worker, then rule */
     /* the chunk at work */
     const struct event *const *events;
     size_t event_count;

@@ -39,7 +39,7 @@ struct match_scratch {
     size_t folded_count, folded_capacity;
     struct buf text;
     struct regex_scratch *regex;
-    uint64_t limit_hits;
+    uint64_t limit_hits, work;
     struct index_scratch *index;
 };
 
@@ -72,6 +72,11 @@ void match_scratch_forget(struct match_scratch *scratch)
 uint64_t match_scratch_limit_hits(const struct match_scratch *scratch)
 {
     return scratch->limit_hits;
+}
+
+uint64_t match_scratch_work(const struct match_scratch *scratch)
+{
+    return scratch->work;
 }
 
 static void forget_folded(struct match_scratch *s)
@@ -203,6 +208,8 @@ static bool date_matches(const struct predicate *p, struct sv value)
 /* `slot` names the value in the scratch: its field's index, or field_count for the raw text. */
 static bool value_matches(const struct matching *m, const struct predicate *p, struct sv value, size_t slot)
 {
+    enum { REGEX_WORK = 8, VALUE_WORK = 8 }; /* even an empty value is looked at */
+    m->scratch->work += (p->kind == PREDICATE_REGEX ? value.n * REGEX_WORK : value.n) + VALUE_WORK;
     switch (p->kind) {
     case PREDICATE_PATTERN:
         return pattern_matches(&p->pattern, p->pattern.cased ? value : folded_value(m->scratch, slot, value));
@@ -383,6 +390,24 @@ bool rule_matches(const struct rule *rule, const struct event *event, struct mat
     scratch_begin(scratch, event);
     struct matching m = {event, scratch};
     return node_holds(&m, rule->detection->root);
+}
+
+bool match_node_holds(const struct match_node *node, const struct event *event, struct match_scratch *scratch)
+{
+    scratch_begin(scratch, event);
+    struct matching m = {event, scratch};
+    return node_holds(&m, node);
+}
+
+bool match_item_holds(const struct match_item *item, size_t value, const struct event *event,
+                      struct match_scratch *scratch)
+{
+    scratch_begin(scratch, event);
+    struct matching m = {event, scratch};
+    if (value == SIZE_MAX)
+        return item_holds(&m, item);
+    const struct field *first = item->field.name.n == 0 ? NULL : find(&m, &item->field);
+    return match_value_holds(&m, item, &item->values[value], first);
 }
 
 size_t rule_candidates(const struct ruleset *ruleset, const struct event *event,

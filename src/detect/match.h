@@ -86,6 +86,11 @@ struct sv regex_required(const struct regex *regex);
 /* That of an expression's text; see regex_literal.c. */
 struct sv regex_literal(struct arena *arena, struct sv text);
 
+/* The value with every match replaced; \\1 and \\g<name> in the replacement stand for groups. False where it
+ * cannot be done (no such group, a limit, more than 1 MiB). */
+bool regex_replace(const struct regex *regex, struct sv value, struct sv replacement, struct arena *arena,
+                   struct sv *ret);
+
 struct regex_scratch; /* match data, stack for compiled code, limits; one thread's */
 struct regex_scratch *regex_scratch_new(void);
 void regex_scratch_free(struct regex_scratch **scratch);
@@ -129,6 +134,7 @@ struct predicate {
 struct match_value {
     const struct predicate *alternatives;
     size_t count;
+    struct sv written; /* as in the rule's file */
 };
 
 struct match_item {
@@ -136,6 +142,8 @@ struct match_item {
     bool all, negated;
     const struct match_value *values;
     size_t count;
+    struct sv key; /* field and modifiers as written, and where */
+    unsigned line;
 };
 
 enum node_kind { NODE_AND, NODE_OR, NODE_NOT, NODE_ITEM };
@@ -146,9 +154,26 @@ struct match_node {
     size_t count;
 };
 
+struct detection_selection { /* for explaining; the root has them all in it */
+    struct sv name;
+    const struct match_node *root;
+    unsigned line;
+    bool used; /* by the condition */
+};
+
 struct detection {
     const struct match_node *root;
+    struct sv condition; /* as written; several joined by "or" */
+    unsigned condition_line;
+    const struct detection_selection *selections;
+    size_t selection_count;
 };
+
+/* One item, and any part of a detection; for explaining. `value`: its number, or SIZE_MAX for the whole. */
+bool match_item_holds(const struct match_item *item, size_t value, const struct event *event,
+                      struct match_scratch *scratch);
+bool match_node_holds(const struct match_node *node, const struct event *event,
+                      struct match_scratch *scratch);
 
 /* --- what the index shares with the interpreter (match.c)
  * ----------------------------------------------------------------------------------------- */

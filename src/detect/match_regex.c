@@ -7,6 +7,7 @@
  * around their bad bytes, which match nothing.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "base/buf.h"
 #include "base/utf8.h"
 #include "detect/match.h"
 
@@ -15,6 +16,7 @@
 
 enum {
     REGEX_TEXT_MAX_BYTES = 64 << 10,
+    REGEX_REPLACED_MAX_BYTES = 1 << 20,
     REGEX_MATCH_LIMIT = 1000000,
     REGEX_DEPTH_LIMIT = 10000,
     REGEX_HEAP_LIMIT_KIB = 8 << 10,
@@ -64,6 +66,54 @@ int regex_compile(struct arena *arena, struct sv text, unsigned flags, struct re
     *list = regex;
     *ret = regex;
     return 0;
+}
+
+/* From the way in which groups are written in Python, that pipelines are in, to PCRE2's. */
+static struct sv pcre_replacement(struct arena *arena, struct sv text)
+{
+    struct buf out;
+    buf_init(&out, REGEX_TEXT_MAX_BYTES);
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i], next = i + 1 < text.n ? text.p[i + 1] : '\0';
+        if (c == '$') {
+            buf_str(&out, "$$");
+        } else if (c == '\\' && next >= '0' && next <= '9') {
+            buf_printf(&out, "${%c}", next);
+            i++;
+        } else if (c == '\\' && next == 'g' && i + 2 < text.n && text.p[i + 2] == '<') {
+            struct sv rest = sv_from(text, i + 3);
+            size_t n = sv_find_char(rest, '>');
+            buf_printf(&out, "${%.*s}", SV_FMT(sv_head(rest, n)));
+            i += n + 3;
+        } else {
+            i += c == '\\' && next == '\\';
+            buf_char(&out, c);
+        }
+    }
+    struct sv done = arena_sv(arena, buf_view(&out));
+    buf_free(&out);
+    return done;
+}
+
+bool regex_replace(const struct regex *regex, struct sv value, struct sv replacement, struct arena *arena,
+                   struct sv *ret)
+{
+    struct sv with = pcre_replacement(arena, replacement);
+    PCRE2_SIZE n = value.n * 2 + 1024;
+    for (; n <= REGEX_REPLACED_MAX_BYTES; n = REGEX_REPLACED_MAX_BYTES) {
+        char *to = arena_alloc(arena, n);
+        PCRE2_SIZE length = n;
+        int rc = pcre2_substitute(
+            regex->code, (PCRE2_SPTR)(value.n == 0 ? "" : value.p), value.n, 0, PCRE2_SUBSTITUTE_GLOBAL, NULL,
+            NULL, (PCRE2_SPTR)(with.n == 0 ? "" : with.p), with.n, (PCRE2_UCHAR *)to, &length);
+        if (rc >= 0) {
+            *ret = sv_make(to, length);
+            return true;
+        }
+        if (rc != PCRE2_ERROR_NOMEMORY || n == REGEX_REPLACED_MAX_BYTES)
+            return false;
+    }
+    return false;
 }
 
 struct sv regex_required(const struct regex *regex)

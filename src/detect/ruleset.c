@@ -7,6 +7,7 @@
  * costs itself and the correlations that refer to it.
  */
 #include "detect/index.h"
+#include "detect/pipeline.h"
 #include "detect/ruleset_priv.h"
 
 #include <stdlib.h>
@@ -69,6 +70,16 @@ static void keep_notes(struct loading *l)
 /* --- reading the sources
  * ------------------------------------------------------------------------------------------------------ */
 
+static void note_warnings(struct loading *l, const struct sigma_rule *rule)
+{
+    for (size_t i = 0; i < rule->warning_count; i++) {
+        struct rule_note *note = add_note(l, RULE_WARNING, rule->warnings[i].construct);
+        const struct sigma_warning *w = &rule->warnings[i];
+        err_at(&note->err, TC_OK, rule->rule.info.file.p, w->line > 0 ? w->line : rule->rule.info.line,
+               w->line > 0 ? w->column : rule->column, "%s", w->text);
+    }
+}
+
 static void add_rule(struct loading *l, const struct sigma_rule *rule)
 {
     if (l->count == l->capacity) {
@@ -78,11 +89,7 @@ static void add_rule(struct loading *l, const struct sigma_rule *rule)
     struct sigma_rule *own = ARENA_NEW(&l->kept, struct sigma_rule);
     *own = *rule;
     l->rules[l->count++] = own;
-    for (size_t i = 0; i < rule->warning_count; i++) {
-        struct rule_note *note = add_note(l, RULE_WARNING, rule->warnings[i].construct);
-        err_at(&note->err, TC_OK, rule->rule.info.file.p, rule->rule.info.line, rule->column, "%s",
-               rule->warnings[i].text);
-    }
+    note_warnings(l, own);
 }
 
 static void add_filter(struct loading *l, const struct sigma_rule *filter)
@@ -94,6 +101,7 @@ static void add_filter(struct loading *l, const struct sigma_rule *filter)
     struct sigma_rule *own = ARENA_NEW(&l->kept, struct sigma_rule);
     *own = *filter;
     l->filters[l->filter_count++] = own;
+    note_warnings(l, own);
 }
 
 static void read_document(struct loading *l, const struct yaml_node *root, const char *file, bool in_pack)
@@ -104,6 +112,7 @@ static void read_document(struct loading *l, const struct yaml_node *root, const
                           .regexes = &l->set->regexes,
                           .file = file,
                           .placeholders = l->placeholders,
+                          .pipelines = l->pipelines,
                           .construct = "not a rule",
                           .err = &err};
     struct sigma_rule rule = {0};
@@ -137,6 +146,43 @@ static void read_placeholders(struct loading *l, const struct rule_source *sourc
     }
 }
 
+/* Another first look: pipelines. Their trees stay until all is read. */
+static int read_pipelines(struct loading *l, const struct rule_source *source, struct err *err)
+{
+    struct yaml_doc *docs = NULL;
+    const char *file = arena_str(&l->set->arena, source->path);
+    int rc = 0;
+    if (sv_find(source->bytes, SV("transformations")) == source->bytes.n ||
+        yaml_parse(&l->kept, file, source->bytes, &docs, NULL) != 0)
+        return 0;
+    for (const struct yaml_doc *doc = docs; rc == 0 && doc != NULL; doc = doc->next) {
+        if (doc->root == NULL || !sigma_is_pipeline(doc->root))
+            continue;
+        struct sigma sigma = {.arena = &l->set->arena, /* where the regular expressions are freed from */
+                              .scratch = &l->kept,
+                              .regexes = &l->set->regexes,
+                              .file = file,
+                              .construct = "pipeline",
+                              .err = err};
+        if (l->pipelines == NULL)
+            l->pipelines = pipelines_new();
+        rc = pipelines_add(l->pipelines, &sigma, doc->root);
+    }
+    return rc;
+}
+
+/* What conditions on log sources say of correlations: those of the rules that they list. */
+static void know_logsources(struct loading *l, const struct rule_source *source)
+{
+    struct yaml_doc *docs = NULL;
+    struct sigma sigma = {.arena = &l->kept};
+    arena_reset(&l->scratch);
+    if (yaml_parse(&l->scratch, "", source->bytes, &docs, NULL) != 0)
+        return;
+    for (const struct yaml_doc *doc = docs; doc != NULL; doc = doc->next)
+        pipelines_know(l->pipelines, &sigma, doc->root);
+}
+
 static void read_source(struct loading *l, const struct rule_source *source)
 {
     struct err err = {0};
@@ -152,7 +198,7 @@ static void read_source(struct loading *l, const struct rule_source *source)
         if (doc->root == NULL)
             continue;
         found++;
-        if (!sigma_is_placeholders(doc->root))
+        if (!sigma_is_placeholders(doc->root) && !sigma_is_pipeline(doc->root))
             read_document(l, doc->root, file, source->in_pack);
     }
     if (found == 0)
@@ -167,16 +213,24 @@ static int compare_sources(const void *a, const void *b)
     return c != 0 ? c : sv_cmp(x->bytes, y->bytes);
 }
 
-static void read_sources(struct loading *l, const struct rule_source *sources, size_t count)
+static int read_sources(struct loading *l, const struct rule_source *sources, size_t count, struct err *err)
 {
+    int rc = 0;
     const struct rule_source **sorted = ARENA_ARRAY(&l->kept, const struct rule_source *, count + 1);
     for (size_t i = 0; i < count; i++)
         sorted[i] = &sources[i];
     qsort(sorted, count, sizeof sorted[0], compare_sources);
     for (size_t i = 0; i < count; i++)
         read_placeholders(l, sorted[i]);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = read_pipelines(l, sorted[i], err);
+    if (l->pipelines != NULL)
+        pipelines_sort(l->pipelines);
+    for (size_t i = 0; rc == 0 && i < count && l->pipelines != NULL; i++)
+        know_logsources(l, sorted[i]);
+    for (size_t i = 0; rc == 0 && i < count; i++)
         read_source(l, sorted[i]);
+    return rc;
 }
 
 /* --- ids and names
@@ -288,13 +342,13 @@ int ruleset_new(const struct rule_source *sources, size_t count, struct ruleset 
 int ruleset_new_under(const struct rule_source *sources, size_t count, const struct policy *policy,
                       struct ruleset **ret, struct err *err)
 {
-    (void)err; /* what is wrong with a rule is a note */
     struct loading l = {.set = tc_alloc(sizeof *l.set)};
     l.placeholders = placeholders_new(&l.set->arena);
     map_init(&l.ids, RULES_MAX);
     map_init(&l.names, RULES_MAX);
-    read_sources(&l, sources, count);
+    int rc = read_sources(&l, sources, count, err); /* what is wrong with a rule is a note */
     finish(&l, policy);
+    pipelines_free(&l.pipelines);
     placeholders_free(l.placeholders);
     map_free(&l.ids);
     map_free(&l.names);
@@ -303,8 +357,10 @@ int ruleset_new_under(const struct rule_source *sources, size_t count, const str
     free(l.rules);
     free(l.filters);
     free(l.notes);
+    if (rc != 0)
+        ruleset_free(&l.set);
     *ret = l.set;
-    return 0;
+    return rc;
 }
 
 void ruleset_free(struct ruleset **ruleset)

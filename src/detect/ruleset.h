@@ -8,7 +8,9 @@
 #ifndef DETECT_RULESET_H
 #define DETECT_RULESET_H
 
+#include "base/num.h"
 #include "detect/detect.h"
+#include "detect/step_condition.h"
 
 enum rule_kind { RULE_DETECTION, RULE_CORRELATION };
 enum corr_type {
@@ -16,6 +18,10 @@ enum corr_type {
     CORR_VALUE_COUNT,
     CORR_TEMPORAL,
     CORR_TEMPORAL_ORDERED,
+    CORR_VALUE_SUM,
+    CORR_VALUE_AVG,
+    CORR_VALUE_PERCENTILE,
+    CORR_VALUE_MEDIAN,
     CORR_NEW_VALUE, /* of a detection that has a memory (memory.h), not of a `correlation:` document */
 };
 enum {
@@ -45,7 +51,12 @@ struct correlation {
     int64_t timespan_ns;
     const struct corr_test *tests; /* all must hold; at least one */
     size_t test_count;
-    const struct name_ref *fields; /* value_count, new_value: one name, or several (distinct tuples) */
+    const num_amount *amounts; /* types that look at numbers (measure.h): one for each test, in place of its
+                                  value */
+    const struct step_condition *steps; /* temporal: the condition in words, in place of tests; NULL: none */
+    uint32_t percentile;                /* value_percentile: 0 to 100 */
+    const struct name_ref *fields;      /* value_count, new_value: one name, or several (distinct tuples);
+                                           value_sum      and its like: one */
     size_t field_count;
     /* Where the names of group_by, then those of `fields`, stand in what each of `rules` matched
      * (group_count + field_count for each): aliases resolved. NULL: no alias, each under its own name. */
@@ -98,6 +109,9 @@ void match_scratch_free(struct match_scratch **scratch);
 void match_scratch_forget(struct match_scratch *scratch);
 uint64_t match_scratch_limit_hits(
     const struct match_scratch *scratch); /* regex limits hit so far: an outcome, never a silent no */
+
+/* Bytes of values looked at so far, as rule_cost has it. */
+uint64_t match_scratch_work(const struct match_scratch *scratch);
 
 /* Does the logsource let this event through? Skipped only where both name a dimension and differ. */
 bool rule_applies(const struct rule *rule, const struct event *event);

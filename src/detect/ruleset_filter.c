@@ -29,12 +29,35 @@ static void add_meaning(struct sigma_rule *r, const struct sigma_rule *filter)
     hash_sha256_final(&context, r->meaning_hash);
 }
 
+/* For explaining: the filter's selections stand behind the rule's. */
+static void tell(struct loading *l, const struct sigma_rule *filter, const struct detection *own,
+                 struct detection *both)
+{
+    struct arena *arena = &l->set->arena;
+    const struct detection *more = filter->rule.detection;
+    struct detection_selection *all =
+        ARENA_ARRAY(arena, struct detection_selection, own->selection_count + more->selection_count + 1);
+    for (size_t i = 0; i < own->selection_count; i++)
+        all[i] = own->selections[i];
+    for (size_t i = 0; i < more->selection_count; i++) {
+        all[own->selection_count + i] = more->selections[i];
+        all[own->selection_count + i].name = arena_printf(
+            arena, "%.*s: %.*s", SV_FMT(filter->rule.info.title), SV_FMT(more->selections[i].name));
+    }
+    both->selections = all;
+    both->selection_count = own->selection_count + more->selection_count;
+    both->condition = arena_printf(arena, "(%.*s) and filter \"%.*s\" (%.*s)", SV_FMT(own->condition),
+                                   SV_FMT(filter->rule.info.title), SV_FMT(more->condition));
+    both->condition_line = own->condition_line;
+}
+
 static void apply(struct loading *l, const struct sigma_rule *filter, struct sigma_rule *r)
 {
     struct sigma sigma = {.arena = &l->set->arena, .scratch = &l->scratch};
     const struct match_node *kids[] = {r->rule.detection->root, filter->rule.detection->root};
     struct detection *both = ARENA_NEW(&l->set->arena, struct detection);
     both->root = sigma_node(&sigma, NODE_AND, kids, 2);
+    tell(l, filter, r->rule.detection, both);
     r->rule.detection = both;
     add_meaning(r, filter);
 }

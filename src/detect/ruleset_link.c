@@ -160,7 +160,7 @@ static void settle_condition(struct loading *l, struct sigma_rule *r, int64_t ru
 {
     struct correlation *c = r->correlation;
     int64_t least = rules, top = rules;
-    if (c->type != CORR_TEMPORAL && c->type != CORR_TEMPORAL_ORDERED)
+    if ((c->type != CORR_TEMPORAL && c->type != CORR_TEMPORAL_ORDERED) || c->steps != NULL)
         return;
     if (!all_hold(c, rules)) {
         ruleset_refuse(l, r, TC_EINPUT, "correlation condition",
@@ -189,6 +189,8 @@ static void settle_condition(struct loading *l, struct sigma_rule *r, int64_t ru
 
 static bool can_be_taken_back(const struct correlation *c)
 {
+    if (c->steps != NULL && step_condition_negates(c->steps))
+        return true;
     for (size_t i = 0; i < c->test_count; i++)
         if (c->tests[i].op != CORR_GT && c->tests[i].op != CORR_GTE)
             return true;
@@ -293,8 +295,29 @@ static int compare_ordinals(const void *a, const void *b)
     return (x->rule.info.ordinal > y->rule.info.ordinal) - (x->rule.info.ordinal < y->rule.info.ordinal);
 }
 
-static void link_correlation(struct ruleset *set, struct sigma_rule *r, const struct references *refs)
+/* From places in `refs` to places among the ordinals. A name and an id may be the same rule. */
+static void link_steps(struct loading *l, struct sigma_rule *r, const uint32_t *ordinals, size_t count)
 {
+    const struct step_condition *old = r->correlation->steps;
+    if (old == NULL)
+        return;
+    struct step_term *terms = ARENA_ARRAY(&l->set->arena, struct step_term, old->count);
+    for (size_t i = 0; i < old->count; i++) {
+        terms[i] = old->terms[i];
+        if (terms[i].kind != STEP_SEEN)
+            continue;
+        uint32_t ordinal = resolve_reference(l, r, r->refs[terms[i].step])->rule.info.ordinal;
+        for (terms[i].step = 0; terms[i].step < count && ordinals[terms[i].step] != ordinal; terms[i].step++)
+            ;
+    }
+    struct step_condition *linked = ARENA_NEW(&l->set->arena, struct step_condition);
+    *linked = (struct step_condition){terms, old->count};
+    r->correlation->steps = linked;
+}
+
+static void link_correlation(struct loading *l, struct sigma_rule *r, const struct references *refs)
+{
+    struct ruleset *set = l->set;
     struct correlation *c = r->correlation;
     uint32_t *ordinals = ARENA_ARRAY(&set->arena, uint32_t, refs->count + 1);
     if (c->type != CORR_TEMPORAL_ORDERED)
@@ -305,6 +328,7 @@ static void link_correlation(struct ruleset *set, struct sigma_rule *r, const st
         to->silent |= !c->generate;
         to->used_by_count++;
     }
+    link_steps(l, r, ordinals, refs->count);
     c->rules = ordinals;
     c->rule_count = refs->count;
     link_aliases(set, r, refs);
@@ -338,6 +362,6 @@ void ruleset_link(struct loading *l)
     for (uint32_t layer = 0; layer < CORR_LAYERS_MAX; layer++) /* contents of lower layers go into the hash */
         for (size_t i = 0; i < l->count; i++)
             if (is_live_correlation(l->rules[i]) && l->rules[i]->correlation->layer == layer)
-                link_correlation(l->set, l->rules[i], &l->refs[i]);
+                link_correlation(l, l->rules[i], &l->refs[i]);
     link_used_by(l->set);
 }

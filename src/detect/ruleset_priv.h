@@ -19,6 +19,7 @@ struct loading {
     struct sigma_rule **filters; /* in order of source */
     size_t filter_count, filter_capacity;
     struct placeholders *placeholders;
+    struct pipelines *pipelines; /* NULL: none among the sources */
     struct rule_note *notes;
     size_t note_count, note_capacity;
     struct map ids, names;   /* to index + 1 in rules; names: 0 where two rules bear one */

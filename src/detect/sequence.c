@@ -156,7 +156,7 @@ static void judge_at(struct judgement *j, int64_t x)
 {
     if (!holds_at(j->after, j->spec, x))
         return;
-    struct window_hit here = {false, x, j->spec->need};
+    struct window_hit here = {.time_ns = x, .value = j->spec->need};
     if (!j->open) {
         j->open = true;
         j->said = false;

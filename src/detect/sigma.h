@@ -13,7 +13,12 @@
 #include "base/yaml.h"
 #include "detect/match.h"
 
-enum { SIGMA_DOCUMENT_NODES_MAX = 100000, SIGMA_FIELDS_MAX = 1000, SIGMA_DEPTH_MAX = 64 };
+enum {
+    SIGMA_DOCUMENT_NODES_MAX = 100000,
+    SIGMA_FIELDS_MAX = 1000,
+    SIGMA_DEPTH_MAX = 64,
+    SIGMA_WARNINGS_MAX = 16
+};
 
 /* Field names in the order written, distinct. */
 struct name_list {
@@ -34,6 +39,7 @@ struct sigma {
     struct regex **regexes; /* the rule set's list */
     const char *file;
     struct placeholders *placeholders; /* NULL: none */
+    struct pipelines *pipelines;       /* NULL: none */
     bool expanded;                     /* one of them was asked */
     const char *construct;             /* of a refusal */
     struct err *err;                   /* of a refusal */
@@ -43,6 +49,7 @@ struct sigma {
 struct sigma_warning {
     const char *construct;
     const char *text;
+    unsigned line, column; /* 0: the document's */
 };
 
 /* An alias of a correlation: another name for a field, in the events of each rule. */
@@ -62,6 +69,7 @@ struct sigma_alias {
 struct sigma_rule {
     struct rule rule;
     unsigned column;
+    bool has_keywords;
     bool refused;   /* by ruleset.c, later */
     bool is_filter; /* a condition more for the rules of `refs`, or of its log source where any_rule */
     bool any_rule;
@@ -70,9 +78,9 @@ struct sigma_rule {
     size_t ref_count;
     const struct sigma_alias *aliases;
     size_t alias_count;
-    uint8_t document_hash[TC_SHA256_BYTES]; /* all of it */
-    uint8_t meaning_hash[TC_SHA256_BYTES];  /* what decides whether it matches, and its windows */
-    struct sigma_warning warnings[4];
+    uint8_t document_hash[TC_SHA256_BYTES];            /* all of it */
+    uint8_t meaning_hash[TC_SHA256_BYTES];             /* what decides whether it matches, and its windows */
+    struct sigma_warning warnings[SIGMA_WARNINGS_MAX]; /* what is over is left out */
     size_t warning_count;
 };
 
@@ -99,10 +107,21 @@ int sigma_read_info(struct sigma *sigma, const struct yaml_node *root, bool in_p
 struct selection {
     struct sv name;
     const struct match_node *root;
+    const struct yaml_node *node;
     struct name_list reads;
+    unsigned line, column;
     bool used; /* by the condition */
 };
 int sigma_read_detection(struct sigma *sigma, const struct yaml_node *detection, struct sigma_rule *ret);
+
+/* --- sigma_lint.c: what can be read but is hardly meant */
+void sigma_warn(struct sigma *sigma, struct sigma_rule *rule, unsigned line, unsigned column,
+                const char *construct, const char *format, ...) TC_PRINTF(6, 7);
+void sigma_lint_detection(struct sigma *sigma, const struct yaml_node *map,
+                          const struct selection *selections, size_t count, const struct match_node *root,
+                          struct sigma_rule *rule);
+/* Once its log source is known. */
+void sigma_lint_rule(struct sigma *sigma, const struct yaml_node *root, struct sigma_rule *rule);
 
 /* --- sigma_string.c: token lists while modifiers work on them; all in sigma->scratch */
 struct token_list {
@@ -150,6 +169,14 @@ int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, co
 int sigma_read_names(struct sigma *sigma, const struct yaml_node *node, const char *what,
                      const struct name_ref **ret, size_t *ret_count);
 int sigma_read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *ret);
+
+/* --- sigma_steps.c: a temporal correlation's condition in words; rule->refs were read, or are then taken
+ * from it. Steps are places in rule->refs until ruleset_link.c knows ordinals. */
+/* A condition in words over `names`; used[i]: it speaks of that name. */
+int sigma_read_words(struct sigma *sigma, const struct yaml_node *node, const struct sv *names, size_t count,
+                     bool *used, const struct step_condition **ret);
+int sigma_read_steps(struct sigma *sigma, const struct yaml_node *node, struct correlation *c,
+                     struct sigma_rule *rule);
 
 /* --- sigma_new_value.c: that key of the tocsin: map; the rule's detection was read */
 int sigma_read_new_value(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);

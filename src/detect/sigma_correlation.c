@@ -1,26 +1,26 @@
 /*
- * The `correlation:` map: event_count, value_count, temporal and temporal_ordered.
+ * The `correlation:` map.
  *
- * The other types and keys that are not of the specification are refused by name: a correlation that counted
- * something else than its file says would be worse than none. Which rules it and its aliases refer to is
+ * Types and keys that are not of the specification are refused by name: a correlation that counted something
+ * else than its file says would be worse than none. Which rules it and its aliases refer to is
  * resolved by ruleset.c once all files are read.
  */
 #include "base/num.h"
+#include "detect/measure.h"
 #include "detect/sigma.h"
 
 static const struct {
     const char *name;
-    const char *refused; /* the construct, or NULL where the type is supported */
     enum corr_type type;
 } types[] = {
-    {"event_count", NULL, CORR_EVENT_COUNT},
-    {"value_count", NULL, CORR_VALUE_COUNT},
-    {"temporal", NULL, CORR_TEMPORAL},
-    {"temporal_ordered", NULL, CORR_TEMPORAL_ORDERED},
-    {"value_sum", "correlation value_sum", 0},
-    {"value_avg", "correlation value_avg", 0},
-    {"value_percentile", "correlation value_percentile", 0},
-    {"value_median", "correlation value_median", 0},
+    {"event_count", CORR_EVENT_COUNT},
+    {"value_count", CORR_VALUE_COUNT},
+    {"temporal", CORR_TEMPORAL},
+    {"temporal_ordered", CORR_TEMPORAL_ORDERED},
+    {"value_sum", CORR_VALUE_SUM},
+    {"value_avg", CORR_VALUE_AVG},
+    {"value_percentile", CORR_VALUE_PERCENTILE},
+    {"value_median", CORR_VALUE_MEDIAN},
 };
 
 static int read_type(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
@@ -29,15 +29,11 @@ static int read_type(struct sigma *sigma, const struct yaml_node *map, struct co
     if (node == NULL || node->type != YAML_SCALAR)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node == NULL ? map : node), "correlation type",
                             "a correlation needs a type, such as event_count");
-    for (size_t i = 0; i < TC_ARRAY_LEN(types); i++) {
-        if (!sv_is(node->text, types[i].name))
-            continue;
-        if (types[i].refused != NULL)
-            return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT(node), types[i].refused,
-                                "correlations of type %s are not supported", types[i].name);
-        c->type = types[i].type;
-        return 0;
-    }
+    for (size_t i = 0; i < TC_ARRAY_LEN(types); i++)
+        if (sv_is(node->text, types[i].name)) {
+            c->type = types[i].type;
+            return 0;
+        }
     return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "correlation type",
                         "\"%.*s\" is no type of correlation", SV_FMT(sv_head(node->text, 60)));
 }
@@ -108,20 +104,33 @@ int sigma_read_names(struct sigma *sigma, const struct yaml_node *node, const ch
     return rc;
 }
 
-static int read_test(struct sigma *sigma, const struct yaml_node *node, struct corr_test *test)
+static int read_number(struct sigma *sigma, const struct yaml_node *node, const struct correlation *c,
+                       struct corr_test *test, num_amount *amount)
 {
-    for (size_t i = 0; i < TC_ARRAY_LEN(operators); i++) {
-        if (!sv_is(node->key, operators[i]))
-            continue;
-        test->op = (enum corr_op)i;
-        if (node->type == YAML_SCALAR && num_i64(node->text, &test->value) && test->value >= 0)
-            return test->value <= CORR_COUNT_MAX
-                       ? 0
-                       : sigma_refuse(sigma, TC_EBOUND, SIGMA_AT(node), "correlation condition",
-                                      "a correlation counts to %d at most", CORR_COUNT_MAX);
+    const char *name = operators[test->op];
+    if (measure_is_for(c->type)) {
+        if (node->type == YAML_SCALAR && num_millionths(node->text, amount))
+            return 0;
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "correlation condition",
-                            "%s needs a whole number, 0 or more", operators[i]);
+                            "%s needs a number, 10^18 at most", name);
     }
+    if (node->type != YAML_SCALAR || !num_i64(node->text, &test->value) || test->value < 0)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "correlation condition",
+                            "%s needs a whole number, 0 or more", name);
+    return test->value <= CORR_COUNT_MAX
+               ? 0
+               : sigma_refuse(sigma, TC_EBOUND, SIGMA_AT(node), "correlation condition",
+                              "a correlation counts to %d at most", CORR_COUNT_MAX);
+}
+
+static int read_test(struct sigma *sigma, const struct yaml_node *node, const struct correlation *c,
+                     struct corr_test *test, num_amount *amount)
+{
+    for (size_t i = 0; i < TC_ARRAY_LEN(operators); i++)
+        if (sv_is(node->key, operators[i])) {
+            test->op = (enum corr_op)i;
+            return read_number(sigma, node, c, test, amount);
+        }
     return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(node), "correlation condition",
                         "unknown key \"%.*s\" in a correlation's condition", SV_FMT(sv_head(node->key, 60)));
 }
@@ -129,14 +138,38 @@ static int read_test(struct sigma *sigma, const struct yaml_node *node, struct c
 static int read_field(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
 {
     const struct yaml_node *field = yaml_get(map, "field");
-    if (field != NULL && c->type != CORR_VALUE_COUNT)
+    bool measured = measure_is_for(c->type), wanted = c->type == CORR_VALUE_COUNT || measured;
+    if (field != NULL && !wanted)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(field), "correlation condition",
-                            "a field is for value_count");
+                            "a field is for value_count and other types that look at values");
     int rc = sigma_read_names(sigma, field, "field", &c->fields, &c->field_count);
-    if (rc == 0 && c->type == CORR_VALUE_COUNT && c->field_count == 0)
+    if (rc == 0 && wanted && c->field_count == 0)
         rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "correlation condition",
-                          "value_count needs a field in its condition");
+                          "this type of correlation needs a field in its condition");
+    if (rc == 0 && measured && c->field_count > 1)
+        rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(field), "correlation condition",
+                          "several fields are for value_count: this type needs one");
     return rc;
+}
+
+/* The specification's example has none, and means a rarity that no two readers take for the same. */
+static int read_percentile(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+{
+    const struct yaml_node *node = yaml_get(map, "percentile");
+    uint64_t percentile;
+    if (node == NULL && c->type != CORR_VALUE_PERCENTILE)
+        return 0;
+    if (node == NULL)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "correlation condition",
+                            "value_percentile needs to be told which, such as percentile: 95");
+    if (c->type != CORR_VALUE_PERCENTILE)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(node), "correlation condition",
+                            "a percentile is for value_percentile");
+    if (node->type != YAML_SCALAR || !num_u64(node->text, 0, 100, &percentile))
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "correlation condition",
+                            "percentile needs a whole number from 0 to 100");
+    c->percentile = (uint32_t)percentile;
+    return 0;
 }
 
 static bool is_temporal(const struct correlation *c)
@@ -144,33 +177,38 @@ static bool is_temporal(const struct correlation *c)
     return c->type == CORR_TEMPORAL || c->type == CORR_TEMPORAL_ORDERED;
 }
 
-/* The proposal to write `a and not b` there. */
-static int refuse_words(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c)
+static bool is_in_words(const struct yaml_node *condition, const struct correlation *c)
 {
-    const struct yaml_node *condition = yaml_get(map, "condition");
-    if (!is_temporal(c) || condition == NULL || condition->type != YAML_SCALAR || yaml_is_null(condition))
-        return 0;
-    return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT(condition), "temporal condition",
-                        "a temporal correlation takes no condition in words: it needs all of its rules");
+    return is_temporal(c) && condition != NULL && condition->type == YAML_SCALAR && !yaml_is_null(condition);
 }
 
-static int read_condition(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+static int read_condition(struct sigma *sigma, const struct yaml_node *map, struct correlation *c,
+                          struct sigma_rule *ret)
 {
     const struct yaml_node *condition = yaml_get(map, "condition");
+    if (is_in_words(condition, c))
+        return sigma_read_steps(sigma, condition, c, ret);
     if (is_temporal(c) && (condition == NULL || yaml_is_null(condition)))
         return 0; /* all of its rules */
     if (condition == NULL || condition->type != YAML_MAP)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(condition == NULL ? map : condition),
                             "correlation condition", "a correlation needs a condition such as {gte: 10}");
     int rc = read_field(sigma, condition, c);
+    if (rc == 0)
+        rc = read_percentile(sigma, condition, c);
     struct corr_test *tests = ARENA_ARRAY(sigma->arena, struct corr_test, condition->count + 1);
-    for (const struct yaml_node *n = condition->first; rc == 0 && n != NULL; n = n->next)
-        if (!sv_is(n->key, "field"))
-            rc = read_test(sigma, n, &tests[c->test_count++]);
+    num_amount *amounts = ARENA_ARRAY(sigma->arena, num_amount, condition->count + 1);
+    for (const struct yaml_node *n = condition->first; rc == 0 && n != NULL; n = n->next) {
+        if (sv_is(n->key, "field") || sv_is(n->key, "percentile"))
+            continue;
+        rc = read_test(sigma, n, c, &tests[c->test_count], &amounts[c->test_count]);
+        c->test_count++;
+    }
     if (rc == 0 && c->test_count == 0)
         rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(condition), "correlation condition",
                           "the condition has no threshold: gt, gte, lt, lte, eq or neq");
     c->tests = tests;
+    c->amounts = amounts;
     return rc;
 }
 
@@ -190,8 +228,12 @@ static int read_generate(struct sigma *sigma, const struct yaml_node *map, struc
     return 0;
 }
 
-static int read_references(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
+static int read_references(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c,
+                           struct sigma_rule *ret)
 {
+    if (yaml_get(map, "rules") == NULL && is_in_words(yaml_get(map, "condition"), c))
+        return 0; /* those that it names */
+
     int rc = sigma_texts(sigma, yaml_get(map, "rules"), "rules", &ret->refs, &ret->ref_count);
     if (rc == 0 && ret->ref_count == 0)
         rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "no rules",
@@ -272,15 +314,13 @@ int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, co
     if (rc == 0)
         rc = check_keys(sigma, map);
     if (rc == 0)
-        rc = refuse_words(sigma, map, c);
-    if (rc == 0)
-        rc = read_references(sigma, map, ret);
+        rc = read_references(sigma, map, c, ret);
     if (rc == 0)
         rc = sigma_read_names(sigma, yaml_get(map, "group-by"), "group-by", &c->group_by, &c->group_count);
     if (rc == 0)
         rc = sigma_read_timespan(sigma, map, c);
     if (rc == 0)
-        rc = read_condition(sigma, map, c);
+        rc = read_condition(sigma, map, c, ret);
     if (rc == 0)
         rc = read_generate(sigma, map, c);
     if (rc == 0) /* the specification's list of attributes has it at the top */

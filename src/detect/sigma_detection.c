@@ -4,17 +4,23 @@
  * A map is AND of its lines, a list of maps OR of them, a list of texts keywords (OR); the two may be mixed.
  * `timeframe` belongs to the old aggregation syntax; without an aggregation it means nothing and is let pass.
  */
-#include "detect/sigma.h"
+#include "detect/pipeline_priv.h"
 
 static int read_selection(struct sigma *sigma, const struct yaml_node *node, unsigned depth,
                           struct name_list *reads, const struct match_node **ret);
 
-static int read_map(struct sigma *sigma, const struct yaml_node *map, struct name_list *reads,
+static int read_map(struct sigma *sigma, const struct yaml_node *map, unsigned depth, struct name_list *reads,
                     const struct match_node **ret)
 {
     const struct match_node **kids = ARENA_ARRAY(sigma->arena, const struct match_node *, map->count);
     size_t n = 0;
     for (const struct yaml_node *line = map->first; line != NULL; line = line->next) {
+        if (line_is_any(line)) { /* a pipeline's several names for one field */
+            int rc = read_selection(sigma, line, depth + 1, reads, &kids[n++]);
+            if (rc != 0)
+                return rc;
+            continue;
+        }
         const struct yaml_node **values =
             ARENA_ARRAY(sigma->scratch, const struct yaml_node *, line->count + 1);
         size_t count = 0;
@@ -80,7 +86,7 @@ static int read_selection(struct sigma *sigma, const struct yaml_node *node, uns
     if (node->count == 0)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "empty selection",
                             "a selection without anything in it");
-    return node->type == YAML_MAP ? read_map(sigma, node, reads, ret)
+    return node->type == YAML_MAP ? read_map(sigma, node, depth, reads, ret)
                                   : read_list(sigma, node, depth, reads, ret);
 }
 
@@ -106,6 +112,15 @@ static int gather_reads(struct sigma *sigma, const struct selection *selections,
     return 0;
 }
 
+static struct sv condition_text(struct sigma *sigma, const struct yaml_node *condition)
+{
+    struct sv text = arena_sv(sigma->arena, condition->text);
+    for (const struct yaml_node *n = condition->first; n != NULL; n = n->next)
+        text =
+            arena_printf(sigma->arena, "%.*s%s%.*s", SV_FMT(text), text.n > 0 ? " or " : "", SV_FMT(n->text));
+    return text;
+}
+
 int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
 {
     if (map->type != YAML_MAP)
@@ -121,12 +136,25 @@ int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struc
             continue;
         struct selection *s = &selections[count++];
         s->name = n->key;
+        s->line = n->key_line;
+        s->column = n->key_column;
+        s->node = n;
         int rc = read_selection(sigma, n, 0, &s->reads, &s->root);
         if (rc != 0)
             return rc;
     }
     struct detection *detection = ARENA_NEW(sigma->arena, struct detection);
+    struct detection_selection *kept = ARENA_ARRAY(sigma->arena, struct detection_selection, count + 1);
     int rc = sigma_read_condition(sigma, condition, selections, count, &detection->root);
+    for (size_t i = 0; i < count; i++)
+        kept[i] = (struct detection_selection){arena_sv(sigma->arena, selections[i].name), selections[i].root,
+                                               selections[i].line, selections[i].used};
+    detection->selections = kept;
+    detection->selection_count = count;
+    detection->condition = condition_text(sigma, condition);
+    detection->condition_line = condition->line;
+    if (rc == 0)
+        sigma_lint_detection(sigma, map, selections, count, detection->root, ret);
     if (rc == 0)
         rc = gather_reads(sigma, selections, count, map, &ret->rule);
     ret->rule.kind = RULE_DETECTION;

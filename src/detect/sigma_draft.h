@@ -37,7 +37,7 @@ struct draft_value {
 
 struct item_draft {
     struct sigma *sigma;
-    struct sv field;
+    struct sv key, field; /* with modifiers, and without */
     const struct yaml_node *place;
     struct draft_value *values;
     size_t count;

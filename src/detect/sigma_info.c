@@ -23,7 +23,7 @@ static int read_text(struct sigma *sigma, const struct yaml_node *map, const cha
 static void warn(struct sigma_rule *rule, const char *construct, const char *text)
 {
     if (rule->warning_count < TC_ARRAY_LEN(rule->warnings))
-        rule->warnings[rule->warning_count++] = (struct sigma_warning){construct, text};
+        rule->warnings[rule->warning_count++] = (struct sigma_warning){.construct = construct, .text = text};
 }
 
 static int read_identity(struct sigma *sigma, const struct yaml_node *root, struct sigma_rule *rule)
@@ -153,6 +153,7 @@ int sigma_read_info(struct sigma *sigma, const struct yaml_node *root, bool in_p
 {
     struct rule_info *info = &rule->rule.info;
     const struct yaml_node *tocsin = yaml_get(root, "tocsin");
+    size_t lints = rule->warning_count;
     info->file = sv_of(sigma->file);
     info->line = root->line;
     rule->column = root->column;
@@ -166,8 +167,10 @@ int sigma_read_info(struct sigma *sigma, const struct yaml_node *root, bool in_p
     if (rc == 0 && tocsin != NULL)
         rc = read_tocsin(sigma, tocsin, rule);
     if (rc == 0 && rule->is_filter) { /* it raises nothing that somebody would have to answer */
-        rule->warning_count = 0;
+        rule->warning_count = lints;
         return 0;
     }
+    if (rc == 0)
+        sigma_lint_rule(sigma, root, rule);
     return rc == 0 ? require_owner(sigma, root, in_pack || tocsin != NULL, rule) : rc;
 }

@@ -5,7 +5,7 @@
  * walked once: that gives its hashes (order of keys counts, comments and quoting style of equal values do
  * not) and bounds all later walks, because YAML's aliases can unfold a small text into a huge tree.
  */
-#include "detect/sigma.h"
+#include "detect/pipeline.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -221,6 +221,8 @@ int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, 
     int rc = hash_document(sigma, root, ret->document_hash);
     if (rc == 0)
         rc = refuse_by_name(sigma, root);
+    if (rc == 0 && pipelines_any(sigma->pipelines))
+        rc = pipelines_run(sigma->pipelines, sigma, root, &root);
     if (rc == 0)
         hash_meaning(root, ret->meaning_hash);
     if (rc == 0)

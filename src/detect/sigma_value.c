@@ -127,6 +127,11 @@ static int finish_draft(struct item_draft *item, const struct draft_value *value
     return rc;
 }
 
+static struct sv written(const struct item_draft *item, const struct yaml_node *node)
+{
+    return arena_sv(item->sigma->arena, yaml_is_null(node) ? SV("null") : node->text);
+}
+
 static int finish_value(struct item_draft *item, struct draft_value *value, struct match_value *ret)
 {
     struct predicate *all = ARENA_ARRAY(item->sigma->arena, struct predicate, value->count);
@@ -135,7 +140,7 @@ static int finish_value(struct item_draft *item, struct draft_value *value, stru
         if (rc != 0)
             return rc;
     }
-    *ret = (struct match_value){all, value->count};
+    *ret = (struct match_value){all, value->count, written(item, value->node)};
     return 0;
 }
 
@@ -155,6 +160,8 @@ static int finish_item(struct item_draft *item, const struct match_node **ret)
         .negated = item->negated,
         .values = values,
         .count = item->count,
+        .key = arena_sv(arena, item->key),
+        .line = item->field.n > 0 ? item->place->key_line : item->place->line,
     };
     struct match_node *node = ARENA_NEW(arena, struct match_node);
     *node = (struct match_node){.kind = NODE_ITEM, .item = done};
@@ -176,7 +183,7 @@ int sigma_read_item(struct sigma *sigma, struct sv key, const struct yaml_node *
                     const struct match_node **ret)
 {
     struct sv rest = key, field = sv_cut(&rest, '|');
-    struct item_draft item = {.sigma = sigma, .field = field, .place = place, .count = count};
+    struct item_draft item = {.sigma = sigma, .key = key, .field = field, .place = place, .count = count};
     bool has_modifiers = field.n < key.n;
     if (count == 0)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(place), "empty list", "a list without values");

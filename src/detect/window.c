@@ -30,20 +30,29 @@ size_t window_bytes(const struct window *w)
 /* --- what stands in the window
  * -------------------------------------------------------------------------------------------- */
 
+static uint64_t step_bit(uint64_t what)
+{
+    return UINT64_C(1) << (what & (STEP_CONDITION_STEPS - 1));
+}
+
 static void count_in(struct window *w, const struct window_entry *e)
 {
     if (w->values == NULL)
         w->value += e->what;
-    else if (e->what != 0)
-        w->value += value_set_get(w->values, e->what)->in_window++ == 0;
+    else if (e->what != 0 && value_set_get(w->values, e->what)->in_window++ == 0) {
+        w->value++;
+        w->seen |= step_bit(e->what);
+    }
 }
 
 static void count_out(struct window *w, const struct window_entry *e)
 {
     if (w->values == NULL)
         w->value -= e->what;
-    else if (e->what != 0)
-        w->value -= --value_set_get(w->values, e->what)->in_window == 0;
+    else if (e->what != 0 && --value_set_get(w->values, e->what)->in_window == 0) {
+        w->value--;
+        w->seen &= ~step_bit(e->what);
+    }
 }
 
 static void raise_low(struct window *w, int64_t from_ns)
@@ -222,12 +231,20 @@ struct judgement {
     void *context;
 };
 
-/* F at the cursor as it was before the event came; the event is in the window. */
-static uint64_t value_without(const struct window *w, const struct judgement *j)
+static bool holds(const struct window *w, const struct window_spec *spec)
+{
+    return spec->steps == NULL ? w->value >= spec->need : step_condition_holds(spec->steps, w->seen);
+}
+
+/* At the cursor as it was before the event came; the event is in the window. */
+static bool held_without(const struct window *w, const struct judgement *j)
 {
     if (!j->spec->distinct)
-        return w->value - j->weight;
-    return w->value - (value_set_get(w->values, j->value)->in_window == 1);
+        return w->value - j->weight >= j->spec->need;
+    bool only = value_set_get(w->values, j->value)->in_window == 1;
+    if (j->spec->steps == NULL)
+        return w->value - only >= j->spec->need;
+    return step_condition_holds(j->spec->steps, only ? w->seen & ~step_bit(j->value) : w->seen);
 }
 
 static void end_episode(struct judgement *j)
@@ -242,15 +259,15 @@ static void end_episode(struct judgement *j)
 /* The cursor stands at a window that ends at x and holds the event. */
 static void judge_at(const struct window *w, struct judgement *j, int64_t x)
 {
-    if (w->value < j->spec->need)
+    if (!holds(w, j->spec))
         return;
-    struct window_hit here = {false, x, w->value};
+    struct window_hit here = {.time_ns = x, .value = w->value};
     if (!j->open) {
         j->open = true;
         j->said = false;
         j->start = here;
     }
-    j->said |= value_without(w, j) >= j->spec->need;
+    j->said |= held_without(w, j);
     if (!j->hot)
         j->first = here;
     j->hot = true;
@@ -272,7 +289,7 @@ static void judge_forward(struct window *w, struct judgement *j)
         raise_low(w, from);
         /* an episode that goes on into windows without the event held before it came, so it was said */
         over |= from > j->time_ns;
-        if (over || w->value < j->spec->need)
+        if (over || !holds(w, j->spec))
             end_episode(j);
         push_time(w, x);
         if (!over)
@@ -363,13 +380,15 @@ int64_t window_closes_ns(const struct window *w, const struct window_spec *spec)
     return w->first == w->end ? INT64_MAX : window_after(w->entries[w->first].time_ns, spec->timespan_ns);
 }
 
-uint64_t window_close(struct window *w, const struct window_spec *spec)
+uint64_t window_close(struct window *w, const struct window_spec *spec, uint64_t *ret_seen)
 {
     int64_t closes_ns = window_closes_ns(w, spec);
     struct value_set *values = spec->distinct ? value_set_new() : NULL;
     uint64_t value = 0;
+    *ret_seen = 0;
     while (w->first < w->end && w->entries[w->first].time_ns <= closes_ns) {
         struct window_entry *e = &w->entries[w->first++];
+        *ret_seen |= step_bit(e->what);
         if (values == NULL)
             value += e->what;
         else

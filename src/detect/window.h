@@ -16,12 +16,15 @@
 #ifndef DETECT_WINDOW_H
 #define DETECT_WINDOW_H
 
-#include "base/tc.h"
+#include "base/num.h"
+#include "detect/step_condition.h"
 
 struct window_spec {
-    bool distinct;       /* distinct values, else events */
-    int64_t timespan_ns; /* > 0 */
-    uint64_t need;       /* 1 or more */
+    bool distinct;                      /* distinct values, else events */
+    int64_t timespan_ns;                /* > 0 */
+    uint64_t need;                      /* 1 or more */
+    const struct step_condition *steps; /* distinct values are steps, and this stands in for `need`; or NULL.
+                                           For sliding it does not negate. */
     uint32_t max_entries;
 };
 
@@ -38,15 +41,17 @@ struct window { /* all zero is empty */
     uint32_t low, high;            /* the window: entries[low, high); at rest high == end */
     uint32_t dropped;              /* entries with what == 0 in [first, end) */
     uint64_t value;                /* F at the newest entry */
+    uint64_t seen;                 /* a bit for each distinct value: what `steps` asks */
     struct value_set *values;      /* distinct only */
 };
 
 void window_free(struct window *window); /* leaves it empty */
 
 struct window_hit {
-    bool repeat;     /* the episode was said before */
-    int64_t time_ns; /* the earliest time at which a window holds the event and the rule */
-    uint64_t value;  /* F there */
+    bool repeat;       /* the episode was said before */
+    int64_t time_ns;   /* the earliest time at which a window holds the event and the rule */
+    uint64_t value;    /* F there */
+    num_amount amount; /* measure.h's: what came of the numbers */
 };
 typedef void (*window_hit_fn)(void *context, const struct window_hit *hit);
 
@@ -67,8 +72,8 @@ bool window_gather(struct window *window, const struct window_spec *spec, int64_
                    uint32_t weight);
 /* When the window that its first event opened is over: that event's time + timespan. INT64_MAX when empty. */
 int64_t window_closes_ns(const struct window *window, const struct window_spec *spec);
-/* Takes out the events of that window and returns their value. */
-uint64_t window_close(struct window *window, const struct window_spec *spec);
+/* Takes out the events of that window and returns their value; *ret_seen: a bit for each step among them. */
+uint64_t window_close(struct window *window, const struct window_spec *spec, uint64_t *ret_seen);
 
 static inline uint32_t window_count(const struct window *window) /* entries that count */
 {

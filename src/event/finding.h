@@ -52,7 +52,10 @@ struct finding {
     struct receive_time received;    /* of that record */
     struct event_time episode_start; /* equals time for the first finding of an episode and for detections */
     uint32_t weight; /* occurrences that this finding stands for ("message repeated N times"), usually 1 */
-    uint32_t count;  /* correlation: value that met the condition (events or distinct values); detection: 1 */
+    uint32_t count;  /* correlation: value that met the condition (events or distinct values); one that looks
+                        at  numbers: how many; detection: 1 */
+    struct sv value; /* of such a correlation: what came of them, a decimal number of six places at most; else
+                        empty */
     const struct finding_field *group; /* correlation: group-by names and values, in the rule's order */
     size_t group_count;
     const struct finding_field

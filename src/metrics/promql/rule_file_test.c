@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "metrics/promql/rule_file.h"
 
 #include <string.h>
@@ -29,7 +31,7 @@ static void says(const char *text, const char *wanted)
     struct err err = {0};
     struct rule_file_report report = {.on_error = note, .context = &seen};
     if (rule_file_check(sv_of(text), "f.yml", &report, &err) != 0)
-        strncpy(seen.first, err.text, sizeof seen.first - 1);
+        snprintf(seen.first, sizeof seen.first, "%.*s", (int)sizeof seen.first - 1, err.text);
     assert_string_equal(seen.first, wanted);
 }
 

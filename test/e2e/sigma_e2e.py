@@ -1,0 +1,254 @@
+"""Rules from the command line: pipelines, explanations, lints, tests with JUnit, correlations of numbers."""
+import json
+import os
+import tempfile
+import xml.etree.ElementTree
+
+import kit
+from kit import lines, test, tocsin
+
+RULE = """title: R
+id: r
+logsource: {product: windows, category: process_creation}
+tocsin: {owner: o, runbook: b}
+detection:
+  sel:
+    Image|endswith: '\\cmd.exe'
+    User: bob
+  condition: sel
+"""
+
+
+def folder():
+    return tempfile.TemporaryDirectory(prefix="tocsin-sigma-")
+
+
+def write(where, name, text):
+    path = os.path.join(where, name)
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def count(*args):
+    code, out, err = tocsin("scan", "--format", "json", *args)
+    assert code == 0, (code, err)
+    return len(lines(out))
+
+
+@test("C-110 a pipeline lets a rule judge events of other names; an unknown one is refused by name and place")
+def pipelines():
+    with folder() as where:
+        rule = write(where, "rule.yml", RULE)
+        ecs = write(where, "ecs.json", json.dumps({"process": {"executable": "C:\\cmd.exe"}, "user": {"name": "bob"}}) + "\n")
+        flat = write(where, "flat.json", json.dumps({"Image": "C:\\cmd.exe", "User": "bob"}) + "\n")
+        assert count("--rules", rule, flat) == 1 and count("--rules", rule, ecs) == 0
+        assert count("--rules", rule, "--pipeline", "ecs", ecs) == 1 and count("--rules", rule, "--pipeline", "ecs", flat) == 0
+        own = write(where, "own.yml", "transformations:\n  - type: field_name_mapping\n    mapping: {process.executable: exe}\n")
+        exe = write(where, "exe.json", json.dumps({"exe": "C:\\cmd.exe", "user": {"name": "bob"}}) + "\n")
+        later = write(where, "later.yml", "priority: 99\n" + open(own).read())
+        assert count("--rules", rule, "--pipeline", "ecs", "--pipeline", later, exe) == 1
+        assert count("--rules", where, flat) == 1, "a pipeline that lies among rules is not used unless named"
+        bad = write(where, "bad.yml", "transformations:\n  - type: set_state\n    key: a\n    val: b\n  - type: make_coffee\n")
+        for verb in (["scan", "--rules", rule, "--pipeline", bad, flat], ["check", "--pipeline", bad, rule]):
+            code, out, err = tocsin(*verb)
+            assert code == 2 and f"{bad}:5:" in err and "make_coffee" in err, (code, err)
+        code, out, err = tocsin("scan", "--rules", rule, "--pipeline", "nobody", flat)
+        assert code == 2 and "sysmon" in err and "ecs" in err, err
+        code, out, err = tocsin("check", "--config", write(where, "tocsin.yml", f"rules: [{rule}]\npipelines: [ecs]\n"))
+        assert code == 0, err
+        code, out, err = tocsin("check", "--config", write(where, "tocsin2.yml", f"rules: [{rule}]\npipelines: [{bad}]\n"))
+        assert code == 2 and "make_coffee" in err, err
+
+
+@test("C-110 explain says of each part why it holds or not, as table and JSON")
+def explain():
+    with folder() as where:
+        rule = write(where, "rule.yml", RULE)
+        code, out, err = tocsin("explain", "rule", "r", '{"Image":"C:\\\\cmd.exe","User":"eve"}', "--rules", rule)
+        assert code == 1 and "no      line User: no value matches [eve] (line 8)" in out, (code, out, err)
+        code, out, err = tocsin("explain", "rule", "R", '{"Image":"C:\\\\cmd.exe","User":"BOB"}', "--rules", rule, "--format", "json")
+        tree = json.loads(out)
+        assert code == 0 and tree["holds"] and tree["parts"][-1]["text"] == "sel" and len(tree["parts"][-1]["parts"]) == 2, out
+        events = write(where, "events.json", '{"Image":"x"}\n{"User":"bob","Image":"\\\\cmd.exe"}\n')
+        code, out, err = tocsin("explain", "rule", "r", events, "--rules", rule, "--format", "json")
+        assert code == 0 and [one["holds"] for one in lines(out)] == [False, True], out
+        assert lines(out)[0]["parts"][-1]["parts"][1]["why"] == "the event has no such field", out
+        for args in (["rule", "nobody", "{}"], ["rule", "r", "{"], ["rule", "r", "/no/such/file"], ["alert", "r", "{}"]):
+            code, out, err = tocsin("explain", *args, "--rules", rule)
+            assert code == 2 and err, (args, code, err)
+
+
+@test("D-19 check lints with file, line and column; --strict and JSON")
+def lint():
+    with folder() as where:
+        rule = write(where, "rule.yml", RULE + "  filter: {a: 1}\n")
+        code, out, err = tocsin("check", rule)
+        assert code == 0 and f"{rule}:10:3: " in err and "1 warnings" in out, (out, err)
+        assert tocsin("check", "--strict", rule)[0] == 1
+        code, out, err = tocsin("check", "--format", "json", rule)
+        (note,) = lines(out)
+        assert (note["verdict"], note["construct"], note["line"], note["column"]) == ("warning", "unused selection", 10, 3), note
+        bad = write(where, "bad.yml", RULE.replace("condition: sel", "condition: 1 of other_*"))
+        code, out, err = tocsin("check", "--format", "json", bad)
+        assert code == 2 and lines(out)[0]["verdict"] == "error" and lines(out)[0]["construct"] == "unknown selection", out
+        old = write(where, "old.yml", RULE.replace("condition: sel", "condition: sel | count() > 5"))
+        code, out, err = tocsin("check", old)
+        assert code == 2 and "correlation" in err, err
+
+
+@test("C-110 test: exit codes, last line, JUnit")
+def rule_tests():
+    with folder() as where:
+        write(where, "rule.yml", RULE)
+        good = "tests:\n  - name: <fires> & \"fires\"\n    events:\n      - {at: 0s, event: {Image: 'C:\\cmd.exe', User: bob}}\n    expect: [{rule: R, exactly: %d}]\n"
+        path = write(where, "a.yml", good % 1)
+        junit = os.path.join(where, "out.xml")
+        code, out, err = tocsin("test", "--junit", junit, path)
+        assert code == 0 and out.splitlines()[-1] == "1 passed, 0 failed", (code, out, err)
+        (case,) = xml.etree.ElementTree.parse(junit).getroot()
+        assert case.get("name") == '<fires> & "fires"' and len(case) == 0
+        write(where, "b.yml", good % 2)
+        write(where, "c.yml", "tests: 5\n")
+        code, out, err = tocsin("test", "--junit", junit, path, os.path.join(where, "b.yml"))
+        assert code == 1 and out.splitlines()[-1] == "1 passed, 1 failed", out
+        code, out, err = tocsin("test", "--junit", junit, where)
+        assert code == 2 and out.splitlines()[-1] == "1 passed, 1 failed", out
+        root = xml.etree.ElementTree.parse(junit).getroot()
+        assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("3", "1", "1"), root.attrib
+        assert tocsin("test", "--junit", "/no/such/dir/x.xml", path)[0] == 2
+
+
+@test("C-111 value_sum and a condition in words from a file, threads make no difference")
+def numbers():
+    with folder() as where:
+        rules = write(where, "rules.yml", """title: Sent
+id: s
+name: sent
+logsource: {category: proxy}
+detection: {s: {kind: sent}, condition: s}
+---
+title: Login
+id: l
+name: login
+logsource: {category: proxy}
+detection: {s: {kind: login}, condition: s}
+---
+title: Exfiltration
+id: x
+correlation:
+  type: value_sum
+  rules: [sent]
+  group-by: [user]
+  timespan: 1h
+  condition: {field: bytes, gt: 1000}
+---
+title: Sent without login
+id: w
+correlation: {type: temporal, condition: sent and not login, group-by: [user], timespan: 10m}
+""")
+        events = []
+        for minute in range(60):
+            for user in ("ann", "bob"):
+                time = f"2026-01-05T10:{minute:02}:00Z"
+                if user == "ann" and minute % 5 == 0:
+                    events.append({"@timestamp": time, "kind": "login", "user": user})
+                events.append({"@timestamp": time, "kind": "sent", "user": user, "bytes": 10 if user == "ann" else 20.5})
+        path = write(where, "events.json", "".join(json.dumps(e) + "\n" for e in events))
+        outs = [tocsin("scan", "--format", "json", "--rules", rules, "--threads", n, path)[1] for n in ("1", "4")]
+        assert outs[0] == outs[1]
+        found = lines(outs[0])
+        (sum_,) = [f for f in found if f["rule"]["title"] == "Exfiltration"]
+        assert sum_["group"] == {"user": "bob"} and sum_["value"] == "1004.5" and sum_["count"] == 49, sum_
+        without = [f for f in found if f["rule"]["title"] == "Sent without login"]
+        assert without and {f["group"]["user"] for f in without} == {"bob"}, without
+
+
+@test("C-111 replay finds in the journal what a server with the same rules found")
+def replay():
+    rules = RULES_OF_REPLAY
+    with folder() as where:
+        path = write(where, "rules.yml", rules)
+        config = "lateness: 1h\nrules: [" + path + "]\n"
+        with kit.Server(config=config) as server:
+            for batch in range(6):
+                server.send(*[{"@timestamp": kit.now(-600 + batch * 100 + i), "kind": "k%d" % (i % 3), "user": "u%d" % (i % 4), "n": i}
+                              for i in range(40)])
+            kit.wait_for("all findings", lambda: len(live(server)) >= 4)
+            code, while_running, err = tocsin("replay", "--rules", path, "--data", server.data, "--format", "json")
+            assert code == 0, err
+            server.kill()
+            expected = live(server)
+            found = replayed(path, server.data)
+            assert found == expected and len(found) >= 4, (len(found), len(expected))
+            assert replayed(path, server.data, "--threads", "1") == expected
+            times = sorted(f["time"] for f in found)
+            later = replayed(path, server.data, "--from", times[-1])
+            assert 0 < len(later) < len(found) and all(f["time"] >= times[-1] for f in later)
+            other = write(where, "other.yml", rules.replace("k1", "k2"))
+            assert replayed(other, server.data) != expected
+            assert tocsin("replay", "--rules", path)[0] == 2
+            assert tocsin("replay", "--rules", path, "--data", "/no/such")[0] == 2
+
+
+@test("C-110 a server's pipelines are in force, also after a kill")
+def server_pipelines():
+    with folder() as where:
+        rule = write(where, "rule.yml", RULE)
+        with kit.Server(config=f"rules: [{rule}]\npipelines: [ecs]\n") as server:
+            event = {"process": {"executable": "C:\\cmd.exe"}, "user": {"name": "bob"}}
+            server.send({"@timestamp": kit.now(), **event})
+            kit.wait_for("the finding", lambda: len(live(server)) == 1)
+            server.kill()
+            server.start()
+            server.send({"@timestamp": kit.now(1), **event}, {"@timestamp": kit.now(1), "Image": "C:\\cmd.exe", "User": "bob"})
+            kit.wait_for("the next finding", lambda: len(live(server)) == 2)
+            assert replayed(rule, server.data, "--pipeline", "ecs") == live(server)
+
+
+@test("scan --top says which rules cost most, and the numbers are the same with any threads")
+def top():
+    with folder() as where:
+        rules = write(where, "rules.yml", "".join(
+            f"title: {name}\nid: {name}\nlogsource: {{category: any}}\ndetection: {{s: {{{line}}}, condition: s}}\n---\n"
+            for name, line in (("cheap", "kind: nothing"), ("dear", "text|re: 'x.*y.*z'"), ("usual", "text|contains: word"))))
+        events = write(where, "events.json", "".join(json.dumps({"kind": "k", "text": "x word y" * 50}) + "\n" for _ in range(500)))
+        tables = []
+        for threads in ("1", "4"):
+            code, out, err = tocsin("scan", "--rules", rules, "--top", "5", "--threads", threads, events)
+            assert code == 0, err
+            tables.append([line.split() for line in err.splitlines() if "(" + rules in line])
+        assert tables[0] == tables[1], tables
+        names = {line[4]: line for line in tables[0]}
+        assert tables[0][0][4] == "dear" and names["usual"][2:4] == ["500", "500"] and "cheap" not in names, tables[0]
+
+
+RULES_OF_REPLAY = """title: One
+id: one
+name: one
+logsource: {category: any}
+detection: {s: {kind: k1}, condition: s}
+---
+title: Many
+id: many
+correlation: {type: event_count, rules: [one], group-by: [user], timespan: 60s, condition: {gte: 4}}
+---
+title: Sum
+id: sum
+correlation: {type: value_sum, rules: [one], group-by: [user], timespan: 90s, condition: {field: n, gte: 100}}
+"""
+
+
+def live(server):
+    code, out, err = tocsin("query", "--all", "--data", server.data)
+    assert code == 0, err
+    return [json.loads(record["raw"]) for record in lines(out) if record["type"] == "finding"]
+
+
+def replayed(rules, data, *args):
+    code, out, err = tocsin("replay", "--rules", rules, "--data", data, "--format", "json", *args)
+    assert code == 0, err
+    return lines(out)
+
+
+kit.main()
