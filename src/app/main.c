@@ -19,6 +19,7 @@ static const struct verb *const verbs[] = {
     &verb_parse,
     &verb_health,
     &verb_completion,
+    &verb_promql,
     NULL,
 };
 /* clang-format on */

@@ -71,6 +71,7 @@ extern const struct verb verb_verify;
 extern const struct verb verb_parse;
 extern const struct verb verb_health;
 extern const struct verb verb_completion;
+extern const struct verb verb_promql;
 /* clang-format on */
 
 #endif

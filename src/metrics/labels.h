@@ -1,0 +1,67 @@
+/*
+ * Label sets: immutable, sorted by name, interned, so that two equal sets are one pointer.
+ *
+ * A table owns the sets of one lifetime (a query, a small store); within it equality is pointer equality, and
+ * the number of a set (`id`) is dense and can index arrays. Not thread-safe: one table, one thread.
+ */
+#ifndef METRICS_LABELS_H
+#define METRICS_LABELS_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+struct label {
+    struct sv name, value; /* value is never empty: an empty label is an absent one */
+};
+
+struct labels {
+    uint64_t hash;
+    uint32_t id; /* dense, by order of appearance in the table */
+    uint32_t count;
+    struct label items[];
+};
+
+struct labels_table {
+    struct arena arena;
+    const struct labels **slots; /* open addressing */
+    size_t slot_count, used;
+};
+
+#define METRIC_NAME SV("__name__")
+
+void labels_table_init(struct labels_table *table);
+void labels_table_free(struct labels_table *table);
+
+/* Sorts `items` (in place), leaves out empty values, keeps the last of equal names, and interns. Text is
+ * copied. */
+const struct labels *labels_intern(struct labels_table *table, struct label *items, size_t count);
+/* The same set in another table. */
+const struct labels *labels_import(struct labels_table *table, const struct labels *labels);
+const struct labels *labels_empty(struct labels_table *table);
+
+/* The value, or an empty view. */
+struct sv labels_get(const struct labels *labels, struct sv name);
+/* Prometheus' order: name, value, name, …; the shorter first. */
+int labels_compare(const struct labels *a, const struct labels *b);
+/* {a="1", b="2"} */
+void labels_format(struct buf *out, const struct labels *labels);
+/* name{a="1"}: as people write a series. */
+void labels_format_series(struct buf *out, const struct labels *labels);
+/* The hash by which limit_ratio samples (XXH64 over length-prefixed names and values). */
+uint64_t labels_sampling_hash(const struct labels *labels);
+
+/* Subsets. `names` need no order. */
+const struct labels *labels_keep(struct labels_table *table, const struct labels *labels,
+                                 const struct sv *names, size_t count);
+const struct labels *labels_drop(struct labels_table *table, const struct labels *labels,
+                                 const struct sv *names, size_t count, bool drop_name);
+/* Without __name__, __type__ and __unit__. */
+const struct labels *labels_drop_metadata(struct labels_table *table, const struct labels *labels);
+/* With `name` set to `value` (removed where that is empty). */
+const struct labels *labels_set(struct labels_table *table, const struct labels *labels, struct sv name,
+                                struct sv value);
+
+bool label_name_is_legacy(struct sv name); /* [a-zA-Z_][a-zA-Z0-9_]* */
+bool label_name_is_valid(struct sv name);  /* any UTF-8, not empty */
+
+#endif

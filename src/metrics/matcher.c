@@ -1,0 +1,44 @@
+/*
+ * Label matchers; see matcher.h.
+ */
+#include "metrics/matcher.h"
+
+#include "metrics/go_text.h"
+
+int matcher_init(struct matcher *matcher, enum match_type type, struct sv name, struct sv value,
+                 struct err *err)
+{
+    *matcher = (struct matcher){type, name, value, NULL};
+    return type == MATCH_REGEXP || type == MATCH_NOT_REGEXP ? regex_new(value, true, &matcher->regex, err)
+                                                            : 0;
+}
+
+void matcher_free(struct matcher *matcher)
+{
+    regex_free(&matcher->regex);
+}
+
+bool matcher_matches(const struct matcher *matcher, struct sv value)
+{
+    bool same = matcher->regex != NULL ? regex_match(matcher->regex, value) : sv_eq(matcher->value, value);
+    return same == (matcher->type == MATCH_EQUAL || matcher->type == MATCH_REGEXP);
+}
+
+bool matchers_match(const struct matcher *matchers, size_t count, const struct labels *labels)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!matcher_matches(&matchers[i], labels_get(labels, matchers[i].name)))
+            return false;
+    return true;
+}
+
+void matcher_format(struct buf *out, const struct matcher *matcher)
+{
+    static const char *const operators[] = {"=", "!=", "=~", "!~"};
+    if (label_name_is_legacy(matcher->name))
+        buf_sv(out, matcher->name);
+    else
+        go_quote(out, matcher->name);
+    buf_str(out, operators[matcher->type]);
+    go_quote(out, matcher->value);
+}
