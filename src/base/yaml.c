@@ -16,6 +16,7 @@ struct builder {
     const char *file;
     struct map anchors; /* name -> node address */
     size_t nodes;
+    struct yaml_fault *raw; /* yaml_parse_first: leave duplicate and merge keys, report faults there */
     struct err *err;
 };
 
@@ -30,6 +31,14 @@ static int next_event(struct builder *b, yaml_event_t *event)
         return 0;
     const yaml_parser_t *p = &b->parser;
     yaml_mark_t mark = p->problem_mark;
+    if (b->raw != NULL) {
+        *b->raw = (struct yaml_fault){.syntax = true,
+                                      .scanner = p->error == YAML_SCANNER_ERROR,
+                                      .problem_line = (unsigned)mark.line,
+                                      .context_line = (unsigned)p->context_mark.line};
+        return err_set(b->err, TC_EINPUT, "%s",
+                       p->problem != NULL ? p->problem : "unknown problem parsing YAML content");
+    }
     if (p->error == YAML_READER_ERROR)
         return err_at(b->err, TC_EINPUT, b->file, 0, 0, "not YAML: %s at byte %zu", p->problem,
                       p->problem_offset);
@@ -51,11 +60,28 @@ static int remember(struct builder *b, const yaml_char_t *anchor, struct yaml_no
     return 0;
 }
 
+/* In raw mode a list or map that is not complete yet stands in the table as 0, so that a cycle is known. */
+static int open_anchor(struct builder *b, const yaml_char_t *anchor, struct yaml_node *node)
+{
+    if (anchor == NULL || b->raw == NULL)
+        return 0;
+    int rc = remember(b, anchor, node);
+    if (rc == 0)
+        *map_get(&b->anchors, sv_of((const char *)anchor)) = 0;
+    return rc;
+}
+
 static int resolve_alias(struct builder *b, yaml_event_t *event, struct yaml_node **ret)
 {
     uint64_t *slot = map_get(&b->anchors, sv_of((const char *)event->data.alias.anchor));
+    if (slot == NULL && b->raw != NULL)
+        return err_set(b->err, TC_EINPUT, "unknown anchor '%s' referenced",
+                       (const char *)event->data.alias.anchor);
     if (slot == NULL)
         return fail(b, event->start_mark, TC_EINPUT, "an alias without its anchor");
+    if (*slot == 0)
+        return err_set(b->err, TC_EINPUT, "anchor '%s' value contains itself",
+                       (const char *)event->data.alias.anchor);
     /* a copy of the head, because `next` and `key` belong to this place; children are shared */
     struct yaml_node *node = ARENA_NEW(b->arena, struct yaml_node);
     *node = *(struct yaml_node *)(uintptr_t)*slot;
@@ -90,6 +116,8 @@ static int check_key(struct builder *b, const struct yaml_node *map, const struc
     if (key->type != YAML_SCALAR)
         return err_at(b->err, TC_EINPUT, b->file, key->line, key->column,
                       "a key must be a plain word, not a list or map");
+    if (b->raw != NULL)
+        return 0;
     if (sv_is(key->text, "<<") && !key->quoted)
         return err_at(b->err, TC_EUNSUPPORTED, b->file, key->line, key->column,
                       "merge keys (<<) are not supported: write the entries out");
@@ -129,6 +157,7 @@ static int build_map(struct builder *b, unsigned depth, struct yaml_node *node)
             return rc;
         }
         (*tail)->key = key->text;
+        (*tail)->key_quoted = key->quoted;
         (*tail)->key_line = key->line;
         (*tail)->key_column = key->column;
         tail = &(*tail)->next;
@@ -158,13 +187,17 @@ static int build(struct builder *b, yaml_event_t *event, unsigned depth, struct 
         break;
     case YAML_SEQUENCE_START_EVENT:
         node->type = YAML_LIST;
-        rc = build_list(b, depth, node);
+        rc = open_anchor(b, event->data.sequence_start.anchor, node);
+        if (rc == 0)
+            rc = build_list(b, depth, node);
         if (rc == 0)
             rc = remember(b, event->data.sequence_start.anchor, node);
         break;
     case YAML_MAPPING_START_EVENT:
         node->type = YAML_MAP;
-        rc = build_map(b, depth, node);
+        rc = open_anchor(b, event->data.mapping_start.anchor, node);
+        if (rc == 0)
+            rc = build_map(b, depth, node);
         if (rc == 0)
             rc = remember(b, event->data.mapping_start.anchor, node);
         break;
@@ -215,20 +248,65 @@ static int build_docs(struct builder *b, struct yaml_doc **ret_docs)
     return 0;
 }
 
+static int start(struct builder *b, struct sv bytes)
+{
+    if (!yaml_parser_initialize(&b->parser))
+        return err_set(b->err, TC_EIO, "no memory for the YAML parser");
+    map_init(&b->anchors, 10000);
+    yaml_parser_set_input_string(&b->parser, (const unsigned char *)(bytes.n == 0 ? "" : bytes.p), bytes.n);
+    yaml_parser_set_encoding(&b->parser, YAML_UTF8_ENCODING);
+    return 0;
+}
+
+static void finish(struct builder *b)
+{
+    map_free(&b->anchors);
+    yaml_parser_delete(&b->parser);
+}
+
+static int build_first(struct builder *b, struct yaml_node **ret_root)
+{
+    *ret_root = NULL;
+    for (;;) {
+        yaml_event_t event;
+        int rc = next_event(b, &event);
+        if (rc != 0)
+            return rc;
+        bool end = event.type == YAML_STREAM_END_EVENT || event.type == YAML_DOCUMENT_END_EVENT;
+        if (!end && event.type != YAML_STREAM_START_EVENT && event.type != YAML_DOCUMENT_START_EVENT)
+            rc = build(b, &event, 0, ret_root);
+        yaml_event_delete(&event);
+        if (rc != 0 || end)
+            return rc;
+    }
+}
+
+int yaml_parse_first(struct arena *arena, struct sv bytes, struct yaml_node **ret_root,
+                     struct yaml_fault *fault, struct err *err)
+{
+    *fault = (struct yaml_fault){0};
+    if (bytes.n > YAML_MAX_BYTES)
+        return err_set(err, TC_EBOUND, "a YAML file of %zu bytes: the most is 8 MiB", bytes.n);
+    struct builder b = {.arena = arena, .raw = fault, .err = err};
+    int rc = start(&b, bytes);
+    if (rc != 0)
+        return rc;
+    rc = build_first(&b, ret_root);
+    finish(&b);
+    return rc;
+}
+
 int yaml_parse(struct arena *arena, const char *file, struct sv bytes, struct yaml_doc **ret_docs,
                struct err *err)
 {
     if (bytes.n > YAML_MAX_BYTES)
         return err_at(err, TC_EBOUND, file, 0, 0, "a YAML file of %zu bytes: the most is 8 MiB", bytes.n);
     struct builder b = {.arena = arena, .file = file, .err = err};
-    if (!yaml_parser_initialize(&b.parser))
-        return err_set(err, TC_EIO, "no memory for the YAML parser");
-    map_init(&b.anchors, 10000);
-    yaml_parser_set_input_string(&b.parser, (const unsigned char *)(bytes.n == 0 ? "" : bytes.p), bytes.n);
-    yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
-    int rc = build_docs(&b, ret_docs);
-    map_free(&b.anchors);
-    yaml_parser_delete(&b.parser);
+    int rc = start(&b, bytes);
+    if (rc != 0)
+        return rc;
+    rc = build_docs(&b, ret_docs);
+    finish(&b);
     return rc;
 }
 

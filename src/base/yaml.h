@@ -20,6 +20,7 @@ struct yaml_node {
     struct sv text;        /* scalar */
     struct sv key;         /* where this node is a map's value: its key, with its place below */
     unsigned key_line, key_column;
+    bool key_quoted;
     struct yaml_node *first, *next; /* children of a list or map in order; siblings */
     size_t count;                   /* children */
 };
@@ -32,6 +33,19 @@ struct yaml_doc {
 /* Parses all documents of `bytes`. Nodes live in `arena`. Errors bear `file` and the place. */
 int yaml_parse(struct arena *arena, const char *file, struct sv bytes, struct yaml_doc **ret_docs,
                struct err *err);
+
+/*
+ * For readers with rules of their own (yaml_parse is what to use otherwise): the first document only, with
+ * duplicate keys and merge keys ("<<", unquoted) left in the tree. *ret_root is NULL for an empty document.
+ * Where libyaml refuses the text, err->text is libyaml's problem alone and *fault says where.
+ */
+struct yaml_fault {
+    bool syntax;                        /* libyaml refused; else one of our bounds or a complex key */
+    bool scanner;                       /* found while cutting tokens, not while parsing them */
+    unsigned problem_line, context_line; /* counted from 0, as libyaml counts */
+};
+int yaml_parse_first(struct arena *arena, struct sv bytes, struct yaml_node **ret_root,
+                     struct yaml_fault *fault, struct err *err);
 
 struct yaml_node *yaml_get(const struct yaml_node *map, const char *key); /* NULL where absent or not a map */
 /* Plain (unquoted) scalars as YAML 1.1's core types that Sigma tools agree on. */
