@@ -23,7 +23,8 @@ void rule_problem_add(struct rule_problems *problems, bool warning, unsigned lin
     va_end(list);
     struct rule_problem *problem = ARENA_NEW(problems->arena, struct rule_problem);
     size_t kept = n < 0 ? 0 : TC_MIN((size_t)n, sizeof text - 1);
-    *problem = (struct rule_problem){warning, line, column, arena_sv(problems->arena, sv_make(text, kept)), NULL};
+    *problem =
+        (struct rule_problem){warning, line, column, arena_sv(problems->arena, sv_make(text, kept)), NULL};
     if (problems->last != NULL)
         problems->last->next = problem;
     else

@@ -1,5 +1,6 @@
 /*
- * Typed reading of YAML; see typed_yaml.h. Fields are found by tables, so that a map costs a table and no code.
+ * Typed reading of YAML; see typed_yaml.h. Fields are found by tables, so that a map costs a table and no
+ * code.
  */
 #include "metrics/rules/typed_yaml.h"
 
@@ -86,7 +87,8 @@ static void push(struct typed_yaml *yaml, struct entries *entries, const struct 
     entries->items[entries->n++] = node;
 }
 
-static void collect(struct typed_yaml *yaml, const struct yaml_node *map, unsigned depth, struct entries *ret);
+static void collect(struct typed_yaml *yaml, const struct yaml_node *map, unsigned depth,
+                    struct entries *ret);
 
 static void collect_merge(struct typed_yaml *yaml, const struct yaml_node *value, unsigned depth,
                           struct entries *ret)
@@ -144,14 +146,16 @@ const struct yaml_node *typed_get(const struct yaml_node *map, const char *key)
 
 /* --- values --- */
 
-static void expected(struct typed_yaml *yaml, const struct yaml_node *node, const char *name, const char *what)
+static void expected(struct typed_yaml *yaml, const struct yaml_node *node, const char *name,
+                     const char *what)
 {
     if (node->type == YAML_SCALAR)
-        rule_problem_add(yaml->problems, false, node->line, node->column, "%s: %s is expected here, not \"%.*s\"",
-                         name, what, SV_FMT(sv_head(node->text, 100)));
+        rule_problem_add(yaml->problems, false, node->line, node->column,
+                         "%s: %s is expected here, not \"%.*s\"", name, what,
+                         SV_FMT(sv_head(node->text, 100)));
     else
-        rule_problem_add(yaml->problems, false, node->line, node->column, "%s: %s is expected here, not %s", name,
-                         what, node_kind(node));
+        rule_problem_add(yaml->problems, false, node->line, node->column, "%s: %s is expected here, not %s",
+                         name, what, node_kind(node));
 }
 
 void typed_text_of(struct typed_yaml *yaml, const struct yaml_node *node, const char *name,
@@ -222,10 +226,10 @@ static bool float_of(const struct yaml_node *node, double *ret)
     static const struct {
         const char *word;
         double value;
-    } words[] = {{".nan", __builtin_nan("")},  {".NaN", __builtin_nan("")},  {".NAN", __builtin_nan("")},
-                 {".inf", __builtin_inf()},    {".Inf", __builtin_inf()},    {".INF", __builtin_inf()},
-                 {"+.inf", __builtin_inf()},   {"+.Inf", __builtin_inf()},   {"+.INF", __builtin_inf()},
-                 {"-.inf", -__builtin_inf()},  {"-.Inf", -__builtin_inf()},  {"-.INF", -__builtin_inf()}};
+    } words[] = {{".nan", __builtin_nan("")}, {".NaN", __builtin_nan("")}, {".NAN", __builtin_nan("")},
+                 {".inf", __builtin_inf()},   {".Inf", __builtin_inf()},   {".INF", __builtin_inf()},
+                 {"+.inf", __builtin_inf()},  {"+.Inf", __builtin_inf()},  {"+.INF", __builtin_inf()},
+                 {"-.inf", -__builtin_inf()}, {"-.Inf", -__builtin_inf()}, {"-.INF", -__builtin_inf()}};
     int64_t integer;
     if (node->quoted)
         return false;
@@ -241,7 +245,8 @@ static bool float_of(const struct yaml_node *node, double *ret)
     return (yaml_is_float(node) || yaml_is_integer(node)) && go_parse_float(node->text, ret);
 }
 
-static void read_integer(struct typed_yaml *yaml, const struct yaml_node *node, const char *name, int64_t *ret)
+static void read_integer(struct typed_yaml *yaml, const struct yaml_node *node, const char *name,
+                         int64_t *ret)
 {
     double number;
     if (node->type != YAML_SCALAR || node->quoted)
@@ -342,9 +347,10 @@ static void unknown(struct typed_yaml *yaml, const struct yaml_node *node, const
     for (size_t i = 0; fields[i].name != NULL && i + 1 < NAMES_MAX; i++)
         names[i] = fields[i].name;
     const char *near = yaml_did_you_mean(node->key, names);
-    rule_problem_add(yaml->problems, false, node->key_line, node->key_column, "field %.*s not found in %s%s%s%s",
-                     SV_FMT(sv_head(node->key, 100)), what, near != NULL ? ": did you mean \"" : "",
-                     near != NULL ? near : "", near != NULL ? "\"?" : "");
+    rule_problem_add(yaml->problems, false, node->key_line, node->key_column,
+                     "field %.*s not found in %s%s%s%s", SV_FMT(sv_head(node->key, 100)), what,
+                     near != NULL ? ": did you mean \"" : "", near != NULL ? near : "",
+                     near != NULL ? "\"?" : "");
 }
 
 void typed_map(struct typed_yaml *yaml, const struct yaml_node *node, const struct typed_field fields[],

@@ -1,6 +1,6 @@
 /*
- * YAML into typed fields, as strict as Prometheus reads its rule and test files: tables say which keys a map may
- * have, every other key is an error at its place, and reading goes on after an error.
+ * YAML into typed fields, as strict as Prometheus reads its rule and test files: tables say which keys a map
+ * may have, every other key is an error at its place, and reading goes on after an error.
  *
  * What a scalar may be follows Go's YAML readers: any scalar is a text, null is nothing at all, quotes make a
  * number a text. Merge keys (<<) are followed, explicit keys winning; a key that stands twice is an error.
