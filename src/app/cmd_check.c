@@ -5,12 +5,14 @@
 
 #include "api/api.h"
 #include "app/config.h"
+#include "cli/check_prometheus.h"
 #include "cli/rules.h"
 
 #include <stdio.h>
 
 static const struct option_spec options[] = {
     {"config", OPTION_VALUE, "FILE", "check this configuration"},
+    {"rules", OPTION_FLAG, NULL, "the operands are Prometheus rule files"},
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
@@ -87,9 +89,13 @@ static enum cli_exit check_run(const struct cli_args *args)
     }
     if (config == NULL && count == 0)
         return cli_fail(args, CLI_USAGE, "nothing to check: give --config FILE, or paths of rules");
+    if (cli_flag(args, "rules") && count == 0)
+        return cli_fail(args, CLI_USAGE, "--rules needs files: tocsin check --rules FILE...");
     enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
     if (count > 0) {
-        enum cli_exit rules = check_rules(args, paths, count);
+        enum cli_exit rules = cli_flag(args, "rules")
+                                  ? check_prometheus(args, paths, count, cli_flag(args, "strict"))
+                                  : check_rules(args, paths, count);
         code = TC_MAX(code, rules);
     }
     return code;
@@ -98,7 +104,7 @@ static enum cli_exit check_run(const struct cli_args *args)
 const struct verb verb_check = {
     .name = "check",
     .operands = "[PATH...]",
-    .summary = "check a configuration, or Sigma rule files and directories",
+    .summary = "check a configuration, Sigma rule files and directories, or Prometheus rule files",
     .options = options,
     .min_operands = 0,
     .max_operands = 100000,
