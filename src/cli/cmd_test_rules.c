@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/yaml.h"
 #include "cli/cli.h"
+#include "cli/cmd_test_prometheus.h"
 #include "cli/cmd_test_promql.h"
 #include "cli/rules.h"
 #include "event/parse.h"
@@ -472,6 +473,9 @@ static enum cli_exit test_run(const struct cli_args *args)
     size_t count = cli_operands(args, &paths);
     if (strcmp(paths[0], "promql") == 0)
         return cmd_test_promql(args);
+    if (strcmp(paths[0], "rules") == 0 && count > 1)
+        return cmd_test_prometheus(
+            args); /* a folder of that name alone is ./rules, or `rules` and nothing else */
     for (size_t i = 0; i < count; i++)
         run_path(&run, paths[i], true);
     if (run.passed + run.failed == 0 && !run.unusable) {
