@@ -81,6 +81,7 @@ static void merge_labels(struct arena *arena, const struct typed_labels *group,
     rule->label_count = n;
 }
 
+/* An item that is null is left out of its list, as Go's reader does. */
 static void read_rule(struct reading *r, const struct yaml_node *node, struct group_fields *group)
 {
     struct rule_fields *fields = &group->read[group->read_count++];
@@ -97,10 +98,11 @@ static void read_group(struct reading *r, const struct yaml_node *node, struct g
                          RULE_FILE_RULES_MAX);
         ret->rules = (struct typed_list){0};
     }
-    r->file->rule_count += ret->rules.n;
     ret->read = ARENA_ARRAY(&r->file->arena, struct rule_fields, ret->rules.n + 1);
     for (const struct yaml_node *n = ret->rules.first; n != NULL; n = n->next)
-        read_rule(r, n, ret);
+        if (!typed_is_null(n))
+            read_rule(r, n, ret);
+    r->file->rule_count += ret->read_count;
 }
 
 static void keep_group(struct rule_file *file, const struct group_fields *from, struct rule_group *to)
@@ -155,7 +157,8 @@ static void read_root(struct reading *r, const struct yaml_node *root)
         typed_map(&r->yaml, holder, file_fields, "a rule file", &fields);
     struct group_fields *groups = ARENA_ARRAY(&file->arena, struct group_fields, fields.groups.n + 1);
     for (const struct yaml_node *n = fields.groups.first; n != NULL; n = n->next)
-        read_group(r, n, &groups[file->group_count++]);
+        if (!typed_is_null(n))
+            read_group(r, n, &groups[file->group_count++]);
     if (file->problems.errors > 0)
         return;
     rule_check_groups(&file->problems, groups, file->group_count);

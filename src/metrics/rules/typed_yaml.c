@@ -23,7 +23,7 @@ static const char *node_kind(const struct yaml_node *node)
     return node->type == YAML_MAP ? "a map" : node->type == YAML_LIST ? "a list" : "a text";
 }
 
-static bool is_null(const struct yaml_node *node)
+bool typed_is_null(const struct yaml_node *node)
 {
     return node->type == YAML_SCALAR && yaml_is_null(node);
 }
@@ -38,7 +38,7 @@ bool typed_parse(struct typed_yaml *yaml, struct sv bytes, struct yaml_node **re
     struct yaml_fault fault;
     struct err err = {0};
     if (yaml_parse_first(yaml->arena, bytes, ret_root, &fault, &err) == 0) {
-        if (*ret_root != NULL && is_null(*ret_root))
+        if (*ret_root != NULL && typed_is_null(*ret_root))
             *ret_root = NULL;
         return true;
     }
@@ -164,7 +164,7 @@ void typed_text_of(struct typed_yaml *yaml, const struct yaml_node *node, const 
     if (node->type != YAML_SCALAR)
         expected(yaml, node, name, "a text");
     else
-        *ret = (struct typed_text){is_null(node) ? SV("") : node->text, node->line, node->column};
+        *ret = (struct typed_text){typed_is_null(node) ? SV("") : node->text, node->line, node->column};
 }
 
 static void read_duration(struct typed_yaml *yaml, const struct yaml_node *node, const char *name,
@@ -311,7 +311,7 @@ static void read_value(struct typed_yaml *yaml, const struct yaml_node *node, co
                        void *to)
 {
     void *at = (char *)to + field->offset;
-    if (is_null(node) && field->kind != TYPED_TEXT)
+    if (typed_is_null(node) && field->kind != TYPED_TEXT)
         return;
     switch (field->kind) {
     case TYPED_TEXT:
@@ -357,7 +357,7 @@ void typed_map(struct typed_yaml *yaml, const struct yaml_node *node, const stru
                const char *what, void *to)
 {
     struct entries entries;
-    if (is_null(node))
+    if (typed_is_null(node))
         return;
     if (node->type != YAML_MAP) {
         rule_problem_add(yaml->problems, false, node->line, node->column, "%s is a map, not %s", what,

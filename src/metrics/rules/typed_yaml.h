@@ -69,6 +69,7 @@ unsigned typed_second_document(struct sv bytes);
  */
 void typed_map(struct typed_yaml *yaml, const struct yaml_node *node, const struct typed_field fields[],
                const char *what, void *to);
+bool typed_is_null(const struct yaml_node *node);
 void typed_text_of(struct typed_yaml *yaml, const struct yaml_node *node, const char *name,
                    struct typed_text *ret);
 /* The value of an unquoted or quoted key of a map, merge keys aside; NULL where there is none. */
