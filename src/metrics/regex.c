@@ -119,13 +119,12 @@ static int scan_group(struct scan *s)
 /* {n}, {n,}, {n,m}; anything else is plain text. 0: not a repetition. */
 static size_t repeat_length(struct sv text, bool *ret_large)
 {
-    size_t at = 1, numbers = 0;
+    size_t at = 1;
     unsigned long n[2] = {0, 0};
     for (int part = 0; part < 2; part++) {
         size_t digits = at;
         while (at < text.n && isdigit((unsigned char)text.p[at]) && n[part] < 100000)
             n[part] = n[part] * 10 + (unsigned long)(text.p[at++] - '0');
-        numbers += at > digits;
         if (part == 0 && (at == digits || at >= text.n))
             return 0;
         if (part == 0 && text.p[at] == '}')
@@ -324,7 +323,7 @@ static void put_group(const struct regex *regex, struct sv text, struct sv name,
         return;
     }
     const PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(regex->match);
-    if (number < pcre2_get_ovector_count(regex->match) && ovector[2 * number] != PCRE2_UNSET)
+    if (number < pcre2_get_ovector_count(regex->match) && ovector[2 * number] != PCRE2_UNSET && text.n > 0)
         buf_add(out, text.p + ovector[2 * number], ovector[2 * number + 1] - ovector[2 * number]);
 }
 

@@ -33,7 +33,8 @@ struct annotation *annotate(struct query *q, int32_t at, bool info, struct sv te
     return a;
 }
 
-static void annotate_list(struct query *q, int32_t at, bool info, const char *format, va_list list)
+static void TC_PRINTF(4, 0)
+    annotate_list(struct query *q, int32_t at, bool info, const char *format, va_list list)
 {
     char text[1024];
     int n = snprintf(text, sizeof text, "PromQL %s: ", info ? "info" : "warning");

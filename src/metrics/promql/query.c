@@ -68,6 +68,12 @@ static int by_labels(const void *a, const void *b)
     return labels_compare(x->labels, y->labels);
 }
 
+static void sort_series(struct promql_result *result)
+{
+    if (result->count > 1)
+        qsort(result->series, result->count, sizeof result->series[0], by_labels);
+}
+
 static void drop_names(struct query *q, const struct steps *s, struct vector *v)
 {
     for (size_t i = 0; i < v->n; i++)
@@ -144,7 +150,7 @@ static void answer_matrix(struct query *q, const struct steps *s, struct expr *e
         struct range_answer answer = {.q = q, .result = result, .range = e};
         each_series_of_range(q, s, e, put_range_series, &answer);
     }
-    qsort(result->series, result->count, sizeof result->series[0], by_labels);
+    sort_series(result);
 }
 
 static void answer(struct query *q, const struct steps *s, struct expr *e, struct promql_result *result)
@@ -171,7 +177,7 @@ static void answer(struct query *q, const struct steps *s, struct expr *e, struc
     }
     put_vector(q, s, &v, result);
     if (!instant)
-        qsort(result->series, result->count, sizeof result->series[0], by_labels);
+        sort_series(result);
 }
 
 /* --- annotations --- */
