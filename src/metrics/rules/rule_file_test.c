@@ -160,7 +160,7 @@ static void test_mistakes(void **state)
          "group \"g\", rule 1, \"a\": label \"l\": template: __alert_a:1: undefined variable \"$x\""},
         {IN_RULE("alert: a, expr: up, labels: {l: [1]}"), 4, 38,
          "labels: a text is expected here, not a list"},
-        {IN_RULE("alert: a, exp: up"), 4, 15, "field exp not found in a rule"},
+        {IN_RULE("alert: a, exp: up"), 4, 16, "field exp not found in a rule: did you mean \"expr\"?"},
         {IN_RULE("<<: 5"), 4, 10, "a merge key (<<) takes a map or a list of maps"},
     };
     (void)state;
