@@ -309,6 +309,7 @@ void alert_view(const struct group_state *group, const struct rule_state *state,
     struct label *labels, *annotations;
     *ret = (struct rule_alert_view){.group = group->group,
                                     .rule = state->rule,
+                                    .info = &state->info,
                                     .state = alert->state,
                                     .value = alert->value,
                                     .active_at_ns = alert->active_at_ns,

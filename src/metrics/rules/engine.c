@@ -50,6 +50,7 @@ static void open_group(struct rule_engine *engine, const struct rule_file *file,
     for (size_t i = 0; i < group->rule_count; i++) {
         struct rule_state *state = &ret->rules[i];
         *state = (struct rule_state){.rule = &group->rules[i], .restored = !engine->options.restore};
+        rule_info_fill(&engine->arena, ret, i, engine->rule_count++, &state->info);
         map_init(&state->active, RULE_INSTANCES_MAX);
         map_init(&state->previous, RULE_INSTANCES_MAX * 2);
     }

@@ -10,6 +10,7 @@
 #ifndef METRICS_RULES_ENGINE_H
 #define METRICS_RULES_ENGINE_H
 
+#include "event/finding.h"
 #include "metrics/rules/rule_file.h"
 #include "metrics/series_source.h"
 
@@ -35,6 +36,7 @@ enum rule_alert_state { RULE_ALERT_INACTIVE, RULE_ALERT_PENDING, RULE_ALERT_FIRI
 struct rule_alert_view {
     const struct rule_group *group;
     const struct rule *rule;
+    const struct rule_info *info; /* what a finding says of the rule */
     enum rule_alert_state state;
     const struct label *labels; /* with alertname, without the metric's name; sorted by name */
     size_t label_count;
@@ -75,6 +77,13 @@ struct rule_engine_options {
     void (*on_change)(void *context, const struct rule_change *change);
     void *change_context;
 };
+
+/*
+ * Makes a finding of a change where there is something to alert about: RULE_CHANGE_FIRING is one,
+ * RULE_CHANGE_GOES_ON is its repeat; false for the others. Severity, description and runbook are the
+ * instance's own, of its label `severity` and its annotations. Texts are copied into the list's arena.
+ */
+bool rule_change_finding(const struct rule_change *change, uint64_t position, struct finding_list *out);
 
 struct rule_engine;
 

@@ -25,6 +25,7 @@ struct active_alert {
 
 struct rule_state {
     const struct rule *rule;
+    struct rule_info info;
     struct map active;   /* label_key -> struct active_alert * */
     struct map previous; /* label_keys of the series that the last evaluation wrote */
     bool restored;
@@ -47,6 +48,7 @@ struct rule_engine {
     struct arena arena;
     struct group_state *groups;
     size_t group_count;
+    uint32_t rule_count;
     struct sv path_prefix; /* of the external URL */
     uint64_t missed;
 };
@@ -93,6 +95,9 @@ void alerting_tell(struct evaluation *e);
 void alert_view(const struct group_state *group, const struct rule_state *state, struct sv key,
                 const struct active_alert *alert, struct arena *arena, struct rule_alert_view *ret);
 void alerts_free(struct map *active);
+
+void rule_info_fill(struct arena *arena, const struct group_state *group, size_t rule, uint32_t ordinal,
+                    struct rule_info *ret);
 
 void group_restore(struct rule_engine *engine, struct group_state *group, int64_t time_ns);
 

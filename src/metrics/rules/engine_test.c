@@ -24,7 +24,9 @@ struct stage {
     struct rule_engine *engine;
     struct rule_engine_options options;
     struct buf told; /* changes, one a line */
-    int refuse;      /* what append says */
+    struct arena finding_arena;
+    struct finding_list findings;
+    int refuse; /* what append says */
 };
 
 static int append(void *context, const struct labels *labels, int64_t time_ms, double value,
@@ -44,6 +46,7 @@ static void on_change(void *context, const struct rule_change *change)
 {
     static const char *const kinds[] = {"pending", "firing", "goes on", "resolved", "cleared"};
     struct stage *s = context;
+    rule_change_finding(change, 7, &s->findings);
     buf_printf(&s->told, "%lldm %s %.*s{", (long long)(change->time_ns / MINUTE), kinds[change->kind],
                SV_FMT(change->alert.rule->name));
     for (size_t i = 0; i < change->alert.label_count; i++)
@@ -60,6 +63,7 @@ static void open_stage(struct stage *s, const char *rules, struct rule_engine_op
 {
     struct err err = {0};
     *s = (struct stage){.options = options};
+    s->findings.arena = &s->finding_arena;
     if (rule_file_read(SV("rules.yml"), sv_of(rules), &s->file) != 0) {
         rule_problems_err(&s->file.problems, "rules.yml", &err);
         fail_msg("%u: %s", err.line, err.text);
@@ -79,6 +83,7 @@ static void close_stage(struct stage *s)
     memory_store_free(&s->store);
     rule_file_free(&s->file);
     buf_free(&s->told);
+    arena_free(&s->finding_arena);
 }
 
 /* A sample of x{k="key"} at a minute. */
@@ -404,6 +409,39 @@ static void test_templates(void **state)
     close_stage(&s);
 }
 
+static void test_findings(void **state)
+{
+    struct stage s;
+    (void)state;
+    open_stage(&s,
+               "groups:\n"
+               "- name: g\n"
+               "  rules:\n"
+               "  - {alert: A, expr: x > 0, labels: {severity: warning}, annotations: {runbook_url: 'r/{{ "
+               "$labels.k }}'}}\n"
+               "  - {alert: A, expr: x > 1, labels: {severity: '{{ if gt $value 4.0 }}critical{{ else }}P2{{ "
+               "end }}'}}\n",
+               (struct rule_engine_options){0});
+    sample(&s, "a", 0, 5.5);
+    evaluate(&s, 0);
+    sample(&s, "a", 1, 1);
+    evaluate(&s, 1);
+    assert_int_equal(s.findings.count, 3);
+    const struct finding *f = s.findings.items;
+    assert_int_equal(f[0].kind, FINDING_METRIC);
+    assert_true(sv_is(f[0].rule->id, "prometheus:g/A") && sv_is(f[0].rule->runbook, "r/a"));
+    assert_int_equal(f[0].rule->severity, severity_of(SV("warning")));
+    assert_int_equal(f[0].position, 7);
+    assert_int_equal(f[0].group_count, 3);
+    assert_true(sv_is(f[0].group[0].name, "alertname") && sv_is(f[0].group[1].value, "a"));
+    assert_true(sv_is(f[0].fields[1].name, "value") && sv_is(f[0].fields[1].value, "5.5"));
+    assert_false(f[0].repeat);
+    assert_true(sv_is(f[1].rule->id, "prometheus:g/A#2"));
+    assert_int_equal(f[1].rule->severity, SEVERITY_P1);
+    assert_true(f[2].repeat && f[2].episode_start.ns == 0 && f[2].time.ns == MINUTE);
+    close_stage(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_adopt),
         cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_findings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
