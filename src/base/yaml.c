@@ -113,11 +113,11 @@ static int build_list(struct builder *b, unsigned depth, struct yaml_node *node)
 
 static int check_key(struct builder *b, const struct yaml_node *map, const struct yaml_node *key)
 {
+    if (b->raw != NULL)
+        return 0;
     if (key->type != YAML_SCALAR)
         return err_at(b->err, TC_EINPUT, b->file, key->line, key->column,
                       "a key must be a plain word, not a list or map");
-    if (b->raw != NULL)
-        return 0;
     if (sv_is(key->text, "<<") && !key->quoted)
         return err_at(b->err, TC_EUNSUPPORTED, b->file, key->line, key->column,
                       "merge keys (<<) are not supported: write the entries out");
@@ -158,6 +158,7 @@ static int build_map(struct builder *b, unsigned depth, struct yaml_node *node)
         }
         (*tail)->key = key->text;
         (*tail)->key_quoted = key->quoted;
+        (*tail)->complex_key = key->type != YAML_SCALAR ? key : NULL;
         (*tail)->key_line = key->line;
         (*tail)->key_column = key->column;
         tail = &(*tail)->next;

@@ -21,8 +21,9 @@ struct yaml_node {
     struct sv key;         /* where this node is a map's value: its key, with its place below */
     unsigned key_line, key_column;
     bool key_quoted;
-    struct yaml_node *first, *next; /* children of a list or map in order; siblings */
-    size_t count;                   /* children */
+    const struct yaml_node *complex_key; /* yaml_parse_first: a key that is a list or map, else NULL */
+    struct yaml_node *first, *next;      /* children of a list or map in order; siblings */
+    size_t count;                        /* children */
 };
 
 struct yaml_doc {
@@ -36,12 +37,12 @@ int yaml_parse(struct arena *arena, const char *file, struct sv bytes, struct ya
 
 /*
  * For readers with rules of their own (yaml_parse is what to use otherwise): the first document only, with
- * duplicate keys and merge keys ("<<", unquoted) left in the tree. *ret_root is NULL for an empty document.
- * Where libyaml refuses the text, err->text is libyaml's problem alone and *fault says where.
+ * duplicate keys, merge keys ("<<", unquoted) and complex keys left in the tree. *ret_root is NULL for an
+ * empty document. Where libyaml refuses the text, err->text is libyaml's problem alone and *fault says where.
  */
 struct yaml_fault {
-    bool syntax;                        /* libyaml refused; else one of our bounds or a complex key */
-    bool scanner;                       /* found while cutting tokens, not while parsing them */
+    bool syntax;                         /* libyaml refused; else one of our bounds */
+    bool scanner;                        /* found while cutting tokens, not while parsing them */
     unsigned problem_line, context_line; /* counted from 0, as libyaml counts */
 };
 int yaml_parse_first(struct arena *arena, struct sv bytes, struct yaml_node **ret_root,

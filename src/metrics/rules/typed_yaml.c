@@ -116,6 +116,11 @@ static void collect(struct typed_yaml *yaml, const struct yaml_node *map, unsign
 {
     for (const struct yaml_node *n = map->first; n != NULL && count_entry(yaml, n); n = n->next) {
         bool fresh = true;
+        if (n->complex_key != NULL) {
+            rule_problem_add(yaml->problems, false, n->complex_key->line, n->complex_key->column,
+                             "a key must be a plain word, not a list or map");
+            continue;
+        }
         uint64_t *slot = is_merge(n) ? NULL : map_put(&ret->keys, n->key, &fresh);
         if (slot != NULL && fresh) {
             *slot = n->key_line;
