@@ -106,6 +106,7 @@ struct instance {
     const struct labels *labels;
     struct sv key, annotations;
     double value;
+    bool stands_for_no_data;
 };
 
 static void make_instance(struct evaluation *e, const struct promql_series *series, struct instance *ret)
@@ -138,6 +139,7 @@ static void make_instance(struct evaluation *e, const struct promql_series *seri
     buf_free(&text);
     ret->labels = labels;
     ret->value = series->f[0];
+    ret->stands_for_no_data = false;
 }
 
 static int make_instances(struct evaluation *e, const struct promql_series *series, size_t count,
@@ -168,8 +170,7 @@ static void keep_annotations(struct active_alert *alert, struct sv annotations)
     alert->annotation_bytes = annotations.n;
 }
 
-/* The instance becomes pending, or goes on as what it was. */
-static void take_instance(struct evaluation *e, const struct instance *instance)
+static void note_instance(struct evaluation *e, const struct instance *instance)
 {
     uint64_t *slot = map_put(&e->state->active, instance->key, NULL);
     if (slot == NULL)
@@ -177,17 +178,25 @@ static void take_instance(struct evaluation *e, const struct instance *instance)
     struct active_alert *alert = (struct active_alert *)(uintptr_t)*slot;
     if (alert == NULL) {
         alert = tc_alloc(sizeof *alert);
+        alert->active_at_ns = alert->fired_at_ns = TC_NO_TIME;
+        alert->resolved_at_ns = alert->keep_firing_since_ns = TC_NO_TIME;
         *slot = (uint64_t)(uintptr_t)alert;
     }
-    if (alert->state == RULE_ALERT_INACTIVE) {
-        alert->state = RULE_ALERT_PENDING;
-        alert->before = RULE_ALERT_INACTIVE;
-        alert->active_at_ns = e->time_ns;
-        alert->fired_at_ns = alert->resolved_at_ns = alert->keep_firing_since_ns = TC_NO_TIME;
-    }
     alert->value = instance->value;
-    alert->seen = e->state->evaluations;
+    alert->given = e->state->evaluations;
+    alert->stands_for_no_data = instance->stands_for_no_data;
     keep_annotations(alert, instance->annotations);
+}
+
+/* The condition is true of it: it becomes pending, or goes on as what it was. */
+static void begin_instance(struct evaluation *e, struct active_alert *alert)
+{
+    alert->keep_firing_since_ns = TC_NO_TIME;
+    if (alert->state != RULE_ALERT_INACTIVE)
+        return;
+    alert->state = RULE_ALERT_PENDING;
+    alert->active_at_ns = e->time_ns;
+    alert->fired_at_ns = alert->resolved_at_ns = TC_NO_TIME;
 }
 
 static void release(struct map *active, const struct map_entry *entry)
@@ -198,7 +207,7 @@ static void release(struct map *active, const struct map_entry *entry)
     free(alert);
 }
 
-/* An instance that the result does not have any more. True where it stays active nevertheless. */
+/* The condition is not true of it any more. True where it stays active nevertheless. */
 static bool end_instance(struct evaluation *e, struct active_alert *alert)
 {
     int64_t keep_ns = e->state->rule->keep_firing_for_ns;
@@ -261,44 +270,70 @@ static void add_samples(struct evaluation *e, struct sv key, const struct active
     evaluation_add(e, for_state, (double)active_at_s, NULL);
 }
 
-static int64_t update_instances(struct evaluation *e)
+static int64_t update_instances(struct evaluation *e, const struct extra_answers *answers)
 {
     struct map_entry *entry;
     int64_t count = 0;
     for (size_t at = 0; map_next(&e->state->active, &at, &entry);) {
         struct active_alert *alert = alert_of(entry);
-        if (alert->seen == e->state->evaluations)
-            alert->keep_firing_since_ns = TC_NO_TIME;
+        bool hold;
+        if (extra_judge(e, answers, entry->key, alert, &hold))
+            begin_instance(e, alert);
         else if (!end_instance(e, alert))
             continue;
         count++;
-        age_instance(e, alert);
+        if (!hold)
+            age_instance(e, alert);
         if (e->state->restored)
             add_samples(e, entry->key, alert);
     }
     return count;
 }
 
+/* What stands for data that is not there: the rule's own labels, and one that says so. */
+static void note_no_data(struct evaluation *e)
+{
+    struct label items[] = {{SV("no_data"), SV("true")}};
+    double value = __builtin_nan("");
+    struct promql_series series = {.labels = labels_intern(&e->labels, items, 1), .n = 1, .f = &value};
+    struct instance instance;
+    make_instance(e, &series, &instance);
+    instance.stands_for_no_data = true;
+    note_instance(e, &instance);
+}
+
+static int judge_instances(struct evaluation *e, const struct instance *instances, size_t count,
+                           const struct extra_answers *answers, struct err *err)
+{
+    int64_t limit = e->group->group->limit;
+    for (size_t i = 0; i < count; i++)
+        note_instance(e, &instances[i]);
+    if (extra_wants_no_data_alert(e, answers))
+        note_no_data(e);
+    int64_t active = update_instances(e, answers);
+    if (limit <= 0 || active <= limit)
+        return 0;
+    alerts_free(&e->state->active);
+    return err_set(err, TC_EBOUND, "exceeded limit of %lld with %lld alerts", (long long)limit,
+                   (long long)active);
+}
+
 int alerting_evaluate(struct evaluation *e, struct err *err)
 {
     struct promql_series *series;
     struct instance *instances;
+    struct extra_answers answers = {0};
     size_t count;
-    int64_t limit = e->group->group->limit;
     int rc = rule_query(e->engine, e->state->rule->expr, e->query_ns, &e->result, &series, &count, err);
     if (rc == 0)
         rc = make_instances(e, series, count, &instances, err);
     if (rc != 0)
         return rc;
-    for (size_t i = 0; i < count; i++)
-        take_instance(e, &instances[i]);
-    int64_t active = update_instances(e);
-    if (limit > 0 && active > limit) {
-        alerts_free(&e->state->active);
-        return err_set(err, TC_EBOUND, "exceeded limit of %lld with %lld alerts", (long long)limit,
-                       (long long)active);
-    }
-    return 0;
+    rc = extra_ask(e, &answers, err);
+    if (rc == 0)
+        rc = judge_instances(e, instances, count, &answers, err);
+    extra_free(e, &answers);
+    return rc;
 }
 
 /* --- telling --- */
@@ -311,6 +346,7 @@ void alert_view(const struct group_state *group, const struct rule_state *state,
                                     .rule = state->rule,
                                     .info = &state->info,
                                     .state = alert->state,
+                                    .level = alert->severity != NULL ? alert->severity->level : SV(""),
                                     .value = alert->value,
                                     .active_at_ns = alert->active_at_ns,
                                     .fired_at_ns = alert->fired_at_ns,
@@ -345,8 +381,8 @@ void alerting_tell(struct evaluation *e)
             alert_view(e->group, e->state, entry->key, alert, &e->arena, &change.alert);
             options->on_change(options->change_context, &change);
         }
-        bool forget = alert->state == RULE_ALERT_INACTIVE &&
-                      (alert->before == RULE_ALERT_PENDING ||
+        bool forget = alert->state == RULE_ALERT_INACTIVE && alert->history == 0 &&
+                      (alert->resolved_at_ns == TC_NO_TIME || alert->before == RULE_ALERT_PENDING ||
                        e->time_ns - alert->resolved_at_ns > RULE_RESOLVED_KEPT_NS);
         alert->before = alert->state;
         if (forget)

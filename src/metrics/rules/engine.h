@@ -42,6 +42,7 @@ struct rule_alert_view {
     size_t label_count;
     const struct label *annotations; /* sorted by name; values may be empty */
     size_t annotation_count;
+    struct sv level; /* severity that the side file gives the instance; empty: its label `severity` counts */
     double value;
     int64_t active_at_ns, fired_at_ns, resolved_at_ns; /* TC_NO_TIME where it has not been so */
 };

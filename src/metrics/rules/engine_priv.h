@@ -18,8 +18,11 @@ struct active_alert {
     enum rule_alert_state state, before; /* before: at the last evaluation */
     double value;
     int64_t active_at_ns, fired_at_ns, resolved_at_ns, keep_firing_since_ns; /* TC_NO_TIME: not set */
-    uint64_t seen;     /* number of the evaluation that gave it last */
-    char *annotations; /* a label_key */
+    uint64_t given;   /* number of the evaluation whose result had it last */
+    uint64_t history; /* of datapoints: the newest in bit 0 */
+    bool stands_for_no_data;
+    const struct rule_severity *severity; /* of the side file; NULL: none applies */
+    char *annotations;                    /* a label_key */
     size_t annotation_bytes;
 };
 
@@ -88,6 +91,19 @@ void rule_evaluate(struct rule_engine *engine, struct group_state *group, struct
 /* Marks the group's `gone` series stale. */
 void group_mark_gone(struct rule_engine *engine, struct group_state *group, int64_t time_ns);
 int64_t group_query_offset_ns(const struct rule_engine *engine, const struct group_state *group);
+
+/* The answers to a side file's questions, for one evaluation. */
+struct extra_answers {
+    struct promql_result data, recover, *severities; /* severities: one a case */
+};
+/* Asks what the rule's side file wants to know; extra_free in any case. */
+int extra_ask(struct evaluation *e, struct extra_answers *ret, struct err *err);
+void extra_free(struct evaluation *e, struct extra_answers *answers);
+/* Is the condition true of the instance, all considered? *ret_hold: it stays exactly as it is. */
+bool extra_judge(struct evaluation *e, const struct extra_answers *answers, struct sv key,
+                 struct active_alert *alert, bool *ret_hold);
+/* There is no data at all, and that is to be told of. */
+bool extra_wants_no_data_alert(struct evaluation *e, const struct extra_answers *answers);
 
 int alerting_evaluate(struct evaluation *e, struct err *err);
 /* Tells of every instance what the evaluation made of it. */

@@ -53,7 +53,8 @@ static const struct rule_info *instance_info(struct arena *arena, const struct r
 {
     struct rule_info *info = ARENA_NEW(arena, struct rule_info);
     *info = *alert->info;
-    info->level = arena_sv(arena, label_of(alert->labels, alert->label_count, "severity"));
+    info->level = arena_sv(
+        arena, alert->level.n > 0 ? alert->level : label_of(alert->labels, alert->label_count, "severity"));
     info->severity = severity_of_level(info->level);
     info->description = arena_sv(arena, label_of(alert->annotations, alert->annotation_count, "description"));
     info->runbook = arena_sv(arena, label_of(alert->annotations, alert->annotation_count, "runbook_url"));

@@ -15,6 +15,23 @@
 
 enum { RULE_FILE_RULES_MAX = 100000, RULE_FILE_BYTES_MAX = 8 << 20 };
 
+/* What a side file says of an alerting rule (side_file.h). */
+enum rule_no_data { RULE_NO_DATA_OK, RULE_NO_DATA_KEEP, RULE_NO_DATA_ALERT };
+enum { RULE_DATAPOINTS_MAX = 64 };
+
+struct rule_severity {
+    struct sv level, when;
+};
+
+struct rule_extra {
+    enum rule_no_data no_data;
+    struct sv data;        /* an expression that has a sample where there is data */
+    unsigned at_least, of; /* datapoints: true when `at_least` of the last `of` were; of 0: not used */
+    struct sv recover;     /* what fires ends only when this expression is true; empty: not used */
+    const struct rule_severity *severities; /* the first whose expression is true */
+    size_t severity_count;
+};
+
 struct rule {
     bool alerting; /* else recording */
     struct sv name;
@@ -24,6 +41,7 @@ struct rule {
     size_t label_count;
     const struct label *annotations; /* sorted by name; values may be empty */
     size_t annotation_count;
+    const struct rule_extra *extra; /* NULL: none */
     unsigned line, column;
 };
 

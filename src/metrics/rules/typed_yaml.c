@@ -340,6 +340,9 @@ static void read_value(struct typed_yaml *yaml, const struct yaml_node *node, co
     case TYPED_LIST:
         read_list(yaml, node, field->name, at);
         break;
+    case TYPED_NODE:
+        ((struct typed_node *)at)->node = node;
+        break;
     case TYPED_IGNORED:
         break;
     }

@@ -23,6 +23,7 @@ enum typed_kind {
     TYPED_BOOL,     /* bool */
     TYPED_LABELS,   /* struct typed_labels: text to text, sorted by name */
     TYPED_LIST,     /* struct typed_list */
+    TYPED_NODE,     /* struct typed_node: a map, read by the caller */
     TYPED_IGNORED,  /* known, of no use here */
 };
 
@@ -44,6 +45,10 @@ struct typed_labels {
 struct typed_list {
     const struct yaml_node *first; /* follow `next` */
     size_t n;
+};
+
+struct typed_node {
+    const struct yaml_node *node; /* NULL where the key is absent */
 };
 
 /* Where the value of a key goes; a table ends with name NULL. */
