@@ -94,7 +94,7 @@ static enum cli_exit check_run(const struct cli_args *args)
     enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
     if (count > 0) {
         enum cli_exit rules = cli_flag(args, "rules")
-                                  ? check_prometheus(args, paths, count, cli_flag(args, "strict"))
+                                  ? check_prometheus(paths, count, cli_flag(args, "strict"))
                                   : check_rules(args, paths, count);
         code = TC_MAX(code, rules);
     }

@@ -3,19 +3,23 @@
  */
 #include "cli/check_prometheus.h"
 
-#include "base/fs.h"
-#include "metrics/rules/rule_file.h"
+#include "cli/prometheus_file.h"
 
 #include <stdio.h>
 
-static void print_problem(const struct rule_file *file, const struct rule_problem *problem)
+static void print_problems(const char *path, const struct rule_problems *problems)
 {
-    fprintf(stderr, "%.*s:", SV_FMT(file->path));
-    if (problem->line > 0)
-        fprintf(stderr, "%u:", problem->line);
-    if (problem->column > 0)
-        fprintf(stderr, "%u:", problem->column);
-    fprintf(stderr, " %s%.*s\n", problem->warning ? "warning: " : "", SV_FMT(problem->text));
+    size_t found = problems->errors + problems->warnings;
+    for (const struct rule_problem *p = problems->first; p != NULL; p = p->next) {
+        fprintf(stderr, "%s:", path);
+        if (p->line > 0)
+            fprintf(stderr, "%u:", p->line);
+        if (p->column > 0)
+            fprintf(stderr, "%u:", p->column);
+        fprintf(stderr, " %s%.*s\n", p->warning ? "warning: " : "", SV_FMT(p->text));
+    }
+    if (found > RULE_PROBLEMS_MAX)
+        fprintf(stderr, "%s: and %zu more\n", path, found - RULE_PROBLEMS_MAX);
 }
 
 /* Rules of one name and equal labels overwrite each other's samples. Returns how many. */
@@ -38,46 +42,37 @@ static size_t print_duplicates(const struct rule_file *file)
     return n;
 }
 
-static void check_bytes(const char *path, struct sv bytes, size_t *errors, size_t *warnings)
+static void check_file(const char *path, size_t *errors, size_t *warnings)
 {
-    struct rule_file file;
-    bool good = rule_file_read(sv_of(path), bytes, &file) == 0;
-    size_t duplicates = 0;
+    struct prometheus_file file;
+    bool good = prometheus_file_load(path, &file) == 0;
     if (!good)
         fprintf(stderr, "  FAILED:\n");
-    for (const struct rule_problem *p = file.problems.first; p != NULL; p = p->next)
-        print_problem(&file, p);
-    size_t found = file.problems.errors + file.problems.warnings;
-    if (found > RULE_PROBLEMS_MAX)
-        fprintf(stderr, "%s: and %zu more\n", path, found - RULE_PROBLEMS_MAX);
+    print_problems(path, &file.rules.problems);
+    if (file.side_path != NULL)
+        print_problems(file.side_path, &file.side.problems);
+    *warnings += file.rules.problems.warnings + file.side.problems.warnings;
     if (good) {
-        duplicates = print_duplicates(&file);
-        printf("  SUCCESS: %zu rules found\n", file.rule_count);
+        *warnings += print_duplicates(&file.rules);
+        printf("  SUCCESS: %zu rules found\n", file.rules.rule_count);
+        if (file.side_path != NULL)
+            printf("  SUCCESS: %zu alerts in %s\n", file.side.alerts, file.side_path);
     }
     *errors += !good;
-    *warnings += file.problems.warnings + duplicates;
-    rule_file_free(&file);
+    prometheus_file_free(&file);
 }
 
-enum cli_exit check_prometheus(const struct cli_args *args, const char *const *files, size_t count,
-                               bool strict)
+enum cli_exit check_prometheus(const char *const *files, size_t count, bool strict)
 {
     size_t errors = 0, warnings = 0;
     for (size_t i = 0; i < count; i++) {
-        struct buf bytes;
-        struct err err = {0};
+        if (prometheus_is_side(files[i]))
+            continue; /* checked with its rule file */
         printf("Checking %s\n", files[i]);
         fflush(stdout);
-        buf_init(&bytes, RULE_FILE_BYTES_MAX);
-        if (fs_read_file(&fs_system, files[i], &bytes, &err) != 0) {
-            cli_fail_err(args, &err);
-            errors++;
-        } else {
-            check_bytes(files[i], buf_view(&bytes), &errors, &warnings);
-        }
+        check_file(files[i], &errors, &warnings);
         printf("\n");
         fflush(stdout);
-        buf_free(&bytes);
     }
     return errors > 0 ? CLI_USAGE : strict && warnings > 0 ? CLI_FOUND : CLI_DONE;
 }

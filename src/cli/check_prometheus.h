@@ -6,8 +6,8 @@
 
 #include "cli/cli.h"
 
-/* CLI_USAGE where a file is bad; with `strict`, CLI_FOUND where one has warnings only. */
-enum cli_exit check_prometheus(const struct cli_args *args, const char *const *files, size_t count,
-                               bool strict);
+/* Files with their side files (prometheus_file.h). CLI_USAGE where a file is bad; with `strict`, CLI_FOUND
+ * where one has warnings only. */
+enum cli_exit check_prometheus(const char *const *files, size_t count, bool strict);
 
 #endif

@@ -4,6 +4,7 @@
 #include "cli/cmd_test_prometheus.h"
 
 #include "base/fs.h"
+#include "cli/prometheus_file.h"
 #include "metrics/rules/unit_test.h"
 
 #include <glob.h>
@@ -20,14 +21,14 @@ struct prometheus_tests {
 
 /* The rule files of one test file. */
 struct rule_list {
-    struct rule_file **items;
+    struct prometheus_file **items;
     size_t n, capacity;
 };
 
 static void free_rules(struct rule_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {
-        rule_file_free(list->items[i]);
+        prometheus_file_free(list->items[i]);
         free(list->items[i]);
     }
     free(list->items);
@@ -35,25 +36,20 @@ static void free_rules(struct rule_list *list)
 
 static void load_rule_file(struct rule_list *list, const char *path)
 {
-    struct buf bytes;
-    struct err err = {0};
+    if (prometheus_is_side(path))
+        return; /* a pattern took it along; it comes with its rule file */
     for (size_t i = 0; i < list->n; i++)
-        if (sv_is(list->items[i]->path, path))
+        if (sv_is(list->items[i]->rules.path, path))
             return;
     if (list->n == list->capacity) {
         list->capacity = TC_MAX((size_t)8, list->capacity * 2);
         list->items = tc_realloc(list->items, list->capacity * sizeof *list->items);
     }
-    struct rule_file *file = list->items[list->n++] = tc_alloc(sizeof *file);
-    buf_init(&bytes, RULE_FILE_BYTES_MAX);
-    if (fs_read_file(&fs_system, path, &bytes, &err) == 0) {
-        rule_file_read(sv_of(path), buf_view(&bytes), file);
-    } else {
-        /* what cannot be read is an error of the rule file: its tests fail */
-        rule_file_read(sv_of(path), SV(""), file);
-        rule_problem_add(&file->problems, false, 0, 0, "%s", err.text);
-    }
-    buf_free(&bytes);
+    struct prometheus_file *file = list->items[list->n++] = tc_alloc(sizeof *file);
+    prometheus_file_load(path, file); /* its errors fail the tests */
+    for (const struct rule_problem *p = file->side.problems.first; p != NULL; p = p->next)
+        rule_problem_add(&file->rules.problems, p->warning, 0, 0, "%s:%u:%u: %.*s", file->side_path, p->line,
+                         p->column, SV_FMT(p->text));
 }
 
 static int load_pattern(struct rule_list *list, const char *test_path, struct sv pattern, struct err *err)
@@ -87,12 +83,15 @@ static void report_unusable(struct prometheus_tests *run, const struct err *err)
 static void run_tests(struct prometheus_tests *run, const char *path, const struct unit_test_file *file,
                       const struct rule_list *rules)
 {
+    const struct rule_file **files = tc_alloc((rules->n + 1) * sizeof *files);
     struct buf why;
     buf_init(&why, UNIT_TEST_WHY_MAX);
+    for (size_t i = 0; i < rules->n; i++)
+        files[i] = &rules->items[i]->rules;
     for (size_t i = 0; i < file->test_count; i++) {
         const struct unit_test *test = &file->tests[i];
         buf_clear(&why);
-        unit_test_run(file, test, (const struct rule_file *const *)rules->items, rules->n, &why);
+        unit_test_run(file, test, files, rules->n, &why);
         if (why.n > 0) {
             run->failed++;
             printf("FAILED %s:%u: %.*s\n%.*s", path, test->line, SV_FMT(test->name), SV_FMT(buf_view(&why)));
@@ -103,6 +102,7 @@ static void run_tests(struct prometheus_tests *run, const char *path, const stru
         }
     }
     buf_free(&why);
+    free(files);
 }
 
 static void run_bytes(struct prometheus_tests *run, const char *path, struct sv bytes)

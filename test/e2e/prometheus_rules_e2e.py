@@ -205,6 +205,37 @@ def differential_test():
         assert not wrong, wrong
 
 
+@test("D-13: a side file beside a rule file is checked and tested with it")
+def side_file():
+    rules = "groups: [{name: g, rules: [{alert: Age, expr: age > 30, labels: {severity: warning}}]}]"
+    unit_test = """rule_files: ['*.yml']
+tests:
+- interval: 1m
+  input_series: [{series: age, values: 31 31 20 31 20 20}]
+  alert_rule_test:
+  - {eval_time: 0m, alertname: Age}
+  - {eval_time: 1m, alertname: Age, exp_alerts: [{exp_labels: {severity: warning}}]}
+  - {eval_time: 2m, alertname: Age, exp_alerts: [{exp_labels: {severity: warning}}]}
+  - {eval_time: 5m, alertname: Age}
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        def write(name, text):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+            return os.path.join(folder, name)
+        path, tests = write("r.yml", rules), write("tests.yaml", unit_test)
+        assert tocsin("test", "rules", tests)[0] == 1
+        write("r.tocsin.yml", "alerts: [{alert: Age, datapoints: {at_least: 2, of: 3}}]")
+        code, out, err = tocsin("test", "rules", tests)
+        assert code == 0, out + err
+        code, out, err = tocsin("check", "--rules", path)
+        assert code == 0 and "SUCCESS: 1 alerts in" in out, out + err
+        write("r.tocsin.yml", "alerts: [{alert: Old}]")
+        code, out, err = tocsin("check", "--rules", path)
+        assert code == 2 and "r.tocsin.yml:1:18: no alerting rule has this name: Old" in err, err
+        assert tocsin("test", "rules", tests)[0] == 1
+
+
 @test("tests of rules: exit codes and the last line")
 def exit_codes():
     with tempfile.TemporaryDirectory() as folder:

@@ -104,7 +104,8 @@ static void test_datapoints(void **state)
 {
     (void)state;
     LIFE("alerts: [{alert: High, datapoints: {at_least: 2, of: 3}}]",
-         "2 firing; 3 goes on; 4 goes on; 5 resolved; 7 firing; 8 resolved; ", 9, 1, 9, 8, 1, 1, 9, 9, NOTHING);
+         "2 firing; 3 goes on; 4 goes on; 5 resolved; 7 firing; 8 resolved; ", 9, 1, 9, 8, 1, 1, 9, 9,
+         NOTHING);
     LIFE("alerts: [{alert: High, datapoints: {at_least: 3, of: 3}}]", "", 9, 9, 1, 9, 9, 1);
 }
 
