@@ -105,6 +105,10 @@ const struct verb verb_check = {
     .name = "check",
     .operands = "[PATH...]",
     .summary = "check a configuration, Sigma rule files and directories, or Prometheus rule files",
+    .details =
+        "Prometheus rule files are what `--rules` says: each is reported as promtool does, together with "
+        "NAME.tocsin.yml\n"
+        "beside NAME.yml. Exit code 2 where a file is bad.",
     .options = options,
     .min_operands = 0,
     .max_operands = 100000,

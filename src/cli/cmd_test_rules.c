@@ -488,11 +488,13 @@ static enum cli_exit test_run(const struct cli_args *args)
 
 const struct verb verb_test = {
     .name = "test",
-    .operands = "PATH...",
-    .summary = "run the tests that lie beside rules",
+    .operands = "[rules|promql] PATH...",
+    .summary = "run the tests that lie beside rules, or Prometheus' unit tests",
     .details = "A test gives events on a timeline and says which rules must fire. Directories are walked for "
                "YAML files with the\n"
-               "top-level key `tests`. The last line is `N passed, M failed`; exit code 1 where a case "
+               "top-level key `tests`. `test rules FILE...` runs promtool's unit tests of Prometheus rules,\n"
+               "`test promql FILE...` Prometheus' tests of its query language. The last line is `N passed, M "
+               "failed`; exit code 1 where a case\n"
                "failed, 2 for an unusable file.",
     .options = options,
     .min_operands = 1,
