@@ -46,14 +46,18 @@ static void open_group(struct rule_engine *engine, const struct rule_file *file,
                              .interval_ns = interval,
                              .offset_ns = (int64_t)(hash % (uint64_t)interval),
                              .next_ns = TC_NO_TIME};
+    struct map names;
     map_init(&ret->gone, RULE_INSTANCES_MAX);
+    map_init(&names, group->rule_count + 1);
     for (size_t i = 0; i < group->rule_count; i++) {
         struct rule_state *state = &ret->rules[i];
         *state = (struct rule_state){.rule = &group->rules[i], .restored = !engine->options.restore};
-        rule_info_fill(&engine->arena, ret, i, engine->rule_count++, &state->info);
+        uint64_t *before = map_put(&names, state->rule->name, NULL);
+        rule_info_fill(&engine->arena, ret, i, (*before)++, engine->rule_count++, &state->info);
         map_init(&state->active, RULE_INSTANCES_MAX);
         map_init(&state->previous, RULE_INSTANCES_MAX * 2);
     }
+    map_free(&names);
 }
 
 struct rule_engine *rule_engine_new(const struct rule_file *const *files, size_t count,
@@ -115,6 +119,14 @@ static void swap_maps(struct map *a, struct map *b)
     *b = other;
 }
 
+/* The old rules' texts may be gone soon: nothing may point there. */
+static void forget_severities(struct map *active)
+{
+    struct map_entry *entry;
+    for (size_t at = 0; map_next(active, &at, &entry);)
+        ((struct active_alert *)(uintptr_t)entry->value)->severity = NULL;
+}
+
 /* Of equal rules the first goes to the first, the second to the second. */
 static void adopt_group(struct group_state *group, struct group_state *old)
 {
@@ -128,6 +140,7 @@ static void adopt_group(struct group_state *group, struct group_state *old)
             taken[k] = true;
             swap_maps(&state->active, &old->rules[k].active);
             swap_maps(&state->previous, &old->rules[k].previous);
+            forget_severities(&state->active);
             state->restored = old->rules[k].restored;
             state->evaluations = old->rules[k].evaluations;
             break;

@@ -112,8 +112,9 @@ void alert_view(const struct group_state *group, const struct rule_state *state,
                 const struct active_alert *alert, struct arena *arena, struct rule_alert_view *ret);
 void alerts_free(struct map *active);
 
-void rule_info_fill(struct arena *arena, const struct group_state *group, size_t rule, uint32_t ordinal,
-                    struct rule_info *ret);
+/* `before`: how many rules of the group have had its name already. */
+void rule_info_fill(struct arena *arena, const struct group_state *group, size_t rule, uint64_t before,
+                    uint32_t ordinal, struct rule_info *ret);
 
 void group_restore(struct rule_engine *engine, struct group_state *group, int64_t time_ns);
 

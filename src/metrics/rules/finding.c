@@ -13,30 +13,19 @@ static struct sv label_of(const struct label *items, size_t count, const char *n
     return SV("");
 }
 
-/* How often the name has come in the group before. */
-static size_t repetition(const struct rule_group *group, size_t rule)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < rule; i++)
-        n += group->rules[i].alerting == group->rules[rule].alerting &&
-             sv_eq(group->rules[i].name, group->rules[rule].name);
-    return n;
-}
-
 static enum severity severity_of_level(struct sv level)
 {
     enum severity severity = severity_of(level);
     return severity == SEVERITY_NONE ? severity_of(SV("")) : severity;
 }
 
-void rule_info_fill(struct arena *arena, const struct group_state *group, size_t rule, uint32_t ordinal,
-                    struct rule_info *ret)
+void rule_info_fill(struct arena *arena, const struct group_state *group, size_t rule, uint64_t before,
+                    uint32_t ordinal, struct rule_info *ret)
 {
     const struct rule *r = &group->group->rules[rule];
-    size_t before = repetition(group->group, rule);
     struct sv id = arena_printf(arena, "prometheus:%.*s/%.*s", SV_FMT(group->group->name), SV_FMT(r->name));
     if (before > 0)
-        id = arena_printf(arena, "%.*s#%zu", SV_FMT(id), before + 1);
+        id = arena_printf(arena, "%.*s#%llu", SV_FMT(id), (unsigned long long)before + 1);
     struct sv level = label_of(r->labels, r->label_count, "severity");
     *ret = (struct rule_info){.id = id,
                               .name = r->name,
