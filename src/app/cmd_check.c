@@ -12,7 +12,8 @@
 
 static const struct option_spec options[] = {
     {"config", OPTION_VALUE, "FILE", "check this configuration"},
-    {"rules", OPTION_FLAG, NULL, "the operands are Prometheus rule files"},
+    {"rules", OPTION_LIST, "FILE",
+     "check this Prometheus rule file, and those that follow (may be repeated)"},
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
@@ -79,6 +80,8 @@ static enum cli_exit check_run(const struct cli_args *args)
     const char *const *paths;
     size_t count = cli_operands(args, &paths);
     const char *config = cli_value(args, "config", NULL);
+    const char *const *rule_files;
+    size_t rule_count = cli_list(args, "rules", &rule_files);
     if (cli_flag(args, "reference")) {
         struct buf out;
         buf_init(&out, 1 << 20);
@@ -87,15 +90,17 @@ static enum cli_exit check_run(const struct cli_args *args)
         buf_free(&out);
         return CLI_DONE;
     }
-    if (config == NULL && count == 0)
+    if (config == NULL && count == 0 && rule_count == 0)
         return cli_fail(args, CLI_USAGE, "nothing to check: give --config FILE, or paths of rules");
-    if (cli_flag(args, "rules") && count == 0)
-        return cli_fail(args, CLI_USAGE, "--rules needs files: tocsin check --rules FILE...");
     enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
+    if (rule_count > 0) {
+        enum cli_exit rules = check_prometheus(rule_files, rule_count, cli_flag(args, "strict"));
+        code = TC_MAX(code, rules);
+    }
     if (count > 0) {
-        enum cli_exit rules = cli_flag(args, "rules")
-                                  ? check_prometheus(paths, count, cli_flag(args, "strict"))
-                                  : check_rules(args, paths, count);
+        /* `--rules a.yml b.yml` names two files */
+        enum cli_exit rules = rule_count > 0 ? check_prometheus(paths, count, cli_flag(args, "strict"))
+                                             : check_rules(args, paths, count);
         code = TC_MAX(code, rules);
     }
     return code;
@@ -105,10 +110,10 @@ const struct verb verb_check = {
     .name = "check",
     .operands = "[PATH...]",
     .summary = "check a configuration, Sigma rule files and directories, or Prometheus rule files",
-    .details =
-        "Prometheus rule files are what `--rules` says: each is reported as promtool does, together with "
-        "NAME.tocsin.yml\n"
-        "beside NAME.yml. Exit code 2 where a file is bad.",
+    .details = "With `--rules`, the operands are Prometheus rule files, too: each is reported as promtool "
+               "does, together with "
+               "NAME.tocsin.yml\n"
+               "beside NAME.yml. Exit code 2 where a file is bad.",
     .options = options,
     .min_operands = 0,
     .max_operands = 100000,
