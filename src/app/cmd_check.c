@@ -111,9 +111,8 @@ const struct verb verb_check = {
     .operands = "[PATH...]",
     .summary = "check a configuration, Sigma rule files and directories, or Prometheus rule files",
     .details = "With `--rules`, the operands are Prometheus rule files, too: each is reported as promtool "
-               "does, together with "
-               "NAME.tocsin.yml\n"
-               "beside NAME.yml. Exit code 2 where a file is bad.",
+               "does,\n"
+               "together with NAME.tocsin.yml beside NAME.yml. Exit code 2 where a file is bad.",
     .options = options,
     .min_operands = 0,
     .max_operands = 100000,

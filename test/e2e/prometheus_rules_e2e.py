@@ -150,7 +150,7 @@ def duplicates():
     path = shared("prometheus/promtool/rules_duplicates.yml")
     code, out, err = tocsin("check", "--rules", path)
     assert code == 0 and "SUCCESS: 5 rules found" in out and "1 duplicate rule(s) found." in err, (out, err)
-    assert tocsin("check", "--rules", "--strict", path)[0] == 1
+    assert tocsin("check", "--strict", "--rules", path)[0] == 1
 
 
 @test("C-112: upstream's unit tests of rules get upstream's verdicts")
