@@ -85,7 +85,7 @@ void entity_of(const struct finding *finding, struct arena *arena, struct entity
     size_t room = TC_MAX(finding->group_count, finding->rule->entity_field_count) + 1;
     struct alert_label *parts = ARENA_ARRAY(arena, struct alert_label, room);
     *ret = (struct entity){.parts = parts};
-    if (finding->kind == FINDING_CORRELATION) {
+    if (finding->kind != FINDING_DETECTION) {
         for (size_t i = 0; i < finding->group_count; i++)
             parts[ret->count++] = (struct alert_label){finding->group[i].name, finding->group[i].value};
     } else if (finding->rule->entity_field_count > 0) {

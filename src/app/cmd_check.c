@@ -7,8 +7,8 @@
 #include "app/config.h"
 #include "base/json_out.h"
 #include "cli/alertmanager_file.h"
+#include "cli/check_prometheus.h"
 #include "cli/parsers.h"
-#include "cli/promql_rules.h"
 #include "cli/rules.h"
 #include "event/policy.h"
 
@@ -254,11 +254,16 @@ static bool asks_promql_rules(const struct cli_args *args)
     return cli_list(args, "rules", &files) > 0;
 }
 
+/* Operands beside --rules are rule files, too. */
 static enum cli_exit check_the_promql_rules(const struct cli_args *args)
 {
     const char *const *files;
     size_t count = cli_list(args, "rules", &files);
-    return check_promql_rules(args, files, count);
+    enum cli_exit named = check_prometheus(files, count, cli_flag(args, "strict")), more = CLI_DONE;
+    count = cli_operands(args, &files);
+    if (count > 0)
+        more = check_prometheus(files, count, cli_flag(args, "strict"));
+    return TC_MAX(named, more);
 }
 
 static bool asks_config(const struct cli_args *args)
@@ -284,7 +289,7 @@ static enum cli_exit check_the_alertmanager(const struct cli_args *args)
 static bool asks_paths(const struct cli_args *args)
 {
     const char *const *paths;
-    return cli_operands(args, &paths) > 0;
+    return cli_operands(args, &paths) > 0 && !asks_promql_rules(args);
 }
 
 static enum cli_exit check_the_paths(const struct cli_args *args)

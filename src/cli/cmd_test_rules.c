@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "base/yaml.h"
 #include "cli/cli.h"
+#include "cli/cmd_test_prometheus.h"
 #include "cli/cmd_test_promql.h"
 #include "cli/rules.h"
 #include "cli/test_routes.h"
@@ -555,15 +556,27 @@ static void run_path(struct test_run *run, const char *path, bool named)
     free(clean);
 }
 
+static enum cli_exit run_routes(const struct cli_args *args)
+{
+    const char *const *paths;
+    size_t count = cli_operands(args, &paths);
+    return test_routes_run(args, paths + 1, count - 1);
+}
+
+/* What the first operand may say in place of a path. */
+static const struct {
+    const char *word;
+    enum cli_exit (*run)(const struct cli_args *args);
+} others[] = {{"rules", cmd_test_prometheus}, {"promql", cmd_test_promql}, {"routes", run_routes}};
+
 static enum cli_exit test_run(const struct cli_args *args)
 {
     struct test_run run = {.args = args, .quiet = cli_flag(args, "quiet")};
     const char *const *paths;
     size_t count = cli_operands(args, &paths);
-    if (strcmp(paths[0], "promql") == 0)
-        return cmd_test_promql(args);
-    if (count > 1 && strcmp(paths[0], "routes") == 0)
-        return test_routes_run(args, paths + 1, count - 1);
+    for (size_t i = 0; count > 1 && i < TC_ARRAY_LEN(others); i++)
+        if (strcmp(paths[0], others[i].word) == 0)
+            return others[i].run(args);
     run.as_junit = cli_value(args, "junit", NULL) != NULL;
     buf_init(&run.cases, JUNIT_MAX_BYTES);
     for (size_t i = 0; i < count; i++)
@@ -580,14 +593,17 @@ static enum cli_exit test_run(const struct cli_args *args)
 
 const struct verb verb_test = {
     .name = "test",
-    .operands = "PATH... | routes FILE...",
-    .summary = "run the tests that lie beside rules, or tests of routes",
-    .details = "A test gives events on a timeline and says which rules must fire. Directories are walked for "
-               "YAML files with the\n"
-               "top-level key `tests`. The last line is `N passed, M failed`; exit code 1 where a case "
-               "failed, 2 for an unusable file.\n"
-               "`test routes` runs tests of an alertmanager.yml: alerts and silences on a timeline, and the\n"
-               "notifications that must come of them (docs/alertmanager.md).",
+    .operands = "[rules|promql|routes] PATH...",
+    .summary = "run the tests that lie beside rules, Prometheus' unit tests, or tests of routes",
+    .details =
+        "A test gives events on a timeline and says which rules must fire. Directories are walked for "
+        "YAML files with the\n"
+        "top-level key `tests`. The last line is `N passed, M failed`; exit code 1 where a case "
+        "failed, 2 for an unusable file.\n"
+        "`test rules` runs promtool's unit tests of Prometheus rules, `test promql` Prometheus' tests of\n"
+        "its query language, `test routes` tests of an alertmanager.yml: alerts and silences on a\n"
+        "timeline, and the notifications that must come of them (docs/alertmanager.md). A folder of such\n"
+        "a name is ./rules.",
     .options = options,
     .min_operands = 1,
     .max_operands = 100000,

@@ -32,7 +32,12 @@ struct rule_info {
     uint32_t ordinal; /* 0.. in the rule set, by (id) order: stable whatever the order of files */
 };
 
-enum finding_kind { FINDING_DETECTION, FINDING_CORRELATION };
+enum finding_kind {
+    FINDING_DETECTION,
+    FINDING_CORRELATION,
+    FINDING_METRIC, /* an alerting rule on metrics: group holds the alert's labels, fields its annotations and
+                       value */
+};
 
 struct finding_field {
     struct sv name; /* as the rule writes it */

@@ -413,15 +413,27 @@ const struct template_function template_prometheus_functions[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct template_function *const rule_functions[] = {template_prometheus_functions,
+                                                                 template_common_functions, NULL};
+/* The variables that every text of a rule may use. */
+static const char lead[] = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}"
+                           "{{$externalURL := .ExternalURL}}{{$value := .Value}}";
+
+int template_prometheus_check(struct sv name, struct sv text, struct err *err)
+{
+    struct arena arena = {0};
+    struct template_set *set = template_set_new(rule_functions);
+    int rc = template_parse(set, name, arena_printf(&arena, "%s%.*s", lead, SV_FMT(text)), err);
+    template_set_free(set);
+    arena_free(&arena);
+    return rc;
+}
+
 int template_prometheus_expand(struct sv name, struct sv text, struct template_value labels,
                                struct template_value external_labels, struct template_value value,
                                const struct template_run *run, struct arena *arena, struct buf *out,
                                struct err *err)
 {
-    static const struct template_function *const functions[] = {template_prometheus_functions,
-                                                                template_common_functions, NULL};
-    static const char lead[] = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}"
-                               "{{$externalURL := .ExternalURL}}{{$value := .Value}}";
     const struct template_prometheus *prometheus = run->context;
     struct err problem = {0};
     struct template_value url = template_text(prometheus == NULL ? SV("") : prometheus->external_url);
@@ -434,7 +446,7 @@ int template_prometheus_expand(struct sv name, struct sv text, struct template_v
         fields[i] = (struct template_pair){sv_of(names[i]), &values[i]};
     }
     struct template_value data = template_object(arena, NULL, fields, TC_ARRAY_LEN(names));
-    struct template_set *set = template_set_new(functions);
+    struct template_set *set = template_set_new(rule_functions);
     struct sv whole = arena_printf(arena, "%s%.*s", lead, SV_FMT(text));
     size_t before = out->n;
     int done = template_parse(set, name, whole, &problem);

@@ -39,5 +39,7 @@ int template_prometheus_expand(struct sv name, struct sv text, struct template_v
                                struct template_value external_labels, struct template_value value,
                                const struct template_run *run, struct arena *arena, struct buf *out,
                                struct err *err);
+/* Would `text` parse there? TC_EINPUT with Go's words otherwise. */
+int template_prometheus_check(struct sv name, struct sv text, struct err *err);
 
 #endif

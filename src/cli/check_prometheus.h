@@ -1,0 +1,13 @@
+/*
+ * The part of `tocsin check` that checks Prometheus rule files, with promtool's words.
+ */
+#ifndef CLI_CHECK_PROMETHEUS_H
+#define CLI_CHECK_PROMETHEUS_H
+
+#include "cli/cli.h"
+
+/* Files with their side files (prometheus_file.h). CLI_USAGE where a file is bad; with `strict`, CLI_FOUND
+ * where one has warnings only. */
+enum cli_exit check_prometheus(const char *const *files, size_t count, bool strict);
+
+#endif
