@@ -273,6 +273,7 @@ static void take_stats(struct core *core)
 {
     pthread_mutex_lock(&core->lock);
     core->stats.position = core->position;
+    core->stats.rules = ruleset_count(core->ruleset);
     core->stats.alerts_in_memory = book_count(core->book);
     core->stats.store_behind = core->store_behind;
     core->delivery_shown = core->delivery;
