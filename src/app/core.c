@@ -337,7 +337,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
 static bool timer_waits(const struct core *core, int64_t now_ns)
 {
     return detector_waits(core->detector) || book_due_ns(core->book) <= now_ns ||
-           core->watchdog.sources.watched_count > 0 || digest_waits(core, now_ns);
+           watchdog_waits(&core->watchdog, core->detector) || digest_waits(core, now_ns);
 }
 
 static int tick_if_due(struct core *core, struct err *err)

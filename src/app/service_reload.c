@@ -97,7 +97,28 @@ static void note_reload(struct service *s, bool successful)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void say_reloaded(const struct core_reloaded *reloaded, struct buf *out)
+/* In the answer, and in the log where there is something to tell. */
+static void say_restart(const struct config *running, const struct config *fresh, struct json_out *json)
+{
+    const char *keys[CONFIG_KEYS_MAX];
+    size_t count = config_restart_needed(running, fresh, keys);
+    struct buf text;
+    buf_init(&text, 4096);
+    json_key(json, SV("restart_needed"));
+    json_array(json);
+    for (size_t i = 0; i < count; i++) {
+        json_string(json, sv_of(keys[i]));
+        buf_printf(&text, "%s%s", i == 0 ? "" : ", ", keys[i]);
+    }
+    json_array_end(json);
+    if (count > 0)
+        log_warn("reload", "changed in the configuration, and in force after a restart only: %.*s",
+                 SV_FMT(buf_view(&text)));
+    buf_free(&text);
+}
+
+static void say_reloaded(const struct core_reloaded *reloaded, const struct config *running,
+                         const struct config *fresh, struct buf *out)
 {
     struct json_out json = json_out_to(out);
     json_object(&json);
@@ -107,6 +128,7 @@ static void say_reloaded(const struct core_reloaded *reloaded, struct buf *out)
     json_kv_u64(&json, "changed", reloaded->rules.changed);
     json_kv_u64(&json, "added", reloaded->rules.added);
     json_kv_u64(&json, "removed", reloaded->rules.removed);
+    say_restart(running, fresh, &json);
     json_object_end(&json);
     log_info("reload",
              "%zu rules in force: %zu as before, %zu changed (their windows begin anew), %zu new, %zu gone",
@@ -133,7 +155,7 @@ int service_reload(void *context, struct buf *ret_json, struct err *err)
         rc = reload_wishes(s, &config, &wishes, &reloaded, err);
     note_reload(s, rc == 0);
     if (rc == 0) {
-        say_reloaded(&reloaded, ret_json);
+        say_reloaded(&reloaded, &s->config, &config, ret_json);
     } else {
         rc = rc == TC_ENOTFOUND ? TC_EINPUT : rc; /* a file that is named and missing is the user's to mend */
         err_format(err, text, sizeof text);

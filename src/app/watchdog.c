@@ -155,3 +155,10 @@ bool watchdog_load(struct watchdog *w, const struct detector *detector, struct s
     w->regex_hits_told = stats.regex_limit_hits - untold;
     return !r.bad && sources_load(&w->sources, r.rest);
 }
+
+bool watchdog_waits(const struct watchdog *w, const struct detector *detector)
+{
+    struct detector_stats stats;
+    detector_stats(detector, &stats);
+    return w->sources.watched_count > 0 || stats.regex_limit_hits != w->regex_hits_told;
+}

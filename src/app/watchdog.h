@@ -24,6 +24,8 @@ void watchdog_resume(struct book *book, const struct event *event, struct decisi
 /* A tick: appends findings. Texts live in the list's arena. */
 void watchdog_tick(struct watchdog *watchdog, const struct detector *detector, uint64_t position,
                    struct receive_time now, struct finding_list *out);
+/* Whether the next tick may find something. */
+bool watchdog_waits(const struct watchdog *watchdog, const struct detector *detector);
 void watchdog_save(const struct watchdog *watchdog, const struct detector *detector, struct buf *out);
 bool watchdog_load(struct watchdog *watchdog, const struct detector *detector, struct sv saved);
 
