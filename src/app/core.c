@@ -514,17 +514,35 @@ static void waiter_remove(struct core *core, struct waiter *waiter)
     *at = waiter->next;
 }
 
+/* The journal's word; a record that it could not keep never comes to the core. */
+static void note_told(void *context, int rc, uint64_t first)
+{
+    struct waiter *waiter = context;
+    struct core *core = waiter->core;
+    (void)first;
+    pthread_mutex_lock(&core->lock);
+    waiter->told = true;
+    if (rc != 0 && !waiter->done) {
+        waiter->done = true;
+        waiter->rc = rc == TC_EBOUND
+                         ? err_set(&waiter->err, TC_EAGAIN, "the disk is full: free space, try again")
+                         : err_set(&waiter->err, rc, "the journal could not keep it: see the log");
+    }
+    pthread_cond_broadcast(&core->changed);
+    pthread_mutex_unlock(&core->lock);
+}
+
 /* core->lock is held, also over the append, so that the core cannot answer before the waiter stands. */
 static int append_and_wait(struct core *core, const struct journal_batch *batch, struct waiter *waiter,
                            struct err *err)
 {
     int rc = core->failed ? err_set(err, TC_EIO, "the core has stopped after an error: see the log")
-                          : journal_append(core->journal, batch, NULL, NULL, &waiter->position, err);
+                          : journal_append(core->journal, batch, note_told, waiter, &waiter->position, err);
     if (rc != 0)
         return rc;
     waiter->next = core->waiters;
     core->waiters = waiter;
-    while (!waiter->done)
+    while (!waiter->done || !waiter->told)
         pthread_cond_wait(&core->changed, &core->lock);
     waiter_remove(core, waiter);
     if (waiter->rc != 0 && err != NULL)
@@ -536,13 +554,16 @@ int core_control(struct core *core, enum record_type type, struct sv json, struc
                  uint64_t *ret_position, struct err *err)
 {
     struct buf block;
-    struct waiter waiter = {.json = ret_json};
+    struct waiter waiter = {.core = core, .json = ret_json};
     struct receive_time now = clk_now(core->options.clk);
     int rc;
     buf_init(&block, json.n + 4096);
     record_encode_plain(type, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME}, json, &block);
-    struct journal_batch batch = {
-        .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
+    struct journal_batch batch = {.kind = BATCH_CONTROL,
+                                  .received = now,
+                                  .refuse_when_full = true,
+                                  .blocks = buf_view(&block),
+                                  .count = 1};
     if (core->options.inline_commit) {
         rc = journal_append_wait(core->journal, &batch, &waiter.position, err);
     } else {

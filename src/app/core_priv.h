@@ -22,7 +22,8 @@ enum {
 struct waiter { /* somebody waits for the outcome of a command */
     struct waiter *next;
     uint64_t position;
-    bool done;
+    bool done, told; /* by the core; by the journal */
+    struct core *core;
     int rc;
     struct err err;
     struct buf *json;

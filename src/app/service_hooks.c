@@ -61,6 +61,7 @@ void service_take_trouble(void *context, struct sv channel, struct sv detail)
     int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, buf_view(&body), &batch, &err);
     struct journal_batch input = {.kind = BATCH_INPUT,
                                   .received = batch.received,
+                                  .refuse_when_full = true, /* the courier must not wait */
                                   .blocks = buf_view(&batch.blocks),
                                   .count = batch.count};
     if (rc == 0)
