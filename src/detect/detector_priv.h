@@ -67,6 +67,7 @@ struct detector {
     struct detector_stats stats;
     unsigned workers;
     struct match_scratch **scratch; /* by worker */
+    uint64_t limit_hits_taken;
     /* the chunk at work */
     const struct event *const *events;
     size_t event_count;

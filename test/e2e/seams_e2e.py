@@ -223,6 +223,27 @@ def timers():
             assert 3 < time.monotonic() - begun < 6.5, time.monotonic() - begun
 
 
+@test("L-07 a rule whose pattern reaches its match limit is named by RULE_ERROR within seconds, over a reload and a kill, too")
+def rule_error():
+    with temporary() as place:
+        rules = f"{place}/rules.yml"
+        append(rules, "title: Repeats\nid: 00000000-0000-4000-8000-00000000000d\nlogsource: {category: job}\ndetection:\n"
+                      "    s: {'text|re': '^(a|aa|a?a)+$'}\n    condition: s\nlevel: high\n---\n" + FEW)
+        with Server(config=f"rules: [{rules}]\n") as server:
+            time.sleep(2)  # past the ticks of the start
+
+            def told(count):
+                return [a for a in server.alerts() if a["title"] == "RULE_ERROR" and a["count"] == count]
+            for count in (1, 2):
+                server.send({"text": "a" * 500 + "!", "@timestamp": now()})
+                (alert,) = wait_for("RULE_ERROR", lambda: told(count), 5)  # pylint: disable=cell-var-from-loop
+                assert alert["labels"]["tocsin_rule"] == "Repeats (00000000-0000-4000-8000-00000000000d)", alert
+                append(rules, "\n")
+                assert server.request("POST", "/-/reload")[0] == 200
+                server.kill()
+                server.start()
+
+
 @test("Y-08 a reload says what else was changed in the configuration and waits for a restart; watch is in force at once")
 def reload_says():
     with temporary() as place, Server(config="lateness: 1h\n") as server:
