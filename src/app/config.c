@@ -688,7 +688,7 @@ static int watch_interval(struct reading *r, const struct yaml_node *node)
 }
 
 static const struct setting watch_settings[] = {
-    {"source", "name of the source as its events bear it, such as http:default or syslog:10.0.0.7",
+    {"source", "name of the source as its events bear it, such as http:default or syslog:tcp:10.0.0.7",
      "required", watch_source},
     {"interval",
      "it sends at least this often; after two of them without an event SOURCE_SILENT is raised. learn: "
