@@ -221,54 +221,6 @@ static int recover(struct core *core, struct err *err)
     return rc;
 }
 
-static void write_label(struct buf *out, struct sv text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c == '"' || c == '\\')
-            buf_char(out, '\\');
-        buf_char(out, c < ' ' || c > '~' ? '?' : text.p[i]);
-    }
-}
-
-static void write_sources(struct core *core)
-{
-    const struct sources *s = &core->watchdog.sources;
-    struct buf *out = &core->source_text;
-    int64_t now_ns = clk_monotonic_ns(core->options.clk);
-    core->stats.sources = s->count;
-    core->stats.sources_silent = 0;
-    for (size_t i = 0; i < s->count; i++)
-        core->stats.sources_silent += s->items[i].silent;
-    if (out->n > 0 && now_ns - core->source_text_mono_ns < TC_SECOND_NS)
-        return;
-    core->source_text_mono_ns = now_ns;
-    buf_clear(out);
-    buf_str(out,
-            "# HELP tocsin_source_events_total Events of a source; {source=\"\"} is all beyond the bound.\n"
-            "# TYPE tocsin_source_events_total counter\n");
-    buf_printf(out, "tocsin_source_events_total{source=\"\"} %llu\n", (unsigned long long)s->other_events);
-    for (size_t i = 0; i < s->count; i++) {
-        buf_str(out, "tocsin_source_events_total{source=\"");
-        write_label(out, sv_head(s->items[i].name, 256));
-        buf_printf(out, "\"} %llu\n", (unsigned long long)s->items[i].events);
-    }
-    buf_str(out, "# HELP tocsin_source_last_event_timestamp_seconds When a source was heard last.\n"
-                 "# TYPE tocsin_source_last_event_timestamp_seconds gauge\n");
-    for (size_t i = 0; i < s->count; i++) {
-        buf_str(out, "tocsin_source_last_event_timestamp_seconds{source=\"");
-        write_label(out, sv_head(s->items[i].name, 256));
-        buf_printf(out, "\"} %.3f\n", (double)s->items[i].last_ns / 1e9);
-    }
-}
-
-void core_source_metrics(struct core *core, struct buf *out)
-{
-    pthread_mutex_lock(&core->lock);
-    buf_sv(out, buf_view(&core->source_text));
-    pthread_mutex_unlock(&core->lock);
-}
-
 static void take_stats(struct core *core)
 {
     pthread_mutex_lock(&core->lock);
@@ -277,7 +229,7 @@ static void take_stats(struct core *core)
     core->stats.alerts_in_memory = book_count(core->book);
     core->stats.store_behind = core->store_behind;
     core->delivery_shown = core->delivery;
-    write_sources(core);
+    core_show_sources(core);
     core->stats.events = core->counts.events;
     core->stats.findings = core->counts.findings;
     core->stats.decisions = core->counts.decisions;
@@ -298,6 +250,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     buf_init(&core->activated, CORE_JSON_BYTES);
     watchdog_init(&core->watchdog);
     buf_init(&core->source_text, 1 << 20);
+    buf_init(&core->source_json, 4 << 20);
     if (core->options.decision_bytes == 0)
         core->options.decision_bytes = CORE_DECISION_BYTES;
     buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
@@ -734,6 +687,7 @@ void core_abandon(struct core **core_at)
     buf_free(&core->prepared_json);
     positions_free(&core->positions);
     buf_free(&core->source_text);
+    buf_free(&core->source_json);
     buf_free(&core->blocks);
     buf_free(&core->json);
     buf_free(&core->news);

@@ -141,6 +141,8 @@ struct core_stats {
 };
 /* Appends per-source counters, Prometheus text format; at most a second old. */
 void core_source_metrics(struct core *core, struct buf *out);
+/* For /v1/sources: a JSON array, at most a second old. */
+void core_sources_json(struct core *core, struct buf *out);
 void core_stats(struct core *core, struct core_stats *ret);
 
 #endif

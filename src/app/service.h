@@ -108,5 +108,6 @@ uint64_t service_courier_turns(void *context);
 /* service_metrics.c: the API's callbacks */
 void service_metrics(void *context, struct buf *out);
 void service_channels_json(void *context, struct buf *out);
+void service_sources_json(void *context, struct buf *out);
 
 #endif

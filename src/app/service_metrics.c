@@ -100,3 +100,9 @@ void service_metrics(void *context, struct buf *out)
     tend_metrics(out);
     core_source_metrics(s->core, out);
 }
+
+/* For /v1/sources. */
+void service_sources_json(void *context, struct buf *out)
+{
+    core_sources_json(((struct service *)context)->core, out);
+}

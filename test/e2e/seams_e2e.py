@@ -89,6 +89,10 @@ routing: {{P1: [out, file, mail, slack, hook, pager], P2: [out, file, mail, slac
                     s.sendall(b"<38>1 2026-11-21T10:00:00Z web sshd 1 - - Failed password for tcp from 192.0.2.1 port 1 ssh2\n")
                 wait_for("an event by each door", lambda: {e["source"].split(":")[0] for e in server.query()} >=
                          {"http", "stdin", "file", "journald", "syslog"})
+                want = {"http:default": "confirmed", "stdin": "best_effort", "file:auth": "positioned", "journald": "positioned",
+                        "syslog:udp:127.0.0.1": "fire_and_forget", "syslog:tcp:127.0.0.1": "best_effort"}
+                wait_for("each source with its promise", lambda: want.items() <= {
+                    s["name"]: s["class"] for s in json.loads(server.get("/v1/sources")[1]) if s["events"] > 0 and s["last_event"]}.items())
                 os.rename(log, f"{log}.1")
                 append(log, line("rotated"))
                 append(f"{place}/auth2.log", line("new"))
