@@ -33,8 +33,8 @@ enum json_scan { JSON_WHOLE, JSON_PARTIAL, JSON_BROKEN };
  */
 enum json_scan json_scan(struct sv text, size_t *ret_at);
 
-/* The bytes between a string's quotes, checked by json_lex_string, with their escapes resolved; in `arena`, never
- * longer than its source. Lone surrogates become U+FFFD. */
+/* The bytes between a string's quotes, checked by json_lex_string, with their escapes resolved; in `arena`,
+ * never longer than its source. Lone surrogates become U+FFFD. */
 struct sv json_unescape(struct arena *arena, struct sv bytes);
 
 /* `text` with U+FFFD for each byte that is not UTF-8: itself where there is none, else a copy in `arena`. */
