@@ -1,14 +1,10 @@
 """Channels with real peers on loopback: mail over SMTP with STARTTLS and a login, signed webhooks, PagerDuty, routing by priority, the
 digest, test sends, fallback, and a kill between sending and receipt."""
-import email
-import email.policy
 import hashlib
 import hmac
 import json
 import os
-import ssl
 import subprocess
-import sys
 import threading
 import time
 

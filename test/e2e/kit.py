@@ -200,8 +200,11 @@ class Receiver:
                 for key, value in headers.items():
                     self.send_header(key, value)
                 self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
+                try:
+                    self.end_headers()
+                    self.wfile.write(b"ok")
+                except ConnectionError:
+                    pass  # a test killed who asked
 
             def log_message(self, *_):
                 pass

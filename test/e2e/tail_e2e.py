@@ -1,13 +1,11 @@
 """Files and the journal of systemd: what a program writes to its log arrives once, over rotations, truncations, kills and stops; an
 attack that stands in a log is told."""
 import collections
-import glob
 import gzip
 import json
 import os
 import random
 import shutil
-import subprocess
 import threading
 import time
 
