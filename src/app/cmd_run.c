@@ -113,7 +113,8 @@ const struct verb verb_run = {
         "Listens on loopback and needs no token there unless the configuration names sources. Stops "
         "on SIGINT or SIGTERM; what\n"
         "was acknowledged is kept, whatever happens. SIGHUP, or POST /-/reload, reads the rules, the\n"
-        "alerts section and the GeoIP files anew; where one is refused, all that was in force goes on.",
+        "sections alerts and watch, and the GeoIP files anew; where one is refused, all that was in force\n"
+        "goes on. What else was changed in the configuration, and waits for a restart, is said.",
     .options = options,
     .min_operands = 0,
     .max_operands = 0,
