@@ -92,8 +92,23 @@ async function showHeld() {
   byId("held").hidden = !delivery.held;
 }
 
+const promises = {
+  confirmed: "confirmed: kept once acknowledged", positioned: "positioned: each line once", best_effort: "best effort, with back-pressure",
+  fire_and_forget: "fire and forget: drops are counted", internal: "Tocsin's own",
+};
+
+/* Names come from senders: text only. */
+async function showSources() {
+  const sources = await ask("/v1/sources").catch(() => []);
+  byId("sources-section").hidden = sources.length === 0;
+  byId("sources").tBodies[0].replaceChildren(...sources.map((s) => make("tr", {},
+    make("td", { text: s.name }), make("td", { text: promises[s.class] || s.class }), make("td", { class: "number", text: s.events.toLocaleString() }),
+    make("td", { text: clockTime(s.last_event) }), make("td", { text: s.silent ? "silent" : s.watched ? "watched" : "" }))));
+}
+
 async function fetchAll() {
   showHeld();
+  showSources();
   const [open, ended] = await Promise.all([
     ask("/v1/alerts?state=open"),
     ask(`/v1/alerts?state=ended&since=${encodeURIComponent(startOfDay().toISOString())}`),
@@ -396,7 +411,7 @@ function start() {
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && selected && !byId("ask").open) byId("detail-close").click(); });
   window.addEventListener("popstate", followPath);
   window.addEventListener("online", connect);
-  setInterval(() => { if (loaded) draw(); }, 30000);
+  setInterval(() => { if (loaded) { draw(); showSources(); } }, 30000);
   selected = idOfPath();
   fetchAll().catch(() => {}); /* the stream's opening tells of trouble */
   connect();

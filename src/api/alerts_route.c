@@ -128,7 +128,7 @@ void alerts_show(struct api *api, struct request *request, struct reply *reply)
         reply_err(reply, &err);
 }
 
-/* --- GET /v1/alerts/ID/deliveries, GET /v1/channels
+/* --- GET /v1/alerts/ID/deliveries, GET /v1/channels, GET /v1/sources
  * ------------------------------------------------------------------------------------------------------ */
 
 /* By the whole id, also of what is no alert: digests and tests are delivered, too. */
@@ -154,6 +154,16 @@ void channels_list(struct api *api, struct request *request, struct reply *reply
     reply_json(reply, 200);
     if (api->options.channels != NULL)
         api->options.channels(api->options.context, &reply->body);
+    else
+        buf_str(&reply->body, "[]");
+}
+
+void sources_list(struct api *api, struct request *request, struct reply *reply)
+{
+    (void)request;
+    reply_json(reply, 200);
+    if (api->options.sources != NULL)
+        api->options.sources(api->options.context, &reply->body);
     else
         buf_str(&reply->body, "[]");
 }

@@ -62,6 +62,7 @@ struct api_options {
     /* Appends what only the core knows to the text of /metrics (Prometheus text format 0.0.4). */
     void (*metrics)(void *context, struct buf *out);
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
+    void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     const struct sv *receivers;                       /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };

@@ -207,6 +207,7 @@ void alerts_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_show(struct api *api, struct request *request, struct reply *reply);
 void alerts_deliveries(struct api *api, struct request *request, struct reply *reply);
 void channels_list(struct api *api, struct request *request, struct reply *reply);
+void sources_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_command(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);

@@ -288,6 +288,7 @@ static void append(struct request *request, struct workbench *bench, struct sv b
     struct intake_batch *made = &bench->batch;
     struct journal_batch batch = {.kind = BATCH_INPUT,
                                   .received = made->received,
+                                  .refuse_when_full = true,
                                   .blocks = buf_view(&made->blocks),
                                   .count = made->count};
     uint64_t first = 0;

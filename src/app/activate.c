@@ -278,13 +278,14 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
     if (rc == 0) {
         struct detector *detector = next_detector(core, ruleset, in_force.lateness_ns);
         struct book *book = next_book(core, &in_force.alerts);
+        if (core->detector != NULL)
+            watchdog_gather(&core->watchdog, core->detector);
         detector_free(&core->detector);
         book_free(&core->book);
         ruleset_free(&core->ruleset);
         core->detector = detector;
         core->book = book;
         core->ruleset = ruleset;
-        core->watchdog.regex_hits_told = 0; /* the new detector counts from 0 */
         watch(core, &json);
         buf_clear(&core->activated);
         buf_sv(&core->activated, text);

@@ -112,7 +112,7 @@ static int close_out(struct out_file *out, int rc, struct err *err)
     return rc == 0 && synced < 0 ? sys(err, synced, "sync", out->path) : rc;
 }
 
-static const char *const folders[] = {"", "/journal", "/objects", "/config"};
+static const char *const folders[] = {"", "/journal", "/objects", "/vault", "/config"};
 
 static int sync_folders(const struct fs *fs, const char *dir, struct err *err)
 {

@@ -43,8 +43,9 @@ static void save_delivery(void *context, struct buf *to)
 
 static void save_watchdog(void *context, struct buf *to)
 {
-    const struct core *core = context;
-    watchdog_save(&core->watchdog, core->detector, to);
+    struct core *core = context;
+    watchdog_gather(&core->watchdog, core->detector);
+    watchdog_save(&core->watchdog, to);
 }
 
 static void save_book(void *context, struct buf *to)
@@ -110,7 +111,7 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
         rc = book_load(core->book, book, err);
     if (rc == 0)
         rc = positions_load(&core->positions, positions, err);
-    if (rc == 0 && watchdog.n > 0 && !watchdog_load(&core->watchdog, core->detector, watchdog))
+    if (rc == 0 && watchdog.n > 0 && !watchdog_load(&core->watchdog, watchdog))
         rc = err_set(err, TC_ECORRUPT, "its state of sources is malformed");
     if (rc != 0)
         return rc;

@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/num.h"
 #include "base/yaml.h"
 #include "cli/inputs.h"
@@ -687,7 +688,7 @@ static int watch_interval(struct reading *r, const struct yaml_node *node)
 }
 
 static const struct setting watch_settings[] = {
-    {"source", "name of the source as its events bear it, such as http:default or syslog:10.0.0.7",
+    {"source", "name of the source as its events bear it, such as http:default or syslog:tcp:10.0.0.7",
      "required", watch_source},
     {"interval",
      "it sends at least this often; after two of them without an event SOURCE_SILENT is raised. learn: "
@@ -1191,6 +1192,47 @@ void config_defaults(struct config *config)
             .name = SV("slack"), .type = SV("slack"), .url = arena_sv(&config->arena, sv_of(slack))};
 }
 
+/* --- what a reload leaves to a restart
+ * -------------------------------------------------------------------------------------- */
+
+static uint64_t print_of(const struct yaml_node *node)
+{
+    uint64_t print = hash_64_seed(node->key, hash_64_seed(node->text, (uint64_t)node->type + 1));
+    for (const struct yaml_node *n = node->first; n != NULL; n = n->next)
+        print = hash_64_seed(sv_make((const char *)&print, sizeof print), print_of(n));
+    return print;
+}
+
+static void take_prints(struct config *c, const struct yaml_node *root)
+{
+    for (size_t i = 0; top_settings[i].key != NULL; i++) {
+        const struct yaml_node *node = root == NULL ? NULL : yaml_get(root, top_settings[i].key);
+        tc_assert(i < CONFIG_KEYS_MAX);
+        c->prints[c->print_count++] =
+            (struct config_print){top_settings[i].key, node == NULL ? 0 : print_of(node)};
+        if (node != NULL && strcmp(top_settings[i].key, "parsers") == 0)
+            c->prints[i].print ^= c->parsers.print; /* the files are read at the start, too */
+    }
+}
+
+size_t config_restart_needed(const struct config *running, const struct config *fresh,
+                             const char *ret_keys[CONFIG_KEYS_MAX])
+{
+    static const char *const read_anew[] = {"rules", "shipped_packs", "placeholders", "pipelines",
+                                            "geoip", "alerts",        "watch",        NULL};
+    size_t count = 0;
+    for (size_t i = 0; top_settings[i].key != NULL; i++) {
+        uint64_t before = i < running->print_count ? running->prints[i].print : 0;
+        uint64_t now = i < fresh->print_count ? fresh->prints[i].print : 0;
+        bool anew = false;
+        for (size_t k = 0; read_anew[k] != NULL; k++)
+            anew = anew || strcmp(read_anew[k], top_settings[i].key) == 0;
+        if (!anew && before != now)
+            ret_keys[count++] = top_settings[i].key;
+    }
+    return count;
+}
+
 int config_load(const char *path, struct config *config, struct err *err)
 {
     struct buf bytes;
@@ -1213,6 +1255,7 @@ int config_load(const char *path, struct config *config, struct err *err)
         return err_at(err, TC_EINPUT, path, docs->root->line, docs->root->column,
                       "a map of settings is expected here");
     rc = read_section(&r, docs->root, top_settings);
+    take_prints(config, docs->root);
     if (rc == 0)
         rc = check_names(config, path, err);
     if (rc == 0)

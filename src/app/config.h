@@ -14,8 +14,15 @@
 #include "ingest/tail.h"
 #include "notify/notify.h"
 
+enum { CONFIG_KEYS_MAX = 64 };
+
 struct config {
-    struct arena arena;       /* all texts below */
+    struct arena arena;   /* all texts below */
+    struct config_print { /* what the file says for each top-level key, as a hash; 0: nothing */
+        const char *key;
+        uint64_t print;
+    } prints[CONFIG_KEYS_MAX];
+    size_t print_count;
     const char *listen;       /* "127.0.0.1:9797" */
     const char *data;         /* NULL: not set */
     const char *console_url;  /* NULL: http:// + listen */
@@ -76,6 +83,10 @@ void config_defaults(struct config *config);
 /* Reads `path` over the defaults. */
 int config_load(const char *path, struct config *config, struct err *err);
 void config_free(struct config *config);
+/* The keys that only a restart puts in force and for which `fresh` says other things than `running`, in
+ * order. Returns how many. */
+size_t config_restart_needed(const struct config *running, const struct config *fresh,
+                             const char *ret_keys[CONFIG_KEYS_MAX]);
 /* The reference of all keys as Markdown, from the tables. */
 void config_reference(struct buf *out);
 

@@ -221,62 +221,15 @@ static int recover(struct core *core, struct err *err)
     return rc;
 }
 
-static void write_label(struct buf *out, struct sv text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c == '"' || c == '\\')
-            buf_char(out, '\\');
-        buf_char(out, c < ' ' || c > '~' ? '?' : text.p[i]);
-    }
-}
-
-static void write_sources(struct core *core)
-{
-    const struct sources *s = &core->watchdog.sources;
-    struct buf *out = &core->source_text;
-    int64_t now_ns = clk_monotonic_ns(core->options.clk);
-    core->stats.sources = s->count;
-    core->stats.sources_silent = 0;
-    for (size_t i = 0; i < s->count; i++)
-        core->stats.sources_silent += s->items[i].silent;
-    if (out->n > 0 && now_ns - core->source_text_mono_ns < TC_SECOND_NS)
-        return;
-    core->source_text_mono_ns = now_ns;
-    buf_clear(out);
-    buf_str(out,
-            "# HELP tocsin_source_events_total Events of a source; {source=\"\"} is all beyond the bound.\n"
-            "# TYPE tocsin_source_events_total counter\n");
-    buf_printf(out, "tocsin_source_events_total{source=\"\"} %llu\n", (unsigned long long)s->other_events);
-    for (size_t i = 0; i < s->count; i++) {
-        buf_str(out, "tocsin_source_events_total{source=\"");
-        write_label(out, sv_head(s->items[i].name, 256));
-        buf_printf(out, "\"} %llu\n", (unsigned long long)s->items[i].events);
-    }
-    buf_str(out, "# HELP tocsin_source_last_event_timestamp_seconds When a source was heard last.\n"
-                 "# TYPE tocsin_source_last_event_timestamp_seconds gauge\n");
-    for (size_t i = 0; i < s->count; i++) {
-        buf_str(out, "tocsin_source_last_event_timestamp_seconds{source=\"");
-        write_label(out, sv_head(s->items[i].name, 256));
-        buf_printf(out, "\"} %.3f\n", (double)s->items[i].last_ns / 1e9);
-    }
-}
-
-void core_source_metrics(struct core *core, struct buf *out)
-{
-    pthread_mutex_lock(&core->lock);
-    buf_sv(out, buf_view(&core->source_text));
-    pthread_mutex_unlock(&core->lock);
-}
-
 static void take_stats(struct core *core)
 {
     pthread_mutex_lock(&core->lock);
     core->stats.position = core->position;
+    core->stats.rules = ruleset_count(core->ruleset);
     core->stats.alerts_in_memory = book_count(core->book);
     core->stats.store_behind = core->store_behind;
     core->delivery_shown = core->delivery;
-    write_sources(core);
+    core_show_sources(core);
     core->stats.events = core->counts.events;
     core->stats.findings = core->counts.findings;
     core->stats.decisions = core->counts.decisions;
@@ -297,6 +250,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     buf_init(&core->activated, CORE_JSON_BYTES);
     watchdog_init(&core->watchdog);
     buf_init(&core->source_text, 1 << 20);
+    buf_init(&core->source_json, 4 << 20);
     if (core->options.decision_bytes == 0)
         core->options.decision_bytes = CORE_DECISION_BYTES;
     buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
@@ -336,7 +290,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
 static bool timer_waits(const struct core *core, int64_t now_ns)
 {
     return detector_waits(core->detector) || book_due_ns(core->book) <= now_ns ||
-           core->watchdog.sources.watched_count > 0 || digest_waits(core, now_ns);
+           watchdog_waits(&core->watchdog, core->detector) || digest_waits(core, now_ns);
 }
 
 static int tick_if_due(struct core *core, struct err *err)
@@ -513,17 +467,35 @@ static void waiter_remove(struct core *core, struct waiter *waiter)
     *at = waiter->next;
 }
 
+/* The journal's word; a record that it could not keep never comes to the core. */
+static void note_told(void *context, int rc, uint64_t first)
+{
+    struct waiter *waiter = context;
+    struct core *core = waiter->core;
+    (void)first;
+    pthread_mutex_lock(&core->lock);
+    waiter->told = true;
+    if (rc != 0 && !waiter->done) {
+        waiter->done = true;
+        waiter->rc = rc == TC_EBOUND
+                         ? err_set(&waiter->err, TC_EAGAIN, "the disk is full: free space, try again")
+                         : err_set(&waiter->err, rc, "the journal could not keep it: see the log");
+    }
+    pthread_cond_broadcast(&core->changed);
+    pthread_mutex_unlock(&core->lock);
+}
+
 /* core->lock is held, also over the append, so that the core cannot answer before the waiter stands. */
 static int append_and_wait(struct core *core, const struct journal_batch *batch, struct waiter *waiter,
                            struct err *err)
 {
     int rc = core->failed ? err_set(err, TC_EIO, "the core has stopped after an error: see the log")
-                          : journal_append(core->journal, batch, NULL, NULL, &waiter->position, err);
+                          : journal_append(core->journal, batch, note_told, waiter, &waiter->position, err);
     if (rc != 0)
         return rc;
     waiter->next = core->waiters;
     core->waiters = waiter;
-    while (!waiter->done)
+    while (!waiter->done || !waiter->told)
         pthread_cond_wait(&core->changed, &core->lock);
     waiter_remove(core, waiter);
     if (waiter->rc != 0 && err != NULL)
@@ -535,13 +507,16 @@ int core_control(struct core *core, enum record_type type, struct sv json, struc
                  uint64_t *ret_position, struct err *err)
 {
     struct buf block;
-    struct waiter waiter = {.json = ret_json};
+    struct waiter waiter = {.core = core, .json = ret_json};
     struct receive_time now = clk_now(core->options.clk);
     int rc;
     buf_init(&block, json.n + 4096);
     record_encode_plain(type, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME}, json, &block);
-    struct journal_batch batch = {
-        .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
+    struct journal_batch batch = {.kind = BATCH_CONTROL,
+                                  .received = now,
+                                  .refuse_when_full = true,
+                                  .blocks = buf_view(&block),
+                                  .count = 1};
     if (core->options.inline_commit) {
         rc = journal_append_wait(core->journal, &batch, &waiter.position, err);
     } else {
@@ -712,6 +687,7 @@ void core_abandon(struct core **core_at)
     buf_free(&core->prepared_json);
     positions_free(&core->positions);
     buf_free(&core->source_text);
+    buf_free(&core->source_json);
     buf_free(&core->blocks);
     buf_free(&core->json);
     buf_free(&core->news);

@@ -81,6 +81,7 @@ void core_close(struct core **core);
 void core_abandon(struct core **core);
 
 struct journal *core_journal(struct core *core);
+/* What core_open put in force. Before core_start only: a reload frees it. */
 const struct ruleset *core_ruleset(const struct core *core);
 bool core_ready(const struct core *core);
 /* Stopped after an error: nothing is judged until a restart. */
@@ -132,6 +133,7 @@ int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subj
 
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;
+    uint64_t rules; /* in force */
     uint64_t sources, sources_silent;
     bool store_behind; /* the store fails: lists and notifications wait for it, judging does not */
     struct detector_stats detector;
@@ -139,6 +141,8 @@ struct core_stats {
 };
 /* Appends per-source counters, Prometheus text format; at most a second old. */
 void core_source_metrics(struct core *core, struct buf *out);
+/* For /v1/sources: a JSON array, at most a second old. */
+void core_sources_json(struct core *core, struct buf *out);
 void core_stats(struct core *core, struct core_stats *ret);
 
 #endif

@@ -22,7 +22,8 @@ enum {
 struct waiter { /* somebody waits for the outcome of a command */
     struct waiter *next;
     uint64_t position;
-    bool done;
+    bool done, told; /* by the core; by the journal */
+    struct core *core;
     int rc;
     struct err err;
     struct buf *json;
@@ -93,6 +94,7 @@ struct core {
     struct ruleset *prepared; /* compiled for the REC_ACTIVATED that is on its way; under lock */
     struct buf prepared_json; /* its text */
     struct core_stats stats;
+    struct buf source_json; /* of core_sources_json, likewise */
     struct buf source_text; /* of core_source_metrics, made on the core's thread; under lock */
     int64_t source_text_mono_ns;
     struct { /* intents that are not receipted, for the latency; under lock */
@@ -115,6 +117,9 @@ int fold_flush(struct core *core,
  * tick, before the book sees it. */
 bool digest_of(struct core *core, const struct event *tick, struct buf *out);
 /* Whether a tick now would pass such a moment. */
+/* core_sources.c; core->lock is held. */
+void core_show_sources(struct core *core);
+
 bool digest_waits(const struct core *core, int64_t now_ns);
 /* The intent of a test message. */
 void digest_test_intent(const struct event *command, struct sv channel, struct sv by, struct buf *out);

@@ -3,6 +3,8 @@
  */
 #include "app/app.h"
 
+#include "base/hash.h"
+#include "base/rng.h"
 #include "cli/cli.h"
 
 /* One line each, so that a new one is one line of a change. */
@@ -34,5 +36,6 @@ static const struct verb *const verbs[] = {
 
 int main(int argc, char **argv)
 {
+    hash_table_key(&rng_system);
     return cli_main(verbs, argc, argv);
 }

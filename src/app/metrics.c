@@ -80,7 +80,7 @@ static void pipeline(const struct metrics_view *v, struct buf *out)
         {"tocsin_outbox_rows", "gauge", "Notifications that the store remembers, sent ones included.",
          (double)v->outbox_rows},
         {"tocsin_alerts_in_memory_limit", "gauge", "Bound of tocsin_alerts_in_memory.", TC_ALERTS_MAX},
-        {"tocsin_rules", "gauge", "Rules in force, correlations included.", (double)v->rules},
+        {"tocsin_rules", "gauge", "Rules in force, correlations included.", (double)v->core.rules},
         {"tocsin_sources", "gauge", "Sources that are counted apart.", (double)v->core.sources},
         {"tocsin_sources_limit", "gauge", "Bound of tocsin_sources for sources that are not watched.",
          SOURCES_MAX},

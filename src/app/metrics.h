@@ -19,7 +19,6 @@ struct metrics_view { /* gathered by who wires the rooms */
     uint64_t sent, retries, failed;           /* of the courier */
     uint64_t outbox_pending, outbox_rows;     /* of the store */
     uint64_t journal_disk_bytes, store_bytes; /* files */
-    uint64_t rules;
     const struct latencies *latencies;
     int64_t started_ns; /* wall clock */
 };

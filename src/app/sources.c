@@ -129,3 +129,32 @@ bool sources_load(struct sources *s, struct sv saved)
     }
     return !r.bad && r.rest.n == 0;
 }
+
+bool sources_is_watched(const struct sources *s, struct sv name, int64_t *ret_interval_ns)
+{
+    *ret_interval_ns = 0;
+    for (size_t i = 0; i < s->watched_count; i++) {
+        if (!sv_eq(s->watched[i].source, name))
+            continue;
+        const struct source_state *item = find(s, name);
+        *ret_interval_ns = s->watched[i].interval_ns;
+        if (*ret_interval_ns == 0 && item != NULL && item->gaps >= SOURCES_LEARN_AFTER)
+            *ret_interval_ns = item->learned_ns;
+        return true;
+    }
+    return false;
+}
+
+const char *sources_class(struct sv name)
+{
+    static const struct {
+        const char *prefix, *class;
+    } classes[] = {{"http:", "confirmed"},     {"file:", "positioned"},
+                   {"journald", "positioned"}, {"syslog:tcp:", "best_effort"},
+                   {"stdin", "best_effort"},   {"syslog:udp:", "fire_and_forget"},
+                   {"self", "internal"}};
+    for (size_t i = 0; i < TC_ARRAY_LEN(classes); i++)
+        if (sv_starts(name, sv_of(classes[i].prefix)))
+            return classes[i].class;
+    return "best_effort";
+}

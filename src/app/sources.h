@@ -53,6 +53,13 @@ struct source_state *sources_heard(struct sources *sources, struct sv source, st
 void sources_tick(struct sources *sources, struct receive_time now,
                   void (*silent)(void *context, const struct source_state *source, int64_t interval_ns),
                   void *context);
+/* Held to that interval, where it is watched and one is known; else 0. */
+bool sources_is_watched(const struct sources *sources, struct sv name, int64_t *ret_interval_ns);
+/*
+ * What is promised of a source, by the first part of its name (docs/sources.md): "confirmed", "positioned",
+ * "best_effort", "fire_and_forget"; "internal" for our own.
+ */
+const char *sources_class(struct sv name);
 void sources_save(const struct sources *sources, struct buf *out);
 bool sources_load(struct sources *sources,
                   struct sv saved); /* false: malformed, nothing is changed for good */

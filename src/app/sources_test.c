@@ -88,6 +88,23 @@ static void test_other_sources_are_bounded(void **state)
     sources_free(&s);
 }
 
+static void test_what_is_promised(void **state)
+{
+    static const struct {
+        const char *name, *class;
+    } cases[] = {{"http:shop", "confirmed"},
+                 {"file:app", "positioned"},
+                 {"file:/var/log/syslog:udp:", "positioned"},
+                 {"journald", "positioned"},
+                 {"syslog:tcp:10.0.0.7", "best_effort"},
+                 {"syslog:udp:10.0.0.7", "fire_and_forget"},
+                 {"stdin", "best_effort"},
+                 {"self", "internal"}};
+    (void)state;
+    for (size_t i = 0; i < TC_ARRAY_LEN(cases); i++)
+        assert_string_equal(sources_class(sv_of(cases[i].name)), cases[i].class);
+}
+
 static void test_saved_and_loaded(void **state)
 {
     struct sources s, t;
@@ -124,9 +141,8 @@ static void test_saved_and_loaded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_L_05_two_intervals),
-        cmocka_unit_test(test_L_05_learned),
-        cmocka_unit_test(test_other_sources_are_bounded),
+        cmocka_unit_test(test_L_05_two_intervals),        cmocka_unit_test(test_L_05_learned),
+        cmocka_unit_test(test_other_sources_are_bounded), cmocka_unit_test(test_what_is_promised),
         cmocka_unit_test(test_saved_and_loaded),
     };
     return cmocka_run_group_tests_name("sources", tests, NULL, NULL);

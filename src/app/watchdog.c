@@ -3,12 +3,17 @@
  */
 #include "app/watchdog.h"
 
+#include <stdlib.h>
+
+enum { LIMITED_MAX = 1024 };
+
 static const struct sv silent_actions[] = {
     {"Is the sender up, and can it reach Tocsin? Look at its log and its queue", 72},
     {"Is it known that it stopped (a deployment, a holiday)? Then acknowledge with a note", 83},
 };
 static const struct sv rules_actions[] = {
-    {"Look at tocsin_detect_regex_limit_hits_total, and at rules whose patterns repeat repeats", 88},
+    {"Rewrite the rule's patterns: one that repeats a repeat takes longest", 68},
+    {"Look at tocsin_detect_regex_limit_hits_total: does it go on?", 60},
 };
 
 static const struct rule_info silent_rule = {
@@ -36,12 +41,14 @@ static const struct rule_info errors_rule = {
 void watchdog_init(struct watchdog *w)
 {
     *w = (struct watchdog){0};
+    map_init(&w->limited, LIMITED_MAX);
     sources_init(&w->sources);
 }
 
 void watchdog_free(struct watchdog *w)
 {
     sources_free(&w->sources);
+    map_free(&w->limited);
 }
 
 bool watchdog_heard(struct watchdog *w, const struct event *event)
@@ -125,33 +132,72 @@ static void say_silent(void *context, const struct source_state *source, int64_t
     f->fields = fields;
 }
 
-void watchdog_tick(struct watchdog *w, const struct detector *detector, uint64_t position,
-                   struct receive_time now, struct finding_list *out)
+static void add_limited(void *context, const struct rule_info *rule)
 {
-    struct ticking t = {.out = out, .position = position, .now = now};
-    struct detector_stats stats;
-    sources_tick(&w->sources, now, say_silent, &t);
-    detector_stats(detector, &stats);
-    if (stats.regex_limit_hits != w->regex_hits_told)
-        add_finding(&t, &errors_rule, 0, 0);
-    w->regex_hits_told = stats.regex_limit_hits;
+    struct watchdog *w = context;
+    struct buf text;
+    buf_init(&text, 4096);
+    buf_printf(&text, "%.*s (%.*s)", SV_FMT(sv_head(rule->title, 1024)), SV_FMT(sv_head(rule->id, 1024)));
+    map_put(&w->limited, buf_view(&text), NULL); /* past the bound the others are told of */
+    buf_free(&text);
 }
 
-/* The detector's counter begins at 0 in each process: what is kept is what was not told yet. */
-void watchdog_save(const struct watchdog *w, const struct detector *detector, struct buf *out)
+void watchdog_gather(struct watchdog *w, struct detector *detector)
 {
-    struct detector_stats stats;
-    detector_stats(detector, &stats);
-    buf_u64(out, stats.regex_limit_hits - w->regex_hits_told);
+    detector_take_limited(detector, add_limited, w);
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return sv_cmp(*(const struct sv *)a, *(const struct sv *)b);
+}
+
+/* In the order of their texts, whatever way they came: from a checkpoint, or from events judged anew. */
+static void say_limited(struct watchdog *w, struct ticking *t)
+{
+    struct sv *texts = ARENA_ARRAY(t->out->arena, struct sv, w->limited.live + 1);
+    size_t count = 0;
+    struct map_entry *e;
+    for (size_t i = 0; map_next(&w->limited, &i, &e);)
+        texts[count++] = arena_sv(t->out->arena, e->key);
+    qsort(texts, count, sizeof texts[0], compare_texts);
+    for (size_t i = 0; i < count; i++) {
+        struct finding_field *group = ARENA_ARRAY(t->out->arena, struct finding_field, 1);
+        group[0] = (struct finding_field){SV("tocsin.rule"), texts[i], FIELD_STRING};
+        add_finding(t, &errors_rule, 1, 0)->group = group;
+    }
+    map_clear(&w->limited);
+}
+
+void watchdog_tick(struct watchdog *w, struct detector *detector, uint64_t position, struct receive_time now,
+                   struct finding_list *out)
+{
+    struct ticking t = {.out = out, .position = position, .now = now};
+    sources_tick(&w->sources, now, say_silent, &t);
+    watchdog_gather(w, detector);
+    say_limited(w, &t);
+}
+
+void watchdog_save(const struct watchdog *w, struct buf *out)
+{
+    struct map_entry *e;
+    buf_u64(out, w->limited.live);
+    for (size_t i = 0; map_next(&w->limited, &i, &e);)
+        buf_string(out, e->key);
     sources_save(&w->sources, out);
 }
 
-bool watchdog_load(struct watchdog *w, const struct detector *detector, struct sv saved)
+bool watchdog_load(struct watchdog *w, struct sv saved)
 {
-    struct detector_stats stats;
     struct reader r = reader_of(saved);
-    uint64_t untold = reader_u64(&r);
-    detector_stats(detector, &stats);
-    w->regex_hits_told = stats.regex_limit_hits - untold;
+    uint64_t count = reader_u64(&r);
+    map_clear(&w->limited);
+    for (uint64_t i = 0; i < count && !r.bad; i++)
+        map_put(&w->limited, reader_string(&r), NULL);
     return !r.bad && sources_load(&w->sources, r.rest);
+}
+
+bool watchdog_waits(const struct watchdog *w, const struct detector *detector)
+{
+    return w->sources.watched_count > 0 || w->limited.live > 0 || detector_has_limited(detector);
 }

@@ -12,7 +12,7 @@
 
 struct watchdog {
     struct sources sources;
-    uint64_t regex_hits_told; /* of this process's detector, up to which was told */
+    struct map limited; /* rules whose patterns hit a limit, not told yet: their titles and ids */
 };
 
 void watchdog_init(struct watchdog *watchdog);
@@ -21,10 +21,14 @@ void watchdog_free(struct watchdog *watchdog);
 bool watchdog_heard(struct watchdog *watchdog, const struct event *event);
 /* Resolves the open alerts that say that this source is silent. */
 void watchdog_resume(struct book *book, const struct event *event, struct decision_list *out);
+/* Takes over what the detector knows of rules at their limits; before it is freed or the state is saved. */
+void watchdog_gather(struct watchdog *watchdog, struct detector *detector);
 /* A tick: appends findings. Texts live in the list's arena. */
-void watchdog_tick(struct watchdog *watchdog, const struct detector *detector, uint64_t position,
+void watchdog_tick(struct watchdog *watchdog, struct detector *detector, uint64_t position,
                    struct receive_time now, struct finding_list *out);
-void watchdog_save(const struct watchdog *watchdog, const struct detector *detector, struct buf *out);
-bool watchdog_load(struct watchdog *watchdog, const struct detector *detector, struct sv saved);
+/* Whether the next tick may find something. */
+bool watchdog_waits(const struct watchdog *watchdog, const struct detector *detector);
+void watchdog_save(const struct watchdog *watchdog, struct buf *out);
+bool watchdog_load(struct watchdog *watchdog, struct sv saved);
 
 #endif

@@ -3,6 +3,8 @@
  */
 #include "base/hash.h"
 
+#include "base/rng.h"
+
 #include <xxhash.h>
 
 uint64_t hash_64(struct sv bytes)
@@ -13,6 +15,22 @@ uint64_t hash_64(struct sv bytes)
 uint64_t hash_64_seed(struct sv bytes, uint64_t seed)
 {
     return XXH3_64bits_withSeed(bytes.n == 0 ? "" : bytes.p, bytes.n, seed);
+}
+
+enum { SECRET_BYTES = 192 };
+static uint8_t secret[SECRET_BYTES];
+static bool has_secret;
+
+void hash_table_key(const struct rng *rng)
+{
+    rng_fill(rng, secret, sizeof secret);
+    has_secret = true;
+}
+
+uint64_t hash_table_64(struct sv bytes)
+{
+    return has_secret ? XXH3_64bits_withSecret(bytes.n == 0 ? "" : bytes.p, bytes.n, secret, sizeof secret)
+                      : hash_64(bytes);
 }
 
 struct hash_128 hash_128(struct sv bytes)

@@ -14,6 +14,12 @@ enum { TC_SHA256_BYTES = 32, TC_SHA256_HEX = 65 };
 
 uint64_t hash_64(struct sv bytes);
 uint64_t hash_64_seed(struct sv bytes, uint64_t seed);
+/* For tables of what strangers send: keyed once hash_table_key has been called, so that nobody can choose
+ * texts that meet in one slot. Differs from process to process: never stored, never an order. */
+uint64_t hash_table_64(struct sv bytes);
+struct rng;
+/* At the start of the process, before any table stands. */
+void hash_table_key(const struct rng *rng);
 struct hash_128 {
     uint64_t low, high;
 };

@@ -88,7 +88,7 @@ uint64_t *map_get(const struct map *map, struct sv key)
     if (map->live == 0)
         return NULL;
     bool found;
-    size_t at = map_slot(map, key, hash_64(key), &found);
+    size_t at = map_slot(map, key, hash_table_64(key), &found);
     return found ? &map->entries[map->slots[at] - 1].value : NULL;
 }
 
@@ -104,7 +104,7 @@ uint64_t *map_put(struct map *map, struct sv key, bool *ret_new)
     if (map->slot_count == 0 || (map->used + 1) * 3 > map->slot_count * 2)
         map_rebuild(map);
     bool found;
-    uint64_t hash = hash_64(key);
+    uint64_t hash = hash_table_64(key);
     size_t at = map_slot(map, key, hash, &found);
     map->entries[map->used] = (struct map_entry){arena_sv(&map->keys, key), hash, 0};
     map->slots[at] = (uint32_t)++map->used;
@@ -117,7 +117,7 @@ bool map_remove(struct map *map, struct sv key)
     if (map->live == 0)
         return false;
     bool found;
-    size_t at = map_slot(map, key, hash_64(key), &found);
+    size_t at = map_slot(map, key, hash_table_64(key), &found);
     if (!found)
         return false;
     map->entries[map->slots[at] - 1].key.p = NULL;

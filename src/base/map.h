@@ -3,7 +3,8 @@
  *
  * Open addressing, linear probing, keys copied into the map's own arena (a removed key's bytes are reclaimed
  * at the next growth). Iteration order is insertion order while nothing is removed; it never depends on
- * addresses, so results that walk a map stay deterministic. Not thread-safe.
+ * addresses nor on the hash, which is keyed (hash_table_64), so results that walk a map stay deterministic.
+ * Not thread-safe.
  */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H

@@ -5,6 +5,7 @@
 
 #include "base/embedded.h"
 #include "base/fs.h"
+#include "base/hash.h"
 
 enum { FILES_MAX = 1024 };
 
@@ -81,6 +82,8 @@ int parsers_open(const char *const *paths, size_t count, struct parser_files *re
         collect_path(&c, paths[i]);
     if (c.rc != 0)
         return c.rc;
+    for (size_t i = 0; i < c.count; i++)
+        ret->print = hash_64_seed(c.sources[i].bytes, hash_64_seed(sv_of(c.sources[i].file), ret->print));
     return parser_library_new(c.sources, c.count, ships, ship_count, &ret->library, err);
 }
 

@@ -12,6 +12,7 @@
 struct parser_files {
     struct arena arena; /* the files' bytes */
     struct parser_library *library;
+    uint64_t print; /* of the paths and contents of the user's files */
 };
 
 /* The words that --input takes, for help texts. */

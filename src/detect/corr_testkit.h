@@ -48,6 +48,12 @@ uint64_t match_scratch_work(const struct match_scratch *scratch)
     (void)scratch;
     return 0;
 }
+bool match_scratch_take_limited(struct match_scratch *scratch, uint32_t ordinal)
+{
+    (void)scratch;
+    (void)ordinal;
+    return false;
+}
 void match_scratch_forget(struct match_scratch *scratch)
 {
     (void)scratch;

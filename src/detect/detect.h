@@ -114,6 +114,10 @@ struct detector_stats {
     uint64_t regex_limit_hits;
 };
 void detector_stats(const struct detector *detector, struct detector_stats *ret);
+/* Calls `each` for the rules, in order, whose patterns hit a limit since the last call. */
+void detector_take_limited(struct detector *detector,
+                           void (*each)(void *context, const struct rule_info *rule), void *context);
+bool detector_has_limited(const struct detector *detector); /* whether it would be called */
 
 /* What a detection has cost since the detector was made. No clock: the same events give the same numbers. */
 struct rule_cost {

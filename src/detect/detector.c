@@ -426,3 +426,28 @@ void detector_rule_cost(const struct detector *d, size_t ordinal, struct rule_co
         ret->work += d->costs[i][ordinal].work;
     }
 }
+void detector_take_limited(struct detector *d, void (*each)(void *context, const struct rule_info *rule),
+                           void *context)
+{
+    uint64_t hits = 0;
+    for (unsigned i = 0; i < d->workers; i++)
+        hits += match_scratch_limit_hits(d->scratch[i]);
+    if (hits == d->limit_hits_taken)
+        return;
+    d->limit_hits_taken = hits;
+    for (uint32_t ordinal = 0; ordinal < d->ruleset->count; ordinal++) {
+        bool limited = false;
+        for (unsigned i = 0; i < d->workers; i++)
+            limited = match_scratch_take_limited(d->scratch[i], ordinal) || limited;
+        if (limited)
+            each(context, &d->ruleset->rules[ordinal].info);
+    }
+}
+
+bool detector_has_limited(const struct detector *d)
+{
+    uint64_t hits = 0;
+    for (unsigned i = 0; i < d->workers; i++)
+        hits += match_scratch_limit_hits(d->scratch[i]);
+    return hits != d->limit_hits_taken;
+}

@@ -68,6 +68,7 @@ struct detector {
     unsigned workers;
     struct match_scratch **scratch; /* by worker */
     struct rule_cost **costs;       /* by worker, then rule */
+    uint64_t limit_hits_taken;
     /* the chunk at work */
     const struct event *const *events;
     size_t event_count;

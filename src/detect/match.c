@@ -40,6 +40,8 @@ struct match_scratch {
     struct buf text;
     struct regex_scratch *regex;
     uint64_t limit_hits, work;
+    bool *limited; /* by ordinal: this rule hit a limit since match_scratch_take_limited */
+    size_t limited_count;
     struct index_scratch *index;
 };
 
@@ -60,6 +62,7 @@ void match_scratch_free(struct match_scratch **scratch)
     index_scratch_free(&(*scratch)->index);
     buf_free(&(*scratch)->text);
     free((*scratch)->folded);
+    free((*scratch)->limited);
     free(*scratch);
     *scratch = NULL;
 }
@@ -67,6 +70,25 @@ void match_scratch_free(struct match_scratch **scratch)
 void match_scratch_forget(struct match_scratch *scratch)
 {
     scratch->event = NULL;
+}
+
+static void note_limited(struct match_scratch *s, uint32_t ordinal)
+{
+    if (ordinal >= s->limited_count) {
+        size_t count = TC_MAX((size_t)ordinal + 1, 2 * s->limited_count);
+        s->limited = tc_realloc(s->limited, count * sizeof s->limited[0]);
+        memset(s->limited + s->limited_count, 0, (count - s->limited_count) * sizeof s->limited[0]);
+        s->limited_count = count;
+    }
+    s->limited[ordinal] = true;
+}
+
+bool match_scratch_take_limited(struct match_scratch *scratch, uint32_t ordinal)
+{
+    bool limited = ordinal < scratch->limited_count && scratch->limited[ordinal];
+    if (limited)
+        scratch->limited[ordinal] = false;
+    return limited;
 }
 
 uint64_t match_scratch_limit_hits(const struct match_scratch *scratch)
@@ -389,7 +411,11 @@ bool rule_matches(const struct rule *rule, const struct event *event, struct mat
     tc_assert(rule->kind == RULE_DETECTION && rule->detection != NULL);
     scratch_begin(scratch, event);
     struct matching m = {event, scratch};
-    return node_holds(&m, rule->detection->root);
+    uint64_t limit_hits = scratch->limit_hits;
+    bool holds = node_holds(&m, rule->detection->root);
+    if (scratch->limit_hits != limit_hits)
+        note_limited(scratch, rule->info.ordinal);
+    return holds;
 }
 
 bool match_node_holds(const struct match_node *node, const struct event *event, struct match_scratch *scratch)

@@ -109,6 +109,8 @@ void match_scratch_free(struct match_scratch **scratch);
 void match_scratch_forget(struct match_scratch *scratch);
 uint64_t match_scratch_limit_hits(
     const struct match_scratch *scratch); /* regex limits hit so far: an outcome, never a silent no */
+/* Whether that rule hit one since it was last asked. */
+bool match_scratch_take_limited(struct match_scratch *scratch, uint32_t ordinal);
 
 /* Bytes of values looked at so far, as rule_cost has it. */
 uint64_t match_scratch_work(const struct match_scratch *scratch);

@@ -3,7 +3,9 @@
  *
  * What makes it quick is what it does not do: a pattern is looked at only where the first byte of the text is
  * the first byte of its `starts` (an index of 256 ordered lists), its regular expression is run only where
- * its literals are there. So a line costs about one expression, whatever the length of the table.
+ * its literals are there, and a literal is looked for only where its pairs of bytes occur in the text at all
+ * (one pass over the text marks the pairs that it has). So a line costs about one expression, whatever the
+ * length of the table.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "event/pattern.h"
@@ -13,6 +15,15 @@
 #include <stdlib.h>
 
 enum { PATTERN_HEAP_LIMIT_KIB = 4096, PATTERN_GROUPS_MAX = 64 };
+enum {
+    PAIR_BITS = 2048,
+    LITERAL_PAIRS_MAX = 4,
+    MARK_FROM = 8 /* patterns: a shorter list is not worth it */
+};
+
+struct pairs { /* those that a text has: a bit each, several pairs may share one */
+    uint64_t bits[PAIR_BITS / 64];
+};
 
 struct ready_capture {
     uint32_t group; /* number */
@@ -28,6 +39,8 @@ struct ready {
     struct field *set; /* made in advance, copied on a match */
     struct ready_capture *captures;
     uint32_t set_count, capture_count;
+    uint16_t pairs[LITERAL_PAIRS_MAX]; /* of the literal */
+    uint8_t pair_count;
 };
 
 struct pattern_set {
@@ -97,6 +110,20 @@ static int compile_captures(struct arena *arena, struct ready *item, struct err 
     return 0;
 }
 
+static inline uint16_t pair_at(const char *p)
+{
+    return (uint16_t)(((uint8_t)p[0] * 37u + (uint8_t)p[1] * 257u) % PAIR_BITS);
+}
+
+/* Spread over the literal: pairs within one word tend to come together. */
+static void take_pairs(struct ready *item)
+{
+    size_t pairs = item->literal.n < 2 ? 0 : item->literal.n - 1;
+    item->pair_count = (uint8_t)TC_MIN(pairs, (size_t)LITERAL_PAIRS_MAX);
+    for (size_t i = 0; i < item->pair_count; i++)
+        item->pairs[i] = pair_at(item->literal.p + i * pairs / item->pair_count);
+}
+
 static int compile_item(struct pattern_set *set, const struct pattern *pattern, struct ready *item,
                         struct err *err)
 {
@@ -105,6 +132,7 @@ static int compile_item(struct pattern_set *set, const struct pattern *pattern, 
                            .program = sv_of(pattern->program),
                            .starts = sv_of(pattern->starts),
                            .literal = sv_of(pattern->literal)};
+    take_pairs(item);
     item->set = ARENA_ARRAY(arena, struct field, TC_PATTERN_SET_MAX);
     for (size_t i = 0; i < TC_PATTERN_SET_MAX && pattern->set[i].name != NULL; i++) {
         struct sv name = sv_of(pattern->set[i].name);
@@ -210,9 +238,30 @@ static bool is_program(const struct ready *item, struct sv program)
     return *programs != NULL;
 }
 
-static bool literals_hold(const struct ready *item, struct sv program, struct sv text)
+static void mark_pairs(struct pairs *pairs, struct sv text)
 {
-    return sv_starts(text, item->starts) && is_program(item, program) &&
+    memset(pairs, 0, sizeof *pairs);
+    for (size_t i = 0; i + 1 < text.n; i++) {
+        uint16_t pair = pair_at(text.p + i);
+        pairs->bits[pair / 64] |= UINT64_C(1) << pair % 64;
+    }
+}
+
+/* False: the literal is not in the text. True: it may be. */
+static bool pairs_hold(const struct ready *item, const struct pairs *pairs)
+{
+    for (uint8_t i = 0; i < item->pair_count; i++)
+        if ((pairs->bits[item->pairs[i] / 64] >> item->pairs[i] % 64 & 1) == 0)
+            return false;
+    return true;
+}
+
+/* `pairs`: of the text, or NULL. */
+static bool literals_hold(const struct ready *item, struct sv program, struct sv text,
+                          const struct pairs *pairs)
+{
+    return (pairs == NULL || pairs_hold(item, pairs)) && sv_starts(text, item->starts) &&
+           is_program(item, program) &&
            (item->literal.n == 0 || memmem(text.p, text.n, item->literal.p, item->literal.n) != NULL);
 }
 
@@ -256,9 +305,13 @@ enum pattern_outcome pattern_match(const struct pattern_set *set, struct sv prog
     const uint16_t *list = text.n == 0 ? set->empty : set->first[byte];
     uint16_t count = text.n == 0 ? set->empty_count : set->first_count[byte];
     pcre2_match_data *data = NULL;
+    struct pairs pairs;
+    bool marked = count >= MARK_FROM;
+    if (marked)
+        mark_pairs(&pairs, text);
     for (uint16_t i = 0; i < count; i++) {
         const struct ready *item = &set->items[list[i]];
-        if (!literals_hold(item, program, text))
+        if (!literals_hold(item, program, text, marked ? &pairs : NULL))
             continue;
         if (item->code != NULL && data == NULL)
             data = match_data_new(set, scratch);

@@ -103,6 +103,40 @@ static void test_program_and_literals_are_asked(void **state)
     arena_free(&arena);
 }
 
+/* A long table marks the text's pairs of bytes first; what is found is what a plain search finds. */
+static void test_a_long_table_finds_the_same(void **state)
+{
+    enum { COUNT = 64, TEXTS = 3000, LENGTH = 12 };
+    static struct pattern patterns[COUNT];
+    static char names[COUNT][8], literals[COUNT][8];
+    uint32_t seed = 1;
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        size_t n = 1 + i % 6;
+        snprintf(names[i], sizeof names[i], "p%zu", i);
+        for (size_t k = 0; k < n; k++)
+            literals[i][k] = (char)("abc\xff"[(seed = seed * 1664525 + 1013904223) >> 30]);
+        patterns[COUNT - 1 - i] =
+            (struct pattern){.name = names[i], .literal = literals[i]}; /* long ones first */
+    }
+    struct pattern_set *set = compile(patterns, COUNT);
+    struct arena arena = {0};
+    for (size_t t = 0; t < TEXTS; t++) {
+        char text[LENGTH + 1] = "";
+        for (size_t k = 0; k < t % (LENGTH + 1); k++)
+            text[k] = (char)("abc\xff"[(seed = seed * 1664525 + 1013904223) >> 30]);
+        const struct pattern *wanted = NULL;
+        for (size_t i = 0; i < COUNT && wanted == NULL; i++)
+            wanted = strstr(text, patterns[i].literal) != NULL ? &patterns[i] : NULL;
+        struct result r = match(set, "", text, &arena);
+        assert_ptr_equal(r.pattern, wanted);
+        assert_int_equal(r.outcome, wanted == NULL ? PATTERN_NONE : PATTERN_MATCH);
+        arena_reset(&arena);
+    }
+    pattern_set_free(&set);
+    arena_free(&arena);
+}
+
 static void test_errors_name_the_pattern(void **state)
 {
     (void)state;
@@ -195,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_match_wins_and_fills_fields),
         cmocka_unit_test(test_program_and_literals_are_asked),
+        cmocka_unit_test(test_a_long_table_finds_the_same),
         cmocka_unit_test(test_errors_name_the_pattern),
         cmocka_unit_test(test_limit_is_an_outcome_and_is_counted),
         cmocka_unit_test(test_built_in_table_compiles),

@@ -340,6 +340,75 @@ static bool wait_for_room(struct journal *j, const struct err *why)
     return again;
 }
 
+/* All that is queued; the mutex is held. */
+static struct writer_entry *take_queue(struct journal *j)
+{
+    struct writer_entry *all = j->head;
+    j->head = NULL;
+    j->tail = &j->head;
+    return all;
+}
+
+static bool is_refused(const struct journal *j, const struct writer_entry *e)
+{
+    bool is_kept_repeat = e->bytes == NULL && e->frame.first < j->writer.position;
+    return e->refuse_when_full && !is_kept_repeat;
+}
+
+/* The mutex is held. */
+static void move_up(struct journal *j, struct writer_entry *e, uint64_t *position)
+{
+    const struct key_entry *seen;
+    if (e->bytes == NULL) {
+        seen = keys_find(&j->keys, e->frame.key, e->frame.received);
+        e->frame.first = seen != NULL ? seen->first : e->frame.first;
+        return;
+    }
+    e->frame.first = *position;
+    *position += e->frame.count;
+    if (e->frame.has_key)
+        keys_add(&j->keys, e->frame.key, e->frame.first, e->frame.received);
+}
+
+/*
+ * The disk is full, and some of what is queued belongs to people who can send it again: they are told now,
+ * not when there is room, which may be never. What is left moves up; nobody has been told its position yet.
+ * Returns what is left of `entries` and the queue.
+ */
+static struct writer_entry *refuse_what_can_wait(struct journal *j, struct writer_entry *entries)
+{
+    struct writer_entry *kept = NULL, **kept_tail = &kept, *refused = NULL, **refused_tail = &refused;
+    uint64_t position = j->writer.position;
+    pthread_mutex_lock(&j->mutex);
+    keys_take_back(&j->keys, position);
+    struct writer_entry **end = &entries;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = take_queue(j);
+    for (struct writer_entry *e = entries, *next; e != NULL; e = next) {
+        next = e->next;
+        e->next = NULL;
+        if (is_refused(j, e)) {
+            j->queued_bytes -= cost(e);
+            j->stats.rejected += e->bytes != NULL;
+            *refused_tail = e;
+            refused_tail = &e->next;
+            continue;
+        }
+        move_up(j, e, &position);
+        *kept_tail = e;
+        kept_tail = &e->next;
+    }
+    j->next_position = position;
+    refresh_free_bytes(j);
+    if (kept == NULL)
+        j->full = false; /* nothing waits: the next batch asks the disk */
+    pthread_cond_broadcast(&j->changed);
+    pthread_mutex_unlock(&j->mutex);
+    tell(refused, NULL, TC_EBOUND);
+    return kept;
+}
+
 static void commit(struct journal *j, struct writer_entry *entries)
 {
     while (entries != NULL) {
@@ -349,8 +418,10 @@ static void commit(struct journal *j, struct writer_entry *entries)
             j->options.before_commit == NULL ? 0 : j->options.before_commit(j->options.before_context, &err);
         if (rc == 0)
             rc = writer_commit(&j->writer, entries, &rest, &err);
-        if (rc == TC_EBOUND && wait_for_room(j, &err))
+        if (rc == TC_EBOUND && wait_for_room(j, &err)) {
+            entries = refuse_what_can_wait(j, entries);
             continue;
+        }
         if (rc == 0) {
             publish(j, entries, rest);
         } else {
@@ -361,15 +432,6 @@ static void commit(struct journal *j, struct writer_entry *entries)
         tell(entries, rest, rc);
         entries = rest;
     }
-}
-
-/* All that is queued; the mutex is held. */
-static struct writer_entry *take_queue(struct journal *j)
-{
-    struct writer_entry *all = j->head;
-    j->head = NULL;
-    j->tail = &j->head;
-    return all;
 }
 
 static void *run_writer(void *context)
@@ -412,8 +474,9 @@ static int check_batch(const struct journal_batch *b, struct err *err)
     struct sv rest = b->blocks;
     struct event e;
     if (b->kind < BATCH_INPUT || b->kind > BATCH_CONTROL || b->count == 0 ||
-        (b->has_key && b->kind != BATCH_INPUT))
-        return err_set(err, TC_EINPUT, "a batch needs a kind and records, and only input has a key");
+        (b->has_key && b->kind != BATCH_INPUT) || (b->refuse_when_full && b->kind == BATCH_DECISION))
+        return err_set(err, TC_EINPUT,
+                       "a batch needs a kind and records, only input has a key, and no decision is refused");
     if (rest.n > FRAME_MAX_BYTES - FRAME_HEADER_BYTES)
         return err_set(err, TC_EINPUT, "a batch of %zu bytes: %d MiB at most; send it in parts", rest.n,
                        FRAME_MAX_BYTES >> 20);
@@ -437,6 +500,7 @@ static struct writer_entry *new_entry(const struct journal_batch *b, journal_don
                               .received = b->received,
                               .consumed = b->consumed};
     memcpy(e->frame.key, b->key, sizeof e->frame.key);
+    e->refuse_when_full = b->refuse_when_full;
     e->bytes = tc_realloc(NULL, e->n);
     memset(e->bytes + e->n - FRAME_ALIGN, 0, FRAME_ALIGN); /* the padding is within the last of these */
     memcpy(e->bytes + FRAME_HEADER_BYTES, b->blocks.p, b->blocks.n);
@@ -572,15 +636,16 @@ struct waiting {
     pthread_cond_t cond;
     bool told;
     int rc;
+    uint64_t first;
 };
 
 static void wake(void *context, int rc, uint64_t first)
 {
     struct waiting *w = context;
-    (void)first;
     pthread_mutex_lock(&w->mutex);
     w->told = true;
     w->rc = rc;
+    w->first = first;
     pthread_cond_signal(&w->cond);
     pthread_mutex_unlock(&w->mutex);
 }
@@ -589,19 +654,20 @@ int journal_append_wait(struct journal *j, const struct journal_batch *batch, ui
                         struct err *err)
 {
     struct waiting w = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
-    uint64_t first;
-    int rc = append(j, batch, true, wake, &w, &first, err);
+    int rc = append(j, batch, true, wake, &w, NULL, err);
     if (rc == 0 || rc == TC_EEXIST) {
         pthread_mutex_lock(&w.mutex);
         while (!w.told)
             pthread_cond_wait(&w.cond, &w.mutex);
         pthread_mutex_unlock(&w.mutex);
-        if (w.rc != 0) {
+        if (w.rc == TC_EBOUND) {
+            rc = err_set(err, TC_EBOUND, "the disk of %s is full: nothing of this was kept", j->dir);
+        } else if (w.rc != 0) {
             pthread_mutex_lock(&j->mutex);
             rc = stopped(j, err);
             pthread_mutex_unlock(&j->mutex);
         } else if (ret_first != NULL) {
-            *ret_first = first;
+            *ret_first = w.first;
         }
     }
     pthread_cond_destroy(&w.cond);

@@ -66,8 +66,11 @@ enum batch_kind {
 struct journal_batch {
     enum batch_kind kind;
     struct receive_time received;
-    uint64_t consumed; /* BATCH_DECISION: position of the last record it is the result of */
-    bool has_key;      /* BATCH_INPUT: idempotency */
+    uint64_t consumed;     /* BATCH_DECISION: position of the last record it is the result of */
+    bool refuse_when_full; /* where the disk turns out to be full at the commit, `done` gets TC_EBOUND and
+                            * nothing is kept, in place of waiting for room: whoever can send it again. Not
+                            * BATCH_DECISION. */
+    bool has_key;          /* BATCH_INPUT: idempotency */
     uint8_t
         key[16]; /* 8 bytes that name the batch (hash of source and Idempotency-Key), 8 of its body's hash */
     struct sv
@@ -108,9 +111,10 @@ uint64_t journal_epoch(const struct journal *journal);
 /* Blocks until journal_end() > position, or the time-out; returns journal_end(). */
 uint64_t journal_wait(struct journal *journal, uint64_t position, int64_t timeout_ns);
 int journal_failed(const struct journal *journal); /* 0, or the negative code that stopped it */
-/* A full disk is waited for: input is refused with TC_EBOUND, what is queued is tried again twice a second,
- * and BATCH_CONTROL gets TC_EAGAIN. After this call (before a stop) a full disk ends the journal, with TC_EIO
- * to all that wait; with inline_commit it always does. */
+/* A full disk is waited for: input is refused with TC_EBOUND, what is queued is tried again twice a second
+ * (but see refuse_when_full: positions of what is behind such a batch move up, so that only what `done` says
+ * of them holds), and BATCH_CONTROL gets TC_EAGAIN. After this call (before a stop) a full disk ends the
+ * journal, with TC_EIO to all that wait; with inline_commit it always does. */
 void journal_wait_no_more(struct journal *journal);
 
 struct journal_stats {

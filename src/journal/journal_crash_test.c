@@ -458,6 +458,123 @@ static void test_nobody_waits_at_a_stop(void **state)
     sim_fs_free(&life.sim);
 }
 
+/* --- what was queued before the disk was seen to be full --- */
+
+struct gated { /* holds the writer's thread before its next commit */
+    atomic_bool closed;
+};
+
+static int pass_gate(void *context, struct err *err)
+{
+    (void)err;
+    while (atomic_load(&((struct gated *)context)->closed))
+        sched_yield();
+    return 0;
+}
+
+struct outcome {
+    atomic_int rc; /* 1: not told yet */
+    atomic_uint_fast64_t first;
+};
+
+static void note_outcome(void *context, int rc, uint64_t first)
+{
+    struct outcome *o = context;
+    atomic_store(&o->first, first);
+    atomic_store(&o->rc, rc);
+}
+
+static int append_as(struct life *life, unsigned number, enum batch_kind kind, bool refuse, size_t pad,
+                     struct outcome *outcome)
+{
+    struct kit_batch k;
+    kit_make(&k, number, 1, pad);
+    k.batch.kind = kind;
+    k.batch.has_key = kind == BATCH_INPUT && refuse;
+    k.batch.refuse_when_full = refuse;
+    if (!k.batch.has_key)
+        memset(k.batch.key, 0, sizeof k.batch.key);
+    atomic_store(&outcome->rc, 1);
+    int rc = journal_append(life->journal, &k.batch, note_outcome, outcome, NULL, NULL);
+    buf_free(&k.blocks);
+    return rc;
+}
+
+static int told(struct outcome *outcome)
+{
+    int64_t end_ns = clk_monotonic_ns(&clk_system) + 10 * TC_SECOND_NS;
+    while (atomic_load(&outcome->rc) == 1 && clk_monotonic_ns(&clk_system) < end_ns)
+        sched_yield();
+    return atomic_load(&outcome->rc);
+}
+
+static void test_who_can_send_again_is_refused(void **state)
+{
+    (void)state;
+    struct life life;
+    struct kit_found found;
+    struct gated gate;
+    struct outcome o[6];
+    struct err err = {0};
+    life_init(&life, 8);
+    atomic_init(&gate.closed, true);
+    struct journal_options options = {.fs = sim_fs_seam(life.sim),
+                                      .clk = &life.clk.clk,
+                                      .rng = &life.rng.rng,
+                                      .dir = dir,
+                                      .before_commit = pass_gate,
+                                      .before_context = &gate,
+                                      .reserve_bytes = 1};
+    assert_int_equal(journal_open(&options, &life.journal, NULL, &err), 0);
+    assert_int_equal(append_as(&life, 1, BATCH_DECISION, false, 3000, &o[0]), 0);
+    assert_int_equal(append_as(&life, 2, BATCH_INPUT, true, 10, &o[1]), 0);
+    assert_int_equal(append_as(&life, 2, BATCH_INPUT, true, 10, &o[2]),
+                     TC_EEXIST); /* a repeat waits behind it */
+    assert_int_equal(append_as(&life, 3, BATCH_DECISION, false, 10, &o[3]), 0);
+    assert_int_equal(append_as(&life, 4, BATCH_INPUT, false, 10, &o[4]), 0); /* a door that cannot go back */
+    assert_int_equal(append_as(&life, 5, BATCH_CONTROL, true, 10, &o[5]), 0);
+    sim_fs_set_capacity(life.sim, 1000);
+    atomic_store(&gate.closed, false);
+    assert_int_equal(told(&o[1]), TC_EBOUND);
+    assert_int_equal(told(&o[2]), TC_EBOUND);
+    assert_int_equal(told(&o[5]), TC_EBOUND);
+    until_full(life.journal);
+    assert_int_equal(atomic_load(&o[0].rc) + atomic_load(&o[3].rc) + atomic_load(&o[4].rc), 3);
+    sim_fs_set_capacity(life.sim, 0);
+    assert_int_equal(told(&o[4]), 0);
+    assert_int_equal(atomic_load(&o[0].first), 1);
+    assert_int_equal(atomic_load(&o[3].first), 2);
+    assert_int_equal(atomic_load(&o[4].first), 3);
+    life.clk.now_ns += TC_SECOND_NS;
+    assert_int_equal(append_as(&life, 2, BATCH_INPUT, true, 10, &o[1]), 0); /* its key was not kept */
+    assert_int_equal(told(&o[1]), 0);
+    assert_int_equal(atomic_load(&o[1].first), 4);
+    journal_close(&life.journal);
+    require_readable(&life, &found, "refused, then room");
+    assert_int_equal(found.n, 4);
+    sim_fs_free(&life.sim);
+}
+
+/* Nothing else waits: the next one is tried again, and the disk is asked. */
+static void test_a_lone_batch_on_a_full_disk(void **state)
+{
+    (void)state;
+    struct life life;
+    struct outcome o;
+    life_init(&life, 9);
+    open_with_thread(&life, 0);
+    sim_fs_set_capacity(life.sim, 700);
+    assert_int_equal(append_as(&life, 1, BATCH_INPUT, true, 3000, &o), 0);
+    assert_int_equal(told(&o), TC_EBOUND);
+    sim_fs_set_capacity(life.sim, 0);
+    life.clk.now_ns += TC_SECOND_NS;
+    assert_int_equal(append_as(&life, 1, BATCH_INPUT, true, 3000, &o), 0);
+    assert_int_equal(told(&o), 0);
+    assert_int_equal(atomic_load(&o.first), 1);
+    journal_close(&life.journal);
+    sim_fs_free(&life.sim);
+}
+
 /* The same seed and the same calls give the same bytes. */
 static void test_is_deterministic(void **state)
 {
@@ -489,6 +606,8 @@ int main(void)
         cmocka_unit_test(test_reserve_refuses_input_only),
         cmocka_unit_test(test_a_full_disk_is_waited_for),
         cmocka_unit_test(test_nobody_waits_at_a_stop),
+        cmocka_unit_test(test_who_can_send_again_is_refused),
+        cmocka_unit_test(test_a_lone_batch_on_a_full_disk),
         cmocka_unit_test(test_is_deterministic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

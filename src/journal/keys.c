@@ -106,3 +106,16 @@ void keys_add(struct keys *k, const uint8_t key[16], uint64_t first, struct rece
     k->slots[find_slot(k, key)] = (uint32_t)at + 1;
     k->n++;
 }
+
+void keys_take_back(struct keys *k, uint64_t position)
+{
+    while (k->n > 0) {
+        size_t at = (k->head + k->n - 1) & (k->capacity - 1);
+        if (k->ring[at].first < position)
+            return;
+        size_t slot = find_slot(k, k->ring[at].key);
+        if (k->slots[slot] == at + 1)
+            free_slot(k, slot);
+        k->n--;
+    }
+}

@@ -32,5 +32,7 @@ const struct key_entry *keys_find(const struct keys *keys, const uint8_t key[16]
 /* Drops what is too old at `now`, then remembers; a key that is there already (too old) gets the new place.
  */
 void keys_add(struct keys *keys, const uint8_t key[16], uint64_t first, struct receive_time now);
+/* Forgets the batches at `position` and behind it: they were not kept. */
+void keys_take_back(struct keys *keys, uint64_t position);
 
 #endif

@@ -15,6 +15,7 @@ struct writer_entry {
     struct frame frame; /* kind, key, lengths, times, first; the writer fills the rest */
     char *bytes;        /* owned: header room, blocks, zero padding; NULL: only waits for what is before it */
     size_t n;           /* of bytes: a whole frame */
+    bool refuse_when_full; /* see journal.h */
     journal_done_fn done;
     void *context;
     int64_t queued_ns; /* monotonic */

@@ -1,26 +1,16 @@
 """Channels with real peers on loopback: mail over SMTP with STARTTLS and a login, signed webhooks, PagerDuty, routing by priority, the
 digest, test sends, fallback, and a kill between sending and receipt."""
-import email
-import email.policy
 import hashlib
 import hmac
 import json
 import os
-import ssl
 import subprocess
-import sys
 import threading
 import time
 
 import kit
 from kit import Receiver, Server, Skip, free_port, lines, now, temporary, test, tocsin, wait_for
-
-sys.path.append("/usr/lib/python3/dist-packages")  # Debian's package, where python3 is another one
-try:
-    from aiosmtpd.controller import Controller
-    from aiosmtpd.smtp import SMTP, AuthResult
-except ImportError:
-    Controller = None
+from peers import PASSWORD, Certificates, MailServer
 
 RULES = "".join(f"""title: RULE_{p}
 id: 00000000-0000-0000-0000-00000000000{p[1]}
@@ -38,79 +28,10 @@ tocsin:
     entity: [user.name]
 ---
 """ for p, level in (("P1", "critical"), ("P2", "high"), ("P3", "medium"), ("P4", "low")))
-PASSWORD = "correct horse battery"
 
 
 def event(priority, user="bob"):
     return {"@timestamp": now(), "event_type": f"event_{priority.lower()}", "user.name": user}
-
-
-class Certificates:
-    """A certificate authority of the test's own, and a server's certificate for 127.0.0.1."""
-
-    def __init__(self, directory):
-        self.ca, self.cert, self.key = (os.path.join(directory, f) for f in ("ca.pem", "cert.pem", "key.pem"))
-        ca_key, request, extension = (os.path.join(directory, f) for f in ("ca.key", "request.pem", "ext"))
-        with open(extension, "w", encoding="ascii") as file:
-            file.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        for command in (
-                f"req -x509 -newkey rsa:2048 -nodes -keyout {ca_key} -out {self.ca} -days 2 -subj /CN=test-ca",
-                f"req -newkey rsa:2048 -nodes -keyout {self.key} -out {request} -subj /CN=localhost",
-                f"x509 -req -in {request} -CA {self.ca} -CAkey {ca_key} -CAcreateserial -out {self.cert} -days 2 -extfile {extension}"):
-            subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
-
-
-class MailServer:
-    """aiosmtpd with STARTTLS and a login; `rcpt` and `data` map to replies for the next times."""
-
-    def __init__(self, certificates, tls=True):
-        if Controller is None:
-            raise Skip("python3-aiosmtpd is not installed")
-        self.mails, self.recipients, self.rcpt, self.data, self.logins = [], [], {}, [], []
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates.cert, certificates.key)
-        server = self
-
-        class Handler:
-            async def handle_RCPT(self, _server, _session, envelope, address, _options):
-                replies = server.rcpt.get(address)
-                reply = replies.pop(0) if replies else "250 OK"
-                if reply.startswith("250"):
-                    envelope.rcpt_tos.append(address)
-                return reply
-
-            async def handle_DATA(self, _server, _session, envelope):
-                reply = server.data.pop(0) if server.data else "250 2.0.0 OK: queued as 4F2cAB"
-                if reply.startswith("250"):
-                    server.mails.append(envelope.content)
-                    server.recipients.append(list(envelope.rcpt_tos))
-                return reply
-
-        def login(_server, _session, _envelope, _mechanism, data):
-            good = data.login == b"tocsin" and data.password == PASSWORD.encode()
-            server.logins.append(good)
-            return AuthResult(success=good, handled=good)
-
-        self.port = free_port()
-
-        class Own(Controller):
-            def factory(self):
-                if not tls:
-                    return SMTP(self.handler, hostname="mail.test")
-                return SMTP(self.handler, hostname="mail.test", tls_context=context, require_starttls=True, auth_required=True,
-                            authenticator=login)
-
-        self.controller = Own(Handler(), hostname="127.0.0.1", port=self.port)
-
-    def parsed(self):
-        return [email.message_from_bytes(m, policy=email.policy.default) for m in self.mails]
-
-    def __enter__(self):
-        self.controller.start()
-        return self
-
-    def __exit__(self, *_):
-        self.controller.stop()
 
 
 class World:

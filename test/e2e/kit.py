@@ -151,12 +151,21 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def refused_calls(self):
+        """System calls that the sandbox refused so far; 0 where nobody answers."""
+        try:
+            found = re.search(r"^tocsin_sandbox_refused_calls_total (\d+)$", self.request("GET", "/metrics", timeout=5)[1], re.M)
+        except (OSError, http.client.HTTPException):
+            return 0
+        return int(found.group(1)) if found else 0
+
     def stop(self):
         if self.process is not None and self.process.poll() is None:
+            refused = self.refused_calls()
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(30)
-        code = None if self.process is None else self.process.returncode
-        return code
+            assert refused == 0, f"the sandbox refused {refused} calls: {[line for line in self.output().splitlines() if 'sandbox' in line]}"
+        return None if self.process is None else self.process.returncode
 
     def __enter__(self):
         return self.start()
@@ -191,8 +200,11 @@ class Receiver:
                 for key, value in headers.items():
                     self.send_header(key, value)
                 self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"ok")
+                try:
+                    self.end_headers()
+                    self.wfile.write(b"ok")
+                except ConnectionError:
+                    pass  # a test killed who asked
 
             def log_message(self, *_):
                 pass

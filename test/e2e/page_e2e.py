@@ -66,6 +66,11 @@ def page():
         hostile = "<img src=x onerror=\"document.title='taken'\">"
         server.send({"event_type": "account_locked", "user.name": hostile, "@timestamp": now()})
         wait_for("the alert on the open page", lambda: "ACCOUNT_LOCKOUT" in browser.text())
+        server.send({"event_type": "login_success", "@timestamp": now()})
+        wait_for("the source as the server knows it", lambda: "http:default" in server.get("/v1/sources")[1])
+        browser.open(f"http://127.0.0.1:{server.port}/")
+        wait_for("the source with its promise", lambda: "http:default" in browser.text() and "kept once acknowledged" in browser.text())
+        wait_for("the alert after a reload of the page", lambda: "ACCOUNT_LOCKOUT" in browser.text())
         text = browser.text()
         assert "P2" in text and "<img src=x" in text and browser.run("return document.querySelector('img[src=x]')") is None, text
         assert browser.run("return document.title") != "taken"

@@ -1,18 +1,17 @@
 """Files and the journal of systemd: what a program writes to its log arrives once, over rotations, truncations, kills and stops; an
 attack that stands in a log is told."""
 import collections
-import glob
 import gzip
 import json
 import os
 import random
 import shutil
-import subprocess
 import threading
 import time
 
 import kit
-from kit import Server, Skip, test, wait_for
+from kit import Server, test, wait_for
+from peers import write_journal
 
 CONFIG = """files:
   - name: app
@@ -238,33 +237,6 @@ def attack():
 
 
 # --- the journal of systemd
-
-
-def journal_remote():
-    for root in (os.path.abspath("build/peers/systemd-journal-remote"), ""):
-        path = f"{root}/lib/systemd/systemd-journal-remote"
-        if os.path.exists(path):
-            return path
-    raise Skip("systemd-journal-remote is not here: ./dev test fetches it")
-
-
-def write_journal(folder, name, entries):
-    """A journal file from the export format (systemd.io/JOURNAL_EXPORT_FORMATS)."""
-    os.makedirs(folder, exist_ok=True)
-    export = b""
-    for number, fields in entries:
-        micro = 1_000_000 * int(time.time() - 60) + number
-        export += (f"__REALTIME_TIMESTAMP={micro}\n__MONOTONIC_TIMESTAMP={1000000 + number}\n"
-                   "_BOOT_ID=6fd6e4d7c2a94a5c8a7f6f0e3d9b1c20\n").encode()
-        for key, value in fields.items():
-            export += f"{key}={value}\n".encode()
-        export += b"\n"
-    libraries = ":".join(glob.glob("/usr/lib/*-linux-gnu/systemd"))
-    done = subprocess.run([journal_remote(), "-o", f"{folder}/{name}.journal", "-"], input=export, capture_output=True, check=False,
-                          env={**os.environ, "LD_LIBRARY_PATH": libraries})
-    if b"cannot open shared object" in done.stderr or b"version `" in done.stderr:
-        raise Skip(done.stderr.decode())
-    assert done.returncode == 0, done.stderr
 
 
 def failed_login(number):

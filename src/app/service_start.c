@@ -1,0 +1,220 @@
+/*
+ * Starting and stopping what a server is made of; see service.h.
+ *
+ * Start: rules, core (recovers), listener (a port that is taken ends the start before anything is sent),
+ * courier, the core's thread, the doors. Stop: first what takes events in, then the courier, the core last,
+ * so that nothing is accepted that nobody would judge, and nothing decided is lost: what is not sent yet
+ * stays in the outbox for the next start.
+ */
+#include "app/service.h"
+
+#include "app/tend.h"
+#include "base/log.h"
+
+#include <stdio.h>
+
+enum { RESERVE_FILE_BYTES = 16 << 20, SUBKEY_DISCLOSE = 16 /* vault_subkey */ };
+
+static int start_core(struct service *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    struct core_options o = {.fs = &fs_system,
+                             .clk = &clk_system,
+                             .rng = &rng_system,
+                             .dir = c->data,
+                             .store_path = s->store_path,
+                             .rules = s->wishes.rules,
+                             .rule_count = s->wishes.rule_count,
+                             .files = s->wishes.files,
+                             .file_count = s->wishes.file_count,
+                             .policy = c->policy_text,
+                             .lateness_ns = c->lateness_ns,
+                             .dedup_window_ns = c->dedup_window_ns,
+                             .resolve_after_ns = c->resolve_after_ns,
+                             .count_steps = c->count_steps,
+                             .digest_channels = c->digest.names,
+                             .digest_channel_count = c->digest.count,
+                             .digest_at_s = c->digest_at_s,
+                             .zone_offset_s = c->zone_offset_s,
+                             .latencies = &s->latencies,
+                             .reserve_file_bytes = RESERVE_FILE_BYTES,
+                             .watch = c->watch,
+                             .watch_count = c->watch_count,
+                             .threads = c->threads,
+                             .before_commit = service_before_commit,
+                             .context = s,
+                             .route = service_route,
+                             .outbox_filled = service_outbox_filled,
+                             .changed = service_alert_changed,
+                             .delivery = service_delivery_moved};
+    snprintf(s->store_path, sizeof s->store_path, "%s/state.sqlite", c->data);
+    int rc = core_open(&o, &s->core, err);
+    if (rc != 0)
+        return rc;
+    tend_report_rules(core_ruleset(s->core));
+    if (ruleset_count(core_ruleset(s->core)) == 0)
+        log_warn("core", "no rule is loaded: events are kept, and nothing is judged");
+    return 0;
+}
+
+static int start_intake(struct service *s, struct err *err)
+{
+    int rc = privacy_open(&s->privacy, &s->config, s->store_path, err);
+    if (rc != 0)
+        return rc;
+    s->geoip = geoip_new();
+    geoip_put(s->geoip, &s->wishes.geoip_files);
+    s->intake = intake_new(&(struct intake_options){.clk = &clk_system,
+                                                    .redactor = s->privacy.redactor,
+                                                    .geoip = s->geoip,
+                                                    .lateness_ns = s->config.lateness_ns,
+                                                    .zone_offset_s = s->config.zone_offset_s});
+    return 0;
+}
+
+static int start_courier(struct service *s, struct err *err)
+{
+    uint8_t disclose_key[TC_DISCLOSE_KEY_BYTES];
+    vault_subkey(s->privacy.vault, SUBKEY_DISCLOSE, disclose_key);
+    struct notifier_options o = {.clk = &clk_system,
+                                 .rng = &rng_system,
+                                 .store_path = s->store_path,
+                                 .console_url = s->config.console_url,
+                                 .channels = s->config.channels,
+                                 .channel_count = s->config.channel_count,
+                                 .disclose_key = disclose_key,
+                                 .receipt = service_take_receipt,
+                                 .trouble = service_take_trouble,
+                                 .context = s};
+    struct notifier *notifier = NULL;
+    struct delivery_state state;
+    core_delivery(s->core, &state);
+    o.held = state.held;
+    if (state.held)
+        log_warn("notify", "delivery is held (%s): look at `tocsin release --list`, then `tocsin release`",
+                 state.note);
+    int rc = notifier_new(&o, &notifier, err);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    s->notifier = notifier;
+    pthread_mutex_unlock(&s->lock);
+    return notifier_start(notifier, err);
+}
+
+static int start_api(struct service *s, struct err *err)
+{
+    static struct sv receivers[256];
+    const struct config *c = &s->config;
+    for (size_t i = 0; i < c->channel_count && i < TC_ARRAY_LEN(receivers); i++)
+        receivers[i] = c->channels[i].name;
+    struct api_options o = {.listen = c->listen,
+                            .store_path = s->store_path,
+                            .console_url = c->console_url,
+                            .clk = &clk_system,
+                            .rng = &rng_system,
+                            .intake = s->intake,
+                            .tokens = c->tokens,
+                            .token_count = c->token_count,
+                            .officers = c->officers,
+                            .officer_count = c->officer_count,
+                            .max_body_bytes = c->max_body_bytes,
+                            .context = s,
+                            .ready = service_is_ready,
+                            .alive = service_is_alive,
+                            .writable = service_is_writable,
+                            .trouble = service_trouble,
+                            .delivery = service_delivery,
+                            .append = service_append,
+                            .command = service_command,
+                            .reload = service_reload,
+                            .metrics = service_metrics,
+                            .channels = service_channels_json,
+                            .sources = service_sources_json,
+                            .receivers = receivers,
+                            .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
+    struct api *api = NULL;
+    int rc = api_start(&o, &api, err);
+    pthread_mutex_lock(&s->lock);
+    s->api = api;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+static int start_sentinel(struct service *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    struct channel_config *speak = ARENA_ARRAY(&s->config.arena, struct channel_config, c->channel_count + 1);
+    size_t count = 0, named = 0;
+    for (size_t i = 0; i < c->channel_count; i++)
+        named += c->channels[i].emergency;
+    for (size_t i = 0; i < c->channel_count; i++)
+        if (named == 0 || c->channels[i].emergency)
+            speak[count++] = c->channels[i];
+    struct sentinel_options o = {.clk = &clk_system,
+                                 .channels = speak,
+                                 .channel_count = count,
+                                 .console_url = c->console_url,
+                                 .heartbeat_url = c->heartbeat_url,
+                                 .heartbeat_interval_ns = c->heartbeat_interval_ns,
+                                 .heartbeat_get = c->heartbeat_get,
+                                 .context = s,
+                                 .look = service_look,
+                                 .beat = service_send_beat,
+                                 .judged = service_is_judged,
+                                 .courier_turns = service_courier_turns};
+    return sentinel_start(&o, &s->sentinel, err);
+}
+
+int service_start(struct service *s, struct err *err)
+{
+    int rc = service_read_wishes(s->args, &s->config, &s->wishes, err);
+    if (rc == 0)
+        rc = start_core(s, err);
+    if (rc == 0)
+        rc = start_intake(s, err);
+    if (rc == 0)
+        rc = service_make_doors(s, err);
+    if (rc == 0)
+        rc = start_api(s, err);
+    if (rc == 0)
+        rc = start_courier(s, err);
+    if (rc == 0)
+        rc = core_start(s->core, err);
+    if (rc == 0)
+        rc = start_sentinel(s, err);
+    return rc == 0 ? service_open_doors(s, err) : rc;
+}
+
+void service_stop(struct service *s)
+{
+    struct sentinel *sentinel = s->sentinel;
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->sentinel = NULL;
+    pthread_mutex_unlock(&s->lock);
+    sentinel_stop(&sentinel);
+    if (s->core != NULL)
+        journal_wait_no_more(core_journal(s->core));
+    stdin_source_stop(&s->stdin_source);
+    /* the core goes on until it has judged all, but has nobody to tell any more */
+    pthread_mutex_lock(&s->lock);
+    struct api *api = s->api;
+    s->api = NULL;
+    pthread_mutex_unlock(&s->lock);
+    api_stop(&api);
+    service_close_doors(s); /* after the API, whose /metrics looks at them */
+    pthread_mutex_lock(&s->lock);
+    struct notifier *notifier = s->notifier;
+    s->notifier = NULL;
+    pthread_mutex_unlock(&s->lock);
+    notifier_free(&notifier);
+    core_close(&s->core);
+    intake_free(&s->syslog_intake);
+    intake_free(&s->intake);
+    geoip_free(&s->geoip);
+    service_wishes_free(&s->wishes);
+    privacy_close(&s->privacy);
+    config_free(&s->config);
+    pthread_mutex_destroy(&s->reloading);
+    pthread_mutex_destroy(&s->lock);
+}
