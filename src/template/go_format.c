@@ -147,7 +147,7 @@ bool go_parse_int(struct sv text, int64_t *ret)
     return true;
 }
 
-bool go_parse_float(struct sv text, double *ret)
+bool go_float_from(struct sv text, double *ret)
 {
     struct sv body = text;
     char copy[400];
@@ -253,7 +253,7 @@ static void quote_rune(struct buf *out, uint32_t rune, char quote)
     }
 }
 
-void go_quote(struct buf *out, struct sv text)
+void go_quote_text(struct buf *out, struct sv text)
 {
     buf_char(out, '"');
     for (size_t i = 0; i < text.n;) {
@@ -443,7 +443,7 @@ static void format_text(struct buf *out, const struct spec *spec, struct templat
     case 's':
     case 'v':
         if (spec->sharp && spec->verb == 'v')
-            go_quote(&made, text);
+            go_quote_text(&made, text);
         else
             buf_sv(&made, text);
         break;
@@ -451,7 +451,7 @@ static void format_text(struct buf *out, const struct spec *spec, struct templat
         if (spec->sharp && memchr(text.n == 0 ? "" : text.p, '`', text.n) == NULL)
             buf_printf(&made, "`%.*s`", SV_FMT(text));
         else
-            go_quote(&made, text);
+            go_quote_text(&made, text);
         break;
     case 'x':
     case 'X':

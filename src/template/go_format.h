@@ -14,7 +14,7 @@ enum { GO_FLOAT_MAX = 512 };
  * back. */
 void go_format_float(struct buf *out, double v, char verb, int precision);
 /* strconv.Quote. */
-void go_quote(struct buf *out, struct sv text);
+void go_quote_text(struct buf *out, struct sv text);
 /* A time.Duration's String(): "1h2m3.5s". */
 void go_format_duration(struct buf *out, int64_t ns);
 
@@ -27,7 +27,7 @@ void go_print_value(struct buf *out, struct template_value value);
 
 /* strconv.ParseFloat: decimal, hexadecimal, underscores not allowed, inf/infinity/nan without case. False:
  * bad syntax. */
-bool go_parse_float(struct sv text, double *ret);
+bool go_float_from(struct sv text, double *ret);
 /* strconv.ParseInt(text, 0, 64) for literals: 0x, 0o, 0b, octal, underscores between digits. */
 bool go_parse_int(struct sv text, int64_t *ret);
 
