@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/yaml.h"
 #include "cli/cli.h"
+#include "cli/cmd_test_promql.h"
 #include "cli/rules.h"
 #include "event/parse.h"
 
@@ -469,6 +470,8 @@ static enum cli_exit test_run(const struct cli_args *args)
     struct test_run run = {.args = args, .quiet = cli_flag(args, "quiet")};
     const char *const *paths;
     size_t count = cli_operands(args, &paths);
+    if (strcmp(paths[0], "promql") == 0)
+        return cmd_test_promql(args);
     for (size_t i = 0; i < count; i++)
         run_path(&run, paths[i], true);
     if (run.passed + run.failed == 0 && !run.unusable) {

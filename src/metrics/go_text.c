@@ -196,7 +196,6 @@ bool go_parse_number(struct sv text, double *ret)
 {
     char copy[FLOAT_TEXT_MAX];
     struct sv body = text.n > 0 && (text.p[0] == '-' || text.p[0] == '+') ? sv_from(text, 1) : text;
-    bool underscores = sv_find_char(text, '_') < text.n;
     if (!strip_underscores(text, copy, sizeof copy))
         return false;
     struct sv plain = sv_of(copy);
@@ -222,8 +221,6 @@ bool go_parse_number(struct sv text, double *ret)
             return true;
         }
     }
-    if (underscores && !(body.n > 2 && body.p[0] == '0'))
-        return go_parse_float(plain, ret);
     return go_parse_float(plain, ret);
 }
 
@@ -361,20 +358,27 @@ static const struct duration_unit {
     {"ms", 1},
 };
 
-static int bad_duration(struct sv text, struct err *err)
+static int bad_duration(struct sv text, struct sv unit, struct err *err)
 {
-    char quoted[256];
     struct buf b;
-    buf_init(&b, sizeof quoted);
-    go_quote(&b, sv_head(text, 60));
-    snprintf(quoted, sizeof quoted, "%.*s", SV_FMT(buf_view(&b)));
+    buf_init(&b, 1024);
+    if (unit.n > 0) {
+        buf_str(&b, "unknown unit ");
+        go_quote(&b, sv_head(unit, 100));
+        buf_str(&b, " in duration ");
+    } else {
+        buf_str(&b, "not a valid duration string: ");
+    }
+    go_quote(&b, sv_head(text, 100));
+    int rc = err_set(err, TC_EINPUT, "%.*s", SV_FMT(buf_view(&b)));
     buf_free(&b);
-    return err_set(err, TC_EINPUT, "not a valid duration string: %s", quoted);
+    return rc;
 }
 
+/* From the largest unit to the smallest, each at most once. */
 int prom_parse_duration(struct sv text, int64_t *ret_ns, struct err *err)
 {
-    size_t unit = 0, at = 0;
+    size_t next_unit = 0, at = 0;
     uint64_t total_ms = 0;
     if (text.n == 0)
         return err_set(err, TC_EINPUT, "empty duration string");
@@ -383,26 +387,28 @@ int prom_parse_duration(struct sv text, int64_t *ret_ns, struct err *err)
         return 0;
     }
     while (at < text.n) {
-        size_t start = at, letters;
-        uint64_t n = 0;
-        while (at < text.n && isdigit((unsigned char)text.p[at])) {
-            if (n > UINT64_MAX / 20)
-                return err_set(err, TC_EINPUT, "duration out of range");
-            n = n * 10 + (uint64_t)(text.p[at++] - '0');
-        }
+        size_t start = at, letters, unit = 0;
+        uint64_t n = 0, add;
+        for (; at < text.n && isdigit((unsigned char)text.p[at]); at++)
+            if (__builtin_mul_overflow(n, 10, &n) ||
+                __builtin_add_overflow(n, (uint64_t)(text.p[at] - '0'), &n))
+                return bad_duration(text, SV(""), err);
         letters = at;
         while (at < text.n && !isdigit((unsigned char)text.p[at]))
             at++;
         struct sv name = sv_make(text.p + letters, at - letters);
+        if (start == letters || name.n == 0)
+            return bad_duration(text, SV(""), err);
         while (unit < TC_ARRAY_LEN(duration_units) && !sv_is(name, duration_units[unit].name))
             unit++;
-        if (start == letters || unit == TC_ARRAY_LEN(duration_units))
-            return bad_duration(text, err);
-        uint64_t add;
+        if (unit == TC_ARRAY_LEN(duration_units))
+            return bad_duration(text, name, err);
+        if (unit < next_unit)
+            return bad_duration(text, SV(""), err);
         if (__builtin_mul_overflow(n, (uint64_t)duration_units[unit].ms, &add) ||
             __builtin_add_overflow(total_ms, add, &total_ms) || total_ms > (uint64_t)(INT64_MAX / 1000000))
             return err_set(err, TC_EINPUT, "duration out of range");
-        unit++;
+        next_unit = unit + 1;
     }
     *ret_ns = (int64_t)total_ms * 1000000;
     return 0;

@@ -165,6 +165,11 @@ struct histogram *histogram_copy(struct arena *arena, const struct histogram *h)
     *made = *h;
     made->positive = copy_side(arena, &h->positive);
     made->negative = copy_side(arena, &h->negative);
+    if (h->bound_count > 0) {
+        double *bounds = arena_alloc_raw(arena, h->bound_count * sizeof *bounds, 16);
+        memcpy(bounds, h->bounds, h->bound_count * sizeof *bounds);
+        made->bounds = bounds;
+    }
     return made;
 }
 

@@ -71,7 +71,8 @@ struct expr {
     struct matcher *matchers; /* of a selector; the one made from its name is last */
     size_t matcher_count;
     bool anchored, smoothed;
-    bool allow_empty; /* may match everything (second argument of info) */
+    bool skip_buckets; /* only count and sum of histograms are looked at; set by preprocessing */
+    bool allow_empty;  /* may match everything (second argument of info) */
 
     /* of selectors and subqueries */
     int64_t offset_ns; /* as written */

@@ -30,10 +30,10 @@ static struct expr *duration_node(struct parser *p, enum token_kind op, int32_t 
     return e;
 }
 
-static struct expr *wrap(struct parser *p, struct expr *e, int32_t start, int32_t end)
+static struct expr *wrap(struct parser *p, struct expr *e, int32_t start)
 {
     if (e->kind != EXPR_DURATION)
-        e = duration_node(p, TOKEN_ADD, start, end, NULL, e);
+        e = duration_node(p, TOKEN_ADD, start, e->end, NULL, e);
     e->wrapped = true;
     return e;
 }
@@ -69,16 +69,18 @@ static struct expr *duration_call(struct parser *p)
     }
     if (!parser_expect(p, TOKEN_RIGHT_PAREN, &close))
         return NULL;
-    return duration_node(p, name.kind, name.at, token_end(&close), left, right);
+    /* positions of calls with arguments are those of the arguments */
+    return duration_node(p, name.kind, left != NULL ? left->start : name.at,
+                         right != NULL ? right->end : token_end(&close), left, right);
 }
 
 static struct expr *paren_duration(struct parser *p)
 {
-    struct token open = parser_take(p), close;
+    struct token open = parser_take(p);
     struct expr *e = parser_duration(p, 0);
-    if (!parser_expect(p, TOKEN_RIGHT_PAREN, &close))
+    if (!parser_expect(p, TOKEN_RIGHT_PAREN, NULL))
         return NULL;
-    return wrap(p, e, open.at, token_end(&close));
+    return wrap(p, e, open.at);
 }
 
 static struct expr *signed_duration(struct parser *p, const struct token *op, struct expr *e)

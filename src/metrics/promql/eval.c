@@ -1,0 +1,323 @@
+/*
+ * The evaluator's core: columns, and which part evaluates which node.
+ */
+#include "metrics/promql/eval_priv.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* --- columns --- */
+
+void column_init(struct query *q, const struct steps *s, struct column *c, const struct labels *labels)
+{
+    query_hold(q, s->count);
+    *c = (struct column){.labels = labels};
+    c->f = arena_alloc(q->arena, s->count * (sizeof(double) + 1));
+    c->kind = (uint8_t *)(c->f + s->count);
+}
+
+void column_reset(struct query *q, const struct steps *s, struct column *c, const struct labels *labels)
+{
+    if (c->taken || c->f == NULL) {
+        column_init(q, s, c, labels);
+        return;
+    }
+    c->labels = labels;
+    c->drop_name = false;
+    memset(c->kind, 0, s->count);
+}
+
+void column_put(struct query *q, const struct steps *s, struct column *c, size_t step, struct sample sample)
+{
+    if (sample.h == NULL) {
+        c->kind[step] = SAMPLE_FLOAT;
+        c->f[step] = sample.f;
+        return;
+    }
+    if (c->h == NULL)
+        c->h = ARENA_ARRAY(q->arena, struct histogram *, s->count);
+    query_hold(q, histogram_size(sample.h));
+    c->kind[step] = SAMPLE_HISTOGRAM;
+    c->h[step] = sample.h;
+}
+
+size_t column_points(const struct steps *s, const struct column *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->count; i++)
+        n += c->kind[i] != SAMPLE_NONE;
+    return n;
+}
+
+struct column *vector_add(struct query *q, struct vector *v)
+{
+    if (v->n == v->capacity) {
+        v->capacity = TC_MAX((size_t)16, v->capacity * 2);
+        struct column *more = ARENA_ARRAY(q->arena, struct column, v->capacity);
+        if (v->n > 0)
+            memcpy(more, v->items, v->n * sizeof *more);
+        v->items = more;
+    }
+    v->items[v->n] = (struct column){0};
+    return &v->items[v->n++];
+}
+
+void collect(void *context, struct column *c)
+{
+    struct collector *collector = context;
+    c->taken = true;
+    struct column *kept = vector_add(collector->q, collector->out);
+    *kept = *c;
+    kept->taken = false;
+}
+
+static void merge_column(struct query *q, const struct steps *s, struct column *into,
+                         const struct column *from)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (from->kind[i] == SAMPLE_NONE)
+            continue;
+        if (into->kind[i] != SAMPLE_NONE)
+            query_fail(q, "vector cannot contain metrics with the same labelset");
+        column_put(q, s, into, i, column_get(from, i));
+    }
+}
+
+void vector_merge(struct query *q, const struct steps *s, struct vector *v)
+{
+    size_t kept = 0;
+    if (v->n < 2)
+        return;
+    uint32_t *index = tc_alloc(q->labels->used * sizeof *index);
+    bool same = false;
+    for (size_t i = 0; i < v->n && !same; i++) {
+        same = index[v->items[i].labels->id] != 0;
+        index[v->items[i].labels->id] = 1;
+    }
+    memset(index, 0, q->labels->used * sizeof *index);
+    uint32_t *kept_index = ARENA_ARRAY(q->arena, uint32_t, same ? q->labels->used : 1);
+    free(index); /* before anything that may jump out */
+    for (size_t i = 0; same && i < v->n; i++) {
+        uint32_t *at = &kept_index[v->items[i].labels->id];
+        if (*at == 0) {
+            v->items[kept] = v->items[i];
+            *at = (uint32_t)++kept;
+        } else {
+            merge_column(q, s, &v->items[*at - 1], &v->items[i]);
+        }
+    }
+    if (same)
+        v->n = kept;
+}
+
+void output_put(struct output *o, const struct labels *labels, bool drop_name, size_t step, struct sample v)
+{
+    bool instant = o->q->options->step_ms == 0 && o->s->count == 1;
+    if (labels->id >= o->index_size) {
+        size_t size = TC_MAX(o->q->labels->used + 16, o->index_size * 2);
+        uint32_t *more = ARENA_ARRAY(o->q->arena, uint32_t, size);
+        if (o->index_size > 0)
+            memcpy(more, o->index, o->index_size * sizeof *more);
+        o->index = more;
+        o->index_size = size;
+    }
+    struct column *c;
+    if (o->index[labels->id] == 0 || instant) {
+        c = vector_add(o->q, o->out);
+        column_init(o->q, o->s, c, labels);
+        c->drop_name = drop_name;
+        o->index[labels->id] = (uint32_t)o->out->n;
+    } else {
+        c = &o->out->items[o->index[labels->id] - 1];
+    }
+    if (c->kind[step] != SAMPLE_NONE)
+        query_fail(o->q, "vector cannot contain metrics with the same labelset");
+    column_put(o->q, o->s, c, step, v);
+}
+
+struct sv metric_name(const struct labels *labels)
+{
+    return labels_get(labels, METRIC_NAME);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    if (isnan(x) || isnan(y))
+        return isnan(y) - isnan(x);
+    return (x > y) - (x < y);
+}
+
+/* NaN is the smallest. */
+double quantile_of(double q, double *values, size_t n)
+{
+    if (n == 0 || isnan(q))
+        return NAN;
+    if (q < 0 || q > 1)
+        return q < 0 ? -INFINITY : INFINITY;
+    qsort(values, n, sizeof *values, by_value);
+    double rank = q * (double)(n - 1), lower = fmax(0, floor(rank)), weight = rank - floor(rank);
+    double upper = fmin((double)n - 1, lower + 1);
+    return values[(size_t)lower] * (1 - weight) + values[(size_t)upper] * weight;
+}
+
+/* --- nodes --- */
+
+static void constant(struct query *q, const struct steps *s, double v, column_sink sink, void *context)
+{
+    struct column c;
+    column_init(q, s, &c, labels_empty(q->labels));
+    for (size_t i = 0; i < s->count; i++)
+        column_put(q, s, &c, i, (struct sample){v, NULL});
+    sink(context, &c);
+}
+
+struct negation {
+    struct query *q;
+    const struct steps *s;
+    column_sink sink;
+    void *context;
+};
+
+static void negate(void *context, struct column *c)
+{
+    struct negation *n = context;
+    c->drop_name = true;
+    for (size_t i = 0; i < n->s->count; i++) {
+        c->f[i] = -c->f[i];
+        if (c->kind[i] == SAMPLE_HISTOGRAM) {
+            c->h[i] = histogram_copy(n->q->arena, c->h[i]);
+            histogram_multiply(c->h[i], -1);
+        }
+    }
+    n->sink(n->context, c);
+}
+
+/* The one value of each series, at every step. */
+static void eval_once(struct query *q, const struct steps *s, struct expr *e, column_sink sink, void *context)
+{
+    struct steps single = {s->start, s->start, s->interval, 1};
+    struct vector v = {0};
+    eval(q, &single, e->left, &v);
+    for (size_t k = 0; k < v.n; k++) {
+        struct column c;
+        if (v.items[k].kind[0] == SAMPLE_NONE)
+            continue;
+        column_init(q, s, &c, v.items[k].labels);
+        c.drop_name = v.items[k].drop_name;
+        for (size_t i = 0; i < s->count; i++)
+            column_put(q, s, &c, i, column_get(&v.items[k], 0));
+        sink(context, &c);
+    }
+}
+
+static void hand_on(struct vector *v, column_sink sink, void *context)
+{
+    for (size_t i = 0; i < v->n; i++)
+        sink(context, &v->items[i]);
+}
+
+static bool takes_range(const struct expr *e)
+{
+    for (size_t i = 0; i < e->arg_count; i++)
+        if (e->args[i]->kind == EXPR_MATRIX || e->args[i]->kind == EXPR_SUBQUERY)
+            return true;
+    return false;
+}
+
+static void eval_function(struct query *q, const struct steps *s, struct expr *e, column_sink sink,
+                          void *context)
+{
+    struct vector v = {0};
+    switch (e->function->id) {
+    case FN_TIMESTAMP:
+    case FN_START_TIMESTAMP:
+        eval_timestamp(q, s, e, sink, context);
+        return;
+    case FN_LABEL_REPLACE:
+    case FN_LABEL_JOIN:
+        eval_label_function(q, s, e, &v);
+        break;
+    case FN_INFO:
+        eval_info(q, s, e, &v);
+        break;
+    case FN_SORT:
+    case FN_SORT_DESC:
+    case FN_SORT_BY_LABEL:
+    case FN_SORT_BY_LABEL_DESC:
+        eval_sort(q, s, e, &v);
+        break;
+    case FN_HISTOGRAM_QUANTILE:
+    case FN_HISTOGRAM_QUANTILES:
+    case FN_HISTOGRAM_FRACTION:
+        eval_histogram_function(q, s, e, &v);
+        break;
+    default:
+        if (takes_range(e))
+            eval_range_call(q, s, e, sink, context);
+        else
+            eval_call(q, s, e, sink, context);
+        return;
+    }
+    hand_on(&v, sink, context);
+}
+
+void eval_each(struct query *q, const struct steps *s, struct expr *e, column_sink sink, void *context)
+{
+    struct vector v = {0};
+    query_tick(q);
+    if (s->end < s->start)
+        return;
+    switch (e->kind) {
+    case EXPR_NUMBER:
+        constant(q, s, e->number, sink, context);
+        return;
+    case EXPR_PAREN:
+        eval_each(q, s, e->left, sink, context);
+        return;
+    case EXPR_UNARY: {
+        struct negation n = {q, s, sink, context};
+        eval_each(q, s, e->left, e->op == TOKEN_SUB ? negate : sink, e->op == TOKEN_SUB ? &n : context);
+        return;
+    }
+    case EXPR_ONCE:
+        eval_once(q, s, e, sink, context);
+        return;
+    case EXPR_SELECTOR:
+        eval_selector(q, s, e, sink, context);
+        return;
+    case EXPR_CALL:
+        eval_function(q, s, e, sink, context);
+        return;
+    case EXPR_BINARY:
+        eval_binary(q, s, e, &v);
+        break;
+    case EXPR_AGGREGATE:
+        if (e->op == TOKEN_COUNT_VALUES)
+            eval_count_values(q, s, e, &v);
+        else if (e->op == TOKEN_TOPK || e->op == TOKEN_BOTTOMK || e->op == TOKEN_LIMITK ||
+                 e->op == TOKEN_LIMIT_RATIO)
+            eval_aggregate_k(q, s, e, &v);
+        else
+            eval_aggregate(q, s, e, &v);
+        break;
+    default:
+        query_fail(q, "a %s cannot be evaluated here", value_type_name(expr_type(e)));
+    }
+    hand_on(&v, sink, context);
+}
+
+void eval(struct query *q, const struct steps *s, struct expr *e, struct vector *out)
+{
+    struct collector collector = {q, out};
+    eval_each(q, s, e, collect, &collector);
+}
+
+const double *eval_scalar(struct query *q, const struct steps *s, struct expr *e)
+{
+    struct vector v = {0};
+    eval(q, s, e, &v);
+    if (v.n == 0)
+        query_fail(q, "a scalar is expected here");
+    return v.items[0].f;
+}

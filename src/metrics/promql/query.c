@@ -1,0 +1,306 @@
+/*
+ * A query from text to answer; see query.h.
+ */
+#include "metrics/promql/query.h"
+
+#include "base/clk.h"
+#include "metrics/go_text.h"
+#include "metrics/promql/eval_priv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TICKS_BETWEEN_LOOKS = 1024, ANNOTATION_TEXTS_MAX = 10000 };
+
+void query_fail(struct query *q, const char *format, ...)
+{
+    va_list list;
+    if (q->err != NULL) {
+        *q->err = (struct err){.code = TC_EINPUT};
+        va_start(list, format);
+        vsnprintf(q->err->text, sizeof q->err->text, format, list);
+        va_end(list);
+    }
+    longjmp(q->out, 1);
+}
+
+void query_tick(struct query *q)
+{
+    if (q->options->cancelled == NULL || ++q->ticks % TICKS_BETWEEN_LOOKS != 0)
+        return;
+    if (q->options->cancelled(q->options->cancel_context))
+        query_fail(q, "query timed out in expression evaluation");
+}
+
+void query_hold(struct query *q, uint64_t samples)
+{
+    q->samples += samples;
+    if (q->samples > q->max_samples)
+        query_fail(q, "query processing would load too many samples into memory in query execution");
+    query_tick(q);
+}
+
+/* --- the answer --- */
+
+static void put_points(struct query *q, const struct steps *s, const struct column *c,
+                       struct promql_series *out)
+{
+    size_t n = column_points(s, c);
+    out->labels = c->labels;
+    out->t = ARENA_ARRAY(q->arena, int64_t, n);
+    out->f = ARENA_ARRAY(q->arena, double, n);
+    out->h = c->h != NULL ? ARENA_ARRAY(q->arena, struct histogram *, n) : NULL;
+    for (size_t i = 0; i < s->count; i++) {
+        if (c->kind[i] == SAMPLE_NONE)
+            continue;
+        out->t[out->n] = step_time(s, i);
+        out->f[out->n] = c->kind[i] == SAMPLE_FLOAT ? c->f[i] : 0;
+        if (c->kind[i] == SAMPLE_HISTOGRAM)
+            out->h[out->n] = histogram_copy(q->arena, c->h[i]); /* the source's may be lent */
+        out->n++;
+    }
+}
+
+static int by_labels(const void *a, const void *b)
+{
+    const struct promql_series *x = a, *y = b;
+    return labels_compare(x->labels, y->labels);
+}
+
+static void drop_names(struct query *q, const struct steps *s, struct vector *v)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (v->items[i].drop_name)
+            v->items[i].labels = labels_drop_metadata(q->labels, v->items[i].labels);
+    vector_merge(q, s, v);
+}
+
+static void put_vector(struct query *q, const struct steps *s, struct vector *v, struct promql_result *result)
+{
+    drop_names(q, s, v);
+    result->series = ARENA_ARRAY(q->arena, struct promql_series, v->n + 1);
+    for (size_t i = 0; i < v->n; i++)
+        if (column_points(s, &v->items[i]) > 0)
+            put_points(q, s, &v->items[i], &result->series[result->count++]);
+}
+
+/* The samples of a range selector at the top of an instant query. */
+struct range_answer {
+    struct query *q;
+    struct promql_result *result;
+    const struct expr *range;
+    size_t capacity;
+};
+
+static void put_range_series(void *context, const struct labels *labels, bool drop_name,
+                             const struct split_samples *samples)
+{
+    struct range_answer *a = context;
+    struct split_samples cut = *samples;
+    cut_to_range(a->q, a->range, a->q->options->start_ms, &cut);
+    samples = &cut;
+    size_t n = samples->float_count + samples->histogram_count, f = 0, h = 0;
+    (void)drop_name;
+    if (n == 0)
+        return;
+    if (a->result->count == a->capacity) {
+        a->capacity = TC_MAX((size_t)16, a->capacity * 2);
+        struct promql_series *more = ARENA_ARRAY(a->q->arena, struct promql_series, a->capacity);
+        if (a->result->count > 0)
+            memcpy(more, a->result->series, a->result->count * sizeof *more);
+        a->result->series = more;
+    }
+    query_hold(a->q, n);
+    struct promql_series *out = &a->result->series[a->result->count++];
+    *out = (struct promql_series){.labels = labels,
+                                  .n = n,
+                                  .t = ARENA_ARRAY(a->q->arena, int64_t, n),
+                                  .f = ARENA_ARRAY(a->q->arena, double, n)};
+    if (samples->histogram_count > 0)
+        out->h = ARENA_ARRAY(a->q->arena, struct histogram *, n);
+    for (size_t i = 0; i < n; i++) {
+        bool is_float = h == samples->histogram_count ||
+                        (f < samples->float_count && samples->float_t[f] < samples->histogram_t[h]);
+        out->t[i] = is_float ? samples->float_t[f] : samples->histogram_t[h];
+        if (is_float)
+            out->f[i] = samples->f[f++];
+        else
+            out->h[i] = histogram_copy(a->q->arena, samples->h[h++]);
+    }
+}
+
+static void answer_matrix(struct query *q, const struct steps *s, struct expr *e,
+                          struct promql_result *result)
+{
+    while (e->kind == EXPR_PAREN || e->kind == EXPR_ONCE)
+        e = e->left;
+    if (e->kind == EXPR_SUBQUERY) {
+        struct steps inner;
+        struct vector v = {0};
+        eval_subquery(q, s, e, &inner, &v);
+        put_vector(q, &inner, &v, result);
+    } else {
+        struct range_answer answer = {.q = q, .result = result, .range = e};
+        each_series_of_range(q, s, e, put_range_series, &answer);
+    }
+    qsort(result->series, result->count, sizeof result->series[0], by_labels);
+}
+
+static void answer(struct query *q, const struct steps *s, struct expr *e, struct promql_result *result)
+{
+    struct vector v = {0};
+    bool instant = q->options->step_ms == 0;
+    result->type = instant ? expr_type(e) : VALUE_MATRIX;
+    while (e->kind == EXPR_PAREN)
+        e = e->left;
+    if (result->type == VALUE_STRING) {
+        while (e->kind == EXPR_PAREN || e->kind == EXPR_ONCE)
+            e = e->left;
+        result->string = arena_sv(q->arena, e->text);
+        return;
+    }
+    if (result->type == VALUE_MATRIX && instant) {
+        answer_matrix(q, s, e, result);
+        return;
+    }
+    eval(q, s, e, &v);
+    if (result->type == VALUE_SCALAR) {
+        result->scalar = v.items[0].f[0];
+        return;
+    }
+    put_vector(q, s, &v, result);
+    if (!instant)
+        qsort(result->series, result->count, sizeof result->series[0], by_labels);
+}
+
+/* --- annotations --- */
+
+static void put_time(struct buf *out, int64_t ms)
+{
+    char text[TC_RFC3339_MAX];
+    int64_t seconds = ms / 1000;
+    clk_rfc3339(seconds * 1000000000, text);
+    /* whole seconds, without a fraction */
+    size_t n = strcspn(text, ".Z");
+    buf_add(out, text, n);
+    buf_char(out, 'Z');
+}
+
+static void put_annotation(struct query *q, const struct annotation *a, struct buf *out)
+{
+    buf_sv(out, a->text);
+    if (a->shape == ANNOTATION_MONOTONICITY) {
+        buf_str(out, ", from buckets ");
+        go_float_g(out, a->min_bucket);
+        buf_str(out, " to ");
+        go_float_g(out, a->max_bucket);
+        buf_str(out, ", with a max diff of ");
+        go_float_digits(out, a->max_diff, 2);
+        buf_printf(out, ", over %llu samples from ", (unsigned long long)a->count);
+        put_time(out, a->min_t);
+        buf_str(out, " to ");
+        put_time(out, a->max_t);
+    } else if (a->shape == ANNOTATION_OVERLAP && a->count > 1) {
+        buf_printf(out, " (%llu occurrences)", (unsigned long long)a->count);
+    }
+    buf_str(out, " (");
+    promql_position(out, q->text, a->at);
+    buf_char(out, ')');
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return sv_cmp(*(const struct sv *)a, *(const struct sv *)b);
+}
+
+static void put_annotations(struct query *q, struct promql_result *result)
+{
+    struct buf b;
+    result->warnings = ARENA_ARRAY(q->arena, struct sv, q->annotation_count + 1);
+    result->infos = ARENA_ARRAY(q->arena, struct sv, q->annotation_count + 1);
+    buf_init(&b, 1 << 16);
+    for (size_t i = 0; i < q->annotation_count; i++) {
+        buf_clear(&b);
+        put_annotation(q, &q->annotations[i], &b);
+        struct sv text = arena_sv(q->arena, buf_view(&b));
+        if (q->annotations[i].info)
+            result->infos[result->info_count++] = text;
+        else
+            result->warnings[result->warning_count++] = text;
+    }
+    buf_free(&b);
+    qsort(result->warnings, result->warning_count, sizeof(struct sv), by_text);
+    qsort(result->infos, result->info_count, sizeof(struct sv), by_text);
+}
+
+/* --- the way in --- */
+
+static int check_options(const struct promql_options *o, const struct expr *e, struct err *err)
+{
+    enum value_type type = expr_type(e);
+    if (o->step_ms < 0 || o->end_ms < o->start_ms || (o->step_ms == 0 && o->end_ms != o->start_ms))
+        return err_set(err, TC_EINPUT,
+                       "the end of a query must not be before its start, and a range needs a step");
+    if (o->step_ms > 0 && type != VALUE_SCALAR && type != VALUE_VECTOR)
+        return err_set(err, TC_EINPUT,
+                       "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
+                       value_type_name(type));
+    return 0;
+}
+
+static int run(struct query *q, struct expr *e, struct promql_result *result)
+{
+    const struct promql_options *o = q->options;
+    struct steps s = {o->start_ms, o->end_ms, o->step_ms > 0 ? o->step_ms : 1, 1};
+    volatile int rc = 0; /* set after the jump */
+    if (o->step_ms > 0)
+        s.count = (size_t)((o->end_ms - o->start_ms) / o->step_ms) + 1;
+    map_init(&q->annotation_index, ANNOTATION_TEXTS_MAX);
+    if (setjmp(q->out) == 0) {
+        struct expr *root = preprocess(q, e);
+        set_effective_offsets(s.start, root);
+        answer(q, &s, root, result);
+    } else {
+        rc = TC_EINPUT;
+        result->count = 0;
+    }
+    put_annotations(q, result);
+    map_free(&q->annotation_index);
+    regex_free(&q->regex);
+    arena_free(&q->scratch);
+    return rc;
+}
+
+int promql_query(const struct series_source *source, struct sv text, const struct promql_options *options,
+                 struct promql_result *result, struct err *err)
+{
+    struct promql_parse parse = {0};
+    struct err own = {0};
+    labels_table_init(&result->labels);
+    struct query q = {.arena = &result->arena,
+                      .labels = &result->labels,
+                      .source = source,
+                      .options = options,
+                      .lookback_ms = options->lookback_ms > 0 ? options->lookback_ms : PROMQL_LOOKBACK_MS,
+                      .subquery_step_ms = options->subquery_step_ms > 0 ? options->subquery_step_ms : 60000,
+                      .max_samples = options->max_samples > 0 ? options->max_samples : PROMQL_MAX_SAMPLES,
+                      .err = err != NULL ? err : &own};
+    int rc = promql_parse(&parse, text, q.err);
+    if (rc == 0)
+        rc = check_options(options, parse.expr, q.err);
+    if (rc == 0) {
+        q.text = parse.text;
+        rc = run(&q, parse.expr, result);
+    }
+    promql_parse_free(&parse);
+    return rc;
+}
+
+void promql_result_free(struct promql_result *result)
+{
+    if (result->labels.slots != NULL)
+        labels_table_free(&result->labels);
+    arena_free(&result->arena);
+    *result = (struct promql_result){0};
+}

@@ -1,0 +1,58 @@
+/*
+ * Evaluating PromQL over a source of series.
+ *
+ * A query is evaluated for a whole range of steps at once, in columns: a node of the tree yields, per series,
+ * one value a step. Selectors, window functions and most functions of one vector hand their series on one by
+ * one, so an aggregation over many series keeps only its groups. One thread a query; any number of queries at
+ * once where the source allows it.
+ */
+#ifndef METRICS_PROMQL_QUERY_H
+#define METRICS_PROMQL_QUERY_H
+
+#include "metrics/promql/parser.h"
+#include "metrics/series_source.h"
+
+#define PROMQL_MAX_SAMPLES 50000000ULL
+#define PROMQL_LOOKBACK_MS 300000LL
+
+struct promql_options {
+    int64_t start_ms, end_ms; /* equal for an instant query */
+    int64_t step_ms;          /* 0: an instant query */
+    int64_t lookback_ms;      /* 0: 5 minutes */
+    int64_t subquery_step_ms; /* of subqueries without one; 0: 1 minute */
+    uint64_t max_samples;     /* held at once; 0: 50 million */
+    bool type_and_unit_labels;
+    bool ignore_start_timestamps; /* rate and friends do not look at them */
+    /* Asked now and then; true ends the query with an error. May be NULL. */
+    bool (*cancelled)(void *context);
+    void *cancel_context;
+};
+
+/* One series of the answer: `n` points, floats and histograms. */
+struct promql_series {
+    const struct labels *labels;
+    size_t n;
+    int64_t *t;
+    double *f;
+    struct histogram **h; /* NULL: floats only; else histograms where an entry is not NULL */
+};
+
+struct promql_result {
+    enum value_type type;
+    double scalar;
+    struct sv string;
+    struct promql_series *series; /* of vectors (one point each) and matrices */
+    size_t count;
+    struct sv *warnings, *infos; /* with their places, sorted */
+    size_t warning_count, info_count;
+    /* what everything above lives in */
+    struct arena arena;
+    struct labels_table labels;
+};
+
+/* The text of an error is Prometheus'. `result` is to be freed in any case; all-zero before. */
+int promql_query(const struct series_source *source, struct sv text, const struct promql_options *options,
+                 struct promql_result *result, struct err *err);
+void promql_result_free(struct promql_result *result);
+
+#endif

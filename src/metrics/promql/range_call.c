@@ -1,0 +1,260 @@
+/*
+ * Calls of functions of a range: series by series, windows moving over their columns.
+ */
+#include "metrics/promql/range_priv.h"
+
+struct driver {
+    struct range_call call;
+    range_function function;
+    struct column column;
+    struct window fixed; /* of a range with @: the same at every step */
+    column_sink sink;
+    void *context;
+    bool at_fixed; /* the range has a timestamp */
+};
+
+size_t first_after(const int64_t *t, size_t n, int64_t after)
+{
+    size_t from = 0;
+    while (from < n) {
+        size_t middle = from + (n - from) / 2;
+        if (t[middle] <= after)
+            from = middle + 1;
+        else
+            n = middle;
+    }
+    return from;
+}
+
+bool start_timestamp_reset(int64_t previous_st, int64_t previous_t, int64_t st, int64_t t)
+{
+    if (st == 0 || st >= t || st < previous_t)
+        return false;
+    if (st > previous_t)
+        return true;
+    return previous_st <= previous_t && previous_st != 0 && previous_st != previous_t;
+}
+
+static bool is_rate(int id)
+{
+    return id == FN_RATE || id == FN_INCREASE;
+}
+
+static bool uses_start_timestamps(const struct query *q, int id)
+{
+    return !q->options->ignore_start_timestamps && (is_rate(id) || id == FN_IRATE || id == FN_RESETS);
+}
+
+/* Where a counter of floats was reset: found once, used by every window. */
+static void find_resets(struct range_call *c)
+{
+    const struct split_samples *d = c->samples;
+    c->reset_count = 0;
+    c->resets = NULL;
+    if (!is_rate(c->e->function->id))
+        return;
+    for (int pass = 0; pass < 2; pass++) {
+        size_t n = 0;
+        for (size_t i = 1; i < d->float_count; i++) {
+            bool reset = d->f[i] < d->f[i - 1] ||
+                         (d->float_st != NULL && start_timestamp_reset(d->float_st[i - 1], d->float_t[i - 1],
+                                                                       d->float_st[i], d->float_t[i]));
+            if (reset && pass == 1)
+                c->resets[n] = i;
+            n += reset;
+        }
+        if (n == 0)
+            return;
+        if (pass == 0)
+            c->resets = ARENA_ARRAY(&c->q->scratch, size_t, n);
+        c->reset_count = n;
+    }
+}
+
+static void move(const int64_t *t, size_t n, int64_t after, int64_t until, size_t *from, size_t *to)
+{
+    while (*to < n && t[*to] <= until)
+        (*to)++;
+    while (*from < *to && t[*from] <= after)
+        (*from)++;
+}
+
+struct ends {
+    size_t f0, f1, h0, h1;
+};
+
+static void set_window(struct driver *d, const struct split_samples *in, struct ends *e, size_t step,
+                       struct window *w)
+{
+    struct range_call *c = &d->call;
+    int64_t until = step_time(c->s, step) - c->offset_ms, after = until - c->range_ms;
+    if (c->anchored || c->smoothed)
+        after -= c->q->lookback_ms;
+    if (c->smoothed)
+        until += c->q->lookback_ms;
+    move(in->float_t, in->float_count, after, until, &e->f0, &e->f1);
+    move(in->histogram_t, in->histogram_count, after, until, &e->h0, &e->h1);
+    *w = (struct window){.t = in->float_t + e->f0,
+                         .st = in->float_st != NULL ? in->float_st + e->f0 : NULL,
+                         .f = in->f + e->f0,
+                         .n = e->f1 - e->f0,
+                         .hn = e->h1 - e->h0,
+                         .first = e->f0};
+    if (w->hn > 0) {
+        w->ht = in->histogram_t + e->h0;
+        w->hst = in->histogram_st != NULL ? in->histogram_st + e->h0 : NULL;
+        w->h = in->h + e->h0;
+    }
+}
+
+/* rate() of what has no counter's name is reported. */
+static void check_name(struct range_call *c, bool has_float)
+{
+    static const char *const endings[] = {"_total", "_sum", "_count", "_bucket"};
+    if (!has_float || c->metric.n == 0)
+        return;
+    if (c->q->options->type_and_unit_labels) {
+        struct sv type = labels_get(c->labels, SV("__type__"));
+        if (!sv_is(type, "counter") && !sv_is(type, "histogram"))
+            annotate_info(
+                c->q, c->at,
+                "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", "
+                "got %.*s: %.*s",
+                SV_FMT(quote_text(c->q, type)), SV_FMT(quote_text(c->q, c->metric)));
+        return;
+    }
+    for (size_t i = 0; i < TC_ARRAY_LEN(endings); i++)
+        if (sv_ends(c->metric, sv_of(endings[i])))
+            return;
+    annotate_info(c->q, c->at,
+                  "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: %.*s",
+                  SV_FMT(quote_text(c->q, c->metric)));
+}
+
+static void run_series(void *context, const struct labels *labels, bool drop_name,
+                       const struct split_samples *given)
+{
+    struct driver *d = context;
+    struct range_call *c = &d->call;
+    int id = c->e->function->id;
+    struct split_samples in = *given;
+    struct ends ends = {0};
+    bool any = false, any_float = false;
+    if (!uses_start_timestamps(c->q, id))
+        in.float_st = in.histogram_st = NULL;
+    c->labels = labels;
+    c->metric = metric_name(labels);
+    c->samples = &in;
+    find_resets(c);
+    column_reset(c->q, c->s, &d->column, labels);
+    d->column.drop_name = drop_name || (id != FN_LAST_OVER_TIME && id != FN_FIRST_OVER_TIME);
+    for (size_t i = 0; i < c->s->count; i++) {
+        struct window w;
+        struct sample out = {0, NULL};
+        if (!d->at_fixed || i == 0)
+            set_window(d, &in, &ends, i, &d->fixed);
+        w = d->fixed;
+        w.now = step_time(c->s, i);
+        w.end = w.now - c->offset_ms;
+        w.start = w.end - c->range_ms;
+        for (size_t k = 0; k < RANGE_PARAMETERS_MAX; k++)
+            w.parameters[k] = c->parameters[k] != NULL ? c->parameters[k][i] : 0;
+        if (w.n + w.hn == 0 || !d->function(c, &w, &out))
+            continue;
+        column_put(c->q, c->s, &d->column, i, out);
+        any = true;
+        any_float |= out.h == NULL;
+    }
+    if (is_rate(id))
+        check_name(c, any_float);
+    if (any)
+        d->sink(d->context, &d->column);
+}
+
+/* --- absent_over_time --- */
+
+static bool present(struct range_call *c, const struct window *w, struct sample *out)
+{
+    (void)c;
+    (void)w;
+    out->f = 1;
+    return true;
+}
+
+struct absence {
+    const struct steps *s;
+    bool *seen;
+};
+
+static void note_present(void *context, struct column *c)
+{
+    struct absence *a = context;
+    for (size_t i = 0; i < a->s->count; i++)
+        a->seen[i] |= c->kind[i] != SAMPLE_NONE;
+}
+
+static void put_absent(struct query *q, const struct steps *s, struct expr *e, const bool *seen,
+                       column_sink sink, void *context)
+{
+    struct column c;
+    bool any = false;
+    column_init(q, s, &c, absent_labels(q, e->args[0]));
+    c.drop_name = true;
+    for (size_t i = 0; i < s->count; i++)
+        if (!seen[i]) {
+            column_put(q, s, &c, i, (struct sample){1, NULL});
+            any = true;
+        }
+    if (any)
+        sink(context, &c);
+}
+
+/* --- the way in --- */
+
+static void check_extended(struct query *q, const struct expr *e, const struct expr *selector)
+{
+    int id = e->function->id;
+    bool rate = is_rate(id) || id == FN_DELTA;
+    if (selector->anchored && !rate && id != FN_RESETS && id != FN_CHANGES)
+        query_fail(
+            q,
+            "anchored modifier can only be used with: changes, delta, increase, rate, resets - not with %s",
+            e->function->name);
+    if (selector->smoothed && !rate)
+        query_fail(q, "smoothed modifier can only be used with: delta, increase, rate - not with %s",
+                   e->function->name);
+}
+
+void eval_range_call(struct query *q, const struct steps *s, struct expr *e, column_sink sink, void *context)
+{
+    struct driver d = {.call = {.q = q, .s = s, .e = e}, .sink = sink, .context = context};
+    struct expr *range = NULL;
+    size_t parameters = 0;
+    for (size_t i = 0; i < e->arg_count; i++) {
+        if (range == NULL && expr_type(e->args[i]) == VALUE_MATRIX)
+            range = e->args[i];
+        else if (parameters < RANGE_PARAMETERS_MAX)
+            d.call.parameters[parameters++] = eval_scalar(q, s, e->args[i]);
+    }
+    const struct expr *holder = range->kind == EXPR_MATRIX ? range->left : range;
+    if (range->kind == EXPR_MATRIX)
+        check_extended(q, e, holder);
+    d.call.range_ms = to_ms(range->range_ns);
+    d.call.offset_ms = to_ms(holder->effective_offset_ns);
+    d.call.anchored = holder->anchored;
+    d.call.smoothed = holder->smoothed;
+    d.call.at = e->args[0]->start;
+    d.at_fixed = holder->has_timestamp;
+    d.function = e->function->id == FN_ABSENT_OVER_TIME ? present : range_function_over_time(e->function->id);
+    if (d.function == NULL)
+        d.function = range_function_counter(e->function->id);
+    struct absence absence = {s, ARENA_ARRAY(q->arena, bool, s->count)};
+    bool absent = e->function->id == FN_ABSENT_OVER_TIME;
+    if (absent) {
+        d.sink = note_present;
+        d.context = &absence;
+    }
+    each_series_of_range(q, s, range, run_series, &d);
+    if (absent)
+        put_absent(q, s, e, absence.seen, sink, context);
+}
