@@ -55,6 +55,15 @@ unsigned chunk_mode_of(double v)
     return CHUNK_XOR;
 }
 
+void chunk_counted(struct chunk_writer *w, size_t bits)
+{
+    w->bits = (uint32_t)bits;
+    w->count++;
+    w->p[0] = w->kind;
+    w->p[1] = (uint8_t)(w->flags | (w->mode << 4));
+    store_u16(w->p + 2, w->count);
+}
+
 void chunk_room(struct chunk_writer *w, size_t bytes)
 {
     size_t need = (w->bits >> 3) + 1 + bytes + BITS_SLACK;
@@ -219,9 +228,7 @@ static void put_float(struct chunk_writer *w, int64_t t, double v, int64_t start
         integer_put(&w->values, &out, scaled);
     else
         rice_put_raw(&out, bits_of(v));
-    w->bits = (uint32_t)out.at;
-    w->last = v;
-    w->count++;
+    chunk_counted(w, out.at);
 }
 
 void chunk_float_begin(struct chunk_writer *w, unsigned mode, int64_t t, double v, int64_t start_t)
@@ -286,11 +293,8 @@ bool chunk_float_add(struct chunk_writer *w, int64_t t, double v, int64_t start_
     return true;
 }
 
-struct sv chunk_view(struct chunk_writer *w)
+struct sv chunk_view(const struct chunk_writer *w)
 {
-    w->p[0] = w->kind;
-    w->p[1] = (uint8_t)(w->flags | (w->mode << 4));
-    store_u16(w->p + 2, w->count);
     return sv_make((const char *)w->p, (w->bits + 7) >> 3);
 }
 

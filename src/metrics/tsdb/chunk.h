@@ -56,7 +56,6 @@ struct chunk_writer {
     struct chunk_clock clock;
     struct chunk_values values;
     struct chunk_histograms *histograms;
-    double last; /* the newest float */
     uint32_t bits, capacity;
     uint32_t start_mean;
     uint16_t count;
@@ -77,8 +76,8 @@ bool chunk_histogram_add(struct chunk_writer *w, int64_t t, const struct histogr
 /* The newest histogram of an open histogram chunk. */
 const struct histogram *chunk_histogram_last(const struct chunk_writer *w);
 
-/* Whole bytes used so far, header included; the header is made good. They have BITS_SLACK behind them. */
-struct sv chunk_view(struct chunk_writer *w);
+/* Whole bytes used so far, header included. They have BITS_SLACK behind them. */
+struct sv chunk_view(const struct chunk_writer *w);
 /* Hands the bytes over (malloc'd, with BITS_SLACK behind) and empties the writer. */
 struct sv chunk_take(struct chunk_writer *w);
 void chunk_free(struct chunk_writer *w);
@@ -97,6 +96,8 @@ void chunk_columns_init(struct chunk_columns *columns, struct arena *arena, size
 int chunk_decode(struct sv bytes, struct arena *arena, struct chunk_columns *columns, struct err *err);
 
 /* For the two codecs. */
+/* A sample ends at this bit. */
+void chunk_counted(struct chunk_writer *w, size_t bits);
 void chunk_room(struct chunk_writer *w, size_t bytes);
 void chunk_clock_put(struct chunk_clock *clock, struct bit_writer *out, unsigned count, int64_t t);
 int64_t chunk_clock_get(struct chunk_clock *clock, struct bit_reader *in, unsigned count);

@@ -127,8 +127,7 @@ static void put_sample(struct chunk_writer *w, int64_t t, const struct histogram
         keep_last(hs, h);
     }
     hs->stale = stale;
-    w->bits = (uint32_t)out.at;
-    w->count++;
+    chunk_counted(w, out.at);
 }
 
 void chunk_histogram_begin(struct chunk_writer *w, int64_t t, const struct histogram *h, int64_t start_t)
@@ -181,9 +180,9 @@ bool chunk_histogram_add(struct chunk_writer *w, int64_t t, const struct histogr
         bool gauge = w->flags & CHUNK_GAUGE;
         if (hs->stale || gauge != (h->hint == HINT_GAUGE) || !same_layout(h, before))
             return false;
-        if (!gauge && (h->hint == HINT_RESET || h->count < before->count || h->zero_count < before->zero_count ||
-                       counts_fell(&h->positive, &before->positive) ||
-                       counts_fell(&h->negative, &before->negative)))
+        if (!gauge &&
+            (h->hint == HINT_RESET || h->count < before->count || h->zero_count < before->zero_count ||
+             counts_fell(&h->positive, &before->positive) || counts_fell(&h->negative, &before->negative)))
             return false;
     }
     put_sample(w, t, h, start_t);

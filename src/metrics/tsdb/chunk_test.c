@@ -60,13 +60,20 @@ static double anything(struct sim_rng *rng, unsigned i, double before)
     uint64_t bits = rng_u64(&rng->rng);
     double v;
     memcpy(&v, &bits, sizeof v);
-    return i % 3 == 0 ? odd[bits % TC_ARRAY_LEN(odd)] : i % 7 == 1 ? NAN : i % 11 == 1 ? INFINITY : i % 5 == 1 ? stale_nan() : v;
+    return i % 3 == 0    ? odd[bits % TC_ARRAY_LEN(odd)]
+           : i % 7 == 1  ? NAN
+           : i % 11 == 1 ? INFINITY
+           : i % 5 == 1  ? stale_nan()
+                         : v;
 }
 
 static const struct shape shapes[] = {
-    {"constant, regular", constant, 0, 0.42},        {"straight counter, regular", straight, 0, 0.5},
-    {"constant, 10 ms jitter", constant, 10, 1.0},    {"counter, 10 ms jitter", counter, 10, 2.0},
-    {"two decimals, 10 ms jitter", cents, 10, 2.4},   {"random bits, 10 ms jitter", noise, 10, 9},
+    {"constant, regular", constant, 0, 0.42},
+    {"straight counter, regular", straight, 0, 0.5},
+    {"constant, 10 ms jitter", constant, 10, 1.0},
+    {"counter, 10 ms jitter", counter, 10, 2.0},
+    {"two decimals, 10 ms jitter", cents, 10, 2.4},
+    {"random bits, 10 ms jitter", noise, 10, 9},
     {"hostile values, 20 s jitter", anything, 20000, 16},
 };
 
@@ -83,7 +90,8 @@ static void roundtrip(const struct shape *shape)
     double before = 0;
     for (unsigned i = 0; i <= SAMPLES; i++) {
         if (i < SAMPLES) {
-            t[i] = INT64_C(1800000000000) + 15000LL * i + (int64_t)(shape->jitter_ms ? below(&rng, shape->jitter_ms) : 0);
+            t[i] = INT64_C(1800000000000) + 15000LL * i +
+                   (int64_t)(shape->jitter_ms ? below(&rng, shape->jitter_ms) : 0);
             if (i > 0 && t[i] <= t[i - 1])
                 t[i] = t[i - 1] + 1;
             v[i] = before = shape->value(&rng, i, before);
