@@ -5,12 +5,14 @@
 
 #include "api/api.h"
 #include "app/config.h"
+#include "cli/promql_rules.h"
 #include "cli/rules.h"
 
 #include <stdio.h>
 
 static const struct option_spec options[] = {
     {"config", OPTION_VALUE, "FILE", "check this configuration"},
+    {"rules", OPTION_LIST, "FILE", "check this file of Prometheus rules (may be repeated)"},
     {"strict", OPTION_FLAG, NULL, "exit code 1 also for warnings"},
     {"reference", OPTION_FLAG, NULL, "print the reference of all configuration keys (Markdown)"},
     {0}};
@@ -74,8 +76,8 @@ static enum cli_exit check_config(const struct cli_args *args, const char *path)
 
 static enum cli_exit check_run(const struct cli_args *args)
 {
-    const char *const *paths;
-    size_t count = cli_operands(args, &paths);
+    const char *const *paths, *const *rule_files;
+    size_t count = cli_operands(args, &paths), rule_count = cli_list(args, "rules", &rule_files);
     const char *config = cli_value(args, "config", NULL);
     if (cli_flag(args, "reference")) {
         struct buf out;
@@ -85,9 +87,13 @@ static enum cli_exit check_run(const struct cli_args *args)
         buf_free(&out);
         return CLI_DONE;
     }
-    if (config == NULL && count == 0)
-        return cli_fail(args, CLI_USAGE, "nothing to check: give --config FILE, or paths of rules");
-    enum cli_exit code = config != NULL ? check_config(args, config) : CLI_DONE;
+    if (config == NULL && count == 0 && rule_count == 0)
+        return cli_fail(args, CLI_USAGE,
+                        "nothing to check: give --config FILE, --rules FILE, or paths of rules");
+    enum cli_exit code = check_promql_rules(args, rule_files, rule_count), config_code = CLI_DONE;
+    if (config != NULL)
+        config_code = check_config(args, config);
+    code = TC_MAX(code, config_code);
     if (count > 0) {
         enum cli_exit rules = check_rules(args, paths, count);
         code = TC_MAX(code, rules);

@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,8 @@ static void decimal_at(double v, int digits, struct decimal *d)
 static void decimal_shortest(double v, struct decimal *d)
 {
     char text[64];
-    int digits = 15;
+    /* numbers below the normal range have fewer digits to begin with */
+    int digits = fabs(v) < DBL_MIN ? 1 : 15;
     while (digits < 17) {
         snprintf(text, sizeof text, "%.*e", digits - 1, v);
         if (strtod(text, NULL) == v)

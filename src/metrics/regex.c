@@ -11,12 +11,7 @@
 #include <pcre2.h>
 #include <stdlib.h>
 
-enum {
-    REGEX_MATCH_LIMIT = 1000000,
-    REGEX_REPEAT_MAX = 1000,
-    REGEX_WORDS_MAX = 256,
-    REGEX_PATTERN_MAX = 1 << 16
-};
+enum { REGEX_MATCH_LIMIT = 1000000, REGEX_REPEAT_MAX = 1000, REGEX_PATTERN_MAX = 1 << 16 };
 
 struct regex {
     pcre2_code *code; /* NULL: the words decide */
@@ -119,13 +114,12 @@ static int scan_group(struct scan *s)
 /* {n}, {n,}, {n,m}; anything else is plain text. 0: not a repetition. */
 static size_t repeat_length(struct sv text, bool *ret_large)
 {
-    size_t at = 1, numbers = 0;
+    size_t at = 1;
     unsigned long n[2] = {0, 0};
     for (int part = 0; part < 2; part++) {
         size_t digits = at;
         while (at < text.n && isdigit((unsigned char)text.p[at]) && n[part] < 100000)
             n[part] = n[part] * 10 + (unsigned long)(text.p[at++] - '0');
-        numbers += at > digits;
         if (part == 0 && (at == digits || at >= text.n))
             return 0;
         if (part == 0 && text.p[at] == '}')
@@ -324,7 +318,7 @@ static void put_group(const struct regex *regex, struct sv text, struct sv name,
         return;
     }
     const PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(regex->match);
-    if (number < pcre2_get_ovector_count(regex->match) && ovector[2 * number] != PCRE2_UNSET)
+    if (number < pcre2_get_ovector_count(regex->match) && ovector[2 * number] != PCRE2_UNSET && text.n > 0)
         buf_add(out, text.p + ovector[2 * number], ovector[2 * number + 1] - ovector[2 * number]);
 }
 

@@ -13,8 +13,6 @@
 
 struct regex;
 
-enum { REGEX_GROUPS_MAX = 64 };
-
 /* `whole`: the text must match from end to end, and dot matches a newline, too. The text of an error begins
  * with "error parsing regexp: ". */
 int regex_new(struct sv pattern, bool whole, struct regex **ret, struct err *err);

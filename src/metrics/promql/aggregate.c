@@ -5,6 +5,7 @@
 #include "metrics/promql/eval_priv.h"
 
 #include "metrics/go_text.h"
+#include "metrics/grow.h"
 
 #include <math.h>
 
@@ -57,13 +58,7 @@ static struct group *group_of(struct aggregation *a, const struct labels *labels
     }
     if (a->index[key->id] != 0)
         return &a->groups[a->index[key->id] - 1];
-    if (a->count == a->capacity) {
-        a->capacity = TC_MAX((size_t)16, a->capacity * 2);
-        struct group *more = ARENA_ARRAY(q->arena, struct group, a->capacity);
-        if (a->count > 0)
-            memcpy(more, a->groups, a->count * sizeof *more);
-        a->groups = more;
-    }
+    a->groups = grow(q->arena, a->groups, a->count, &a->capacity, sizeof *a->groups);
     query_hold(q, a->s->count);
     a->groups[a->count] =
         (struct group){.labels = key, .cells = ARENA_ARRAY(q->arena, struct cell, a->s->count)};

@@ -6,14 +6,13 @@
 #include "metrics/go_text.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 struct chosen {
     double f;
     uint32_t series;
-    uint32_t group;
-    uint32_t order; /* of arrival */
 };
+
+struct heap;
 
 struct choice {
     struct query *q;
@@ -22,8 +21,8 @@ struct choice {
     struct vector in;
     uint32_t *group; /* per series */
     size_t group_count;
-    double *offset; /* per series: where it lies for limit_ratio, 0 to 1 */
-    struct chosen *all;
+    double *offset;     /* per series: where it lies for limit_ratio, 0 to 1 */
+    struct heap *heaps; /* per group, with room for all of its series */
     struct vector *out;
     uint32_t *column; /* per series, its column in `out`, + 1 */
 };
@@ -46,38 +45,56 @@ static void find_groups(struct choice *c)
     }
 }
 
-/* The best first; NaN last; equal ones by arrival. */
-static int by_value(const struct chosen *x, const struct chosen *y, bool top)
+/* A group's choice at one step: a heap with the sample on top that goes first when a better one comes. Which
+ * of equal samples stay follows from the order in which a binary heap moves them, so the heap's steps are
+ * part of the result. */
+struct heap {
+    struct chosen *items;
+    size_t n, room;
+};
+
+static bool goes_before(const struct choice *c, const struct chosen *a, const struct chosen *b)
 {
-    if (isnan(x->f) != isnan(y->f))
-        return isnan(x->f) ? 1 : -1;
-    if (x->f != y->f && !isnan(x->f))
-        return (x->f > y->f) == top ? -1 : 1;
-    return x->order < y->order ? -1 : 1;
+    if (isnan(a->f))
+        return true;
+    return c->e->op == TOKEN_BOTTOMK ? a->f > b->f : a->f < b->f;
 }
 
-static int by_group(const struct chosen *x, const struct chosen *y)
+static void swap(struct chosen *a, struct chosen *b)
 {
-    return x->group != y->group ? (x->group < y->group ? -1 : 1) : 0;
+    struct chosen t = *a;
+    *a = *b;
+    *b = t;
 }
 
-static int order_top(const void *a, const void *b)
+static void heap_push(const struct choice *c, struct heap *h, struct chosen item)
 {
-    int c = by_group(a, b);
-    return c != 0 ? c : by_value(a, b, true);
+    size_t i = h->n++;
+    h->items[i] = item;
+    while (i > 0 && goes_before(c, &h->items[i], &h->items[(i - 1) / 2])) {
+        swap(&h->items[i], &h->items[(i - 1) / 2]);
+        i = (i - 1) / 2;
+    }
 }
 
-static int order_bottom(const void *a, const void *b)
+static void heap_replace_top(const struct choice *c, struct heap *h, struct chosen item)
 {
-    int c = by_group(a, b);
-    return c != 0 ? c : by_value(a, b, false);
+    h->items[0] = item;
+    for (size_t i = 0, child; (child = 2 * i + 1) < h->n; i = child) {
+        if (child + 1 < h->n && goes_before(c, &h->items[child + 1], &h->items[child]))
+            child++;
+        if (!goes_before(c, &h->items[child], &h->items[i]))
+            break;
+        swap(&h->items[i], &h->items[child]);
+    }
 }
 
-static int order_arrival(const void *a, const void *b)
+/* The best first, NaN last. */
+static void heap_sort(const struct choice *c, struct heap *h)
 {
-    const struct chosen *x = a, *y = b;
-    int c = by_group(x, y);
-    return c != 0 ? c : (x->order < y->order ? -1 : 1);
+    for (size_t i = 1; i < h->n; i++)
+        for (size_t j = i; j > 0 && goes_before(c, &h->items[j - 1], &h->items[j]); j--)
+            swap(&h->items[j - 1], &h->items[j]);
 }
 
 static void put(struct choice *c, uint32_t series, size_t step)
@@ -97,15 +114,27 @@ static bool sampled(double ratio, double offset)
     return ratio >= 0 ? offset < ratio : offset >= 1 + ratio;
 }
 
+static void choose(const struct choice *c, struct heap *h, struct chosen item, int64_t k)
+{
+    bool ranked = c->e->op == TOKEN_TOPK || c->e->op == TOKEN_BOTTOMK;
+    if ((int64_t)h->n < k)
+        heap_push(c, h, item);
+    else if (ranked && (c->e->op == TOKEN_TOPK ? h->items[0].f < item.f : h->items[0].f > item.f))
+        heap_replace_top(c, h, item);
+    else if (ranked && isnan(h->items[0].f) && !isnan(item.f))
+        heap_replace_top(c, h, item);
+}
+
 static void choose_step(struct choice *c, size_t step, double parameter)
 {
     enum token_kind op = c->e->op;
     bool ranked = op == TOKEN_TOPK || op == TOKEN_BOTTOMK;
     double ratio = fmax(-1, fmin(1, parameter));
     int64_t k = op == TOKEN_LIMIT_RATIO ? INT64_MAX : TC_MIN((int64_t)parameter, (int64_t)c->in.n);
-    size_t n = 0;
     if (k < 1 || (op == TOKEN_LIMIT_RATIO && ratio == 0))
         return;
+    for (size_t g = 0; g < c->group_count; g++)
+        c->heaps[g].n = 0;
     for (uint32_t i = 0; i < c->in.n; i++) {
         const struct column *column = &c->in.items[i];
         if (column->kind[step] == SAMPLE_NONE)
@@ -113,18 +142,14 @@ static void choose_step(struct choice *c, size_t step, double parameter)
         if (ranked && column->kind[step] == SAMPLE_HISTOGRAM)
             info_ignored_in(c->q, token_text(op), c->e->start);
         else if (op != TOKEN_LIMIT_RATIO || sampled(ratio, c->offset[i]))
-            c->all[n++] = (struct chosen){column->f[step], i, c->group[i], i};
+            choose(c, &c->heaps[c->group[i]],
+                   (struct chosen){column->kind[step] == SAMPLE_FLOAT ? column->f[step] : 0, i}, k);
     }
-    qsort(c->all, n, sizeof c->all[0],
-          op == TOKEN_TOPK      ? order_top
-          : op == TOKEN_BOTTOMK ? order_bottom
-                                : order_arrival);
-    int64_t taken = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || c->all[i].group != c->all[i - 1].group)
-            taken = 0;
-        if (taken++ < k)
-            put(c, c->all[i].series, step);
+    for (size_t g = 0; g < c->group_count; g++) {
+        if (ranked)
+            heap_sort(c, &c->heaps[g]);
+        for (size_t i = 0; i < c->heaps[g].n; i++)
+            put(c, c->heaps[g].items[i].series, step);
     }
 }
 
@@ -182,7 +207,11 @@ void eval_aggregate_k(struct query *q, const struct steps *s, struct expr *e, st
     if (!check_parameter(&c, parameter))
         return;
     find_groups(&c);
-    c.all = ARENA_ARRAY(q->arena, struct chosen, c.in.n + 1);
+    c.heaps = ARENA_ARRAY(q->arena, struct heap, c.group_count + 1);
+    for (size_t k = 0; k < c.in.n; k++)
+        c.heaps[c.group[k]].room++;
+    for (size_t g = 0; g < c.group_count; g++)
+        c.heaps[g].items = ARENA_ARRAY(q->arena, struct chosen, c.heaps[g].room);
     c.column = ARENA_ARRAY(q->arena, uint32_t, c.in.n + 1);
     c.offset = ARENA_ARRAY(q->arena, double, c.in.n + 1);
     for (size_t k = 0; k < c.in.n && e->op == TOKEN_LIMIT_RATIO; k++)

@@ -2,12 +2,11 @@
  * Annotations: warnings and infos of a query, each text once, with the place that reported it last.
  */
 #include "metrics/go_text.h"
+#include "metrics/grow.h"
 #include "metrics/promql/eval_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-
-enum { ANNOTATIONS_MAX = 10000 };
 
 struct annotation *annotate(struct query *q, int32_t at, bool info, struct sv text)
 {
@@ -16,13 +15,8 @@ struct annotation *annotate(struct query *q, int32_t at, bool info, struct sv te
     if (index == NULL)
         return &beyond;
     if (*index == 0) {
-        if (q->annotation_count == q->annotation_capacity) {
-            q->annotation_capacity = TC_MAX((size_t)8, q->annotation_capacity * 2);
-            struct annotation *more = ARENA_ARRAY(q->arena, struct annotation, q->annotation_capacity);
-            if (q->annotation_count > 0)
-                memcpy(more, q->annotations, q->annotation_count * sizeof *more);
-            q->annotations = more;
-        }
+        q->annotations = grow(q->arena, q->annotations, q->annotation_count, &q->annotation_capacity,
+                              sizeof *q->annotations);
         q->annotations[q->annotation_count++] =
             (struct annotation){.text = arena_sv(q->arena, text), .info = info};
         *index = q->annotation_count;
@@ -33,7 +27,8 @@ struct annotation *annotate(struct query *q, int32_t at, bool info, struct sv te
     return a;
 }
 
-static void annotate_list(struct query *q, int32_t at, bool info, const char *format, va_list list)
+static void TC_PRINTF(4, 0)
+    annotate_list(struct query *q, int32_t at, bool info, const char *format, va_list list)
 {
     char text[1024];
     int n = snprintf(text, sizeof text, "PromQL %s: ", info ? "info" : "warning");

@@ -58,6 +58,7 @@ struct expr {
     enum expr_kind kind;
     enum token_kind op; /* of aggregations, binary, unary and duration expressions */
     int32_t start, end;
+    uint32_t height; /* of the tree below; bounded by the parser */
     struct expr *left, *right;
 
     struct expr **args; /* of calls */

@@ -170,7 +170,8 @@ struct with_scalar {
     const struct steps *s;
     const struct expr *e;
     const double *scalar;
-    bool swapped; /* the scalar is on the left */
+    bool swapped;         /* the scalar is on the left */
+    struct trouble *last; /* per step, the last one; NULL while there is none */
     struct collector to;
 };
 
@@ -186,7 +187,9 @@ static void column_with_scalar(void *context, struct column *c)
         bool keep = combine(w->q, op, w->swapped ? scalar : v, w->swapped ? v : scalar, &out, &trouble);
         c->kind[i] = SAMPLE_NONE;
         if (trouble.kind == TROUBLE_TYPES) {
-            report(w->q, w->e, &trouble);
+            if (w->last == NULL)
+                w->last = ARENA_ARRAY(w->q->arena, struct trouble, w->s->count);
+            w->last[i] = trouble;
             continue;
         }
         if (token_is_comparison(op) && w->swapped)
@@ -198,6 +201,26 @@ static void column_with_scalar(void *context, struct column *c)
     }
     c->drop_name |= drops_name(op) || w->e->return_bool;
     collect(&w->to, c);
+}
+
+/* Operands are evaluated from left to right, which shows in the places of annotations; a literal has none. */
+static void vector_scalar(struct query *q, const struct steps *s, struct expr *e, bool swapped,
+                          struct vector *out)
+{
+    struct with_scalar w = {.q = q, .s = s, .e = e, .swapped = swapped, .to = {q, out}};
+    struct expr *scalar = swapped ? e->left : e->right, *vector = swapped ? e->right : e->left;
+    if (swapped || scalar->kind == EXPR_NUMBER) {
+        w.scalar = eval_scalar(q, s, scalar);
+        eval_each(q, s, vector, column_with_scalar, &w);
+    } else {
+        struct vector v = {0};
+        eval(q, s, vector, &v);
+        w.scalar = eval_scalar(q, s, scalar);
+        for (size_t i = 0; i < v.n; i++)
+            column_with_scalar(&w, &v.items[i]);
+    }
+    for (size_t i = 0; i < s->count && w.last != NULL; i++)
+        report(q, e, &w.last[i]);
 }
 
 /* --- matching --- */
@@ -441,9 +464,7 @@ void eval_binary(struct query *q, const struct steps *s, struct expr *e, struct 
         return;
     }
     if (left || right) {
-        struct with_scalar w = {.q = q, .s = s, .e = e, .swapped = left, .to = {q, out}};
-        w.scalar = eval_scalar(q, s, left ? e->left : e->right);
-        eval_each(q, s, left ? e->right : e->left, column_with_scalar, &w);
+        vector_scalar(q, s, e, left, out);
         return;
     }
     struct vector sides[2] = {{0}, {0}};

@@ -45,17 +45,6 @@ static double (*const float_functions[FN_COUNT])(double) = {
     [FN_SGN] = sign_of, [FN_DEG] = to_degrees, [FN_RAD] = to_radians,
 };
 
-/* Go's: NaN where one of them is. */
-static double greater(double a, double b)
-{
-    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
-}
-
-static double smaller(double a, double b)
-{
-    return isnan(a) || isnan(b) ? NAN : fmin(a, b);
-}
-
 static void map_floats(void *context, struct column *c)
 {
     struct mapping *m = context;
@@ -78,7 +67,7 @@ static void map_clamp(void *context, struct column *c)
         double least = id == FN_CLAMP_MAX ? -INFINITY : m->parameters[0][i];
         double most = id == FN_CLAMP_MIN ? INFINITY : m->parameters[id == FN_CLAMP ? 1 : 0][i];
         if (c->kind[i] == SAMPLE_FLOAT && !(most < least))
-            c->f[i] = greater(least, smaller(most, c->f[i]));
+            c->f[i] = go_max(least, go_min(most, c->f[i]));
         else
             c->kind[i] = SAMPLE_NONE;
     }
@@ -114,9 +103,18 @@ static int64_t days_of(int64_t year, int month, int day)
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+/* Days and seconds of the day, wrapping around where the calendar ends, as Go's times do. */
+static int64_t day_of_time(int64_t seconds, int64_t *ret_of_day)
+{
+    const int64_t first_day = 292277022400LL / 400 * 146097 + 306 + 719162;
+    uint64_t absolute = (uint64_t)seconds + (uint64_t)first_day * 86400;
+    *ret_of_day = (int64_t)(absolute % 86400);
+    return (int64_t)(absolute / 86400) - first_day;
+}
+
 static struct civil civil_of(int64_t seconds)
 {
-    int64_t days = seconds / 86400 - (seconds % 86400 < 0);
+    int64_t of_day, days = day_of_time(seconds, &of_day);
     int64_t shifted = days + 719468, era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
     int64_t of_era = shifted - era * 146097;
     int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
@@ -129,7 +127,9 @@ static struct civil civil_of(int64_t seconds)
 
 static int64_t of_day(int64_t seconds)
 {
-    return ((seconds % 86400) + 86400) % 86400;
+    int64_t ret;
+    (void)day_of_time(seconds, &ret);
+    return ret;
 }
 
 static double minute_of(int64_t t)
@@ -186,10 +186,10 @@ static double (*const time_functions[FN_COUNT])(int64_t) = {
     [FN_YEAR] = year_of,
 };
 
-/* Seconds as an integer; what is no time at all is far in the past. */
+/* Seconds as an integer; what is no time at all is the earliest one. */
 static int64_t seconds_of(double v)
 {
-    return fabs(v) < 1e17 ? (int64_t)v : -100000000000000000LL;
+    return fabs(v) < 0x1p63 ? (int64_t)v : INT64_MIN;
 }
 
 static void map_times(void *context, struct column *c)
@@ -348,10 +348,10 @@ static void eval_plain(struct query *q, const struct steps *s, struct expr *e, c
             v = a[i];
             break;
         case FN_MAX_OF:
-            v = greater(a[i], b[i]);
+            v = go_max(a[i], b[i]);
             break;
         case FN_MIN_OF:
-            v = smaller(a[i], b[i]);
+            v = go_min(a[i], b[i]);
             break;
         case FN_PI:
             v = M_PI;

@@ -3,6 +3,8 @@
  */
 #include "metrics/promql/eval_priv.h"
 
+#include "metrics/grow.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -51,13 +53,7 @@ size_t column_points(const struct steps *s, const struct column *c)
 
 struct column *vector_add(struct query *q, struct vector *v)
 {
-    if (v->n == v->capacity) {
-        v->capacity = TC_MAX((size_t)16, v->capacity * 2);
-        struct column *more = ARENA_ARRAY(q->arena, struct column, v->capacity);
-        if (v->n > 0)
-            memcpy(more, v->items, v->n * sizeof *more);
-        v->items = more;
-    }
+    v->items = grow(q->arena, v->items, v->n, &v->capacity, sizeof *v->items);
     v->items[v->n] = (struct column){0};
     return &v->items[v->n++];
 }
@@ -140,6 +136,20 @@ struct sv metric_name(const struct labels *labels)
     return labels_get(labels, METRIC_NAME);
 }
 
+double go_max(double a, double b)
+{
+    if ((isinf(a) && a > 0) || (isinf(b) && b > 0))
+        return INFINITY;
+    return isnan(a) || isnan(b) ? NAN : fmax(a, b);
+}
+
+double go_min(double a, double b)
+{
+    if ((isinf(a) && a < 0) || (isinf(b) && b < 0))
+        return -INFINITY;
+    return isnan(a) || isnan(b) ? NAN : fmin(a, b);
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -158,6 +168,8 @@ double quantile_of(double q, double *values, size_t n)
     qsort(values, n, sizeof *values, by_value);
     double rank = q * (double)(n - 1), lower = fmax(0, floor(rank)), weight = rank - floor(rank);
     double upper = fmin((double)n - 1, lower + 1);
+    if (weight == 0)
+        return values[(size_t)lower]; /* an infinite neighbour must not make it NaN */
     return values[(size_t)lower] * (1 - weight) + values[(size_t)upper] * weight;
 }
 

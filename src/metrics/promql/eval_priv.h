@@ -187,6 +187,9 @@ void cut_to_range(struct query *q, const struct expr *e, int64_t time_ms, struct
 
 /* --- shared arithmetic --- */
 
+/* An infinity on its side wins, then NaN. */
+double go_max(double a, double b);
+double go_min(double a, double b);
 /* Sorts the values. */
 double quantile_of(double q, double *values, size_t n);
 struct histogram *interpolate_histograms(struct query *q, struct histogram *a, int64_t ta,

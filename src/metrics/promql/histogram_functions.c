@@ -5,6 +5,7 @@
 #include "metrics/promql/eval_priv.h"
 
 #include "metrics/go_text.h"
+#include "metrics/grow.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -268,13 +269,7 @@ static struct classic *classic_of(struct work *w, const struct labels *labels)
 {
     if (w->classic_by_id[labels->id] != 0)
         return &w->classics[w->classic_by_id[labels->id] - 1];
-    if (w->classic_count == w->classic_capacity) {
-        w->classic_capacity = TC_MAX((size_t)8, w->classic_capacity * 2);
-        struct classic *more = ARENA_ARRAY(w->q->arena, struct classic, w->classic_capacity);
-        if (w->classic_count > 0)
-            memcpy(more, w->classics, w->classic_count * sizeof *more);
-        w->classics = more;
-    }
+    w->classics = grow(w->q->arena, w->classics, w->classic_count, &w->classic_capacity, sizeof *w->classics);
     w->classics[w->classic_count] = (struct classic){.labels = labels};
     w->classic_by_id[labels->id] = (uint32_t)++w->classic_count;
     return &w->classics[w->classic_count - 1];

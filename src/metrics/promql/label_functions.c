@@ -183,10 +183,10 @@ void eval_sort(struct query *q, const struct steps *s, struct expr *e, struct ve
     struct sorting sorting = {.e = e,
                               .by_label = id == FN_SORT_BY_LABEL || id == FN_SORT_BY_LABEL_DESC,
                               .descending = id == FN_SORT_DESC || id == FN_SORT_BY_LABEL_DESC};
+    eval(q, s, e->args[0], out);
     if (s->start != s->end)
         annotate_warning(q, e->start,
                          "sort is ineffective for range queries since results are always ordered by labels");
-    eval(q, s, e->args[0], out);
     if (!sorting.by_label)
         keep_floats(s, out);
     if (s->count != 1)

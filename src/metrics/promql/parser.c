@@ -5,6 +5,7 @@
 #include "metrics/promql/parser.h"
 
 #include "metrics/go_text.h"
+#include "metrics/grow.h"
 #include "metrics/promql/functions.h"
 #include "metrics/promql/parser_priv.h"
 
@@ -184,6 +185,16 @@ struct expr *parser_new(struct parser *p, enum expr_kind kind, int32_t start, in
     return e;
 }
 
+void parser_adopt(struct parser *p, struct expr *parent, const struct expr *child)
+{
+    if (child == NULL)
+        return;
+    parent->height = TC_MAX(parent->height, child->height + 1);
+    if (parent->height > PROMQL_HEIGHT_MAX)
+        parser_fail(p, child->start, child->end, "the expression has more than %d operators in a row",
+                    PROMQL_HEIGHT_MAX);
+}
+
 /* --- label lists --- */
 
 static bool is_label_token(enum token_kind kind)
@@ -207,13 +218,7 @@ static void grouping_label(struct parser *p, struct name_list *ret, size_t *capa
     if (!label_name_is_valid(text))
         parser_fail(p, name.at, token_end(&name), "invalid label name for grouping: %.*s",
                     SV_FMT(parser_quoted(p, text)));
-    if (ret->n == *capacity) {
-        *capacity = *capacity == 0 ? 4 : *capacity * 2;
-        struct sv *more = ARENA_ARRAY(p->arena, struct sv, *capacity);
-        if (ret->n > 0)
-            memcpy(more, ret->items, ret->n * sizeof *more);
-        ret->items = more;
-    }
+    ret->items = grow(p->arena, ret->items, ret->n, capacity, sizeof *ret->items);
     ret->items[ret->n++] = text;
     p->context = old;
 }
@@ -236,6 +241,14 @@ void parser_grouping(struct parser *p, struct name_list *ret)
     p->context = old;
 }
 
+static bool starts_expression(struct parser *p)
+{
+    enum token_kind kind = parser_peek(p)->kind;
+    return kind == TOKEN_ADD || kind == TOKEN_SUB || kind == TOKEN_NUMBER || kind == TOKEN_DURATION ||
+           kind == TOKEN_STRING || kind == TOKEN_LEFT_PAREN || kind == TOKEN_LEFT_BRACE ||
+           parser_is_metric_identifier(kind);
+}
+
 /* --- calls and aggregations --- */
 
 struct args {
@@ -249,18 +262,12 @@ static void call_body(struct parser *p, struct args *args)
         return;
     while (!p->failed && !parser_at(p, TOKEN_RIGHT_PAREN)) {
         struct expr *e = parser_expression(p, 0);
-        if (args->n == args->capacity) {
-            args->capacity = args->capacity == 0 ? 4 : args->capacity * 2;
-            struct expr **more = ARENA_ARRAY(p->arena, struct expr *, args->capacity);
-            if (args->n > 0)
-                memcpy(more, args->items, args->n * sizeof(struct expr *));
-            args->items = more;
-        }
+        args->items = grow(p->arena, args->items, args->n, &args->capacity, sizeof *args->items);
         args->items[args->n++] = e;
         if (!parser_at(p, TOKEN_COMMA))
             break;
         struct token comma = parser_take(p);
-        if (parser_at(p, TOKEN_RIGHT_PAREN) || parser_at(p, TOKEN_EOF) || parser_at(p, TOKEN_COMMA))
+        if (!starts_expression(p))
             parser_fail(p, comma.at, token_end(&comma), "trailing commas not allowed in function call args");
     }
     parser_expect(p, TOKEN_RIGHT_PAREN, NULL);
@@ -278,6 +285,8 @@ static struct expr *call(struct parser *p, const struct token *name)
     e->function = function;
     e->args = args.items;
     e->arg_count = args.n;
+    for (size_t i = 0; i < args.n; i++)
+        parser_adopt(p, e, args.items[i]);
     return e;
 }
 
@@ -319,6 +328,8 @@ static struct expr *aggregate(struct parser *p, const struct token *op)
         return NULL;
     e->left = args.items[wanted - 1];
     e->right = wanted == 2 ? args.items[0] : NULL;
+    parser_adopt(p, e, e->left);
+    parser_adopt(p, e, e->right);
     return e;
 }
 
@@ -349,6 +360,7 @@ static struct expr *paren(struct parser *p)
         return NULL;
     struct expr *e = parser_new(p, EXPR_PAREN, open.at, token_end(&close));
     e->left = inner;
+    parser_adopt(p, e, inner);
     return e;
 }
 
@@ -473,6 +485,7 @@ static struct expr *unary(struct parser *p)
     struct expr *made = parser_new(p, EXPR_UNARY, op.at, e->end);
     made->op = op.kind;
     made->left = e;
+    parser_adopt(p, made, e);
     return made;
 }
 
@@ -526,7 +539,8 @@ static void modifiers(struct parser *p, struct expr *e)
         parser_grouping(p, &m->labels);
         if (parser_at(p, TOKEN_GROUP_LEFT) || parser_at(p, TOKEN_GROUP_RIGHT)) {
             m->card = parser_take(p).kind == TOKEN_GROUP_LEFT ? CARD_MANY_TO_ONE : CARD_ONE_TO_MANY;
-            if (parser_at(p, TOKEN_LEFT_PAREN))
+            /* the list may be left out, where an operand follows */
+            if (parser_at(p, TOKEN_LEFT_PAREN) || !starts_expression(p))
                 parser_grouping(p, &m->include);
         }
     }
@@ -553,6 +567,8 @@ struct expr *parser_expression(struct parser *p, int min_binding)
             break;
         e->start = left->start;
         e->end = e->right->end;
+        parser_adopt(p, e, left);
+        parser_adopt(p, e, e->right);
         left = e;
     }
     p->depth--;

@@ -11,7 +11,14 @@
 #include "metrics/histogram.h"
 #include "metrics/promql/ast.h"
 
-enum { PROMQL_DEPTH_MAX = 400, PROMQL_TEXT_MAX = 1 << 20, PROMQL_REPEAT_MAX = 1000000 };
+/* Depth is that of parentheses and their kind; height that of the tree, which also grows with each operator
+ * in a row. */
+enum {
+    PROMQL_DEPTH_MAX = 400,
+    PROMQL_HEIGHT_MAX = 2000,
+    PROMQL_TEXT_MAX = 1 << 20,
+    PROMQL_REPEAT_MAX = 1000000
+};
 
 struct promql_parse {
     struct arena arena;

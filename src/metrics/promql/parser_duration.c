@@ -27,6 +27,8 @@ static struct expr *duration_node(struct parser *p, enum token_kind op, int32_t 
     e->op = op;
     e->left = left;
     e->right = right;
+    parser_adopt(p, e, left);
+    parser_adopt(p, e, right);
     return e;
 }
 
@@ -162,7 +164,7 @@ struct expr *parser_duration(struct parser *p, int min_binding)
 }
 
 /* After `offset`, a literal or a call stands alone; only a parenthesis opens an expression with operators. */
-struct expr *parser_offset_duration(struct parser *p)
+static struct expr *offset_duration(struct parser *p)
 {
     if (at_number(p))
         return literal(p, NULL);
@@ -207,6 +209,7 @@ static struct expr *subquery(struct parser *p, struct expr *left, struct expr *r
     p->context = (struct parse_context){"subquery selector", "number, duration, step(), range(), or \"]\""};
     parser_take(p);
     e->left = left;
+    parser_adopt(p, e, left);
     set_range(e, range);
     if (!parser_at(p, TOKEN_RIGHT_BRACKET)) {
         struct expr *step = positive(p);
@@ -270,7 +273,7 @@ static void offset(struct parser *p, struct expr *e)
 {
     struct parse_context old = parser_enter(p, "offset", "number, duration, step(), or range()");
     parser_take(p);
-    struct expr *by = parser_offset_duration(p);
+    struct expr *by = offset_duration(p);
     struct expr *at = holder(e);
     p->context = old;
     if (p->failed)

@@ -50,12 +50,13 @@ double parser_number(struct parser *p, const struct token *t); /* NUMBER or DURA
 struct sv parser_unquote(struct parser *p, struct sv text);
 struct sv parser_quoted(struct parser *p, struct sv text);
 struct expr *parser_new(struct parser *p, enum expr_kind kind, int32_t start, int32_t end);
+/* Counts `child` (may be NULL) into the height of `parent`. */
+void parser_adopt(struct parser *p, struct expr *parent, const struct expr *child);
 bool parser_is_metric_identifier(enum token_kind kind);
 
 struct expr *parser_expression(struct parser *p, int min_binding);
 struct expr *parser_selector(struct parser *p);
 struct expr *parser_duration(struct parser *p, int min_binding);
-struct expr *parser_offset_duration(struct parser *p);
 /* The operators after an expression: ranges, offset, @, anchored, smoothed. */
 struct expr *parser_postfix(struct parser *p, struct expr *expr);
 void parser_grouping(struct parser *p, struct name_list *ret);

@@ -3,6 +3,8 @@
  */
 #include "metrics/promql/parser_priv.h"
 
+#include "metrics/grow.h"
+
 static void remember(struct parser *p, struct matcher *m)
 {
     struct promql_parse *parse = p->parse;
@@ -75,13 +77,7 @@ struct expr *parser_selector(struct parser *p)
     struct parse_context old = parser_enter(p, "label matching", "identifier or \"}\"");
     size_t capacity = 0;
     while (!p->failed && !parser_at(p, TOKEN_RIGHT_BRACE)) {
-        if (e->matcher_count == capacity) {
-            capacity = capacity == 0 ? 4 : capacity * 2;
-            struct matcher *more = ARENA_ARRAY(p->arena, struct matcher, capacity);
-            if (e->matcher_count > 0)
-                memcpy(more, e->matchers, e->matcher_count * sizeof *more);
-            e->matchers = more;
-        }
+        e->matchers = grow(p->arena, e->matchers, e->matcher_count, &capacity, sizeof *e->matchers);
         label_matcher(p, &e->matchers[e->matcher_count++]);
         p->context.expected = "\",\" or \"}\"";
         if (!parser_at(p, TOKEN_COMMA))

@@ -4,6 +4,7 @@
 #include "metrics/promql/parser_priv.h"
 
 #include "base/num.h"
+#include "metrics/grow.h"
 
 #include <math.h>
 
@@ -14,13 +15,7 @@ struct values {
 
 static void push(struct parser *p, struct values *v, struct series_value value)
 {
-    if (v->n == v->capacity) {
-        v->capacity = v->capacity == 0 ? 32 : v->capacity * 2;
-        struct series_value *more = ARENA_ARRAY(p->arena, struct series_value, v->capacity);
-        if (v->n > 0)
-            memcpy(more, v->items, v->n * sizeof *more);
-        v->items = more;
-    }
+    v->items = grow(p->arena, v->items, v->n, &v->capacity, sizeof *v->items);
     v->items[v->n++] = value;
 }
 
@@ -66,13 +61,7 @@ static void label_set(struct parser *p, struct series_description *d)
     parser_take(p);
     parser_enter(p, "label set", "identifier or \"}\"");
     while (!p->failed && !parser_at(p, TOKEN_RIGHT_BRACE)) {
-        if (d->label_count == capacity) {
-            capacity = capacity == 0 ? 8 : capacity * 2;
-            struct label *more = ARENA_ARRAY(p->arena, struct label, capacity);
-            if (d->label_count > 0)
-                memcpy(more, d->labels, d->label_count * sizeof *more);
-            d->labels = more;
-        }
+        d->labels = grow(p->arena, d->labels, d->label_count, &capacity, sizeof *d->labels);
         label_item(p, &d->labels[d->label_count++]);
         p->context.expected = "\",\" or \"}\"";
         if (!parser_at(p, TOKEN_COMMA))

@@ -58,9 +58,9 @@ static double duration_value(struct query *q, const struct expr *e)
     case TOKEN_RANGE:
         return (double)(q->options->end_ms - q->options->start_ms) / 1000;
     case TOKEN_MIN_OF:
-        return isnan(left) || isnan(right) ? NAN : fmin(left, right);
+        return go_min(left, right);
     case TOKEN_MAX_OF:
-        return isnan(left) || isnan(right) ? NAN : fmax(left, right);
+        return go_max(left, right);
     case TOKEN_ADD:
         return left + right;
     case TOKEN_SUB:

@@ -5,11 +5,14 @@
 
 #include "base/clk.h"
 #include "metrics/go_text.h"
+#include "metrics/grow.h"
 #include "metrics/promql/eval_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define TOO_MANY_SAMPLES "query processing would load too many samples into memory in query execution"
 
 enum { TICKS_BETWEEN_LOOKS = 1024, ANNOTATION_TEXTS_MAX = 10000 };
 
@@ -37,7 +40,7 @@ void query_hold(struct query *q, uint64_t samples)
 {
     q->samples += samples;
     if (q->samples > q->max_samples)
-        query_fail(q, "query processing would load too many samples into memory in query execution");
+        query_fail(q, TOO_MANY_SAMPLES);
     query_tick(q);
 }
 
@@ -66,6 +69,12 @@ static int by_labels(const void *a, const void *b)
 {
     const struct promql_series *x = a, *y = b;
     return labels_compare(x->labels, y->labels);
+}
+
+static void sort_series(struct promql_result *result)
+{
+    if (result->count > 1)
+        qsort(result->series, result->count, sizeof result->series[0], by_labels);
 }
 
 static void drop_names(struct query *q, const struct steps *s, struct vector *v)
@@ -104,13 +113,8 @@ static void put_range_series(void *context, const struct labels *labels, bool dr
     (void)drop_name;
     if (n == 0)
         return;
-    if (a->result->count == a->capacity) {
-        a->capacity = TC_MAX((size_t)16, a->capacity * 2);
-        struct promql_series *more = ARENA_ARRAY(a->q->arena, struct promql_series, a->capacity);
-        if (a->result->count > 0)
-            memcpy(more, a->result->series, a->result->count * sizeof *more);
-        a->result->series = more;
-    }
+    a->result->series =
+        grow(a->q->arena, a->result->series, a->result->count, &a->capacity, sizeof *a->result->series);
     query_hold(a->q, n);
     struct promql_series *out = &a->result->series[a->result->count++];
     *out = (struct promql_series){.labels = labels,
@@ -144,7 +148,7 @@ static void answer_matrix(struct query *q, const struct steps *s, struct expr *e
         struct range_answer answer = {.q = q, .result = result, .range = e};
         each_series_of_range(q, s, e, put_range_series, &answer);
     }
-    qsort(result->series, result->count, sizeof result->series[0], by_labels);
+    sort_series(result);
 }
 
 static void answer(struct query *q, const struct steps *s, struct expr *e, struct promql_result *result)
@@ -171,7 +175,7 @@ static void answer(struct query *q, const struct steps *s, struct expr *e, struc
     }
     put_vector(q, s, &v, result);
     if (!instant)
-        qsort(result->series, result->count, sizeof result->series[0], by_labels);
+        sort_series(result);
 }
 
 /* --- annotations --- */
@@ -258,6 +262,8 @@ static int run(struct query *q, struct expr *e, struct promql_result *result)
         s.count = (size_t)((o->end_ms - o->start_ms) / o->step_ms) + 1;
     map_init(&q->annotation_index, ANNOTATION_TEXTS_MAX);
     if (setjmp(q->out) == 0) {
+        if (s.count > q->max_samples)
+            query_fail(q, TOO_MANY_SAMPLES);
         struct expr *root = preprocess(q, e);
         set_effective_offsets(s.start, root);
         answer(q, &s, root, result);

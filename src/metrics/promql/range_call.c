@@ -7,10 +7,9 @@ struct driver {
     struct range_call call;
     range_function function;
     struct column column;
-    struct window fixed; /* of a range with @: the same at every step */
     column_sink sink;
     void *context;
-    bool at_fixed; /* the range has a timestamp */
+    bool at_fixed; /* the range has a timestamp: the same window at every step */
 };
 
 size_t first_after(const int64_t *t, size_t n, int64_t after)
@@ -83,6 +82,7 @@ struct ends {
     size_t f0, f1, h0, h1;
 };
 
+/* Moves the window to a step; what stays the same is left as it is. */
 static void set_window(struct driver *d, const struct split_samples *in, struct ends *e, size_t step,
                        struct window *w)
 {
@@ -93,17 +93,21 @@ static void set_window(struct driver *d, const struct split_samples *in, struct 
     if (c->smoothed)
         until += c->q->lookback_ms;
     move(in->float_t, in->float_count, after, until, &e->f0, &e->f1);
+    w->n = e->f1 - e->f0;
+    w->first = e->f0;
+    if (w->n > 0) {
+        w->t = in->float_t + e->f0;
+        w->f = in->f + e->f0;
+        w->st = in->float_st != NULL ? in->float_st + e->f0 : NULL;
+    }
+    if (in->histogram_count == 0)
+        return;
     move(in->histogram_t, in->histogram_count, after, until, &e->h0, &e->h1);
-    *w = (struct window){.t = in->float_t + e->f0,
-                         .st = in->float_st != NULL ? in->float_st + e->f0 : NULL,
-                         .f = in->f + e->f0,
-                         .n = e->f1 - e->f0,
-                         .hn = e->h1 - e->h0,
-                         .first = e->f0};
+    w->hn = e->h1 - e->h0;
     if (w->hn > 0) {
         w->ht = in->histogram_t + e->h0;
-        w->hst = in->histogram_st != NULL ? in->histogram_st + e->h0 : NULL;
         w->h = in->h + e->h0;
+        w->hst = in->histogram_st != NULL ? in->histogram_st + e->h0 : NULL;
     }
 }
 
@@ -131,29 +135,17 @@ static void check_name(struct range_call *c, bool has_float)
                   SV_FMT(quote_text(c->q, c->metric)));
 }
 
-static void run_series(void *context, const struct labels *labels, bool drop_name,
-                       const struct split_samples *given)
+/* Window by window. Returns whether there is a result; *any_float: one that is a float. */
+static bool run_windows(struct driver *d, const struct split_samples *in, bool *any_float)
 {
-    struct driver *d = context;
     struct range_call *c = &d->call;
-    int id = c->e->function->id;
-    struct split_samples in = *given;
     struct ends ends = {0};
-    bool any = false, any_float = false;
-    if (!uses_start_timestamps(c->q, id))
-        in.float_st = in.histogram_st = NULL;
-    c->labels = labels;
-    c->metric = metric_name(labels);
-    c->samples = &in;
-    find_resets(c);
-    column_reset(c->q, c->s, &d->column, labels);
-    d->column.drop_name = drop_name || (id != FN_LAST_OVER_TIME && id != FN_FIRST_OVER_TIME);
+    struct window w = {0};
+    bool any = false;
     for (size_t i = 0; i < c->s->count; i++) {
-        struct window w;
         struct sample out = {0, NULL};
         if (!d->at_fixed || i == 0)
-            set_window(d, &in, &ends, i, &d->fixed);
-        w = d->fixed;
+            set_window(d, in, &ends, i, &w);
         w.now = step_time(c->s, i);
         w.end = w.now - c->offset_ms;
         w.start = w.end - c->range_ms;
@@ -163,8 +155,33 @@ static void run_series(void *context, const struct labels *labels, bool drop_nam
             continue;
         column_put(c->q, c->s, &d->column, i, out);
         any = true;
-        any_float |= out.h == NULL;
+        *any_float |= out.h == NULL;
     }
+    return any;
+}
+
+static void run_series(void *context, const struct labels *labels, bool drop_name,
+                       const struct split_samples *given)
+{
+    struct driver *d = context;
+    struct range_call *c = &d->call;
+    int id = c->e->function->id;
+    struct split_samples in = *given;
+    bool any, any_float = false;
+    if (!uses_start_timestamps(c->q, id))
+        in.float_st = in.histogram_st = NULL;
+    c->labels = labels;
+    c->metric = metric_name(labels);
+    c->samples = &in;
+    find_resets(c);
+    column_reset(c->q, c->s, &d->column, labels);
+    d->column.drop_name = drop_name || (id != FN_LAST_OVER_TIME && id != FN_FIRST_OVER_TIME);
+    bool plain =
+        !c->anchored && !c->smoothed && !d->at_fixed && in.histogram_count == 0 && in.float_st == NULL;
+    if (plain && (is_rate(id) || id == FN_DELTA))
+        any = any_float = range_rate_column(c, &d->column);
+    else
+        any = run_windows(d, &in, &any_float);
     if (is_rate(id))
         check_name(c, any_float);
     if (any)
@@ -243,7 +260,8 @@ void eval_range_call(struct query *q, const struct steps *s, struct expr *e, col
     d.call.offset_ms = to_ms(holder->effective_offset_ns);
     d.call.anchored = holder->anchored;
     d.call.smoothed = holder->smoothed;
-    d.call.at = e->args[0]->start;
+    /* a subquery that is a function's argument has no place of its own in annotations */
+    d.call.at = e->args[0]->kind == EXPR_SUBQUERY ? 0 : e->args[0]->start;
     d.at_fixed = holder->has_timestamp;
     d.function = e->function->id == FN_ABSENT_OVER_TIME ? present : range_function_over_time(e->function->id);
     if (d.function == NULL)

@@ -46,6 +46,10 @@ typedef bool (*range_function)(struct range_call *c, const struct window *w, str
 range_function range_function_over_time(int id); /* *_over_time, deriv, … */
 range_function range_function_counter(int id);   /* rate, increase, delta, irate, idelta, resets, changes */
 
+/* rate, increase and delta of a series of floats without start timestamps, over all steps at once: the same
+ * numbers as window by window. Returns whether there is any. */
+bool range_rate_column(struct range_call *call, struct column *out);
+
 bool start_timestamp_reset(int64_t previous_st, int64_t previous_t, int64_t st, int64_t t);
 /* First index with t > after. */
 size_t first_after(const int64_t *t, size_t n, int64_t after);

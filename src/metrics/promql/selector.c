@@ -389,12 +389,16 @@ static void cut_to(struct split_samples *d, int64_t after, int64_t until)
     size_t h0 = first_at(d->histogram_t, 0, d->histogram_count, after + 1);
     d->float_count = first_at(d->float_t, f0, d->float_count, until + 1) - f0;
     d->histogram_count = first_at(d->histogram_t, h0, d->histogram_count, until + 1) - h0;
-    d->float_t += f0;
-    d->f += f0;
-    d->float_st = d->float_st != NULL ? d->float_st + f0 : NULL;
-    d->histogram_t += h0;
-    d->h += h0;
-    d->histogram_st = d->histogram_st != NULL ? d->histogram_st + h0 : NULL;
+    if (d->float_count > 0) {
+        d->float_t += f0;
+        d->f += f0;
+        d->float_st = d->float_st != NULL ? d->float_st + f0 : NULL;
+    }
+    if (d->histogram_count > 0) {
+        d->histogram_t += h0;
+        d->h += h0;
+        d->histogram_st = d->histogram_st != NULL ? d->histogram_st + h0 : NULL;
+    }
 }
 
 size_t extend_floats(const int64_t *t, const double *f, size_t n, int64_t min_t, int64_t max_t, bool smoothed,
@@ -478,8 +482,9 @@ void eval_subquery(struct query *q, const struct steps *s, struct expr *e, struc
     int64_t interval = e->step_ns != 0 ? to_ms(e->step_ns) : q->subquery_step_ms;
     int64_t after = s->start - offset_ms - range_ms;
     interval = TC_MAX(interval, 1);
-    *ret = (struct steps){.interval = interval,
-                          .end = s->start + (int64_t)(s->count - 1) * s->interval - offset_ms};
+    /* with @, every step looks at the window of the first */
+    int64_t last = e->has_timestamp ? s->start : step_time(s, s->count - 1);
+    *ret = (struct steps){.interval = interval, .end = last - offset_ms};
     ret->start = interval * (after / interval);
     if (ret->start <= after)
         ret->start += interval;

@@ -4,6 +4,7 @@
 #include "metrics/promql/test_language_priv.h"
 
 #include "metrics/go_text.h"
+#include "metrics/grow.h"
 #include "metrics/promql/eval_priv.h"
 
 #include <stdlib.h>
@@ -167,13 +168,7 @@ static int read_expected_series(struct test_file *t, struct eval_command *c, siz
             t, t->at, err,
             "expecting multiple values in instant evaluation not allowed. consider using 'expect range "
             "vector' directive to enable a range vector result for an instant query");
-    if (c->series_count == c->series_capacity) {
-        c->series_capacity = TC_MAX((size_t)16, c->series_capacity * 2);
-        struct expected_series *more = ARENA_ARRAY(&t->arena, struct expected_series, c->series_capacity);
-        if (c->series_count > 0)
-            memcpy(more, c->series, c->series_count * sizeof *more);
-        c->series = more;
-    }
+    c->series = grow(&t->arena, c->series, c->series_count, &c->series_capacity, sizeof *c->series);
     c->series[c->series_count++] =
         (struct expected_series){.labels = labels_intern(&t->labels, d.labels, d.label_count),
                                  .values = d.values,

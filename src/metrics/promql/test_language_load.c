@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "metrics/go_text.h"
+#include "metrics/grow.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -136,13 +137,7 @@ static struct converted *at_time(struct arena *arena, struct conversion *c, int6
         i--;
     if (i > 0 && c->items[i - 1].t == t)
         return &c->items[i - 1];
-    if (c->n == c->capacity) {
-        c->capacity = TC_MAX((size_t)16, c->capacity * 2);
-        struct converted *more = ARENA_ARRAY(arena, struct converted, c->capacity);
-        if (c->n > 0)
-            memcpy(more, c->items, c->n * sizeof *more);
-        c->items = more;
-    }
+    c->items = grow(arena, c->items, c->n, &c->capacity, sizeof *c->items);
     memmove(&c->items[i + 1], &c->items[i], (c->n - i) * sizeof *c->items);
     c->n++;
     c->items[i] = (struct converted){.t = t};
@@ -156,13 +151,7 @@ static void add_bucket(struct arena *arena, struct converted *h, double bound, d
         i--;
     if (i > 0 && h->buckets[i - 1].bound == bound)
         return;
-    if (h->n == h->capacity) {
-        h->capacity = TC_MAX((size_t)8, h->capacity * 2);
-        struct converted_bucket *more = ARENA_ARRAY(arena, struct converted_bucket, h->capacity);
-        if (h->n > 0)
-            memcpy(more, h->buckets, h->n * sizeof *more);
-        h->buckets = more;
-    }
+    h->buckets = grow(arena, h->buckets, h->n, &h->capacity, sizeof *h->buckets);
     memmove(&h->buckets[i + 1], &h->buckets[i], (h->n - i) * sizeof *h->buckets);
     h->n++;
     h->buckets[i] = (struct converted_bucket){bound, count};
@@ -283,13 +272,7 @@ static struct loaded *load_slot(struct test_file *t, struct load *load, const st
     for (size_t i = 0; i < load->count; i++)
         if (load->series[i].labels == labels)
             return &load->series[i];
-    if (load->count == load->capacity) {
-        load->capacity = TC_MAX((size_t)32, load->capacity * 2);
-        struct loaded *more = ARENA_ARRAY(&t->arena, struct loaded, load->capacity);
-        if (load->count > 0)
-            memcpy(more, load->series, load->count * sizeof *more);
-        load->series = more;
-    }
+    load->series = grow(&t->arena, load->series, load->count, &load->capacity, sizeof *load->series);
     load->series[load->count] = (struct loaded){.labels = labels};
     return &load->series[load->count++];
 }

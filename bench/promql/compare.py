@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Compares `tocsin promql` with Prometheus' own engine on random data and random queries: values, errors, annotations.
+
+    cp -r bench/promql build/promql-peer && (cd build/promql-peer && go build -mod=mod -o peer .)
+    bench/promql/compare.py build/promql-peer/peer build/tocsin [SEED [QUERIES]]
+
+Prints what differs, and exits with 1 then. Left out are what Prometheus itself leaves to chance (ties of label values
+in a map's order) and the number of samples in the annotation about monotonicity, which it counts again at every merge."""
+import json
+import math
+import random
+import re
+import subprocess
+import sys
+import tempfile
+
+PEER, TOCSIN = sys.argv[1:3]
+SEED = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+COUNT = int(sys.argv[4]) if len(sys.argv) > 4 else 1000
+rnd = random.Random(SEED)
+
+
+def one_in(n):
+    return rnd.randrange(n) == 0
+
+
+def pick(*items):
+    return rnd.choice(items)
+
+
+# --- data
+
+def custom_histogram():
+    counts = [rnd.randint(0, 9) for _ in range(rnd.randint(1, 4))]
+    bounds = sorted(rnd.sample(range(1, 20), rnd.randint(len(counts), len(counts) + 1)))
+    return "{{schema:-53 sum:%d count:%d custom_values:[%s] buckets:[%s]}}" % (
+        rnd.randint(1, 50), sum(counts), " ".join(map(str, bounds)), " ".join(map(str, counts)))
+
+
+def exponential_histogram():
+    counts = [rnd.randint(0, 9) for _ in range(rnd.randint(1, 4))]
+    negative = [rnd.randint(0, 4) for _ in range(rnd.randint(0, 2))]
+    zero = rnd.randint(0, 3)
+    text = "{{schema:%d sum:%d count:%d" % (pick(0, 0, 1, 2, 3, -1), rnd.randint(-10, 50), sum(counts) + sum(negative) + zero)
+    if zero:
+        text += " z_bucket:%d z_bucket_w:%s" % (zero, pick("0.001", "0.5", "1"))
+    text += " offset:%d buckets:[%s]" % (rnd.randint(-3, 3), " ".join(map(str, counts)))
+    if negative:
+        text += " n_offset:%d n_buckets:[%s]" % (rnd.randint(-2, 2), " ".join(map(str, negative)))
+    return text + (" counter_reset_hint:gauge" if one_in(5) else "") + "}}"
+
+
+def number():
+    return pick("%d" % rnd.randint(-5, 20), "%.3f" % rnd.uniform(-10, 100), "%d" % rnd.randint(0, 1000),
+                "NaN" if one_in(10) else "1", "Inf" if one_in(20) else "2")
+
+
+def counter(steps=20):
+    value = 0
+    for _ in range(steps):
+        value = rnd.randint(0, 5) if one_in(10) else value + rnd.randint(0, 30)
+        yield str(value)
+
+
+def series(name, values, holes=True):
+    values = ["_" if holes and one_in(10) else "stale" if holes and one_in(25) else v for v in values]
+    return "  %s %s" % (name, " ".join(values))
+
+
+def block():
+    lines = ["load 1m"]
+    for name in ("c_total", "g", "g2", "x"):
+        for job in rnd.sample("abc", 2):
+            for inst in rnd.sample("012", 2):
+                values = counter() if name == "c_total" else (number() for _ in range(20))
+                lines.append(series('%s{job="%s",inst="%s"}' % (name, job, inst), values))
+    for name, make in (("h", exponential_histogram), ("nh", custom_histogram), ("h2", exponential_histogram)):
+        for job in "ab":
+            same = make()
+            lines.append(series('%s{job="%s"}' % (name, job), (pick(same, make()) for _ in range(20))))
+    lines.append(series('mix{job="a"}', (pick(number(), exponential_histogram()) for _ in range(20))))
+    for job in "ab":
+        lines.append(series('target_info{job="%s",version="%d"}' % (job, rnd.randint(1, 2)), ["1"] * 20))
+        for least, le in ((0, "0.1"), (2, "1"), (4, "5"), (6, "+Inf")):
+            value, values = 0, []
+            for _ in range(20):
+                value += rnd.randint(0, 5) + least
+                values.append(str(value))
+            lines.append(series('b_bucket{job="%s",le="%s"}' % (job, le), values, holes=False))
+    return "\n".join(lines) + "\n"
+
+
+# --- queries
+
+METRICS = ["c_total", "g", "g2", "x", "h", "nh", "h2", "mix", "b_bucket"]
+OVER_TIME = ["rate", "rate", "increase", "delta", "irate", "idelta", "deriv", "resets", "changes"] + [
+    f + "_over_time" for f in ("sum", "avg", "min", "max", "count", "last", "first", "stddev", "stdvar", "present",
+                               "absent", "mad", "ts_of_min", "ts_of_max", "ts_of_first", "ts_of_last")]
+OF_VECTOR = ["abs", "ceil", "floor", "exp", "sqrt", "ln", "log2", "sgn", "round", "sort", "sort_desc", "absent",
+             "histogram_count", "histogram_sum", "histogram_avg", "histogram_stddev", "histogram_stdvar", "timestamp",
+             "minute", "hour", "day_of_week", "day_of_year", "days_in_month", "month", "year", "deg", "sin", "atan"]
+COMPARISONS = ["==", "!=", ">", "<", ">=", "<="]
+
+
+def selector():
+    return pick(pick(*METRICS), '%s{job%s"%s"}' % (pick(*METRICS), pick("=", "!=", "=~", "!~"), pick("a", "b", "a|b", ".+")),
+                '{__name__=~"%s"}' % "|".join(rnd.sample(METRICS, 2)))
+
+
+def at():
+    return pick("", "", "", "", " offset " + pick("1m", "-1m", "90s"), " @ " + pick("300", "start()", "end()", "600.5"))
+
+
+def window(depth):
+    if depth > 1 and one_in(5):
+        return "(%s)[%s:%s]%s" % (vector(depth - 1), pick("3m", "5m", "10m"), pick("", "1m", "45s", "2m"), at())
+    extended = pick(" anchored", " smoothed") if one_in(10) else ""
+    return "%s[%s]%s%s" % (selector(), pick("1m", "2m", "5m", "150s", "10m"), extended, at())
+
+
+def literal():
+    return pick("0", "1", "2", "-1", "0.5", "1e3", "NaN", "Inf", "3.7")
+
+
+def scalar(depth):
+    return pick(literal(), literal(), literal(), "time()", "(1 + 2)", "scalar(%s)" % vector(depth - 1))
+
+
+def grouping():
+    return pick("", " by (%s)" % ", ".join(rnd.sample(["job", "inst", "le", "__name__"], rnd.randint(0, 2))),
+                " without (%s)" % ", ".join(rnd.sample(["job", "inst", "le"], rnd.randint(0, 2))))
+
+
+def binary(depth):
+    op = pick("+", "-", "*", "/", "%", "^", "atan2", "and", "or", "unless", "</", ">/", *COMPARISONS)
+    if op in ("and", "or", "unless"):
+        return "(%s) %s%s (%s)" % (vector(depth - 1), op, pick("", " on (job)", " ignoring (inst)", " on ()"), vector(depth - 1))
+    op += " bool" if op in COMPARISONS and one_in(3) else ""
+    match = pick("", "", " on (job)", " ignoring (inst)", " on (job, inst)", " ignoring (inst) group_left",
+                 " on (job) group_right (inst)", " on (job) group_left ()")
+    if one_in(7) and "group_right" not in match:
+        match += pick(" fill (0)", " fill_left (1)", " fill_right (2)")
+    return pick("(%s) %s %s" % (vector(depth - 1), op, scalar(depth)), "%s %s (%s)" % (scalar(depth), op, vector(depth - 1)),
+                "(%s) %s%s (%s)" % (vector(depth - 1), op, match, vector(depth - 1)))
+
+
+def vector(depth):
+    if depth <= 0 or one_in(8):
+        return selector() + (" smoothed" if one_in(20) else "") + at()
+    forms = [
+        lambda: "%s(%s)" % (pick(*OVER_TIME), window(depth)),
+        lambda: "%s(%s)" % (pick(*OVER_TIME), window(depth)),
+        lambda: "quantile_over_time(%s, %s)" % (scalar(depth), window(depth)),
+        lambda: "predict_linear(%s, %s)" % (window(depth), scalar(depth)),
+        lambda: "%s(%s)" % (pick(*OF_VECTOR), vector(depth - 1)),
+        lambda: "%s%s (%s)" % (pick("sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"), grouping(), vector(depth - 1)),
+        lambda: "%s%s (%s)" % (pick("sum", "avg"), grouping(), vector(depth - 1)),
+        lambda: "%s%s (%s, %s)" % (pick("topk", "bottomk", "quantile", "limitk", "limit_ratio"), grouping(),
+                                   pick("1", "2", "0.5", "3", "-0.5"), vector(depth - 1)),
+        lambda: 'count_values%s ("v", %s)' % (grouping(), vector(depth - 1)),
+        lambda: "histogram_quantile(%s, %s)" % (pick("0.5", "0.9", "0", "1", "0.1", "2", "NaN"), vector(depth - 1)),
+        lambda: "histogram_fraction(%s, %s, %s)" % (literal(), literal(), vector(depth - 1)),
+        lambda: "clamp(%s, %s, %s)" % (vector(depth - 1), literal(), literal()),
+        lambda: 'label_replace(%s, "%s", "%s", "job", "(.*)")' % (vector(depth - 1), pick("job", "z", "__name__", "inst"), pick("$1", "x-$1", "")),
+        lambda: 'label_join(%s, "z", "-", "job", "inst")' % vector(depth - 1),
+        lambda: "-(%s)" % vector(depth - 1),
+        lambda: 'histogram_quantiles(%s, "q", 0.1, %s)' % (vector(depth - 1), pick("0.5", "0.9", "1", "NaN")),
+        lambda: "double_exponential_smoothing(%s, %s, %s)" % (window(depth), pick("0.5", "0.1"), pick("0.3", "0.9", "1")),
+        lambda: "info(%s%s)" % (vector(depth - 1), pick("", ', {version="1"}', ', {version=~".*"}', ', {__name__=~".+_info"}')),
+        lambda: 'sort_by_label%s(%s, "job")' % (pick("", "_desc"), vector(depth - 1)),
+        lambda: "vector(%s)" % scalar(depth),
+    ]
+    return binary(depth) if one_in(4) else pick(*forms)()
+
+
+# --- comparison
+
+def close(a, b):
+    if a == b:
+        return True
+    try:
+        x, y = float(a), float(b)
+    except ValueError:
+        return False
+    if math.isnan(x) and math.isnan(y):
+        return True
+    return not math.isinf(x) and not math.isinf(y) and abs(x - y) <= max(1e-9 * max(abs(x), abs(y)), 1e-13)
+
+
+def same(a, b):
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
+    return close(a, b) if isinstance(a, str) and isinstance(b, str) else a == b
+
+
+def by_metric(result):
+    return sorted(result or [], key=lambda s: json.dumps(s["metric"], sort_keys=True))
+
+
+def texts(list_or_none):
+    return sorted(re.sub(r"over \d+ samples", "over N samples", t) for t in list_or_none or [])
+
+
+def difference(want, code, out, err):
+    if "error" in want:
+        if code == 0:
+            return "no error, but: " + want["error"]
+        got = err.strip().replace("tocsin promql: ", "", 1)
+        alike = got == want["error"] or ("duplicate series" in got and "duplicate series" in want["error"])
+        return None if alike else "error %r, but: %r" % (got, want["error"])
+    if code != 0:
+        return "error: " + err
+    got = json.loads(out)
+    result = got["data"]["result"]
+    if want["type"] == "scalar":
+        agree = close(want["value"][1], result[1])
+    else:
+        agree = same(by_metric(want["value"]), by_metric(result))
+    if not agree:
+        return "values\n  theirs %.1500s\n  ours   %.1500s" % (json.dumps(by_metric(want["value"])), json.dumps(by_metric(result)))
+    for kind in ("warnings", "infos"):
+        if texts(want[kind]) != texts(got.get(kind)):
+            return "%s\n  theirs %s\n  ours   %s" % (kind, texts(want[kind]), texts(got.get(kind)))
+    return None
+
+
+def main():
+    peer = subprocess.Popen([PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    differ = asked = 0
+    with tempfile.NamedTemporaryFile("w", suffix=".test") as data:
+        for i in range(COUNT):
+            if i % 100 == 0:
+                text = block()
+                data.seek(0)
+                data.truncate()
+                data.write(text)
+                data.flush()
+                peer.stdin.write(json.dumps({"Load": text}) + "\n")
+            query, step, start = vector(3), pick(0, 0, 60000, 30000, 97000), pick(0, 300000, 600000, 660500)
+            end = start + (pick(300000, 600000) if step else 0)
+            peer.stdin.write(json.dumps({"Query": query, "Start": start, "End": end, "Step": step}) + "\n")
+            peer.stdin.flush()
+            want = json.loads(peer.stdout.readline())
+            if "skip" in want:
+                continue
+            when = ["--at", str(start / 1000)] if step == 0 else [
+                "--start", str(start / 1000), "--end", str(end / 1000), "--step", "%dms" % step]
+            done = subprocess.run([TOCSIN, "promql", "--format", "json", "--data", data.name, *when, "--", query],
+                                  capture_output=True, text=True, check=False)
+            asked += 1
+            why = difference(want, done.returncode, done.stdout, done.stderr)
+            if why:
+                differ += 1
+                print("%s\n  %s\n  %s" % (" ".join(when), query, why))
+    peer.stdin.close()
+    peer.wait()
+    print("seed %d: %d of %d queries agree" % (SEED, asked - differ, asked))
+    return 1 if differ else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

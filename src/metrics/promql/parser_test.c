@@ -1,0 +1,123 @@
+/*
+ * The parser: binding of operators and modifiers, positions, refusals, bounds.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "metrics/promql/parser.h"
+
+#include <stdlib.h>
+
+static void prints(const char *in, const char *out)
+{
+    struct promql_parse parse = {0};
+    struct err err = {0};
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    if (promql_parse(&parse, sv_of(in), &err) != 0)
+        fail_msg("%s: %s", in, err.text);
+    promql_print(&b, parse.expr);
+    if (!sv_is(buf_view(&b), out))
+        fail_msg("%s is printed %.*s", in, SV_FMT(buf_view(&b)));
+    buf_free(&b);
+    promql_parse_free(&parse);
+}
+
+static void refuses(const char *in, const char *error)
+{
+    struct promql_parse parse = {0};
+    struct err err = {0};
+    assert_int_not_equal(promql_parse(&parse, sv_of(in), &err), 0);
+    if (strcmp(err.text, error) != 0)
+        fail_msg("%s: %s", in, err.text);
+    promql_parse_free(&parse);
+}
+
+static const struct expr *tree(struct promql_parse *parse, const char *in)
+{
+    assert_int_equal(promql_parse(parse, sv_of(in), NULL), 0);
+    return parse->expr;
+}
+
+static void operators_bind(void **state)
+{
+    (void)state;
+    struct promql_parse parse = {0};
+    const struct expr *e = tree(&parse, "-a ^ 2 * b");
+    assert_int_equal(e->op, TOKEN_MUL);
+    assert_int_equal(e->left->kind, EXPR_UNARY);
+    assert_int_equal(e->left->left->op, TOKEN_POW);
+    promql_parse_free(&parse);
+    e = tree(&parse, "a ^ b ^ c");
+    assert_int_equal(e->right->op, TOKEN_POW);
+    promql_parse_free(&parse);
+    e = tree(&parse, "a or b and c > d + e * f");
+    assert_int_equal(e->op, TOKEN_LOR);
+    assert_int_equal(e->right->op, TOKEN_LAND);
+    assert_int_equal(e->right->right->op, TOKEN_GTR);
+    promql_parse_free(&parse);
+}
+
+static void modifiers_bind_to_the_nearest(void **state)
+{
+    (void)state;
+    prints("1 + foo offset 5m", "1 + foo offset 5m");
+    prints("foo[5m] offset -1d @ start()", "foo[5m] @ start() offset -1d");
+    prints("foo offset 1m + 2", "foo offset 1m + 2");
+    prints("rate(x[max_of(step(),5s)] smoothed)", "rate(x[max_of(step(), 5s)] smoothed)");
+    prints("{\"metric.name\", \"label.x\"=\"y\"}", "{\"label.x\"=\"y\",__name__=\"metric.name\"}");
+    prints("sum(fill) by (on)", "sum by (on) (fill)");
+}
+
+static void errors_are_worded(void **state)
+{
+    (void)state;
+    refuses("", "unknown position: parse error: no expression found in input");
+    refuses("foo{a=}", "1:7: parse error: unexpected \"}\" in label matching, expected string");
+    refuses("sum(foo bar)", "1:9: parse error: unexpected identifier \"bar\" in aggregation");
+    refuses("rate(foo)",
+            "1:6: parse error: expected type range vector in call to function \"rate\", got instant vector");
+    refuses("foo\n+ bar[", "2:7: parse error: unexpected end of input in duration expression");
+    refuses("foo{a=~\"(\"}", "1:5: parse error: error parsing regexp: missing closing ): `^(?s:()$`");
+    refuses("foo{a=~\"x(?=y)\"}",
+            "1:5: parse error: error parsing regexp: invalid or unsupported Perl syntax: `(?=`");
+}
+
+static void nesting_is_bounded(void **state)
+{
+    (void)state;
+    enum { DEEP = 200000 };
+    char *text = tc_alloc(DEEP + 1);
+    struct promql_parse parse = {0};
+    static const char starts[] = "(-{";
+    for (size_t i = 0; i + 1 < sizeof starts; i++) {
+        memset(text, starts[i], DEEP);
+        assert_int_not_equal(promql_parse(&parse, sv_of(text), NULL), 0);
+        promql_parse_free(&parse);
+    }
+    for (size_t i = 0; i < DEEP; i++)
+        text[i] = "1+"[i % 2];
+    text[DEEP - 1] = '\0';
+    assert_int_not_equal(promql_parse(&parse, sv_of(text), NULL), 0);
+    promql_parse_free(&parse);
+    for (size_t i = 0; i + 5 < DEEP; i += 5)
+        memcpy(text + i, i == 0 ? "foooo" : "[1m:]", 5);
+    text[DEEP - 5] = '\0';
+    assert_int_not_equal(promql_parse(&parse, sv_of(text), NULL), 0);
+    promql_parse_free(&parse);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operators_bind),
+        cmocka_unit_test(modifiers_bind_to_the_nearest),
+        cmocka_unit_test(errors_are_worded),
+        cmocka_unit_test(nesting_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
