@@ -16,6 +16,8 @@
 #include "ingest/intake.h"
 #include "journal/journal.h"
 
+struct tsdb;
+
 struct api_token {    /* bearer token of one source */
     struct sv source; /* events bear source "http:" + this */
     struct sv secret;
@@ -46,6 +48,7 @@ struct api_options {
     int (*command)(void *context, const struct alert_command *command, struct buf *ret_json, struct err *err);
     /* Appends what only the core knows to the text of /metrics (Prometheus text format 0.0.4). */
     void (*metrics)(void *context, struct buf *out);
+    struct tsdb *tsdb;          /* the store of metrics; NULL: metrics are off */
     const struct sv *receivers; /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };

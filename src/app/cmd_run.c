@@ -10,6 +10,7 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/metrics_room.h"
 #include "app/stdin_source.h"
 #include "app/supervise.h"
 #include "app/tend.h"
@@ -53,6 +54,7 @@ struct server {
     struct api *api;
     struct stdin_source *stdin_source;
     struct intake *syslog_intake;
+    struct metrics_room *metrics;           /* NULL: off */
     struct syslog_listener *_Atomic syslog; /* set while the API's threads may look for /metrics */
 };
 
@@ -253,6 +255,8 @@ static void metrics(void *context, struct buf *out)
     };
     print_metrics(out, rows, TC_ARRAY_LEN(rows));
     syslog_metrics(s, out);
+    if (s->metrics != NULL)
+        tsdb_metrics(metrics_room_tsdb(s->metrics), out);
     tend_metrics(out);
 }
 
@@ -390,6 +394,7 @@ static int start_api(struct server *s, struct err *err)
                             .writable = is_writable,
                             .append = append,
                             .command = command,
+                            .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
                             .metrics = metrics,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
@@ -434,6 +439,8 @@ static int start(struct server *s, struct err *err)
         rc = start_core(s, err);
     if (rc == 0)
         rc = start_intake(s, err);
+    if (rc == 0 && s->config.metrics)
+        rc = metrics_room_start(&s->config, &s->metrics, err);
     if (rc == 0)
         rc = start_api(s, err);
     if (rc == 0)
@@ -459,6 +466,7 @@ static void stop(struct server *s)
     s->api = NULL;
     pthread_mutex_unlock(&s->lock);
     api_stop(&api);
+    metrics_room_stop(&s->metrics);             /* after the API, whose requests wait for it */
     struct syslog_listener *syslog = s->syslog; /* after the API, whose /metrics looks at it */
     syslog_listener_stop(&syslog);
     pthread_mutex_lock(&s->lock);

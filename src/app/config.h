@@ -33,6 +33,10 @@ struct config {
     size_t channel_count;
     int64_t dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0 */
+    bool metrics;                /* keep a store of metrics, and take remote write */
+    uint64_t series_limit, source_series_limit;
+    int64_t metrics_retention_ns, metrics_out_of_order_ns;
+    uint64_t metrics_retention_bytes; /* 0: no bound */
 };
 
 /* Defaults only; channels: stdout, and Slack where SLACK_SECURITY_WEBHOOK is set in the environment. */
