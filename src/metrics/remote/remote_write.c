@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SYMBOLS_MAX = 1 << 20, BUCKETS_MAX = 4096 };
+enum { SYMBOLS_MAX = 1 << 20, BUCKETS_MAX = 4096, BATCH_SERIES = 32 };
 
 /* Field numbers of the two, where they differ. */
 struct layout {
@@ -377,16 +377,17 @@ static size_t labels_2(const struct append *a, struct sv bytes, struct label lab
  * known by all of its bytes, that is: not. */
 static struct sv label_bytes(struct sv bytes)
 {
-    struct proto in = proto_of(bytes);
+    const uint8_t *p = (const uint8_t *)bytes.p, *end = p + bytes.n;
+    while (end - p > 1 && *p == (1 << 3 | PROTO_BYTES) && p[1] < 128)
+        p += 2 + p[1]; /* checked before */
+    struct proto in = {p, end, false};
     struct proto_field f;
-    const uint8_t *end = in.p;
     while (in.p < in.end && *in.p == (1 << 3 | PROTO_BYTES) && proto_next(&in, &f))
-        end = in.p;
-    size_t n = (size_t)(end - (const uint8_t *)bytes.p);
+        p = in.p;
     while (proto_next(&in, &f))
         if (f.number == 1)
             return bytes;
-    return sv_head(bytes, n);
+    return sv_head(bytes, (size_t)(p - (const uint8_t *)bytes.p));
 }
 
 static void append_samples(struct append *a, enum remote_write_version version, struct sv bytes,
@@ -420,20 +421,57 @@ static void append_samples(struct append *a, enum remote_write_version version, 
     }
 }
 
-static void append_series_1(struct append *a, struct sv bytes)
-{
-    struct label labels[TSDB_LABELS_MAX + 1];
+struct waiting_series {
+    struct sv bytes;
     struct hash_128 hash;
-    uint32_t series = 0;
-    size_t count = 0;
-    enum tsdb_outcome found = TSDB_OK;
-    if (!tsdb_known(a->appender, label_bytes(bytes), &hash, &series)) {
-        count = labels_1(bytes, labels);
-        found = find_new(a, labels, count, &series);
-        if (found == TSDB_OK)
-            tsdb_know(a->appender, hash, series);
+    uint32_t series;
+    bool known;
+};
+
+/* In rounds over a batch: each waits for memory that the round before has asked for. */
+static void append_batch_1(struct append *a, struct waiting_series *batch, size_t n)
+{
+    struct tsdb_appender *appender = a->appender;
+    for (size_t i = 0; i < n; i++)
+        batch[i].hash = tsdb_key(appender, label_bytes(batch[i].bytes));
+    for (size_t i = 0; i < n; i++) {
+        batch[i].known = tsdb_known(appender, batch[i].hash, &batch[i].series);
+        if (batch[i].known)
+            tsdb_expect(appender, batch[i].series, 0);
     }
-    append_samples(a, REMOTE_WRITE_1, bytes, found, series, labels, count);
+    for (size_t i = 0; i < n; i++)
+        if (batch[i].known)
+            tsdb_expect(appender, batch[i].series, 1);
+    for (size_t i = 0; i < n; i++) {
+        struct label labels[TSDB_LABELS_MAX + 1];
+        size_t count = 0;
+        enum tsdb_outcome found = TSDB_OK;
+        if (!batch[i].known && !tsdb_known(appender, batch[i].hash, &batch[i].series)) {
+            count = labels_1(batch[i].bytes, labels);
+            found = find_new(a, labels, count, &batch[i].series);
+            if (found == TSDB_OK)
+                tsdb_know(appender, batch[i].hash, batch[i].series);
+        }
+        append_samples(a, REMOTE_WRITE_1, batch[i].bytes, found, batch[i].series, labels, count);
+    }
+}
+
+static void append_1(struct append *a, struct sv message)
+{
+    struct waiting_series batch[BATCH_SERIES];
+    struct proto in = proto_of(message);
+    struct proto_field f;
+    size_t n = 0;
+    while (proto_next(&in, &f)) {
+        if (f.number != layouts[REMOTE_WRITE_1].series)
+            continue;
+        batch[n++] = (struct waiting_series){.bytes = f.bytes};
+        if (n == BATCH_SERIES) {
+            append_batch_1(a, batch, n);
+            n = 0;
+        }
+    }
+    append_batch_1(a, batch, n);
 }
 
 static void append_series_2(struct append *a, struct sv bytes)
@@ -468,14 +506,11 @@ void remote_write_append(enum remote_write_version version, struct sv message, s
     memset(ret, 0, sizeof *ret);
     if (version == REMOTE_WRITE_2)
         read_symbols(&a, message);
-    while (proto_next(&in, &f)) {
-        if (f.number != layouts[version].series)
-            continue;
-        if (version == REMOTE_WRITE_1)
-            append_series_1(&a, f.bytes);
-        else
+    if (version == REMOTE_WRITE_1)
+        append_1(&a, message);
+    while (version == REMOTE_WRITE_2 && proto_next(&in, &f))
+        if (f.number == layouts[version].series)
             append_series_2(&a, f.bytes);
-    }
     free(a.symbols);
     arena_free(&a.arena);
 }

@@ -240,18 +240,38 @@ enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, siz
     return TSDB_OK;
 }
 
-bool tsdb_known(struct tsdb_appender *a, struct sv key, struct hash_128 *ret_hash, uint32_t *ret_series)
+struct hash_128 tsdb_key(const struct tsdb_appender *a, struct sv key)
 {
     const struct tsdb *tsdb = a->tsdb;
-    *ret_hash = hash_128_seed(key, tsdb->known_seed);
-    for (size_t at = ret_hash->low & (tsdb->known_slots - 1);; at = (at + 1) & (tsdb->known_slots - 1)) {
+    struct hash_128 hash = hash_128_seed(key, tsdb->known_seed);
+    __builtin_prefetch(&tsdb->known[hash.low & (tsdb->known_slots - 1)]);
+    return hash;
+}
+
+bool tsdb_known(struct tsdb_appender *a, struct hash_128 hash, uint32_t *ret_series)
+{
+    const struct tsdb *tsdb = a->tsdb;
+    for (size_t at = hash.low & (tsdb->known_slots - 1);; at = (at + 1) & (tsdb->known_slots - 1)) {
         const struct known *k = &tsdb->known[at];
         if (k->series == 0)
             return false;
-        if (k->low == ret_hash->low && k->high == ret_hash->high) {
+        if (k->low == hash.low && k->high == hash.high) {
             *ret_series = k->series - 1;
             return head_series_of(&tsdb->head, *ret_series) != NULL;
         }
+    }
+}
+
+void tsdb_expect(const struct tsdb_appender *a, uint32_t series, unsigned step)
+{
+    const struct head *head = &a->tsdb->head;
+    const struct head_series *s = head->series[series];
+    if (step == 0) {
+        for (size_t at = 0; at < sizeof *s; at += 64)
+            __builtin_prefetch((const char *)s + at, 1);
+    } else if (s->open.p != NULL) {
+        __builtin_prefetch(s->open.p, 1); /* its header counts samples */
+        __builtin_prefetch(s->open.p + (s->open.bits >> 3), 1);
     }
 }
 

@@ -84,7 +84,13 @@ enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, siz
                               uint32_t *ret_series);
 /* Bytes that stand for a series with some sender, and the series: saves reading its labels again. The key
  * must hold all that the labels depend on. */
-bool tsdb_known(struct tsdb_appender *a, struct sv key, struct hash_128 *ret_hash, uint32_t *ret_series);
+bool tsdb_known(struct tsdb_appender *a, struct hash_128 hash, uint32_t *ret_series);
+/* The hash of a key; its place in the table is on its way to the cache when this returns. A sender's batch is
+ * faster in rounds (all hashes, then all look-ups, then all tsdb_expect, then the samples), as most of the
+ * time is waiting for memory. */
+struct hash_128 tsdb_key(const struct tsdb_appender *a, struct sv key);
+/* What a sample of the series will need comes into the cache; step 0, then 1, in rounds. */
+void tsdb_expect(const struct tsdb_appender *a, uint32_t series, unsigned step);
 void tsdb_know(struct tsdb_appender *a, struct hash_128 hash, uint32_t series);
 /* start_t 0: unknown. */
 enum tsdb_outcome tsdb_float(struct tsdb_appender *a, uint32_t series, int64_t t, double v, int64_t start_t);
