@@ -34,6 +34,7 @@ struct wal {
     uint64_t put;     /* bytes ever queued */
     struct waiter *waiters;
     size_t waiter_count, waiter_capacity;
+    struct wal_stats shown; /* of what is under `disk` */
     /* under `disk`: */
     struct buf writing; /* taken from the queue, not durable yet */
     struct buf out;
@@ -142,6 +143,8 @@ static void serve(struct wal *w, int rc)
     struct waiter *served = NULL;
     size_t n = 0, kept = 0;
     pthread_mutex_lock(&w->lock);
+    w->shown =
+        (struct wal_stats){.segments = w->number - w->first + 1, .bytes = w->bytes, .commits = w->commits};
     w->full = rc == -ENOSPC;
     w->failed |= rc != 0 && rc != -ENOSPC;
     if (w->waiter_count > 0)
@@ -291,6 +294,7 @@ int wal_open(const struct wal_options *options, uint64_t first, wal_frame_fn eac
     }
     if (w->first == 0)
         w->first = w->number;
+    w->shown.segments = w->number - w->first + 1;
     if (rc == 0 && options->background) {
         w->runs = pthread_create(&w->thread, NULL, work, w) == 0;
         if (!w->runs)
@@ -376,6 +380,8 @@ int wal_roll(struct wal *w, uint64_t *ret_number, struct err *err)
     serve(w, rc);
     if (rc == 0)
         rc = next_segment(w);
+    if (rc == 0)
+        serve(w, 0);
     *ret_number = w->number;
     pthread_mutex_unlock(&w->disk);
     return rc < 0 ? wal_sys(err, rc, "cannot begin a file of samples in", w->dir) : 0;
@@ -394,21 +400,20 @@ int wal_remove_before(struct wal *w, uint64_t number, struct err *err)
         if (rc < 0)
             rc = wal_sys(err, rc, "cannot remove", path);
     }
+    pthread_mutex_lock(&w->lock);
+    w->shown.segments = w->number - w->first + 1;
+    pthread_mutex_unlock(&w->lock);
     pthread_mutex_unlock(&w->disk);
     return rc;
 }
 
 struct wal_stats wal_stats(struct wal *w)
 {
-    pthread_mutex_lock(&w->disk);
     pthread_mutex_lock(&w->lock);
-    struct wal_stats stats = {.segments = w->number - w->first + 1,
-                              .bytes = w->bytes,
-                              .commits = w->commits,
-                              .queued_bytes = w->queue.n,
-                              .failed = w->failed,
-                              .full = w->full};
+    struct wal_stats stats = w->shown;
+    stats.queued_bytes = w->queue.n;
+    stats.failed = w->failed;
+    stats.full = w->full;
     pthread_mutex_unlock(&w->lock);
-    pthread_mutex_unlock(&w->disk);
     return stats;
 }
