@@ -8,6 +8,7 @@
 
 #include "base/num.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -422,6 +423,8 @@ static void write_series(struct tsdb *tsdb, struct wal_file *file)
             }
         }
         pthread_rwlock_unlock(&tsdb->lock);
+        if (series.overflow || state.overflow)
+            file->rc = -EFBIG; /* a series with more than a frame holds: the log stays as it is */
         if (series.n > 0) {
             wal_file_put(file, RECORD_SERIES, buf_view(&series));
             wal_file_put(file, RECORD_STATE, buf_view(&state));

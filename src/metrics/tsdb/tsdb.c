@@ -10,7 +10,8 @@
 
 enum {
     KNOWN_FIRST = 1 << 12,
-    RECORD_BYTES = 32 << 20, /* of one kind in one frame; then the next frame begins */
+    RECORD_BYTES = 32 << 20,        /* of one kind in one frame; then the next frame begins */
+    BATCH_SERIES_BYTES = 256 << 20, /* of records; past it a batch makes no new series */
 };
 
 static const char *const outcome_texts[TSDB_OUTCOMES] = {
@@ -216,6 +217,31 @@ static enum tsdb_outcome counted(struct tsdb *tsdb, enum tsdb_outcome outcome)
     return outcome;
 }
 
+static void put_record(struct tsdb *tsdb, unsigned kind, struct buf *record)
+{
+    tsdb->batch_bytes += record->n;
+    if (record->n > 0)
+        wal_put(tsdb->wal, kind, buf_view(record));
+    buf_clear(record);
+}
+
+/* Series stand before their samples. */
+static void put_records(struct tsdb *tsdb)
+{
+    put_record(tsdb, RECORD_SERIES, &tsdb->series_record);
+    put_record(tsdb, RECORD_FLOATS, &tsdb->float_record);
+    put_record(tsdb, RECORD_HISTOGRAMS, &tsdb->histogram_record);
+    tsdb->record_t = 0;
+    tsdb->record_id = 0;
+}
+
+static void put_full_records(struct tsdb *tsdb)
+{
+    if (tsdb->series_record.n > RECORD_BYTES || tsdb->float_record.n > RECORD_BYTES ||
+        tsdb->histogram_record.n > RECORD_BYTES)
+        put_records(tsdb);
+}
+
 enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, size_t count,
                               uint32_t *ret_series)
 {
@@ -227,7 +253,8 @@ enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, siz
     uint32_t id = head_find(head, labels, count, hash);
     if (id == UINT32_MAX) {
         struct head_source *source = &head->sources[a->source];
-        if (head->live >= head->series_max || head->next_id == UINT32_MAX - 1)
+        if (head->live >= head->series_max || head->next_id == UINT32_MAX - 1 ||
+            tsdb->batch_bytes > BATCH_SERIES_BYTES)
             return counted(tsdb, TSDB_SERIES_LIMIT);
         if (source->series >= head->source_series_max) {
             source->refused++;
@@ -235,6 +262,7 @@ enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, siz
         }
         id = head_add(head, head->next_id, a->source, labels, count, hash);
         record_series(&tsdb->series_record, head, head->series[id]);
+        put_full_records(tsdb);
     }
     *ret_series = id;
     return TSDB_OK;
@@ -306,30 +334,6 @@ void tsdb_know(struct tsdb_appender *a, struct hash_128 hash, uint32_t series)
     tsdb->known_count++;
 }
 
-static void put_record(struct tsdb *tsdb, unsigned kind, struct buf *record)
-{
-    if (record->n > 0)
-        wal_put(tsdb->wal, kind, buf_view(record));
-    buf_clear(record);
-}
-
-/* Series stand before their samples. */
-static void put_records(struct tsdb *tsdb)
-{
-    put_record(tsdb, RECORD_SERIES, &tsdb->series_record);
-    put_record(tsdb, RECORD_FLOATS, &tsdb->float_record);
-    put_record(tsdb, RECORD_HISTOGRAMS, &tsdb->histogram_record);
-    tsdb->record_t = 0;
-    tsdb->record_id = 0;
-}
-
-static void put_full_records(struct tsdb *tsdb)
-{
-    if (tsdb->series_record.n > RECORD_BYTES || tsdb->float_record.n > RECORD_BYTES ||
-        tsdb->histogram_record.n > RECORD_BYTES)
-        put_records(tsdb);
-}
-
 enum tsdb_outcome tsdb_float(struct tsdb_appender *a, uint32_t series, int64_t t, double v, int64_t start_t)
 {
     struct tsdb *tsdb = a->tsdb;
@@ -365,6 +369,7 @@ void tsdb_commit(struct tsdb_appender *a, wal_done_fn done, void *context)
 {
     struct tsdb *tsdb = a->tsdb;
     put_records(tsdb);
+    tsdb->batch_bytes = 0;
     pthread_rwlock_unlock(&tsdb->lock);
     /* Also where nothing is new: it may stand in the queue still. */
     if (done != NULL || !tsdb->options.background)

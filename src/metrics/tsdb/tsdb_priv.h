@@ -36,6 +36,7 @@ struct tsdb {
     struct head head;
     struct wal *wal;
     struct buf series_record, source_record, float_record, histogram_record; /* of the batch under way */
+    uint64_t batch_bytes; /* of records put since it began */
     int64_t record_t;
     uint32_t record_id;
     struct known *known;

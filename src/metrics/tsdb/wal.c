@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { ENTRY_BYTES = 8, QUEUE_BYTES_MAX = 512 << 20, FULL_RETRY_S = 1, WAITERS_MAX = 1 << 16 };
+enum { ENTRY_BYTES = 8, FULL_RETRY_S = 1, WAITERS_MAX = 1 << 16 };
+/* `queue_bytes` and one batch more: appenders see to it that a batch is far below. */
+#define QUEUE_BYTES_MAX ((size_t)4 << 30)
 
 struct waiter {
     uint64_t ticket;
