@@ -78,6 +78,10 @@ $(OUT)/fuzz/%: %.c $(OUT)/libtocsin.a
 	@mkdir -p $(@D)
 	$(CC) $(subst fuzzer-no-link,fuzzer,$(CFLAGS_ALL)) -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(OUT)/libtocsin.a $(LIBS)
 
+$(OUT)/bench/%: bench/%.c $(OUT)/libtocsin.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libtocsin.a $(LIBS)
+
 tests: $(TEST_PROGRAMS)
 fuzzers: $(FUZZ_PROGRAMS)
 list-tests:

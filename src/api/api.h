@@ -16,6 +16,8 @@
 #include "ingest/intake.h"
 #include "journal/journal.h"
 
+struct tsdb;
+
 struct api_token {    /* bearer token of one source */
     struct sv source; /* events bear source "http:" + this */
     struct sv secret;
@@ -63,7 +65,8 @@ struct api_options {
     void (*metrics)(void *context, struct buf *out);
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
-    const struct sv *receivers;                       /* names of channels, for /api/v2/alerts */
+    struct tsdb *tsdb;          /* the store of metrics; NULL: metrics are off */
+    const struct sv *receivers; /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };
 

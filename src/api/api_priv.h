@@ -67,6 +67,12 @@ struct pending {
     struct pending *previous, *next; /* in api->pending, under api->lock */
 };
 
+/* What became of a message of remote write. */
+struct write_result {
+    bool version_2;
+    uint64_t samples, histograms, refused;
+};
+
 struct request {
     struct api *api;
     struct MHD_Connection *connection;
@@ -82,6 +88,7 @@ struct request {
     bool is_stream;     /* not waited for when stopping */
     struct connection *connection_held;
     struct pending *pending;
+    struct write_result write;
     struct buf answer;       /* body of the 200 that waits for the journal */
     struct command *command; /* what the core was asked to do, and its answer */
 };
@@ -93,7 +100,7 @@ struct workbench {
     struct workbench *next;
 };
 
-enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 48 };
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 64 };
 
 struct stream;
 struct api {
@@ -202,6 +209,13 @@ void alerts_store_give(struct api *api);
 /* --- handlers --- */
 void events_begin(struct api *api, struct request *request, struct reply *reply);
 void events_handle(struct api *api, struct request *request, struct reply *reply);
+void write_begin(struct api *api, struct request *request, struct reply *reply);
+void write_handle(struct api *api, struct request *request, struct reply *reply);
+void promql_query_route(struct api *api, struct request *request, struct reply *reply);
+void promql_range_route(struct api *api, struct request *request, struct reply *reply);
+void promql_series_route(struct api *api, struct request *request, struct reply *reply);
+void promql_labels_route(struct api *api, struct request *request, struct reply *reply);
+void promql_values_route(struct api *api, struct request *request, struct reply *reply);
 void workbench_free_all(struct api *api);
 void alerts_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_show(struct api *api, struct request *request, struct reply *reply);

@@ -26,6 +26,16 @@ const struct route api_routes[] = {
     {"GET", "/api/v2/alerts", ROLE_READER, NULL, alertmanager_alerts, 0},
     {"GET", "/api/v2/status", ROLE_READER, NULL, alertmanager_status, 0},
     {"GET", "/api/v2/receivers", ROLE_READER, NULL, alertmanager_receivers, 0},
+    {"POST", "/api/v1/write", ROLE_SOURCE, write_begin, write_handle, EVENT_BODY},
+    {"GET", "/api/v1/query", ROLE_READER, NULL, promql_query_route, 0},
+    {"POST", "/api/v1/query", ROLE_READER, NULL, promql_query_route, TC_API_COMMAND_BODY},
+    {"GET", "/api/v1/query_range", ROLE_READER, NULL, promql_range_route, 0},
+    {"POST", "/api/v1/query_range", ROLE_READER, NULL, promql_range_route, TC_API_COMMAND_BODY},
+    {"GET", "/api/v1/series", ROLE_READER, NULL, promql_series_route, 0},
+    {"POST", "/api/v1/series", ROLE_READER, NULL, promql_series_route, TC_API_COMMAND_BODY},
+    {"GET", "/api/v1/labels", ROLE_READER, NULL, promql_labels_route, 0},
+    {"POST", "/api/v1/labels", ROLE_READER, NULL, promql_labels_route, TC_API_COMMAND_BODY},
+    {"GET", "/api/v1/label/{name}/values", ROLE_READER, NULL, promql_values_route, 0},
     {"GET", "/", ROLE_READER, NULL, page_index, 0},
     {"GET", "/alerts/{id}", ROLE_READER, NULL, page_index, 0},
     {"GET", "/app.js", ROLE_READER, NULL, page_asset, 0},
@@ -44,5 +54,5 @@ const struct route api_routes[] = {
 _Static_assert(TC_ARRAY_LEN(api_routes) <= TC_API_ROUTES_MAX,
                "answers are counted in a table of this height");
 
-const unsigned api_codes[TC_API_CODES] = {200, 400, 401, 403, 404, 405, 408, 409, 413,
-                                          415, 422, 429, 431, 500, 503, 507, 0};
+const unsigned api_codes[TC_API_CODES] = {200, 204, 400, 401, 403, 404, 405, 408, 409,
+                                          413, 415, 422, 429, 431, 500, 503, 507, 0};

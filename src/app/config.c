@@ -1122,6 +1122,58 @@ static int read_sandbox(struct reading *r, const struct yaml_node *node)
     return yaml_bool(node, &r->config->sandbox) ? 0 : bad(r, node, "true or false is expected here");
 }
 
+/* --- metrics
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+static int metrics_enabled(struct reading *r, const struct yaml_node *node)
+{
+    return yaml_bool(node, &r->config->metrics) ? 0 : bad(r, node, "true or false is expected here");
+}
+
+static int metrics_series(struct reading *r, const struct yaml_node *node)
+{
+    return read_number(r, node, 1000, 100 * 1000 * 1000, &r->config->series_limit);
+}
+
+static int metrics_source_series(struct reading *r, const struct yaml_node *node)
+{
+    return read_number(r, node, 1, 100 * 1000 * 1000, &r->config->source_series_limit);
+}
+
+static int metrics_retention(struct reading *r, const struct yaml_node *node)
+{
+    return read_duration(r, node, &r->config->metrics_retention_ns);
+}
+
+static int metrics_retention_bytes(struct reading *r, const struct yaml_node *node)
+{
+    return read_number(r, node, 1 << 20, INT64_MAX, &r->config->metrics_retention_bytes);
+}
+
+static int metrics_out_of_order(struct reading *r, const struct yaml_node *node)
+{
+    int rc = read_duration(r, node, &r->config->metrics_out_of_order_ns);
+    return rc == 0 && r->config->metrics_out_of_order_ns > 3600 * TC_SECOND_NS ? bad(r, node, "at most 1h")
+                                                                               : rc;
+}
+
+static const struct setting metrics_settings[] = {
+    {"enabled", "keep metrics: take Prometheus remote write, answer PromQL", "false", metrics_enabled},
+    {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},
+    {"source_series_limit", "series in memory that one source may have", "`series_limit`",
+     metrics_source_series},
+    {"retention", "how long samples are kept", "15d", metrics_retention},
+    {"retention_bytes", "bytes of all blocks past which the oldest go", "no bound", metrics_retention_bytes},
+    {"out_of_order", "how late a sample may come, at most 1h", "0 (refused, as Prometheus does)",
+     metrics_out_of_order},
+    {0}};
+
+static int read_metrics(struct reading *r, const struct yaml_node *node)
+{
+    return read_section(r, node, metrics_settings);
+}
+
 /* `shipped_packs` stands after `rules`, whose reader sets its default. */
 static const struct setting top_settings[] = {
     {"listen", "address and port of the HTTP server", "127.0.0.1:9797", read_listen},
@@ -1155,6 +1207,7 @@ static const struct setting top_settings[] = {
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
     {"files", "log files that are followed", "none", read_files},
     {"journald", "read the journal of systemd", "none", read_journald},
+    {"metrics", "a store of metrics, for Prometheus' senders and readers", "off", read_metrics},
     {"lateness",
      "events older than this when they arrive are marked suspect and judged by their receive time", "1h",
      read_lateness},
@@ -1178,6 +1231,7 @@ void config_defaults(struct config *config)
                               .syslog_parser = parser_find(SV("syslog")),
                               .policy_text = SV(DEFAULT_POLICY),
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
+                              .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};

@@ -72,6 +72,10 @@ struct config {
     struct sv policy_text;       /* policy.h's lines */
     struct api_token *officers;  /* `source` is the name */
     size_t officer_count;
+    bool metrics; /* keep a store of metrics, and take remote write */
+    uint64_t series_limit, source_series_limit;
+    int64_t metrics_retention_ns, metrics_out_of_order_ns;
+    uint64_t metrics_retention_bytes; /* 0: no bound */
 };
 
 /* Whether the channel is told of an alert of that severity for that reason (new, acknowledged, …). */

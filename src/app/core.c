@@ -556,7 +556,7 @@ static void note_sent(struct core *core, struct sv key)
     pthread_mutex_lock(&core->lock);
     for (size_t i = 0; i < TC_ARRAY_LEN(core->sending); i++)
         if (core->sending[i].key == hash && core->sending[i].mono_ns > 0) {
-            histogram_observe(&core->options.latencies->sent, now_ns - core->sending[i].mono_ns);
+            duration_histogram_observe(&core->options.latencies->sent, now_ns - core->sending[i].mono_ns);
             break;
         }
     pthread_mutex_unlock(&core->lock);

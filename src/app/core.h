@@ -17,7 +17,7 @@
 #include "alert/alert.h"
 #include "app/delivery.h"
 #include "app/sources.h"
-#include "base/histogram.h"
+#include "base/duration_histogram.h"
 #include "detect/detect.h"
 #include "journal/journal.h"
 #include "notify/notify.h"
@@ -29,7 +29,7 @@ struct core_data_file { /* named in the record of what is in force; not needed t
 };
 
 struct latencies { /* filled by the core and its journal */
-    struct histogram durable, decided, sent;
+    struct duration_histogram durable, decided, sent;
 };
 
 struct core_options {

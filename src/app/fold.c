@@ -449,7 +449,8 @@ int fold_flush(struct core *core, struct err *err)
     if (rc == 0)
         rc = commit_decisions(core, consumed, err);
     if (rc == 0 && decides && core->options.latencies != NULL && core_ready(core))
-        histogram_observe(&core->options.latencies->decided, clk_now(core->options.clk).ns - oldest_ns);
+        duration_histogram_observe(&core->options.latencies->decided,
+                                   clk_now(core->options.clk).ns - oldest_ns);
     if (rc == 0)
         rc = project_settle(core, core->position, err); /* before who waits is told: they may look */
     reset_batch(core);

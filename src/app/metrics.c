@@ -223,12 +223,13 @@ static void histograms(const struct latencies *l, struct buf *out)
 {
     if (l == NULL)
         return;
-    histogram_print(&l->durable, "tocsin_ingest_to_durable_seconds",
-                    "From an input batch's place in the queue to its sync.", out);
-    histogram_print(&l->decided, "tocsin_receive_to_decision_seconds",
-                    "From the receipt of the oldest event of a batch to its decisions being durable.", out);
-    histogram_print(&l->sent, "tocsin_decision_to_send_seconds",
-                    "From a durable decision to the receipt of its notification.", out);
+    duration_histogram_print(&l->durable, "tocsin_ingest_to_durable_seconds",
+                             "From an input batch's place in the queue to its sync.", out);
+    duration_histogram_print(
+        &l->decided, "tocsin_receive_to_decision_seconds",
+        "From the receipt of the oldest event of a batch to its decisions being durable.", out);
+    duration_histogram_print(&l->sent, "tocsin_decision_to_send_seconds",
+                             "From a durable decision to the receipt of its notification.", out);
 }
 
 void metrics_print(const struct metrics_view *v, struct buf *out)

@@ -97,6 +97,8 @@ void service_metrics(void *context, struct buf *out)
     metrics_print(&view, out);
     metrics_reload(last_reload.successful, last_reload.success_ns, out);
     door_metrics(s, out);
+    if (s->metrics != NULL)
+        tsdb_metrics(metrics_room_tsdb(s->metrics), out);
     tend_metrics(out);
     core_source_metrics(s->core, out);
 }

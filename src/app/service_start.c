@@ -128,6 +128,7 @@ static int start_api(struct service *s, struct err *err)
                             .append = service_append,
                             .command = service_command,
                             .reload = service_reload,
+                            .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
                             .metrics = service_metrics,
                             .channels = service_channels_json,
                             .sources = service_sources_json,
@@ -175,6 +176,8 @@ int service_start(struct service *s, struct err *err)
         rc = start_intake(s, err);
     if (rc == 0)
         rc = service_make_doors(s, err);
+    if (rc == 0 && s->config.metrics)
+        rc = metrics_room_start(&s->config, &s->metrics, err);
     if (rc == 0)
         rc = start_api(s, err);
     if (rc == 0)
@@ -202,7 +205,8 @@ void service_stop(struct service *s)
     s->api = NULL;
     pthread_mutex_unlock(&s->lock);
     api_stop(&api);
-    service_close_doors(s); /* after the API, whose /metrics looks at them */
+    metrics_room_stop(&s->metrics); /* after the API, whose requests wait for it */
+    service_close_doors(s);         /* after the API, whose /metrics looks at them */
     pthread_mutex_lock(&s->lock);
     struct notifier *notifier = s->notifier;
     s->notifier = NULL;

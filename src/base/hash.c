@@ -39,6 +39,12 @@ struct hash_128 hash_128(struct sv bytes)
     return (struct hash_128){h.low64, h.high64};
 }
 
+struct hash_128 hash_128_seed(struct sv bytes, uint64_t seed)
+{
+    XXH128_hash_t h = XXH3_128bits_withSeed(bytes.n == 0 ? "" : bytes.p, bytes.n, seed);
+    return (struct hash_128){h.low64, h.high64};
+}
+
 void hash_sha256_final(struct sha256_ctx *context, uint8_t out[TC_SHA256_BYTES])
 {
     sha256_digest(context, TC_SHA256_BYTES, out);

@@ -24,6 +24,7 @@ struct hash_128 {
     uint64_t low, high;
 };
 struct hash_128 hash_128(struct sv bytes);
+struct hash_128 hash_128_seed(struct sv bytes, uint64_t seed);
 
 /* SHA-256 in parts: sha256_init(&c); sha256_update(&c, n, p)…; hash_sha256_final(&c, out). (nettle's names)
  */

@@ -277,7 +277,7 @@ static void publish(struct journal *j, const struct writer_entry *from, const st
         j->queued_bytes -= cost(e);
         j->stats.batches += e->bytes != NULL;
         if (j->options.durable != NULL && e->frame.kind == BATCH_INPUT)
-            histogram_observe(j->options.durable, now_ns - e->queued_ns);
+            duration_histogram_observe(j->options.durable, now_ns - e->queued_ns);
         j->stats.records += e->bytes != NULL ? e->frame.count : 0;
     }
     j->stats.bytes = w->bytes;

@@ -20,9 +20,9 @@
 
 #include "base/buf.h"
 #include "base/clk.h"
+#include "base/duration_histogram.h"
 #include "base/err.h"
 #include "base/fs.h"
-#include "base/histogram.h"
 #include "base/rng.h"
 #include "event/event.h"
 #include "event/record.h"
@@ -40,7 +40,8 @@ struct journal_options {
                                system; input is refused (TC_EBOUND) below it */
     uint64_t reserve_file_bytes; /* DIR/reserve is as long and given up when the disk is full, so that what
                                     waits still finds room, whoever filled it; 0 = none */
-    struct histogram *durable;   /* is told how long input waited until it was synced; NULL: nobody asks */
+    struct duration_histogram
+        *durable;       /* is told how long input waited until it was synced; NULL: nobody asks */
     bool inline_commit; /* no thread: append writes, syncs and calls done before it returns (simulation) */
     /* Called before each group commit, on the thread that writes: makes durable what the records refer to.
      * TC_EBOUND: its disk is full, and is waited for like the journal's; any other failure stops the journal.

@@ -32,7 +32,7 @@ static int by_name(const void *a, const void *b)
     return c != 0 ? c : (x < y ? -1 : 1);
 }
 
-static uint64_t hash_items(const struct label *items, size_t count)
+uint64_t labels_items_hash(const struct label *items, size_t count)
 {
     uint64_t hash = count;
     for (size_t i = 0; i < count; i++)
@@ -107,7 +107,7 @@ const struct labels *labels_intern(struct labels_table *table, struct label *ite
     for (size_t i = 0; i < count; i++)
         if (items[i].value.n > 0)
             items[kept++] = items[i];
-    return intern_sorted(table, items, kept, hash_items(items, kept));
+    return intern_sorted(table, items, kept, labels_items_hash(items, kept));
 }
 
 const struct labels *labels_import(struct labels_table *table, const struct labels *labels)
@@ -117,7 +117,7 @@ const struct labels *labels_import(struct labels_table *table, const struct labe
 
 const struct labels *labels_empty(struct labels_table *table)
 {
-    return intern_sorted(table, NULL, 0, hash_items(NULL, 0));
+    return intern_sorted(table, NULL, 0, labels_items_hash(NULL, 0));
 }
 
 struct sv labels_get(const struct labels *labels, struct sv name)
@@ -231,7 +231,7 @@ static void draft_open(struct draft *draft, size_t max)
 static const struct labels *draft_close(struct draft *draft, struct labels_table *table)
 {
     const struct labels *made =
-        intern_sorted(table, draft->items, draft->count, hash_items(draft->items, draft->count));
+        intern_sorted(table, draft->items, draft->count, labels_items_hash(draft->items, draft->count));
     if (draft->items != draft->small)
         free(draft->items);
     return made;

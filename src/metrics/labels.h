@@ -39,6 +39,9 @@ const struct labels *labels_intern(struct labels_table *table, struct label *ite
 const struct labels *labels_import(struct labels_table *table, const struct labels *labels);
 const struct labels *labels_empty(struct labels_table *table);
 
+/* The hash that a set of these items has; they are sorted, unique and without empty values. */
+uint64_t labels_items_hash(const struct label *items, size_t count);
+
 /* The value, or an empty view. */
 struct sv labels_get(const struct labels *labels, struct sv name);
 /* Prometheus' order: name, value, name, …; the shorter first. */

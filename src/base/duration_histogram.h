@@ -2,8 +2,8 @@
  * A histogram of durations with fixed bounds (0.5 ms … 30 s), for /metrics. Thread-safe; an all-zero one is
  * empty and ready.
  */
-#ifndef BASE_HISTOGRAM_H
-#define BASE_HISTOGRAM_H
+#ifndef BASE_DURATION_HISTOGRAM_H
+#define BASE_DURATION_HISTOGRAM_H
 
 #include "base/buf.h"
 
@@ -11,14 +11,15 @@
 
 enum { TC_HISTOGRAM_BOUNDS = 14 };
 
-struct histogram {
+struct duration_histogram {
     atomic_ullong counts[TC_HISTOGRAM_BOUNDS + 1]; /* not cumulative; the last is above all bounds */
     atomic_ullong sum_ns;
 };
 
 /* A negative duration (a clock was set back) counts as 0. */
-void histogram_observe(struct histogram *histogram, int64_t duration_ns);
+void duration_histogram_observe(struct duration_histogram *histogram, int64_t duration_ns);
 /* In Prometheus' text format, with HELP and TYPE. */
-void histogram_print(const struct histogram *histogram, const char *name, const char *help, struct buf *out);
+void duration_histogram_print(const struct duration_histogram *histogram, const char *name, const char *help,
+                              struct buf *out);
 
 #endif

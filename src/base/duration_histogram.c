@@ -1,12 +1,12 @@
 /*
- * Histograms of durations; see histogram.h.
+ * Histograms of durations; see duration_histogram.h.
  */
-#include "base/histogram.h"
+#include "base/duration_histogram.h"
 
 static const double bounds_s[TC_HISTOGRAM_BOUNDS] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                      0.1,    0.25,  0.5,    1,     2.5,  10,    30};
 
-void histogram_observe(struct histogram *h, int64_t duration_ns)
+void duration_histogram_observe(struct duration_histogram *h, int64_t duration_ns)
 {
     uint64_t ns = duration_ns > 0 ? (uint64_t)duration_ns : 0;
     size_t at = 0;
@@ -16,7 +16,8 @@ void histogram_observe(struct histogram *h, int64_t duration_ns)
     atomic_fetch_add(&h->sum_ns, ns);
 }
 
-void histogram_print(const struct histogram *h, const char *name, const char *help, struct buf *out)
+void duration_histogram_print(const struct duration_histogram *h, const char *name, const char *help,
+                              struct buf *out)
 {
     unsigned long long sum = 0;
     buf_printf(out, "# HELP %s %s\n# TYPE %s histogram\n", name, help, name);

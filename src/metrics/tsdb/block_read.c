@@ -1,0 +1,400 @@
+/*
+ * Reading a block; see block.h. The three parts of the index are used as they stand in the file, after one
+ * walk that checks every number in them.
+ */
+#include "base/hash.h"
+#include "metrics/tsdb/bits.h"
+#include "metrics/tsdb/block.h"
+#include "metrics/tsdb/block_layout.h"
+#include "metrics/tsdb/wal.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct block {
+    const struct fs *fs;
+    char path[BLOCK_PATH_MAX];
+    int file;
+    struct block_info info;
+    struct block_part parts[BLOCK_PARTS];
+    atomic_uint refs;
+    pthread_mutex_t lock;
+    unsigned pins;
+    uint64_t used;
+    char *index[BLOCK_PARTS]; /* NULL: not in memory */
+    /* into index: */
+    uint32_t symbol_count, series_count, pair_count;
+    const char *symbol_ends, *symbol_text, *series_offsets, *series, *pairs, *ids;
+};
+
+static atomic_ullong uses;
+
+static int damaged(const struct block *b, const char *what, struct err *err)
+{
+    return err_set(err, TC_ECORRUPT,
+                   "%s: its %s is damaged: restore the file, or move it away and lose its samples", b->path,
+                   what);
+}
+
+static int read_ends(struct block *b, struct err *err)
+{
+    char head[BLOCK_HEADER_BYTES], foot[BLOCK_FOOTER_BYTES];
+    uint64_t size;
+    int64_t r = b->fs->size(b->fs, b->file, &size);
+    if (r < 0)
+        return wal_sys(err, (int)r, "cannot read", b->path);
+    if (size < BLOCK_HEADER_BYTES + BLOCK_FOOTER_BYTES)
+        return damaged(b, "length", err);
+    r = b->fs->read_at(b->fs, b->file, head, sizeof head, 0);
+    if (r >= 0)
+        r = b->fs->read_at(b->fs, b->file, foot, sizeof foot, size - sizeof foot);
+    if (r < 0)
+        return wal_sys(err, (int)r, "cannot read", b->path);
+    if (load_u32(head) != BLOCK_MAGIC || load_u64(head + 56) != hash_64(sv_make(head, 56)))
+        return damaged(b, "header", err);
+    if (load_u32(head + 4) != BLOCK_VERSION)
+        return err_set(err, TC_EUNSUPPORTED, "%s has format version %u, and this program knows %d", b->path,
+                       load_u32(head + 4), BLOCK_VERSION);
+    if (load_u32(foot + 80) != BLOCK_MAGIC || load_u64(foot + 88) != hash_64(sv_make(foot, 88)))
+        return damaged(b, "footer", err);
+    b->info.min_t = (int64_t)load_u64(head + 8);
+    b->info.max_t = (int64_t)load_u64(head + 16);
+    b->info.level = load_u32(head + 24);
+    b->info.samples = load_u64(foot + 72);
+    b->info.bytes = size;
+    for (size_t i = 0; i < BLOCK_PARTS; i++) {
+        b->parts[i] = (struct block_part){load_u64(foot + i * 24), load_u64(foot + i * 24 + 8),
+                                          load_u64(foot + i * 24 + 16)};
+        if (b->parts[i].offset > size || b->parts[i].bytes > size - b->parts[i].offset)
+            return damaged(b, "footer", err);
+    }
+    return 0;
+}
+
+int block_open(const struct fs *fs, const char *dir, uint64_t number, struct block **ret, struct err *err)
+{
+    struct block *b = tc_alloc(sizeof *b);
+    b->fs = fs;
+    b->info.number = number;
+    snprintf(b->path, sizeof b->path, "%s/%08llu.block", dir, (unsigned long long)number);
+    atomic_init(&b->refs, 1);
+    pthread_mutex_init(&b->lock, NULL);
+    b->file = fs->open(fs, b->path, FS_READ);
+    int rc = b->file < 0 ? wal_sys(err, b->file, "cannot open", b->path) : read_ends(b, err);
+    if (rc == 0)
+        *ret = b;
+    else
+        block_unref(&b);
+    return rc;
+}
+
+struct block *block_ref(struct block *block)
+{
+    atomic_fetch_add(&block->refs, 1);
+    return block;
+}
+
+static void forget(struct block *b)
+{
+    for (size_t i = 0; i < BLOCK_PARTS; i++) {
+        free(b->index[i]);
+        b->index[i] = NULL;
+    }
+}
+
+void block_unref(struct block **block)
+{
+    struct block *b = *block;
+    *block = NULL;
+    if (b == NULL || atomic_fetch_sub(&b->refs, 1) > 1)
+        return;
+    if (b->file >= 0)
+        b->fs->close(b->fs, b->file);
+    forget(b);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+const struct block_info *block_info(const struct block *block)
+{
+    return &block->info;
+}
+
+static int read_part(struct block *b, size_t i, struct err *err)
+{
+    size_t n = b->parts[i].bytes;
+    b->index[i] = tc_realloc(NULL, n + 8);
+    int64_t r = b->fs->read_at(b->fs, b->file, b->index[i], n, b->parts[i].offset);
+    if (r < 0)
+        return wal_sys(err, (int)r, "cannot read", b->path);
+    if ((size_t)r < n || hash_64(sv_make(b->index[i], n)) != b->parts[i].checksum)
+        return damaged(b, "index", err);
+    return 0;
+}
+
+static bool check_symbols(struct block *b)
+{
+    const char *p = b->index[PART_SYMBOLS];
+    size_t n = b->parts[PART_SYMBOLS].bytes;
+    if (n < 8)
+        return false;
+    b->symbol_count = load_u32(p);
+    if ((n - 4) / 4 < (uint64_t)b->symbol_count + 1)
+        return false;
+    b->symbol_ends = p + 4;
+    b->symbol_text = p + 4 + ((size_t)b->symbol_count + 1) * 4;
+    size_t room = n - (size_t)(b->symbol_text - p);
+    for (uint32_t i = 0; i < b->symbol_count; i++)
+        if (load_u32(b->symbol_ends + (size_t)i * 4) > load_u32(b->symbol_ends + (size_t)i * 4 + 4))
+            return false;
+    return load_u32(b->symbol_ends + (size_t)b->symbol_count * 4) <= room;
+}
+
+static bool check_series(struct block *b)
+{
+    const char *p = b->index[PART_SERIES];
+    size_t n = b->parts[PART_SERIES].bytes;
+    if (n < 16 || load_u64(p) > UINT32_MAX || (n - 8) / 8 < load_u64(p) + 1)
+        return false;
+    b->series_count = load_u32(p);
+    b->info.series = b->series_count;
+    b->series_offsets = p + 8;
+    b->series = p + 8 + ((size_t)b->series_count + 1) * 8;
+    size_t room = n - (size_t)(b->series - p);
+    for (uint32_t i = 0; i < b->series_count; i++) {
+        uint64_t at = load_u64(b->series_offsets + (size_t)i * 8),
+                 end = load_u64(b->series_offsets + (size_t)i * 8 + 8);
+        if (at > end || end > room || end - at < 8)
+            return false;
+        uint64_t labels = load_u32(b->series + at), chunks = load_u32(b->series + at + 4);
+        if (end - at != 8 + labels * 8 + chunks * BLOCK_CHUNK_BYTES)
+            return false;
+        for (uint64_t k = 0; k < labels * 2; k++)
+            if (load_u32(b->series + at + 8 + k * 4) >= b->symbol_count)
+                return false;
+    }
+    return true;
+}
+
+static bool check_postings(struct block *b)
+{
+    const char *p = b->index[PART_POSTINGS];
+    size_t n = b->parts[PART_POSTINGS].bytes;
+    if (n < 8)
+        return false;
+    b->pair_count = load_u32(p);
+    uint64_t ids = load_u32(p + 4);
+    if (n != 8 + (uint64_t)b->pair_count * 16 + ids * 4)
+        return false;
+    b->pairs = p + 8;
+    b->ids = b->pairs + (size_t)b->pair_count * 16;
+    for (uint32_t i = 0; i < b->pair_count; i++) {
+        const char *pair = b->pairs + (size_t)i * 16;
+        if (load_u32(pair) >= b->symbol_count || load_u32(pair + 4) >= b->symbol_count ||
+            (uint64_t)load_u32(pair + 8) + load_u32(pair + 12) > ids)
+            return false;
+    }
+    for (uint64_t i = 0; i < ids; i++)
+        if (load_u32(b->ids + i * 4) >= b->series_count)
+            return false;
+    return true;
+}
+
+int block_pin(struct block *b, struct err *err)
+{
+    int rc = 0;
+    pthread_mutex_lock(&b->lock);
+    if (b->index[0] == NULL) {
+        for (size_t i = 0; i < BLOCK_PARTS && rc == 0; i++)
+            rc = read_part(b, i, err);
+        if (rc == 0 && !(check_symbols(b) && check_series(b) && check_postings(b)))
+            rc = damaged(b, "index", err);
+        if (rc != 0)
+            forget(b);
+    }
+    b->pins += rc == 0;
+    b->used = atomic_fetch_add(&uses, 1) + 1;
+    pthread_mutex_unlock(&b->lock);
+    return rc;
+}
+
+void block_unpin(struct block *b)
+{
+    pthread_mutex_lock(&b->lock);
+    b->pins--;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void block_drop_index(struct block *b)
+{
+    pthread_mutex_lock(&b->lock);
+    if (b->pins == 0)
+        forget(b);
+    pthread_mutex_unlock(&b->lock);
+}
+
+size_t block_index_bytes(struct block *b)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&b->lock);
+    for (size_t i = 0; b->index[0] != NULL && i < BLOCK_PARTS; i++)
+        n += b->parts[i].bytes;
+    pthread_mutex_unlock(&b->lock);
+    return n;
+}
+
+uint64_t block_used(struct block *b)
+{
+    pthread_mutex_lock(&b->lock);
+    uint64_t used = b->used;
+    pthread_mutex_unlock(&b->lock);
+    return used;
+}
+
+static struct sv view_text(const void *context, uint32_t symbol)
+{
+    const struct block *b = context;
+    uint32_t at = load_u32(b->symbol_ends + (size_t)symbol * 4);
+    return sv_make(b->symbol_text + at, load_u32(b->symbol_ends + (size_t)symbol * 4 + 4) - at);
+}
+
+static bool view_symbol(const void *context, struct sv text, uint32_t *ret)
+{
+    const struct block *b = context;
+    uint32_t low = 0, high = b->symbol_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int c = sv_cmp(view_text(b, middle), text);
+        if (c == 0) {
+            *ret = middle;
+            return true;
+        }
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+/* The first pair not below (name, value). */
+static uint32_t pair_at(const struct block *b, uint32_t name, uint32_t value)
+{
+    uint32_t low = 0, high = b->pair_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const char *pair = b->pairs + (size_t)middle * 16;
+        uint32_t n = load_u32(pair), v = load_u32(pair + 4);
+        if (n < name || (n == name && v < value))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct posting_list view_posting(const void *context, uint32_t name, uint32_t value)
+{
+    const struct block *b = context;
+    uint32_t at = pair_at(b, name, value);
+    const char *pair = b->pairs + (size_t)at * 16;
+    if (at == b->pair_count || load_u32(pair) != name || load_u32(pair + 4) != value)
+        return (struct posting_list){0};
+    return (struct posting_list){(const uint32_t *)(const void *)(b->ids + (size_t)load_u32(pair + 8) * 4),
+                                 load_u32(pair + 12)};
+}
+
+static size_t view_values(const void *context, uint32_t name, struct arena *arena, uint32_t **ret)
+{
+    const struct block *b = context;
+    uint32_t from = pair_at(b, name, 0), to = pair_at(b, name + 1, 0);
+    *ret = arena_alloc_raw(arena, ((size_t)(to - from) + 1) * 4, 4);
+    for (uint32_t i = from; i < to; i++)
+        (*ret)[i - from] = load_u32(b->pairs + (size_t)i * 16 + 4);
+    return to - from;
+}
+
+static size_t view_names(const void *context, struct arena *arena, uint32_t **ret)
+{
+    const struct block *b = context;
+    size_t n = 0;
+    *ret = arena_alloc_raw(arena, ((size_t)b->pair_count + 1) * 4, 4);
+    for (uint32_t i = 0; i < b->pair_count; i++) {
+        uint32_t name = load_u32(b->pairs + (size_t)i * 16);
+        if (n == 0 || (*ret)[n - 1] != name)
+            (*ret)[n++] = name;
+    }
+    return n;
+}
+
+static struct posting_list view_all(const void *context, struct arena *arena)
+{
+    const struct block *b = context;
+    uint32_t *ids = arena_alloc_raw(arena, ((size_t)b->series_count + 1) * 4, 4);
+    for (uint32_t i = 0; i < b->series_count; i++)
+        ids[i] = i;
+    return (struct posting_list){ids, b->series_count};
+}
+
+static const char *record_of(const struct block *b, uint32_t series)
+{
+    return b->series + load_u64(b->series_offsets + (size_t)series * 8);
+}
+
+static const struct label_pair *view_pairs(const void *context, uint32_t id, uint32_t *ret_count)
+{
+    const char *record = record_of(context, id);
+    *ret_count = load_u32(record);
+    return (const struct label_pair *)(const void *)(record + 8);
+}
+
+struct index_view block_view(const struct block *b)
+{
+    return (struct index_view){.context = b,
+                               .symbol_count = b->symbol_count,
+                               .symbol = view_symbol,
+                               .text = view_text,
+                               .posting = view_posting,
+                               .values = view_values,
+                               .names = view_names,
+                               .all = view_all,
+                               .pairs = view_pairs};
+}
+
+uint32_t block_series_count(const struct block *b)
+{
+    return b->series_count;
+}
+
+uint32_t block_chunk_count(const struct block *b, uint32_t series)
+{
+    return load_u32(record_of(b, series) + 4);
+}
+
+struct block_chunk block_chunk_at(const struct block *b, uint32_t series, uint32_t at)
+{
+    const char *record = record_of(b, series);
+    const char *p = record + 8 + (size_t)load_u32(record) * 8 + (size_t)at * BLOCK_CHUNK_BYTES;
+    return (struct block_chunk){(int64_t)load_u64(p), (int64_t)load_u64(p + 8), load_u64(p + 16),
+                                load_u32(p + 24), load_u32(p + 28)};
+}
+
+int block_read_chunk(const struct block *b, const struct block_chunk *chunk, struct arena *arena,
+                     struct sv *ret, struct err *err)
+{
+    if (chunk->offset < BLOCK_HEADER_BYTES + 4 || chunk->offset > b->info.bytes ||
+        chunk->bytes > b->info.bytes - chunk->offset)
+        return damaged(b, "index", err);
+    char *p = arena_alloc_raw(arena, (size_t)chunk->bytes + 4 + BITS_SLACK, 8);
+    memset(p + chunk->bytes + 4, 0, BITS_SLACK);
+    int64_t r = b->fs->read_at(b->fs, b->file, p, (size_t)chunk->bytes + 4, chunk->offset - 4);
+    if (r < 0)
+        return wal_sys(err, (int)r, "cannot read", b->path);
+    if ((uint64_t)r < (uint64_t)chunk->bytes + 4 ||
+        load_u32(p) != (uint32_t)hash_64(sv_make(p + 4, chunk->bytes)))
+        return damaged(b, "chunk", err);
+    *ret = sv_make(p + 4, chunk->bytes);
+    return 0;
+}

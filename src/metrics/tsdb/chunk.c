@@ -1,0 +1,372 @@
+/*
+ * Chunks of floats, and what all chunks share; see chunk.h.
+ *
+ * All arithmetic that damaged bytes can drive wraps in unsigned integers: a wrong chunk decodes to wrong
+ * numbers or an error, never to undefined behaviour.
+ */
+#include "metrics/tsdb/chunk.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { CLOCK_ALPHA = 4, CLOCK_BETA = 16, ESCAPES_MAX = 6, FLOAT_SAMPLE_BYTES = 48, REBUILD_SAMPLES = 32 };
+
+static const double powers[CHUNK_PLACES_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+
+static inline uint64_t bits_of(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+
+static inline double double_of(uint64_t bits)
+{
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static inline int64_t add64(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+static inline int64_t sub64(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
+static inline bool scales(double v, unsigned places, int64_t *ret)
+{
+    double x = v * powers[places];
+    if (!(fabs(x) < 9007199254740992.0))
+        return false;
+    int64_t i = llrint(x);
+    *ret = i;
+    return bits_of((double)i / powers[places]) == bits_of(v);
+}
+
+unsigned chunk_mode_of(double v)
+{
+    int64_t i;
+    for (unsigned places = 0; places <= CHUNK_PLACES_MAX; places++)
+        if (scales(v, places, &i))
+            return places;
+    return CHUNK_XOR;
+}
+
+void chunk_counted(struct chunk_writer *w, size_t bits)
+{
+    w->bits = (uint32_t)bits;
+    w->count++;
+    w->p[0] = w->kind;
+    w->p[1] = (uint8_t)(w->flags | (w->mode << 4));
+    store_u16(w->p + 2, w->count);
+}
+
+void chunk_room(struct chunk_writer *w, size_t bytes)
+{
+    size_t need = (w->bits >> 3) + 1 + bytes + BITS_SLACK;
+    if (need <= w->capacity)
+        return;
+    size_t capacity = TC_MAX((size_t)64, need + w->capacity / 4);
+    capacity = (capacity + 15) & ~(size_t)15;
+    w->p = tc_realloc(w->p, capacity);
+    memset(w->p + w->capacity, 0, capacity - w->capacity);
+    w->capacity = (uint32_t)capacity;
+}
+
+/* --- times --- */
+
+static int64_t clock_predict(const struct chunk_clock *c)
+{
+    return (int64_t)((uint64_t)c->position + (uint64_t)c->speed + 8) >> 4;
+}
+
+static void clock_learn(struct chunk_clock *c, unsigned count, int64_t t)
+{
+    int64_t at = (int64_t)((uint64_t)t * 16);
+    if (count == 1) {
+        c->speed = sub64(at, c->position);
+        c->position = at;
+        c->mean = 0;
+    } else if (count > 1) {
+        int64_t expected = add64(c->position, c->speed), miss = sub64(at, expected);
+        int64_t bound = c->speed / 4;
+        if (miss <= bound && miss >= -bound) {
+            c->position = add64(expected, miss / CLOCK_ALPHA);
+            c->speed = add64(c->speed, miss / CLOCK_BETA);
+            c->jumped = false;
+        } else { /* a gap, or another rhythm where it goes on */
+            if (c->jumped)
+                c->speed = (int64_t)(((uint64_t)t - (uint64_t)c->t) * 16);
+            c->position = at;
+            c->jumped = !c->jumped;
+        }
+    } else {
+        c->position = at;
+    }
+    c->t = t;
+}
+
+void chunk_clock_put(struct chunk_clock *c, struct bit_writer *out, unsigned count, int64_t t)
+{
+    if (count == 0)
+        bits_put(out, (uint64_t)t, 64);
+    else
+        rice_put(out, &c->mean, zigzag(t - (count == 1 ? c->t : clock_predict(c))));
+    clock_learn(c, count, t);
+}
+
+int64_t chunk_clock_get(struct chunk_clock *c, struct bit_reader *in, unsigned count)
+{
+    uint64_t v;
+    if (count == 0) {
+        v = bits_get(in, 64);
+    } else {
+        if (!rice_get(in, &c->mean, &v))
+            in->bad = true;
+        v = (uint64_t)unzigzag(v) + (uint64_t)(count == 1 ? c->t : clock_predict(c));
+    }
+    int64_t t = (int64_t)v;
+    if (t > CHUNK_TIME_MAX || t < -CHUNK_TIME_MAX || (count > 0 && t <= c->t))
+        in->bad = true;
+    else
+        clock_learn(c, count, t);
+    return t;
+}
+
+/* --- values --- */
+
+/* The first steps are averaged; then the mean step moves by an eighth. */
+static inline void step_learn(struct chunk_values *v, int64_t step)
+{
+    unsigned shift = v->seen >= 9 ? 3 : v->seen >= 5 ? 2 : v->seen >= 3 ? 1 : 0;
+    if (v->seen >= 1)
+        v->step = add64(v->step, sub64((int64_t)((uint64_t)step * 16), v->step) >> shift);
+    v->seen += v->seen < 9;
+}
+
+static inline void integer_put(struct chunk_values *v, struct bit_writer *out, int64_t i)
+{
+    int64_t step = i - (int64_t)v->last;
+    rice_put(out, &v->mean, zigzag(step - (v->step >> 4)));
+    step_learn(v, step);
+    v->last = (uint64_t)i;
+    if (v->seen == 1) {
+        v->step = 0;
+        v->mean = 0;
+    }
+}
+
+static inline int64_t integer_get(struct chunk_values *v, uint64_t code)
+{
+    int64_t step = add64(unzigzag(code), v->step >> 4);
+    step_learn(v, step);
+    v->last += (uint64_t)step;
+    if (v->seen == 1) {
+        v->step = 0;
+        v->mean = 0;
+    }
+    return (int64_t)v->last;
+}
+
+void chunk_xor_put(struct chunk_values *v, struct bit_writer *out, uint64_t bits)
+{
+    uint64_t x = bits ^ v->last;
+    v->last = bits;
+    if (x == 0) {
+        bits_put_short(out, 0, 1);
+        return;
+    }
+    unsigned lead = TC_MIN((unsigned)__builtin_clzll(x), 31u), tail = (unsigned)__builtin_ctzll(x);
+    unsigned old_tail = 64u - v->lead - v->length;
+    if (v->length != 0 && lead >= v->lead && tail >= old_tail &&
+        v->length <= 64u - lead - tail + 11) { /* a window that fits, and not too loosely */
+        bits_put_short(out, 1, 2);
+        bits_put(out, x >> old_tail, v->length);
+        return;
+    }
+    v->lead = (uint8_t)lead;
+    v->length = (uint8_t)(64 - lead - tail);
+    bits_put_short(out, 3 | ((uint64_t)lead << 2) | ((uint64_t)(v->length - 1) << 7), 13);
+    bits_put(out, x >> tail, v->length);
+}
+
+uint64_t chunk_xor_get(struct chunk_values *v, struct bit_reader *in)
+{
+    if (bits_get_short(in, 1) == 0)
+        return v->last;
+    if (bits_get_short(in, 1) != 0) {
+        v->lead = (uint8_t)bits_get_short(in, 5);
+        v->length = (uint8_t)(bits_get_short(in, 6) + 1);
+    }
+    if (v->length == 0 || v->lead + v->length > 64) {
+        in->bad = true;
+        return 0;
+    }
+    return v->last ^= bits_get(in, v->length) << (64 - v->lead - v->length);
+}
+
+static void put_start(struct chunk_writer *w, struct bit_writer *out, int64_t start_t)
+{
+    if (w->flags & CHUNK_START_TIMES) {
+        rice_put(out, &w->start_mean, zigzag(start_t - w->start_t));
+        w->start_t = start_t;
+    }
+}
+
+static void put_float(struct chunk_writer *w, int64_t t, double v, int64_t start_t, int64_t scaled, bool fits)
+{
+    chunk_room(w, FLOAT_SAMPLE_BYTES);
+    struct bit_writer out = {w->p, w->bits};
+    chunk_clock_put(&w->clock, &out, w->count, t);
+    put_start(w, &out, start_t);
+    if (w->mode == CHUNK_XOR)
+        chunk_xor_put(&w->values, &out, bits_of(v));
+    else if (fits)
+        integer_put(&w->values, &out, scaled);
+    else
+        rice_put_raw(&out, bits_of(v));
+    chunk_counted(w, out.at);
+}
+
+void chunk_float_begin(struct chunk_writer *w, unsigned mode, int64_t t, double v, int64_t start_t)
+{
+    *w = (struct chunk_writer){.min_t = t,
+                               .bits = CHUNK_HEADER_BYTES * 8,
+                               .kind = CHUNK_FLOAT,
+                               .flags = start_t != 0 ? CHUNK_START_TIMES : 0,
+                               .mode = (uint8_t)mode};
+    int64_t scaled = 0;
+    bool fits = mode != CHUNK_XOR && scales(v, mode, &scaled);
+    put_float(w, t, v, start_t, scaled, fits);
+}
+
+/* A young chunk whose first values had fewer places than the next: written again with more. */
+static void rebuild(struct chunk_writer *w, unsigned mode)
+{
+    int64_t t[REBUILD_SAMPLES], st[REBUILD_SAMPLES];
+    double f[REBUILD_SAMPLES];
+    struct histogram *h[REBUILD_SAMPLES];
+    struct chunk_columns c = {.t = t, .st = st, .f = f, .h = h, .capacity = REBUILD_SAMPLES};
+    bool has_start = (w->flags & CHUNK_START_TIMES) != 0;
+    tc_assert(chunk_decode(chunk_view(w), NULL, &c, NULL) == 0);
+    uint8_t *old = w->p;
+    for (size_t i = 0; i < c.n; i++) {
+        int64_t scaled = 0;
+        if (i == 0) {
+            *w = (struct chunk_writer){.min_t = t[0],
+                                       .bits = CHUNK_HEADER_BYTES * 8,
+                                       .kind = CHUNK_FLOAT,
+                                       .flags = has_start ? CHUNK_START_TIMES : 0,
+                                       .mode = (uint8_t)mode};
+        }
+        bool fits = mode != CHUNK_XOR && scales(f[i], mode, &scaled);
+        put_float(w, t[i], f[i], st[i], scaled, fits);
+    }
+    free(old);
+}
+
+bool chunk_float_add(struct chunk_writer *w, int64_t t, double v, int64_t start_t, unsigned *ret_mode)
+{
+    *ret_mode = w->mode;
+    int64_t scaled = 0;
+    bool fits = w->mode != CHUNK_XOR && scales(v, w->mode, &scaled);
+    if (w->count >= CHUNK_SAMPLES || (w->bits >> 3) >= CHUNK_BYTES ||
+        (start_t != 0 && !(w->flags & CHUNK_START_TIMES))) {
+        unsigned mode = fits || isnan(v) ? w->mode : chunk_mode_of(v);
+        *ret_mode = TC_MAX(mode, (unsigned)w->mode);
+        return false;
+    }
+    if (!fits && w->mode != CHUNK_XOR && !isnan(v) && w->count <= REBUILD_SAMPLES &&
+        chunk_mode_of(v) > w->mode) {
+        rebuild(w, chunk_mode_of(v));
+        fits = w->mode != CHUNK_XOR && scales(v, w->mode, &scaled);
+    }
+    if (!fits && w->mode != CHUNK_XOR && ++w->escapes > ESCAPES_MAX) {
+        unsigned mode = chunk_mode_of(v);
+        *ret_mode = mode > w->mode ? mode : CHUNK_XOR;
+        return false;
+    }
+    put_float(w, t, v, start_t, scaled, fits);
+    return true;
+}
+
+struct sv chunk_view(const struct chunk_writer *w)
+{
+    return sv_make((const char *)w->p, (w->bits + 7) >> 3);
+}
+
+struct sv chunk_take(struct chunk_writer *w)
+{
+    struct sv view = chunk_view(w);
+    size_t n = view.n;
+    char *p = tc_realloc(w->p, n + BITS_SLACK);
+    w->p = NULL;
+    chunk_free(w);
+    return sv_make(p, n);
+}
+
+void chunk_free(struct chunk_writer *w)
+{
+    free(w->p);
+    chunk_histograms_free(&w->histograms);
+    *w = (struct chunk_writer){0};
+}
+
+void chunk_columns_init(struct chunk_columns *c, struct arena *arena, size_t capacity)
+{
+    *c = (struct chunk_columns){.t = arena_alloc_raw(arena, capacity * sizeof(int64_t), 8),
+                                .st = arena_alloc_raw(arena, capacity * sizeof(int64_t), 8),
+                                .f = arena_alloc_raw(arena, capacity * sizeof(double), 8),
+                                .h = arena_alloc_raw(arena, capacity * sizeof(struct histogram *), 8),
+                                .capacity = capacity};
+}
+
+static int decode_floats(struct bit_reader *in, unsigned flags, unsigned mode, unsigned count,
+                         struct chunk_columns *c, struct err *err)
+{
+    struct chunk_clock clock = {0};
+    struct chunk_values values = {0};
+    uint32_t start_mean = 0;
+    int64_t start_t = 0;
+    size_t n = c->n;
+    for (unsigned i = 0; i < count; i++, n++) {
+        c->t[n] = chunk_clock_get(&clock, in, i);
+        c->st[n] = 0;
+        c->h[n] = NULL;
+        uint64_t code;
+        if (flags & CHUNK_START_TIMES) {
+            if (!rice_get(in, &start_mean, &code))
+                in->bad = true;
+            c->st[n] = start_t = add64(start_t, unzigzag(code));
+        }
+        if (mode == CHUNK_XOR)
+            c->f[n] = double_of(chunk_xor_get(&values, in));
+        else if (rice_get(in, &values.mean, &code))
+            c->f[n] = (double)integer_get(&values, code) / powers[mode];
+        else
+            c->f[n] = double_of(code);
+        if (TC_UNLIKELY(in->bad || in->at > in->end))
+            return err_set(err, TC_ECORRUPT, "a chunk of samples is damaged at its sample %u", i);
+    }
+    c->n = n;
+    c->has_start |= (flags & CHUNK_START_TIMES) != 0;
+    return 0;
+}
+
+int chunk_decode(struct sv bytes, struct arena *arena, struct chunk_columns *columns, struct err *err)
+{
+    if (bytes.n < CHUNK_HEADER_BYTES)
+        return err_set(err, TC_ECORRUPT, "a chunk of samples is shorter than its header");
+    const uint8_t *p = (const uint8_t *)bytes.p;
+    unsigned kind = p[0], flags = p[1] & 15, mode = p[1] >> 4, count = load_u16(p + 2);
+    if ((kind != CHUNK_FLOAT && kind != CHUNK_HISTOGRAM) || count == 0 ||
+        count > columns->capacity - columns->n || (mode > CHUNK_PLACES_MAX && mode != CHUNK_XOR) ||
+        (flags & ~(unsigned)(CHUNK_START_TIMES | CHUNK_GAUGE)) != 0)
+        return err_set(err, TC_ECORRUPT, "a chunk of samples has a header that this format does not have");
+    struct bit_reader in = {p, CHUNK_HEADER_BYTES * 8, bytes.n * 8, false};
+    return kind == CHUNK_FLOAT ? decode_floats(&in, flags, mode, count, columns, err)
+                               : chunk_histogram_decode(&in, flags, count, arena, columns, err);
+}

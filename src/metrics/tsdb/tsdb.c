@@ -1,0 +1,464 @@
+/*
+ * The store's life and its appenders; see tsdb.h. Queries are in tsdb_query.c, blocks and time's passing in
+ * tsdb_maintain.c.
+ */
+#include "metrics/tsdb/tsdb_priv.h"
+
+#include "metrics/go_text.h"
+
+#include <stdlib.h>
+
+enum {
+    KNOWN_FIRST = 1 << 12,
+    RECORD_BYTES = 32 << 20,        /* of one kind in one frame; then the next frame begins */
+    BATCH_SERIES_BYTES = 256 << 20, /* of records; past it a batch makes no new series */
+};
+
+static const char *const outcome_texts[TSDB_OUTCOMES] = {
+    [TSDB_OK] = "ok",
+    [TSDB_DUPLICATE] = "duplicate sample for timestamp",
+    [TSDB_OUT_OF_ORDER] = "out of order sample",
+    [TSDB_TOO_OLD] = "too old sample",
+    [TSDB_OUT_OF_BOUNDS] = "out of bounds",
+    [TSDB_TOO_FAR] = "out of bounds: timestamp is too far in the future",
+    [TSDB_SERIES_LIMIT] =
+        "the store's limit of series is reached: raise metrics.series_limit, or send fewer series",
+    [TSDB_SOURCE_LIMIT] =
+        "the source's limit of series is reached: raise metrics.source_series_limit, or send fewer series",
+    [TSDB_LATE_LIMIT] = "too many samples wait out of order",
+    [TSDB_BAD_LABELS] = "invalid label set",
+};
+
+const char *tsdb_outcome_text(enum tsdb_outcome outcome)
+{
+    return outcome_texts[outcome];
+}
+
+static void set_defaults(struct tsdb_options *o)
+{
+    static const uint64_t mib = 1 << 20;
+    o->series_max = o->series_max == 0 ? 2000000 : o->series_max;
+    o->source_series_max = o->source_series_max == 0 ? o->series_max : o->source_series_max;
+    o->out_of_order_max = o->out_of_order_max == 0 ? 4000000 : o->out_of_order_max;
+    o->block_ms = o->block_ms == 0 ? 2 * 3600 * 1000 : o->block_ms;
+    o->out_of_order_ms = TC_MIN(o->out_of_order_ms, o->block_ms / 2);
+    o->retention_ms = o->retention_ms == 0 ? INT64_C(15) * 24 * 3600 * 1000 : o->retention_ms;
+    o->segment_bytes = o->segment_bytes == 0 ? 128 * mib : o->segment_bytes;
+    o->queue_bytes = o->queue_bytes == 0 ? 64 * mib : o->queue_bytes;
+    o->index_cache_bytes = o->index_cache_bytes == 0 ? 256 * mib : o->index_cache_bytes;
+}
+
+static char *join(const char *dir, const char *name)
+{
+    struct buf path;
+    buf_init(&path, WAL_PATH_MAX);
+    buf_printf(&path, "%s/%s", dir, name);
+    buf_char(&path, '\0');
+    return path.p;
+}
+
+static int make_dirs(struct tsdb *tsdb, struct err *err)
+{
+    int rc = fs_make_dirs(tsdb->options.fs, tsdb->wal_dir, err);
+    return rc != 0 ? rc : fs_make_dirs(tsdb->options.fs, tsdb->blocks_dir, err);
+}
+
+static int recover(struct tsdb *tsdb, uint64_t *ret_cut_bytes, struct err *err)
+{
+    uint64_t first;
+    tsdb->head.replaying = true;
+    int rc = blocks_load(tsdb, err);
+    if (rc == 0)
+        rc = snapshot_load(tsdb, &first, err);
+    struct wal_options options = {.fs = tsdb->options.fs,
+                                  .rng = tsdb->options.rng,
+                                  .dir = tsdb->wal_dir,
+                                  .segment_bytes = tsdb->options.segment_bytes,
+                                  .queue_bytes = tsdb->options.queue_bytes,
+                                  .background = tsdb->options.background};
+    if (rc == 0)
+        rc = wal_open(&options, first, record_replay, tsdb, &tsdb->wal, ret_cut_bytes, err);
+    tsdb->head.replaying = false;
+    if (rc != 0)
+        return rc;
+    /* What blocks have by now. */
+    if (tsdb->head.min_valid != INT64_MIN)
+        head_truncate(&tsdb->head, tsdb->head.min_valid, 0, tsdb->head.next_id);
+    tsdb->snapshot_due = tsdb->block_count > 0 && wal_stats(tsdb->wal).segments > 2;
+    free(tsdb->aliases);
+    tsdb->aliases = NULL;
+    tsdb->alias_count = 0;
+    return 0;
+}
+
+int tsdb_open(const struct tsdb_options *options, struct tsdb **ret, uint64_t *ret_cut_bytes, struct err *err)
+{
+    struct tsdb *tsdb = tc_alloc(sizeof *tsdb);
+    tsdb->options = *options;
+    set_defaults(&tsdb->options);
+    tsdb->dir = tc_strdup(options->dir);
+    tsdb->wal_dir = join(options->dir, "wal");
+    tsdb->blocks_dir = join(options->dir, "blocks");
+    pthread_rwlock_init(&tsdb->lock, NULL);
+    pthread_mutex_init(&tsdb->blocks_lock, NULL);
+    head_init(&tsdb->head);
+    tsdb->head.block_ms = tsdb->options.block_ms;
+    tsdb->head.out_of_order_ms = tsdb->options.out_of_order_ms;
+    tsdb->head.series_max = tsdb->options.series_max;
+    tsdb->head.source_series_max = tsdb->options.source_series_max;
+    tsdb->head.out_of_order_max = tsdb->options.out_of_order_max;
+    buf_init(&tsdb->series_record, WAL_PAYLOAD_MAX);
+    buf_init(&tsdb->source_record, WAL_PAYLOAD_MAX);
+    buf_init(&tsdb->float_record, WAL_PAYLOAD_MAX);
+    buf_init(&tsdb->histogram_record, WAL_PAYLOAD_MAX);
+    tsdb->known_slots = KNOWN_FIRST;
+    tsdb->known = tc_alloc(tsdb->known_slots * sizeof *tsdb->known);
+    tsdb->known_seed = rng_u64(options->rng);
+    tsdb->next_block = 1;
+    uint64_t cut = 0;
+    int rc = make_dirs(tsdb, err);
+    if (rc == 0)
+        rc = recover(tsdb, &cut, err);
+    if (rc != 0) {
+        tsdb_close(&tsdb);
+        return rc;
+    }
+    if (ret_cut_bytes != NULL)
+        *ret_cut_bytes = cut;
+    *ret = tsdb;
+    return 0;
+}
+
+void tsdb_close(struct tsdb **ret)
+{
+    struct tsdb *tsdb = *ret;
+    if (tsdb == NULL)
+        return;
+    wal_close(&tsdb->wal);
+    for (size_t i = 0; i < tsdb->block_count; i++)
+        block_unref(&tsdb->blocks[i]);
+    free(tsdb->blocks);
+    head_free(&tsdb->head);
+    buf_free(&tsdb->series_record);
+    buf_free(&tsdb->source_record);
+    buf_free(&tsdb->float_record);
+    buf_free(&tsdb->histogram_record);
+    free(tsdb->known);
+    free(tsdb->aliases);
+    pthread_mutex_destroy(&tsdb->blocks_lock);
+    pthread_rwlock_destroy(&tsdb->lock);
+    free(tsdb->dir);
+    free(tsdb->wal_dir);
+    free(tsdb->blocks_dir);
+    free(tsdb);
+    *ret = NULL;
+}
+
+unsigned tsdb_source(struct tsdb *tsdb, struct sv name)
+{
+    pthread_rwlock_wrlock(&tsdb->lock);
+    unsigned before = tsdb->head.source_count, source = head_source(&tsdb->head, name);
+    if (tsdb->head.source_count > before) {
+        record_source(&tsdb->source_record, source, name);
+        wal_put(tsdb->wal, RECORD_SOURCE, buf_view(&tsdb->source_record));
+        buf_clear(&tsdb->source_record);
+    }
+    pthread_rwlock_unlock(&tsdb->lock);
+    return source;
+}
+
+/* --- appending --- */
+
+int tsdb_begin(struct tsdb *tsdb, unsigned source, int64_t max_t, struct tsdb_appender *ret, struct err *err)
+{
+    if (!wal_has_room(tsdb->wal)) {
+        if (wal_stats(tsdb->wal).failed)
+            return err_set(err, TC_EIO,
+                           "the log of samples has stopped after an earlier error: restart the server");
+        return err_set(err, TC_EAGAIN, "the log of samples has more to write than it may hold: try again");
+    }
+    pthread_rwlock_wrlock(&tsdb->lock);
+    *ret = (struct tsdb_appender){tsdb, source, max_t};
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return sv_cmp(((const struct label *)a)->name, ((const struct label *)b)->name);
+}
+
+/* Sorted, without empty values. False where names are equal, or too much of anything. */
+static bool tidy(struct label *labels, size_t *count)
+{
+    size_t kept = 0, bytes = 0;
+    bool sorted = true;
+    for (size_t i = 0; i < *count; i++) {
+        if (labels[i].value.n == 0)
+            continue;
+        labels[kept] = labels[i];
+        sorted = sorted && (kept == 0 || sv_cmp(labels[kept - 1].name, labels[kept].name) < 0);
+        bytes += labels[kept].name.n + labels[kept].value.n;
+        kept++;
+    }
+    *count = kept;
+    if (kept > TSDB_LABELS_MAX || bytes > TSDB_LABEL_BYTES_MAX || kept == 0)
+        return false;
+    if (!sorted)
+        qsort(labels, kept, sizeof *labels, by_name);
+    for (size_t i = 0; i < kept; i++)
+        if (!label_name_is_valid(labels[i].name) || (i > 0 && sv_eq(labels[i - 1].name, labels[i].name)))
+            return false;
+    return true;
+}
+
+static enum tsdb_outcome counted(struct tsdb *tsdb, enum tsdb_outcome outcome)
+{
+    tsdb->outcomes[outcome]++;
+    return outcome;
+}
+
+static void put_record(struct tsdb *tsdb, unsigned kind, struct buf *record)
+{
+    tsdb->batch_bytes += record->n;
+    if (record->n > 0)
+        wal_put(tsdb->wal, kind, buf_view(record));
+    buf_clear(record);
+}
+
+/* Series stand before their samples. */
+static void put_records(struct tsdb *tsdb)
+{
+    put_record(tsdb, RECORD_SERIES, &tsdb->series_record);
+    put_record(tsdb, RECORD_FLOATS, &tsdb->float_record);
+    put_record(tsdb, RECORD_HISTOGRAMS, &tsdb->histogram_record);
+    tsdb->record_t = 0;
+    tsdb->record_id = 0;
+}
+
+static void put_full_records(struct tsdb *tsdb)
+{
+    if (tsdb->series_record.n > RECORD_BYTES || tsdb->float_record.n > RECORD_BYTES ||
+        tsdb->histogram_record.n > RECORD_BYTES)
+        put_records(tsdb);
+}
+
+enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, size_t count,
+                              uint32_t *ret_series)
+{
+    struct tsdb *tsdb = a->tsdb;
+    struct head *head = &tsdb->head;
+    if (!tidy(labels, &count))
+        return counted(tsdb, TSDB_BAD_LABELS);
+    uint64_t hash = labels_items_hash(labels, count);
+    uint32_t id = head_find(head, labels, count, hash);
+    if (id == UINT32_MAX) {
+        struct head_source *source = &head->sources[a->source];
+        if (head->live >= head->series_max || head->next_id == UINT32_MAX - 1 ||
+            tsdb->batch_bytes > BATCH_SERIES_BYTES)
+            return counted(tsdb, TSDB_SERIES_LIMIT);
+        if (source->series >= head->source_series_max) {
+            source->refused++;
+            return counted(tsdb, TSDB_SOURCE_LIMIT);
+        }
+        id = head_add(head, head->next_id, a->source, labels, count, hash);
+        record_series(&tsdb->series_record, head, head->series[id]);
+        put_full_records(tsdb);
+    }
+    *ret_series = id;
+    return TSDB_OK;
+}
+
+struct hash_128 tsdb_key(const struct tsdb_appender *a, struct sv key)
+{
+    const struct tsdb *tsdb = a->tsdb;
+    struct hash_128 hash = hash_128_seed(key, tsdb->known_seed);
+    __builtin_prefetch(&tsdb->known[hash.low & (tsdb->known_slots - 1)]);
+    return hash;
+}
+
+bool tsdb_known(struct tsdb_appender *a, struct hash_128 hash, uint32_t *ret_series)
+{
+    const struct tsdb *tsdb = a->tsdb;
+    for (size_t at = hash.low & (tsdb->known_slots - 1);; at = (at + 1) & (tsdb->known_slots - 1)) {
+        const struct known *k = &tsdb->known[at];
+        if (k->series == 0)
+            return false;
+        if (k->low == hash.low && k->high == hash.high) {
+            *ret_series = k->series - 1;
+            return head_series_of(&tsdb->head, *ret_series) != NULL;
+        }
+    }
+}
+
+void tsdb_expect(const struct tsdb_appender *a, uint32_t series, unsigned step)
+{
+    const struct head *head = &a->tsdb->head;
+    const struct head_series *s = head->series[series];
+    if (step == 0) {
+        for (size_t at = 0; at < sizeof *s; at += 64)
+            __builtin_prefetch((const char *)s + at, 1);
+    } else if (s->open.p != NULL) {
+        __builtin_prefetch(s->open.p, 1); /* its header counts samples */
+        __builtin_prefetch(s->open.p + (s->open.bits >> 3), 1);
+    }
+}
+
+static void put_known(struct known *table, size_t slots, const struct known *entry)
+{
+    size_t at = entry->low & (slots - 1);
+    while (table[at].series != 0 && (table[at].low != entry->low || table[at].high != entry->high))
+        at = (at + 1) & (slots - 1);
+    table[at] = *entry;
+}
+
+/* Bounded by the limit of series: past twice as many it starts anew. */
+void tsdb_know(struct tsdb_appender *a, struct hash_128 hash, uint32_t series)
+{
+    struct tsdb *tsdb = a->tsdb;
+    if (tsdb->known_count * 2 >= tsdb->known_slots) {
+        bool anew = tsdb->known_count >= tsdb->head.series_max * 2;
+        size_t slots = anew ? tsdb->known_slots : tsdb->known_slots * 2;
+        struct known *table = tc_alloc(slots * sizeof *table);
+        tsdb->known_count = 0;
+        for (size_t i = 0; i < tsdb->known_slots && !anew; i++) {
+            if (tsdb->known[i].series == 0 || head_series_of(&tsdb->head, tsdb->known[i].series - 1) == NULL)
+                continue;
+            put_known(table, slots, &tsdb->known[i]);
+            tsdb->known_count++;
+        }
+        free(tsdb->known);
+        tsdb->known = table;
+        tsdb->known_slots = slots;
+    }
+    put_known(tsdb->known, tsdb->known_slots, &(struct known){hash.low, hash.high, series + 1});
+    tsdb->known_count++;
+}
+
+enum tsdb_outcome tsdb_float(struct tsdb_appender *a, uint32_t series, int64_t t, double v, int64_t start_t)
+{
+    struct tsdb *tsdb = a->tsdb;
+    if (t > a->max_t)
+        return counted(tsdb, TSDB_TOO_FAR);
+    bool fresh;
+    enum tsdb_outcome outcome = head_float(&tsdb->head, tsdb->head.series[series], t, v, start_t, &fresh);
+    if (fresh) {
+        record_float(tsdb, series, t, v, start_t);
+        put_full_records(tsdb);
+    }
+    return counted(tsdb, outcome);
+}
+
+enum tsdb_outcome tsdb_histogram(struct tsdb_appender *a, uint32_t series, int64_t t,
+                                 const struct histogram *h, int64_t start_t)
+{
+    struct tsdb *tsdb = a->tsdb;
+    if (t > a->max_t)
+        return counted(tsdb, TSDB_TOO_FAR);
+    if (h->positive.n + h->negative.n + h->bound_count > CHUNK_BUCKETS_MAX)
+        return counted(tsdb, TSDB_BAD_LABELS);
+    bool fresh;
+    enum tsdb_outcome outcome = head_histogram(&tsdb->head, tsdb->head.series[series], t, h, start_t, &fresh);
+    if (fresh) {
+        record_histogram(&tsdb->histogram_record, series, t, h, start_t);
+        put_full_records(tsdb);
+    }
+    return counted(tsdb, outcome);
+}
+
+void tsdb_commit(struct tsdb_appender *a, wal_done_fn done, void *context)
+{
+    struct tsdb *tsdb = a->tsdb;
+    put_records(tsdb);
+    tsdb->batch_bytes = 0;
+    pthread_rwlock_unlock(&tsdb->lock);
+    /* Also where nothing is new: it may stand in the queue still. */
+    if (done != NULL || !tsdb->options.background)
+        wal_wait(tsdb->wal, done, context);
+    a->tsdb = NULL;
+}
+
+/* --- figures --- */
+
+struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
+{
+    struct tsdb_stats s = {0};
+    pthread_rwlock_rdlock(&tsdb->lock);
+    const struct head *head = &tsdb->head;
+    s.series = head->live;
+    s.series_created = head->created;
+    s.series_removed = head->removed;
+    s.samples_appended = head->samples;
+    s.out_of_order_held = head->late;
+    memcpy(s.outcomes, tsdb->outcomes, sizeof s.outcomes);
+    s.head_bytes = head_bytes(head) + tsdb->known_slots * sizeof(struct known);
+    s.min_t = head->min_t;
+    s.max_t = head->max_t;
+    pthread_rwlock_unlock(&tsdb->lock);
+    pthread_mutex_lock(&tsdb->blocks_lock);
+    s.blocks = tsdb->block_count;
+    for (size_t i = 0; i < tsdb->block_count; i++)
+        s.block_bytes += block_info(tsdb->blocks[i])->bytes;
+    s.blocks_cut = tsdb->blocks_cut;
+    s.compactions = tsdb->compactions;
+    s.blocks_expired = tsdb->blocks_expired;
+    pthread_mutex_unlock(&tsdb->blocks_lock);
+    s.wal = wal_stats(tsdb->wal);
+    return s;
+}
+
+static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t v)
+{
+    buf_printf(out, "# HELP tocsin_tsdb_%s %s\n# TYPE tocsin_tsdb_%s %s\ntocsin_tsdb_%s %llu\n", name, help,
+               name, type, name, (unsigned long long)v);
+}
+
+void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
+{
+    static const char *const reasons[TSDB_OUTCOMES] = {[TSDB_DUPLICATE] = "duplicate",
+                                                       [TSDB_OUT_OF_ORDER] = "out_of_order",
+                                                       [TSDB_TOO_OLD] = "too_old",
+                                                       [TSDB_OUT_OF_BOUNDS] = "out_of_bounds",
+                                                       [TSDB_TOO_FAR] = "too_far",
+                                                       [TSDB_SERIES_LIMIT] = "series_limit",
+                                                       [TSDB_SOURCE_LIMIT] = "source_limit",
+                                                       [TSDB_LATE_LIMIT] = "out_of_order_limit",
+                                                       [TSDB_BAD_LABELS] = "invalid_label_set"};
+    struct tsdb_stats s = tsdb_stats(tsdb);
+    metric(out, "head_series", "gauge", "Series in memory.", s.series);
+    metric(out, "head_series_limit", "gauge", "Series that may be in memory.", tsdb->options.series_max);
+    metric(out, "head_series_created_total", "counter", "Series that were new.", s.series_created);
+    metric(out, "head_series_removed_total", "counter", "Series that had no sample left in memory.",
+           s.series_removed);
+    metric(out, "head_bytes", "gauge", "Memory of the newest samples, estimated.", s.head_bytes);
+    metric(out, "samples_appended_total", "counter", "Samples taken.", s.samples_appended);
+    metric(out, "out_of_order_samples", "gauge", "Samples in memory that came late.", s.out_of_order_held);
+    metric(out, "out_of_order_samples_limit", "gauge", "Late samples that may be in memory.",
+           tsdb->options.out_of_order_max);
+    buf_str(out, "# HELP tocsin_tsdb_refused_total Samples and series not taken, by reason.\n"
+                 "# TYPE tocsin_tsdb_refused_total counter\n");
+    for (unsigned i = TSDB_OK + 1; i < TSDB_OUTCOMES; i++)
+        buf_printf(out, "tocsin_tsdb_refused_total{reason=\"%s\"} %llu\n", reasons[i],
+                   (unsigned long long)s.outcomes[i]);
+    buf_str(out, "# HELP tocsin_tsdb_source_series Series in memory, by source.\n"
+                 "# TYPE tocsin_tsdb_source_series gauge\n");
+    pthread_rwlock_rdlock(&tsdb->lock);
+    for (unsigned i = 1; i < tsdb->head.source_count; i++) {
+        buf_str(out, "tocsin_tsdb_source_series{source=");
+        go_quote(out, sv_of(tsdb->head.sources[i].name));
+        buf_printf(out, "} %llu\n", (unsigned long long)tsdb->head.sources[i].series);
+    }
+    pthread_rwlock_unlock(&tsdb->lock);
+    metric(out, "blocks", "gauge", "Blocks on disk.", s.blocks);
+    metric(out, "block_bytes", "gauge", "Bytes of all blocks.", s.block_bytes);
+    metric(out, "blocks_cut_total", "counter", "Blocks written from memory.", s.blocks_cut);
+    metric(out, "compactions_total", "counter", "Blocks written from other blocks.", s.compactions);
+    metric(out, "blocks_expired_total", "counter", "Blocks removed by retention.", s.blocks_expired);
+    metric(out, "wal_segments", "gauge", "Files of the log.", s.wal.segments);
+    metric(out, "wal_bytes_total", "counter", "Bytes written to the log.", s.wal.bytes);
+    metric(out, "wal_commits_total", "counter", "Group commits of the log.", s.wal.commits);
+    metric(out, "wal_queue_bytes", "gauge", "Bytes that wait for the log.", s.wal.queued_bytes);
+    metric(out, "wal_queue_bytes_limit", "gauge", "Bytes that may wait for the log.",
+           tsdb->options.queue_bytes);
+    metric(out, "wal_failed", "gauge", "1 where the log has ended after an error.", s.wal.failed);
+    metric(out, "wal_full", "gauge", "1 where the log waits for room on the disk.", s.wal.full);
+}

@@ -1,0 +1,99 @@
+/*
+ * What the files of the store share.
+ *
+ * Locks, in the order in which they are taken: `lock` (head, sources, cache of known series; written by
+ * appenders and the maintainer, read by queriers), `blocks_lock` (the list of blocks, open queriers).
+ */
+#ifndef METRICS_TSDB_TSDB_PRIV_H
+#define METRICS_TSDB_TSDB_PRIV_H
+
+#include "metrics/tsdb/block.h"
+#include "metrics/tsdb/head.h"
+#include "metrics/tsdb/tsdb.h"
+
+#include <pthread.h>
+
+enum {
+    RECORD_SERIES = 1,
+    RECORD_FLOATS,
+    RECORD_HISTOGRAMS,
+    RECORD_SOURCE,
+    RECORD_STATE,
+    RECORD_META,
+    RECORD_END
+};
+enum { SLICE_SERIES = 4096, MERGE_BLOCKS = 3, MAINTAIN_STEPS_MAX = 1000 };
+
+struct known { /* an entry of the cache */
+    uint64_t low, high;
+    uint32_t series; /* + 1; 0: free */
+};
+
+struct tsdb {
+    struct tsdb_options options;
+    char *dir, *wal_dir, *blocks_dir;
+    pthread_rwlock_t lock;
+    struct head head;
+    struct wal *wal;
+    struct buf series_record, source_record, float_record, histogram_record; /* of the batch under way */
+    uint64_t batch_bytes; /* of records put since it began */
+    int64_t record_t;
+    uint32_t record_id;
+    struct known *known;
+    size_t known_slots, known_count;
+    uint64_t known_seed;
+    uint64_t outcomes[TSDB_OUTCOMES];
+    /* ids that a replay found twice for one label set, pairs (from, to), rising */
+    uint32_t *aliases;
+    size_t alias_count;
+
+    pthread_mutex_t blocks_lock;
+    struct block **blocks; /* by time */
+    size_t block_count;
+    uint64_t next_block;
+    uint64_t generation; /* grows when a block is made public */
+    struct tsdb_querier *queriers;
+    uint64_t blocks_cut, compactions, blocks_expired;
+
+    /* of the maintainer: */
+    bool truncate_due; /* a block was cut; the head still has its samples */
+    uint64_t truncate_generation;
+    bool snapshot_due;
+};
+
+struct tsdb_querier {
+    struct tsdb *tsdb;
+    struct tsdb_querier *previous, *next;
+    uint64_t generation;
+    struct block **blocks;
+    bool *pinned;
+    size_t block_count;
+    struct arena arena;
+};
+
+/* --- records of the log --- */
+void record_varint(struct buf *out, uint64_t v);
+uint64_t reader_varint(struct reader *in);
+void record_source(struct buf *out, unsigned source, struct sv name);
+void record_series(struct buf *out, const struct head *head, const struct head_series *s);
+void record_float(struct tsdb *tsdb, uint32_t id, int64_t t, double v, int64_t start_t);
+void record_histogram(struct buf *out, uint32_t id, int64_t t, const struct histogram *h, int64_t start_t);
+/* wal_frame_fn; context is the store. */
+int record_replay(void *context, unsigned kind, struct sv payload, struct err *err);
+/* Frames for all that the head holds, into a file that replaces the log before segment `number`. */
+int snapshot_write(struct tsdb *tsdb, uint64_t number, struct err *err);
+/* The newest snapshot into the head; *ret_number: the first segment after it, 0 without one. */
+int snapshot_load(struct tsdb *tsdb, uint64_t *ret_number, struct err *err);
+
+/* --- blocks --- */
+int blocks_load(struct tsdb *tsdb, struct err *err);
+/* Puts a block that was written into the list in place of [from, from + count), whose files go. NULL: only
+ * takes them out. */
+int blocks_replace(struct tsdb *tsdb, const struct block_info *info, size_t from, size_t count,
+                   struct err *err);
+/* Joins blocks that are due, one group a call; *ret_more: there may be another. */
+int blocks_compact(struct tsdb *tsdb, bool *ret_more, struct err *err);
+int blocks_expire(struct tsdb *tsdb, struct err *err);
+void blocks_trim_indexes(struct tsdb *tsdb);
+
+#endif

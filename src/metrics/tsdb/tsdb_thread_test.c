@@ -1,0 +1,91 @@
+/*
+ * Many at once: appenders, queries and the maintainer, with the log's own thread. Every query sees each
+ * series' samples without a gap up to the newest that it sees.
+ */
+#include "metrics/tsdb/tsdb_kit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { SAMPLES = 1500, STEP_MS = 10000 };
+
+struct shared {
+    struct tsdb *tsdb;
+    atomic_int running;
+    atomic_int acknowledged;
+};
+
+static void count(void *context, int rc)
+{
+    if (rc == 0)
+        atomic_fetch_add((atomic_int *)context, 1);
+}
+
+static void *append_all(void *context)
+{
+    struct shared *shared = context;
+    for (int i = 0; i < SAMPLES; i++) {
+        struct tsdb_appender a;
+        if (tsdb_begin(shared->tsdb, 0, INT64_MAX, &a, NULL) != 0)
+            break;
+        (void)kit_add(&a, "series0", "i", (int64_t)i * STEP_MS, i);
+        tsdb_commit(&a, count, &shared->acknowledged);
+    }
+    atomic_fetch_sub(&shared->running, 1);
+    return NULL;
+}
+
+static void *query_all(void *context)
+{
+    struct shared *shared = context;
+    while (atomic_load(&shared->running) > 0) {
+        struct kit_samples s;
+        struct err err = {0};
+        if (kit_read(shared->tsdb, MATCH_EQUAL, "series0", 0, INT64_MAX / 2, &s, &err) != 0)
+            fail_msg("%s", err.text);
+        for (size_t i = 0; i < s.n; i++)
+            assert_true(s.t[i] == (int64_t)i * STEP_MS && s.f[i] == (double)i);
+        kit_samples_free(&s);
+    }
+    return NULL;
+}
+
+static void test_many_at_once(void **state)
+{
+    (void)state;
+    struct sim_fs *sim = sim_fs_new(0);
+    struct tsdb_options options = {.fs = sim_fs_seam(sim),
+                                   .rng = &rng_system,
+                                   .dir = "/m",
+                                   .block_ms = 200 * STEP_MS,
+                                   .retention_ms = -1,
+                                   .background = true};
+    struct shared shared = {.running = 1};
+    assert_int_equal(tsdb_open(&options, &shared.tsdb, NULL, NULL), 0);
+    pthread_t appender, other, reader;
+    pthread_create(&appender, NULL, append_all, &shared);
+    pthread_create(&reader, NULL, query_all, &shared);
+    pthread_create(&other, NULL, query_all, &shared);
+    while (atomic_load(&shared.running) > 0) {
+        struct err err = {0};
+        if (tsdb_maintain(shared.tsdb, &err) != 0)
+            fail_msg("%s", err.text);
+        (void)tsdb_stats(shared.tsdb);
+    }
+    pthread_join(appender, NULL);
+    pthread_join(reader, NULL);
+    pthread_join(other, NULL);
+    assert_int_equal(tsdb_maintain(shared.tsdb, NULL), 0);
+    assert_true(tsdb_stats(shared.tsdb).blocks >= 1);
+    tsdb_close(&shared.tsdb);
+    assert_int_equal(atomic_load(&shared.acknowledged), SAMPLES);
+    sim_fs_free(&sim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        {"appending, querying and cutting blocks at once", test_many_at_once, NULL, NULL, NULL},
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,126 @@
+"""Metrics: remote write over HTTP, PromQL answers, and what kill -9 leaves."""
+import json
+import struct
+import time
+import urllib.parse
+
+import kit
+from kit import Server, test
+
+CONFIG = "metrics:\n  enabled: true\n"
+PROTOBUF = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy", "X-Prometheus-Remote-Write-Version": "0.1.0"}
+VERSION_2 = PROTOBUF | {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, content):
+    if isinstance(content, bytes):
+        return varint(number << 3 | 2) + varint(len(content)) + content
+    if isinstance(content, float):
+        return varint(number << 3 | 1) + struct.pack("<d", content)
+    return varint(number << 3) + varint(content)
+
+
+def snappy(raw):
+    """A block of literals only."""
+    out = varint(len(raw))
+    for i in range(0, len(raw), 60):
+        out += bytes([len(raw[i:i + 60]) - 1 << 2]) + raw[i:i + 60]
+    return out
+
+
+def sample(value, milliseconds):
+    return field(1, float(value)) + field(2, milliseconds)
+
+
+def write_request(*series):
+    """Series are (labels, [(value, milliseconds)])."""
+    out = b""
+    for labels, samples in series:
+        body = b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
+        body += b"".join(field(2, sample(*s)) for s in samples)
+        out += field(1, body)
+    return snappy(out)
+
+
+def write_request_2(labels, samples):
+    symbols = [""] + [t for pair in sorted(labels.items()) for t in pair]
+    refs = b"".join(varint(i) for i in range(1, len(symbols)))
+    body = field(1, refs) + b"".join(field(2, sample(*s)) for s in samples)
+    return snappy(b"".join(field(4, s.encode()) for s in symbols) + field(5, body))
+
+
+def api(server, path, **parameters):
+    status, body, _ = server.get(f"/api/v1/{path}?" + urllib.parse.urlencode(parameters, doseq=True))
+    return status, json.loads(body)
+
+
+def config():
+    return CONFIG
+
+
+@test("A-11 remote write is answered by PromQL, and survives kill -9")
+def remote_write():
+    now = int(time.time()) * 1000
+    with Server(config=config()) as server:
+        for i in range(20):
+            body = write_request(({"__name__": "http_requests_total", "job": "web", "code": "200"}, [(i * 10, now - 300000 + i * 15000)]),
+                                 ({"__name__": "up", "job": "web"}, [(1, now - 300000 + i * 15000)]))
+            status, answer, _ = server.post("/api/v1/write", body, PROTOBUF)
+            assert status == 204, (status, answer)
+        for _ in range(2):
+            at = now / 1000 - 10
+            status, answer = api(server, "query", query="rate(http_requests_total[2m])", time=at)
+            assert status == 200 and answer["status"] == "success", answer
+            result = answer["data"]["result"]
+            assert len(result) == 1 and result[0]["metric"] == {"code": "200", "job": "web"}, result
+            assert abs(float(result[0]["value"][1]) - 10 / 15) < 1e-9, result
+            status, answer = api(server, "query_range", query="up", start=at - 120, end=at, step="60s")
+            assert [v[1] for v in answer["data"]["result"][0]["values"]] == ["1", "1", "1"], answer
+            assert api(server, "labels")[1]["data"] == ["__name__", "code", "job"]
+            assert api(server, "label/__name__/values")[1]["data"] == ["http_requests_total", "up"]
+            assert api(server, "series", **{"match[]": ["up", 'http_requests_total{code="200"}']})[1]["data"] == [
+                {"__name__": "up", "job": "web"}, {"__name__": "http_requests_total", "code": "200", "job": "web"}]
+            server.kill()
+            server.start()
+        assert server.metric("tocsin_tsdb_head_series") == 2
+
+
+@test("A-11 remote write 2.0 says what was written; what cannot be taken is 400 and the rest is kept")
+def version_2_and_refusals():
+    now = int(time.time()) * 1000
+    with Server(config=config()) as server:
+        labels = {"__name__": "x", "job": "b"}
+        status, answer, headers = server.post("/api/v1/write", write_request_2(labels, [(1, now - 2000), (2, now - 1000)]), VERSION_2)
+        assert status == 204 and headers["X-Prometheus-Remote-Write-Samples-Written"] == "2", (status, headers, answer)
+        status, answer, headers = server.post("/api/v1/write", write_request_2(labels, [(5, now - 2000), (3, now)]), VERSION_2)
+        assert status == 400 and "out of order sample" in answer, answer
+        assert headers["X-Prometheus-Remote-Write-Samples-Written"] == "1", headers
+        assert api(server, "query", query="x", time=now / 1000)[1]["data"]["result"][0]["value"][1] == "3"
+        status, answer, _ = server.post("/api/v1/write", write_request((labels, [(1, now + 3600000)])), PROTOBUF)
+        assert status == 400 and "out of bounds" in answer, answer
+        assert server.post("/api/v1/write", b"\x05\x10hello", PROTOBUF)[0] == 400
+        assert server.post("/api/v1/write", snappy(b""), PROTOBUF | {"Content-Encoding": "gzip"})[0] == 415
+        assert server.post("/api/v1/write", snappy(b""), PROTOBUF | {"Content-Type": "application/x-protobuf;proto=other"})[0] == 415
+        assert api(server, "query", query="rate(x")[0] == 400
+        assert api(server, "query", query="rate(x")[1]["errorType"] == "bad_data"
+        status, answer = api(server, "query_range", query="x", start=0, end=now / 1000, step=1)
+        assert status == 400 and "11,000 points" in answer["error"], answer
+
+
+@test("metrics are off by default, and say so")
+def off():
+    with Server() as server:
+        status, answer, _ = server.post("/api/v1/write", snappy(b""), PROTOBUF)
+        assert status == 404 and "metrics.enabled" in answer, answer
+        assert api(server, "query", query="up")[0] == 404
+
+
+kit.main()
