@@ -16,6 +16,7 @@ static const struct verb *const verbs[] = {
     &verb_alerts,
     &verb_query,
     &verb_verify,
+    &verb_seal,
     &verb_parse,
     &verb_health,
     &verb_completion,

@@ -22,6 +22,12 @@ _Static_assert((int)NOTE_PUBLIC_BYTES == (int)crypto_sign_PUBLICKEYBYTES &&
 
 enum { BASE64 = sodium_base64_VARIANT_ORIGINAL };
 
+size_t note_base64(const void *bytes, size_t n, char *out, size_t size)
+{
+    tc_assert(sodium_base64_ENCODED_LEN(n, BASE64) <= size);
+    return strlen(sodium_bin2base64(out, size, bytes, n, BASE64));
+}
+
 static void add_base64(struct buf *out, const void *bytes, size_t n)
 {
     char text[256];
@@ -325,6 +331,17 @@ int note_next(struct sv *rest, struct note *ret, struct err *err)
         return err_set(err, TC_EINPUT, "this is no whole checkpoint");
     *rest = sv_from(*rest, ret->whole.n);
     return 1;
+}
+
+bool note_follows(struct sv text)
+{
+    struct note note;
+    for (size_t at; (at = sv_find(text, SV("\n\n"))) < text.n; text = sv_from(text, at + 1)) {
+        struct sv rest = sv_from(text, at + 2);
+        if (note_next(&rest, &note, NULL) == 1)
+            return true;
+    }
+    return false;
 }
 
 const struct note_key *note_signer(const struct note *n, const struct note_keys *trusted)

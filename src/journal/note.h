@@ -39,6 +39,9 @@ void note_key_public(const struct note_key *key, char out[NOTE_KEY_TEXT_MAX]);
 /* Wipe `out` after use. */
 void note_key_private(const struct note_key *key, char out[NOTE_KEY_TEXT_MAX]);
 
+/* Base64 with padding; returns its length. `size` must do. */
+size_t note_base64(const void *bytes, size_t n, char *out, size_t size);
+
 struct note_keys {
     struct note_key key[NOTE_KEYS_MAX];
     size_t n;
@@ -77,6 +80,9 @@ struct note {
 /* The note at the start of *rest, which moves behind it: 1; 0 where *rest is empty; TC_EINPUT where it is no
  * whole note (*rest stays). */
 int note_next(struct sv *rest, struct note *ret, struct err *err);
+/* Whether a whole note begins somewhere behind the start of `text`: then what stands before it was not torn.
+ */
+bool note_follows(struct sv text);
 /* The key of these whose signature on the note is right; NULL: none. */
 const struct note_key *note_signer(const struct note *note, const struct note_keys *trusted);
 
