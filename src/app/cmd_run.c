@@ -13,6 +13,7 @@
 #include "app/metrics.h"
 #include "app/metrics_doors.h"
 #include "app/privacy.h"
+#include "app/sealing.h"
 #include "app/sentinel.h"
 #include "app/stdin_source.h"
 #include "app/supervise.h"
@@ -74,6 +75,7 @@ struct server {
     struct notifier *notifier;
     struct api *api;
     struct sentinel *sentinel;
+    struct sealing *sealing;
     struct latencies latencies;
     int64_t started_ns;
     struct stdin_source *stdin_source;
@@ -369,6 +371,8 @@ static void metrics(void *context, struct buf *out)
     view.has_sentinel = s->sentinel != NULL;
     if (view.has_sentinel)
         sentinel_stats(s->sentinel, &view.sentinel);
+    if (s->sealing != NULL)
+        sealing_metrics(s->sealing, out);
     pthread_mutex_unlock(&s->lock);
     const struct syslog_listener *syslog = s->syslog;
     view.has_syslog = syslog != NULL;
@@ -777,6 +781,30 @@ static int start_sentinel(struct server *s, struct err *err)
     return sentinel_start(&o, &s->sentinel, err);
 }
 
+static int start_sealing(struct server *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    struct sealing *sealing;
+    if (c->seal_key_path == NULL)
+        return 0;
+    struct sealing_options o = {.fs = &fs_system,
+                                .clk = &clk_system,
+                                .dir = c->data,
+                                .key_path = c->seal_key_path,
+                                .journal = core_journal(s->core),
+                                .interval_ns = c->seal_interval_ns,
+                                .witness_file = c->seal_witness_file,
+                                .witness_url = c->seal_witness_url,
+                                .witness_log = c->seal_witness_log};
+    int rc = sealing_start(&o, &sealing, err);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->sealing = sealing;
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
 static int start(struct server *s, struct err *err)
 {
     int rc = read_wishes(s->args, &s->config, &s->wishes, err);
@@ -796,6 +824,8 @@ static int start(struct server *s, struct err *err)
         rc = core_start(s->core, err);
     if (rc == 0)
         rc = start_sentinel(s, err);
+    if (rc == 0)
+        rc = start_sealing(s, err);
     if (rc == 0)
         rc = start_syslog(s, err);
     if (rc == 0 && s->tail != NULL)
@@ -835,6 +865,11 @@ static void stop(struct server *s)
     s->notifier = NULL;
     pthread_mutex_unlock(&s->lock);
     notifier_free(&notifier);
+    pthread_mutex_lock(&s->lock);
+    struct sealing *sealing = s->sealing;
+    s->sealing = NULL;
+    pthread_mutex_unlock(&s->lock);
+    sealing_stop(&sealing);
     core_close(&s->core);
     intake_free(&s->syslog_intake);
     intake_free(&s->intake);

@@ -333,6 +333,22 @@ int note_next(struct sv *rest, struct note *ret, struct err *err)
     return 1;
 }
 
+size_t note_last_end(struct sv text)
+{
+    size_t start = 0, end = 0;
+    struct note note;
+    while (start < text.n) {
+        struct sv rest = sv_from(text, start);
+        if (note_next(&rest, &note, NULL) == 1) {
+            start += note.whole.n;
+            end = start;
+        } else {
+            start += sv_find(rest, SV("\n\n")) + 2;
+        }
+    }
+    return end;
+}
+
 bool note_follows(struct sv text)
 {
     struct note note;

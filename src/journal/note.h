@@ -83,6 +83,8 @@ int note_next(struct sv *rest, struct note *ret, struct err *err);
 /* Whether a whole note begins somewhere behind the start of `text`: then what stands before it was not torn.
  */
 bool note_follows(struct sv text);
+/* Offset behind the last whole note in `text`, which may begin within one; 0: there is none. */
+size_t note_last_end(struct sv text);
 /* The key of these whose signature on the note is right; NULL: none. */
 const struct note_key *note_signer(const struct note *note, const struct note_keys *trusted);
 

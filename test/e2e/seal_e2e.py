@@ -1,4 +1,6 @@
-"""The journal read by others than the program that wrote it: tools/jdump, which knows docs/format/journal.md and nothing else."""
+"""The journal judged by others than the program that wrote it: tools/jdump, which knows docs/format/ and nothing else; an auditor with
+sha256sum and openssl, by the very commands of docs/evidence.md; a witness that kept the checkpoints."""
+import base64
 import glob
 import json
 import os
@@ -20,7 +22,7 @@ def jdump(*args):
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-def fill(data, hook, more=""):
+def fill(data, hook, more="", env=None):
     """A journal with records of every type, left by an orderly stop and a second life."""
     logs = os.path.join(data, "logs")
     os.makedirs(logs, exist_ok=True)
@@ -28,7 +30,7 @@ def fill(data, hook, more=""):
         file.write(b"a line of a file\nnot utf-8: \xff\xfe\nquotes \" and \\ and \x01\n")
     config = ("channels:\n  - name: security\n    type: slack\n    url: env:HOOK\n    min_severity: P4\n"
               f"files:\n  - name: app\n    paths: [\"{logs}/app.log\"]\n    start: beginning\n" + more)
-    with Server(data=data, config=config, env={"HOOK": hook.url}) as server:
+    with Server(data=data, config=config, env={"HOOK": hook.url, **(env or {})}) as server:
         server.send(*({"n": i, "event_type": "login_failed", "source.ip": "10.0.0.1", "user.name": "eve", "text": "é\u2028\U0001f514",
                        "@timestamp": kit.now()} for i in range(40)))
         alert = wait_for("an alert", server.alerts)[0]
@@ -37,7 +39,7 @@ def fill(data, hook, more=""):
         status, text, _ = server.post(f"/v1/alerts/{alert['id']}/ack", json.dumps({"by": "ann"}))
         assert status == 200, text
         server.stop()
-    with Server(data=data, config=config, env={"HOOK": hook.url}) as server:
+    with Server(data=data, config=config, env={"HOOK": hook.url, **(env or {})}) as server:
         server.send({"n": 41})
         server.stop()
 
@@ -95,6 +97,152 @@ def torn_tail():
             assert code == 0, err
             summary = json.loads(out)
             assert report["torn_bytes"] == summary["torn_bytes"] and report["head"] == summary["head"], (cut, report, summary)
+
+
+SEAL = "seal:\n  key: {0}/seal.key\n  interval: 1s\n  witness_file: {0}/witness\n"
+
+
+def new_key(folder):
+    code, out, err = tocsin("seal", "init", f"{folder}/seal.key", "--name", "tocsin.example.org/test")
+    assert code == 0 and out.startswith("tocsin.example.org/test+"), err
+    assert os.stat(f"{folder}/seal.key").st_mode & 0o077 == 0
+    return f"{folder}/seal.key.pub"
+
+
+def verify(data, *args):
+    code, out, err = tocsin("verify", data, "--format", "json", *args)
+    return code, json.loads(out) if out else None, err
+
+
+@test("J-07 checkpoints are signed while it runs and at its end, jdump finds the same roots, --key judges them")
+def checkpoints():
+    with temporary() as folder, Receiver() as hook:
+        data = f"{folder}/data"
+        key = new_key(folder)
+        with Receiver() as witness:
+            fill(data, hook, SEAL.format(folder) + "  witness_url: env:WITNESS\n  witness_log: true\n",
+                 {"WITNESS": witness.url})
+            posted = [body for _, _, body, _ in witness.requests]
+        assert posted and "".join(posted) == open(f"{data}/seal/checkpoints", encoding="utf-8").read()
+        for more in ([], ["--checkpoints", f"{folder}/witness"]):
+            code, report, err = verify(data, "--key", key, *more)
+            assert code == 0 and report["checkpoints"]["state"] == "agree", (report, err)
+            assert report["checkpoints"]["agreed"] == report["checkpoints"]["count"] >= 2
+            assert report["checkpoints"]["signer"] == "tocsin.example.org/test"
+        summary = json.loads(jdump("--summary", data)[1])
+        assert summary["checkpoints"] == report["checkpoints"]["count"], (summary, report)
+        other = f"{folder}/other"
+        tocsin("seal", "init", other)
+        code, report, err = verify(data, "--key", other + ".pub")
+        assert code == 1 and report["checkpoints"]["state"] == "fail" and "no trusted key" in err, err
+
+
+@test("J-07 docs/evidence.md: its commands prove a record with sha256sum and openssl, and fail on a changed byte")
+def auditor():
+    with temporary() as folder, Receiver() as hook:
+        data = f"{folder}/data"
+        key = new_key(folder)
+        fill(data, hook, SEAL.format(folder))
+        page = open("docs/evidence.md", encoding="utf-8").read()
+        script = "set -e\n" + "".join(re.findall(r"```bash\n(.*?)```", page, re.S))
+        public = open(key, encoding="utf-8").read().split("+", 2)[2]
+        wanted = base64.b64encode(base64.b64decode(public)[-32:]).decode()
+
+        def run():
+            done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+            return done.returncode, done.stdout
+
+        records = [r for r in kit.lines(jdump(data)[1]) if r["type"] == "event"]
+        for record in (records[0], records[17], records[-1]):
+            shutil.rmtree(f"{folder}/proof", ignore_errors=True)
+            code, _, err = tocsin("verify", data, "--key", key, "--prove", record["id"], "--proof", f"{folder}/proof")
+            assert code == 0, err
+            code, out = run()
+            assert code == 0 and "the record is in the tree" in out and "Verified Successfully" in out and wanted in out, out
+            assert open(f"{folder}/proof/record", "rb").read().endswith(record["raw"].encode())
+        for name in ("record", "path", "checkpoint", "signature"):
+            with open(f"{folder}/proof/{name}", "r+b") as file:
+                file.seek(40)
+                byte = file.read(1)
+                file.seek(40)
+                file.write(b"0" if byte != b"0" else b"1")
+            code, out = run()
+            assert code != 0 or "the record is in the tree" not in out, (name, out)
+            with open(f"{folder}/proof/{name}", "r+b") as file:
+                file.seek(40)
+                file.write(byte)
+        code, _, err = tocsin("verify", data, "--key", key, "--prove", "0000000000000001-audit-1")
+        assert code == 1 and "no such record" in err, err
+
+
+@test("J-07 a rewritten journal and a cut one are told by the witness: what, where, since when")
+def rewritten():
+    with temporary() as folder, Receiver() as hook:
+        data, other = f"{folder}/data", f"{folder}/other"
+        key = new_key(folder)
+        fill(data, hook, SEAL.format(folder))
+        with Server(data=other) as server:
+            server.send(*({"n": i} for i in range(2000)))
+            server.stop()
+        shutil.rmtree(f"{data}/journal")
+        shutil.copytree(f"{other}/journal", f"{data}/journal")
+        assert tocsin("verify", data)[0] == 1
+        code, report, err = verify(data, "--key", key, "--checkpoints", f"{folder}/witness")
+        assert code == 1 and report["intact"] and report["checkpoints"]["state"] == "fail", report
+        assert "not those that were sealed by the checkpoint of 20" in err and "no checkpoint before it agrees" in err, err
+
+        fill(f"{folder}/second", hook, SEAL.format(folder).replace("witness\n", "second_witness\n"))
+        segment = glob.glob(f"{folder}/second/journal/*.seg")[0]
+        os.truncate(segment, os.path.getsize(segment) // 2)
+        code, report, err = verify(f"{folder}/second", "--key", key, "--checkpoints", f"{folder}/second_witness")
+        assert code == 1 and "are missing" in err and "were sealed by the checkpoint of 20" in err, err
+
+
+@test("J-07 keys rotate: who trusts the first key trusts what the second signs; a retired key signs no more")
+def rotation():
+    with temporary() as folder:
+        data = f"{folder}/data"
+
+        def live():
+            with Server(data=data, config=SEAL.format(folder)) as server:
+                server.send({"n": 1})
+                server.stop()
+
+        key = new_key(folder)
+        first = f"{folder}/first.pub"
+        shutil.copy(key, first)
+        live()
+        code, out, err = tocsin("seal", "rotate", f"{folder}/seal.key")
+        assert code == 0 and len(out.splitlines()) == 2, err
+        live()
+        code, out, err = tocsin("seal", "retire", f"{folder}/seal.key")
+        assert code == 0 and len(out.splitlines()) == 1, err
+        live()
+        code, report, err = verify(data, "--key", first)
+        assert code == 0 and report["checkpoints"]["agreed"] == report["checkpoints"]["count"], (report, err)
+        second = f"{folder}/second.pub"
+        with open(second, "w", encoding="utf-8") as file:
+            file.write(out)
+        assert verify(data, "--key", second)[0] == 1  # it did not sign the first ones
+
+
+@test("J-07 kill -9 at any moment leaves checkpoints that verify, and sealing goes on")
+def killed():
+    with temporary() as folder:
+        data = f"{folder}/data"
+        key = new_key(folder)
+        for i in range(6):
+            with Server(data=data, config=SEAL.format(folder)) as server:
+                server.send(*({"n": i} for i in range(500)))
+                wait_for("a checkpoint", lambda: server.metric("tocsin_seal_checkpoints_total") >= 1)
+                server.kill()
+            with open(f"{folder}/witness", "ab") as file:
+                file.write(b"tocsin.example.org/test\n12"[:i * 5])
+        with Server(data=data, config=SEAL.format(folder)) as server:
+            server.stop()
+        for more in ([], ["--checkpoints", f"{folder}/witness"]):
+            code, report, err = verify(data, "--key", key, *more)
+            assert code == 0 and report["checkpoints"]["agreed"] >= 7, (report, err)
 
 
 if __name__ == "__main__":
