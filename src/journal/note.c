@@ -36,8 +36,7 @@ static void add_base64(struct buf *out, const void *bytes, size_t n)
     sodium_memzero(text, sizeof text);
 }
 
-/* Exactly n bytes. */
-static bool read_base64(struct sv text, void *out, size_t n)
+bool note_unbase64(struct sv text, void *out, size_t n)
 {
     uint8_t bytes[128];
     size_t got;
@@ -130,7 +129,7 @@ int note_key_parse(struct sv line, struct note_key *ret, struct err *err)
     struct sv name = sv_cut(&rest, '+'), id = sv_cut(&rest, '+');
     uint8_t tagged[1 + NOTE_PUBLIC_BYTES], wanted[ID_BYTES];
     bool good = is_name(name) && hash_unhex(id, wanted, sizeof wanted) &&
-                read_base64(rest, tagged, sizeof tagged) && tagged[0] == ALGORITHM_ED25519;
+                note_unbase64(rest, tagged, sizeof tagged) && tagged[0] == ALGORITHM_ED25519;
     if (good) {
         memcpy(key.name, name.p, name.n);
         memcpy(key.is_private ? key.seed : key.public_key, tagged + 1, NOTE_PUBLIC_BYTES);
@@ -269,7 +268,7 @@ static bool read_text(struct sv text, struct checkpoint *c)
 {
     struct sv origin = sv_cut(&text, '\n'), size = sv_cut(&text, '\n'), root = sv_cut(&text, '\n');
     if (!is_name(origin) || !num_u64(size, 0, UINT64_MAX, &c->size) ||
-        !read_base64(root, c->root, sizeof c->root))
+        !note_unbase64(root, c->root, sizeof c->root))
         return false;
     memcpy(c->origin, origin.p, origin.n);
     if (!clk_parse_rfc3339(word_line(&text, SV("time")), 0, &c->time.ns) ||
@@ -296,7 +295,7 @@ static bool read_signature(struct sv line, struct note *n)
     if (!is_name(name) || rest.n == 0)
         return false;
     /* signatures of kinds that we do not know (a witness may add its own) are passed over */
-    if (n->signature_count == NOTE_KEYS_MAX || !read_base64(rest, bytes, sizeof bytes))
+    if (n->signature_count == NOTE_KEYS_MAX || !note_unbase64(rest, bytes, sizeof bytes))
         return true;
     memcpy(n->signatures[n->signature_count].name, name.p, name.n);
     memcpy(n->signatures[n->signature_count].id, bytes, ID_BYTES);

@@ -41,6 +41,8 @@ void note_key_private(const struct note_key *key, char out[NOTE_KEY_TEXT_MAX]);
 
 /* Base64 with padding; returns its length. `size` must do. */
 size_t note_base64(const void *bytes, size_t n, char *out, size_t size);
+/* False where it is not exactly n bytes, at most 127. */
+bool note_unbase64(struct sv text, void *out, size_t n);
 
 struct note_keys {
     struct note_key key[NOTE_KEYS_MAX];
