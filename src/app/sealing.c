@@ -133,6 +133,8 @@ static bool follow(struct sealing *s)
 {
     struct err err;
     int rc;
+    if (sealer_size(s->sealer) + 1 == journal_end(s->options.journal))
+        return true; /* nothing came: no look at the disk */
     while ((rc = sealer_step(s->sealer, SLICE_RECORDS, &err)) == 1)
         if (atomic_load(&s->stop))
             return false;

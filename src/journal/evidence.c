@@ -244,7 +244,8 @@ int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoint
     }
     if (rc == 0) {
         struct journal_watch watch = {.context = &p, .record = see_record, .frame = see_frame};
-        rc = journal_verify_watched(fs, dir, &watch, ret_journal, err);
+        bool asked = p.count > 0 || wish != NULL; /* else no tree is needed */
+        rc = journal_verify_watched(fs, dir, asked ? &watch : NULL, ret_journal, err);
     }
     if (rc == 0)
         judge_rest(&p);

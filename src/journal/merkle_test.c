@@ -6,11 +6,12 @@
 
 #include "base/buf.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 static const struct sv inputs[] = {
     {"\0", 1},
