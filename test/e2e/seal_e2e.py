@@ -245,5 +245,50 @@ def killed():
             assert code == 0 and report["checkpoints"]["agreed"] >= 7, (report, err)
 
 
+@test("Y-15 J-07 a person is erased: every checkpoint still agrees, a proof that was made before still holds")
+def erased():
+    with temporary() as folder:
+        data = f"{folder}/data"
+        key = new_key(folder)
+        config = SEAL.format(folder) + "privacy:\n  officers:\n    - name: ann\n      token: env:OFFICER\n"
+        with Server(data=data, config=config, env={"OFFICER": "officer-token-0123456789"}) as server:
+            server.send({"event_type": "login_failed", "user": {"email": "alice@example.com"}})
+            record = wait_for("the event", server.query)[0]
+            assert "alice" not in record["raw"], record
+            wait_for("a checkpoint", lambda: server.metric("tocsin_seal_records") >= record["position"])
+            before = tocsin("verify", data, "--key", key, "--prove", record["id"], "--proof", f"{folder}/before")
+            assert before[0] == 0, before
+            code, _, err = tocsin("vault", "erase", "alice@example.com", "--reason", "asked", "--url", f"http://127.0.0.1:{server.port}",
+                                  env={"TOCSIN_PRIVACY_TOKEN": "officer-token-0123456789"})
+            assert code == 0, err
+            server.stop()
+        code, report, err = verify(data, "--key", key, "--checkpoints", f"{folder}/witness")
+        assert code == 0 and report["checkpoints"]["agreed"] == report["checkpoints"]["count"], (report, err)
+        assert tocsin("verify", data, "--key", key, "--prove", record["id"], "--proof", f"{folder}/after")[0] == 0
+        read = lambda name: open(name, "rb").read()
+        assert read(f"{folder}/before/record") == read(f"{folder}/after/record")
+
+
+@test("J-07 a restored backup is sealed anew; the witness of the old one tells what is missing")
+def restored():
+    with temporary() as folder:
+        data, copy = f"{folder}/data", f"{folder}/copy"
+        key = new_key(folder)
+        with Server(data=data, config=SEAL.format(folder)) as server:
+            server.send({"n": 1})
+            code, _, err = tocsin("backup", "--data", data, "--to", f"{folder}/backup")
+            assert code == 0, err
+            server.send(*({"n": i} for i in range(300)))
+            server.stop()
+        code, _, err = tocsin("restore", "--from", f"{folder}/backup", "--data", copy)
+        assert code == 0, err
+        with Server(data=copy, config=SEAL.format(folder).replace("witness\n", "new_witness\n")) as server:
+            server.stop()
+        assert verify(copy, "--key", key)[0] == 0
+        assert verify(copy, "--key", key, "--checkpoints", f"{folder}/new_witness")[0] == 0
+        code, _, err = verify(copy, "--key", key, "--checkpoints", f"{folder}/witness")
+        assert code == 1 and "sealed by the checkpoint of" in err, err
+
+
 if __name__ == "__main__":
     kit.main()
