@@ -8,18 +8,15 @@
 
 #include "base/arena.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define CHECKPOINTS_MAX_BYTES ((size_t)1 << 30)
 
-struct mark { /* what is kept of a checkpoint for the pass */
+struct mark { /* what is kept of a checkpoint for the pass: there may be millions */
     uint64_t size;
-    struct receive_time time;
-    uint8_t root[TC_SHA256_BYTES], head[TC_SHA256_BYTES];
     struct sv whole;
-    struct note_key key;
-    bool signed_by_key;
 };
 
 struct pass {
@@ -30,7 +27,8 @@ struct pass {
     struct merkle tree;
     struct merkle_proof path; /* of the wished record, while the tree grows */
     struct note_keys trusted;
-    const char *doubt; /* NULL: the file of checkpoints is good */
+    const struct mark *agreed; /* the newest that agrees; NULL: none */
+    const char *doubt;         /* NULL: the file of checkpoints is good */
     int64_t doubt_ns;
     char offset_text[96];
 };
@@ -84,11 +82,7 @@ static void add_mark(struct pass *p, const struct note *note)
         p->capacity = TC_MAX((size_t)64, 2 * p->capacity);
         p->marks = tc_realloc(p->marks, p->capacity * sizeof p->marks[0]);
     }
-    struct mark *m = &p->marks[p->count++];
-    const struct checkpoint *c = &note->checkpoint;
-    *m = (struct mark){.size = c->size, .time = c->time, .whole = note->whole};
-    memcpy(m->root, c->root, sizeof m->root);
-    memcpy(m->head, c->head, sizeof m->head);
+    p->marks[p->count++] = (struct mark){note->checkpoint.size, note->whole};
 }
 
 /* False: the checkpoints from this one on are not believed. */
@@ -105,11 +99,8 @@ static bool judge_note(struct pass *p, const struct note *note, bool has_keys)
         return false;
     }
     add_mark(p, note);
-    if (signer != NULL) {
-        p->marks[p->count - 1].key = *signer;
-        p->marks[p->count - 1].signed_by_key = true;
+    if (signer != NULL)
         trust(p, &c->keys);
-    }
     return true;
 }
 
@@ -171,56 +162,79 @@ static void see_record(void *context, uint64_t position, struct sv block, const 
     merkle_add_followed(&p->tree, leaf, &p->path);
 }
 
-static void agree(struct pass *p, const struct mark *m, const uint8_t root[TC_SHA256_BYTES])
+static void parse(const struct mark *m, struct note *ret)
+{
+    struct sv whole = m->whole;
+    int rc = note_next(&whole, ret, NULL);
+    tc_assert(rc == 1); /* it was read before */
+}
+
+static void agree(struct pass *p, const struct mark *m, const struct checkpoint *c)
 {
     struct evidence_report *r = p->report;
-    uint8_t again[TC_SHA256_BYTES];
+    uint8_t root[TC_SHA256_BYTES];
     r->agreed++;
-    r->size = m->size;
-    r->time = m->time;
-    if (m->signed_by_key) {
-        memcpy(r->signer, m->key.name, sizeof r->signer);
-        r->key = m->key;
-    }
+    r->size = c->size;
+    r->time = c->time;
+    p->agreed = m;
     if (r->position == 0)
         return;
     r->path = p->path;
-    merkle_root(&p->tree, &r->path, again);
-    merkle_climb(&r->path, r->leaf, again);
-    tc_assert(memcmp(again, root, sizeof again) == 0);
+    merkle_root(&p->tree, &r->path, root);
+    merkle_climb(&r->path, r->leaf, root);
+    tc_assert(memcmp(c->root, root, sizeof root) == 0);
     r->found = true;
-    buf_clear(&r->note);
-    buf_sv(&r->note, m->whole);
 }
 
 static void see_frame(void *context, uint64_t last, const uint8_t head[TC_SHA256_BYTES])
 {
     struct pass *p = context;
-    uint8_t root[TC_SHA256_BYTES];
     for (; p->next < p->count && p->marks[p->next].size <= last; p->next++) {
-        const struct mark *m = &p->marks[p->next];
+        struct note note;
+        const struct checkpoint *c = &note.checkpoint;
+        uint8_t root[TC_SHA256_BYTES];
         if (p->report->state == EVIDENCE_FAILS)
             return;
-        if (m->size == 0)
+        parse(&p->marks[p->next], &note);
+        if (c->size == 0)
             continue; /* signed before the first record */
         merkle_root(&p->tree, NULL, root);
-        if (m->size != last || p->tree.size != last || memcmp(root, m->root, sizeof root) != 0 ||
-            memcmp(head, m->head, TC_SHA256_BYTES) != 0)
-            fail(p, "the journal's records are not those that were sealed by the checkpoint", m->time.ns);
+        if (c->size != last || p->tree.size != last || memcmp(root, c->root, sizeof root) != 0 ||
+            memcmp(head, c->head, TC_SHA256_BYTES) != 0)
+            fail(p, "the journal's records are not those that were sealed by the checkpoint", c->time.ns);
         else
-            agree(p, m, root);
+            agree(p, &p->marks[p->next], c);
     }
 }
 
 static void judge_rest(struct pass *p)
 {
     char why[160];
+    struct note note;
     if (p->next >= p->count)
         return;
-    const struct mark *m = &p->marks[p->next];
+    parse(&p->marks[p->next], &note);
     snprintf(why, sizeof why, "records after %llu are missing: %llu were sealed by the checkpoint",
-             (unsigned long long)p->tree.size, (unsigned long long)m->size);
-    fail(p, why, m->time.ns);
+             (unsigned long long)p->tree.size, (unsigned long long)note.checkpoint.size);
+    fail(p, why, note.checkpoint.time.ns);
+}
+
+/* The newest checkpoint that agrees: who signed it, and its text for the proof. */
+static void tell_newest(struct pass *p)
+{
+    struct evidence_report *r = p->report;
+    struct note note;
+    if (p->agreed == NULL)
+        return;
+    parse(p->agreed, &note);
+    const struct note_key *signer = r->signatures_judged ? note_signer(&note, &p->trusted) : NULL;
+    if (signer != NULL) {
+        memcpy(r->signer, signer->name, sizeof r->signer);
+        r->key = *signer;
+        sodium_memzero(r->key.seed, sizeof r->key.seed); /* the file may have held private keys */
+        r->key.is_private = false;
+    }
+    buf_sv(&r->note, note.whole);
 }
 
 int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoints,
@@ -251,6 +265,7 @@ int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoint
         judge_rest(&p);
     if (p.doubt != NULL)
         fail(&p, p.doubt, p.doubt_ns);
+    tell_newest(&p);
     if (ret->state == EVIDENCE_NONE && ret->agreed > 0)
         ret->state = EVIDENCE_AGREES;
     note_keys_wipe(&p.trusted);
