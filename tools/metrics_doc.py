@@ -8,12 +8,18 @@ sys.path.insert(0, "test/e2e")
 sys.argv = sys.argv[:1]
 import kit  # noqa: E402
 
-ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"), ("tocsin_journal", "Journal"),
+ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"), ("tocsin_journal", "Journal"), ("tocsin_seal", "Sealing"),
          ("tocsin_detect", "Detection"), ("process", "The process"), ("tocsin", "The rest"), ("", "The rest")]
 
 
+def make_key(folder):
+    assert kit.tocsin("seal", "init", f"{folder}/key")[0] == 0
+    return f"{folder}/key"
+
+
 def main():
-    with kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"]) as server:
+    with (kit.temporary() as folder,
+          kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"], config=f"seal:\n  key: {make_key(folder)}\n") as server):
         kit.wait_for("sources", lambda: "tocsin_source_events_total" in server.get("/metrics")[1])
         text = server.get("/metrics")[1]
     rows = {}

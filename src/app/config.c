@@ -668,6 +668,59 @@ static int read_heartbeat(struct reading *r, const struct yaml_node *node)
     return rc == 0 && r->config->heartbeat_url.n == 0 ? bad(r, node, "a heartbeat needs a url") : rc;
 }
 
+/* --- seal
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static int seal_key(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = read_text(r, node, &text);
+    r->config->seal_key_path = rc == 0 ? text.p : NULL;
+    return rc;
+}
+
+static int seal_interval(struct reading *r, const struct yaml_node *node)
+{
+    int rc = read_duration(r, node, &r->config->seal_interval_ns);
+    return rc == 0 && r->config->seal_interval_ns < TC_SECOND_NS ? bad(r, node, "a second at least") : rc;
+}
+
+static int seal_witness_file(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = read_text(r, node, &text);
+    r->config->seal_witness_file = rc == 0 ? text.p : NULL;
+    return rc;
+}
+
+static int seal_witness_url(struct reading *r, const struct yaml_node *node)
+{
+    return read_secret(r, node, &r->config->seal_witness_url);
+}
+
+static int seal_witness_log(struct reading *r, const struct yaml_node *node)
+{
+    return yaml_bool(node, &r->config->seal_witness_log) ? 0 : bad(r, node, "true or false is expected here");
+}
+
+static const struct setting seal_settings[] = {
+    {"key",
+     "file of the private keys that sign checkpoints (`tocsin seal init FILE`); not in the data directory",
+     "required", seal_key},
+    {"interval", "how often a checkpoint is signed, also when nothing came", "1m", seal_interval},
+    {"witness_file", "file outside of this host's reach that each checkpoint is appended to", "none",
+     seal_witness_file},
+    {"witness_url", "where each checkpoint is posted to, as env:NAME or file:PATH", "none", seal_witness_url},
+    {"witness_log", "print each checkpoint in the log", "false", seal_witness_log},
+    {0}};
+
+static int read_seal(struct reading *r, const struct yaml_node *node)
+{
+    int rc = read_section(r, node, seal_settings);
+    return rc == 0 && r->config->seal_key_path == NULL ? bad(r, node, "sealing needs a key") : rc;
+}
+
 /* --- watch
  * ----------------------------------------------------------------------------------------------------------
  */
@@ -1203,6 +1256,7 @@ static const struct setting top_settings[] = {
      "none", read_parsers},
     {"privacy", "what is replaced, and who may see behind it", "", read_privacy},
     {"heartbeat", "call a dead man's switch while everything works", "none", read_heartbeat},
+    {"seal", "sign checkpoints of the journal (docs/evidence.md)", "none", read_seal},
     {"watch", "sources whose silence is an alert", "none", read_watch},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", read_syslog},
     {"files", "log files that are followed", "none", read_files},
@@ -1232,6 +1286,7 @@ void config_defaults(struct config *config)
                               .policy_text = SV(DEFAULT_POLICY),
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
+                              .seal_interval_ns = 60 * TC_SECOND_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};
@@ -1347,6 +1402,7 @@ void config_reference(struct buf *out)
     reference_table(out, "privacy", privacy_settings);
     reference_table(out, "privacy.officers (a list)", officer_settings);
     reference_table(out, "heartbeat", heartbeat_settings);
+    reference_table(out, "seal", seal_settings);
     reference_table(out, "watch (a list)", watch_settings);
     reference_table(out, "syslog", syslog_settings);
     reference_table(out, "files (a list)", file_settings);

@@ -53,6 +53,11 @@ struct config {
     struct sv heartbeat_url; /* a secret; n == 0: none */
     int64_t heartbeat_interval_ns;
     bool heartbeat_get;
+    const char *seal_key_path; /* NULL: the journal is not sealed */
+    int64_t seal_interval_ns;
+    const char *seal_witness_file; /* NULL: none */
+    struct sv seal_witness_url;    /* a secret; n == 0: none */
+    bool seal_witness_log;
     struct source_watch *watch;
     size_t watch_count;
     struct api_token *tokens;

@@ -3,8 +3,6 @@
  */
 #include "app/app.h"
 
-#include "base/hash.h"
-#include "base/rng.h"
 #include "cli/cli.h"
 
 /* One line each, so that a new one is one line of a change. */
@@ -18,6 +16,7 @@ static const struct verb *const verbs[] = {
     &verb_alerts,
     &verb_query,
     &verb_verify,
+    &verb_seal,
     &verb_parse,
     &verb_health,
     &verb_completion,
@@ -36,6 +35,5 @@ static const struct verb *const verbs[] = {
 
 int main(int argc, char **argv)
 {
-    hash_table_key(&rng_system);
     return cli_main(verbs, argc, argv);
 }

@@ -14,6 +14,7 @@
 #include "app/core.h"
 #include "app/metrics_room.h"
 #include "app/privacy.h"
+#include "app/sealing.h"
 #include "app/sentinel.h"
 #include "app/stdin_source.h"
 #include "base/arena.h"
@@ -50,10 +51,11 @@ struct service {
     struct core *core;
     struct privacy privacy;
     struct intake *intake;
-    pthread_mutex_t lock; /* the three below come and go while other threads call them */
+    pthread_mutex_t lock; /* the four below come and go while other threads call them */
     struct notifier *notifier;
     struct api *api;
     struct sentinel *sentinel;
+    struct sealing *sealing; /* NULL: off */
     struct latencies latencies;
     int64_t started_ns;
     struct stdin_source *stdin_source;

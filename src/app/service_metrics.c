@@ -87,6 +87,8 @@ void service_metrics(void *context, struct buf *out)
     view.has_sentinel = s->sentinel != NULL;
     if (view.has_sentinel)
         sentinel_stats(s->sentinel, &view.sentinel);
+    if (s->sealing != NULL)
+        sealing_metrics(s->sealing, out);
     pthread_mutex_unlock(&s->lock);
     const struct syslog_listener *syslog = s->syslog;
     view.has_syslog = syslog != NULL;

@@ -167,6 +167,30 @@ static int start_sentinel(struct service *s, struct err *err)
     return sentinel_start(&o, &s->sentinel, err);
 }
 
+static int start_sealing(struct service *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    struct sealing *sealing;
+    if (c->seal_key_path == NULL)
+        return 0;
+    struct sealing_options o = {.fs = &fs_system,
+                                .clk = &clk_system,
+                                .dir = c->data,
+                                .key_path = c->seal_key_path,
+                                .journal = core_journal(s->core),
+                                .interval_ns = c->seal_interval_ns,
+                                .witness_file = c->seal_witness_file,
+                                .witness_url = c->seal_witness_url,
+                                .witness_log = c->seal_witness_log};
+    int rc = sealing_start(&o, &sealing, err);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->sealing = sealing;
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
 int service_start(struct service *s, struct err *err)
 {
     int rc = service_read_wishes(s->args, &s->config, &s->wishes, err);
@@ -186,6 +210,8 @@ int service_start(struct service *s, struct err *err)
         rc = core_start(s->core, err);
     if (rc == 0)
         rc = start_sentinel(s, err);
+    if (rc == 0)
+        rc = start_sealing(s, err);
     return rc == 0 ? service_open_doors(s, err) : rc;
 }
 
@@ -212,6 +238,11 @@ void service_stop(struct service *s)
     s->notifier = NULL;
     pthread_mutex_unlock(&s->lock);
     notifier_free(&notifier);
+    pthread_mutex_lock(&s->lock);
+    struct sealing *sealing = s->sealing;
+    s->sealing = NULL;
+    pthread_mutex_unlock(&s->lock);
+    sealing_stop(&sealing);
     core_close(&s->core);
     intake_free(&s->syslog_intake);
     intake_free(&s->intake);

@@ -68,6 +68,7 @@ extern const struct verb verb_template;
 extern const struct verb verb_alerts;
 extern const struct verb verb_query;
 extern const struct verb verb_verify;
+extern const struct verb verb_seal;
 extern const struct verb verb_parse;
 extern const struct verb verb_health;
 extern const struct verb verb_completion;

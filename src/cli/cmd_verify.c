@@ -1,16 +1,47 @@
 /*
- * `tocsin verify`: recomputes every checksum, leaf and the hash chain of a journal. Read-only.
+ * `tocsin verify`: recomputes every checksum, leaf and the hash chain of a journal, judges it by signed
+ * checkpoints, and writes the proof of a record. Read-only.
  */
 #include "base/json_out.h"
+#include "base/num.h"
 #include "cli/cli.h"
-#include "journal/journal.h"
+#include "cli/proof_out.h"
+#include "journal/evidence.h"
+#include "journal/sealer.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct option_spec options[] = {
-    {"format", OPTION_VALUE, "table|json", "how the report is printed"}, {0}};
+    {"key", OPTION_VALUE, "FILE", "public keys that checkpoints are believed by (`tocsin seal` makes them)"},
+    {"checkpoints", OPTION_VALUE, "FILE",
+     "a witness's copy of the checkpoints (default DIR/seal/checkpoints)"},
+    {"prove", OPTION_VALUE, "ID", "write the proof of this record, as `tocsin query` names it"},
+    {"proof", OPTION_VALUE, "FOLDER", "where the proof goes (made; default: proof-ID)"},
+    {"format", OPTION_VALUE, "table|json", "how the report is printed"},
+    {0}};
 
-static void print_json(const struct journal_verify_report *r, const char *damage)
+static const char *const states[] = {
+    [EVIDENCE_NONE] = "none", [EVIDENCE_AGREES] = "agree", [EVIDENCE_FAILS] = "fail"};
+
+static void evidence_json(struct json_out *json, const struct evidence_report *e)
+{
+    json_key(json, SV("checkpoints"));
+    json_object(json);
+    json_kv_str(json, "state", states[e->state]);
+    json_kv_u64(json, "count", e->checkpoints);
+    json_kv_u64(json, "agreed", e->agreed);
+    json_kv_bool(json, "signatures_judged", e->signatures_judged);
+    json_kv_u64(json, "proven_records", e->size);
+    json_kv_time(json, "proven_time", e->agreed > 0 ? e->time.ns : TC_NO_TIME);
+    json_kv_str(json, "signer", e->signer);
+    json_kv_u64(json, "torn_bytes", e->torn_bytes);
+    json_kv_str(json, "why", e->why);
+    json_object_end(json);
+}
+
+static void print_json(const struct journal_verify_report *r, const struct evidence_report *e,
+                       const char *damage)
 {
     struct buf out;
     char head[TC_SHA256_HEX];
@@ -28,6 +59,7 @@ static void print_json(const struct journal_verify_report *r, const char *damage
     json_kv_str(&json, "head", head);
     json_kv_time(&json, "first", r->records > 0 ? r->first.ns : TC_NO_TIME);
     json_kv_time(&json, "last", r->records > 0 ? r->last.ns : TC_NO_TIME);
+    evidence_json(&json, e);
     json_key(&json, SV("damage"));
     if (damage != NULL)
         json_string(&json, sv_of(damage));
@@ -51,36 +83,152 @@ static void print_table(const struct journal_verify_report *r)
                (unsigned long long)r->torn_bytes, r->torn_file);
 }
 
-static enum cli_exit verify_run(const struct cli_args *args)
+static void print_evidence(const struct evidence_report *e)
 {
-    bool ok, as_json = cli_wants_json(args, false, &ok);
+    char time[TC_RFC3339_MAX];
+    if (e->agreed > 0) {
+        clk_rfc3339(e->time.ns, time);
+        printf("checkpoints: %llu of %llu agree, records 1 to %llu are as they were at %s%s%s\n",
+               (unsigned long long)e->agreed, (unsigned long long)e->checkpoints, (unsigned long long)e->size,
+               time, e->signatures_judged ? ", signed by " : "; signatures were not judged (--key)",
+               e->signer);
+    }
+    if (e->torn_bytes > 0)
+        printf("checkpoints: the last %llu bytes of the file are no whole checkpoint\n",
+               (unsigned long long)e->torn_bytes);
+}
+
+/* <epoch>-<class>-<sequence>, or a position. */
+static bool read_wish(const char *text, struct evidence_wish *ret)
+{
+    static const char *const classes[] = {"security", "audit", "debug"};
+    struct sv rest = sv_of(text), epoch = sv_cut(&rest, '-'), name = sv_cut(&rest, '-');
+    uint8_t bytes[8];
+    if (num_u64(sv_of(text), 1, UINT64_MAX, &ret->position))
+        return true;
+    if (!hash_unhex(epoch, bytes, sizeof bytes) || !num_u64(rest, 1, UINT64_MAX, &ret->sequence))
+        return false;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        ret->epoch = ret->epoch << 8 | bytes[i];
+    for (size_t i = 0; i < TC_ARRAY_LEN(classes); i++)
+        if (sv_is(name, classes[i])) {
+            ret->class = (uint8_t)i;
+            ret->by_id = true;
+        }
+    return ret->by_id;
+}
+
+static enum cli_exit prove(const struct cli_args *args, const char *id, const struct evidence_report *e)
+{
+    char folder[4096];
+    struct err err;
+    const char *wanted = cli_value(args, "proof", NULL);
+    if (wanted == NULL && (size_t)snprintf(folder, sizeof folder, "proof-%s", id) >= sizeof folder)
+        return cli_fail(args, CLI_USAGE, "--prove: the name is too long");
+    if (e->position == 0)
+        return cli_fail(args, CLI_FOUND, "--prove %s: the journal holds no such record", id);
+    if (!e->found)
+        return cli_fail(args, CLI_FOUND,
+                        "--prove %s: no checkpoint that agrees was signed after it: try again later", id);
+    if (proof_write(&fs_system, wanted != NULL ? wanted : folder, e, &err) != 0)
+        return cli_fail_err(args, &err);
+    fprintf(stderr, "tocsin verify: the proof of position %llu is in %s\n", (unsigned long long)e->position,
+            wanted != NULL ? wanted : folder);
+    return CLI_DONE;
+}
+
+struct verifying {
+    const char *dir, *checkpoints, *prove;
+    char own_checkpoints[4096];
+    struct note_keys keys;
+    struct evidence_wish wish;
+    bool has_keys, as_json;
+};
+
+static enum cli_exit read_wishes(const struct cli_args *args, struct verifying *v)
+{
+    const char *const *dirs;
+    struct err err;
+    bool ok;
+    v->as_json = cli_wants_json(args, false, &ok);
     if (!ok)
         return CLI_USAGE;
-    const char *const *dirs;
     cli_operands(args, &dirs);
-    struct journal_verify_report report = {0};
-    struct err err = {0};
-    int rc = journal_verify(&fs_system, dirs[0], &report, &err);
+    v->dir = dirs[0];
+    v->checkpoints = cli_value(args, "checkpoints", NULL);
+    v->prove = cli_value(args, "prove", NULL);
+    struct fs_stat st;
+    if (v->checkpoints != NULL && fs_system.stat(&fs_system, v->checkpoints, &st) != 0)
+        return cli_fail(args, CLI_USAGE, "--checkpoints %s: there is no such file", v->checkpoints);
+    if (v->checkpoints == NULL &&
+        seal_path(v->dir, "checkpoints", v->own_checkpoints, sizeof v->own_checkpoints))
+        v->checkpoints = v->own_checkpoints;
+    const char *key = cli_value(args, "key", NULL);
+    v->has_keys = key != NULL;
+    if (key != NULL && note_keys_read(&fs_system, key, &v->keys, &err) != 0) {
+        cli_fail_err(args, &err);
+        return CLI_USAGE;
+    }
+    if (v->prove != NULL && !v->has_keys)
+        return cli_fail(args, CLI_USAGE, "--prove needs the public key: --key FILE");
+    if (v->prove != NULL && !read_wish(v->prove, &v->wish))
+        return cli_fail(args, CLI_USAGE, "--prove %s: an id such as 910a2dec89025cc1-security-1 is expected",
+                        v->prove);
+    return CLI_DONE;
+}
+
+static enum cli_exit tell(const struct cli_args *args, const struct verifying *v, int rc,
+                          const struct journal_verify_report *report, const struct evidence_report *evidence,
+                          const struct err *err)
+{
     char text[TC_ERR_TEXT_MAX + TC_ERR_FILE_MAX + 32];
     if (rc == 0 || rc == TC_ECORRUPT) {
-        if (as_json)
-            print_json(&report, rc == 0 ? NULL : err_format(&err, text, sizeof text));
+        if (v->as_json)
+            print_json(report, evidence, rc == 0 ? NULL : err_format(err, text, sizeof text));
         else if (rc == 0)
-            print_table(&report);
+            print_table(report);
+        if (!v->as_json)
+            print_evidence(evidence);
     }
-    if (rc == 0)
-        return CLI_DONE;
-    cli_fail_err(args, &err);
-    return rc == TC_ECORRUPT ? CLI_FOUND : rc == TC_EIO && err.sys == 0 ? CLI_FAILED : CLI_USAGE;
+    if (rc != 0) {
+        cli_fail_err(args, err);
+        return rc == TC_ECORRUPT ? CLI_FOUND : rc == TC_EIO && err->sys == 0 ? CLI_FAILED : CLI_USAGE;
+    }
+    if (evidence->state == EVIDENCE_FAILS)
+        return cli_fail(args, CLI_FOUND, "%s: %s", v->checkpoints, evidence->why);
+    if (v->has_keys && evidence->agreed == 0)
+        return cli_fail(args, CLI_FOUND, "%s: there is no checkpoint to judge by", v->checkpoints);
+    return v->prove != NULL ? prove(args, v->prove, evidence) : CLI_DONE;
+}
+
+static enum cli_exit verify_run(const struct cli_args *args)
+{
+    struct verifying v = {0};
+    enum cli_exit code = read_wishes(args, &v);
+    if (code != CLI_DONE)
+        return code;
+    struct journal_verify_report report = {0};
+    struct evidence_report evidence = {0};
+    struct err err = {0};
+    int rc = evidence_verify(&fs_system, v.dir, v.checkpoints, v.has_keys ? &v.keys : NULL,
+                             v.prove != NULL ? &v.wish : NULL, &report, &evidence, &err);
+    code = tell(args, &v, rc, &report, &evidence, &err);
+    note_keys_wipe(&v.keys);
+    evidence_free(&evidence);
+    return code;
 }
 
 const struct verb verb_verify = {
     .name = "verify",
     .operands = "DIR",
     .summary = "prove that a data directory's journal is whole and unchanged",
-    .details = "Exit code 1 and a message with file and offset where something is damaged. An unfinished "
-               "tail, as a crash leaves it, is\n"
-               "reported and is not damage.",
+    .details =
+        "Exit code 1 and a message with file and offset where something is damaged. An unfinished "
+        "tail, as a crash leaves it, is\n"
+        "reported and is not damage. With --key the signed checkpoints are judged, too: which records are "
+        "proven, by whose\n"
+        "signature, and since when they are not. docs/evidence.md shows how to check a proof without "
+        "this program.",
     .options = options,
     .min_operands = 1,
     .max_operands = 1,

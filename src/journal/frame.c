@@ -143,7 +143,12 @@ void chain_leaf(struct chain *chain, struct sv block)
 {
     uint8_t leaf[TC_SHA256_BYTES];
     record_leaf_hash(block, leaf);
-    sha256_update(&chain->context, sizeof leaf, leaf);
+    chain_leaf_hash(chain, leaf);
+}
+
+void chain_leaf_hash(struct chain *chain, const uint8_t leaf[TC_SHA256_BYTES])
+{
+    sha256_update(&chain->context, TC_SHA256_BYTES, leaf);
 }
 
 void chain_end(struct chain *chain, uint8_t out[TC_SHA256_BYTES])

@@ -57,6 +57,7 @@ struct chain {
 void chain_first_head(uint64_t epoch, uint8_t out[TC_SHA256_BYTES]);
 void chain_begin(struct chain *chain, const uint8_t head[TC_SHA256_BYTES], const char *frame_header);
 void chain_leaf(struct chain *chain, struct sv block);
+void chain_leaf_hash(struct chain *chain, const uint8_t leaf[TC_SHA256_BYTES]); /* where it is known */
 void chain_end(struct chain *chain, uint8_t out[TC_SHA256_BYTES]);
 
 #endif

@@ -138,7 +138,8 @@ struct journal_frame {
     uint64_t consumed;
     bool has_key;
     uint8_t key[16];
-    struct sv blocks; /* lent until the next call */
+    struct sv blocks;              /* lent until the next call */
+    uint8_t head[TC_SHA256_BYTES]; /* of the chain, after this frame: as stored, see journal_verify */
 };
 /* From the frame that holds `position` (0 = the oldest). `limit_to`: NULL, or a live journal whose durable
  * end bounds the reader. */
@@ -161,6 +162,14 @@ struct journal_verify_report {
 /* Recomputes every checksum, leaf and the chain. TC_ECORRUPT with file, offset and what, at the first damage.
  * Read-only. */
 int journal_verify(const struct fs *fs, const char *dir, struct journal_verify_report *ret, struct err *err);
+/* As journal_verify, and shows each record and frame that was found good, in order. */
+struct journal_watch {
+    void *context;
+    void (*record)(void *context, uint64_t position, struct sv block, const uint8_t leaf[TC_SHA256_BYTES]);
+    void (*frame)(void *context, uint64_t last, const uint8_t head[TC_SHA256_BYTES]); /* position, chain */
+};
+int journal_verify_watched(const struct fs *fs, const char *dir, const struct journal_watch *watch,
+                           struct journal_verify_report *ret, struct err *err);
 
 /* --- backup and restore
  * ------------------------------------------------------------------------------------------------------- */

@@ -141,6 +141,7 @@ static void fill(const struct frame *f, struct sv bytes, struct journal_frame *r
                                   .has_key = f->has_key,
                                   .blocks = sv_head(sv_from(bytes, FRAME_HEADER_BYTES), f->payload_bytes)};
     memcpy(ret->key, f->key, sizeof ret->key);
+    memcpy(ret->head, f->head, sizeof ret->head);
 }
 
 /* One step: 1 = a frame in *ret_frame, 0 = nothing now, 2 = moved on, call again. */

@@ -113,7 +113,7 @@ static int walk_last(struct recovery *r, struct cursor *c, struct verify_state *
     uint64_t at = c->offset;
     int rc;
     while ((rc = cursor_next_judged(c, r->sealed, &f, &bytes, err)) == CURSOR_FRAME) {
-        const char *why = verify_frame(state, &f, bytes);
+        const char *why = verify_frame(state, &f, bytes, NULL);
         if (why != NULL) {
             c->offset = at;
             c->position -= f.count;

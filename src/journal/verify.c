@@ -21,7 +21,8 @@ struct verify_state verify_start(const struct segment_header *header)
     return s;
 }
 
-const char *verify_frame(struct verify_state *s, const struct frame *frame, struct sv bytes)
+const char *verify_frame(struct verify_state *s, const struct frame *frame, struct sv bytes,
+                         struct buf *leaves)
 {
     struct chain chain;
     struct event e;
@@ -33,7 +34,11 @@ const char *verify_frame(struct verify_state *s, const struct frame *frame, stru
             return "a record of the frame is malformed";
         if (e.epoch != s->epoch || e.sequence != s->sequences[e.class]++)
             return "a record bears another epoch or sequence than it should";
-        chain_leaf(&chain, block);
+        uint8_t leaf[TC_SHA256_BYTES];
+        record_leaf_hash(block, leaf);
+        chain_leaf_hash(&chain, leaf);
+        if (leaves != NULL)
+            buf_add(leaves, leaf, sizeof leaf);
         rest = sv_from(rest, block.n);
     }
     chain_end(&chain, s->head);
@@ -49,6 +54,8 @@ struct verifier {
     uint64_t position, commit; /* where the segment before ended; 0 = this is the first */
     struct journal_verify_report *report;
     struct journal_snapshot *snapshot; /* NULL: nobody asks for the parts */
+    const struct journal_watch *watch; /* NULL: nobody watches */
+    struct buf leaves;                 /* of a frame, for the watch */
 };
 
 static const char *check_start(const struct verifier *v, size_t i)
@@ -87,6 +94,18 @@ static void count(struct journal_verify_report *r, const struct frame *f)
     r->bytes += f->bytes;
 }
 
+static void show(const struct verifier *v, const struct frame *f, struct sv bytes)
+{
+    struct sv rest = sv_head(sv_from(bytes, FRAME_HEADER_BYTES), f->payload_bytes);
+    for (uint32_t i = 0; i < f->count; i++) {
+        struct sv block = sv_head(rest, record_length(rest));
+        v->watch->record(v->watch->context, f->first + i, block,
+                         (const uint8_t *)v->leaves.p + (size_t)i * TC_SHA256_BYTES);
+        rest = sv_from(rest, block.n);
+    }
+    v->watch->frame(v->watch->context, f->first + f->count - 1, f->head);
+}
+
 static int walk(struct verifier *v, bool sealed, struct err *err)
 {
     struct cursor *c = &v->cursor;
@@ -95,13 +114,16 @@ static int walk(struct verifier *v, bool sealed, struct err *err)
     uint64_t at = c->offset, position = c->position, size;
     int rc;
     while ((rc = cursor_next_judged(c, sealed, &f, &bytes, err)) == CURSOR_FRAME) {
-        const char *why = verify_frame(&v->state, &f, bytes);
+        buf_clear(&v->leaves);
+        const char *why = verify_frame(&v->state, &f, bytes, v->watch != NULL ? &v->leaves : NULL);
         if (why != NULL) {
             c->offset = at; /* the frame's own place, for the message */
             c->position = position;
             return cursor_damaged(c, why, err);
         }
         count(v->report, &f);
+        if (v->watch != NULL)
+            show(v, &f, bytes);
         at = c->offset;
         position = c->position;
     }
@@ -172,9 +194,18 @@ static int verify_all(struct verifier *v, struct err *err)
 
 int journal_verify(const struct fs *fs, const char *dir, struct journal_verify_report *ret, struct err *err)
 {
-    struct verifier v = {.fs = fs, .dir = dir, .report = ret, .cursor = {.file = -1}};
+    return journal_verify_watched(fs, dir, NULL, ret, err);
+}
+
+int journal_verify_watched(const struct fs *fs, const char *dir, const struct journal_watch *watch,
+                           struct journal_verify_report *ret, struct err *err)
+{
+    struct verifier v = {.fs = fs, .dir = dir, .report = ret, .watch = watch, .cursor = {.file = -1}};
+    buf_init(&v.leaves, FRAME_MAX_BYTES);
     *ret = (struct journal_verify_report){0};
-    return verify_all(&v, err);
+    int rc = verify_all(&v, err);
+    buf_free(&v.leaves);
+    return rc;
 }
 
 /* --- what a backup copies

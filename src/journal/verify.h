@@ -15,7 +15,9 @@ struct verify_state {
 
 /* What a segment's header says of the state at its start. */
 struct verify_state verify_start(const struct segment_header *header);
-/* Moves the state over a frame whose checksums are right. NULL, or what is wrong. */
-const char *verify_frame(struct verify_state *state, const struct frame *frame, struct sv bytes);
+/* Moves the state over a frame whose checksums are right. NULL, or what is wrong. `leaves` (NULL: nobody
+ * asks) gets the leaf hash of each record, TC_SHA256_BYTES each. */
+const char *verify_frame(struct verify_state *state, const struct frame *frame, struct sv bytes,
+                         struct buf *leaves);
 
 #endif

@@ -1,0 +1,251 @@
+/*
+ * Sealing; see sealing.h.
+ */
+#include "app/sealing.h"
+
+#include "base/log.h"
+#include "notify/http.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { SLICE_RECORDS = 100000, LOOK_EVERY_MS = 200, TIMEOUT_S = 10 };
+
+struct sealing {
+    struct sealing_options options;
+    struct note_keys keys;
+    struct sealer *sealer; /* NULL: it failed, and is opened anew at the next interval */
+    pthread_t thread;
+    atomic_bool stop;
+    struct buf note;
+    int64_t next_mono_ns;
+    bool witness_is_mended;
+
+    pthread_mutex_t lock; /* of the figures */
+    uint64_t checkpoints, failures, witness_failures, size;
+    int64_t last_ns; /* wall clock, of the last checkpoint; 0: none yet */
+};
+
+static void count(struct sealing *s, uint64_t *what)
+{
+    pthread_mutex_lock(&s->lock);
+    ++*what;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void failed(struct sealing *s, const struct err *err)
+{
+    sealer_close(&s->sealer);
+    count(s, &s->failures);
+    log_err(LOG_ERROR_LEVEL, "seal", err, "the journal is not sealed");
+}
+
+/* --- witnesses
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* Cuts off what a crash left unfinished. */
+static int mend_witness(const struct sealing *s, int file, uint64_t *end)
+{
+    char tail[2 * NOTE_MAX_BYTES];
+    uint64_t from = *end > sizeof tail ? *end - sizeof tail : 0;
+    int64_t got = s->options.fs->read_at(s->options.fs, file, tail, sizeof tail, from);
+    if (got < 0)
+        return (int)got;
+    uint64_t good = from + note_last_end(sv_make(tail, (size_t)got));
+    if (good == *end || (good == from && from > 0))
+        return 0; /* whole, or nothing that we can judge */
+    *end = good;
+    return s->options.fs->truncate(s->options.fs, file, good);
+}
+
+static int append_witness(struct sealing *s, struct sv note)
+{
+    const struct fs *fs = s->options.fs;
+    uint64_t end = 0;
+    int file = fs->open(fs, s->options.witness_file, FS_READ | FS_WRITE | FS_CREATE);
+    if (file < 0)
+        return file;
+    int rc = fs->size(fs, file, &end);
+    if (rc >= 0 && !s->witness_is_mended)
+        rc = mend_witness(s, file, &end);
+    s->witness_is_mended = rc >= 0;
+    if (rc >= 0)
+        rc = fs_write_all(fs, file, note.p, note.n, end);
+    if (rc >= 0)
+        rc = fs->sync(fs, file);
+    s->witness_is_mended = s->witness_is_mended && rc >= 0;
+    fs->close(fs, file);
+    return rc;
+}
+
+static bool post_witness(const struct sealing *s, struct sv note)
+{
+    struct http_post post = {.url = s->options.witness_url,
+                             .content_type = "text/plain; charset=utf-8",
+                             .body = note,
+                             .timeout_ns = TIMEOUT_S * TC_SECOND_NS};
+    struct transfer *transfer = http_transfer_new(&post);
+    struct answer answer = {.result = SEND_RETRY};
+    if (transfer == NULL)
+        return false;
+    CURLcode outcome = curl_easy_perform(transfer->easy);
+    transfer->judge(transfer, outcome, clk_now(s->options.clk).ns, &answer);
+    transfer_free(&transfer);
+    return answer.result == SEND_OK;
+}
+
+static void show_witnesses(struct sealing *s, struct sv note)
+{
+    int rc = s->options.witness_file != NULL ? append_witness(s, note) : 0;
+    if (rc < 0) {
+        struct err err;
+        errno = -rc;
+        err_sys(&err, "cannot append to %s", s->options.witness_file);
+        log_err(LOG_WARN_LEVEL, "seal", &err, "the witness did not get a checkpoint");
+        count(s, &s->witness_failures);
+    }
+    if (s->options.witness_url.n > 0 && !post_witness(s, note)) {
+        log_warn("seal", "the witness's URL does not answer with 2xx: it did not get a checkpoint");
+        count(s, &s->witness_failures);
+    }
+    if (s->options.witness_log)
+        log_info("seal", "checkpoint: %.*s", SV_FMT(note));
+}
+
+/* --- the round
+ * ----------------------------------------------------------------------------------------------------- */
+
+static bool is_open(struct sealing *s)
+{
+    struct err err;
+    struct sealer_options o = {
+        .fs = s->options.fs, .dir = s->options.dir, .journal = s->options.journal, .keys = &s->keys};
+    if (s->sealer == NULL && sealer_open(&o, &s->sealer, &err) != 0)
+        failed(s, &err);
+    return s->sealer != NULL;
+}
+
+/* Takes in all that is durable; a stop does not wait for a long way. */
+static bool follow(struct sealing *s)
+{
+    struct err err;
+    int rc;
+    if (sealer_size(s->sealer) + 1 == journal_end(s->options.journal))
+        return true; /* nothing came: no look at the disk */
+    while ((rc = sealer_step(s->sealer, SLICE_RECORDS, &err)) == 1)
+        if (atomic_load(&s->stop))
+            return false;
+    if (rc < 0)
+        failed(s, &err);
+    return rc == 0;
+}
+
+static void seal(struct sealing *s)
+{
+    struct err err;
+    struct receive_time now = clk_now(s->options.clk);
+    if (!is_open(s) || !follow(s))
+        return;
+    uint64_t size = sealer_size(s->sealer);
+    if (sealer_checkpoint(s->sealer, now, &s->note, &err) != 0) {
+        failed(s, &err);
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->checkpoints++;
+    s->size = size;
+    s->last_ns = now.ns;
+    pthread_mutex_unlock(&s->lock);
+    show_witnesses(s, buf_view(&s->note));
+}
+
+static void *sealing_main(void *context)
+{
+    struct sealing *s = context;
+    while (!atomic_load(&s->stop)) {
+        struct timespec nap = {.tv_nsec = LOOK_EVERY_MS * 1000000L};
+        int64_t now_ns = clk_monotonic_ns(s->options.clk);
+        if (now_ns >= s->next_mono_ns) {
+            seal(s);
+            s->next_mono_ns = now_ns + s->options.interval_ns;
+        } else if (s->sealer != NULL) {
+            follow(s);
+        }
+        nanosleep(&nap, NULL);
+    }
+    if (s->sealer != NULL)
+        seal(s);
+    return NULL;
+}
+
+int sealing_start(const struct sealing_options *options, struct sealing **ret, struct err *err)
+{
+    struct note_keys keys;
+    if (options->witness_url.n > 0 && http_check_url(options->witness_url, err) != 0)
+        return err_while(err, "seal: witness_url");
+    int rc = http_setup(err);
+    if (rc == 0)
+        rc = note_keys_read(options->fs, options->key_path, &keys, err);
+    if (rc != 0)
+        return rc;
+    bool is_private = keys.key[0].is_private;
+    struct sealing *s = tc_alloc(sizeof *s);
+    *s = (struct sealing){.options = *options, .keys = keys};
+    note_keys_wipe(&keys);
+    buf_init(&s->note, 2 * NOTE_MAX_BYTES);
+    pthread_mutex_init(&s->lock, NULL);
+    rc = is_private ? 0
+                    : err_at(err, TC_EINPUT, options->key_path, 1, 1,
+                             "a public key cannot sign: the file of private keys is needed here");
+    if (rc == 0 && (errno = pthread_create(&s->thread, NULL, sealing_main, s)) != 0)
+        rc = err_sys(err, "cannot start the thread that seals");
+    if (rc != 0) {
+        note_keys_wipe(&s->keys);
+        buf_free(&s->note);
+        pthread_mutex_destroy(&s->lock);
+        free(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+void sealing_stop(struct sealing **sealing)
+{
+    struct sealing *s = *sealing;
+    if (s == NULL)
+        return;
+    atomic_store(&s->stop, true);
+    pthread_join(s->thread, NULL);
+    sealer_close(&s->sealer);
+    note_keys_wipe(&s->keys);
+    buf_free(&s->note);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+    *sealing = NULL;
+}
+
+void sealing_metrics(struct sealing *s, struct buf *out)
+{
+    pthread_mutex_lock(&s->lock);
+    const struct {
+        const char *name, *type, *help;
+        double value;
+    } figures[] = {
+        {"tocsin_seal_checkpoints_total", "counter", "Signed checkpoints written.", (double)s->checkpoints},
+        {"tocsin_seal_failures_total", "counter", "Times that the journal could not be sealed.",
+         (double)s->failures},
+        {"tocsin_seal_witness_failures_total", "counter", "Checkpoints that a witness did not get.",
+         (double)s->witness_failures},
+        {"tocsin_seal_records", "gauge", "Records that the last checkpoint covers.", (double)s->size},
+        {"tocsin_seal_last_checkpoint_timestamp_seconds", "gauge",
+         "When the last checkpoint was signed; 0: none yet.", (double)s->last_ns / (double)TC_SECOND_NS},
+    };
+    pthread_mutex_unlock(&s->lock);
+    for (size_t i = 0; i < TC_ARRAY_LEN(figures); i++)
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", figures[i].name, figures[i].help,
+                   figures[i].name, figures[i].type, figures[i].name, figures[i].value);
+}

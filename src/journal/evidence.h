@@ -1,0 +1,59 @@
+/*
+ * Evidence: whether a journal is what signed checkpoints say that it was, and the proof that one record
+ * belongs to it.
+ *
+ * Checkpoints come as a file of notes (note.h): DIR/seal/checkpoints, or better a witness's copy, which
+ * whoever can write the data directory cannot reach.
+ */
+#ifndef JOURNAL_EVIDENCE_H
+#define JOURNAL_EVIDENCE_H
+
+#include "journal/journal.h"
+#include "journal/merkle.h"
+#include "journal/note.h"
+
+enum evidence_state {
+    EVIDENCE_NONE,   /* no checkpoints were given */
+    EVIDENCE_AGREES, /* all of them */
+    EVIDENCE_FAILS,  /* `why` tells what, where, since when */
+};
+
+struct evidence_wish { /* the record to prove; all zero: none */
+    uint64_t position; /* or else: */
+    bool by_id;
+    uint64_t epoch, sequence;
+    uint8_t class;
+};
+
+struct evidence_report {
+    enum evidence_state state;
+    uint64_t checkpoints;     /* in the file, whole */
+    uint64_t agreed;          /* of these, signed by a trusted key (where keys were given) and right */
+    uint64_t torn_bytes;      /* at the end of the file of checkpoints: one that was being written */
+    bool signatures_judged;   /* keys were given */
+    uint64_t size;            /* of the newest checkpoint that agrees: records 1..size are proven */
+    struct receive_time time; /* and when it was signed */
+    char signer[NOTE_NAME_MAX + 1];
+    char why[512];
+    /* the proof, where it was wished for */
+    bool found; /* the record, in a checkpoint that agrees */
+    uint64_t position;
+    struct buf record; /* the bytes whose SHA-256 is the leaf; owned */
+    uint8_t leaf[TC_SHA256_BYTES];
+    struct merkle_proof path; /* to the root of the newest checkpoint that agrees */
+    struct buf note;          /* that checkpoint; owned */
+    struct note_key key;      /* public; that signed it */
+};
+
+/*
+ * Verifies the journal (as journal_verify: *ret_journal, and its code returned) and judges the checkpoints of
+ * the file at `checkpoints` (NULL or absent: EVIDENCE_NONE) by `trusted` (NULL: signatures are not judged).
+ * Keys that a trusted checkpoint names are trusted from it on. Where the journal is damaged, *ret tells what
+ * is proven before that place. Free with evidence_free in any case.
+ */
+int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoints,
+                    const struct note_keys *trusted, const struct evidence_wish *wish,
+                    struct journal_verify_report *ret_journal, struct evidence_report *ret, struct err *err);
+void evidence_free(struct evidence_report *report);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * The tree's right edge; see merkle.h.
+ */
+#include "journal/merkle.h"
+
+static void join(const uint8_t *left, const uint8_t *right, uint8_t out[TC_SHA256_BYTES])
+{
+    struct sha256_ctx context;
+    sha256_init(&context);
+    sha256_update(&context, 1, (const uint8_t *)"\1");
+    sha256_update(&context, TC_SHA256_BYTES, left);
+    sha256_update(&context, TC_SHA256_BYTES, right);
+    hash_sha256_final(&context, out);
+}
+
+static void add_step(struct merkle_proof *proof, const uint8_t hash[TC_SHA256_BYTES], bool is_left)
+{
+    tc_assert(proof->n < MERKLE_LEVELS);
+    memcpy(proof->steps[proof->n].hash, hash, TC_SHA256_BYTES);
+    proof->steps[proof->n++].is_left = is_left;
+}
+
+/* `held`: what is followed is in `leaf`, else it is at the edge or nowhere. */
+static void add(struct merkle *t, const uint8_t leaf[TC_SHA256_BYTES], struct merkle_proof *proof, bool held)
+{
+    uint8_t node[TC_SHA256_BYTES];
+    unsigned level = 0;
+    memcpy(node, leaf, sizeof node);
+    for (; t->size >> level & 1; level++) {
+        if (held) {
+            add_step(proof, t->nodes[level], true);
+        } else if (proof != NULL && proof->following && proof->level == level) {
+            add_step(proof, node, false);
+            held = true;
+        }
+        join(t->nodes[level], node, node);
+    }
+    memcpy(t->nodes[level], node, sizeof node);
+    if (held)
+        proof->level = level;
+    t->size++;
+}
+
+void merkle_add(struct merkle *tree, const uint8_t leaf[TC_SHA256_BYTES], struct merkle_proof *proof)
+{
+    add(tree, leaf, proof, false);
+}
+
+void merkle_add_followed(struct merkle *tree, const uint8_t leaf[TC_SHA256_BYTES], struct merkle_proof *proof)
+{
+    *proof = (struct merkle_proof){.following = true};
+    add(tree, leaf, proof, true);
+}
+
+static unsigned lowest(uint64_t size)
+{
+    tc_assert(size != 0);
+    return (unsigned)__builtin_ctzll(size);
+}
+
+void merkle_follow_edge(const struct merkle *tree, struct merkle_proof *proof,
+                        uint8_t ret_node[TC_SHA256_BYTES])
+{
+    *proof = (struct merkle_proof){.following = true, .level = lowest(tree->size)};
+    memcpy(ret_node, tree->nodes[proof->level], TC_SHA256_BYTES);
+}
+
+void merkle_root(const struct merkle *t, struct merkle_proof *proof, uint8_t out[TC_SHA256_BYTES])
+{
+    if (t->size == 0) {
+        hash_sha256((struct sv){0}, out);
+        return;
+    }
+    unsigned level = lowest(t->size);
+    bool follows = proof != NULL && proof->following, held = follows && proof->level == level;
+    memcpy(out, t->nodes[level], TC_SHA256_BYTES);
+    for (level++; level < MERKLE_LEVELS; level++) {
+        if (!(t->size >> level & 1))
+            continue;
+        if (held) {
+            add_step(proof, t->nodes[level], true);
+        } else if (follows && proof->level == level) {
+            add_step(proof, out, false);
+            held = true;
+        }
+        join(t->nodes[level], out, out);
+    }
+}
+
+void merkle_climb(const struct merkle_proof *proof, const uint8_t node[TC_SHA256_BYTES],
+                  uint8_t out[TC_SHA256_BYTES])
+{
+    memcpy(out, node, TC_SHA256_BYTES);
+    for (size_t i = 0; i < proof->n; i++)
+        if (proof->steps[i].is_left)
+            join(proof->steps[i].hash, out, out);
+        else
+            join(out, proof->steps[i].hash, out);
+}

@@ -1,0 +1,331 @@
+/*
+ * The sealer; see sealer.h.
+ *
+ * DIR/seal/tree: "TOCSINTR", u32 version, u32 zero, u64 epoch, u64 size, u64 length of the checkpoints' file,
+ * chain head, SHA-256 of the last checkpoint's text, a node for each bit set in size from the lowest up, u64
+ * XXH3 of all before. Little-endian. It is replaced after the checkpoint is durable: what stands in that file
+ * behind the length may be whole (and counts then) or torn (and is cut off).
+ */
+#include "journal/sealer.h"
+
+#include "journal/segment.h"
+
+#include "base/arena.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TREE_VERSION = 1, TREE_HEAD_BYTES = 8 + 4 + 4 + 8 + 8 + 8 + 32 + 32, TREE_MAX_BYTES = 4096 };
+#define TREE_MAGIC             SV("TOCSINTR")
+#define CHECKPOINTS_WINDOW_MAX ((size_t)1 << 30)
+
+struct sealer {
+    const struct fs *fs;
+    char *dir; /* owned */
+    const struct journal *journal;
+    struct note_keys keys;
+    struct journal_reader *reader;
+    struct merkle tree;
+    uint64_t epoch; /* of the newest record in the tree */
+    uint8_t head[TC_SHA256_BYTES];
+    uint8_t previous[TC_SHA256_BYTES]; /* hash of the last checkpoint's text */
+    uint64_t checkpoints_bytes;
+    uint64_t sealed; /* size of the last checkpoint */
+    char checkpoints[SEGMENT_PATH_MAX], state[SEGMENT_PATH_MAX], folder[SEGMENT_PATH_MAX];
+};
+
+bool seal_path(const char *dir, const char *name, char *out, size_t size)
+{
+    int n = snprintf(out, size, "%s/seal%s%s", dir, name[0] == '\0' ? "" : "/", name);
+    return n > 0 && (size_t)n < size;
+}
+
+/* --- the state
+ * ----------------------------------------------------------------------------------------------------- */
+
+static int write_state(const struct sealer *s, struct err *err)
+{
+    struct buf out;
+    buf_init(&out, TREE_MAX_BYTES);
+    buf_sv(&out, TREE_MAGIC);
+    buf_u32(&out, TREE_VERSION);
+    buf_u32(&out, 0);
+    buf_u64(&out, s->epoch);
+    buf_u64(&out, s->tree.size);
+    buf_u64(&out, s->checkpoints_bytes);
+    buf_add(&out, s->head, sizeof s->head);
+    buf_add(&out, s->previous, sizeof s->previous);
+    for (unsigned level = 0; level < MERKLE_LEVELS; level++)
+        if (s->tree.size >> level & 1)
+            buf_add(&out, s->tree.nodes[level], TC_SHA256_BYTES);
+    buf_u64(&out, hash_64(buf_view(&out)));
+    int rc = fs_replace_file(s->fs, s->state, buf_view(&out), err);
+    buf_free(&out);
+    return rc;
+}
+
+static bool take_state(struct sealer *s, struct sv bytes)
+{
+    if (bytes.n < TREE_HEAD_BYTES + 8 || !sv_starts(bytes, TREE_MAGIC) ||
+        load_u64(bytes.p + bytes.n - 8) != hash_64(sv_head(bytes, bytes.n - 8)))
+        return false;
+    struct reader r = reader_of(sv_head(sv_from(bytes, TREE_MAGIC.n), bytes.n - TREE_MAGIC.n - 8));
+    uint32_t version = reader_u32(&r);
+    reader_u32(&r);
+    s->epoch = reader_u64(&r);
+    s->tree.size = reader_u64(&r);
+    s->checkpoints_bytes = reader_u64(&r);
+    struct sv head = reader_bytes(&r, sizeof s->head), previous = reader_bytes(&r, sizeof s->previous);
+    if (version != TREE_VERSION || r.rest.n != (size_t)__builtin_popcountll(s->tree.size) * TC_SHA256_BYTES)
+        return false;
+    memcpy(s->head, head.p, head.n);
+    memcpy(s->previous, previous.p, previous.n);
+    for (unsigned level = 0; level < MERKLE_LEVELS; level++)
+        if (s->tree.size >> level & 1)
+            memcpy(s->tree.nodes[level], reader_bytes(&r, TC_SHA256_BYTES).p, TC_SHA256_BYTES);
+    return true;
+}
+
+static void forget_state(struct sealer *s)
+{
+    s->tree = (struct merkle){0};
+    s->epoch = s->checkpoints_bytes = 0;
+    memset(s->head, 0, sizeof s->head);
+    memset(s->previous, 0, sizeof s->previous);
+}
+
+static void read_state(struct sealer *s)
+{
+    struct buf bytes;
+    buf_init(&bytes, TREE_MAX_BYTES);
+    if (fs_read_file(s->fs, s->state, &bytes, NULL) != 0 || !take_state(s, buf_view(&bytes)))
+        forget_state(s);
+    s->sealed = s->tree.size;
+    buf_free(&bytes);
+}
+
+/* --- the checkpoints' file
+ * ----------------------------------------------------------------------------------------- */
+
+static int damaged(const struct sealer *s, uint64_t offset, struct err *err)
+{
+    return err_at(err, TC_ECORRUPT, s->checkpoints, 0, 0,
+                  "damaged at offset %llu: no whole checkpoint stands there; `tocsin verify` tells what is "
+                  "proven; move the file away and a new one is begun",
+                  (unsigned long long)offset);
+}
+
+/* What stands behind the length that the state knows: whole checkpoints count, a torn one is cut off. */
+static int take_tail(struct sealer *s, int file, struct sv bytes, struct err *err)
+{
+    struct sv rest = bytes;
+    struct note note;
+    while (note_next(&rest, &note, NULL) == 1) {
+        hash_sha256(note.text, s->previous);
+        s->sealed = TC_MAX(s->sealed, note.checkpoint.size);
+    }
+    uint64_t good = s->checkpoints_bytes + (bytes.n - rest.n);
+    if (rest.n > NOTE_MAX_BYTES || note_follows(rest))
+        return damaged(s, good, err);
+    s->checkpoints_bytes = good;
+    int rc = rest.n == 0 ? 0 : s->fs->truncate(s->fs, file, good);
+    if (rc >= 0)
+        rc = s->fs->sync(s->fs, file);
+    return rc < 0 ? segment_sys(err, rc, "cannot mend", s->checkpoints) : 0;
+}
+
+static int read_tail(struct sealer *s, int file, struct err *err)
+{
+    uint64_t size;
+    struct buf bytes;
+    int rc = s->fs->size(s->fs, file, &size);
+    if (rc < 0)
+        return segment_sys(err, rc, "cannot read", s->checkpoints);
+    if (size < s->checkpoints_bytes)
+        return damaged(s, size, err);
+    if (size - s->checkpoints_bytes > CHECKPOINTS_WINDOW_MAX)
+        return err_at(err, TC_EBOUND, s->checkpoints, 0, 0, "too long to be read without %s", s->state);
+    buf_init(&bytes, CHECKPOINTS_WINDOW_MAX + 1);
+    char *to = buf_reserve(&bytes, (size_t)(size - s->checkpoints_bytes) + 1);
+    int64_t got =
+        s->fs->read_at(s->fs, file, to, (size_t)(size - s->checkpoints_bytes), s->checkpoints_bytes);
+    rc = got < 0 ? segment_sys(err, (int)got, "cannot read", s->checkpoints)
+                 : take_tail(s, file, sv_make(to, (size_t)got), err);
+    buf_free(&bytes);
+    return rc;
+}
+
+static int open_checkpoints(struct sealer *s, struct err *err)
+{
+    int rc = fs_make_dirs(s->fs, s->folder, err);
+    if (rc != 0)
+        return rc;
+    int file = s->fs->open(s->fs, s->checkpoints, FS_READ | FS_WRITE | FS_CREATE);
+    if (file < 0)
+        return segment_sys(err, file, "cannot open", s->checkpoints);
+    rc = read_tail(s, file, err);
+    s->fs->close(s->fs, file);
+    if (rc == 0 && (rc = s->fs->sync_dir(s->fs, s->folder)) < 0)
+        rc = segment_sys(err, rc, "cannot sync", s->folder);
+    return rc;
+}
+
+/* --- following the journal
+ * ----------------------------------------------------------------------------------------- */
+
+static int open_reader(struct sealer *s, struct err *err)
+{
+    return journal_reader_open(s->fs, s->dir, s->tree.size + 1, s->journal, &s->reader, err);
+}
+
+/* Where the state fits no frame of the journal, the tree is made from the first record. */
+static int start_anew(struct sealer *s, struct err *err)
+{
+    uint64_t bytes = s->checkpoints_bytes;
+    uint8_t previous[TC_SHA256_BYTES];
+    memcpy(previous, s->previous, sizeof previous);
+    forget_state(s);
+    s->checkpoints_bytes = bytes;
+    memcpy(s->previous, previous, sizeof previous);
+    journal_reader_close(&s->reader);
+    return open_reader(s, err);
+}
+
+static int take_frame(struct sealer *s, const struct journal_frame *frame, struct err *err)
+{
+    struct sv rest = frame->blocks;
+    for (uint64_t i = 0; i < frame->count; i++) {
+        struct sv block = sv_head(rest, record_length(rest));
+        struct event e;
+        uint8_t leaf[TC_SHA256_BYTES];
+        int rc = record_decode_envelope(block, &e, err);
+        if (rc != 0)
+            return rc;
+        s->epoch = e.epoch;
+        record_leaf_hash(block, leaf);
+        merkle_add(&s->tree, leaf, NULL);
+        rest = sv_from(rest, block.n);
+    }
+    memcpy(s->head, frame->head, sizeof s->head);
+    return 0;
+}
+
+static int too_short(const struct sealer *s, uint64_t size, struct err *err)
+{
+    return err_at(err, TC_ECORRUPT, s->checkpoints, 0, 0,
+                  "a checkpoint has seen %llu records, the journal ends at %llu: records are missing",
+                  (unsigned long long)s->sealed, (unsigned long long)size);
+}
+
+int sealer_step(struct sealer *s, uint64_t max_records, struct err *err)
+{
+    struct journal_frame frame;
+    uint64_t until = s->tree.size + max_records;
+    while (s->tree.size < until) {
+        int rc = journal_reader_next(s->reader, &frame, err);
+        if (rc == 0 && s->tree.size < s->sealed)
+            return too_short(s, s->tree.size, err);
+        if (rc <= 0)
+            return rc;
+        if (frame.first != s->tree.size + 1) {
+            if (s->tree.size == 0)
+                return err_set(err, TC_ECORRUPT, "the journal of %s does not begin with its first record",
+                               s->dir);
+            rc = start_anew(s, err);
+        } else {
+            rc = take_frame(s, &frame, err);
+        }
+        if (rc != 0)
+            return rc;
+    }
+    return 1;
+}
+
+int sealer_open(const struct sealer_options *options, struct sealer **ret, struct err *err)
+{
+    struct sealer *s = tc_alloc(sizeof *s);
+    *s = (struct sealer){.fs = options->fs,
+                         .dir = tc_strdup(options->dir),
+                         .journal = options->journal,
+                         .keys = *options->keys};
+    int rc = 0;
+    if (!seal_path(s->dir, "checkpoints", s->checkpoints, sizeof s->checkpoints) ||
+        !seal_path(s->dir, "tree", s->state, sizeof s->state) ||
+        !seal_path(s->dir, "", s->folder, sizeof s->folder))
+        rc = err_set(err, TC_EINPUT, "the path of the data directory is too long");
+    if (rc == 0) {
+        read_state(s);
+        rc = open_checkpoints(s, err);
+    }
+    if (rc == 0 && s->journal != NULL && journal_end(s->journal) <= s->sealed)
+        rc = too_short(s, journal_end(s->journal) - 1, err);
+    if (rc == 0)
+        rc = open_reader(s, err);
+    if (rc != 0) {
+        sealer_close(&s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+void sealer_close(struct sealer **sealer)
+{
+    struct sealer *s = *sealer;
+    if (s == NULL)
+        return;
+    if (s->reader != NULL)
+        journal_reader_close(&s->reader);
+    note_keys_wipe(&s->keys);
+    free(s->dir);
+    free(s);
+    *sealer = NULL;
+}
+
+uint64_t sealer_size(const struct sealer *s)
+{
+    return s->tree.size;
+}
+
+/* --- checkpoints
+ * ------------------------------------------------------------------------------------------------------ */
+
+static int append_note(struct sealer *s, struct sv note, struct err *err)
+{
+    int file = s->fs->open(s->fs, s->checkpoints, FS_WRITE);
+    int rc = file < 0 ? file : fs_write_all(s->fs, file, note.p, note.n, s->checkpoints_bytes);
+    if (rc >= 0)
+        rc = s->fs->sync(s->fs, file);
+    /* what a failed sync left in the page cache may not be taken for durable by the next start */
+    if (rc < 0 && file >= 0)
+        s->fs->truncate(s->fs, file, s->checkpoints_bytes);
+    if (file >= 0)
+        s->fs->close(s->fs, file);
+    return rc < 0 ? segment_sys(err, rc, "cannot write", s->checkpoints) : 0;
+}
+
+int sealer_checkpoint(struct sealer *s, struct receive_time now, struct buf *ret_note, struct err *err)
+{
+    struct checkpoint c = {.size = s->tree.size, .time = now, .epoch = s->epoch};
+    snprintf(c.origin, sizeof c.origin, "%s", s->keys.key[0].name);
+    merkle_root(&s->tree, NULL, c.root);
+    memcpy(c.head, s->head, sizeof c.head);
+    memcpy(c.previous, s->previous, sizeof c.previous);
+    if (s->keys.n > 1)
+        c.keys = s->keys; /* a change of keys: the old one vouches for the new one */
+    buf_clear(ret_note);
+    note_write(&c, &s->keys, ret_note);
+    note_keys_wipe(&c.keys);
+    int rc = append_note(s, buf_view(ret_note), err);
+    if (rc != 0)
+        return rc;
+    struct sv rest = buf_view(ret_note);
+    struct note note;
+    rc = note_next(&rest, &note, err);
+    tc_assert(rc == 1);
+    hash_sha256(note.text, s->previous);
+    s->checkpoints_bytes += ret_note->n;
+    s->sealed = s->tree.size;
+    return write_state(s, err);
+}
