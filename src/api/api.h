@@ -28,9 +28,12 @@ struct api_delivery { /* whether notifications are held back */
 };
 
 struct api_options {
-    const char *listen;      /* "127.0.0.1:9797", "[::1]:0" (0: any free port) */
-    const char *store_path;  /* it opens its own reading connection */
-    const char *console_url; /* NULL: http:// + listen address */
+    const char *listen;            /* "127.0.0.1:9797", "[::1]:0" (0: any free port) */
+    const char *store_path;        /* it opens its own reading connection */
+    const struct fs *fs;           /* for queries */
+    const char *data_dir;          /* whose journal queries read; NULL: there is nothing to query */
+    const struct journal *journal; /* bounds what they see to what is durable; NULL: the directory as it is */
+    const char *console_url;       /* NULL: http:// + listen address */
     const struct clk *clk;
     const struct rng *rng;
     struct intake *intake;
