@@ -5,6 +5,7 @@
 #include "api/search.h"
 
 #include "base/json_out.h"
+#include "base/map.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
