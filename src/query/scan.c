@@ -269,3 +269,51 @@ int query_scan(const struct query_source *source, const struct logql_expr *log, 
     segment_list_free(&list);
     return rc;
 }
+
+static int follow(struct scan *scan, struct journal_reader *reader, bool only_new,
+                  bool (*idle)(void *context), struct err *err)
+{
+    struct journal_frame frame;
+    int rc;
+    for (bool is_new = !only_new;;) {
+        rc = journal_reader_next(reader, &frame, err);
+        if (rc > 0 && is_new)
+            rc = scan_frame(scan, &frame, err);
+        else if (rc == 0 && (is_new = true) && !idle(scan->context))
+            return 0;
+        if (rc < 0)
+            return rc;
+    }
+}
+
+int query_follow(const struct query_source *source, const struct logql_expr *log, int64_t from_ns,
+                 int64_t to_ns, bool only_new, bool (*idle)(void *context), query_line_fn each, void *context,
+                 struct query_scan_stats *stats, struct err *err)
+{
+    struct scan scan = {.source = source,
+                        .log = log,
+                        .from_ns = from_ns,
+                        .to_ns = to_ns,
+                        .each = each,
+                        .context = context,
+                        .stats = stats,
+                        .literal = literal_of(log)};
+    struct journal_reader *reader;
+    struct segment_list list;
+    struct arena arena = {0};
+    int rc = segment_list_read(source->fs, source->dir, &list, err);
+    if (rc != 0)
+        return rc;
+    uint64_t first = only_new && list.n > 0 ? list.first[list.n - 1] : source->after;
+    segment_list_free(&list);
+    rc = journal_reader_open(source->fs, source->dir, first, source->limit_to, &reader, err);
+    if (rc != 0)
+        return rc;
+    scan.line = tc_alloc(sizeof *scan.line);
+    scan.line->arena = &arena;
+    rc = follow(&scan, reader, only_new, idle, err);
+    free(scan.line);
+    arena_free(&arena);
+    journal_reader_close(&reader);
+    return rc;
+}

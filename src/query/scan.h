@@ -42,5 +42,12 @@ typedef bool (*query_time_fn)(void *context, int64_t ns, uint64_t position);
 int query_scan(const struct query_source *source, const struct logql_expr *log, int64_t from_ns,
                int64_t to_ns, query_time_fn useful, query_line_fn each, void *context,
                struct query_scan_stats *stats, struct err *err);
+/*
+ * As query_scan in order of arrival, and on: where nothing more is there, `idle` is asked, which may wait;
+ * true looks again. With `only_new`, what is there at the beginning is passed over.
+ */
+int query_follow(const struct query_source *source, const struct logql_expr *log, int64_t from_ns,
+                 int64_t to_ns, bool only_new, bool (*idle)(void *context), query_line_fn each, void *context,
+                 struct query_scan_stats *stats, struct err *err);
 
 #endif
