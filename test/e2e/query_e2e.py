@@ -59,7 +59,7 @@ def stages():
         for query, wanted in [
                 ('{app="web"} | json a_b="a.b" | a_b > 3', [1]), ('{app="web"} |= "took" | logfmt | took > 20ms', [2]),
                 ('{app="web"} | logfmt | ip=ip("10.1.0.0/16")', [0]), ('{app="web"} |~ "b.b"', [1]),
-                ('{app="web"} |> "level=<_> took=<_>"', [2]), ('{app="web"} != "took"', [1]), ('{app="web"} | user="bob"', [1]),
+                ('{app="web"} |> "level=warn<_>ip=<_>"', [2]), ('{app="web"} != "took"', [1]), ('{app="web"} | user="bob"', [1]),
                 ('{app="web"} | regexp "took=(?P<t>\\\\d+)" | t = 30', [2]), ('{app="web"} | pattern "<a> took=<t> <_>" | t="30ms"', [2])]:
             assert found(server, query) == [LINES[i] for i in wanted], (query, found(server, query))
         formatted = found(server, '{app="web"} | logfmt | level="info" | line_format "{{.level | ToUpper}}: {{.msg}}"')
