@@ -23,16 +23,18 @@ struct reading {
 static bool read_time(struct sv text, int64_t *ret)
 {
     double seconds;
+    bool good;
     if (num_i64(text, ret)) {
-        if (text.n <= 10)
-            *ret *= TC_SECOND_NS;
-        return true;
+        good = text.n > 10 ||
+               (*ret<QUERY_TIME_MAX_NS / TC_SECOND_NS && * ret> - QUERY_TIME_MAX_NS / TC_SECOND_NS);
+        *ret *= good && text.n <= 10 ? TC_SECOND_NS : 1;
+    } else if (num_double(text, &seconds)) {
+        good = fabs(seconds) < (double)(QUERY_TIME_MAX_NS / TC_SECOND_NS);
+        *ret = good ? (int64_t)(seconds * (double)TC_SECOND_NS) : 0;
+    } else {
+        good = clk_parse_rfc3339(text, 0, ret);
     }
-    if (num_double(text, &seconds) && fabs(seconds) < 9e9) {
-        *ret = (int64_t)(seconds * (double)TC_SECOND_NS);
-        return true;
-    }
-    return clk_parse_rfc3339(text, 0, ret);
+    return good && *ret <= QUERY_TIME_MAX_NS && *ret >= -QUERY_TIME_MAX_NS;
 }
 
 static bool read_step(struct sv text, int64_t *ret)

@@ -244,7 +244,7 @@ static int read_query(struct run *run, struct err *err)
     if (field != NULL) {
         text = arena_printf(&arena, "sum by (%.*s) (count_over_time(%s [%lldns]))",
                             SV_FMT(query_flat_name(sv_of(field), &arena)), expr,
-                            (long long)(run->to_ns - run->from_ns));
+                            (long long)(run->to_ns - TC_MAX(run->from_ns, INT64_C(0))));
         text = top > 0 ? arena_printf(&arena, "sort_desc(topk(%llu, %.*s))", (unsigned long long)top,
                                       SV_FMT(text))
                        : arena_printf(&arena, "sort_desc(%.*s)", SV_FMT(text));

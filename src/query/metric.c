@@ -166,6 +166,8 @@ int query_metric(const struct query_source *source, const struct logql *query, i
     struct query_matrix made = {0};
     if (end_ns < start_ns || step_ns <= 0)
         return err_set(err, TC_EINPUT, "the end is before the start, or the step is not positive");
+    if (start_ns < -QUERY_TIME_MAX_NS || end_ns > QUERY_TIME_MAX_NS)
+        return err_set(err, TC_EINPUT, "the time is too far from now");
     if ((uint64_t)(end_ns - start_ns) / (uint64_t)step_ns >= QUERY_STEPS_MAX)
         return err_set(err, TC_EINPUT,
                        "exceeded maximum resolution of %d points per time series. Try increasing the value "

@@ -27,6 +27,9 @@ struct query_matrix {
     bool is_scalar; /* one series without labels */
 };
 
+/* Times are at most so far from 1970, so that no sum of them overflows. */
+#define QUERY_TIME_MAX_NS INT64_C(4000000000000000000)
+
 /* At start_ns, start_ns + step_ns, … up to end_ns; an instant query has both equal. TC_EBOUND past the bounds
  * above; TC_EINPUT for a pipeline's error that no filter took care of, as Loki has it. */
 int query_metric(const struct query_source *source, const struct logql *query, int64_t start_ns,

@@ -168,9 +168,12 @@ static int parse_grouping(struct parsing *p, struct logql_grouping *ret)
     return rc != 0 ? rc : parse_labels(p, ret);
 }
 
+/* 63 years: a time less two of them is a time still. */
+#define DURATION_MAX_NS 2e18
+
 static int parse_duration(struct parsing *p, int64_t *ret_ns)
 {
-    if (peek(p)->kind != TOKEN_DURATION || peek(p)->number < 1 || peek(p)->number > 4e18)
+    if (peek(p)->kind != TOKEN_DURATION || peek(p)->number < 1 || peek(p)->number > DURATION_MAX_NS)
         return parse_unexpected(p, "a duration such as 5m");
     *ret_ns = (int64_t)peek(p)->number;
     return parse_move(p);

@@ -243,10 +243,14 @@ static int make_absent(struct range *r, struct query_matrix *ret, struct err *er
     struct query_label labels[LOGQL_LIST_MAX];
     struct query_series *made = r->set.series, *one;
     size_t n = 0, count = r->set.count, at;
-    for (size_t i = 0; i < r->expr->left->matcher_count; i++)
-        if (r->expr->left->matchers[i].op == LOGQL_EQ)
-            labels[n++] =
-                (struct query_label){r->expr->left->matchers[i].name, r->expr->left->matchers[i].value};
+    for (size_t i = 0; i < r->expr->left->matcher_count; i++) {
+        const struct logql_matcher *m = &r->expr->left->matchers[i];
+        if (m->op != LOGQL_EQ || m->value.n == 0)
+            continue;
+        for (at = n++; at > 0 && sv_cmp(labels[at - 1].name, m->name) > 0; at--)
+            labels[at] = labels[at - 1];
+        labels[at] = (struct query_label){m->name, m->value};
+    }
     struct series_set set;
     series_set_init(&set, r->run);
     int rc = series_set_put(&set, labels, n, &at, err);

@@ -5,7 +5,6 @@
 #include "query/metric.h"
 #include "query/search.h"
 
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
