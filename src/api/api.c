@@ -197,6 +197,7 @@ static void init_locks(struct api *api)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&api->changed, &monotonic);
     pthread_cond_init(&api->command_due, NULL);
+    pthread_cond_init(&api->search_due, NULL);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -205,6 +206,7 @@ static void free_all(struct api **at)
     struct api *api = *at;
     *at = NULL;
     command_stop(api);
+    search_stop(api);
     if (api->listen_fd >= 0)
         close(api->listen_fd);
     workbench_free_all(api);
@@ -215,6 +217,7 @@ static void free_all(struct api **at)
     free_texts(api);
     pthread_cond_destroy(&api->changed);
     pthread_cond_destroy(&api->command_due);
+    pthread_cond_destroy(&api->search_due);
     pthread_mutex_destroy(&api->lock);
     pthread_mutex_destroy(&api->store_lock);
     connections_fini(&api->connections);
@@ -224,6 +227,8 @@ static void free_all(struct api **at)
 static int start_threads(struct api *api, struct err *err)
 {
     int rc = command_start(api, err);
+    if (rc == 0)
+        rc = search_start(api, err);
     if (rc != 0)
         return rc;
     api->daemon = server_start(api);

@@ -30,9 +30,12 @@ struct api_delivery { /* whether notifications are held back */
 };
 
 struct api_options {
-    const char *listen;      /* "127.0.0.1:9797", "[::1]:0" (0: any free port) */
-    const char *store_path;  /* it opens its own reading connection */
-    const char *console_url; /* NULL: http:// + listen address */
+    const char *listen;            /* "127.0.0.1:9797", "[::1]:0" (0: any free port) */
+    const char *store_path;        /* it opens its own reading connection */
+    const struct fs *fs;           /* for queries */
+    const char *data_dir;          /* whose journal queries read; NULL: there is nothing to query */
+    const struct journal *journal; /* bounds what they see to what is durable; NULL: the directory as it is */
+    const char *console_url;       /* NULL: http:// + listen address */
     const struct clk *clk;
     const struct rng *rng;
     struct intake *intake;
@@ -65,8 +68,8 @@ struct api_options {
     void (*metrics)(void *context, struct buf *out);
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
-    struct tsdb *tsdb;          /* the store of metrics; NULL: metrics are off */
-    const struct sv *receivers; /* names of channels, for /api/v2/alerts */
+    struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
+    const struct sv *receivers;                       /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };
 

@@ -27,6 +27,9 @@ enum {
     TC_API_HEAD_BYTES = 32 << 10, /* request line and headers; past it 431 */
     TC_API_COMMAND_BODY = 64 << 10,
     TC_API_COMMANDS_MAX = 64, /* waiting for the core */
+    TC_API_SEARCHES_MAX = 32, /* waiting for the thread that searches */
+    TC_API_SEARCH_S = 60,     /* a query is ended after so long */
+    TC_API_FORM_BYTES = 128 << 10,
     TC_API_STREAM_CLIENTS_MAX = 64,
     TC_API_STREAM_QUEUE_BYTES = 1 << 20, /* unsent events of one client; past it the client is dropped */
     TC_API_HEARTBEAT_S = 15,
@@ -73,6 +76,7 @@ struct write_result {
     uint64_t samples, histograms, refused;
 };
 
+struct search_job;
 struct request {
     struct api *api;
     struct MHD_Connection *connection;
@@ -89,8 +93,9 @@ struct request {
     struct connection *connection_held;
     struct pending *pending;
     struct write_result write;
-    struct buf answer;       /* body of the 200 that waits for the journal */
-    struct command *command; /* what the core was asked to do, and its answer */
+    struct buf answer;         /* body of the 200 that waits for the journal */
+    struct command *command;   /* what the core was asked to do, and its answer */
+    struct search_job *search; /* what is looked for in the journal, and what was found */
 };
 
 /* Scratch of one parse; as many as threads ask at a time. */
@@ -100,9 +105,11 @@ struct workbench {
     struct workbench *next;
 };
 
-enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 64 };
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 80 };
 
 struct stream;
+struct search_job;
+struct query_index;
 struct api {
     struct api_options options;
     struct auth auth;
@@ -130,6 +137,14 @@ struct api {
 
     pthread_mutex_t store_lock; /* one reading connection, used in turn */
     struct store *store;
+
+    struct search_job *searches; /* that wait for `searcher`; under lock, as all below */
+    unsigned search_count;
+    bool searches_end;
+    pthread_cond_t search_due;
+    pthread_t searcher;
+    bool searcher_runs;
+    struct query_index *index;
 
     struct stream *stream;
     struct connections connections;
@@ -206,7 +221,27 @@ uint64_t stream_dropped(const struct stream *stream);
 int alerts_store_take(struct api *api, struct store **ret, struct err *err);
 void alerts_store_give(struct api *api);
 
+/* --- events_route.c --- */
+/* Rewrites an unpacked body into events as NDJSON; false where it has filled the reply. */
+typedef bool (*events_convert_fn)(struct request *request, struct sv body, struct buf *out,
+                                  struct reply *reply);
+/* All of taking a body in; `convert` may be NULL. */
+void events_take(struct api *api, struct request *request, events_convert_fn convert, struct reply *reply);
+
+/* --- search.c --- */
+int search_start(struct api *api, struct err *err);
+/* No request is under way any more; what is being searched is ended. */
+void search_stop(struct api *api);
+/* The client has gone, or has its answer. */
+void search_release(struct api *api, struct search_job **job);
+
 /* --- handlers --- */
+void loki_push_begin(struct api *api, struct request *request, struct reply *reply);
+void loki_push(struct api *api, struct request *request, struct reply *reply);
+void loki_search(struct api *api, struct request *request, struct reply *reply);
+void loki_format(struct api *api, struct request *request, struct reply *reply);
+void loki_build(struct api *api, struct request *request, struct reply *reply);
+void loki_tail(struct api *api, struct request *request, struct reply *reply);
 void events_begin(struct api *api, struct request *request, struct reply *reply);
 void events_handle(struct api *api, struct request *request, struct reply *reply);
 void write_begin(struct api *api, struct request *request, struct reply *reply);

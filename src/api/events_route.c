@@ -307,16 +307,29 @@ static void append(struct request *request, struct workbench *bench, struct sv b
     refuse_append(reply, rc, &err);
 }
 
-void events_handle(struct api *api, struct request *request, struct reply *reply)
+void events_take(struct api *api, struct request *request, events_convert_fn convert, struct reply *reply)
 {
     if (request->pending == NULL) {
         struct workbench *bench = bench_take(api);
+        struct buf converted;
         struct sv body;
+        buf_init(&converted, 2 * api->options.max_body_bytes);
         api->bytes_received += request->body.n;
-        if (unpack(request, bench, &body, reply) && parse(request, bench, body, reply))
+        bool good = unpack(request, bench, &body, reply);
+        if (good && convert != NULL) {
+            good = convert(request, body, &converted, reply);
+            body = buf_view(&converted);
+        }
+        if (good && parse(request, bench, body, reply))
             append(request, bench, body, reply);
+        buf_free(&converted);
         bench_give(api, bench);
     }
     if (request->pending != NULL)
         wait_or_finish(request, reply);
+}
+
+void events_handle(struct api *api, struct request *request, struct reply *reply)
+{
+    events_take(api, request, NULL, reply);
 }

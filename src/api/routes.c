@@ -49,10 +49,25 @@ const struct route api_routes[] = {
     {"POST", "/-/reload", ROLE_OPERATOR, NULL, reload_handle, TC_API_COMMAND_BODY},
     {"POST", "/v1/reload", ROLE_OPERATOR, NULL, reload_handle, TC_API_COMMAND_BODY},
     {"GET", "/metrics", ROLE_READER, NULL, health_metrics, 0},
+    {"POST", "/loki/api/v1/push", ROLE_SOURCE, loki_push_begin, loki_push, EVENT_BODY},
+    {"GET", "/loki/api/v1/query", ROLE_READER, NULL, loki_search, 0},
+    {"POST", "/loki/api/v1/query", ROLE_READER, NULL, loki_search, TC_API_FORM_BYTES},
+    {"GET", "/loki/api/v1/query_range", ROLE_READER, NULL, loki_search, 0},
+    {"POST", "/loki/api/v1/query_range", ROLE_READER, NULL, loki_search, TC_API_FORM_BYTES},
+    {"GET", "/loki/api/v1/labels", ROLE_READER, NULL, loki_search, 0},
+    {"POST", "/loki/api/v1/labels", ROLE_READER, NULL, loki_search, TC_API_FORM_BYTES},
+    {"GET", "/loki/api/v1/label/{name}/values", ROLE_READER, NULL, loki_search, 0},
+    {"GET", "/loki/api/v1/series", ROLE_READER, NULL, loki_search, 0},
+    {"POST", "/loki/api/v1/series", ROLE_READER, NULL, loki_search, TC_API_FORM_BYTES},
+    {"GET", "/loki/api/v1/index/stats", ROLE_READER, NULL, loki_search, 0},
+    {"GET", "/loki/api/v1/tail", ROLE_READER, NULL, loki_tail, 0},
+    {"GET", "/loki/api/v1/format_query", ROLE_READER, NULL, loki_format, 0},
+    {"POST", "/loki/api/v1/format_query", ROLE_READER, NULL, loki_format, TC_API_FORM_BYTES},
+    {"GET", "/loki/api/v1/status/buildinfo", ROLE_READER, NULL, loki_build, 0},
     {0},
 };
 _Static_assert(TC_ARRAY_LEN(api_routes) <= TC_API_ROUTES_MAX,
                "answers are counted in a table of this height");
 
-const unsigned api_codes[TC_API_CODES] = {200, 204, 400, 401, 403, 404, 405, 408, 409,
-                                          413, 415, 422, 429, 431, 500, 503, 507, 0};
+const unsigned api_codes[TC_API_CODES] = {200, 204, 400, 401, 403, 404, 405, 408, 409, 413,
+                                          415, 422, 429, 431, 500, 501, 503, 504, 507, 0};

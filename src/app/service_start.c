@@ -110,6 +110,9 @@ static int start_api(struct service *s, struct err *err)
         receivers[i] = c->channels[i].name;
     struct api_options o = {.listen = c->listen,
                             .store_path = s->store_path,
+                            .fs = &fs_system,
+                            .data_dir = c->data,
+                            .journal = core_journal(s->core),
                             .console_url = c->console_url,
                             .clk = &clk_system,
                             .rng = &rng_system,

@@ -323,3 +323,46 @@ void re2_replace_all(const struct re2 *re2, struct sv text, struct sv replacemen
     buf_sv(out, sv_from(text, copied));
     pcre2_match_data_free(data);
 }
+
+bool re2_has_names(const struct re2 *re2)
+{
+    uint32_t count = 0;
+    pcre2_pattern_info(re2->unicode, PCRE2_INFO_NAMECOUNT, &count);
+    return count > 0;
+}
+
+/* The name table is sorted by name; groups are told by number. */
+static struct sv name_of_group(const pcre2_code *code, unsigned group)
+{
+    uint32_t count = 0, size = 0;
+    PCRE2_SPTR table = NULL;
+    pcre2_pattern_info(code, PCRE2_INFO_NAMECOUNT, &count);
+    pcre2_pattern_info(code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+    pcre2_pattern_info(code, PCRE2_INFO_NAMETABLE, &table);
+    for (uint32_t i = 0; i < count; i++, table += size)
+        if (((unsigned)table[0] << 8 | table[1]) == group)
+            return sv_of((const char *)table + 2);
+    return (struct sv){0};
+}
+
+bool re2_match_names(const struct re2 *re2, struct sv text,
+                     void (*each)(void *context, struct sv name, struct sv value), void *context)
+{
+    const pcre2_code *code = code_for(re2, text);
+    uint32_t groups = 0;
+    pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, NULL);
+    tc_assert(data != NULL);
+    int found = match_at(code, text, 0, 0, data);
+    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(data);
+    pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
+    for (unsigned group = 1; found > 0 && group <= groups; group++) {
+        struct sv name = name_of_group(code, group);
+        bool took_part = group < (unsigned)found && ends[2 * group] != PCRE2_UNSET;
+        if (name.p != NULL)
+            each(context, name,
+                 took_part ? sv_make(text.p + ends[2 * group], ends[2 * group + 1] - ends[2 * group])
+                           : (struct sv){0});
+    }
+    pcre2_match_data_free(data);
+    return found > 0;
+}

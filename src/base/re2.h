@@ -23,4 +23,11 @@ bool re2_matches(const struct re2 *re2, struct sv text);
 /* regexp.ReplaceAllString: $1, ${1}, ${name}, $$ in `replacement`. */
 void re2_replace_all(const struct re2 *re2, struct sv text, struct sv replacement, struct buf *out);
 
+/* The expression has a named group. */
+bool re2_has_names(const struct re2 *re2);
+/* On a match calls `each` for every named group in the order of their numbers; one that took no part has
+ * p == NULL. False where there is no match. */
+bool re2_match_names(const struct re2 *re2, struct sv text,
+                     void (*each)(void *context, struct sv name, struct sv value), void *context);
+
 #endif

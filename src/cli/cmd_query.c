@@ -5,6 +5,7 @@
 #include "base/json_out.h"
 #include "cli/cli.h"
 #include "cli/finding_out.h"
+#include "cli/logql.h"
 #include "journal/journal.h"
 
 #include <stdio.h>
@@ -17,7 +18,13 @@ static const struct option_spec options[] = {
     {"limit", OPTION_VALUE, "N", "print at most N"},
     {"all", OPTION_FLAG, NULL,
      "also records of tocsin itself: ticks, findings, decisions, commands, receipts"},
-    {"format", OPTION_VALUE, "table|json", "json (default): one object a line"},
+    {"format", OPTION_VALUE, "json|ndjson|csv|table",
+     "json (default) and ndjson: one object a line; csv with EXPR only"},
+    {"follow", OPTION_FLAG, NULL, "go on with what arrives from now on (with --from: from then on)"},
+    {"newest", OPTION_FLAG, NULL, "with EXPR: newest first, so that --limit keeps the newest"},
+    {"step", OPTION_VALUE, "DURATION", "with numbers: a value every DURATION from --from to --to"},
+    {"count-by", OPTION_VALUE, "FIELD", "how many events there are of each value of FIELD, most first"},
+    {"top", OPTION_VALUE, "N", "with --count-by: the N most frequent values"},
     {0}};
 
 struct query {
@@ -147,8 +154,12 @@ static void tell_torn(const struct journal_reader *reader)
 static enum cli_exit query_run(const struct cli_args *args)
 {
     struct query q = {.all = cli_flag(args, "all")};
-    bool ok;
-    q.json = cli_wants_json(args, true, &ok);
+    const char *const *operands;
+    if (cli_operands(args, &operands) > 0 || cli_flag(args, "follow") ||
+        cli_value(args, "count-by", NULL) != NULL)
+        return query_logql(args);
+    bool ok = true;
+    q.json = sv_is(sv_of(cli_value(args, "format", "json")), "ndjson") || cli_wants_json(args, true, &ok);
     if (!ok || !read_time(args, "from", INT64_MIN, &q.from_ns) ||
         !read_time(args, "to", INT64_MAX, &q.to_ns) ||
         !cli_number(args, "limit", 0, UINT64_MAX, UINT64_MAX, &q.limit))
@@ -176,9 +187,12 @@ static enum cli_exit query_run(const struct cli_args *args)
 
 const struct verb verb_query = {
     .name = "query",
-    .operands = "",
-    .summary = "print stored events, oldest first",
-    .details = "Without options every event from outside is printed as one JSON object a line, with its raw "
+    .operands = "[EXPR]",
+    .summary = "print stored events, oldest first, or what a LogQL expression says of them",
+    .details = "EXPR is LogQL, as Grafana Loki has it: '{source=~\"http:.+\"} |= \"Failed\"', or\n"
+               "'topk(10, sum by (source_ip) (count_over_time({product=\"linux\"} [24h])))'.\n"
+               "docs/query.md has the language, the labels, and what is not in it.\n\n"
+               "Without options every event from outside is printed as one JSON object a line, with its raw "
                "text. Works on the directory of\n"
                "a running server and on one left by a crash: an unfinished tail is reported and is no "
                "failure. Exit code 1 "
@@ -186,6 +200,6 @@ const struct verb verb_query = {
                "is stored is damaged, with file and offset, after the events that stand before it.",
     .options = options,
     .min_operands = 0,
-    .max_operands = 0,
+    .max_operands = 1,
     .run = query_run,
 };

@@ -18,6 +18,7 @@ ALLOWED = {
     "alert": ["event", "store", "template"],
     "notify": ["event", "store", "template"],
     "respond": ["event", "store"],
+    "query": ["event", "journal", "template"],
     "report": ["journal", "store", "metrics", "alert"],
 }
 LEFT_OF_API = list(ALLOWED)

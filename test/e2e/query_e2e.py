@@ -1,0 +1,179 @@
+"""Loki's API and `tocsin query EXPR` over a running server: what is pushed is found, by its labels, its text and its fields."""
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.parse
+
+import kit
+from kit import Server, Skip, now, test, tocsin, wait_for
+
+LINES = ['level=info msg="hello \\"x\\"" took=15ms ip=10.1.2.3', '{"a":{"b":5},"user":"bob"}', "level=warn took=30ms ip=10.9.9.9"]
+
+
+def push(server, lines, labels, at=None):
+    at = at or time.time_ns()
+    body = {"streams": [{"stream": labels, "values": [[str(at + i), line] for i, line in enumerate(lines)]}]}
+    status, text, _ = server.post("/loki/api/v1/push", json.dumps(body))
+    assert (status, text) == (204, ""), (status, text)
+    return at
+
+
+def loki(server, path, method="GET", **params):
+    form = urllib.parse.urlencode(params, doseq=True)
+    if method == "POST":
+        status, text, _ = server.request("POST", f"/loki/api/v1/{path}", form,
+                                         {"Content-Type": "application/x-www-form-urlencoded"})
+    else:
+        status, text, _ = server.get(f"/loki/api/v1/{path}?{form}")
+    assert status == 200, (status, text)
+    return json.loads(text)
+
+
+def found(server, query, **params):
+    data = loki(server, "query_range", query=query, **params)["data"]
+    assert data["resultType"] == "streams"
+    return [line for stream in data["result"] for _, line in stream["values"]]
+
+
+@test("what is pushed comes back as it came, in order, with its labels")
+def round_trip():
+    with Server() as server:
+        at = push(server, LINES, {"app": "web", "env": "prod"})
+        data = loki(server, "query_range", query='{app="web"}', direction="forward")["data"]
+        assert len(data["result"]) == 1 and "stats" in data, data
+        assert data["result"][0]["values"] == [[str(at + i), line] for i, line in enumerate(LINES)], data
+        stream = data["result"][0]["stream"]
+        assert stream == {"app": "web", "env": "prod", "class": "security", "source": "http:default"}, stream
+        assert found(server, '{app="web"}') == LINES[::-1]
+        assert found(server, '{app="web"}', limit=1) == LINES[2:]
+        assert found(server, '{app="web"} |= "took"', method="POST", direction="forward") == [LINES[0], LINES[2]]
+        assert found(server, '{app="other"}') == []
+
+
+@test("filters, parsers and formats choose lines")
+def stages():
+    with Server() as server:
+        push(server, LINES, {"app": "web"})
+        for query, wanted in [
+                ('{app="web"} | json a_b="a.b" | a_b > 3', [1]), ('{app="web"} |= "took" | logfmt | took > 20ms', [2]),
+                ('{app="web"} | logfmt | ip=ip("10.1.0.0/16")', [0]), ('{app="web"} |~ "b.b"', [1]),
+                ('{app="web"} |> "level=warn<_>ip=<_>"', [2]), ('{app="web"} != "took"', [1]), ('{app="web"} | user="bob"', [1]),
+                ('{app="web"} | regexp "took=(?P<t>\\\\d+)" | t = 30', [2]), ('{app="web"} | pattern "<a> took=<t> <_>" | t="30ms"', [2])]:
+            assert found(server, query) == [LINES[i] for i in wanted], (query, found(server, query))
+        formatted = found(server, '{app="web"} | logfmt | level="info" | line_format "{{.level | ToUpper}}: {{.msg}}"')
+        assert formatted == ['INFO: hello "x"'], formatted
+
+
+@test("metric queries give vectors and matrices")
+def metrics():
+    with Server() as server:
+        push(server, LINES, {"app": "web"})
+        push(server, LINES[:1], {"app": "db"})
+
+        def vector(query):
+            data = loki(server, "query", query=query)["data"]
+            assert data["resultType"] == "vector", data
+            return {tuple(sorted(r["metric"].items())): float(r["value"][1]) for r in data["result"]}
+
+        assert vector('sum by (app) (count_over_time({app=~".+"}[1h]))') == {(("app", "web"),): 3, (("app", "db"),): 1}
+        assert vector('sum(bytes_over_time({app="db"}[1h]))') == {(): len(LINES[0])}
+        assert vector('topk(1, sum by (app) (count_over_time({app=~".+"}[1h])))') == {(("app", "web"),): 3}
+        average = vector('avg_over_time({app="web"} |= "took" | logfmt | unwrap duration(took) [1h]) by (app)')
+        assert abs(average[(("app", "web"),)] - 0.0225) < 1e-9, average
+        share = vector('sum by (app) (count_over_time({app=~".+"}[1h])) / on() group_left sum(count_over_time({app=~".+"}[1h]))')
+        assert share == {(("app", "web"),): 0.75, (("app", "db"),): 0.25}, share
+        assert vector('absent_over_time({app="none"}[1h])') == {(("app", "none"),): 1}
+        end = int(time.time())
+        data = loki(server, "query_range", query='sum(count_over_time({app="web"}[1h]))', start=end - 60, end=end + 60, step=60)["data"]
+        assert data["resultType"] == "matrix" and data["result"][0]["values"][-1] == [end + 60, "3"], data
+        data = loki(server, "query", query="1 + 1")["data"]
+        assert data["resultType"] == "scalar" and data["result"][1] == "2", data
+
+
+@test("labels, values, series, statistics, and errors that say where")
+def names():
+    with Server() as server:
+        push(server, LINES, {"app": "web"})
+        assert loki(server, "labels") == {"status": "success", "data": ["app", "class", "source"]}
+        assert loki(server, "label/app/values")["data"] == ["web"]
+        assert loki(server, "series", **{"match[]": '{app="web"}'})["data"] == [
+            {"app": "web", "class": "security", "source": "http:default"}]
+        assert loki(server, "index/stats", query='{app="web"}')["entries"] == 3
+        assert loki(server, "format_query", query='sum by(x)(rate({a="b"}|="x"[5m]))')["data"] == 'sum by (x) (rate({a="b"} |= "x" [5m]))'
+        assert "version" in loki(server, "status/buildinfo")
+        status, text, _ = server.get("/loki/api/v1/query_range?query=%7Ba%3D%22b%22")
+        assert status == 400 and "line 1, col 7" in text, text
+        assert server.get("/loki/api/v1/tail?query=x")[0] == 501
+        assert server.post("/loki/api/v1/push", '{"streams":3}')[0] == 400
+
+
+def varint(n):
+    out = b""
+    while n >= 0x80:
+        out += bytes([n & 0x7F | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, value):
+    return varint(number << 3) + varint(value) if isinstance(value, int) else varint(number << 3 | 2) + varint(len(value)) + value
+
+
+@test("promtail's push: protobuf in snappy")
+def protobuf():
+    at = time.time_ns()
+    entry = field(1, field(1, at // 10**9) + field(2, at % 10**9)) + field(2, b"over protobuf") + field(
+        3, field(1, b"trace_id") + field(2, b"t1"))
+    plain = field(1, field(1, b'{app="agent", env="e"}') + field(2, entry))
+    assert 60 < len(plain) < 256
+    snappy = varint(len(plain)) + bytes([60 << 2, len(plain) - 1]) + plain  # one literal
+    with Server() as server:
+        status, text, _ = server.request("POST", "/loki/api/v1/push", snappy, {"Content-Type": "application/x-protobuf"})
+        assert status == 204, (status, text)
+        data = loki(server, "query_range", query='{app="agent"} | trace_id="t1"')["data"]["result"]
+        assert data[0]["values"] == [[str(at), "over protobuf"]] and data[0]["stream"]["env"] == "e", data
+        for broken in (b"", b"\xff\xff\xff\xff\xff", snappy[:-5], snappy[:9] + b"\xff" * (len(snappy) - 9)):
+            assert server.request("POST", "/loki/api/v1/push", broken, {"Content-Type": "application/x-protobuf"})[0] == 400
+
+
+@test("tocsin query EXPR: lines, CSV, counts by field, and --follow")
+def command_line():
+    with Server() as server:
+        server.send(*[{"time": now(), "user": {"name": f"u{i % 3}"}, "message": f"m{i}"} for i in range(7)])
+        query = lambda *args: tocsin("query", "--data", server.data, *args)
+        code, out, err = query('{source=~".+"} | user_name="u1"')
+        assert code == 0 and [json.loads(json.loads(x)["line"])["message"] for x in out.splitlines()] == ["m1", "m4"], (out, err)
+        code, out, err = query("--count-by", "user.name", "--top", "2", "--format", "csv")
+        assert code == 0 and [x.split(",", 1)[1] for x in out.splitlines()] == ['"{user_name=""u0""}",3', '"{user_name=""u1""}",2'], (out, err)
+        assert query('{source="x"')[0] == 2
+        follow = subprocess.Popen([kit.TOCSIN, "query", "--data", server.data, "--follow", "--limit", "2", '{source=~".+"} |= "late"'],
+                                  stdout=subprocess.PIPE)
+        try:
+            sent = []
+
+            def arrived():  # it may begin after the first
+                sent.append(server.send({"time": now(), "message": f"late{len(sent)}"}))
+                return follow.poll() is not None
+            wait_for("two lines", arrived)
+            assert len(follow.stdout.read().splitlines()) == 2
+        finally:
+            if follow.poll() is None:
+                follow.send_signal(signal.SIGKILL)
+            follow.wait()
+
+
+@test("logcli of Loki reads what was pushed")
+def logcli():
+    program = os.environ.get("LOGCLI", "build/peers/logcli")
+    if not os.path.exists(program):
+        raise Skip("no logcli here (LOGCLI names it)")
+    with Server() as server:
+        push(server, LINES, {"app": "web"})
+        done = subprocess.run([program, f"--addr=http://127.0.0.1:{server.port}", "query", "--quiet", "-o", "raw", '{app="web"}'],
+                              capture_output=True, timeout=60, check=True)
+        assert sorted(done.stdout.decode().splitlines()) == sorted(LINES), done
+
+
+kit.main()
