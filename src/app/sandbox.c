@@ -28,10 +28,10 @@ static const char *const allowed[] = {
     /* memory; mprotect and mmap with PROT_EXEC are needed by PCRE2's compiler at each reload of rules */
     "brk", "mmap", "munmap", "mremap", "mprotect", "madvise", "mlock", "munlock", "membarrier",
     /* threads, waiting, signals */
-    "futex", "futex_time64", "set_robust_list", "get_robust_list", "rseq", "sched_yield", "sched_getaffinity",
-    "sched_getparam", "sched_getscheduler", "gettid", "getpid", "getppid", "exit", "exit_group",
-    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigpending", "rt_sigsuspend",
-    "sigaltstack", "tgkill", "restart_syscall", "prctl",
+    "futex", "futex_time64", "set_robust_list", "get_robust_list", "rseq", "sched_yield", "setpriority",
+    "sched_getaffinity", "sched_getparam", "sched_getscheduler", "gettid", "getpid", "getppid", "exit",
+    "exit_group", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigpending",
+    "rt_sigsuspend", "sigaltstack", "tgkill", "restart_syscall", "prctl",
     /* time */
     "clock_gettime", "clock_gettime64", "clock_getres", "clock_nanosleep", "clock_nanosleep_time64",
     "nanosleep", "gettimeofday", "time", "timerfd_create", "timerfd_settime", "timerfd_gettime",
