@@ -262,8 +262,11 @@ const struct labels *labels_drop(struct labels_table *table, const struct labels
 
 const struct labels *labels_drop_metadata(struct labels_table *table, const struct labels *labels)
 {
-    const struct sv names[] = {METRIC_NAME, SV("__type__"), SV("__unit__")};
-    return labels_drop(table, labels, names, TC_ARRAY_LEN(names), false);
+    static const struct sv names[] = {{"__name__", 8}, {"__type__", 8}, {"__unit__", 8}};
+    for (uint32_t i = 0; i < labels->count; i++)
+        if (listed(labels->items[i].name, names, TC_ARRAY_LEN(names)))
+            return labels_drop(table, labels, names, TC_ARRAY_LEN(names), false);
+    return labels;
 }
 
 const struct labels *labels_set(struct labels_table *table, const struct labels *labels, struct sv name,

@@ -55,7 +55,7 @@ const struct labels *labels_keep(struct labels_table *table, const struct labels
                                  const struct sv *names, size_t count);
 const struct labels *labels_drop(struct labels_table *table, const struct labels *labels,
                                  const struct sv *names, size_t count, bool drop_name);
-/* Without __name__, __type__ and __unit__. */
+/* Without __name__, __type__ and __unit__; `labels` must be of this table. */
 const struct labels *labels_drop_metadata(struct labels_table *table, const struct labels *labels);
 /* With `name` set to `value` (removed where that is empty). */
 const struct labels *labels_set(struct labels_table *table, const struct labels *labels, struct sv name,

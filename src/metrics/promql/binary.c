@@ -172,6 +172,7 @@ struct with_scalar {
     const double *scalar;
     bool swapped;         /* the scalar is on the left */
     struct trouble *last; /* per step, the last one; NULL while there is none */
+    struct name_removal removal;
     struct collector to;
 };
 
@@ -199,7 +200,8 @@ static void column_with_scalar(void *context, struct column *c)
         if (keep || w->e->return_bool)
             column_put(w->q, w->s, c, i, out);
     }
-    c->drop_name |= drops_name(op) || w->e->return_bool;
+    if (drops_name(op) || w->e->return_bool)
+        remove_name(&w->removal, c);
     collect(&w->to, c);
 }
 
@@ -207,7 +209,8 @@ static void column_with_scalar(void *context, struct column *c)
 static void vector_scalar(struct query *q, const struct steps *s, struct expr *e, bool swapped,
                           struct vector *out)
 {
-    struct with_scalar w = {.q = q, .s = s, .e = e, .swapped = swapped, .to = {q, out}};
+    struct with_scalar w = {
+        .q = q, .s = s, .e = e, .swapped = swapped, .removal = {.q = q, .s = s}, .to = {q, out}};
     struct expr *scalar = swapped ? e->left : e->right, *vector = swapped ? e->right : e->left;
     if (swapped || scalar->kind == EXPR_NUMBER) {
         w.scalar = eval_scalar(q, s, scalar);
@@ -304,7 +307,9 @@ static const struct labels *result_labels(struct join *j, const struct labels *m
 {
     struct labels_table *table = j->q->labels;
     const struct vector_matching *m = j->m;
-    const struct labels *made = drops_name(j->e->op) ? labels_drop_metadata(table, many) : many;
+    const struct labels *made = drops_name(j->e->op) ? labels_drop_metadata(table, many)
+                                : j->e->return_bool  ? without_name(j->q, many)
+                                                     : many;
     if (m->card == CARD_ONE_TO_ONE)
         made = m->on ? labels_keep(table, made, m->labels.items, m->labels.n)
                      : labels_drop(table, made, m->labels.items, m->labels.n, false);
@@ -365,7 +370,8 @@ static void join_pair(struct join *j, size_t step, uint32_t group, struct sample
     check_unique(j, last->result, group, step);
     j->matched_step[group] = step + 1;
     if (keep || j->e->return_bool)
-        output_put(&j->output, last->result, j->e->return_bool, step, out);
+        output_put(&j->output, last->result, j->e->return_bool && j->q->options->delayed_name_removal, step,
+                   out);
 }
 
 _Noreturn static void refuse_duplicate(struct join *j, const struct labels *a, const struct labels *b)

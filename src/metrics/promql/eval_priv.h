@@ -29,7 +29,7 @@ struct sample {
 /* One series over all steps. */
 struct column {
     const struct labels *labels;
-    bool drop_name; /* at the very end */
+    bool drop_name; /* at the very end; only with delayed removal */
     uint8_t *kind;  /* enum sample_kind, per step */
     double *f;
     struct histogram **h; /* NULL while there was no histogram */
@@ -66,6 +66,7 @@ struct query {
     struct annotation *annotations;
     size_t annotation_count, annotation_capacity;
     struct regex *regex; /* of a label_replace under way */
+    bool split_series;   /* some label set came in several columns: see remove_name */
     struct err *err;
     struct arena scratch; /* of one series */
     jmp_buf out;
@@ -123,7 +124,25 @@ void collect(void *collector, struct column *column);
 /* Series of the same labels become one. Two samples at one step: an error, as long as `strict`. */
 void vector_merge(struct query *q, const struct steps *s, struct vector *vector);
 
-/* Output columns by label set. In an instant query equal label sets stay apart until the end. */
+/*
+ * A node that takes the names off its series. With delayed removal they are only marked. Else the labels
+ * change at once, and two samples of one label set at one step end the query (`strict`: two series of one
+ * label set do). Series of one label set that have their samples at different steps stay several columns
+ * while they are handed on one by one, and become one where they are collected (eval).
+ */
+struct name_removal {
+    struct query *q;
+    const struct steps *s;
+    bool strict;
+    uint64_t **taken; /* by label set's number: a bit per step */
+    size_t size;
+};
+void remove_name(struct name_removal *removal, struct column *column);
+/* The labels that a result has after the name went, or all where removal is delayed. */
+const struct labels *without_name(struct query *q, const struct labels *labels);
+
+/* Output columns by label set. In an instant query with delayed removal equal label sets stay apart until the
+ * end. */
 struct output {
     struct query *q;
     const struct steps *s;

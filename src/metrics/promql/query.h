@@ -22,6 +22,9 @@ struct promql_options {
     int64_t subquery_step_ms; /* of subqueries without one; 0: 1 minute */
     uint64_t max_samples;     /* held at once; 0: 50 million */
     bool type_and_unit_labels;
+    /* Names go at the very end (Prometheus' feature promql-delayed-name-removal), else as soon as a function
+     * or operator takes them off. */
+    bool delayed_name_removal;
     bool ignore_start_timestamps; /* rate and friends do not look at them */
     /* Asked now and then; true ends the query with an error. May be NULL. */
     bool (*cancelled)(void *context);

@@ -262,6 +262,7 @@ struct now {
     struct query *q;
     const struct steps *s;
     bool start; /* start_timestamp of what is not a selector: nothing */
+    struct name_removal removal;
     column_sink sink;
     void *context;
 };
@@ -269,17 +270,18 @@ struct now {
 static void put_now(void *context, struct column *c)
 {
     struct now *n = context;
-    c->drop_name = true;
     for (size_t i = 0; i < n->s->count; i++) {
         if (c->kind[i] == SAMPLE_NONE)
             continue;
         c->kind[i] = n->start ? SAMPLE_NONE : SAMPLE_FLOAT;
         c->f[i] = (double)step_time(n->s, i) / 1000;
     }
+    remove_name(&n->removal, c);
     n->sink(n->context, c);
 }
 
 struct renamed {
+    struct name_removal removal;
     column_sink sink;
     void *context;
 };
@@ -287,7 +289,7 @@ struct renamed {
 static void put_renamed(void *context, struct column *c)
 {
     struct renamed *r = context;
-    c->drop_name = true;
+    remove_name(&r->removal, c);
     r->sink(r->context, c);
 }
 
@@ -297,12 +299,12 @@ void eval_timestamp(struct query *q, const struct steps *s, struct expr *call, c
     struct expr *e = call->args[0];
     bool start = call->function->id == FN_START_TIMESTAMP;
     if (e->kind != EXPR_SELECTOR) {
-        struct now now = {q, s, start, sink, context};
+        struct now now = {q, s, start, {.q = q, .s = s}, sink, context};
         eval_each(q, s, e, put_now, &now);
         return;
     }
     struct source_series *series;
-    struct renamed renamed = {sink, context};
+    struct renamed renamed = {{.q = q, .s = s}, sink, context};
     size_t count;
     int64_t offset_ms = to_ms(e->effective_offset_ns);
     const int64_t *at = e->has_timestamp ? &e->timestamp_ms : NULL;
