@@ -3,9 +3,10 @@
  */
 #include "base/clk.h"
 #include "base/fs.h"
+#include "base/go_text.h"
 #include "cli/cli.h"
 #include "metrics/exposition_text.h"
-#include "metrics/go_text.h"
+#include "metrics/prom_duration.h"
 #include "metrics/promql/result_json.h"
 #include "metrics/promql/test_language.h"
 

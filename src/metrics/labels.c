@@ -3,9 +3,9 @@
  */
 #include "metrics/labels.h"
 
+#include "base/go_text.h"
 #include "base/hash.h"
 #include "base/utf8.h"
-#include "metrics/go_text.h"
 
 #include <stdlib.h>
 #include <xxhash.h>

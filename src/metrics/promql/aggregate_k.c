@@ -3,7 +3,7 @@
  */
 #include "metrics/promql/eval_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 
 #include <math.h>
 

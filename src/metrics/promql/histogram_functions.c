@@ -4,7 +4,7 @@
  */
 #include "metrics/promql/eval_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 #include "metrics/grow.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
 #include "metrics/promql/query.h"
 
 #include "base/clk.h"
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 #include "metrics/grow.h"
 #include "metrics/promql/eval_priv.h"
 
@@ -200,7 +200,7 @@ static void put_annotation(struct query *q, const struct annotation *a, struct b
         buf_str(out, " to ");
         go_float_g(out, a->max_bucket);
         buf_str(out, ", with a max diff of ");
-        go_float_digits(out, a->max_diff, 2);
+        go_format_float(out, a->max_diff, 'g', 2);
         buf_printf(out, ", over %llu samples from ", (unsigned long long)a->count);
         put_time(out, a->min_t);
         buf_str(out, " to ");

@@ -3,10 +3,11 @@
  */
 #include "metrics/promql/rule_file.h"
 
+#include "base/go_text.h"
 #include "base/num.h"
 #include "base/utf8.h"
 #include "base/yaml.h"
-#include "metrics/go_text.h"
+#include "metrics/prom_duration.h"
 #include "metrics/promql/parser.h"
 
 #include <stdarg.h>

@@ -12,7 +12,7 @@
 #include <string.h>
 
 struct seen {
-    char first[512];
+    char first[sizeof((struct err){0}).text];
 };
 
 static void note(void *context, const char *text)

@@ -3,8 +3,9 @@
  */
 #include "metrics/promql/test_language_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 #include "metrics/grow.h"
+#include "metrics/prom_duration.h"
 #include "metrics/promql/eval_priv.h"
 
 #include <stdlib.h>

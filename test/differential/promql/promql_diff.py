@@ -225,6 +225,12 @@ def texts(list_or_none):
     return sorted(re.sub(r"over \d+ samples", "over N samples", t) for t in list_or_none or [])
 
 
+def broken(series):
+    """Prometheus leaves buckets inside the zero bucket when their counts are negative."""
+    samples = [h for s in series or [] for _, h in s.get("histograms", [s["histogram"]] if "histogram" in s else [])]
+    return any(float(low) > float(high) for h in samples for _, low, high, _ in h.get("buckets", []))
+
+
 def difference(want, code, out, err):
     if "error" in want:
         if code == 0:
@@ -265,7 +271,7 @@ def main():
             peer.stdin.write(json.dumps({"Query": query, "Start": start, "End": end, "Step": step}) + "\n")
             peer.stdin.flush()
             want = json.loads(peer.stdout.readline())
-            if "skip" in want:
+            if "skip" in want or (want.get("type") in ("vector", "matrix") and broken(want["value"])):
                 continue
             when = ["--at", str(start / 1000)] if step == 0 else [
                 "--start", str(start / 1000), "--end", str(end / 1000), "--step", "%dms" % step]
