@@ -9,7 +9,7 @@
 
 #include "metrics/promql/rule_file.h"
 
-#include <string.h>
+#include <stdio.h>
 
 struct seen {
     char first[sizeof((struct err){0}).text];
@@ -19,7 +19,7 @@ static void note(void *context, const char *text)
 {
     struct seen *seen = context;
     if (seen->first[0] == '\0')
-        strncpy(seen->first, text, sizeof seen->first - 1);
+        snprintf(seen->first, sizeof seen->first, "%s", text);
 }
 
 /* The first error, or "" for a good file. */
@@ -29,7 +29,7 @@ static void says(const char *text, const char *wanted)
     struct err err = {0};
     struct rule_file_report report = {.on_error = note, .context = &seen};
     if (rule_file_check(sv_of(text), "f.yml", &report, &err) != 0)
-        strncpy(seen.first, err.text, sizeof seen.first - 1);
+        snprintf(seen.first, sizeof seen.first, "%s", err.text);
     assert_string_equal(seen.first, wanted);
 }
 
