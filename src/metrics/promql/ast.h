@@ -92,6 +92,8 @@ struct expr {
     struct vector_matching *matching; /* NULL where a side is a scalar */
     bool return_bool;
     bool wrapped; /* a duration expression in parentheses */
+
+    struct regex *regex; /* of label_replace, set when a query is prepared; NULL where its text is none */
 };
 
 enum value_type expr_type(const struct expr *expr);
