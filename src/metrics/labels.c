@@ -21,8 +21,27 @@ void labels_table_init(struct labels_table *table)
 void labels_table_free(struct labels_table *table)
 {
     free(table->slots);
+    labels_memo_free(&table->nameless);
     arena_free(&table->arena);
     *table = (struct labels_table){0};
+}
+
+const struct labels **labels_memo_at(struct labels_memo *memo, const struct labels_table *table,
+                                     const struct labels *labels)
+{
+    if (labels->id >= memo->size) {
+        size_t size = TC_MAX(table->used + 16, memo->size * 2);
+        memo->by_id = tc_realloc(memo->by_id, size * sizeof *memo->by_id);
+        memset(memo->by_id + memo->size, 0, (size - memo->size) * sizeof *memo->by_id);
+        memo->size = size;
+    }
+    return &memo->by_id[labels->id];
+}
+
+void labels_memo_free(struct labels_memo *memo)
+{
+    free(memo->by_id);
+    *memo = (struct labels_memo){0};
 }
 
 static int by_name(const void *a, const void *b)
@@ -262,11 +281,13 @@ const struct labels *labels_drop(struct labels_table *table, const struct labels
 
 const struct labels *labels_drop_metadata(struct labels_table *table, const struct labels *labels)
 {
-    static const struct sv names[] = {{"__name__", 8}, {"__type__", 8}, {"__unit__", 8}};
-    for (uint32_t i = 0; i < labels->count; i++)
-        if (listed(labels->items[i].name, names, TC_ARRAY_LEN(names)))
-            return labels_drop(table, labels, names, TC_ARRAY_LEN(names), false);
-    return labels;
+    const struct sv names[] = {METRIC_NAME, SV("__type__"), SV("__unit__")};
+    const struct labels *made = *labels_memo_at(&table->nameless, table, labels);
+    if (made == NULL) {
+        made = labels_drop(table, labels, names, TC_ARRAY_LEN(names), false);
+        *labels_memo_at(&table->nameless, table, labels) = made;
+    }
+    return made;
 }
 
 const struct labels *labels_set(struct labels_table *table, const struct labels *labels, struct sv name,

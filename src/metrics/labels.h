@@ -21,10 +21,17 @@ struct labels {
     struct label items[];
 };
 
+/* What was worked out of the sets of one table, by their numbers. All-zero: empty. */
+struct labels_memo {
+    const struct labels **by_id;
+    size_t size;
+};
+
 struct labels_table {
     struct arena arena;
     const struct labels **slots; /* open addressing */
     size_t slot_count, used;
+    struct labels_memo nameless; /* of labels_drop_metadata */
 };
 
 #define METRIC_NAME SV("__name__")
@@ -38,6 +45,12 @@ const struct labels *labels_intern(struct labels_table *table, struct label *ite
 /* The same set in another table. */
 const struct labels *labels_import(struct labels_table *table, const struct labels *labels);
 const struct labels *labels_empty(struct labels_table *table);
+
+/* Where the result for `labels` (of `table`) is kept: NULL until the caller sets it. Good until the next
+ * call. */
+const struct labels **labels_memo_at(struct labels_memo *memo, const struct labels_table *table,
+                                     const struct labels *labels);
+void labels_memo_free(struct labels_memo *memo);
 
 /* The value, or an empty view. */
 struct sv labels_get(const struct labels *labels, struct sv name);

@@ -93,7 +93,9 @@ struct expr {
     bool return_bool;
     bool wrapped; /* a duration expression in parentheses */
 
-    struct regex *regex; /* of label_replace, set when a query is prepared; NULL where its text is none */
+    /* set when a query is prepared */
+    struct regex *regex;        /* of label_replace; NULL where its text is none */
+    struct node_memory *memory; /* of selectors, aggregations and matching: see eval_priv.h */
 };
 
 enum value_type expr_type(const struct expr *expr);

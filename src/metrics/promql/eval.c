@@ -218,6 +218,28 @@ double quantile_of(double q, double *values, size_t n)
     return values[(size_t)lower] * (1 - weight) + values[(size_t)upper] * weight;
 }
 
+/* --- what a prepared query remembers --- */
+
+void node_memory_free(struct node_memory *m)
+{
+    free(m->series);
+    labels_memo_free(&m->group);
+    labels_memo_free(&m->result);
+    *m = (struct node_memory){0};
+}
+
+const struct labels *group_labels(struct query *q, struct node_memory *memory, const struct labels *labels,
+                                  const struct name_list *names, bool keep)
+{
+    const struct labels *made = *labels_memo_at(&memory->group, q->labels, labels);
+    if (made == NULL) {
+        made = keep ? labels_keep(q->labels, labels, names->items, names->n)
+                    : labels_drop(q->labels, labels, names->items, names->n, true);
+        *labels_memo_at(&memory->group, q->labels, labels) = made;
+    }
+    return made;
+}
+
 /* --- nodes --- */
 
 static void constant(struct query *q, const struct steps *s, double v, column_sink sink, void *context)

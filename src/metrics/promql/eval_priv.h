@@ -141,6 +141,28 @@ void remove_name(struct name_removal *removal, struct column *column);
 /* The labels that a result has after the name went, or all where removal is delayed. */
 const struct labels *without_name(struct query *q, const struct labels *labels);
 
+/*
+ * What a node remembers from one evaluation to the next: label sets of the query's table.
+ */
+struct node_memory {
+    /* of a selector: the series that it gave, in order */
+    const void *source;
+    struct remembered_series {
+        uint64_t ref;
+        const struct labels *labels;
+    } * series;
+    size_t series_count, series_capacity;
+    struct labels_memo group;  /* of an aggregation: the group; of matching: what decides about it */
+    struct labels_memo result; /* of matching: labels of the result where they follow from one side */
+};
+void node_memory_free(struct node_memory *memory);
+/* The labels of the k-th series that a selector gives, in the query's table. */
+const struct labels *selected_labels(struct query *q, struct node_memory *memory, size_t k,
+                                     const struct source_series *series);
+/* The labels by which an aggregation groups, or a match group is found (its label names in `names`). */
+const struct labels *group_labels(struct query *q, struct node_memory *memory, const struct labels *labels,
+                                  const struct name_list *names, bool keep);
+
 /* Output columns by label set. In an instant query with delayed removal equal label sets stay apart until the
  * end. */
 struct output {
@@ -167,8 +189,8 @@ void eval_selector(struct query *q, const struct steps *s, struct expr *e, colum
  * `starts`: their start timestamps in seconds. */
 enum selector_value { SELECT_VALUE, SELECT_TIME_MS, SELECT_TIME, SELECT_START };
 void eval_selected(struct query *q, const struct steps *s, const struct source_series *series, size_t count,
-                   bool skip_buckets, int64_t offset_ms, const int64_t *at, enum selector_value value,
-                   column_sink sink, void *context);
+                   struct node_memory *memory, bool skip_buckets, int64_t offset_ms, const int64_t *at,
+                   enum selector_value value, column_sink sink, void *context);
 void eval_timestamp(struct query *q, const struct steps *s, struct expr *call, column_sink sink,
                     void *context);
 void eval_subquery(struct query *q, const struct steps *s, struct expr *e, struct steps *ret_steps,

@@ -73,12 +73,12 @@ static void make_monotonic(struct classic_bucket *b, size_t n, struct repair *re
         double now = b[i].count;
         if (now == before)
             continue;
-        bool rounding = almost_equal(before, now, 1e-12);
-        if (rounding || now < before)
+        bool rounding = almost_equal(before, now, 1e-12), falls = now < before;
+        if (rounding || falls)
             b[i].count = before;
         else
-            before = now;
-        if (rounding || now >= before)
+            before = now; /* NaN, too */
+        if (rounding || !falls)
             continue;
         repair->needed = true;
         repair->min_bucket = fmin(repair->min_bucket, b[i].bound);

@@ -120,7 +120,7 @@ static void fetch(struct info *w)
         if (wanted(w, series[k].labels))
             series[kept++] = series[k];
     struct collector collector = {q, &w->info};
-    eval_selected(q, w->s, series, kept, false, offset_ms, at, SELECT_TIME_MS, collect, &collector);
+    eval_selected(q, w->s, series, kept, NULL, false, offset_ms, at, SELECT_TIME_MS, collect, &collector);
 }
 
 static void identify(struct info *w)

@@ -282,37 +282,48 @@ static int run(struct query *q, struct expr *e, struct promql_result *result)
 struct promql_prepared {
     struct promql_parse parse;
     struct labels_table labels;
-    size_t labels_at_first; /* how many sets the first evaluation after a clean start made */
+    bool delayed_name_removal; /* of the evaluation before: what is remembered depends on it */
+    size_t labels_at_first;    /* how many sets the first evaluation after a clean start made */
 };
 
 /* Sets beyond those of one evaluation: series that are gone. The table starts again after so many. */
 enum { LABELS_STALE_MAX = 4096 };
 
-static void compile_calls(struct expr *e)
+/* What evaluations need beside the tree. */
+static void equip(struct arena *arena, struct expr *e)
 {
-    if (e == NULL || e->kind == EXPR_DURATION)
+    if (e->kind == EXPR_SELECTOR || e->kind == EXPR_AGGREGATE || e->kind == EXPR_BINARY)
+        e->memory = ARENA_NEW(arena, struct node_memory);
+    if (e->kind != EXPR_CALL || e->function->id != FN_LABEL_REPLACE)
         return;
-    if (e->kind == EXPR_CALL && e->function->id == FN_LABEL_REPLACE) {
-        const struct expr *pattern = e->args[e->arg_count - 1];
-        while (pattern->kind == EXPR_PAREN)
-            pattern = pattern->left;
-        (void)regex_new(pattern->text, true, &e->regex, NULL); /* a bad one is an error of the evaluation */
-    }
-    compile_calls(e->left);
-    compile_calls(e->right);
-    for (size_t i = 0; i < e->arg_count; i++)
-        compile_calls(e->args[i]);
+    const struct expr *pattern = e->args[e->arg_count - 1];
+    while (pattern->kind == EXPR_PAREN)
+        pattern = pattern->left;
+    (void)regex_new(pattern->text, true, &e->regex, NULL); /* a bad one is an error of the evaluation */
 }
 
-static void free_calls(struct expr *e)
+static void forget(struct arena *arena, struct expr *e)
+{
+    (void)arena;
+    if (e->memory != NULL)
+        node_memory_free(e->memory);
+}
+
+static void strip(struct arena *arena, struct expr *e)
+{
+    forget(arena, e);
+    regex_free(&e->regex);
+}
+
+static void each_node(struct arena *arena, struct expr *e, void (*visit)(struct arena *, struct expr *))
 {
     if (e == NULL || e->kind == EXPR_DURATION)
         return;
-    regex_free(&e->regex);
-    free_calls(e->left);
-    free_calls(e->right);
+    visit(arena, e);
+    each_node(arena, e->left, visit);
+    each_node(arena, e->right, visit);
     for (size_t i = 0; i < e->arg_count; i++)
-        free_calls(e->args[i]);
+        each_node(arena, e->args[i], visit);
 }
 
 /* The tree that an evaluation may change; what only parsing writes (matchers, names, durations) is shared. */
@@ -340,7 +351,7 @@ int promql_prepare(struct sv text, struct promql_prepared **ret, struct err *err
         promql_prepared_free(ret);
         return rc;
     }
-    compile_calls(p->parse.expr);
+    each_node(&p->parse.arena, p->parse.expr, equip);
     labels_table_init(&p->labels);
     return 0;
 }
@@ -355,7 +366,7 @@ void promql_prepared_free(struct promql_prepared **prepared)
     struct promql_prepared *p = *prepared;
     if (p == NULL)
         return;
-    free_calls(p->parse.expr);
+    each_node(NULL, p->parse.expr, strip);
     promql_parse_free(&p->parse);
     if (p->labels.slots != NULL)
         labels_table_free(&p->labels);
@@ -363,10 +374,14 @@ void promql_prepared_free(struct promql_prepared **prepared)
     *prepared = NULL;
 }
 
-static void forget_stale_labels(struct promql_prepared *p)
+/* What is remembered names sets of the table, so both go together. */
+static void make_ready(struct promql_prepared *p, const struct promql_options *options)
 {
-    if (p->labels.used <= 2 * p->labels_at_first + LABELS_STALE_MAX)
+    bool stale = p->labels.used > 2 * p->labels_at_first + LABELS_STALE_MAX;
+    if (!stale && options->delayed_name_removal == p->delayed_name_removal)
         return;
+    p->delayed_name_removal = options->delayed_name_removal;
+    each_node(NULL, p->parse.expr, forget);
     labels_table_free(&p->labels);
     labels_table_init(&p->labels);
 }
@@ -378,7 +393,7 @@ int promql_evaluate(struct promql_prepared *prepared, const struct series_source
     struct arena arena = result->arena;
     arena_reset(&arena);
     *result = (struct promql_result){.arena = arena};
-    forget_stale_labels(prepared);
+    make_ready(prepared, options);
     bool first = prepared->labels.used == 0;
     struct query q = {.arena = &result->arena,
                       .labels = &prepared->labels,
