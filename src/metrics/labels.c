@@ -86,6 +86,12 @@ static void grow(struct labels_table *table)
     table->slot_count = count;
 }
 
+/* Sets made one after the other have most of their text in common. */
+static struct sv keep_text(struct labels_table *table, struct sv text, struct sv like)
+{
+    return sv_eq(text, like) ? like : arena_sv(&table->arena, text);
+}
+
 /* Items are sorted, unique and without empty values. */
 static const struct labels *intern_sorted(struct labels_table *table, const struct label *items, size_t count,
                                           uint64_t hash)
@@ -100,9 +106,15 @@ static const struct labels *intern_sorted(struct labels_table *table, const stru
     made->hash = hash;
     made->id = (uint32_t)table->used;
     made->count = (uint32_t)count;
-    for (size_t i = 0; i < count; i++)
-        made->items[i] =
-            (struct label){arena_sv(&table->arena, items[i].name), arena_sv(&table->arena, items[i].value)};
+    for (size_t i = 0; i < count; i++) {
+        const struct label *like =
+            table->newest != NULL && i < table->newest->count ? &table->newest->items[i] : NULL;
+        made->items[i].name = keep_text(table, items[i].name, like != NULL ? like->name : SV(""));
+        made->items[i].value = keep_text(table, items[i].value, like != NULL ? like->value : SV(""));
+        if (sv_eq(items[i].name, METRIC_NAME))
+            made->name_at = (uint32_t)i + 1;
+    }
+    table->newest = made;
     table->slots[at] = made;
     table->used++;
     return made;

@@ -18,6 +18,7 @@ struct labels {
     uint64_t hash;
     uint32_t id; /* dense, by order of appearance in the table */
     uint32_t count;
+    uint32_t name_at; /* index of __name__ + 1; 0: none */
     struct label items[];
 };
 
@@ -31,6 +32,7 @@ struct labels_table {
     struct arena arena;
     const struct labels **slots; /* open addressing */
     size_t slot_count, used;
+    const struct labels *newest; /* lends its text to the next set */
     struct labels_memo nameless; /* of labels_drop_metadata */
 };
 
@@ -54,6 +56,11 @@ void labels_memo_free(struct labels_memo *memo);
 
 /* The value, or an empty view. */
 struct sv labels_get(const struct labels *labels, struct sv name);
+/* The value of __name__, or an empty view. */
+static inline struct sv labels_name(const struct labels *labels)
+{
+    return labels->name_at > 0 ? labels->items[labels->name_at - 1].value : (struct sv){0};
+}
 /* Prometheus' order: name, value, name, …; the shorter first. */
 int labels_compare(const struct labels *a, const struct labels *b);
 /* {a="1", b="2"} */

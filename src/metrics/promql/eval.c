@@ -178,7 +178,7 @@ void output_put(struct output *o, const struct labels *labels, bool drop_name, s
 
 struct sv metric_name(const struct labels *labels)
 {
-    return labels_get(labels, METRIC_NAME);
+    return labels_name(labels);
 }
 
 double go_max(double a, double b)

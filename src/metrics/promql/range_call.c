@@ -128,9 +128,13 @@ static void check_name(struct range_call *c, bool has_float)
                 SV_FMT(quote_text(c->q, type)), SV_FMT(quote_text(c->q, c->metric)));
         return;
     }
+    if (c->metric.p == c->counter_name)
+        return; /* series of one metric share its text */
     for (size_t i = 0; i < TC_ARRAY_LEN(endings); i++)
-        if (sv_ends(c->metric, sv_of(endings[i])))
+        if (sv_ends(c->metric, sv_of(endings[i]))) {
+            c->counter_name = c->metric.p;
             return;
+        }
     annotate_info(c->q, c->at,
                   "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: %.*s",
                   SV_FMT(quote_text(c->q, c->metric)));
