@@ -165,11 +165,6 @@ def binary(depth):
                 "(%s) %s%s (%s)" % (vector(depth - 1), op, match, vector(depth - 1)))
 
 
-def without_at(expr):
-    """What info() finds beside an argument with @ depends on how much more than the hints ask for a storage gives."""
-    return re.sub(r" @ (start\(\)|end\(\)|[0-9.]+)", "", expr)
-
-
 def vector(depth):
     if depth <= 0 or one_in(8):
         return pick(selector(), selector(), finite()) if one_in(2) else selector() + (" smoothed" if one_in(20) else "") + at()
@@ -196,7 +191,7 @@ def vector(depth):
         lambda: "-(%s)" % vector(depth - 1),
         lambda: 'histogram_quantiles(%s, "q", 0.1, %s)' % (vector(depth - 1), pick("0.5", "0.9", "1", "NaN")),
         lambda: "double_exponential_smoothing(%s, %s, %s)" % (window(depth), pick("0.5", "0.1"), pick("0.3", "0.9", "1")),
-        lambda: "info(%s%s)" % (without_at(vector(depth - 1)), pick("", ', {version="1"}', ', {version=~".*"}', ', {__name__=~".+_info"}')),
+        lambda: "info(%s%s)" % (vector(depth - 1), pick("", ', {version="1"}', ', {version=~".*"}', ', {__name__=~".+_info"}')),
         lambda: 'sort_by_label%s(%s, "job")' % (pick("", "_desc"), vector(depth - 1)),
         lambda: "vector(%s)" % scalar(depth),
     ]
