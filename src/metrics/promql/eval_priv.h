@@ -204,6 +204,8 @@ void eval_count_values(struct query *q, const struct steps *s, struct expr *e, s
 void eval_histogram_function(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
 void eval_label_function(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
 void eval_sort(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
+/* Do all selectors of info()'s argument look at one time? */
+bool info_time_is_shared(const struct expr *argument);
 void eval_info(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
 
 /* A series of samples, floats and histograms apart, staleness markers left out. */

@@ -115,13 +115,18 @@ static bool find_references(struct references *r, const struct expr *e, const st
     return any;
 }
 
-/* Info metrics are looked up where the argument's selectors look, if all look at one time; else at the time
- * of the evaluation. */
-static struct reference shared_reference(const struct expr *e)
+static bool shared_reference(const struct expr *e, struct reference *ret)
 {
     struct references r = {0};
     (void)find_references(&r, e, NULL);
-    return r.found && !r.differ && !r.without ? r.first : (struct reference){0};
+    *ret = r.first;
+    return r.found && !r.differ && !r.without;
+}
+
+bool info_time_is_shared(const struct expr *argument)
+{
+    struct reference ignored;
+    return shared_reference(argument, &ignored);
 }
 
 /* Does some base series have this value of an identifying label? A label that none has excludes nothing. */
@@ -146,7 +151,9 @@ static bool wanted(const struct info *w, const struct labels *labels)
 static void fetch(struct info *w)
 {
     struct query *q = w->q;
-    struct reference reference = shared_reference(w->e->args[0]);
+    struct reference reference;
+    if (!shared_reference(w->e->args[0], &reference))
+        reference = (struct reference){0}; /* the time of the evaluation */
     const int64_t *at = reference.has_timestamp ? &reference.timestamp_ms : NULL;
     int64_t offset_ms = to_ms(reference.offset_ns);
     struct matcher *matchers = ARENA_ARRAY(q->arena, struct matcher, w->matcher_count + w->name_count + 1);

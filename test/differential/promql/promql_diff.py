@@ -225,11 +225,11 @@ def by_metric(result):
 
 
 def texts(list_or_none):
-    """Which of several incompatible pairs of a step is named depends on the order of the series, which is Go's of a map."""
-    kept = (re.sub(r"over \d+ samples", "over N samples", t) for t in list_or_none or [])
-    # in an average over floats and histograms, what was reconciled before the mix was found depends on that order, too
-    kept = (t for t in kept if INSTANT or "reconciled during aggregation" not in t)
-    return sorted({re.sub(r'(incompatible sample types encountered for binary operator "[^"]*"): .* \(', r"\1 (", t) for t in kept})
+    """Without what depends on the order of the series, which is Go's of a map: which of several incompatible pairs is named, and what an
+    aggregation met before it gave up."""
+    kept = (re.sub(r"over \d+ samples", "over N samples", t) for t in list_or_none or [] if "reconciled during aggregation" not in t)
+    kept = (re.sub(r'(incompatible sample types encountered for binary operator "[^"]*"): .* \(', r"\1 (", t) for t in kept)
+    return sorted({re.sub(r'(custom buckets schemas) for metric name "[^"]*"', r"\1", t) for t in kept})
 
 
 def broken(series):
