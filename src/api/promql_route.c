@@ -7,10 +7,11 @@
  */
 #include "api/api_priv.h"
 
+#include "base/go_text.h"
 #include "base/json_out.h"
 #include "base/map.h"
 #include "base/num.h"
-#include "metrics/go_text.h"
+#include "metrics/prom_duration.h"
 #include "metrics/promql/query.h"
 #include "metrics/tsdb/tsdb.h"
 

@@ -3,9 +3,10 @@
  */
 #include "base/clk.h"
 #include "base/fs.h"
+#include "base/go_text.h"
 #include "cli/cli.h"
 #include "metrics/exposition_text.h"
-#include "metrics/go_text.h"
+#include "metrics/prom_duration.h"
 #include "metrics/promql/result_json.h"
 #include "metrics/promql/test_language.h"
 
@@ -22,6 +23,8 @@ static const struct option_spec options[] = {
     {"start", OPTION_VALUE, "TIME", "with --end and --step: evaluate over a range"},
     {"end", OPTION_VALUE, "TIME", "the range's end"},
     {"step", OPTION_VALUE, "DURATION", "the range's step: 15s, 1m"},
+    {"enable-feature", OPTION_VALUE, "NAME",
+     "promql-delayed-name-removal: names of metrics go at the very end"},
     {"format", OPTION_VALUE, "WORD", "table (default) or json, in the shape of Prometheus' HTTP API"},
     {0},
 };
@@ -119,6 +122,21 @@ static bool take_range(const struct cli_args *args, struct promql_options *o)
     return true;
 }
 
+static bool take_features(const struct cli_args *args, struct promql_options *o)
+{
+    struct sv rest = sv_of(cli_value(args, "enable-feature", ""));
+    while (rest.n > 0) {
+        struct sv name = sv_trim(sv_cut(&rest, ','));
+        if (!sv_is(name, "promql-delayed-name-removal")) {
+            cli_fail(args, CLI_USAGE, "--enable-feature %.*s: there is only promql-delayed-name-removal",
+                     SV_FMT(name));
+            return false;
+        }
+        o->delayed_name_removal = true;
+    }
+    return true;
+}
+
 /* --- the answer --- */
 
 static void print_table(const struct promql_result *r)
@@ -174,7 +192,7 @@ static enum cli_exit evaluate(const struct cli_args *args, struct sv expr)
     struct promql_result result = {0};
     struct err err = {0};
     bool ok, as_json = cli_wants_json(args, false, &ok);
-    if (!ok || !take_range(args, &o))
+    if (!ok || !take_range(args, &o) || !take_features(args, &o))
         return CLI_USAGE;
     struct data data = {.args = args, .store = memory_store_new(), .default_ms = o.end_ms};
     const char *path = cli_value(args, "data", NULL);

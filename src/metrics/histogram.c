@@ -4,7 +4,7 @@
  */
 #include "metrics/histogram.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 
 #include <float.h>
 #include <math.h>

@@ -3,9 +3,9 @@
  */
 #include "metrics/labels.h"
 
+#include "base/go_text.h"
 #include "base/hash.h"
 #include "base/utf8.h"
-#include "metrics/go_text.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -21,8 +21,27 @@ void labels_table_init(struct labels_table *table)
 void labels_table_free(struct labels_table *table)
 {
     free(table->slots);
+    labels_memo_free(&table->nameless);
     arena_free(&table->arena);
     *table = (struct labels_table){0};
+}
+
+const struct labels **labels_memo_at(struct labels_memo *memo, const struct labels_table *table,
+                                     const struct labels *labels)
+{
+    if (labels->id >= memo->size) {
+        size_t size = TC_MAX(table->used + 16, memo->size * 2);
+        memo->by_id = tc_realloc(memo->by_id, size * sizeof *memo->by_id);
+        memset(memo->by_id + memo->size, 0, (size - memo->size) * sizeof *memo->by_id);
+        memo->size = size;
+    }
+    return &memo->by_id[labels->id];
+}
+
+void labels_memo_free(struct labels_memo *memo)
+{
+    free(memo->by_id);
+    *memo = (struct labels_memo){0};
 }
 
 static int by_name(const void *a, const void *b)
@@ -67,6 +86,12 @@ static void grow(struct labels_table *table)
     table->slot_count = count;
 }
 
+/* Sets made one after the other have most of their text in common. */
+static struct sv keep_text(struct labels_table *table, struct sv text, struct sv like)
+{
+    return sv_eq(text, like) ? like : arena_sv(&table->arena, text);
+}
+
 /* Items are sorted, unique and without empty values. */
 static const struct labels *intern_sorted(struct labels_table *table, const struct label *items, size_t count,
                                           uint64_t hash)
@@ -81,9 +106,15 @@ static const struct labels *intern_sorted(struct labels_table *table, const stru
     made->hash = hash;
     made->id = (uint32_t)table->used;
     made->count = (uint32_t)count;
-    for (size_t i = 0; i < count; i++)
-        made->items[i] =
-            (struct label){arena_sv(&table->arena, items[i].name), arena_sv(&table->arena, items[i].value)};
+    for (size_t i = 0; i < count; i++) {
+        const struct label *like =
+            table->newest != NULL && i < table->newest->count ? &table->newest->items[i] : NULL;
+        made->items[i].name = keep_text(table, items[i].name, like != NULL ? like->name : SV(""));
+        made->items[i].value = keep_text(table, items[i].value, like != NULL ? like->value : SV(""));
+        if (sv_eq(items[i].name, METRIC_NAME))
+            made->name_at = (uint32_t)i + 1;
+    }
+    table->newest = made;
     table->slots[at] = made;
     table->used++;
     return made;
@@ -263,7 +294,12 @@ const struct labels *labels_drop(struct labels_table *table, const struct labels
 const struct labels *labels_drop_metadata(struct labels_table *table, const struct labels *labels)
 {
     const struct sv names[] = {METRIC_NAME, SV("__type__"), SV("__unit__")};
-    return labels_drop(table, labels, names, TC_ARRAY_LEN(names), false);
+    const struct labels *made = *labels_memo_at(&table->nameless, table, labels);
+    if (made == NULL) {
+        made = labels_drop(table, labels, names, TC_ARRAY_LEN(names), false);
+        *labels_memo_at(&table->nameless, table, labels) = made;
+    }
+    return made;
 }
 
 const struct labels *labels_set(struct labels_table *table, const struct labels *labels, struct sv name,

@@ -18,13 +18,22 @@ struct labels {
     uint64_t hash;
     uint32_t id; /* dense, by order of appearance in the table */
     uint32_t count;
+    uint32_t name_at; /* index of __name__ + 1; 0: none */
     struct label items[];
+};
+
+/* What was worked out of the sets of one table, by their numbers. All-zero: empty. */
+struct labels_memo {
+    const struct labels **by_id;
+    size_t size;
 };
 
 struct labels_table {
     struct arena arena;
     const struct labels **slots; /* open addressing */
     size_t slot_count, used;
+    const struct labels *newest; /* lends its text to the next set */
+    struct labels_memo nameless; /* of labels_drop_metadata */
 };
 
 #define METRIC_NAME SV("__name__")
@@ -41,9 +50,19 @@ const struct labels *labels_empty(struct labels_table *table);
 
 /* The hash that a set of these items has; they are sorted, unique and without empty values. */
 uint64_t labels_items_hash(const struct label *items, size_t count);
+/* Where the result for `labels` (of `table`) is kept: NULL until the caller sets it. Good until the next
+ * call. */
+const struct labels **labels_memo_at(struct labels_memo *memo, const struct labels_table *table,
+                                     const struct labels *labels);
+void labels_memo_free(struct labels_memo *memo);
 
 /* The value, or an empty view. */
 struct sv labels_get(const struct labels *labels, struct sv name);
+/* The value of __name__, or an empty view. */
+static inline struct sv labels_name(const struct labels *labels)
+{
+    return labels->name_at > 0 ? labels->items[labels->name_at - 1].value : (struct sv){0};
+}
 /* Prometheus' order: name, value, name, …; the shorter first. */
 int labels_compare(const struct labels *a, const struct labels *b);
 /* {a="1", b="2"} */
@@ -58,7 +77,7 @@ const struct labels *labels_keep(struct labels_table *table, const struct labels
                                  const struct sv *names, size_t count);
 const struct labels *labels_drop(struct labels_table *table, const struct labels *labels,
                                  const struct sv *names, size_t count, bool drop_name);
-/* Without __name__, __type__ and __unit__. */
+/* Without __name__, __type__ and __unit__; `labels` must be of this table. */
 const struct labels *labels_drop_metadata(struct labels_table *table, const struct labels *labels);
 /* With `name` set to `value` (removed where that is empty). */
 const struct labels *labels_set(struct labels_table *table, const struct labels *labels, struct sv name,

@@ -3,7 +3,7 @@
  */
 #include "metrics/matcher.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 
 int matcher_init(struct matcher *matcher, enum match_type type, struct sv name, struct sv value,
                  struct err *err)

@@ -7,9 +7,10 @@
 
 #include <cmocka.h>
 
+#include "base/go_text.h"
 #include "metrics/exposition_text.h"
-#include "metrics/go_text.h"
 #include "metrics/memory_store.h"
+#include "metrics/prom_duration.h"
 
 #include <math.h>
 #include <stdio.h>

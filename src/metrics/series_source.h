@@ -22,7 +22,7 @@ struct series_samples {
 
 struct source_series {
     const struct labels *labels; /* lent by the source until the query ends */
-    uint64_t ref;
+    uint64_t ref;                /* never given to another label set as long as the source lives */
 };
 
 struct series_source {

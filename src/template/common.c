@@ -34,7 +34,7 @@ int template_to_float(struct template_value value, double *ret, struct err *err)
         *ret = (double)value.as.integer / 1e9;
         return 0;
     case TEMPLATE_STRING:
-        if (go_float_from(value.as.text, ret))
+        if (go_parse_float(value.as.text, ret))
             return 0;
         return err_set(err, TC_EINPUT, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
                        SV_FMT(value.as.text));

@@ -51,7 +51,7 @@ static struct sv exec_where(const struct exec *x)
     } else {
         tree_place(x->tree, x->node, &text);
         buf_str(&text, ": executing ");
-        go_quote_text(&text, x->tree->name);
+        go_quote(&text, x->tree->name);
         buf_str(&text, " at <");
         node_print(x->node, &text);
         buf_char(&text, '>');

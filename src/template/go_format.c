@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WIDTH_MAX = 1000 };
-
 struct spec {
     bool minus, plus, sharp, space, zero;
     bool has_width, has_precision;
@@ -23,159 +21,7 @@ struct spec {
     uint32_t verb;
 };
 
-/* --- numbers --- */
-
-/* The fewest digits of v (finite, not zero) that read back as v, without point; *ret_exponent is the decimal
- * exponent of the first. */
-static size_t shortest_digits(double v, char digits[32], int *ret_exponent)
-{
-    char text[64];
-    for (int precision = 0;; precision++) {
-        snprintf(text, sizeof text, "%.*e", precision, fabs(v));
-        if (precision >= 17 || strtod(text, NULL) == fabs(v))
-            break;
-    }
-    size_t n = 0;
-    const char *at = text;
-    for (; *at != 'e'; at++)
-        if (*at != '.')
-            digits[n++] = *at;
-    *ret_exponent = atoi(at + 1);
-    while (n > 1 && digits[n - 1] == '0')
-        n--;
-    return n;
-}
-
-static void put_exponential(struct buf *out, const char *digits, size_t n, int exponent, char e)
-{
-    buf_char(out, digits[0]);
-    if (n > 1) {
-        buf_char(out, '.');
-        buf_add(out, digits + 1, n - 1);
-    }
-    buf_printf(out, "%c%c%02d", e, exponent < 0 ? '-' : '+', abs(exponent));
-}
-
-static void put_plain(struct buf *out, const char *digits, size_t n, int exponent)
-{
-    if (exponent < 0) {
-        buf_str(out, "0.");
-        for (int i = exponent + 1; i < 0; i++)
-            buf_char(out, '0');
-        buf_add(out, digits, n);
-        return;
-    }
-    for (int i = 0; i <= exponent; i++)
-        buf_char(out, (size_t)i < n ? digits[i] : '0');
-    if ((size_t)exponent + 1 < n) {
-        buf_char(out, '.');
-        buf_add(out, digits + exponent + 1, n - (size_t)exponent - 1);
-    }
-}
-
-void go_format_float(struct buf *out, double v, char verb, int precision)
-{
-    if (isnan(v)) {
-        buf_str(out, "NaN");
-        return;
-    }
-    if (isinf(v)) {
-        buf_str(out, v < 0 ? "-Inf" : "+Inf");
-        return;
-    }
-    if (precision >= 0) {
-        char format[8] = {'%', '.', '*', verb, '\0'}, text[GO_FLOAT_MAX + WIDTH_MAX];
-        precision = precision > WIDTH_MAX ? WIDTH_MAX : precision;
-        if ((verb == 'g' || verb == 'G') && precision == 0)
-            precision = 1;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the verb is one of five, put together just above */
-        snprintf(text, sizeof text, format, precision, v);
-#pragma GCC diagnostic pop
-        buf_str(out, text);
-        return;
-    }
-    char digits[32] = "0";
-    int exponent = 0;
-    size_t n = v == 0 ? 1 : shortest_digits(v, digits, &exponent);
-    char e = verb == 'E' || verb == 'G' ? 'E' : 'e';
-    if (signbit(v))
-        buf_char(out, '-');
-    /* Where the precision is "the shortest", g decides as if it were 6. */
-    if (verb == 'e' || verb == 'E' || (verb != 'f' && (exponent < -4 || exponent >= 6)))
-        put_exponential(out, digits, n, exponent, e);
-    else
-        put_plain(out, digits, n, exponent);
-}
-
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'z' ? c - 'a' + 10 : 99;
-}
-
-bool go_parse_int(struct sv text, int64_t *ret)
-{
-    bool negative = false;
-    uint64_t v = 0;
-    if (text.n > 0 && (text.p[0] == '-' || text.p[0] == '+')) {
-        negative = text.p[0] == '-';
-        text = sv_from(text, 1);
-    }
-    unsigned base = 10;
-    bool prefixed = text.n > 1 && text.p[0] == '0';
-    if (prefixed) {
-        char kind = (char)(text.p[1] | 0x20);
-        base = kind == 'x' ? 16 : kind == 'b' ? 2 : 8;
-        text = sv_from(text, kind == 'x' || kind == 'b' || kind == 'o' ? 2 : 1);
-    }
-    if (text.n == 0)
-        return false;
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] == '_' && i + 1 < text.n && text.p[i + 1] != '_' && (i > 0 || prefixed))
-            continue;
-        unsigned digit = (unsigned)digit_of(text.p[i]);
-        if (digit >= base || v > (UINT64_MAX - digit) / base)
-            return false;
-        v = v * base + digit;
-    }
-    if (v > (uint64_t)INT64_MAX + negative)
-        return false;
-    *ret = negative ? (int64_t)(0 - v) : (int64_t)v;
-    return true;
-}
-
-bool go_float_from(struct sv text, double *ret)
-{
-    struct sv body = text;
-    char copy[400];
-    if (body.n > 0 && (body.p[0] == '+' || body.p[0] == '-'))
-        body = sv_from(body, 1);
-    double sign = text.n > 0 && text.p[0] == '-' ? -1 : 1;
-    if (sv_eq_nocase(body, SV("inf")) || sv_eq_nocase(body, SV("infinity"))) {
-        *ret = sign * (double)INFINITY;
-        return true;
-    }
-    if (sv_eq_nocase(body, SV("nan")) && body.n == text.n) {
-        *ret = (double)NAN;
-        return true;
-    }
-    bool hex = body.n > 2 && body.p[0] == '0' && (body.p[1] | 0x20) == 'x';
-    if (!hex && !num_is_number(text))
-        return false;
-    if (text.n >= sizeof copy || memchr(text.p, ' ', text.n) != NULL)
-        return false;
-    memcpy(copy, text.p, text.n);
-    copy[text.n] = '\0';
-    char *end;
-    double v = strtod(copy, &end);
-    if (*end != '\0' || (hex && memchr(copy, 'p', text.n) == NULL && memchr(copy, 'P', text.n) == NULL))
-        return false;
-    *ret = v;
-    return true;
-}
+/* --- durations --- */
 
 /* Go rounds nothing here: the fraction's trailing zeros go, the rest stands. */
 void go_format_duration(struct buf *out, int64_t ns)
@@ -222,53 +68,6 @@ void go_format_duration(struct buf *out, int64_t ns)
 }
 
 /* --- text --- */
-
-static bool is_printable(uint32_t rune)
-{
-    return rune >= 0x20 && rune != 0x7F && !(rune >= 0x80 && rune < 0xA1) && rune != 0xAD && rune != 0xFEFF &&
-           !(rune >= 0x2000 && rune <= 0x200F) && !(rune >= 0x2028 && rune <= 0x202F) &&
-           !(rune >= 0xE000 && rune <= 0xF8FF);
-}
-
-static void quote_rune(struct buf *out, uint32_t rune, char quote)
-{
-    static const char names[] = "\aa\bb\ff\nn\rr\tt\vv";
-    char utf8[4];
-    if (rune == (uint32_t)quote || rune == '\\') {
-        buf_char(out, '\\');
-        buf_char(out, (char)rune);
-    } else if (is_printable(rune)) {
-        buf_add(out, utf8, utf8_encode(rune, utf8));
-    } else {
-        for (size_t i = 0; i + 1 < sizeof names; i += 2)
-            if (rune == (uint32_t)names[i]) {
-                buf_char(out, '\\');
-                buf_char(out, names[i + 1]);
-                return;
-            }
-        if (rune < ' ' || rune == 0x7F)
-            buf_printf(out, "\\x%02x", rune);
-        else
-            buf_printf(out, rune < 0x10000 ? "\\u%04x" : "\\U%08x", rune);
-    }
-}
-
-void go_quote_text(struct buf *out, struct sv text)
-{
-    buf_char(out, '"');
-    for (size_t i = 0; i < text.n;) {
-        uint32_t rune;
-        size_t n = utf8_decode(sv_from(text, i), &rune);
-        if (n == 0) {
-            buf_printf(out, "\\x%02x", (unsigned char)text.p[i]);
-            i++;
-            continue;
-        }
-        quote_rune(out, rune, '"');
-        i += n;
-    }
-    buf_char(out, '"');
-}
 
 static size_t count_runes(struct sv text)
 {
@@ -351,7 +150,7 @@ static void format_int(struct buf *out, const struct spec *spec, struct template
             buf_printf(&text, "U+%04llX", (unsigned long long)v);
         else {
             buf_char(&text, '\'');
-            quote_rune(&text, rune, '\'');
+            go_quote_rune(&text, rune, '\'');
             buf_char(&text, '\'');
         }
         pad(out, spec, buf_view(&text), ZEROS_TEXT);
@@ -384,7 +183,7 @@ static void format_int(struct buf *out, const struct spec *spec, struct template
 /* As C's %a, with an exponent of at least two digits. */
 static void format_hex(struct buf *out, double v, char verb, int precision)
 {
-    char text[GO_FLOAT_MAX + WIDTH_MAX];
+    char text[GO_FLOAT_MAX + GO_PRECISION_MAX];
     if (!isfinite(v)) {
         go_format_float(out, v, 'g', -1);
         return;
@@ -414,7 +213,7 @@ static void format_float(struct buf *out, const struct spec *spec, struct templa
     if (precision < 0 && strchr("gGxX", verb) == NULL)
         precision = 6;
     struct buf text;
-    buf_init(&text, GO_FLOAT_MAX + WIDTH_MAX);
+    buf_init(&text, GO_FLOAT_MAX + GO_PRECISION_MAX);
     bool plus = spec->plus && spec->verb != 'v';
     if (!signbit(value.as.number) && !isinf(value.as.number) && (plus || spec->space))
         buf_char(&text, plus ? '+' : ' ');
@@ -443,7 +242,7 @@ static void format_text(struct buf *out, const struct spec *spec, struct templat
     case 's':
     case 'v':
         if (spec->sharp && spec->verb == 'v')
-            go_quote_text(&made, text);
+            go_quote(&made, text);
         else
             buf_sv(&made, text);
         break;
@@ -451,7 +250,7 @@ static void format_text(struct buf *out, const struct spec *spec, struct templat
         if (spec->sharp && memchr(text.n == 0 ? "" : text.p, '`', text.n) == NULL)
             buf_printf(&made, "`%.*s`", SV_FMT(text));
         else
-            go_quote_text(&made, text);
+            go_quote(&made, text);
         break;
     case 'x':
     case 'X':
@@ -614,8 +413,8 @@ static bool take_number(struct directive *d, int *ret)
         return false;
     int v = 0;
     for (; is_digit(peek(d)); d->at++)
-        v = v > WIDTH_MAX ? v : v * 10 + (peek(d) - '0');
-    *ret = v > WIDTH_MAX ? WIDTH_MAX : v;
+        v = v > GO_PRECISION_MAX ? v : v * 10 + (peek(d) - '0');
+    *ret = v > GO_PRECISION_MAX ? GO_PRECISION_MAX : v;
     return true;
 }
 
@@ -645,7 +444,7 @@ static bool take_star(struct directive *d, struct buf *out, int *ret, const char
         return false;
     d->at++;
     if (d->next >= d->n || d->args[d->next].kind != TEMPLATE_INT ||
-        llabs(d->args[d->next].as.integer) > WIDTH_MAX) {
+        llabs(d->args[d->next].as.integer) > GO_PRECISION_MAX) {
         buf_str(out, problem);
         d->next++;
         return false;

@@ -407,7 +407,7 @@ static struct sv token_shown(struct parser *p, struct token token)
         return arena_printf(arena_of(p), "<%.*s>", SV_FMT(token.text));
     struct buf quoted;
     buf_init(&quoted, 4096);
-    go_quote_text(&quoted, sv_head(token.text, 10));
+    go_quote(&quoted, sv_head(token.text, 10));
     struct sv shown = token.text.n > 10 ? arena_printf(arena_of(p), "%.*s...", SV_FMT(buf_view(&quoted)))
                                         : arena_sv(arena_of(p), buf_view(&quoted));
     buf_free(&quoted);
@@ -475,7 +475,7 @@ static struct node *parse_number(struct parser *p, struct token token)
     for (size_t i = 0; i < token.text.n && n < sizeof digits; i++)
         if (token.text.p[i] != '_')
             digits[n++] = token.text.p[i];
-    if (token.text.n > 0 && token.text.n <= sizeof digits && go_float_from(sv_make(digits, n), &number)) {
+    if (token.text.n > 0 && token.text.n <= sizeof digits && go_parse_float(sv_make(digits, n), &number)) {
         if (memchr(token.text.p, '.', token.text.n) == NULL &&
             memchr(token.text.p, 'e', token.text.n) == NULL &&
             memchr(token.text.p, 'E', token.text.n) == NULL &&

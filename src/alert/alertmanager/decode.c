@@ -68,7 +68,7 @@ static bool resolve_number(struct sv text, struct scalar *ret)
         ret->class = SCALAR_INT;
         return true;
     }
-    if (!is_number_text(digits) || !go_float_from(digits, &ret->real))
+    if (!is_number_text(digits) || !go_parse_float(digits, &ret->real))
         return false;
     ret->class = SCALAR_FLOAT;
     if (ret->real >= 9223372036854775808.0 && ret->real < 18446744073709551616.0 &&
@@ -144,7 +144,7 @@ static int quoted_error(struct err *err, const char *before, struct sv text, con
     struct buf words;
     buf_init(&words, 4096);
     buf_str(&words, before);
-    go_quote_text(&words, sv_head(text, 512));
+    go_quote(&words, sv_head(text, 512));
     buf_str(&words, after);
     int rc = err_set(err, TC_EINPUT, "%.*s", SV_FMT(buf_view(&words)));
     buf_free(&words);
@@ -434,7 +434,7 @@ static int read_entry(struct am_decoder *d, const struct yaml_node *entry, bool 
     if (!is_new) {
         struct buf words;
         buf_init(&words, 1024);
-        go_quote_text(&words, sv_head(entry->key, 200));
+        go_quote(&words, sv_head(entry->key, 200));
         rc = complain(d, entry->line, "key %.*s already set in map", SV_FMT(buf_view(&words)));
         buf_free(&words);
         return rc;

@@ -173,11 +173,11 @@ int go_url_parse(struct sv text, bool secret, struct go_url *ret, struct err *er
                        problem.quoted ? "(not shown)" : "");
     struct buf quoted;
     buf_init(&quoted, 4096);
-    go_quote_text(&quoted, sv_head(text, 512));
+    go_quote(&quoted, sv_head(text, 512));
     buf_str(&quoted, ": ");
     buf_str(&quoted, problem.before);
     if (problem.quoted)
-        go_quote_text(&quoted, sv_head(problem.part, 256));
+        go_quote(&quoted, sv_head(problem.part, 256));
     buf_str(&quoted, problem.after);
     int rc = err_set(err, TC_EINPUT, "parse %.*s", SV_FMT(buf_view(&quoted)));
     buf_free(&quoted);
@@ -241,11 +241,11 @@ static int bad_duration(struct sv text, const char *why, struct sv unit, struct 
     buf_init(&out, 4096);
     buf_str(&out, why);
     if (unit.n > 0) {
-        go_quote_text(&out, unit);
+        go_quote(&out, unit);
         buf_str(&out, " in duration");
     }
     buf_char(&out, ' ');
-    go_quote_text(&out, sv_head(text, 200));
+    go_quote(&out, sv_head(text, 200));
     int rc = err_set(err, TC_EINPUT, "time: %.*s", SV_FMT(buf_view(&out)));
     buf_free(&out);
     return rc;
@@ -318,7 +318,7 @@ static int not_a_duration(struct sv text, struct err *err)
 {
     struct buf out;
     buf_init(&out, 4096);
-    go_quote_text(&out, sv_head(text, 200));
+    go_quote(&out, sv_head(text, 200));
     int rc = err_set(err, TC_EINPUT, "not a valid duration string: %.*s", SV_FMT(buf_view(&out)));
     buf_free(&out);
     return rc;
@@ -328,9 +328,9 @@ static int unknown_unit(struct sv unit, struct sv text, struct err *err)
 {
     struct buf out;
     buf_init(&out, 4096);
-    go_quote_text(&out, sv_head(unit, 200));
+    go_quote(&out, sv_head(unit, 200));
     buf_str(&out, " in duration ");
-    go_quote_text(&out, sv_head(text, 200));
+    go_quote(&out, sv_head(text, 200));
     int rc = err_set(err, TC_EINPUT, "unknown unit %.*s", SV_FMT(buf_view(&out)));
     buf_free(&out);
     return rc;

@@ -53,7 +53,7 @@ void am_labels_print(struct am_labels labels, struct buf *out)
         buf_str(out, i == 0 ? "" : ", ");
         buf_sv(out, labels.items[i].name);
         buf_char(out, '=');
-        go_quote_text(out, labels.items[i].value);
+        go_quote(out, labels.items[i].value);
     }
     buf_char(out, '}');
 }
@@ -277,9 +277,9 @@ void am_matcher_print(const struct am_matcher *matcher, struct buf *out)
 {
     static const char *const words[] = {"=", "!=", "=~", "!~"};
     if (needs_quotes(matcher->name)) {
-        go_quote_text(out, matcher->name);
+        go_quote(out, matcher->name);
         buf_str(out, words[matcher->type]);
-        go_quote_text(out, matcher->value);
+        go_quote(out, matcher->value);
         return;
     }
     buf_sv(out, matcher->name);

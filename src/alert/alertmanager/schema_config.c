@@ -82,7 +82,7 @@ int am_refuse_name(struct err *err, const char *before, struct sv name, const ch
     struct buf words;
     buf_init(&words, 4096);
     buf_str(&words, before);
-    go_quote_text(&words, sv_head(name, 512));
+    go_quote(&words, sv_head(name, 512));
     buf_str(&words, after);
     int rc = err_set(err, TC_EINPUT, "%.*s", SV_FMT(buf_view(&words)));
     buf_free(&words);

@@ -413,7 +413,7 @@ static int check_wechat_type(const struct am_decoder *decoder, struct am_object 
         return 0;
     struct buf quoted;
     buf_init(&quoted, 4096);
-    go_quote_text(&quoted, sv_head(type->text, 512));
+    go_quote(&quoted, sv_head(type->text, 512));
     int rc =
         err_set(err, TC_EINPUT, "weChat message type %.*s does not match valid options ^(text|markdown)$",
                 SV_FMT(buf_view(&quoted)));
@@ -826,9 +826,9 @@ static int check_receiver(const struct am_decoder *decoder, struct am_object *re
             struct buf words;
             buf_init(&words, 4096);
             buf_str(&words, "receiver label \"name\" must match receiver name ");
-            go_quote_text(&words, sv_head(name, 256));
+            go_quote(&words, sv_head(name, 256));
             buf_str(&words, ", got ");
-            go_quote_text(&words, sv_head(labels->items[i].text, 256));
+            go_quote(&words, sv_head(labels->items[i].text, 256));
             int rc = err_set(err, TC_EINPUT, "%.*s", SV_FMT(buf_view(&words)));
             buf_free(&words);
             return rc;

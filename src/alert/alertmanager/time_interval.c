@@ -38,7 +38,7 @@ static int parse_integer(struct sv text, int *ret, struct err *err)
     }
     struct buf quoted;
     buf_init(&quoted, 4096);
-    go_quote_text(&quoted, text);
+    go_quote(&quoted, text);
     int rc = err_set(err, TC_EINPUT, "strconv.Atoi: parsing %.*s: %s", SV_FMT(buf_view(&quoted)),
                      digits ? "value out of range" : "invalid syntax");
     buf_free(&quoted);

@@ -6,8 +6,8 @@
  */
 #include "metrics/exposition/check.h"
 
+#include "base/go_text.h"
 #include "base/map.h"
-#include "metrics/go_text.h"
 
 #include <math.h>
 #include <stdlib.h>

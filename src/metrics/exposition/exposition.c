@@ -4,9 +4,9 @@
  */
 #include "metrics/exposition/exposition.h"
 
+#include "base/go_text.h"
 #include "base/utf8.h"
 #include "metrics/exposition/check.h"
-#include "metrics/go_text.h"
 
 #include <math.h>
 #include <stdlib.h>

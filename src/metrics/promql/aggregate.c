@@ -4,7 +4,7 @@
  */
 #include "metrics/promql/eval_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 #include "metrics/grow.h"
 
 #include <math.h>
@@ -45,9 +45,7 @@ struct aggregation {
 static struct group *group_of(struct aggregation *a, const struct labels *labels)
 {
     struct query *q = a->q;
-    const struct name_list *by = &a->e->grouping;
-    const struct labels *key = a->e->without ? labels_drop(q->labels, labels, by->items, by->n, true)
-                                             : labels_keep(q->labels, labels, by->items, by->n);
+    const struct labels *key = group_labels(q, a->e->memory, labels, &a->e->grouping, !a->e->without);
     if (key->id >= a->index_size) {
         size_t size = TC_MAX(q->labels->used + 16, a->index_size * 2);
         uint32_t *more = ARENA_ARRAY(q->arena, uint32_t, size);

@@ -3,7 +3,7 @@
  */
 #include "metrics/promql/eval_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 
 #include <math.h>
 
@@ -30,11 +30,9 @@ struct choice {
 static void find_groups(struct choice *c)
 {
     struct query *q = c->q;
-    const struct name_list *by = &c->e->grouping;
     const struct labels **keys = ARENA_ARRAY(q->arena, const struct labels *, c->in.n + 1);
     for (size_t k = 0; k < c->in.n; k++)
-        keys[k] = c->e->without ? labels_drop(q->labels, c->in.items[k].labels, by->items, by->n, true)
-                                : labels_keep(q->labels, c->in.items[k].labels, by->items, by->n);
+        keys[k] = group_labels(q, c->e->memory, c->in.items[k].labels, &c->e->grouping, !c->e->without);
     uint32_t *index = ARENA_ARRAY(q->arena, uint32_t, q->labels->used + 1);
     c->group = ARENA_ARRAY(q->arena, uint32_t, c->in.n + 1);
     for (size_t k = 0; k < c->in.n; k++) {

@@ -1,7 +1,7 @@
 /*
  * Annotations: warnings and infos of a query, each text once, with the place that reported it last.
  */
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 #include "metrics/grow.h"
 #include "metrics/promql/eval_priv.h"
 

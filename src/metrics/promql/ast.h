@@ -92,6 +92,10 @@ struct expr {
     struct vector_matching *matching; /* NULL where a side is a scalar */
     bool return_bool;
     bool wrapped; /* a duration expression in parentheses */
+
+    /* set when a query is prepared */
+    struct regex *regex;        /* of label_replace; NULL where its text is none */
+    struct node_memory *memory; /* of selectors, aggregations and matching: see eval_priv.h */
 };
 
 enum value_type expr_type(const struct expr *expr);

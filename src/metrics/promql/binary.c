@@ -172,6 +172,7 @@ struct with_scalar {
     const double *scalar;
     bool swapped;         /* the scalar is on the left */
     struct trouble *last; /* per step, the last one; NULL while there is none */
+    struct name_removal removal;
     struct collector to;
 };
 
@@ -199,7 +200,8 @@ static void column_with_scalar(void *context, struct column *c)
         if (keep || w->e->return_bool)
             column_put(w->q, w->s, c, i, out);
     }
-    c->drop_name |= drops_name(op) || w->e->return_bool;
+    if (drops_name(op) || w->e->return_bool)
+        remove_name(&w->removal, c);
     collect(&w->to, c);
 }
 
@@ -207,7 +209,8 @@ static void column_with_scalar(void *context, struct column *c)
 static void vector_scalar(struct query *q, const struct steps *s, struct expr *e, bool swapped,
                           struct vector *out)
 {
-    struct with_scalar w = {.q = q, .s = s, .e = e, .swapped = swapped, .to = {q, out}};
+    struct with_scalar w = {
+        .q = q, .s = s, .e = e, .swapped = swapped, .removal = {.q = q, .s = s}, .to = {q, out}};
     struct expr *scalar = swapped ? e->left : e->right, *vector = swapped ? e->right : e->left;
     if (swapped || scalar->kind == EXPR_NUMBER) {
         w.scalar = eval_scalar(q, s, scalar);
@@ -225,24 +228,27 @@ static void vector_scalar(struct query *q, const struct steps *s, struct expr *e
 
 /* --- matching --- */
 
-/* Signatures of one side: per series, the number of its match group. */
-static uint32_t *signatures(struct query *q, const struct vector_matching *m, const struct vector *v,
-                            struct map *ids)
+/* Per series of both sides, the number of its match group. Returns how many groups there are. */
+static size_t find_groups(struct query *q, struct expr *e, const struct vector sides[2], uint32_t *ret[2])
 {
-    uint32_t *ret = ARENA_ARRAY(q->arena, uint32_t, v->n + 1);
-    for (size_t i = 0; i < v->n; i++) {
-        const struct labels *sig =
-            m->on ? labels_keep(q->labels, v->items[i].labels, m->labels.items, m->labels.n)
-                  : labels_drop(q->labels, v->items[i].labels, m->labels.items, m->labels.n, true);
-        bool is_new;
-        uint64_t *id = map_put(ids, sv_make((const char *)&sig->id, sizeof sig->id), &is_new);
-        if (id == NULL)
-            query_fail(q, "too many match groups");
-        if (is_new)
-            *id = ids->live - 1;
-        ret[i] = (uint32_t)*id;
+    const struct vector_matching *m = e->matching;
+    const struct labels **keys[2];
+    size_t groups = 0;
+    for (int side = 0; side < 2; side++) {
+        keys[side] = ARENA_ARRAY(q->arena, const struct labels *, sides[side].n + 1);
+        ret[side] = ARENA_ARRAY(q->arena, uint32_t, sides[side].n + 1);
+        for (size_t i = 0; i < sides[side].n; i++)
+            keys[side][i] = group_labels(q, e->memory, sides[side].items[i].labels, &m->labels, m->on);
     }
-    return ret;
+    uint32_t *group = ARENA_ARRAY(q->arena, uint32_t, q->labels->used + 1); /* by label set's number, + 1 */
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < sides[side].n; i++) {
+            uint32_t *at = &group[keys[side][i]->id];
+            if (*at == 0)
+                *at = (uint32_t)++groups;
+            ret[side][i] = *at - 1;
+        }
+    return groups;
 }
 
 /* --- and, or, unless --- */
@@ -300,11 +306,14 @@ struct join {
     struct trouble trouble;
 };
 
-static const struct labels *result_labels(struct join *j, const struct labels *many, const struct labels *one)
+static const struct labels *work_out_result(struct join *j, const struct labels *many,
+                                            const struct labels *one)
 {
     struct labels_table *table = j->q->labels;
     const struct vector_matching *m = j->m;
-    const struct labels *made = drops_name(j->e->op) ? labels_drop_metadata(table, many) : many;
+    const struct labels *made = drops_name(j->e->op) ? labels_drop_metadata(table, many)
+                                : j->e->return_bool  ? without_name(j->q, many)
+                                                     : many;
     if (m->card == CARD_ONE_TO_ONE)
         made = m->on ? labels_keep(table, made, m->labels.items, m->labels.n)
                      : labels_drop(table, made, m->labels.items, m->labels.n, false);
@@ -313,10 +322,22 @@ static const struct labels *result_labels(struct join *j, const struct labels *m
     return made;
 }
 
+static const struct labels *result_labels(struct join *j, const struct labels *many, const struct labels *one)
+{
+    struct labels_memo *memo = &j->e->memory->result;
+    if (j->m->include.n > 0)
+        return work_out_result(j, many, one);
+    const struct labels *made = *labels_memo_at(memo, j->q->labels, many);
+    if (made == NULL) {
+        made = work_out_result(j, many, one);
+        *labels_memo_at(memo, j->q->labels, many) = made;
+    }
+    return made;
+}
+
 static const struct labels *matched_labels(struct join *j, const struct labels *labels)
 {
-    return j->m->on ? labels_keep(j->q->labels, labels, j->m->labels.items, j->m->labels.n)
-                    : labels_drop(j->q->labels, labels, j->m->labels.items, j->m->labels.n, true);
+    return group_labels(j->q, j->e->memory, labels, &j->m->labels, j->m->on);
 }
 
 static void check_unique(struct join *j, const struct labels *result, uint32_t group, size_t step)
@@ -365,7 +386,8 @@ static void join_pair(struct join *j, size_t step, uint32_t group, struct sample
     check_unique(j, last->result, group, step);
     j->matched_step[group] = step + 1;
     if (keep || j->e->return_bool)
-        output_put(&j->output, last->result, j->e->return_bool, step, out);
+        output_put(&j->output, last->result, j->e->return_bool && j->q->options->delayed_name_removal, step,
+                   out);
 }
 
 _Noreturn static void refuse_duplicate(struct join *j, const struct labels *a, const struct labels *b)
@@ -470,12 +492,8 @@ void eval_binary(struct query *q, const struct steps *s, struct expr *e, struct 
     struct vector sides[2] = {{0}, {0}};
     eval(q, s, e->left, &sides[0]);
     eval(q, s, e->right, &sides[1]);
-    struct map ids;
-    map_init(&ids, sides[0].n + sides[1].n + 1);
-    uint32_t *sigs[2] = {signatures(q, e->matching, &sides[0], &ids),
-                         signatures(q, e->matching, &sides[1], &ids)};
-    size_t groups = ids.live;
-    map_free(&ids);
+    uint32_t *sigs[2];
+    size_t groups = find_groups(q, e, sides, sigs);
     if (token_is_set_operator(e->op))
         set_operation(q, s, e, sides, sigs, groups, out);
     else

@@ -16,6 +16,7 @@ struct mapping {
     double (*of_histogram)(struct arena *arena, const struct histogram *h);
     double (*of_time)(int64_t seconds);
     const double *parameters[MAP_PARAMETERS_MAX];
+    struct name_removal removal;
     column_sink sink;
     void *context;
 };
@@ -48,20 +49,19 @@ static double (*const float_functions[FN_COUNT])(double) = {
 static void map_floats(void *context, struct column *c)
 {
     struct mapping *m = context;
-    c->drop_name = true;
     for (size_t i = 0; i < m->s->count; i++) {
         if (c->kind[i] == SAMPLE_FLOAT)
             c->f[i] = m->of_float(c->f[i]);
         else
             c->kind[i] = SAMPLE_NONE;
     }
+    remove_name(&m->removal, c);
     m->sink(m->context, c);
 }
 
 static void map_clamp(void *context, struct column *c)
 {
     struct mapping *m = context;
-    c->drop_name = true;
     for (size_t i = 0; i < m->s->count; i++) {
         int id = m->e->function->id;
         double least = id == FN_CLAMP_MAX ? -INFINITY : m->parameters[0][i];
@@ -71,13 +71,13 @@ static void map_clamp(void *context, struct column *c)
         else
             c->kind[i] = SAMPLE_NONE;
     }
+    remove_name(&m->removal, c);
     m->sink(m->context, c);
 }
 
 static void map_round(void *context, struct column *c)
 {
     struct mapping *m = context;
-    c->drop_name = true;
     for (size_t i = 0; i < m->s->count; i++) {
         double inverse = 1 / (m->parameters[0] != NULL ? m->parameters[0][i] : 1);
         if (c->kind[i] == SAMPLE_FLOAT)
@@ -85,6 +85,7 @@ static void map_round(void *context, struct column *c)
         else
             c->kind[i] = SAMPLE_NONE;
     }
+    remove_name(&m->removal, c);
     m->sink(m->context, c);
 }
 
@@ -195,13 +196,13 @@ static int64_t seconds_of(double v)
 static void map_times(void *context, struct column *c)
 {
     struct mapping *m = context;
-    c->drop_name = true;
     for (size_t i = 0; i < m->s->count; i++) {
         if (c->kind[i] == SAMPLE_FLOAT)
             c->f[i] = m->of_time(seconds_of(c->f[i]));
         else
             c->kind[i] = SAMPLE_NONE;
     }
+    remove_name(&m->removal, c);
     m->sink(m->context, c);
 }
 
@@ -261,13 +262,13 @@ static double (*const histogram_functions[FN_COUNT])(struct arena *, const struc
 static void map_histograms(void *context, struct column *c)
 {
     struct mapping *m = context;
-    c->drop_name = true;
     for (size_t i = 0; i < m->s->count; i++) {
         bool is_histogram = c->kind[i] == SAMPLE_HISTOGRAM;
         c->kind[i] = SAMPLE_NONE;
         if (is_histogram)
             column_put(m->q, m->s, c, i, (struct sample){m->of_histogram(m->q->arena, c->h[i]), NULL});
     }
+    remove_name(&m->removal, c);
     m->sink(m->context, c);
 }
 
@@ -372,7 +373,8 @@ static void eval_plain(struct query *q, const struct steps *s, struct expr *e, c
 void eval_call(struct query *q, const struct steps *s, struct expr *e, column_sink sink, void *context)
 {
     int id = e->function->id;
-    struct mapping m = {.q = q, .s = s, .e = e, .sink = sink, .context = context};
+    struct mapping m = {
+        .q = q, .s = s, .e = e, .removal = {.q = q, .s = s}, .sink = sink, .context = context};
     column_sink map = NULL;
     m.of_float = float_functions[id];
     m.of_time = time_functions[id];

@@ -11,7 +11,8 @@
 #include <cmocka.h>
 
 #include "base/fs.h"
-#include "metrics/go_text.h"
+#include "base/go_text.h"
+#include "metrics/prom_duration.h"
 #include "metrics/promql/query.h"
 #include "metrics/promql/test_language.h"
 

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define SAME_LABELSET "vector cannot contain metrics with the same labelset"
+
 /* --- columns --- */
 
 void column_init(struct query *q, const struct steps *s, struct column *c, const struct labels *labels)
@@ -74,7 +76,7 @@ static void merge_column(struct query *q, const struct steps *s, struct column *
         if (from->kind[i] == SAMPLE_NONE)
             continue;
         if (into->kind[i] != SAMPLE_NONE)
-            query_fail(q, "vector cannot contain metrics with the same labelset");
+            query_fail(q, SAME_LABELSET);
         column_put(q, s, into, i, column_get(from, i));
     }
 }
@@ -106,9 +108,52 @@ void vector_merge(struct query *q, const struct steps *s, struct vector *v)
         v->n = kept;
 }
 
+const struct labels *without_name(struct query *q, const struct labels *labels)
+{
+    return q->options->delayed_name_removal ? labels : labels_drop_metadata(q->labels, labels);
+}
+
+static uint64_t *steps_taken(struct name_removal *r, const struct labels *labels)
+{
+    struct query *q = r->q;
+    if (labels->id >= r->size) {
+        size_t size = TC_MAX(q->labels->used + 16, r->size * 2);
+        uint64_t **more = ARENA_ARRAY(q->arena, uint64_t *, size);
+        if (r->size > 0)
+            memcpy(more, r->taken, r->size * sizeof *more);
+        r->taken = more;
+        r->size = size;
+    }
+    uint64_t **at = &r->taken[labels->id];
+    if (*at != NULL && r->strict)
+        query_fail(q, SAME_LABELSET);
+    if (*at == NULL)
+        *at = ARENA_ARRAY(q->arena, uint64_t, (r->s->count + 63) / 64);
+    else
+        q->split_series = true;
+    return *at;
+}
+
+void remove_name(struct name_removal *r, struct column *c)
+{
+    if (r->q->options->delayed_name_removal) {
+        c->drop_name = true;
+        return;
+    }
+    c->labels = labels_drop_metadata(r->q->labels, c->labels);
+    uint64_t *taken = steps_taken(r, c->labels);
+    for (size_t i = 0; i < r->s->count; i++) {
+        uint64_t bit = c->kind[i] != SAMPLE_NONE ? 1ULL << (i % 64) : 0;
+        if (taken[i / 64] & bit)
+            query_fail(r->q, SAME_LABELSET);
+        taken[i / 64] |= bit;
+    }
+}
+
 void output_put(struct output *o, const struct labels *labels, bool drop_name, size_t step, struct sample v)
 {
-    bool instant = o->q->options->step_ms == 0 && o->s->count == 1;
+    const struct promql_options *options = o->q->options;
+    bool apart = options->delayed_name_removal && options->step_ms == 0 && o->s->count == 1;
     if (labels->id >= o->index_size) {
         size_t size = TC_MAX(o->q->labels->used + 16, o->index_size * 2);
         uint32_t *more = ARENA_ARRAY(o->q->arena, uint32_t, size);
@@ -118,7 +163,7 @@ void output_put(struct output *o, const struct labels *labels, bool drop_name, s
         o->index_size = size;
     }
     struct column *c;
-    if (o->index[labels->id] == 0 || instant) {
+    if (o->index[labels->id] == 0 || apart) {
         c = vector_add(o->q, o->out);
         column_init(o->q, o->s, c, labels);
         c->drop_name = drop_name;
@@ -127,13 +172,13 @@ void output_put(struct output *o, const struct labels *labels, bool drop_name, s
         c = &o->out->items[o->index[labels->id] - 1];
     }
     if (c->kind[step] != SAMPLE_NONE)
-        query_fail(o->q, "vector cannot contain metrics with the same labelset");
+        query_fail(o->q, SAME_LABELSET);
     column_put(o->q, o->s, c, step, v);
 }
 
 struct sv metric_name(const struct labels *labels)
 {
-    return labels_get(labels, METRIC_NAME);
+    return labels_name(labels);
 }
 
 double go_max(double a, double b)
@@ -173,6 +218,28 @@ double quantile_of(double q, double *values, size_t n)
     return values[(size_t)lower] * (1 - weight) + values[(size_t)upper] * weight;
 }
 
+/* --- what a prepared query remembers --- */
+
+void node_memory_free(struct node_memory *m)
+{
+    free(m->series);
+    labels_memo_free(&m->group);
+    labels_memo_free(&m->result);
+    *m = (struct node_memory){0};
+}
+
+const struct labels *group_labels(struct query *q, struct node_memory *memory, const struct labels *labels,
+                                  const struct name_list *names, bool keep)
+{
+    const struct labels *made = *labels_memo_at(&memory->group, q->labels, labels);
+    if (made == NULL) {
+        made = keep ? labels_keep(q->labels, labels, names->items, names->n)
+                    : labels_drop(q->labels, labels, names->items, names->n, true);
+        *labels_memo_at(&memory->group, q->labels, labels) = made;
+    }
+    return made;
+}
+
 /* --- nodes --- */
 
 static void constant(struct query *q, const struct steps *s, double v, column_sink sink, void *context)
@@ -187,6 +254,7 @@ static void constant(struct query *q, const struct steps *s, double v, column_si
 struct negation {
     struct query *q;
     const struct steps *s;
+    struct name_removal removal;
     column_sink sink;
     void *context;
 };
@@ -194,7 +262,6 @@ struct negation {
 static void negate(void *context, struct column *c)
 {
     struct negation *n = context;
-    c->drop_name = true;
     for (size_t i = 0; i < n->s->count; i++) {
         c->f[i] = -c->f[i];
         if (c->kind[i] == SAMPLE_HISTOGRAM) {
@@ -202,6 +269,7 @@ static void negate(void *context, struct column *c)
             histogram_multiply(c->h[i], -1);
         }
     }
+    remove_name(&n->removal, c);
     n->sink(n->context, c);
 }
 
@@ -288,7 +356,7 @@ void eval_each(struct query *q, const struct steps *s, struct expr *e, column_si
         eval_each(q, s, e->left, sink, context);
         return;
     case EXPR_UNARY: {
-        struct negation n = {q, s, sink, context};
+        struct negation n = {q, s, {.q = q, .s = s}, sink, context};
         eval_each(q, s, e->left, e->op == TOKEN_SUB ? negate : sink, e->op == TOKEN_SUB ? &n : context);
         return;
     }
@@ -323,6 +391,8 @@ void eval(struct query *q, const struct steps *s, struct expr *e, struct vector 
 {
     struct collector collector = {q, out};
     eval_each(q, s, e, collect, &collector);
+    if (q->split_series)
+        vector_merge(q, s, out);
 }
 
 const double *eval_scalar(struct query *q, const struct steps *s, struct expr *e)

@@ -29,7 +29,7 @@ struct sample {
 /* One series over all steps. */
 struct column {
     const struct labels *labels;
-    bool drop_name; /* at the very end */
+    bool drop_name; /* at the very end; only with delayed removal */
     uint8_t *kind;  /* enum sample_kind, per step */
     double *f;
     struct histogram **h; /* NULL while there was no histogram */
@@ -65,7 +65,8 @@ struct query {
     struct map annotation_index;
     struct annotation *annotations;
     size_t annotation_count, annotation_capacity;
-    struct regex *regex; /* of a label_replace under way */
+    struct regex *regex; /* made by info() */
+    bool split_series;   /* some label set came in several columns: see remove_name */
     struct err *err;
     struct arena scratch; /* of one series */
     jmp_buf out;
@@ -123,7 +124,47 @@ void collect(void *collector, struct column *column);
 /* Series of the same labels become one. Two samples at one step: an error, as long as `strict`. */
 void vector_merge(struct query *q, const struct steps *s, struct vector *vector);
 
-/* Output columns by label set. In an instant query equal label sets stay apart until the end. */
+/*
+ * A node that takes the names off its series. With delayed removal they are only marked. Else the labels
+ * change at once, and two samples of one label set at one step end the query (`strict`: two series of one
+ * label set do). Series of one label set that have their samples at different steps stay several columns
+ * while they are handed on one by one, and become one where they are collected (eval).
+ */
+struct name_removal {
+    struct query *q;
+    const struct steps *s;
+    bool strict;
+    uint64_t **taken; /* by label set's number: a bit per step */
+    size_t size;
+};
+void remove_name(struct name_removal *removal, struct column *column);
+/* The labels that a result has after the name went, or all where removal is delayed. */
+const struct labels *without_name(struct query *q, const struct labels *labels);
+
+/*
+ * What a node remembers from one evaluation to the next: label sets of the query's table.
+ */
+struct node_memory {
+    /* of a selector: the series that it gave, in order */
+    const void *source;
+    struct remembered_series {
+        uint64_t ref;
+        const struct labels *labels;
+    } * series;
+    size_t series_count, series_capacity;
+    struct labels_memo group;  /* of an aggregation: the group; of matching: what decides about it */
+    struct labels_memo result; /* of matching: labels of the result where they follow from one side */
+};
+void node_memory_free(struct node_memory *memory);
+/* The labels of the k-th series that a selector gives, in the query's table. */
+const struct labels *selected_labels(struct query *q, struct node_memory *memory, size_t k,
+                                     const struct source_series *series);
+/* The labels by which an aggregation groups, or a match group is found (its label names in `names`). */
+const struct labels *group_labels(struct query *q, struct node_memory *memory, const struct labels *labels,
+                                  const struct name_list *names, bool keep);
+
+/* Output columns by label set. In an instant query with delayed removal equal label sets stay apart until the
+ * end. */
 struct output {
     struct query *q;
     const struct steps *s;
@@ -148,8 +189,8 @@ void eval_selector(struct query *q, const struct steps *s, struct expr *e, colum
  * `starts`: their start timestamps in seconds. */
 enum selector_value { SELECT_VALUE, SELECT_TIME_MS, SELECT_TIME, SELECT_START };
 void eval_selected(struct query *q, const struct steps *s, const struct source_series *series, size_t count,
-                   bool skip_buckets, int64_t offset_ms, const int64_t *at, enum selector_value value,
-                   column_sink sink, void *context);
+                   struct node_memory *memory, bool skip_buckets, int64_t offset_ms, const int64_t *at,
+                   enum selector_value value, column_sink sink, void *context);
 void eval_timestamp(struct query *q, const struct steps *s, struct expr *call, column_sink sink,
                     void *context);
 void eval_subquery(struct query *q, const struct steps *s, struct expr *e, struct steps *ret_steps,
@@ -163,6 +204,8 @@ void eval_count_values(struct query *q, const struct steps *s, struct expr *e, s
 void eval_histogram_function(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
 void eval_label_function(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
 void eval_sort(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
+/* Do all selectors of info()'s argument look at one time? */
+bool info_time_is_shared(const struct expr *argument);
 void eval_info(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
 
 /* A series of samples, floats and histograms apart, staleness markers left out. */

@@ -4,7 +4,7 @@
  */
 #include "metrics/promql/eval_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 #include "metrics/grow.h"
 
 #include <math.h>
@@ -73,12 +73,12 @@ static void make_monotonic(struct classic_bucket *b, size_t n, struct repair *re
         double now = b[i].count;
         if (now == before)
             continue;
-        bool rounding = almost_equal(before, now, 1e-12);
-        if (rounding || now < before)
+        bool rounding = almost_equal(before, now, 1e-12), falls = now < before;
+        if (rounding || falls)
             b[i].count = before;
         else
-            before = now;
-        if (rounding || now >= before)
+            before = now; /* NaN, too */
+        if (rounding || !falls)
             continue;
         repair->needed = true;
         repair->min_bucket = fmin(repair->min_bucket, b[i].bound);
@@ -265,6 +265,12 @@ static double native_fraction(struct query *q, double lower, double upper, const
 
 /* --- sorting the series --- */
 
+/* Annotations name the metric only where the name is still there. */
+static struct sv known_name(const struct query *q, const struct labels *labels)
+{
+    return q->options->delayed_name_removal ? metric_name(labels) : SV("");
+}
+
 static struct classic *classic_of(struct work *w, const struct labels *labels)
 {
     if (w->classic_by_id[labels->id] != 0)
@@ -322,7 +328,7 @@ static void report_bad(struct work *w, size_t step)
             annotate_warning(w->q, w->vector_arg->start,
                              "bucket label \"le\" is missing or has a malformed value of %.*s%.*s",
                              SV_FMT(quote_text(w->q, labels_get(c->labels, SV("le")))),
-                             SV_FMT(annotation_metric(w->q, metric_name(c->labels))));
+                             SV_FMT(annotation_metric(w->q, known_name(w->q, c->labels))));
     }
 }
 
@@ -342,7 +348,7 @@ static bool clashes(struct work *w, const struct column *c, size_t step)
         return false;
     w->clash[id - 1] = true;
     annotate_warning(w->q, w->vector_arg->start, "vector contains a mix of classic and native histograms%.*s",
-                     SV_FMT(annotation_metric(w->q, metric_name(c->labels))));
+                     SV_FMT(annotation_metric(w->q, known_name(w->q, c->labels))));
     return true;
 }
 
@@ -353,7 +359,7 @@ static void report_repair(struct work *w, const struct classic *c, const struct 
                      "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
                      "https://prometheus.io/docs/prometheus/latest/querying/functions/"
                      "#histogram_quantile)%.*s",
-                     SV_FMT(annotation_metric(w->q, metric_name(c->labels))));
+                     SV_FMT(annotation_metric(w->q, known_name(w->q, c->labels))));
     struct annotation *a = annotate(w->q, w->vector_arg->start, true, text);
     int64_t t = step_time(w->s, step);
     bool first = a->shape != ANNOTATION_MONOTONICITY;
@@ -376,6 +382,7 @@ struct question {
 static const struct labels *answer_labels(struct work *w, const struct question *question,
                                           const struct labels *labels)
 {
+    labels = without_name(w->q, labels);
     return question->label.n == 0 ? labels
                                   : labels_set(w->q->labels, labels, question->label, question->value);
 }
@@ -387,12 +394,13 @@ static void ask_native(struct work *w, const struct question *question, size_t s
         const struct column *c = &w->in.items[k];
         if (c->kind[step] != SAMPLE_HISTOGRAM || skip[k])
             continue;
-        struct sv metric = metric_name(c->labels);
+        struct sv metric = known_name(w->q, c->labels);
         int32_t at = w->vector_arg->start;
         double v = question->fraction
                        ? native_fraction(w->q, question->a, question->b, c->h[step], metric, at)
                        : native_quantile(w->q, question->a, c->h[step], metric, at);
-        output_put(out, answer_labels(w, question, c->labels), true, step, (struct sample){v, NULL});
+        output_put(out, answer_labels(w, question, c->labels), w->q->options->delayed_name_removal, step,
+                   (struct sample){v, NULL});
     }
 }
 
@@ -413,7 +421,8 @@ static void ask_classic(struct work *w, const struct question *question, size_t 
                                       : classic_quantile(question->a, w->buckets, n, &repair);
         if (repair.needed)
             report_repair(w, c, &repair, step);
-        output_put(out, answer_labels(w, question, c->labels), true, step, (struct sample){v, NULL});
+        output_put(out, answer_labels(w, question, c->labels), w->q->options->delayed_name_removal, step,
+                   (struct sample){v, NULL});
     }
 }
 

@@ -54,26 +54,79 @@ static bool names_match(const struct info *w, struct sv name)
     return true;
 }
 
-/* The first selector of the argument says at which time, and how far back. */
-static bool first_selector(const struct expr *e, const int64_t **at, int64_t *offset_ns)
+/* The time that selectors look at: that of the evaluation or of an @, and an offset. */
+struct reference {
+    bool has_timestamp;
+    int64_t timestamp_ms, offset_ns;
+};
+
+struct references {
+    struct reference first;
+    bool found, differ, without; /* `without`: a vector comes from no selector at all */
+};
+
+struct enclosing {
+    const struct expr *subquery;
+    const struct enclosing *outer;
+};
+
+static bool same_reference(const struct reference *a, const struct reference *b)
 {
-    if (e == NULL)
+    return a->has_timestamp == b->has_timestamp &&
+           (a->has_timestamp ? a->timestamp_ms : 0) - to_ms(a->offset_ns) ==
+               (b->has_timestamp ? b->timestamp_ms : 0) - to_ms(b->offset_ns);
+}
+
+static void note_selector(struct references *r, const struct expr *e, const struct enclosing *in)
+{
+    struct reference here = {e->has_timestamp, e->timestamp_ms, e->offset_ns};
+    for (; in != NULL && !here.has_timestamp; in = in->outer) {
+        here.offset_ns += in->subquery->offset_ns;
+        here.has_timestamp = in->subquery->has_timestamp;
+        here.timestamp_ms = in->subquery->timestamp_ms;
+    }
+    if (!r->found)
+        r->first = here;
+    else
+        r->differ |= !same_reference(&r->first, &here);
+    r->found = true;
+}
+
+/* Returns whether the vector comes from a selector. */
+static bool find_references(struct references *r, const struct expr *e, const struct enclosing *in)
+{
+    if (e == NULL || (expr_type(e) != VALUE_VECTOR && expr_type(e) != VALUE_MATRIX))
         return false;
     if (e->kind == EXPR_SELECTOR) {
-        *at = e->has_timestamp ? &e->timestamp_ms : NULL;
-        *offset_ns = e->offset_ns;
+        note_selector(r, e, in);
         return true;
     }
+    struct enclosing enclosing = {e, in};
+    bool any = false, info = e->kind == EXPR_CALL && e->function->id == FN_INFO;
+    if (e->kind == EXPR_SUBQUERY)
+        in = &enclosing;
+    if (info)
+        return find_references(r, e->args[0], in); /* the second only looks like a vector */
+    any |= find_references(r, e->left, in);
+    any |= find_references(r, e->right, in);
     for (size_t i = 0; i < e->arg_count; i++)
-        if (first_selector(e->args[i], at, offset_ns))
-            return true;
-    if (!first_selector(e->left, at, offset_ns) && !first_selector(e->right, at, offset_ns))
-        return false;
-    if (e->kind == EXPR_SUBQUERY && *at == NULL) {
-        *offset_ns += e->offset_ns;
-        *at = e->has_timestamp ? &e->timestamp_ms : NULL;
-    }
-    return true;
+        any |= find_references(r, e->args[i], in);
+    r->without |= !any;
+    return any;
+}
+
+static bool shared_reference(const struct expr *e, struct reference *ret)
+{
+    struct references r = {0};
+    (void)find_references(&r, e, NULL);
+    *ret = r.first;
+    return r.found && !r.differ && !r.without;
+}
+
+bool info_time_is_shared(const struct expr *argument)
+{
+    struct reference ignored;
+    return shared_reference(argument, &ignored);
 }
 
 /* Does some base series have this value of an identifying label? A label that none has excludes nothing. */
@@ -98,8 +151,11 @@ static bool wanted(const struct info *w, const struct labels *labels)
 static void fetch(struct info *w)
 {
     struct query *q = w->q;
-    const int64_t *at = NULL;
-    int64_t offset_ns = 0;
+    struct reference reference;
+    if (!shared_reference(w->e->args[0], &reference))
+        reference = (struct reference){0}; /* the time of the evaluation */
+    const int64_t *at = reference.has_timestamp ? &reference.timestamp_ms : NULL;
+    int64_t offset_ms = to_ms(reference.offset_ns);
     struct matcher *matchers = ARENA_ARRAY(q->arena, struct matcher, w->matcher_count + w->name_count + 1);
     struct source_series *series;
     size_t n = 0, count, kept = 0;
@@ -109,8 +165,6 @@ static void fetch(struct info *w)
             matchers[n++] = w->matchers[i];
     for (size_t i = 0; i < w->name_count; i++)
         matchers[n++] = w->names[i];
-    first_selector(w->e->args[0], &at, &offset_ns);
-    int64_t offset_ms = to_ms(offset_ns);
     int64_t min_t = (at != NULL ? *at : w->s->start) - q->lookback_ms - offset_ms;
     int64_t max_t = (at != NULL ? *at : w->s->end) - offset_ms;
     if (q->source->select(q->source->context, matchers, n, min_t, max_t, q->arena, &series, &count, &err) !=
@@ -120,7 +174,7 @@ static void fetch(struct info *w)
         if (wanted(w, series[k].labels))
             series[kept++] = series[k];
     struct collector collector = {q, &w->info};
-    eval_selected(q, w->s, series, kept, false, offset_ms, at, SELECT_TIME_MS, collect, &collector);
+    eval_selected(q, w->s, series, kept, NULL, false, offset_ms, at, SELECT_TIME_MS, collect, &collector);
 }
 
 static void identify(struct info *w)

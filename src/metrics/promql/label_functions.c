@@ -30,26 +30,17 @@ static void label_replace(struct query *q, const struct steps *s, struct expr *e
 {
     struct sv name = string_arg(e->args[1]), replacement = string_arg(e->args[2]),
               source = string_arg(e->args[3]);
-    struct sv pattern = string_arg(e->args[4]);
-    struct regex *regex;
     struct buf text = room(q);
-    if (regex_new(pattern, true, &regex, NULL) != 0)
-        query_fail(q, "invalid regular expression in label_replace(): %.*s", SV_FMT(pattern));
-    if (!label_name_is_valid(name)) {
-        regex_free(&regex);
+    if (e->regex == NULL)
+        query_fail(q, "invalid regular expression in label_replace(): %.*s", SV_FMT(string_arg(e->args[4])));
+    if (!label_name_is_valid(name))
         query_fail(q, "invalid destination label name in label_replace(): %.*s", SV_FMT(name));
-    }
-    regex_free(&regex);
     eval(q, s, e->args[0], out);
-    regex_free(&q->regex);
-    if (regex_new(pattern, true, &q->regex, NULL) != 0)
-        query_fail(q, "invalid regular expression in label_replace(): %.*s", SV_FMT(pattern));
     for (size_t i = 0; i < out->n; i++) {
         buf_clear(&text);
-        if (regex_expand(q->regex, labels_get(out->items[i].labels, source), replacement, &text))
+        if (regex_expand(e->regex, labels_get(out->items[i].labels, source), replacement, &text))
             set_label(q, &out->items[i], name, buf_view(&text));
     }
-    regex_free(&q->regex);
     vector_merge(q, s, out);
 }
 

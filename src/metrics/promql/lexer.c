@@ -3,8 +3,8 @@
  */
 #include "metrics/promql/lexer.h"
 
+#include "base/go_text.h"
 #include "base/utf8.h"
-#include "metrics/go_text.h"
 
 #include <ctype.h>
 #include <stdio.h>

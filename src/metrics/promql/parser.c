@@ -4,8 +4,9 @@
  */
 #include "metrics/promql/parser.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 #include "metrics/grow.h"
+#include "metrics/prom_duration.h"
 #include "metrics/promql/functions.h"
 #include "metrics/promql/parser_priv.h"
 

@@ -163,13 +163,19 @@ static bool binary_invariant(struct query *q, struct expr *e, bool *wrap)
 static bool call_invariant(struct query *q, struct expr *e, bool *wrap)
 {
     bool all = !function_changes_with_time(e->function->id), timestamp = e->function->id == FN_TIMESTAMP;
+    bool info = e->function->id == FN_INFO;
     bool *wraps = ARENA_ARRAY(q->arena, bool, e->arg_count + 1);
     for (size_t i = 0; i < e->arg_count; i++) {
         e->args[i] = unwrap(e->args[i]);
         bool same = invariant(q, e->args[i], &wraps[i]);
+        if (info && i == 1) {
+            wraps[i] = false; /* looks like a selector, but is not evaluated */
+            continue;
+        }
         all &= same;
         timestamp &= same && e->args[i]->kind == EXPR_SELECTOR;
     }
+    all &= !info || info_time_is_shared(e->args[0]);
     *wrap = all || timestamp;
     for (size_t i = 0; i < e->arg_count && !*wrap; i++)
         if (wraps[i])

@@ -1,7 +1,8 @@
 /*
  * The canonical text of an expression, as Prometheus prints it.
  */
-#include "metrics/go_text.h"
+#include "base/go_text.h"
+#include "metrics/prom_duration.h"
 #include "metrics/promql/parser.h"
 
 #include <stdlib.h>

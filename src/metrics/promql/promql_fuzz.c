@@ -15,7 +15,8 @@ static void print(const struct promql_parse *parse, struct buf *out)
 
 static void evaluate(struct memory_store *store, struct sv text, int64_t step_ms)
 {
-    struct promql_options options = {.start_ms = 300000,
+    struct promql_options options = {.delayed_name_removal = text.n % 2 == 0,
+                                     .start_ms = 300000,
                                      .end_ms = step_ms > 0 ? 600000 : 300000,
                                      .step_ms = step_ms,
                                      .max_samples = 20000};

@@ -4,9 +4,10 @@
 #include "metrics/promql/query.h"
 
 #include "base/clk.h"
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 #include "metrics/grow.h"
 #include "metrics/promql/eval_priv.h"
+#include "metrics/regex.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -200,7 +201,7 @@ static void put_annotation(struct query *q, const struct annotation *a, struct b
         buf_str(out, " to ");
         go_float_g(out, a->max_bucket);
         buf_str(out, ", with a max diff of ");
-        go_float_digits(out, a->max_diff, 2);
+        go_format_float(out, a->max_diff, 'g', 2);
         buf_printf(out, ", over %llu samples from ", (unsigned long long)a->count);
         put_time(out, a->min_t);
         buf_str(out, " to ");
@@ -278,28 +279,150 @@ static int run(struct query *q, struct expr *e, struct promql_result *result)
     return rc;
 }
 
-int promql_query(const struct series_source *source, struct sv text, const struct promql_options *options,
-                 struct promql_result *result, struct err *err)
+struct promql_prepared {
+    struct promql_parse parse;
+    struct labels_table labels;
+    bool delayed_name_removal; /* of the evaluation before: what is remembered depends on it */
+    size_t labels_at_first;    /* how many sets the first evaluation after a clean start made */
+};
+
+/* Sets beyond those of one evaluation: series that are gone. The table starts again after so many. */
+enum { LABELS_STALE_MAX = 4096 };
+
+/* What evaluations need beside the tree. */
+static void equip(struct arena *arena, struct expr *e)
 {
-    struct promql_parse parse = {0};
+    if (e->kind == EXPR_SELECTOR || e->kind == EXPR_AGGREGATE || e->kind == EXPR_BINARY)
+        e->memory = ARENA_NEW(arena, struct node_memory);
+    if (e->kind != EXPR_CALL || e->function->id != FN_LABEL_REPLACE)
+        return;
+    const struct expr *pattern = e->args[e->arg_count - 1];
+    while (pattern->kind == EXPR_PAREN)
+        pattern = pattern->left;
+    (void)regex_new(pattern->text, true, &e->regex, NULL); /* a bad one is an error of the evaluation */
+}
+
+static void forget(struct arena *arena, struct expr *e)
+{
+    (void)arena;
+    if (e->memory != NULL)
+        node_memory_free(e->memory);
+}
+
+static void strip(struct arena *arena, struct expr *e)
+{
+    forget(arena, e);
+    regex_free(&e->regex);
+}
+
+static void each_node(struct arena *arena, struct expr *e, void (*visit)(struct arena *, struct expr *))
+{
+    if (e == NULL || e->kind == EXPR_DURATION)
+        return;
+    visit(arena, e);
+    each_node(arena, e->left, visit);
+    each_node(arena, e->right, visit);
+    for (size_t i = 0; i < e->arg_count; i++)
+        each_node(arena, e->args[i], visit);
+}
+
+/* The tree that an evaluation may change; what only parsing writes (matchers, names, durations) is shared. */
+static struct expr *copy_tree(struct arena *arena, struct expr *e)
+{
+    if (e == NULL || e->kind == EXPR_DURATION)
+        return e;
+    struct expr *made = ARENA_NEW(arena, struct expr);
+    *made = *e;
+    made->left = copy_tree(arena, e->left);
+    made->right = copy_tree(arena, e->right);
+    if (e->arg_count > 0)
+        made->args = ARENA_ARRAY(arena, struct expr *, e->arg_count);
+    for (size_t i = 0; i < e->arg_count; i++)
+        made->args[i] = copy_tree(arena, e->args[i]);
+    return made;
+}
+
+int promql_prepare(struct sv text, struct promql_prepared **ret, struct err *err)
+{
     struct err own = {0};
-    labels_table_init(&result->labels);
+    struct promql_prepared *p = *ret = tc_alloc(sizeof *p);
+    int rc = promql_parse(&p->parse, text, err != NULL ? err : &own);
+    if (rc != 0) {
+        promql_prepared_free(ret);
+        return rc;
+    }
+    each_node(&p->parse.arena, p->parse.expr, equip);
+    labels_table_init(&p->labels);
+    return 0;
+}
+
+const struct expr *promql_prepared_expr(const struct promql_prepared *prepared)
+{
+    return prepared->parse.expr;
+}
+
+void promql_prepared_free(struct promql_prepared **prepared)
+{
+    struct promql_prepared *p = *prepared;
+    if (p == NULL)
+        return;
+    each_node(NULL, p->parse.expr, strip);
+    promql_parse_free(&p->parse);
+    if (p->labels.slots != NULL)
+        labels_table_free(&p->labels);
+    free(p);
+    *prepared = NULL;
+}
+
+/* What is remembered names sets of the table, so both go together. */
+static void make_ready(struct promql_prepared *p, const struct promql_options *options)
+{
+    bool stale = p->labels.used > 2 * p->labels_at_first + LABELS_STALE_MAX;
+    if (!stale && options->delayed_name_removal == p->delayed_name_removal)
+        return;
+    p->delayed_name_removal = options->delayed_name_removal;
+    each_node(NULL, p->parse.expr, forget);
+    labels_table_free(&p->labels);
+    labels_table_init(&p->labels);
+}
+
+int promql_evaluate(struct promql_prepared *prepared, const struct series_source *source,
+                    const struct promql_options *options, struct promql_result *result, struct err *err)
+{
+    struct err own = {0};
+    struct arena arena = result->arena;
+    arena_reset(&arena);
+    *result = (struct promql_result){.arena = arena};
+    make_ready(prepared, options);
+    bool first = prepared->labels.used == 0;
     struct query q = {.arena = &result->arena,
-                      .labels = &result->labels,
+                      .labels = &prepared->labels,
                       .source = source,
                       .options = options,
+                      .text = prepared->parse.text,
                       .lookback_ms = options->lookback_ms > 0 ? options->lookback_ms : PROMQL_LOOKBACK_MS,
                       .subquery_step_ms = options->subquery_step_ms > 0 ? options->subquery_step_ms : 60000,
                       .max_samples = options->max_samples > 0 ? options->max_samples : PROMQL_MAX_SAMPLES,
                       .err = err != NULL ? err : &own};
-    int rc = promql_parse(&parse, text, q.err);
+    int rc = check_options(options, prepared->parse.expr, q.err);
     if (rc == 0)
-        rc = check_options(options, parse.expr, q.err);
-    if (rc == 0) {
-        q.text = parse.text;
-        rc = run(&q, parse.expr, result);
-    }
-    promql_parse_free(&parse);
+        rc = run(&q, copy_tree(q.arena, prepared->parse.expr), result);
+    if (first)
+        prepared->labels_at_first = prepared->labels.used;
+    return rc;
+}
+
+int promql_query(const struct series_source *source, struct sv text, const struct promql_options *options,
+                 struct promql_result *result, struct err *err)
+{
+    struct promql_prepared *prepared;
+    int rc = promql_prepare(text, &prepared, err);
+    if (rc != 0)
+        return rc;
+    rc = promql_evaluate(prepared, source, options, result, err);
+    result->labels = prepared->labels;
+    prepared->labels = (struct labels_table){0};
+    promql_prepared_free(&prepared);
     return rc;
 }
 

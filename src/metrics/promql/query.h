@@ -22,6 +22,9 @@ struct promql_options {
     int64_t subquery_step_ms; /* of subqueries without one; 0: 1 minute */
     uint64_t max_samples;     /* held at once; 0: 50 million */
     bool type_and_unit_labels;
+    /* Names go at the very end (Prometheus' feature promql-delayed-name-removal), else as soon as a function
+     * or operator takes them off. */
+    bool delayed_name_removal;
     bool ignore_start_timestamps; /* rate and friends do not look at them */
     /* Asked now and then; true ends the query with an error. May be NULL. */
     bool (*cancelled)(void *context);
@@ -45,12 +48,28 @@ struct promql_result {
     size_t count;
     struct sv *warnings, *infos; /* with their places, sorted */
     size_t warning_count, info_count;
-    /* what everything above lives in */
+    /* what everything above lives in; the table is that of promql_query */
     struct arena arena;
     struct labels_table labels;
 };
 
-/* The text of an error is Prometheus'. `result` is to be freed in any case; all-zero before. */
+/*
+ * A query that is read once and evaluated any number of times, one evaluation at a time. Label sets that one
+ * evaluation made serve the next. A query is prepared for every source and any options.
+ */
+struct promql_prepared;
+
+/* The text of an error is Prometheus'. Returns 0 or a negative code; *ret is NULL then. */
+int promql_prepare(struct sv text, struct promql_prepared **ret, struct err *err);
+/* As promql_query, but the labels in `result` belong to `prepared`: they are good until its next evaluation
+ * or its end. `result` may be that of an earlier evaluation, not freed: its memory is used again. */
+int promql_evaluate(struct promql_prepared *prepared, const struct series_source *source,
+                    const struct promql_options *options, struct promql_result *result, struct err *err);
+/* Canonical form, kind and places of what was prepared; never changed by an evaluation. */
+const struct expr *promql_prepared_expr(const struct promql_prepared *prepared);
+void promql_prepared_free(struct promql_prepared **prepared);
+
+/* Once. The text of an error is Prometheus'. `result` is to be freed in any case; all-zero before. */
 int promql_query(const struct series_source *source, struct sv text, const struct promql_options *options,
                  struct promql_result *result, struct err *err);
 void promql_result_free(struct promql_result *result);

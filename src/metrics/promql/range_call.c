@@ -7,6 +7,7 @@ struct driver {
     struct range_call call;
     range_function function;
     struct column column;
+    struct name_removal removal;
     column_sink sink;
     void *context;
     bool at_fixed; /* the range has a timestamp: the same window at every step */
@@ -127,9 +128,13 @@ static void check_name(struct range_call *c, bool has_float)
                 SV_FMT(quote_text(c->q, type)), SV_FMT(quote_text(c->q, c->metric)));
         return;
     }
+    if (c->metric.p == c->counter_name)
+        return; /* series of one metric share its text */
     for (size_t i = 0; i < TC_ARRAY_LEN(endings); i++)
-        if (sv_ends(c->metric, sv_of(endings[i])))
+        if (sv_ends(c->metric, sv_of(endings[i]))) {
+            c->counter_name = c->metric.p;
             return;
+        }
     annotate_info(c->q, c->at,
                   "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: %.*s",
                   SV_FMT(quote_text(c->q, c->metric)));
@@ -175,7 +180,7 @@ static void run_series(void *context, const struct labels *labels, bool drop_nam
     c->samples = &in;
     find_resets(c);
     column_reset(c->q, c->s, &d->column, labels);
-    d->column.drop_name = drop_name || (id != FN_LAST_OVER_TIME && id != FN_FIRST_OVER_TIME);
+    d->column.drop_name = drop_name;
     bool plain =
         !c->anchored && !c->smoothed && !d->at_fixed && in.histogram_count == 0 && in.float_st == NULL;
     if (plain && (is_rate(id) || id == FN_DELTA))
@@ -184,8 +189,11 @@ static void run_series(void *context, const struct labels *labels, bool drop_nam
         any = run_windows(d, &in, &any_float);
     if (is_rate(id))
         check_name(c, any_float);
-    if (any)
-        d->sink(d->context, &d->column);
+    if (!any)
+        return;
+    if (id != FN_LAST_OVER_TIME && id != FN_FIRST_OVER_TIME && id != FN_ABSENT_OVER_TIME)
+        remove_name(&d->removal, &d->column);
+    d->sink(d->context, &d->column);
 }
 
 /* --- absent_over_time --- */
@@ -216,7 +224,7 @@ static void put_absent(struct query *q, const struct steps *s, struct expr *e, c
     struct column c;
     bool any = false;
     column_init(q, s, &c, absent_labels(q, e->args[0]));
-    c.drop_name = true;
+    c.drop_name = q->options->delayed_name_removal;
     for (size_t i = 0; i < s->count; i++)
         if (!seen[i]) {
             column_put(q, s, &c, i, (struct sample){1, NULL});
@@ -244,7 +252,10 @@ static void check_extended(struct query *q, const struct expr *e, const struct e
 
 void eval_range_call(struct query *q, const struct steps *s, struct expr *e, column_sink sink, void *context)
 {
-    struct driver d = {.call = {.q = q, .s = s, .e = e}, .sink = sink, .context = context};
+    struct driver d = {.call = {.q = q, .s = s, .e = e},
+                       .removal = {.q = q, .s = s, .strict = true},
+                       .sink = sink,
+                       .context = context};
     struct expr *range = NULL;
     size_t parameters = 0;
     for (size_t i = 0; i < e->arg_count; i++) {

@@ -23,6 +23,7 @@ struct range_call {
     /* of the series under way */
     const struct labels *labels;
     struct sv metric;
+    const char *counter_name; /* the text of the last name that was found to be a counter's */
     const struct split_samples *samples;
     size_t *resets; /* positions of float samples before which a counter was reset */
     size_t reset_count;

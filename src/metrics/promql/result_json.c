@@ -3,7 +3,7 @@
  */
 #include "metrics/promql/result_json.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 
 static void put_float(struct json_out *out, double v)
 {

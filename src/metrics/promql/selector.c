@@ -52,6 +52,27 @@ static void read(struct query *q, const struct source_series *series, bool skip_
     query_tick(q);
 }
 
+const struct labels *selected_labels(struct query *q, struct node_memory *memory, size_t k,
+                                     const struct source_series *series)
+{
+    if (memory == NULL)
+        return labels_import(q->labels, series->labels);
+    if (memory->source != q->source->context) {
+        memory->source = q->source->context;
+        memory->series_count = 0;
+    }
+    if (k >= memory->series_capacity) {
+        memory->series_capacity = TC_MAX(k + 16, memory->series_capacity * 2);
+        memory->series = tc_realloc(memory->series, memory->series_capacity * sizeof *memory->series);
+    }
+    for (; memory->series_count <= k; memory->series_count++)
+        memory->series[memory->series_count] = (struct remembered_series){0};
+    struct remembered_series *known = &memory->series[k];
+    if (known->labels == NULL || known->ref != series->ref || known->labels->hash != series->labels->hash)
+        *known = (struct remembered_series){series->ref, labels_import(q->labels, series->labels)};
+    return known->labels;
+}
+
 /* --- instant values --- */
 
 static bool stale_at(const struct series_samples *d, size_t i)
@@ -94,8 +115,8 @@ static bool fill_instant(struct query *q, const struct steps *s, const struct se
 }
 
 void eval_selected(struct query *q, const struct steps *s, const struct source_series *series, size_t count,
-                   bool skip_buckets, int64_t offset_ms, const int64_t *at, enum selector_value value,
-                   column_sink sink, void *context)
+                   struct node_memory *memory, bool skip_buckets, int64_t offset_ms, const int64_t *at,
+                   enum selector_value value, column_sink sink, void *context)
 {
     int64_t min_t = (at != NULL ? *at : s->start) - offset_ms - q->lookback_ms;
     int64_t max_t = (at != NULL ? *at : s->end) - offset_ms;
@@ -103,7 +124,7 @@ void eval_selected(struct query *q, const struct steps *s, const struct source_s
     struct series_samples d;
     for (size_t k = 0; k < count; k++) {
         read(q, &series[k], skip_buckets, min_t, max_t, &d);
-        column_reset(q, s, &c, labels_import(q->labels, series[k].labels));
+        column_reset(q, s, &c, selected_labels(q, memory, k, &series[k]));
         if (fill_instant(q, s, &d, offset_ms, at, value, &c))
             sink(context, &c);
     }
@@ -235,7 +256,7 @@ static void eval_smoothed(struct query *q, const struct steps *s, struct expr *e
         read(q, &series[k], e->skip_buckets, s->start - offset_ms - q->lookback_ms,
              s->end - offset_ms + q->lookback_ms, &d);
         split_samples(&q->scratch, &d, &split);
-        column_reset(q, s, &c, labels_import(q->labels, series[k].labels));
+        column_reset(q, s, &c, selected_labels(q, e->memory, k, &series[k]));
         struct smooth w = {q, s, &c, metric_name(c.labels), e->start};
         fill_smooth(&w, &split, offset_ms);
         if (column_points(s, &c) > 0)
@@ -253,7 +274,8 @@ void eval_selector(struct query *q, const struct steps *s, struct expr *e, colum
     if (e->smoothed)
         eval_smoothed(q, s, e, series, count, sink, context);
     else
-        eval_selected(q, s, series, count, e->skip_buckets, offset_ms, NULL, SELECT_VALUE, sink, context);
+        eval_selected(q, s, series, count, e->memory, e->skip_buckets, offset_ms, NULL, SELECT_VALUE, sink,
+                      context);
 }
 
 /* --- timestamp() and start_timestamp() --- */
@@ -262,6 +284,7 @@ struct now {
     struct query *q;
     const struct steps *s;
     bool start; /* start_timestamp of what is not a selector: nothing */
+    struct name_removal removal;
     column_sink sink;
     void *context;
 };
@@ -269,17 +292,18 @@ struct now {
 static void put_now(void *context, struct column *c)
 {
     struct now *n = context;
-    c->drop_name = true;
     for (size_t i = 0; i < n->s->count; i++) {
         if (c->kind[i] == SAMPLE_NONE)
             continue;
         c->kind[i] = n->start ? SAMPLE_NONE : SAMPLE_FLOAT;
         c->f[i] = (double)step_time(n->s, i) / 1000;
     }
+    remove_name(&n->removal, c);
     n->sink(n->context, c);
 }
 
 struct renamed {
+    struct name_removal removal;
     column_sink sink;
     void *context;
 };
@@ -287,7 +311,7 @@ struct renamed {
 static void put_renamed(void *context, struct column *c)
 {
     struct renamed *r = context;
-    c->drop_name = true;
+    remove_name(&r->removal, c);
     r->sink(r->context, c);
 }
 
@@ -297,12 +321,12 @@ void eval_timestamp(struct query *q, const struct steps *s, struct expr *call, c
     struct expr *e = call->args[0];
     bool start = call->function->id == FN_START_TIMESTAMP;
     if (e->kind != EXPR_SELECTOR) {
-        struct now now = {q, s, start, sink, context};
+        struct now now = {q, s, start, {.q = q, .s = s}, sink, context};
         eval_each(q, s, e, put_now, &now);
         return;
     }
     struct source_series *series;
-    struct renamed renamed = {sink, context};
+    struct renamed renamed = {{.q = q, .s = s}, sink, context};
     size_t count;
     int64_t offset_ms = to_ms(e->effective_offset_ns);
     const int64_t *at = e->has_timestamp ? &e->timestamp_ms : NULL;
@@ -312,8 +336,8 @@ void eval_timestamp(struct query *q, const struct steps *s, struct expr *call, c
         return;
     find(q, e->matchers, e->matcher_count, (at != NULL ? *at : s->start) - offset_ms - q->lookback_ms,
          (at != NULL ? *at : s->end) - offset_ms, &series, &count);
-    eval_selected(q, s, series, count, false, offset_ms, at, start ? SELECT_START : SELECT_TIME, put_renamed,
-                  &renamed);
+    eval_selected(q, s, series, count, e->memory, false, offset_ms, at, start ? SELECT_START : SELECT_TIME,
+                  put_renamed, &renamed);
 }
 
 /* --- ranges --- */
@@ -469,7 +493,7 @@ void each_series_of_range(struct query *q, const struct steps *s, struct expr *e
         struct split_samples split;
         read(q, &series[k], selector->skip_buckets, min_t, max_t, &d);
         split_samples(&q->scratch, &d, &split);
-        sink(context, labels_import(q->labels, series[k].labels), false, &split);
+        sink(context, selected_labels(q, selector->memory, k, &series[k]), false, &split);
     }
 }
 

@@ -3,7 +3,7 @@
  */
 #include "metrics/promql/test_language_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 
 #include <math.h>
 

@@ -3,8 +3,9 @@
  */
 #include "metrics/promql/test_language_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 #include "metrics/grow.h"
+#include "metrics/prom_duration.h"
 #include "metrics/promql/eval_priv.h"
 
 #include <stdlib.h>
@@ -371,7 +372,8 @@ static bool is_sorted(const struct promql_result *r)
 static void run_as_range(struct test_file *t, struct eval_command *c, struct sv expr, int64_t at_ms,
                          bool scalar, struct buf *why)
 {
-    struct promql_options options = {.start_ms = at_ms - 60000, .end_ms = at_ms + 60000, .step_ms = 60000};
+    struct promql_options options = {
+        .start_ms = at_ms - 60000, .end_ms = at_ms + 60000, .step_ms = 60000, .delayed_name_removal = true};
     struct promql_result result = {0};
     struct series_source source = memory_store_source(t->store);
     struct err err = {0};
@@ -392,7 +394,7 @@ static void run_as_range(struct test_file *t, struct eval_command *c, struct sv 
 static void run_instant(struct test_file *t, struct eval_command *c, struct sv expr, int64_t at_ms,
                         struct buf *why)
 {
-    struct promql_options options = {.start_ms = at_ms, .end_ms = at_ms};
+    struct promql_options options = {.start_ms = at_ms, .end_ms = at_ms, .delayed_name_removal = true};
     struct promql_result result = {0};
     bool again = false, scalar = false;
     if (run(t, c, expr, &options, &result, why)) {
@@ -414,7 +416,8 @@ static void run_instant(struct test_file *t, struct eval_command *c, struct sv e
 
 static void run_range(struct test_file *t, struct eval_command *c, struct buf *why)
 {
-    struct promql_options options = {.start_ms = c->start_ms, .end_ms = c->end_ms, .step_ms = c->step_ms};
+    struct promql_options options = {
+        .start_ms = c->start_ms, .end_ms = c->end_ms, .step_ms = c->step_ms, .delayed_name_removal = true};
     struct promql_result result = {0};
     if (run(t, c, c->expr, &options, &result, why)) {
         if (fails(c))

@@ -4,9 +4,10 @@
  */
 #include "metrics/promql/test_language_priv.h"
 
+#include "base/go_text.h"
 #include "base/num.h"
-#include "metrics/go_text.h"
 #include "metrics/grow.h"
+#include "metrics/prom_duration.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  */
 #include "metrics/rules/engine_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 
 static struct sv label_of(const struct label *items, size_t count, const char *name)
 {

@@ -4,9 +4,9 @@
  */
 #include "metrics/rules/rule_check.h"
 
+#include "base/go_text.h"
 #include "base/map.h"
 #include "base/utf8.h"
-#include "metrics/go_text.h"
 #include "metrics/promql/parser.h"
 #include "template/prometheus.h"
 

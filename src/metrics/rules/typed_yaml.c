@@ -4,9 +4,10 @@
  */
 #include "metrics/rules/typed_yaml.h"
 
+#include "base/go_text.h"
 #include "base/map.h"
 #include "base/num.h"
-#include "metrics/go_text.h"
+#include "metrics/prom_duration.h"
 
 #include <stdlib.h>
 

@@ -4,8 +4,8 @@
 #include "metrics/rules/unit_test.h"
 
 #include "base/clk.h"
+#include "base/go_text.h"
 #include "base/map.h"
-#include "metrics/go_text.h"
 #include "metrics/rules/typed_yaml.h"
 
 #include <math.h>

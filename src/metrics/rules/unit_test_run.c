@@ -4,7 +4,8 @@
  */
 #include "metrics/rules/unit_test_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
+#include "metrics/prom_duration.h"
 #include "metrics/rules/engine_priv.h"
 #include "template/go_format.h"
 

@@ -4,7 +4,7 @@
  */
 #include "metrics/tsdb/tsdb_priv.h"
 
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 
 #include <stdlib.h>
 

@@ -2,12 +2,11 @@
  * Go's text forms; see go_text.h. The shortest decimal is found by trying 15, 16 and 17 digits: the first
  * that reads back is the shortest once its zeros are stripped.
  */
-#include "metrics/go_text.h"
+#include "base/go_text.h"
 
 #include "base/utf8.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -53,15 +52,6 @@ static void decimal_shortest(double v, struct decimal *d)
     decimal_at(v, digits, d);
 }
 
-static bool special(struct buf *out, double v)
-{
-    if (isnan(v))
-        buf_str(out, "NaN");
-    else if (isinf(v))
-        buf_str(out, v > 0 ? "+Inf" : "-Inf");
-    return !isfinite(v);
-}
-
 static void put_plain(struct buf *out, const struct decimal *d)
 {
     if (d->negative)
@@ -81,7 +71,7 @@ static void put_plain(struct buf *out, const struct decimal *d)
     }
 }
 
-static void put_exponent(struct buf *out, const struct decimal *d)
+static void put_exponent(struct buf *out, const struct decimal *d, char e)
 {
     if (d->negative)
         buf_char(out, '-');
@@ -90,42 +80,51 @@ static void put_exponent(struct buf *out, const struct decimal *d)
         buf_char(out, '.');
         buf_add(out, d->digits + 1, (size_t)(d->count - 1));
     }
-    buf_printf(out, "e%c%02d", d->exponent < 0 ? '-' : '+', abs(d->exponent));
+    buf_printf(out, "%c%c%02d", e, d->exponent < 0 ? '-' : '+', abs(d->exponent));
+}
+
+static void put_precise(struct buf *out, double v, char verb, int precision)
+{
+    char format[8] = {'%', '.', '*', verb, '\0'}, text[GO_FLOAT_MAX + GO_PRECISION_MAX];
+    precision = TC_MIN(precision, (int)GO_PRECISION_MAX);
+    if ((verb == 'g' || verb == 'G') && precision == 0)
+        precision = 1;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the verb is one of five, put together just above */
+    snprintf(text, sizeof text, format, precision, v);
+#pragma GCC diagnostic pop
+    buf_str(out, text);
+}
+
+void go_format_float(struct buf *out, double v, char verb, int precision)
+{
+    struct decimal d;
+    if (isnan(v))
+        buf_str(out, "NaN");
+    else if (isinf(v))
+        buf_str(out, v > 0 ? "+Inf" : "-Inf");
+    if (!isfinite(v))
+        return;
+    if (precision >= 0) {
+        put_precise(out, v, verb, precision);
+        return;
+    }
+    decimal_shortest(v, &d);
+    /* where the precision is "the shortest", g decides as if it were 6 */
+    if (verb == 'e' || verb == 'E' || (verb != 'f' && (d.exponent < -4 || d.exponent >= 6)))
+        put_exponent(out, &d, verb == 'E' || verb == 'G' ? 'E' : 'e');
+    else
+        put_plain(out, &d);
 }
 
 void go_float_f(struct buf *out, double v)
 {
-    struct decimal d;
-    if (special(out, v))
-        return;
-    decimal_shortest(v, &d);
-    put_plain(out, &d);
-}
-
-static void put_g(struct buf *out, const struct decimal *d, int limit)
-{
-    if (d->exponent < -4 || d->exponent >= limit)
-        put_exponent(out, d);
-    else
-        put_plain(out, d);
+    go_format_float(out, v, 'f', -1);
 }
 
 void go_float_g(struct buf *out, double v)
 {
-    struct decimal d;
-    if (special(out, v))
-        return;
-    decimal_shortest(v, &d);
-    put_g(out, &d, 6);
-}
-
-void go_float_digits(struct buf *out, double v, int digits)
-{
-    struct decimal d;
-    if (special(out, v))
-        return;
-    decimal_at(v, digits, &d);
-    put_g(out, &d, digits > d.count && d.count >= d.exponent + 1 ? d.count : digits);
+    go_format_float(out, v, 'g', -1);
 }
 
 void go_float_openmetrics(struct buf *out, double v)
@@ -174,15 +173,54 @@ bool go_parse_float(struct sv text, double *ret)
     return end == copy + text.n && !isinf(*ret);
 }
 
-/* Underscores only between digits, or after a base prefix; they are left out of `copy`. */
-static bool strip_underscores(struct sv text, char *copy, size_t size)
+static int digit_of(char c)
 {
-    size_t n = 0;
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'z' ? c - 'a' + 10 : 99;
+}
+
+bool go_parse_int(struct sv text, int64_t *ret)
+{
+    bool negative = false;
+    uint64_t v = 0;
+    if (text.n > 0 && (text.p[0] == '-' || text.p[0] == '+')) {
+        negative = text.p[0] == '-';
+        text = sv_from(text, 1);
+    }
+    unsigned base = 10;
+    bool prefixed = text.n > 1 && text.p[0] == '0';
+    if (prefixed) {
+        char kind = (char)(text.p[1] | 0x20);
+        base = kind == 'x' ? 16 : kind == 'b' ? 2 : 8;
+        text = sv_from(text, kind == 'x' || kind == 'b' || kind == 'o' ? 2 : 1);
+    }
+    if (text.n == 0)
+        return false;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '_' && i + 1 < text.n && text.p[i + 1] != '_' && (i > 0 || prefixed))
+            continue;
+        unsigned digit = (unsigned)digit_of(text.p[i]);
+        if (digit >= base || v > (UINT64_MAX - digit) / base)
+            return false;
+        v = v * base + digit;
+    }
+    if (v > (uint64_t)INT64_MAX + negative)
+        return false;
+    *ret = negative ? (int64_t)(0 - v) : (int64_t)v;
+    return true;
+}
+
+/* Underscores only between digits, or after a base prefix; they are left out of `copy`. */
+static bool strip_underscores(struct sv text, char *copy, size_t size, size_t *ret_n)
+{
+    *ret_n = 0;
     if (text.n >= size)
         return false;
     for (size_t i = 0; i < text.n; i++) {
         if (text.p[i] != '_') {
-            copy[n++] = text.p[i];
+            copy[(*ret_n)++] = text.p[i];
             continue;
         }
         bool before = i > 0 && (isalnum((unsigned char)text.p[i - 1]) != 0);
@@ -190,40 +228,19 @@ static bool strip_underscores(struct sv text, char *copy, size_t size)
         if (!before || !after)
             return false;
     }
-    copy[n] = '\0';
     return true;
 }
 
 bool go_parse_number(struct sv text, double *ret)
 {
     char copy[FLOAT_TEXT_MAX];
-    struct sv body = text.n > 0 && (text.p[0] == '-' || text.p[0] == '+') ? sv_from(text, 1) : text;
-    if (!strip_underscores(text, copy, sizeof copy))
-        return false;
-    struct sv plain = sv_of(copy);
-    size_t sign = text.n - body.n;
-    const char *digits = copy + sign;
-    int base = 10;
-    if (digits[0] == '0' && digits[1] != '\0') {
-        char second = (char)(digits[1] | 32);
-        base = second == 'x'                       ? 16
-               : second == 'b'                     ? 2
-               : second == 'o'                     ? 8
-               : isdigit((unsigned char)digits[1]) ? 8
-                                                   : 10;
-        if (base != 10 && !isdigit((unsigned char)digits[1]))
-            digits += 2;
+    size_t n;
+    int64_t integer;
+    if (go_parse_int(text, &integer)) {
+        *ret = integer == 0 && text.p[0] == '-' ? -0.0 : (double)integer;
+        return true;
     }
-    if (*digits != '\0' && isxdigit((unsigned char)*digits)) {
-        char *end;
-        errno = 0;
-        unsigned long long n = strtoull(digits, &end, base);
-        if (*end == '\0' && errno == 0 && n <= (unsigned long long)INT64_MAX) {
-            *ret = copy[0] == '-' ? -(double)n : (double)n;
-            return true;
-        }
-    }
-    return go_parse_float(plain, ret);
+    return strip_underscores(text, copy, sizeof copy, &n) && go_parse_float(sv_make(copy, n), ret);
 }
 
 /* --- quoting --- */
@@ -239,32 +256,39 @@ static bool printable(uint32_t rune)
            (rune & 0xfffe) != 0xfffe && rune < 0xe0000;
 }
 
-void go_quote(struct buf *out, struct sv text)
+void go_quote_rune(struct buf *out, uint32_t rune, char quote)
 {
     static const char names[] = "a\ab\bf\fn\nr\rt\tv\v";
+    char bytes[4];
+    for (size_t i = 0; i + 1 < sizeof names; i += 2)
+        if ((uint32_t)names[i + 1] == rune) {
+            buf_char(out, '\\');
+            buf_char(out, names[i]);
+            return;
+        }
+    if (rune == (uint32_t)quote || rune == '\\') {
+        buf_char(out, '\\');
+        buf_char(out, (char)rune);
+    } else if (printable(rune)) {
+        buf_add(out, bytes, utf8_encode(rune, bytes));
+    } else if (rune < 0x80) {
+        buf_printf(out, "\\x%02x", rune);
+    } else {
+        buf_printf(out, rune < 0x10000 ? "\\u%04x" : "\\U%08x", rune);
+    }
+}
+
+void go_quote(struct buf *out, struct sv text)
+{
     buf_char(out, '"');
     while (text.n > 0) {
         uint32_t rune;
         size_t n = utf8_decode(text, &rune);
-        const char *name = NULL;
-        for (size_t i = 0; n == 1 && i + 1 < sizeof names; i += 2)
-            if ((uint32_t)names[i + 1] == rune)
-                name = &names[i];
         if (n == 0) {
             buf_printf(out, "\\x%02x", (unsigned)(unsigned char)text.p[0]);
             n = 1;
-        } else if (rune == '"' || rune == '\\') {
-            buf_char(out, '\\');
-            buf_char(out, (char)rune);
-        } else if (name != NULL) {
-            buf_char(out, '\\');
-            buf_char(out, *name);
-        } else if (printable(rune)) {
-            buf_add(out, text.p, n);
-        } else if (rune < 0x80) {
-            buf_printf(out, "\\x%02x", rune);
         } else {
-            buf_printf(out, rune < 0x10000 ? "\\u%04x" : "\\U%08x", rune);
+            go_quote_rune(out, rune, '"');
         }
         text = sv_from(text, n);
     }
@@ -343,92 +367,4 @@ bool go_unquote(struct sv text, struct buf *out)
             return false;
     }
     return true;
-}
-
-/* --- durations --- */
-
-static const struct duration_unit {
-    const char *name;
-    int64_t ms;
-} duration_units[] = {
-    {"y", 365LL * 86400000},
-    {"w", 7LL * 86400000},
-    {"d", 86400000},
-    {"h", 3600000},
-    {"m", 60000},
-    {"s", 1000},
-    {"ms", 1},
-};
-
-static int bad_duration(struct sv text, struct sv unit, struct err *err)
-{
-    struct buf b;
-    buf_init(&b, 1024);
-    if (unit.n > 0) {
-        buf_str(&b, "unknown unit ");
-        go_quote(&b, sv_head(unit, 100));
-        buf_str(&b, " in duration ");
-    } else {
-        buf_str(&b, "not a valid duration string: ");
-    }
-    go_quote(&b, sv_head(text, 100));
-    int rc = err_set(err, TC_EINPUT, "%.*s", SV_FMT(buf_view(&b)));
-    buf_free(&b);
-    return rc;
-}
-
-/* From the largest unit to the smallest, each at most once. */
-int prom_parse_duration(struct sv text, int64_t *ret_ns, struct err *err)
-{
-    size_t next_unit = 0, at = 0;
-    uint64_t total_ms = 0;
-    if (text.n == 0)
-        return err_set(err, TC_EINPUT, "empty duration string");
-    if (sv_is(text, "0")) {
-        *ret_ns = 0;
-        return 0;
-    }
-    while (at < text.n) {
-        size_t start = at, letters, unit = 0;
-        uint64_t n = 0, add;
-        for (; at < text.n && isdigit((unsigned char)text.p[at]); at++)
-            if (__builtin_mul_overflow(n, 10, &n) ||
-                __builtin_add_overflow(n, (uint64_t)(text.p[at] - '0'), &n))
-                return bad_duration(text, SV(""), err);
-        letters = at;
-        while (at < text.n && !isdigit((unsigned char)text.p[at]))
-            at++;
-        struct sv name = sv_make(text.p + letters, at - letters);
-        if (start == letters || name.n == 0)
-            return bad_duration(text, SV(""), err);
-        while (unit < TC_ARRAY_LEN(duration_units) && !sv_is(name, duration_units[unit].name))
-            unit++;
-        if (unit == TC_ARRAY_LEN(duration_units))
-            return bad_duration(text, name, err);
-        if (unit < next_unit)
-            return bad_duration(text, SV(""), err);
-        if (__builtin_mul_overflow(n, (uint64_t)duration_units[unit].ms, &add) ||
-            __builtin_add_overflow(total_ms, add, &total_ms) || total_ms > (uint64_t)(INT64_MAX / 1000000))
-            return err_set(err, TC_EINPUT, "duration out of range");
-        next_unit = unit + 1;
-    }
-    *ret_ns = (int64_t)total_ms * 1000000;
-    return 0;
-}
-
-void prom_duration(struct buf *out, int64_t ns)
-{
-    int64_t ms = ns / 1000000;
-    if (ms == 0) {
-        buf_str(out, "0s");
-        return;
-    }
-    for (size_t i = 0; i < TC_ARRAY_LEN(duration_units); i++) {
-        int64_t unit = duration_units[i].ms, n = ms / unit;
-        /* years and weeks only where they leave nothing over */
-        if (n > 0 && (i > 1 || ms % unit == 0)) {
-            buf_printf(out, "%lld%s", (long long)n, duration_units[i].name);
-            ms -= n * unit;
-        }
-    }
 }
