@@ -47,7 +47,8 @@ static int group_all(struct series_set *set, const struct logql_expr *expr, cons
     struct query_label labels[QUERY_LABELS_MAX];
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < of->count; i++) {
-        size_t n = group_labels(&expr->grouping, of->series[i].labels, of->series[i].label_count, labels);
+        size_t n =
+            logql_group_labels(&expr->grouping, of->series[i].labels, of->series[i].label_count, labels);
         rc = series_set_put(set, labels, n, &groups[i], err);
     }
     return rc;

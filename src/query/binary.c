@@ -88,7 +88,7 @@ static size_t signature(const struct logql_expr *expr, const struct query_series
 {
     struct logql_grouping grouping = expr->matching;
     grouping.without = !expr->on;
-    return group_labels(&grouping, series->labels, series->label_count, out);
+    return logql_group_labels(&grouping, series->labels, series->label_count, out);
 }
 
 struct sides {

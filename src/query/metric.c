@@ -71,8 +71,8 @@ static bool is_listed(const struct logql_grouping *grouping, struct sv name)
     return false;
 }
 
-size_t group_labels(const struct logql_grouping *grouping, const struct query_label *labels, size_t count,
-                    struct query_label *out)
+size_t logql_group_labels(const struct logql_grouping *grouping, const struct query_label *labels,
+                          size_t count, struct query_label *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < count; i++)

@@ -31,8 +31,8 @@ void series_set_free(struct series_set *set); /* the series stay: they are the a
 int series_set_put(struct series_set *set, const struct query_label *labels, size_t count, size_t *ret,
                    struct err *err);
 /* Keeps those of `labels` that the grouping leaves; returns their number. */
-size_t group_labels(const struct logql_grouping *grouping, const struct query_label *labels, size_t count,
-                    struct query_label *out);
+size_t logql_group_labels(const struct logql_grouping *grouping, const struct query_label *labels,
+                          size_t count, struct query_label *out);
 struct sv series_label(const struct query_series *series, struct sv name);
 
 /* `group` (may be NULL): the sum over the result is taken by it, so that it may be taken at once. */

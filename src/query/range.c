@@ -93,7 +93,7 @@ static size_t grouped(const struct logql_grouping *grouping, const struct query_
 {
     struct query_label sorted[QUERY_LABELS_MAX];
     if (grouping->without)
-        return group_labels(grouping, sorted, query_labels_sorted(line, sorted), out);
+        return logql_group_labels(grouping, sorted, query_labels_sorted(line, sorted), out);
     size_t n = 0;
     for (size_t i = 0; i < grouping->count; i++) {
         size_t at = n;
