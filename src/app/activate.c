@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { OBJECT_MAX_BYTES = 8 << 20, PATH_BYTES = 4096 };
+enum { OBJECT_MAX_BYTES = 64 << 20, PATH_BYTES = 4096 }; /* an object: a list is the largest */
 
 static void object_path(const struct core *core, struct sv sha256, char out[PATH_BYTES])
 {
