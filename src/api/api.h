@@ -61,6 +61,7 @@ struct api_options {
     int (*reload)(void *context, struct buf *ret_json, struct err *err);
     /* Appends what only the core knows to the text of /metrics (Prometheus text format 0.0.4). */
     void (*metrics)(void *context, struct buf *out);
+    void (*rules)(void *context, struct buf *out);    /* JSON array for /v1/rules; NULL: none */
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     const struct sv *receivers;                       /* names of channels, for /api/v2/alerts */
     size_t receiver_count;

@@ -284,6 +284,9 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
         core->detector = detector;
         core->book = book;
         core->ruleset = ruleset;
+        pthread_mutex_lock(&core->lock);
+        core->costs.of = NULL; /* its address may be that of the old one */
+        pthread_mutex_unlock(&core->lock);
         core->watchdog.regex_hits_told = 0; /* the new detector counts from 0 */
         watch(core, &json);
         buf_clear(&core->activated);

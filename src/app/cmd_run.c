@@ -307,6 +307,11 @@ static void outbox_counts(struct server *s, struct metrics_view *view)
 }
 
 /* For /v1/channels. */
+static void rules_json(void *context, struct buf *out)
+{
+    core_rules_json(((struct server *)context)->core, out);
+}
+
 static void channels_json(void *context, struct buf *out)
 {
     struct server *s = context;
@@ -658,6 +663,7 @@ static int start_api(struct server *s, struct err *err)
                             .command = command,
                             .reload = reload,
                             .metrics = metrics,
+                            .rules = rules_json,
                             .channels = channels_json,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};

@@ -283,6 +283,7 @@ static void take_stats(struct core *core)
     core->stats.intents = core->counts.intents;
     core->stats.recovery = core->recovery;
     detector_stats(core->detector, &core->stats.detector);
+    rules_take_costs(core);
     pthread_mutex_unlock(&core->lock);
 }
 
@@ -712,6 +713,7 @@ void core_abandon(struct core **core_at)
     buf_free(&core->prepared_json);
     positions_free(&core->positions);
     buf_free(&core->source_text);
+    free(core->costs.items);
     buf_free(&core->blocks);
     buf_free(&core->json);
     buf_free(&core->news);

@@ -115,11 +115,12 @@ struct detector_stats {
 };
 void detector_stats(const struct detector *detector, struct detector_stats *ret);
 
-/* What a detection has cost since the detector was made. No clock: the same events give the same numbers. */
+/* What a rule has cost since the detector was made. No clock: the same events give the same numbers. */
 struct rule_cost {
     uint64_t tried;   /* events that the index could not rule out */
     uint64_t matched; /* of them */
     uint64_t work;    /* bytes of values that were looked at, those by regular expressions eightfold */
+    uint64_t groups;  /* a correlation, or a detection with a memory: groups that it keeps now */
 };
 void detector_rule_cost(const struct detector *detector, size_t ordinal, struct rule_cost *ret);
 
