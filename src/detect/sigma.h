@@ -185,5 +185,11 @@ int sigma_read_steps(struct sigma *sigma, const struct yaml_node *node, struct c
 
 /* --- sigma_new_value.c: that key of the tocsin: map; the rule's detection was read */
 int sigma_read_new_value(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
+/* Its findings show whose they are, and what was remembered: the rule reads these fields first. */
+int sigma_read_memory_fields(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c,
+                             struct rule *rule);
+
+/* --- sigma_absence.c: the same */
+int sigma_read_absence(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
 
 #endif
