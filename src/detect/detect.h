@@ -62,13 +62,12 @@ void ruleset_compare(const struct ruleset *old, const struct ruleset *new, struc
 /* Names of all fields that any loaded rule reads, as written; for parsers and lints. */
 size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names);
 
-/* Collects *.yml and *.yaml below `path` (a file, or a directory walked in byte order) into `arena`. Test
- * files (top-level key `tests`), pack manifests (top-level key `pack`), parser files (`kind`), processing
- * pipelines
- * (`transformations`) and files below
- * a folder named `tests` are not rules; hidden files and folders are left out. A file that is named itself is
- * taken. What lies in or below a folder with a pack manifest is in_pack. A named path that is missing is an
- * error. */
+/* Collects *.yml, *.yaml and lists (NAME.list, list.h) below `path` (a file, or a directory walked in byte
+ * order) into `arena`. Test files (top-level key `tests`), pack manifests (top-level key `pack`), parser
+ * files
+ * (`kind`), processing pipelines (`transformations`) and files below a folder named `tests` are not rules;
+ * hidden files and folders are left out. A file that is named itself is taken. What lies in or below a folder
+ * with a pack manifest is in_pack. A named path that is missing is an error. */
 int rule_files_collect(const struct fs *fs, const char *path, struct arena *arena,
                        struct rule_source **sources, size_t *count, struct err *err);
 

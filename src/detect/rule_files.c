@@ -4,7 +4,7 @@
  * Directories are walked in byte order. What lies beside rules and is none is left out: test files, pack
  * manifests, parser files and processing pipelines (told by their top-level keys), anything below a folder
  * named `tests`, hidden files and folders. A file that was named itself is always taken. A folder with a
- * manifest makes all below it `in_pack`.
+ * manifest makes all below it `in_pack`. Lists of values (NAME.list) are taken with the rules.
  */
 #include "detect/detect.h"
 #include "detect/list.h"
