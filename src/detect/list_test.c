@@ -234,6 +234,9 @@ static void cidr_of_values_in_a_document(void **state)
                            .p);
         assert_string_equal(kit_refusal(&kit), "cidr");
     }
+    kit_load(&kit, "placeholders: {x: [abc]}\n---\ntitle: t\nid: i\nlogsource: {product: a}\ndetection:\n"
+                   "  s:\n    a|expand|base64|cidr: '%x%'\n  condition: s\n");
+    assert_string_equal(kit_refusal(&kit), "modifier order");
     kit_free(&kit);
 }
 

@@ -103,7 +103,8 @@ static int64_t closes_ns(const struct memory *m, const struct window_spec *spec)
 /* At the end of the input nobody knows whether a group would have been heard of again. */
 static bool close_first(struct memory *m, const struct window_spec *spec, bool end_of_input)
 {
-    bool absent = m->count > 1 ? !is_within(m->times_ns[0], m->times_ns[1], spec->timespan_ns) : !end_of_input;
+    bool absent =
+        m->count > 1 ? !is_within(m->times_ns[0], m->times_ns[1], spec->timespan_ns) : !end_of_input;
     remove_at(m, 0);
     return absent;
 }

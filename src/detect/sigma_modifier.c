@@ -229,6 +229,18 @@ static int apply_windash(struct item_draft *item, const struct modifier *m, stru
     return rc;
 }
 
+/* Did only contains, startswith and endswith work on it? Then its text can still be another. */
+static bool is_as_written(struct item_draft *item, const struct draft *d)
+{
+    struct arena *arena = item->sigma->scratch;
+    struct token_list plain = sigma_open(arena, sigma_string(arena, d->raw), d->open_start, d->open_end);
+    bool same = d->kind == DRAFT_TEXT && plain.count == d->tokens.count;
+    for (size_t i = 0; same && i < plain.count; i++)
+        same = plain.tokens[i].kind == d->tokens.tokens[i].kind &&
+               sv_eq(plain.tokens[i].text, d->tokens.tokens[i].text);
+    return same;
+}
+
 /* A placeholder and nothing else, whose values expand will put in its place. */
 static bool is_placeholder(struct sv raw)
 {
@@ -257,6 +269,8 @@ static int apply_cidr(struct item_draft *item, const struct modifier *m, struct 
             continue;
         if (d->kind != DRAFT_TEXT)
             return wrong_value(item, m, value, "a network such as 10.0.0.0/8");
+        if (!is_as_written(item, d))
+            return wrong_order(item, m);
         if (d->expanded || !is_placeholder(d->raw))
             rc = to_network(item, value, d);
     }
@@ -299,18 +313,6 @@ static int apply_date(struct item_draft *item, const struct modifier *m, struct 
     d->part = (enum date_part)m->arg;
     d->changed = true;
     return 0;
-}
-
-/* Did only contains, startswith and endswith work on it? Then its text can still be another. */
-static bool is_as_written(struct item_draft *item, const struct draft *d)
-{
-    struct arena *arena = item->sigma->scratch;
-    struct token_list plain = sigma_open(arena, sigma_string(arena, d->raw), d->open_start, d->open_end);
-    bool same = d->kind == DRAFT_TEXT && plain.count == d->tokens.count;
-    for (size_t i = 0; same && i < plain.count; i++)
-        same = plain.tokens[i].kind == d->tokens.tokens[i].kind &&
-               sv_eq(plain.tokens[i].text, d->tokens.tokens[i].text);
-    return same;
 }
 
 /* The draft becomes a question to a list. */
