@@ -168,6 +168,18 @@ void sources_list(struct api *api, struct request *request, struct reply *reply)
         buf_str(&reply->body, "[]");
 }
 
+void rules_list(struct api *api, struct request *request, struct reply *reply)
+{
+    (void)request;
+    reply_json(reply, 200);
+    if (api->options.rules != NULL)
+        api->options.rules(api->options.context, &reply->body);
+    else
+        buf_str(&reply->body, "[]");
+    if (reply->body.overflow)
+        reply_error(reply, 413, "the answer would be too long: too many rules are in force");
+}
+
 static bool is_channel(const struct api *api, struct sv name)
 {
     for (size_t i = 0; i < api->options.receiver_count; i++)

@@ -66,6 +66,7 @@ struct api_options {
     int (*reload)(void *context, struct buf *ret_json, struct err *err);
     /* Appends what only the core knows to the text of /metrics (Prometheus text format 0.0.4). */
     void (*metrics)(void *context, struct buf *out);
+    void (*rules)(void *context, struct buf *out);    /* JSON array for /v1/rules; NULL: none */
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */

@@ -262,6 +262,7 @@ void alertmanager_alerts(struct api *api, struct request *request, struct reply 
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_receivers(struct api *api, struct request *request, struct reply *reply);
 void vault_command(struct api *api, struct request *request, struct reply *reply);
+void rules_list(struct api *api, struct request *request, struct reply *reply);
 void delivery_show(struct api *api, struct request *request, struct reply *reply);
 void stream_begin(struct api *api, struct request *request, struct reply *reply);
 void stream_handle(struct api *api, struct request *request, struct reply *reply);

@@ -17,6 +17,7 @@ const struct route api_routes[] = {
     {"POST", "/v1/vault/erase", ROLE_OPERATOR, NULL, vault_command, TC_API_COMMAND_BODY},
     {"GET", "/v1/alerts/{id}/deliveries", ROLE_READER, NULL, alerts_deliveries, 0},
     {"GET", "/v1/sources", ROLE_READER, NULL, sources_list, 0},
+    {"GET", "/v1/rules", ROLE_READER, NULL, rules_list, 0},
     {"GET", "/v1/channels", ROLE_READER, NULL, channels_list, 0},
     {"POST", "/v1/channels/{name}/test", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},
     {"GET", "/api/v1/delivery", ROLE_READER, NULL, delivery_show, 0},

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { OBJECT_MAX_BYTES = 8 << 20, PATH_BYTES = 4096 };
+enum { OBJECT_MAX_BYTES = 64 << 20, PATH_BYTES = 4096 }; /* an object: a list is the largest */
 
 static void object_path(const struct core *core, struct sv sha256, char out[PATH_BYTES])
 {
@@ -286,6 +286,9 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
         core->detector = detector;
         core->book = book;
         core->ruleset = ruleset;
+        pthread_mutex_lock(&core->lock);
+        core->costs.of = NULL; /* its address may be that of the old one */
+        pthread_mutex_unlock(&core->lock);
         watch(core, &json);
         buf_clear(&core->activated);
         buf_sv(&core->activated, text);

@@ -236,6 +236,7 @@ static void take_stats(struct core *core)
     core->stats.intents = core->counts.intents;
     core->stats.recovery = core->recovery;
     detector_stats(core->detector, &core->stats.detector);
+    rules_take_costs(core);
     pthread_mutex_unlock(&core->lock);
 }
 
@@ -688,6 +689,7 @@ void core_abandon(struct core **core_at)
     positions_free(&core->positions);
     buf_free(&core->source_text);
     buf_free(&core->source_json);
+    free(core->costs.items);
     buf_free(&core->blocks);
     buf_free(&core->json);
     buf_free(&core->news);

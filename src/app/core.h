@@ -145,4 +145,9 @@ void core_source_metrics(struct core *core, struct buf *out);
 void core_sources_json(struct core *core, struct buf *out);
 void core_stats(struct core *core, struct core_stats *ret);
 
+/* The rules in force as a JSON array, those that cost most first: id, name, title, severity, level, file,
+ * line, and what detect.h's rule_cost has, since these rules were put in force (a start, or a reload that
+ * changed something) and at most a second old. Any thread; waits while rules are being changed. */
+void core_rules_json(struct core *core, struct buf *out);
+
 #endif

@@ -95,6 +95,11 @@ struct core {
     struct buf prepared_json; /* its text */
     struct core_stats stats;
     struct buf source_json; /* of core_sources_json, likewise */
+    struct {                /* a copy of what the rules cost, made on the core's thread; under lock */
+        const struct ruleset *of;
+        struct rule_cost *items; /* by ordinal */
+        int64_t mono_ns;
+    } costs;
     struct buf source_text; /* of core_source_metrics, made on the core's thread; under lock */
     int64_t source_text_mono_ns;
     struct { /* intents that are not receipted, for the latency; under lock */
@@ -105,6 +110,10 @@ struct core {
     struct delivery_state delivery_shown; /* a copy for other threads */
     bool failed;
 };
+
+/* rules_shown.c */
+/* Copies what the rules have cost so far, once a second. On the core's thread, with core->lock held. */
+void rules_take_costs(struct core *core);
 
 /* fold.c */
 int fold_add(struct core *core, const struct journal_frame *frame,

@@ -29,6 +29,7 @@ static const struct verb *const verbs[] = {
     &verb_routes,
     &verb_explain,
     &verb_replay,
+    &verb_top,
     NULL,
 };
 /* clang-format on */

@@ -113,5 +113,6 @@ uint64_t service_courier_turns(void *context);
 void service_metrics(void *context, struct buf *out);
 void service_channels_json(void *context, struct buf *out);
 void service_sources_json(void *context, struct buf *out);
+void service_rules_json(void *context, struct buf *out);
 
 #endif

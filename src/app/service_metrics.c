@@ -110,3 +110,8 @@ void service_sources_json(void *context, struct buf *out)
 {
     core_sources_json(((struct service *)context)->core, out);
 }
+
+void service_rules_json(void *context, struct buf *out)
+{
+    core_rules_json(((struct service *)context)->core, out);
+}

@@ -135,6 +135,7 @@ static int start_api(struct service *s, struct err *err)
                             .metrics = service_metrics,
                             .channels = service_channels_json,
                             .sources = service_sources_json,
+                            .rules = service_rules_json,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
     struct api *api = NULL;

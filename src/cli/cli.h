@@ -78,6 +78,7 @@ extern const struct verb verb_promql;
 extern const struct verb verb_routes;
 extern const struct verb verb_explain;
 extern const struct verb verb_replay;
+extern const struct verb verb_top;
 /* clang-format on */
 
 #endif

@@ -95,7 +95,7 @@ size_t rules_shipped(struct arena *arena, struct rule_source **ret)
         struct sv path = sv_of(embedded_files[i].path);
         if (!sv_starts(path, SV("packs/")) || sv_starts(path, SV("packs/parsers/")) ||
             sv_find(path, SV("/tests/")) < path.n || sv_ends(path, SV("/pack.yml")) ||
-            !sv_ends(path, SV(".yml")))
+            (!sv_ends(path, SV(".yml")) && !sv_ends(path, SV(".list"))))
             continue;
         sources[count++] = (struct rule_source){
             .path = path,

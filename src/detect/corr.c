@@ -35,7 +35,8 @@ static uint64_t entries_for(const struct corr_spec *spec)
     return most * 2 + 2;
 }
 
-static const struct memory_kind *const memories[] = {[CORR_NEW_VALUE] = &memory_new_value};
+static const struct memory_kind *const memories[] = {
+    [CORR_NEW_VALUE] = &memory_new_value, [CORR_ABSENCE] = &memory_absence};
 
 void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_groups, size_t max_entries)
 {
@@ -49,6 +50,7 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
     spec->window.steps = c->steps;
     spec->closing = c->steps != NULL && step_condition_negates(c->steps);
     spec->memory = (size_t)c->type < TC_ARRAY_LEN(memories) ? memories[c->type] : NULL;
+    spec->closing |= spec->memory != NULL && spec->memory->closes_ns != NULL;
     if (spec->ordered)
         spec->window.need = TC_MAX(c->rule_count, (size_t)1);
     for (size_t i = 0; i < c->test_count && !spec->ordered; i++) {
@@ -144,13 +146,17 @@ static int64_t newest_ns(const struct corr_spec *spec, const struct corr_group *
 }
 
 /* Entries of what is judged at windows' ends. */
-static uint32_t kept_count(const struct corr_group *g)
+static uint32_t kept_count(const struct corr_spec *spec, const struct corr_group *g)
 {
+    if (spec->memory != NULL)
+        return !spec->memory->is_empty(g->memory);
     return g->measure != NULL ? measure_count(g->measure) : window_count(&g->window);
 }
 
 static int64_t closes_ns(const struct corr_spec *spec, const struct corr_group *g)
 {
+    if (spec->memory != NULL)
+        return spec->memory->closes_ns(g->memory, &spec->window);
     return spec->measured ? measure_closes_ns(g->measure, &spec->measure)
                           : window_closes_ns(&g->window, &spec->window);
 }
@@ -160,7 +166,7 @@ static uint32_t rank_of(const struct corr_spec *spec, const struct corr_group *g
     if (spec->memory != NULL)
         return spec->memory->rank(g->memory);
     if (spec->closing)
-        return kept_count(g) > 1;
+        return kept_count(spec, g) > 1;
     if (spec->measured)
         return measure_rank(g->measure, &spec->measure, CORR_RANKS);
     uint64_t value = spec->ordered ? sequence_progress(g->sequence, &spec->window) : g->window.value;
@@ -336,9 +342,19 @@ static void say(void *context, const struct window_hit *w)
                                                .from = j->hit->from});
 }
 
+static uint32_t remember(struct corr_group *g, const struct corr_spec *spec, const struct corr_hit *hit,
+                         window_hit_fn each, void *context)
+{
+    if (g->memory == NULL)
+        g->memory = spec->memory->create();
+    return spec->memory->add(g->memory, &spec->window, hit->time_ns, hit->value, each, context);
+}
+
 /* Judged at a window's end: only kept. Returns entries lost. */
 static uint32_t gather(struct corr_group *g, const struct corr_spec *spec, const struct corr_hit *hit)
 {
+    if (spec->memory != NULL)
+        return remember(g, spec, hit, NULL, NULL);
     if (spec->measured)
         return !measure_gather(g->measure, &spec->measure, hit->time_ns, hit->amount, hit->weight);
     return !window_gather(&g->window, &spec->window, hit->time_ns, hit->value, hit->weight);
@@ -349,11 +365,8 @@ static uint32_t slide(struct corr_group *g, const struct corr_spec *spec, const 
                       int64_t floor_ns, struct judging *j)
 {
     int64_t horizon_ns = window_before(floor_ns, spec->window.timespan_ns);
-    if (spec->memory != NULL) {
-        if (g->memory == NULL)
-            g->memory = spec->memory->create();
-        return spec->memory->add(g->memory, &spec->window, hit->time_ns, hit->value, say, j);
-    }
+    if (spec->memory != NULL)
+        return remember(g, spec, hit, say, j);
     if (spec->ordered) {
         if (g->sequence == NULL)
             g->sequence = sequence_new(&spec->window);
@@ -392,8 +405,13 @@ void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const st
  * ---------------------------------------------------------------------------------------------- */
 
 /* Takes the group's first window out; true where the rule held at its end. */
-static bool close_window(struct corr_group *g, const struct corr_spec *spec, struct window_hit *ret)
+static bool close_window(struct corr_group *g, const struct corr_spec *spec, int64_t floor_ns,
+                         struct window_hit *ret)
 {
+    if (spec->memory != NULL) {
+        *ret = (struct window_hit){.time_ns = closes_ns(spec, g)};
+        return spec->memory->close_first(g->memory, &spec->window, floor_ns == INT64_MAX);
+    }
     if (spec->measured)
         return measure_close(g->measure, &spec->measure, ret);
     *ret = (struct window_hit){.time_ns = window_closes_ns(&g->window, &spec->window)};
@@ -406,9 +424,9 @@ static bool close_window(struct corr_group *g, const struct corr_spec *spec, str
 static void close_group(struct corr_group *g, const struct corr_spec *spec, int64_t floor_ns, uint32_t event,
                         corr_outcome_fn each, void *context)
 {
-    while (kept_count(g) > 0 && closes_ns(spec, g) < floor_ns) {
+    while (kept_count(spec, g) > 0 && closes_ns(spec, g) < floor_ns) {
         struct window_hit end;
-        if (!close_window(g, spec, &end))
+        if (!close_window(g, spec, floor_ns, &end))
             continue;
         each(context, &(struct corr_outcome){.event = event,
                                              .rule = UINT32_MAX,
@@ -433,7 +451,7 @@ void corr_table_close(struct corr_table *t, const struct corr_spec *spec, int64_
         if (g->rank >= CORR_RANKS)
             continue;
         close_group(g, spec, floor_ns, event, each, context);
-        if (kept_count(g) == 0)
+        if (kept_count(spec, g) == 0)
             remove_group(t, spec, place);
         else
             t->next_close_ns = TC_MIN(t->next_close_ns, closes_ns(spec, g));

@@ -62,13 +62,12 @@ void ruleset_compare(const struct ruleset *old, const struct ruleset *new, struc
 /* Names of all fields that any loaded rule reads, as written; for parsers and lints. */
 size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names);
 
-/* Collects *.yml and *.yaml below `path` (a file, or a directory walked in byte order) into `arena`. Test
- * files (top-level key `tests`), pack manifests (top-level key `pack`), parser files (`kind`), processing
- * pipelines
- * (`transformations`) and files below
- * a folder named `tests` are not rules; hidden files and folders are left out. A file that is named itself is
- * taken. What lies in or below a folder with a pack manifest is in_pack. A named path that is missing is an
- * error. */
+/* Collects *.yml, *.yaml and lists (NAME.list, list.h) below `path` (a file, or a directory walked in byte
+ * order) into `arena`. Test files (top-level key `tests`), pack manifests (top-level key `pack`), parser
+ * files
+ * (`kind`), processing pipelines (`transformations`) and files below a folder named `tests` are not rules;
+ * hidden files and folders are left out. A file that is named itself is taken. What lies in or below a folder
+ * with a pack manifest is in_pack. A named path that is missing is an error. */
 int rule_files_collect(const struct fs *fs, const char *path, struct arena *arena,
                        struct rule_source **sources, size_t *count, struct err *err);
 
@@ -119,11 +118,12 @@ void detector_take_limited(struct detector *detector,
                            void (*each)(void *context, const struct rule_info *rule), void *context);
 bool detector_has_limited(const struct detector *detector); /* whether it would be called */
 
-/* What a detection has cost since the detector was made. No clock: the same events give the same numbers. */
+/* What a rule has cost since the detector was made. No clock: the same events give the same numbers. */
 struct rule_cost {
     uint64_t tried;   /* events that the index could not rule out */
     uint64_t matched; /* of them */
     uint64_t work;    /* bytes of values that were looked at, those by regular expressions eightfold */
+    uint64_t groups;  /* a correlation, or a detection with a memory: groups that it keeps now */
 };
 void detector_rule_cost(const struct detector *detector, size_t ordinal, struct rule_cost *ret);
 

@@ -425,6 +425,10 @@ void detector_rule_cost(const struct detector *d, size_t ordinal, struct rule_co
         ret->matched += d->costs[i][ordinal].matched;
         ret->work += d->costs[i][ordinal].work;
     }
+    if (d->ruleset->rules[ordinal].correlation == NULL)
+        return;
+    for (size_t shard = 0; shard < CORR_SHARDS; shard++)
+        ret->groups += d->tables[(size_t)d->spec_of[ordinal] * CORR_SHARDS + shard].count;
 }
 void detector_take_limited(struct detector *d, void (*each)(void *context, const struct rule_info *rule),
                            void *context)

@@ -10,22 +10,31 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char rules[] = "title: a\nid: a\nname: a\nlogsource: {category: x}\ndetection:\n  s:\n    k: v\n"
-                            "  condition: s\n"
-                            "---\ntitle: b\nid: b\ncorrelation:\n  type: event_count\n  rules: [a]\n"
-                            "  group-by: [u]\n  timespan: 10s\n  condition:\n    gte: 3\n"
-                            "---\ntitle: c\nid: c\ncorrelation:\n  type: value_count\n  rules: [a]\n"
-                            "  timespan: 10s\n  condition:\n    field: u\n    gte: 3\n"
-                            "---\ntitle: d\nid: d\ncorrelation:\n  type: event_count\n  rules: [a]\n"
-                            "  group-by: [u]\n  timespan: 10s\n  condition:\n    lt: 3\n"
-                            "---\ntitle: e\nid: e\nlogsource: {category: x}\ndetection:\n  s:\n    k: w\n"
-                            "  condition: s\n"
-                            "---\ntitle: f\nid: f\ncorrelation:\n  type: temporal_ordered\n"
-                            "  rules: [e, a]\n  group-by: [u]\n  timespan: 10s\n"
-                            "---\ntitle: g\nid: g\ncorrelation:\n  type: temporal\n  rules: [a, e]\n"
-                            "  group-by: [z]\n  timespan: 10s\n  aliases: {z: {a: u, e: k}}\n"
-                            "---\ntitle: h\nid: h\ncorrelation:\n  type: temporal_ordered\n"
-                            "  rules: [f, b]\n  timespan: 10s\n";
+static const char rules[] =
+    "title: a\nid: a\nname: a\nlogsource: {category: x}\ndetection:\n  s:\n    k: v\n"
+    "  condition: s\n"
+    "---\ntitle: b\nid: b\ncorrelation:\n  type: event_count\n  rules: [a]\n"
+    "  group-by: [u]\n  timespan: 10s\n  condition:\n    gte: 3\n"
+    "---\ntitle: c\nid: c\ncorrelation:\n  type: value_count\n  rules: [a]\n"
+    "  timespan: 10s\n  condition:\n    field: u\n    gte: 3\n"
+    "---\ntitle: d\nid: d\ncorrelation:\n  type: event_count\n  rules: [a]\n"
+    "  group-by: [u]\n  timespan: 10s\n  condition:\n    lt: 3\n"
+    "---\ntitle: e\nid: e\nlogsource: {category: x}\ndetection:\n  s:\n    k: w\n"
+    "  condition: s\n"
+    "---\ntitle: f\nid: f\ncorrelation:\n  type: temporal_ordered\n"
+    "  rules: [e, a]\n  group-by: [u]\n  timespan: 10s\n"
+    "---\ntitle: g\nid: g\ncorrelation:\n  type: temporal\n  rules: [a, e]\n"
+    "  group-by: [z]\n  timespan: 10s\n  aliases: {z: {a: u, e: k}}\n"
+    "---\ntitle: h\nid: h\ncorrelation:\n  type: temporal_ordered\n"
+    "  rules: [f, b]\n  timespan: 10s\n"
+    "---\ntitle: i\nid: i\nlogsource: {category: x}\ndetection:\n  s:\n    k: v\n"
+    "  condition: s\ntocsin: {owner: o, runbook: r, absence: {group-by: [u], timespan: 10s}}\n"
+    "---\ntitle: j\nid: j\nlogsource: {category: x}\ndetection:\n  s:\n    k: v\n"
+    "  condition: s\ntocsin: {owner: o, runbook: r, new_value: {field: w, group-by: [u], timespan: 10s}}\n"
+    "---\ntitle: k\nid: k\ncorrelation:\n  type: value_median\n  rules: [a]\n"
+    "  group-by: [u]\n  timespan: 10s\n  condition:\n    gte: 2\n    field: w\n"
+    "---\ntitle: l\nid: l\ncorrelation:\n  type: value_sum\n  rules: [a]\n"
+    "  group-by: [u]\n  timespan: 10s\n  condition:\n    lt: 2\n    field: w\n";
 
 static const struct ruleset *ruleset(void)
 {
@@ -33,7 +42,7 @@ static const struct ruleset *ruleset(void)
     struct rule_source source = {.path = SV("fuzz.yml"), .bytes = sv_of(rules)};
     struct err err;
     if (set == NULL)
-        tc_assert(ruleset_new(&source, 1, &set, &err) == 0 && ruleset_count(set) == 8);
+        tc_assert(ruleset_new(&source, 1, &set, &err) == 0 && ruleset_count(set) == 12);
     return set;
 }
 
@@ -43,7 +52,7 @@ static void judge(struct detector *detector, struct arena *arena)
     for (int i = 0; i < 8; i++) {
         struct event event = {.position = 1000 + (uint64_t)i, .type = REC_EVENT, .repeat = 1};
         struct err err;
-        event.raw = arena_printf(arena, "{\"k\":\"%c\",\"u\":\"%d\"}", "vwv"[i % 3], i % 2);
+        event.raw = arena_printf(arena, "{\"k\":\"%c\",\"u\":\"%d\",\"w\":%d}", "vwv"[i % 3], i % 2, i);
         event.source = SV("s");
         tc_assert(json_parse_event(event.raw, arena, &event, &err) == 0);
         event_index(&event, arena);

@@ -172,6 +172,76 @@ static void test_index_random_rules(void **state)
     report(&tally, "random rules");
 }
 
+/* --- modifiers in any order
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void add_chained_rule(struct buf *buf, struct sim_rng *rng, size_t number)
+{
+    static const char *const modifiers[] = {
+        "contains",     "startswith", "endswith",  "all",        "cased",   "exists",
+        "neq",          "re",         "i",         "ignorecase", "m",       "s",
+        "base64",       "dotall",     "multiline", "expand",     "wide",    "utf16le",
+        "base64offset", "utf16be",    "utf16",     "cidr",       "windash", "fieldref",
+        "lt",           "lte",        "gt",        "gte",        "minute",  "hour",
+        "day",          "week",       "month",     "year",       "expand",  "neq"};
+    static const char *const values[] = {"foo",        "'a*b'",    "10",          "true",
+                                         "10.0.0.0/8", "'%list%'", "'%list%'",    "'%some%'",
+                                         "'%nets%'",   "'%nets%'", "[foo, '-x']", "['%list%', K]",
+                                         "b",          "'.*o'",    "'%some%x'",   "[10, 7, foo]",
+                                         "'-x /a'",    "null",     "5",           "'*'"};
+    buf_printf(buf,
+               "---\ntitle: t%zu\nid: i%04zu\nlogsource: {product: any}\ndetection:\n    s:\n        '%s",
+               number, number, below(rng, 10) == 0 ? "" : ANY_OF(rng, field_names));
+    for (size_t n = 1 + below(rng, 4); n > 0; n--)
+        buf_printf(buf, "|%s", ANY_OF(rng, modifiers));
+    buf_printf(buf, "': %s\n    condition: %s\n", ANY_OF(rng, values), below(rng, 3) == 0 ? "not s" : "s");
+}
+
+static void load_with_lists(struct kit *kit, struct sv yaml)
+{
+    struct err err;
+    struct rule_source sources[] = {
+        {.path = SV("r.yml"), .bytes = yaml},
+        {.path = SV("v.yml"), .bytes = SV("placeholders: {some: [foo, 'b*', 10]}\n")},
+        {.path = SV("list.list"), .bytes = SV("foo\nab\n10\n.exe\n-x\nK\n7;1970-01-01T00:00:05Z\n")},
+        {.path = SV("nets.list"), .bytes = SV("10.0.0.0/8\n10.1.2.3;1970-01-01\n::/0\nfoo\n")}};
+    ruleset_free(&kit->set);
+    assert_int_equal(ruleset_new(sources, TC_ARRAY_LEN(sources), &kit->set, &err), 0);
+    if (kit->scratch == NULL)
+        kit->scratch = match_scratch_new();
+}
+
+static void test_index_modifiers_in_any_order(void **state)
+{
+    (void)state;
+    static struct tally tally;
+    struct sim_rng rng;
+    size_t loaded = 0;
+    sim_rng_init(&rng, 34);
+    for (size_t round = 0; round < 40; round++) {
+        struct kit kit = {0};
+        struct buf yaml;
+        buf_init(&yaml, 1 << 20);
+        for (size_t i = 0; i < 500; i++)
+            add_chained_rule(&yaml, &rng, i);
+        load_with_lists(&kit, buf_view(&yaml));
+        assert_true(kit.set->count + kit.set->note_count >= 500); /* each is judged, or refused with a note */
+        loaded += kit.set->count;
+        for (size_t i = 0; i < 60; i++) {
+            struct event event = random_event(&kit, &rng);
+            event.product = event.category = event.service = SV("");
+            event.time.ns = (int64_t)below(&rng, 10) * TC_SECOND_NS;
+            check_event(&kit, &event, &tally);
+        }
+        buf_free(&yaml);
+        kit_free(&kit);
+    }
+    print_message("%zu chains of modifiers of 20000 are legal\n", loaded);
+    assert_true(loaded > 3000);
+    assert_true(tally.matches > 20000);
+    report(&tally, "modifiers in any order");
+}
+
 /* --- the detector, both ways
  * --------------------------------------------------------------------------------------------------- */
 
@@ -202,6 +272,29 @@ static void test_index_detector_finds_the_same(void **state)
         "---\ntitle: certain\nid: certain\nlogsource: {product: linux}\ndetection:\n    s: {a|exists: true}\n"
         "    condition: s\n---\ntitle: c\nid: c\ncorrelation:\n    type: event_count\n"
         "    rules: [certain]\n    timespan: 1m\n    condition: {gte: 2}\n");
+    static const char *const types[] = {"value_sum", "value_avg", "value_median", "value_percentile"};
+    static const char *const conditions[] = {"gte: 10", "lt: 100"};
+    for (size_t i = 0; i < TC_ARRAY_LEN(types) * 2; i++)
+        buf_printf(
+            &yaml,
+            "---\ntitle: n%zu\nid: n%zu\ncorrelation:\n    type: %s\n    rules: [certain, i0001, i0002]\n"
+            "    group-by: [b]\n    timespan: 1m\n    condition: {%sfield: a, %s}\n",
+            i, i, types[i / 2], i / 2 == 3 ? "percentile: 90, " : "", conditions[i % 2]);
+    buf_str(
+        &yaml,
+        "---\ntitle: later\nid: later\nlogsource: {product: linux}\ndetection:\n    s: {b|exists: true}\n"
+        "    condition: s\n---\ntitle: w\nid: w\ncorrelation:\n    type: temporal\n    condition: certain "
+        "and not i0003\n"
+        "    timespan: 20s\n---\ntitle: o\nid: o\ncorrelation:\n    type: temporal_ordered\n"
+        "    rules: [certain, later]\n    timespan: 1m\n---\ntitle: v\nid: v\ncorrelation:\n    type: "
+        "value_count\n"
+        "    rules: [certain]\n    timespan: 1m\n    condition: {field: a, gte: 3}\n---\ntitle: x\nid: x\n"
+        "logsource: {product: linux}\ndetection:\n    s: {a|exists: true}\n    condition: s\n"
+        "tocsin: {owner: o, runbook: r, absence: {group-by: [a], timespan: 20s}}\n---\ntitle: y\nid: "
+        "y\nlogsource: {product: "
+        "linux}\n"
+        "detection:\n    s: {a|exists: true}\n    condition: s\n"
+        "tocsin: {owner: o, runbook: r, new_value: {field: b, group-by: [a], timespan: 1h}}\n");
     buf_char(&yaml, '\0');
     kit_load(&kit, yaml.p);
     for (size_t i = 0; i < EVENTS; i++) {
@@ -221,6 +314,18 @@ static void test_index_detector_finds_the_same(void **state)
         correlations += a->kind == FINDING_CORRELATION;
     }
     assert_true(with.count > 1000 && correlations > 0);
+    size_t silent = 0;
+    static const char *const spoke[] = {"c",  "n0", "n1", "n2", "n3", "n4", "n5",
+                                        "n6", "n7", "w",  "o",  "v",  "x",  "y"};
+    for (size_t k = 0; k < TC_ARRAY_LEN(spoke); k++) {
+        bool found = false;
+        for (size_t i = 0; i < with.count; i++)
+            found |= sv_is(with.items[i].rule->id, spoke[k]);
+        if (!found)
+            print_message("%s made no finding\n", spoke[k]);
+        silent += !found;
+    }
+    assert_int_equal(silent, 0);
     buf_free(&yaml);
     kit_free(&kit);
 }
@@ -229,6 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_index_random_rules),
+        cmocka_unit_test(test_index_modifiers_in_any_order),
         cmocka_unit_test(test_index_detector_finds_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,6 +227,18 @@ static bool date_matches(const struct predicate *p, struct sv value)
     return number_compare(p->number.op, sv_make(text, (size_t)n), p->number.value);
 }
 
+/* Lists hold at the event's time; at that of receipt where it has none to be believed. */
+static bool list_matches(const struct matching *m, const struct predicate *p, struct sv value, size_t slot)
+{
+    const struct event *event = m->event;
+    int64_t now_ns = event->time.ns;
+    if (now_ns == TC_NO_TIME || (event->flags & EVENT_SUSPECT_TIME) != 0)
+        now_ns = event->received.ns > 0 ? event->received.ns : TC_NO_TIME;
+    if (!p->list.cased)
+        value = folded_value(m->scratch, slot, value);
+    return list_holds(p->list.table, p->list.question, value, now_ns);
+}
+
 /* `slot` names the value in the scratch: its field's index, or field_count for the raw text. */
 static bool value_matches(const struct matching *m, const struct predicate *p, struct sv value, size_t slot)
 {
@@ -243,6 +255,8 @@ static bool value_matches(const struct matching *m, const struct predicate *p, s
         return network_holds(&p->network, value);
     case PREDICATE_DATE:
         return date_matches(p, value);
+    case PREDICATE_LIST:
+        return list_matches(m, p, value, slot);
     case PREDICATE_NULL:
     case PREDICATE_EXISTS:
     case PREDICATE_FIELD:

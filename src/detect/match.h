@@ -12,6 +12,7 @@
 #ifndef DETECT_MATCH_H
 #define DETECT_MATCH_H
 
+#include "detect/list.h"
 #include "detect/ruleset.h"
 
 /* --- text patterns (match_string.c)
@@ -55,6 +56,8 @@ struct network {
 
 /* TC_EINPUT with a sentence where `text` is no network, or has bits set beyond its prefix. */
 int network_parse(struct sv text, struct network *ret, struct err *err);
+/* The address that a value is, as above; false where it is none. The zone of a link-local one is left out. */
+bool network_address(struct sv value, uint8_t ret[16], bool *ret_v4);
 bool network_holds(const struct network *network, struct sv value);
 
 /* --- numbers and dates (match_number.c)
@@ -110,6 +113,7 @@ enum predicate_kind {
     PREDICATE_NETWORK,
     PREDICATE_FIELD, /* compared with another field of the same event */
     PREDICATE_DATE,  /* a part of a date */
+    PREDICATE_LIST,  /* in a list of values (list.h) */
 };
 
 struct predicate {
@@ -128,6 +132,11 @@ struct predicate {
             struct name_ref name;
             bool cased, open_start, open_end; /* open: anything may stand before, after */
         } field;
+        struct {
+            const struct list_table *table;
+            enum list_question question;
+            bool cased;
+        } list;
     };
 };
 

@@ -12,8 +12,7 @@
 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 
-/* An address, with the zone of a link-local one (fe80::1%eth0) left out. */
-static bool address_parse(struct sv text, uint8_t ret[16], bool *ret_v4)
+bool network_address(struct sv text, uint8_t ret[16], bool *ret_v4)
 {
     char copy[INET6_ADDRSTRLEN + 1];
     bool colon = sv_find_char(text, ':') < text.n;
@@ -59,7 +58,7 @@ int network_parse(struct sv text, struct network *ret, struct err *err)
     struct sv prefix = text, address = sv_cut(&prefix, '/');
     bool has_prefix = address.n < text.n, colon = sv_find_char(address, ':') < address.n;
     uint64_t bits = colon ? 128 : 32;
-    if (!address_parse(address, network.address, &network.v4))
+    if (!network_address(address, network.address, &network.v4))
         return err_set(err, TC_EINPUT, "\"%.*s\" is not an IP network", SV_FMT(sv_head(text, 80)));
     if (has_prefix && !num_u64(prefix, 0, bits, &bits))
         return err_set(err, TC_EINPUT, "\"%.*s\": the prefix length must be a number from 0 to %d",
@@ -78,6 +77,6 @@ bool network_holds(const struct network *network, struct sv value)
 {
     uint8_t address[16];
     bool v4;
-    return address_parse(value, address, &v4) && v4 == network->v4 &&
+    return network_address(value, address, &v4) && v4 == network->v4 &&
            same_prefix(address, network->address, network->bits);
 }

@@ -27,6 +27,12 @@ struct memory_kind {
     int64_t (*newest_ns)(const struct memory *memory);
     /* 0 .. CORR_RANKS - 1: what goes first where there are too many groups. */
     uint32_t (*rank)(const struct memory *memory);
+    /* Of a kind that speaks when time has passed; NULL of others. When what stands first is judged, and its
+     * judgement, which takes it out: true is a finding at that time. A group that is empty then is forgotten.
+     */
+    int64_t (*closes_ns)(const struct memory *memory, const struct window_spec *spec);
+    bool (*close_first)(struct memory *memory, const struct window_spec *spec, bool end_of_input);
+    bool (*is_empty)(const struct memory *memory);
     void (*save)(const struct memory *memory, struct buf *out);
     struct memory *(*load)(struct reader *from); /* NULL where the bytes make no sense */
 };
@@ -39,5 +45,14 @@ struct memory_kind {
  */
 enum { MEMORY_VALUES_MAX = 256 };
 extern const struct memory_kind memory_new_value;
+
+/*
+ * absence: a group that was heard of is not heard of again within the timespan (both ends counted). Said
+ * once, at the timespan's end, when the watermark has passed it; the group is forgotten then, and learned
+ * anew when it is heard of again. The end of the input is no absence. MEMORY_TIMES_MAX times are kept of a
+ * group whose events come out of order.
+ */
+enum { MEMORY_TIMES_MAX = 1024 };
+extern const struct memory_kind memory_absence;
 
 #endif

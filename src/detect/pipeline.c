@@ -530,6 +530,9 @@ static int run_on_fields(struct pipeline_run *run, const struct pipeline_item *i
         rc = rename_texts(run, item, tree_get(own, SV("field")), NULL);
     if (rc == 0)
         rc = rename_texts(run, item, tree_get(own, SV("group-by")), NULL);
+    own = tree_get(tree_get(run->root, SV("tocsin")), SV("absence"));
+    if (rc == 0)
+        rc = rename_texts(run, item, tree_get(own, SV("group-by")), NULL);
     return rc;
 }
 

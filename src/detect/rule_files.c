@@ -4,9 +4,10 @@
  * Directories are walked in byte order. What lies beside rules and is none is left out: test files, pack
  * manifests, parser files and processing pipelines (told by their top-level keys), anything below a folder
  * named `tests`, hidden files and folders. A file that was named itself is always taken. A folder with a
- * manifest makes all below it `in_pack`.
+ * manifest makes all below it `in_pack`. Lists of values (NAME.list) are taken with the rules.
  */
 #include "detect/detect.h"
+#include "detect/list.h"
 
 #include <errno.h>
 
@@ -66,7 +67,7 @@ static bool is_rule_text(struct sv bytes)
 
 static bool is_rule_name(struct sv name)
 {
-    return sv_ends(name, SV(".yml")) || sv_ends(name, SV(".yaml"));
+    return sv_ends(name, SV(".yml")) || sv_ends(name, SV(".yaml")) || list_name(name).n > 0;
 }
 
 static int add_source(struct collecting *c, struct sv path, struct sv bytes, bool in_pack)
@@ -85,12 +86,13 @@ static int add_source(struct collecting *c, struct sv path, struct sv bytes, boo
     return 0;
 }
 
-static int read_file(struct collecting *c, struct sv path, struct buf *buf)
+static int read_file(struct collecting *c, struct sv path, size_t max_bytes, struct buf *buf)
 {
-    buf_init(buf, RULE_FILE_MAX_BYTES);
+    buf_init(buf, max_bytes);
     int rc = fs_read_file(c->fs, path.p, buf, c->err);
     if (rc == 0 && buf->overflow)
-        rc = err_set(c->err, TC_EBOUND, "%.*s: a rule file of more than 8 MiB", SV_FMT(path));
+        rc = err_set(c->err, TC_EBOUND, "%.*s: a file of more than %zu MiB among the rules", SV_FMT(path),
+                     max_bytes >> 20);
     if (rc != 0)
         buf_free(buf);
     return rc;
@@ -99,10 +101,11 @@ static int read_file(struct collecting *c, struct sv path, struct buf *buf)
 static int collect_file(struct collecting *c, struct sv path, bool named, bool in_pack)
 {
     struct buf buf;
-    int rc = read_file(c, path, &buf);
+    bool is_list = list_name(path).n > 0;
+    int rc = read_file(c, path, is_list ? LIST_FILE_MAX_BYTES : RULE_FILE_MAX_BYTES, &buf);
     if (rc != 0)
         return rc;
-    if (named || is_rule_text(buf_view(&buf)))
+    if (named || is_list || is_rule_text(buf_view(&buf)))
         rc = add_source(c, path, arena_sv(c->arena, buf_view(&buf)), in_pack);
     buf_free(&buf);
     return rc;
@@ -121,7 +124,7 @@ static bool has_manifest(struct collecting *c, struct sv dir, const struct names
             continue;
         struct buf buf;
         struct collecting quiet = {.fs = c->fs, .arena = c->arena};
-        if (read_file(&quiet, join(c->arena, dir, names->items[i]), &buf) != 0)
+        if (read_file(&quiet, join(c->arena, dir, names->items[i]), RULE_FILE_MAX_BYTES, &buf) != 0)
             continue;
         bool manifest = has_top_key(buf_view(&buf), "pack");
         buf_free(&buf);

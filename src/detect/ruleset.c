@@ -146,6 +146,28 @@ static void read_placeholders(struct loading *l, const struct rule_source *sourc
     }
 }
 
+static void read_list(struct loading *l, const struct rule_source *source)
+{
+    struct err err = {0};
+    struct sigma sigma = {.arena = &l->set->arena,
+                          .file = arena_str(&l->set->arena, source->path),
+                          .placeholders = l->placeholders,
+                          .construct = "placeholders",
+                          .err = &err};
+    struct list *list = list_new(&l->kept, sigma.file, source->bytes, source->in_pack);
+    if (sigma_add_list(&sigma, list_name(source->path), list) != 0)
+        add_note(l, RULE_REFUSED, sigma.construct)->err = err;
+}
+
+static void note_list(void *context, const struct list *list)
+{
+    struct err first;
+    size_t count = list_unreadable(list, &first);
+    if (count > 0)
+        err_at(&add_note(context, RULE_WARNING, "list entry")->err, TC_OK, first.file, first.line, 0,
+               "%zu line%s of the list left out; the first: %s", count, count > 1 ? "s" : "", first.text);
+}
+
 /* Another first look: pipelines. Their trees stay until all is read. */
 static int read_pipelines(struct loading *l, const struct rule_source *source, struct err *err)
 {
@@ -213,6 +235,11 @@ static int compare_sources(const void *a, const void *b)
     return c != 0 ? c : sv_cmp(x->bytes, y->bytes);
 }
 
+static bool is_list(const struct rule_source *source)
+{
+    return list_name(source->path).n > 0;
+}
+
 static int read_sources(struct loading *l, const struct rule_source *sources, size_t count, struct err *err)
 {
     int rc = 0;
@@ -221,15 +248,22 @@ static int read_sources(struct loading *l, const struct rule_source *sources, si
         sorted[i] = &sources[i];
     qsort(sorted, count, sizeof sorted[0], compare_sources);
     for (size_t i = 0; i < count; i++)
-        read_placeholders(l, sorted[i]);
+        if (!is_list(sorted[i]))
+            read_placeholders(l, sorted[i]);
+    for (size_t i = 0; i < count; i++)
+        if (is_list(sorted[i]))
+            read_list(l, sorted[i]);
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = read_pipelines(l, sorted[i], err);
+        rc = is_list(sorted[i]) ? 0 : read_pipelines(l, sorted[i], err);
     if (l->pipelines != NULL)
         pipelines_sort(l->pipelines);
     for (size_t i = 0; rc == 0 && i < count && l->pipelines != NULL; i++)
-        know_logsources(l, sorted[i]);
+        if (!is_list(sorted[i]))
+            know_logsources(l, sorted[i]);
     for (size_t i = 0; rc == 0 && i < count; i++)
-        read_source(l, sorted[i]);
+        if (!is_list(sorted[i]))
+            read_source(l, sorted[i]);
+    placeholders_each_list(l->placeholders, note_list, l);
     return rc;
 }
 

@@ -23,6 +23,7 @@ enum corr_type {
     CORR_VALUE_PERCENTILE,
     CORR_VALUE_MEDIAN,
     CORR_NEW_VALUE, /* of a detection that has a memory (memory.h), not of a `correlation:` document */
+    CORR_ABSENCE,   /* likewise */
 };
 enum {
     CORR_STEPS_MAX = 64,      /* rules of a temporal_ordered */

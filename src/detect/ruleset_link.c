@@ -209,6 +209,12 @@ static bool give_layer(struct loading *l, struct sigma_rule *r, struct reference
             return true;
         }
         if (to->rule.kind == RULE_DETECTION) {
+            if (to->rule.correlation != NULL && to->rule.correlation->type == CORR_ABSENCE) {
+                ruleset_refuse(l, r, TC_EUNSUPPORTED, "correlation of ended windows",
+                               "an absence is known only after its time, too late to be counted",
+                               to->rule.info.id);
+                return true;
+            }
             if (to->rule.correlation != NULL) /* its memory has its turn first */
                 layer = TC_MAX(layer, 1u);
             continue;

@@ -33,7 +33,10 @@ static const char *judge_truncated(const struct predicate *p, unsigned most)
 {
     if (p->kind == PREDICATE_PATTERN && characters(p->pattern.text) > most)
         return "the policy keeps fewer characters of the field than the value has";
-    if (p->kind == PREDICATE_PATTERN && p->pattern.shape == SHAPE_SUFFIX)
+    if (p->kind == PREDICATE_LIST && list_longest(p->list.table) > most)
+        return "the policy keeps fewer characters of the field than the list has in an entry";
+    if ((p->kind == PREDICATE_PATTERN && p->pattern.shape == SHAPE_SUFFIX) ||
+        (p->kind == PREDICATE_LIST && p->list.question == LIST_ENDS))
         return "the policy cuts the end of the field off";
     return NULL;
 }

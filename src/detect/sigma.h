@@ -152,6 +152,11 @@ int sigma_read_item(struct sigma *sigma, struct sv key, const struct yaml_node *
 /* --- sigma_placeholder.c */
 struct placeholders *placeholders_new(struct arena *arena);
 void placeholders_free(struct placeholders *placeholders);
+/* A list gives the placeholder of its name its values. One of a pack gives way to one that is not. */
+int sigma_add_list(struct sigma *sigma, struct sv name, struct list *list);
+/* Each list, in the order in which they came. */
+void placeholders_each_list(const struct placeholders *placeholders,
+                            void (*each)(void *context, const struct list *list), void *context);
 /* `map`: that of the key `placeholders`; into sigma->placeholders. */
 int sigma_read_placeholders(struct sigma *sigma, const struct yaml_node *map,
                             const uint8_t document_hash[TC_SHA256_BYTES]);
@@ -180,5 +185,11 @@ int sigma_read_steps(struct sigma *sigma, const struct yaml_node *node, struct c
 
 /* --- sigma_new_value.c: that key of the tocsin: map; the rule's detection was read */
 int sigma_read_new_value(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
+/* Its findings show whose they are, and what was remembered: the rule reads these fields first. */
+int sigma_read_memory_fields(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c,
+                             struct rule *rule);
+
+/* --- sigma_absence.c: the same */
+int sigma_read_absence(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
 
 #endif

@@ -14,6 +14,7 @@ enum draft_kind {
     DRAFT_REGEX,
     DRAFT_DATE,
     DRAFT_FIELD,
+    DRAFT_LIST,
     DRAFT_DONE
 };
 
@@ -23,6 +24,9 @@ struct draft {
     struct token_list tokens; /* DRAFT_TEXT */
     bool changed;             /* a modifier has worked on it */
     bool open_start, open_end;
+    bool network;      /* cidr was said; what it is about comes later (expand), or is a list */
+    bool expanded;     /* by expand, and by nothing else yet */
+    struct list *list; /* DRAFT_LIST */
     enum compare_op op;
     enum date_part part;
     unsigned regex_flags;
@@ -49,6 +53,8 @@ bool draft_as_text(struct item_draft *item, struct draft *draft);
 /* The texts that `raw` stands for, at least one. sigma_placeholder.c's. */
 int placeholders_expand(struct item_draft *item, const struct draft_value *value, struct sv raw,
                         const struct sv **ret, size_t *ret_count);
+/* The list that a value which is a placeholder and nothing else stands for; NULL: none. */
+struct list *placeholders_list(const struct item_draft *item, struct sv raw);
 /* Applies the modifier of that name to all values of the item. */
 int modifier_apply(struct item_draft *item, struct sv name);
 

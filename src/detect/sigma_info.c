@@ -115,8 +115,8 @@ static int read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct 
 {
     struct rule *rule = &ret->rule;
     struct rule_info *info = &rule->info;
-    static const char *const known[] = {"owner",  "runbook",        "actions",   "severity",
-                                        "entity", "building_block", "new_value", NULL};
+    static const char *const known[] = {"owner",          "runbook",   "actions", "severity", "entity",
+                                        "building_block", "new_value", "absence", NULL};
     struct sv word;
     if (map->type != YAML_MAP)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "tocsin map", "tocsin must be a map");
@@ -132,6 +132,8 @@ static int read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct 
         rc = read_building_block(sigma, map, rule);
     if (rc == 0 && yaml_get(map, "new_value") != NULL)
         rc = sigma_read_new_value(sigma, yaml_get(map, "new_value"), ret);
+    if (rc == 0 && yaml_get(map, "absence") != NULL)
+        rc = sigma_read_absence(sigma, yaml_get(map, "absence"), ret);
     return rc;
 }
 

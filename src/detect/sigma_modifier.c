@@ -52,7 +52,7 @@ static int apply_open(struct item_draft *item, const struct modifier *m, struct 
         d->open_end |= m->arg2 != 0;
         if (draft_as_text(item, d))
             d->tokens = sigma_open(item->sigma->scratch, d->tokens, m->arg != 0, m->arg2 != 0);
-        else if (d->kind != DRAFT_FIELD && d->kind != DRAFT_REGEX)
+        else if (d->kind != DRAFT_FIELD && d->kind != DRAFT_REGEX && d->kind != DRAFT_LIST)
             return wrong_value(item, m, value, "a text");
         d->changed = true;
     }
@@ -229,19 +229,52 @@ static int apply_windash(struct item_draft *item, const struct modifier *m, stru
     return rc;
 }
 
-static int apply_cidr(struct item_draft *item, const struct modifier *m, struct draft_value *value)
+/* Did only contains, startswith and endswith work on it? Then its text can still be another. */
+static bool is_as_written(struct item_draft *item, const struct draft *d)
 {
-    struct draft *d = &value->drafts[0];
+    struct arena *arena = item->sigma->scratch;
+    struct token_list plain = sigma_open(arena, sigma_string(arena, d->raw), d->open_start, d->open_end);
+    bool same = d->kind == DRAFT_TEXT && plain.count == d->tokens.count;
+    for (size_t i = 0; same && i < plain.count; i++)
+        same = plain.tokens[i].kind == d->tokens.tokens[i].kind &&
+               sv_eq(plain.tokens[i].text, d->tokens.tokens[i].text);
+    return same;
+}
+
+/* A placeholder and nothing else, whose values expand will put in its place. */
+static bool is_placeholder(struct sv raw)
+{
+    return raw.n > 2 && raw.p[0] == '%' && sv_find_char(sv_from(raw, 1), '%') == raw.n - 2;
+}
+
+static int to_network(struct item_draft *item, const struct draft_value *value, struct draft *d)
+{
     struct err why;
     struct predicate done = {.kind = PREDICATE_NETWORK};
-    if (d->changed)
-        return wrong_order(item, m);
-    if (d->kind != DRAFT_TEXT)
-        return wrong_value(item, m, value, "a network such as 10.0.0.0/8");
     if (network_parse(d->raw, &done.network, &why) != 0)
         return sigma_refuse(item->sigma, TC_EINPUT, SIGMA_AT(value->node), "cidr", "%s", why.text);
     *d = (struct draft){.kind = DRAFT_DONE, .changed = true, .done = done};
     return 0;
+}
+
+static int apply_cidr(struct item_draft *item, const struct modifier *m, struct draft_value *value)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < value->count; i++) {
+        struct draft *d = &value->drafts[i];
+        d->network = true;
+        if ((d->changed && !d->expanded) || d->open_start || d->open_end)
+            return wrong_order(item, m);
+        if (d->kind == DRAFT_LIST)
+            continue;
+        if (d->kind != DRAFT_TEXT)
+            return wrong_value(item, m, value, "a network such as 10.0.0.0/8");
+        if (!is_as_written(item, d))
+            return wrong_order(item, m);
+        if (d->expanded || !is_placeholder(d->raw))
+            rc = to_network(item, value, d);
+    }
+    return rc;
 }
 
 static int apply_fieldref(struct item_draft *item, const struct modifier *m, struct draft_value *value)
@@ -282,42 +315,52 @@ static int apply_date(struct item_draft *item, const struct modifier *m, struct 
     return 0;
 }
 
-/* Did only contains, startswith and endswith work on it? Then its text can still be another. */
-static bool is_as_written(struct item_draft *item, const struct draft *d)
+/* The draft becomes a question to a list. */
+static void ask_list(struct list *list, const struct draft *d, struct draft *ret)
+{
+    *ret = *d;
+    ret->kind = DRAFT_LIST;
+    ret->list = list;
+    ret->changed = ret->expanded = true;
+}
+
+static int expand_text(struct item_draft *item, const struct draft_value *value, const struct draft *d,
+                       struct sv text, struct draft *ret)
 {
     struct arena *arena = item->sigma->scratch;
-    struct token_list plain = sigma_open(arena, sigma_string(arena, d->raw), d->open_start, d->open_end);
-    bool same = d->kind == DRAFT_TEXT && plain.count == d->tokens.count;
-    for (size_t i = 0; same && i < plain.count; i++)
-        same = plain.tokens[i].kind == d->tokens.tokens[i].kind &&
-               sv_eq(plain.tokens[i].text, d->tokens.tokens[i].text);
-    return same;
+    *ret = *d;
+    ret->raw = text;
+    ret->tokens = sigma_open(arena, sigma_string(arena, text), d->open_start, d->open_end);
+    ret->expanded = ret->changed = true;
+    return d->network ? to_network(item, value, ret) : 0;
 }
 
 static int expand_draft(struct item_draft *item, const struct modifier *m, const struct draft_value *value,
                         const struct draft *d, struct draft_value *all)
 {
-    const struct sv *texts;
-    size_t count;
-    int rc = placeholders_expand(item, value, d->raw, &texts, &count);
+    const struct sv *texts = NULL;
+    size_t count = 1;
+    struct list *list = placeholders_list(item, d->raw);
+    int rc = list != NULL ? 0 : placeholders_expand(item, value, d->raw, &texts, &count);
     if (rc != 0)
         return rc;
-    bool same = count == 1 && sv_eq(texts[0], d->raw);
+    bool same = list == NULL && count == 1 && sv_eq(texts[0], d->raw);
     if (!same && !is_as_written(item, d))
         return wrong_order(item, m);
     struct draft *drafts = ARENA_ARRAY(item->sigma->scratch, struct draft, all->count + count);
     if (all->count > 0)
         memcpy(drafts, all->drafts, all->count * sizeof drafts[0]);
-    for (size_t i = 0; i < count; i++) {
-        drafts[all->count + i] = *d;
-        if (!same)
-            drafts[all->count + i].tokens =
-                sigma_open(item->sigma->scratch, sigma_string(item->sigma->scratch, texts[i]), d->open_start,
-                           d->open_end);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct draft *to = &drafts[all->count + i];
+        *to = *d;
+        if (list != NULL)
+            ask_list(list, d, to);
+        else if (!same)
+            rc = expand_text(item, value, d, texts[i], to);
     }
     all->drafts = drafts;
     all->count += count;
-    return 0;
+    return rc;
 }
 
 static int apply_expand(struct item_draft *item, const struct modifier *m, struct draft_value *value)

@@ -27,9 +27,8 @@ static int check(struct sigma *sigma, const struct yaml_node *map, const struct 
     return rc;
 }
 
-/* Findings show what is new, and whose. */
-static int add_reads(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c,
-                     struct rule *rule)
+int sigma_read_memory_fields(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c,
+                             struct rule *rule)
 {
     struct name_list all = {0};
     int rc = 0;
@@ -59,7 +58,7 @@ int sigma_read_new_value(struct sigma *sigma, const struct yaml_node *map, struc
     if (rc == 0)
         rc = sigma_read_timespan(sigma, map, c);
     if (rc == 0)
-        rc = add_reads(sigma, map, c, &r->rule);
+        rc = sigma_read_memory_fields(sigma, map, c, &r->rule);
     r->rule.correlation = c;
     return rc;
 }

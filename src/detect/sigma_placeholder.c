@@ -9,6 +9,9 @@
  * A placeholder stands for each of its values in turn, any of which will do; they are Sigma texts, as if
  * written in its place, so wildcards count. Where a value holds several placeholders all combinations are
  * tried. The values are part of what a rule means.
+ *
+ * Or a file NAME.list (list.h): then the placeholder must be the whole value, and is looked up. Lists change
+ * daily, so what is in one is not part of what a rule means: windows go on.
  */
 #include "detect/sigma_draft.h"
 
@@ -17,6 +20,7 @@ enum { COMBINATIONS_MAX = 10000 };
 struct placeholder {
     const struct sv *values;
     size_t count;
+    struct list *list; /* in place of values */
 };
 
 struct placeholders *placeholders_new(struct arena *arena)
@@ -29,6 +33,34 @@ struct placeholders *placeholders_new(struct arena *arena)
 void placeholders_free(struct placeholders *p)
 {
     map_free(&p->names);
+}
+
+int sigma_add_list(struct sigma *sigma, struct sv name, struct list *list)
+{
+    bool fresh = false;
+    uint64_t *slot = map_put(&sigma->placeholders->names, name, &fresh);
+    struct placeholder *p =
+        slot == NULL || fresh ? NULL : (struct placeholder *)(uintptr_t)*slot; /* it has values already */
+    if (slot == NULL || (p != NULL && (p->list == NULL || list_in_pack(p->list) == list_in_pack(list))))
+        return sigma_refuse(sigma, TC_EEXIST, 0, 0, "placeholders",
+                            "the placeholder %.*s has values elsewhere, too", SV_FMT(sv_head(name, 60)));
+    if (p == NULL)
+        p = ARENA_NEW(sigma->arena, struct placeholder);
+    if (p->list == NULL || list_in_pack(p->list))
+        p->list = list;
+    *slot = (uint64_t)(uintptr_t)p;
+    return 0;
+}
+
+void placeholders_each_list(const struct placeholders *placeholders,
+                            void (*each)(void *context, const struct list *list), void *context)
+{
+    struct map_entry *entry;
+    for (size_t i = 0; map_next(&placeholders->names, &i, &entry);) {
+        const struct placeholder *p = (const struct placeholder *)(uintptr_t)entry->value;
+        if (p != NULL && p->list != NULL)
+            each(context, p->list);
+    }
 }
 
 static void add_hash(struct placeholders *p, const uint8_t document[TC_SHA256_BYTES])
@@ -101,6 +133,10 @@ static int append_values(struct item_draft *item, const struct draft_value *valu
                             "the placeholder %%%.*s%% has no values: give them in a document with the key "
                             "placeholders",
                             SV_FMT(sv_head(name, 100)));
+    if (p->list != NULL)
+        return sigma_refuse(item->sigma, TC_EUNSUPPORTED, SIGMA_AT(value->node), "list",
+                            "%%%.*s%% is a list: it must be the whole of a value",
+                            SV_FMT(sv_head(name, 100)));
     if (p->count > COMBINATIONS_MAX / t->count)
         return sigma_refuse(item->sigma, TC_EBOUND, SIGMA_AT(value->node), "too large",
                             "more than %d combinations of placeholders", COMBINATIONS_MAX);
@@ -153,4 +189,12 @@ int placeholders_expand(struct item_draft *item, const struct draft_value *value
     *ret = t.items;
     *ret_count = t.count;
     return 0;
+}
+
+struct list *placeholders_list(const struct item_draft *item, struct sv raw)
+{
+    const uint64_t *slot = NULL;
+    if (raw.n > 2 && placeholder_at(raw) == raw.n && item->sigma->placeholders != NULL)
+        slot = map_get(&item->sigma->placeholders->names, sv_make(raw.p + 1, raw.n - 2));
+    return slot == NULL ? NULL : ((const struct placeholder *)(uintptr_t)*slot)->list;
 }

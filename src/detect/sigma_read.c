@@ -130,6 +130,12 @@ static void hash_meaning(const struct yaml_node *root, uint8_t ret[TC_SHA256_BYT
         if (node != NULL)
             walk_node(&walk, node); /* bounded: the whole document was */
     }
+    /* Where it is not there it leaves no trace: rules are the same as before there was such a key. */
+    const struct yaml_node *absence = own == NULL || own->type != YAML_MAP ? NULL : yaml_get(own, "absence");
+    if (absence != NULL) {
+        walk_text(&walk, SV("absence"));
+        walk_node(&walk, absence);
+    }
     hash_sha256_final(&walk.hash, ret);
 }
 

@@ -63,6 +63,10 @@ static int finish_text(struct item_draft *item, const struct draft_value *value,
                        struct predicate *ret)
 {
     struct sigma *sigma = item->sigma;
+    if (d->network)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(value->node), "cidr",
+                            "\"%.*s\" is not an IP network (a placeholder wants the modifier \"expand\")",
+                            SV_FMT(sv_head(d->raw, 80)));
     if (item->field.n == 0 && d->tokens.count == 0)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(value->node), "empty keyword",
                             "an empty keyword is in every event");
@@ -70,6 +74,29 @@ static int finish_text(struct item_draft *item, const struct draft_value *value,
         d->tokens = sigma_open(sigma->scratch, d->tokens, true, true);
     ret->kind = PREDICATE_PATTERN;
     pattern_compile(sigma->arena, d->tokens.tokens, d->tokens.count, item->cased, &ret->pattern);
+    return 0;
+}
+
+static int finish_list(struct item_draft *item, const struct draft_value *value, const struct draft *d,
+                       struct predicate *ret)
+{
+    struct err why;
+    const char *wrong = item->field.n == 0             ? "a list is asked of a field, not of the whole event"
+                        : d->open_start && d->open_end ? "a list cannot be looked for inside of a value: is, "
+                                                         "startswith or endswith"
+                        : d->network && item->anchored ? "cidr asks for a whole address"
+                        : d->network && item->cased    ? "networks have no case"
+                                                       : NULL;
+    if (wrong != NULL)
+        return sigma_refuse(item->sigma, TC_EUNSUPPORTED, SIGMA_AT(value->node), "list", "%s", wrong);
+    *ret = (struct predicate){.kind = PREDICATE_LIST,
+                              .list = {.question = d->network      ? LIST_NETWORK
+                                                   : d->open_start ? LIST_ENDS
+                                                   : d->open_end   ? LIST_STARTS
+                                                                   : LIST_IS,
+                                       .cased = item->cased}};
+    if (list_table(d->list, item->sigma->arena, ret->list.question, item->cased, &ret->list.table, &why) != 0)
+        return sigma_refuse(item->sigma, TC_EBOUND, SIGMA_AT(value->node), "too large", "%s", why.text);
     return 0;
 }
 
@@ -114,6 +141,9 @@ static int finish_draft(struct item_draft *item, const struct draft_value *value
         p.field.cased = item->cased;
         p.field.open_start = d->open_start;
         p.field.open_end = d->open_end;
+        break;
+    case DRAFT_LIST:
+        rc = finish_list(item, value, d, &p);
         break;
     case DRAFT_DONE:
         p = d->done;

@@ -15,6 +15,40 @@ CONFIG = "channels:\n  - name: security\n    type: slack\n    url: env:HOOK\n"
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})? (\S+)$')
 
 
+@test("top rules of a running server: what each has cost, the costliest first; a reload that changes something begins anew")
+def top_rules():
+    with temporary() as directory:
+        path = os.path.join(directory, "rules.yml")
+        rules = ("title: Rare\nid: r\nlogsource: {category: authentication}\ndetection:\n    s: {event_type: never_so}\n    condition: s\nlevel: low\n"
+                 "---\ntitle: Slow\nid: s\nname: slow\nlogsource: {category: authentication}\ndetection:\n    s: {'user.name|re': '(a|b)+c?'}\n"
+                 "    condition: s\nlevel: low\n---\ntitle: Many\nid: m\ncorrelation:\n    type: event_count\n    rules: [slow]\n"
+                 "    group-by: [user.name]\n    timespan: 1h\n    condition: {gt: 100}\nlevel: high\n")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(rules)
+        with Server(config=f"rules: [{path}]\n") as server:
+            server.send(*[{"@timestamp": now(), "event_type": "login_failed", "user.name": f"a{n % 3}"} for n in range(30)])
+
+            def all_rules():
+                return {rule["title"]: rule for rule in json.loads(server.request("GET", "/v1/rules")[1])}
+            wait_for("the counters", lambda: all_rules()["Slow"]["tried"] == 30)
+            found = all_rules()
+            assert list(found) == ["Slow", "Many", "Rare"], found
+            assert found["Slow"]["matched"] == 30 and found["Slow"]["work"] > 0 and found["Slow"]["groups"] == 0, found
+            assert found["Many"]["groups"] == 3 and found["Many"]["severity"] == "P2" and found["Many"]["id"] == "m", found
+            assert found["Rare"]["tried"] == 0 and found["Rare"]["file"] == path and found["Rare"]["line"] == 1, found
+            url = f"http://127.0.0.1:{server.port}"
+            code, out, err = kit.tocsin("top", "rules", "--url", url, "--limit", "1")
+            assert code == 0 and out.count("\n") == 2 and "Slow" in out and "100.0%" in out, (code, out, err)
+            code, out, err = kit.tocsin("top", "rules", "--url", url, "--format", "json")
+            assert code == 0 and [json.loads(line)["title"] for line in out.splitlines()] == list(found), (code, out, err)
+            assert kit.tocsin("top", "events", "--url", url)[0] == 2
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(rules.replace("never_so", "nor_so"))
+            assert server.request("POST", "/-/reload")[0] == 200
+            wait_for("counters from 0", lambda: all_rules()["Slow"]["tried"] == 0)
+            assert all_rules()["Many"]["groups"] == 3, all_rules()
+
+
 def parse(text):
     """Strictly: HELP, TYPE and samples of a family stand together, each family once, values are numbers."""
     families, current, seen = {}, None, set()

@@ -180,6 +180,50 @@ def placeholders():
             assert server.request("POST", "/-/reload")[0] == 400
 
 
+@test("C-110 lists among the rules: asked by name, read anew on SIGHUP, each content on record; kill -9 and a start give the same alerts")
+def lists():
+    with kit.temporary() as directory:
+        rules, bad = os.path.join(directory, "rules.yml"), os.path.join(directory, "bad.list")
+        contents = ["203.0.113.0/24\n198.51.100.1;2020-01-01\n", "".join(f"10.{n >> 12 & 255}.{n >> 4 & 255}.{n << 4 & 255}/28\n" for n in range(200000))]
+
+        def found(server):
+            return sum(alert["count"] for alert in server.alerts())
+
+        def fill(content):
+            with open(bad + ".new", "w", encoding="utf-8") as file:
+                file.write(content)
+            os.rename(bad + ".new", bad)
+
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write("title: Bad\nid: b\nlogsource: {category: authentication}\ndetection:\n    s: {'source.ip|cidr|expand': '%bad%'}\n"
+                       "    condition: s\nlevel: high\n")
+        fill(contents[0])
+        with Server(config=f"rules: [{directory}]\n") as server:
+            server.send(login("carol", "198.51.100.1"), login("bob", "10.2.3.4"), login("alice", "203.0.113.7"))
+            (alert,) = wait_for("an alert", server.alerts)
+            assert alert["count"] == 1 and "203.0.113.7" in json.dumps(alert), alert
+            fill(contents[1])
+            stamp = server.metric("tocsin_config_last_reload_success_timestamp_seconds")
+            server.process.send_signal(signal.SIGHUP)
+            wait_for("the reload", lambda: server.metric("tocsin_config_last_reload_success_timestamp_seconds") > stamp)
+            server.send(login("bob", "10.2.3.4"), login("bob", "10.2.3.5"), login("alice", "203.0.113.7"))
+            wait_for("three", lambda: found(server) == 3)
+            server.kill()
+            for name in ("checkpoint", "state.sqlite", "state.sqlite-wal", "state.sqlite-shm"):
+                if os.path.exists(os.path.join(server.data, name)):
+                    os.remove(os.path.join(server.data, name))
+            fill("")  # old events are judged by what was in force then, not by what lies there now
+            server.start()
+            assert found(server) == 3, server.alerts()
+            server.send(login("bob", "10.2.3.4"), login("eve", "203.0.113.7"))
+            assert server.stop() == 0
+            for content in contents:
+                with open(os.path.join(server.data, "objects", hashlib.sha256(content.encode()).hexdigest()), "rb") as file:
+                    assert file.read() == content.encode()
+            server.start()
+            assert found(server) == 3, server.alerts()
+
+
 def write_places(path, **countries):
     """An MMDB of countries: a=DE is 203.0.113.0/25, b=… the other half."""
     networks = {"a": "203.0.113.0/25", "b": "203.0.113.128/25"}

@@ -191,6 +191,34 @@ def replay():
             assert tocsin("replay", "--rules", path, "--data", "/no/such")[0] == 2
 
 
+@test("absence: who stays away is told of by a tick, also when the process was killed in between; replay finds the same")
+def absence():
+    rule = ("title: Silent\nid: a\nlogsource: {category: heartbeat}\ndetection:\n  beat: {event_type: beat}\n  condition: beat\n"
+            "level: high\ntocsin: {owner: o, runbook: r, absence: {group-by: [host.name], timespan: 4s}}\n")
+    with folder() as where:
+        path = write(where, "rule.yml", rule)
+        with kit.Server(config=f"lateness: 1s\nrules: [{path}]\n") as server:
+            def beat(host):
+                server.send({"@timestamp": kit.now(), "event_type": "beat", "host.name": host})
+
+            def silent():
+                return sorted(json.dumps(alert["labels"]) for alert in server.alerts())
+            beat("one")
+            beat("two")
+            server.kill()
+            server.start()
+            beat("two")
+            kit.wait_for("the first", lambda: len(silent()) >= 1)
+            assert "one" in silent()[0], silent()
+            kit.wait_for("both, with nothing coming in at all", lambda: len(silent()) == 2)
+            beat("one")
+            server.kill()
+            found = replayed(path, server.data)
+            assert found == live(server) and len(found) == 2, found
+            server.start()
+            kit.wait_for("one again", lambda: sum(alert["count"] for alert in server.alerts()) == 3)
+
+
 @test("C-110 a server's pipelines are in force, also after a kill")
 def server_pipelines():
     with folder() as where:
