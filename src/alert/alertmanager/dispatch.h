@@ -118,6 +118,8 @@ struct am_group_view {
 };
 bool am_dispatch_next_group(const struct am_dispatch *dispatch, size_t *at, struct am_group_view *ret);
 struct am_stored_alert am_group_alert(const struct am_group_view *group, size_t index);
+/* Prometheus' fingerprint of a label set, 16 hexadecimal digits. */
+void am_fingerprint(struct am_labels labels, char ret[17]);
 /* The labels of all alerts that fire and are a source of some inhibition rule; free(). NULL where no rules.
  */
 struct am_labels *am_dispatch_sources(const struct am_dispatch *dispatch, int64_t now_ns, size_t *ret_count);

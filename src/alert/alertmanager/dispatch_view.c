@@ -1,7 +1,10 @@
 /*
  * Looking at what the dispatcher keeps, and giving its notification log out and back; see dispatch.h.
  */
+#include "alert/alert_priv.h"
 #include "alert/alertmanager/dispatch_priv.h"
+
+#include <stdlib.h>
 
 void am_dispatch_on_told(struct am_dispatch *d, am_told_fn *kept, void *context)
 {
@@ -52,4 +55,13 @@ struct am_stored_alert am_group_alert(const struct am_group_view *group, size_t 
 {
     struct stored *const *members = group->members;
     return (struct am_stored_alert){&members[index]->alert, members[index]->updated_ns};
+}
+
+void am_fingerprint(struct am_labels labels, char ret[17])
+{
+    struct alert_label *items = tc_alloc((labels.count + 1) * sizeof *items);
+    for (size_t i = 0; i < labels.count; i++)
+        items[i] = (struct alert_label){labels.items[i].name, labels.items[i].value};
+    fingerprint_of(items, labels.count, ret);
+    free(items);
 }
