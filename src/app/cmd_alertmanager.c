@@ -27,7 +27,8 @@ static const struct option_spec options[] = {
     {"alerts.gc-interval", OPTION_VALUE, "TIME", ACCEPTED},
     {"alerts.per-alertname-limit", OPTION_VALUE, "N", "not done: only 0 is taken"},
     {"dispatch.maintenance-interval", OPTION_VALUE, "TIME", ACCEPTED},
-    {"dispatch.start-delay", OPTION_VALUE, "TIME", "not done: only 0s is taken"},
+    {"dispatch.start-delay", OPTION_VALUE, "TIME",
+     "no notification before so long after the start; default 0s"},
     {"web.listen-address", OPTION_VALUE, "ADDRESS", "host:port or :port; default :9093"},
     {"web.external-url", OPTION_VALUE, "URL", "under which it is reached; for links and the prefix of paths"},
     {"web.route-prefix", OPTION_VALUE, "PATH", "prefix of paths; default: that of --web.external-url"},
@@ -136,17 +137,13 @@ static bool read_mode(const struct cli_args *args, enum am_matcher_mode *ret)
 /* What would not be done is not taken silently. */
 static bool refuse_undone(const struct cli_args *args)
 {
-    const char *delay = cli_value(args, "dispatch.start-delay", "0s"),
-               *limit = cli_value(args, "alerts.per-alertname-limit", "0");
-    int64_t delay_ns;
+    const char *limit = cli_value(args, "alerts.per-alertname-limit", "0");
     if (cli_value(args, "web.config.file", "")[0] != '\0')
         cli_fail(args, CLI_USAGE,
                  "--web.config.file: TLS and logins are not done here: put a proxy before it");
     else if (cli_flag(args, "web.systemd-socket"))
         cli_fail(args, CLI_USAGE,
                  "--web.systemd-socket is not done by this version: use --web.listen-address");
-    else if (clk_parse_duration(sv_of(delay), &delay_ns, NULL) != 0 || delay_ns != 0)
-        cli_fail(args, CLI_USAGE, "--dispatch.start-delay %s is not done by this version: only 0s is", delay);
     else if (strtol(limit, NULL, 10) > 0)
         cli_fail(args, CLI_USAGE, "--alerts.per-alertname-limit %s is not done by this version: only 0 is",
                  limit);
@@ -184,6 +181,7 @@ static bool read_flags(const struct cli_args *args, struct am_server_options *re
         ret->cluster_name = NULL;
     if (!read_mode(args, &ret->mode) || !refuse_undone(args) ||
         !cli_duration(args, "data.retention", INT64_C(120) * 3600 * TC_SECOND_NS, &ret->retention_ns) ||
+        !cli_duration(args, "dispatch.start-delay", 0, &ret->start_delay_ns) ||
         !cli_duration(args, "data.maintenance-interval", INT64_C(900) * TC_SECOND_NS, &ret->maintenance_ns))
         return false;
     if (most[0] == '-') /* negative: no limit */

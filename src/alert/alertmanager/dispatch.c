@@ -173,7 +173,7 @@ static int find_group(struct am_dispatch *d, const struct am_route *route, const
     group->on_the_way = kept != NULL ? kept->on_the_way : 0;
     group->failed = kept != NULL && kept->failed;
     group->looked_ns = kept != NULL ? kept->looked_ns : 0;
-    group->next_ns = kept != NULL ? kept->next_ns : now_ns + route->group_wait_ns;
+    group->next_ns = kept != NULL ? kept->next_ns : TC_MAX(now_ns + route->group_wait_ns, d->hold_until_ns);
     heap_add(d, group);
     *ret = group;
     return 0;
@@ -195,7 +195,7 @@ static int route_alert(struct am_dispatch *d, struct stored *stored, const struc
         /* An alert that has waited long enough elsewhere does not wait here, but kept timers hold. */
         bool kept = before != NULL && map_get(before, group->id) != NULL;
         if (!kept && !group->looked && stored->alert.starts_at_ns + routes[i]->group_wait_ns < now_ns) {
-            group->next_ns = now_ns;
+            group->next_ns = TC_MAX(now_ns, d->hold_until_ns);
             heap_move(d, group);
         }
     }
@@ -326,6 +326,11 @@ int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64
         free_stored(stored);
     }
     return rc;
+}
+
+void am_dispatch_hold(struct am_dispatch *d, int64_t until_ns)
+{
+    d->hold_until_ns = until_ns;
 }
 
 int64_t am_dispatch_next_ns(const struct am_dispatch *d)

@@ -9,7 +9,8 @@
  * fires, so that no incident stays open.
  *
  * Time is an argument, nothing is read or sent here, and the same calls give the same notifications. One
- * thread. Bounds: 100,000 alerts, as many groups, 1,000,000 kept notifications. The state is in memory only.
+ * thread. Bounds: 100,000 alerts, as many groups, 1,000,000 kept notifications. The state is in memory; who
+ * wants to keep the notification log is told of its entries.
  */
 #ifndef ALERT_ALERTMANAGER_DISPATCH_H
 #define ALERT_ALERTMANAGER_DISPATCH_H
@@ -78,6 +79,9 @@ void am_dispatch_free(struct am_dispatch *dispatch);
  */
 int am_dispatch_configure(struct am_dispatch *dispatch, const struct am_config *config, int64_t now_ns,
                           struct err *err);
+
+/* No new group is looked at before that time. */
+void am_dispatch_hold(struct am_dispatch *dispatch, int64_t until_ns);
 
 /* An alert came in, for the first time or again; copied. TC_EBOUND past a bound. Run what is due before. */
 int am_dispatch_alert(struct am_dispatch *dispatch, const struct am_alert *alert, int64_t now_ns,

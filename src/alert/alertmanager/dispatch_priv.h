@@ -76,7 +76,8 @@ struct am_dispatch {
     uint64_t sequence;
     struct told_log told;
     struct map on_the_way; /* name -> address of what is being told */
-    am_told_fn *kept;      /* may be NULL */
+    int64_t hold_until_ns;
+    am_told_fn *kept; /* may be NULL */
     void *kept_context;
 };
 

@@ -274,6 +274,7 @@ int am_server_start(const struct am_server_options *options, struct am_server **
     pthread_cond_init(&server->wake, &clock);
     pthread_condattr_destroy(&clock);
     server->dispatch = am_dispatch_new();
+    am_dispatch_hold(server->dispatch, server->started_ns + options->start_delay_ns);
     server->silences = am_silences_new(options->mode, options->max_silences, options->rng);
     name_prefix(server);
     name_node(server);

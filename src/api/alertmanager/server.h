@@ -29,6 +29,7 @@ struct am_server_options {
     enum am_matcher_mode mode;
     int64_t retention_ns;   /* of expired silences, and of the notification log after a start */
     int64_t maintenance_ns; /* between snapshots */
+    int64_t start_delay_ns; /* no notification before so long after the start */
     size_t max_silences;    /* 0: 100,000 */
     const struct clk *clk;
     const struct rng *rng;

@@ -413,9 +413,6 @@ void am_sent(void *context, const struct courier_job *job, bool taken)
     struct am_server *server = context;
     char attempts[16];
     snprintf(attempts, sizeof attempts, "%u", job->attempts);
-    am_log(server, taken ? LOG_DEBUG_LEVEL : LOG_ERROR_LEVEL,
-           taken ? "Notify success" : "Notify for alerts failed", "receiver", job->receiver.p, "integration",
-           job->integration.p, "attempts", attempts, taken ? NULL : "err", job->detail, NULL);
     pthread_mutex_lock(&server->lock);
     if (!taken)
         for (size_t i = 0; am_receiver_kinds[i].name != NULL; i++)
@@ -424,4 +421,7 @@ void am_sent(void *context, const struct courier_job *job, bool taken)
     am_dispatch_told(server->dispatch, job->name, job->group_id, taken);
     pthread_cond_broadcast(&server->wake);
     pthread_mutex_unlock(&server->lock);
+    am_log(server, taken ? LOG_DEBUG_LEVEL : LOG_ERROR_LEVEL,
+           taken ? "Notify success" : "Notify for alerts failed", "receiver", job->receiver.p, "integration",
+           job->integration.p, "attempts", attempts, taken ? NULL : "err", job->detail, NULL);
 }
