@@ -217,6 +217,8 @@ def silences():
         assert [(s["id"], s["status"]["state"]) for s in am.get("/api/v2/silences")] == [
             (other, "active"), (later, "pending"), (first, "expired")]
         assert [s["id"] for s in am.get("/api/v2/silences?filter=a%3Dc")] == [other]
+        forever = am.silence(("for", "ever"), endsAt="9999-12-31T23:59:59Z")
+        assert am.get("/api/v2/silence/" + forever)["status"]["state"] == "active"
         for change, status, text in (({"endsAt": iso(now - datetime.timedelta(hours=1)), "startsAt": iso(now - datetime.timedelta(hours=2))},
                                       400, "Failed to create silence: end time can't be in the past"),
                                      ({"startsAt": iso(now + datetime.timedelta(hours=9))}, 400,
