@@ -57,8 +57,8 @@ static const struct option_spec options[] = {
     {"no-cluster.allow-insecure-public-advertise-address-discovery", OPTION_FLAG, NULL, CLUSTER},
     {"cluster.label", OPTION_VALUE, "TEXT", CLUSTER},
     {"enable-feature", OPTION_VALUE, "LIST", "classic-mode or utf8-strict-mode; others change nothing here"},
-    {"log.level", OPTION_VALUE, "LEVEL", "debug, info, warn or error; default info"},
-    {"log.format", OPTION_VALUE, "FORMAT", "logfmt or json; default logfmt"},
+    {"log.level", OPTION_VALUE, "debug|info|warn|error", "default info"},
+    {"log.format", OPTION_VALUE, "logfmt|json", "default logfmt"},
     {0}};
 
 /* --- the log, as Go's slog writes it --- */
