@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { SILENCED_BY_MAX = 100 };
+
 /* --- what an alert's status is --- */
 
 struct status {
-    const char *silenced_by[100]; /* ids, lent */
+    const char **silenced_by; /* ids, lent; in the request's arena */
     size_t silence_count;
     char inhibited_by[17];
     const struct sv *muted_by;
@@ -22,6 +24,7 @@ struct status {
 
 struct judge { /* of one request */
     const struct am_server *server;
+    struct arena *arena;
     int64_t now_ns;
     struct am_labels *sources;
     size_t source_count;
@@ -29,7 +32,7 @@ struct judge { /* of one request */
 
 static struct judge judge_new(const struct am_request *request)
 {
-    struct judge judge = {request->server, request->now_ns, NULL, 0};
+    struct judge judge = {request->server, request->arena, request->now_ns, NULL, 0};
     judge.sources = am_dispatch_sources(request->server->dispatch, request->now_ns, &judge.source_count);
     return judge;
 }
@@ -37,13 +40,19 @@ static struct judge judge_new(const struct am_request *request)
 static void judge_alert(const struct judge *judge, struct am_labels labels, struct status *ret)
 {
     const struct am_config *config = judge->server->config;
-    size_t count, source;
+    const char *silenced_by[SILENCED_BY_MAX];
+    size_t count, source, silence_count = 0;
     const struct am_silence_record *const *all = am_silences_all(judge->server->silences, &count);
     *ret = (struct status){0};
-    for (size_t i = 0; i < count && ret->silence_count < TC_ARRAY_LEN(ret->silenced_by); i++)
+    for (size_t i = 0; i < count && silence_count < TC_ARRAY_LEN(silenced_by); i++)
         if (am_silence_state_at(&all[i]->silence, judge->now_ns) == AM_SILENCE_ACTIVE &&
             am_matchers_match(all[i]->silence.matchers, labels))
-            ret->silenced_by[ret->silence_count++] = all[i]->id;
+            silenced_by[silence_count++] = all[i]->id;
+    if (silence_count > 0) {
+        ret->silenced_by = ARENA_ARRAY(judge->arena, const char *, silence_count);
+        memcpy(ret->silenced_by, silenced_by, silence_count * sizeof silenced_by[0]);
+        ret->silence_count = silence_count;
+    }
     if (am_inhibited(config->inhibit_rules, config->inhibit_rule_count, labels, judge->sources,
                      judge->source_count, NULL, &source))
         am_fingerprint(judge->sources[source], ret->inhibited_by);
@@ -111,8 +120,9 @@ struct routes {
 static struct routes routes_of(const struct am_request *request, struct am_labels labels)
 {
     const struct am_config *config = request->server->config;
-    struct routes routes = {ARENA_ARRAY(request->arena, const struct am_route *, config->route_count), 0};
-    routes.count = am_route_match(config->route, labels, routes.items, config->route_count);
+    struct routes routes = {NULL, am_route_match(config->route, labels, NULL, 0)};
+    routes.items = ARENA_ARRAY(request->arena, const struct am_route *, routes.count + 1);
+    (void)am_route_match(config->route, labels, routes.items, routes.count);
     return routes;
 }
 

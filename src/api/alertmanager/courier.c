@@ -69,8 +69,8 @@ static void begin(struct courier *c, struct courier_job *job, int64_t now_ns)
         curl_easy_setopt(transfer->easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(transfer->easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
-    if (job->proxy_url.n > 0)
-        curl_easy_setopt(transfer->easy, CURLOPT_PROXY, job->proxy_url.p);
+    /* empty: none, whatever the environment says */
+    curl_easy_setopt(transfer->easy, CURLOPT_PROXY, job->proxy_url.n > 0 ? job->proxy_url.p : "");
     curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, job);
     job->transfer = transfer;
     if (curl_multi_add_handle(c->multi, transfer->easy) == CURLM_OK)

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -168,7 +169,7 @@ int am_state_open(struct am_server *server, struct err *err)
         return rc;
     server->lock_file = fs->lock(fs, path_of(server, "tocsin-alertmanager.lock", path));
     if (server->lock_file < 0)
-        return err_set(err, server->lock_file == -11 ? TC_ESTATE : TC_EIO,
+        return err_set(err, server->lock_file == -EAGAIN ? TC_ESTATE : TC_EIO,
                        "%s: another process uses this storage path, or it cannot be written: %s", path,
                        strerror(-server->lock_file));
     path_of(server, "tocsin-alertmanager.state", path);

@@ -258,6 +258,13 @@ static const char *beyond_us(const struct am_object *http)
                                         "tls_config.cert_file",
                                         "tls_config.ca",
                                         "tls_config.server_name",
+                                        "tls_config.ca_ref",
+                                        "tls_config.min_version",
+                                        "tls_config.max_version",
+                                        "basic_auth.username_ref",
+                                        "basic_auth.password_ref",
+                                        "authorization.credentials_ref",
+                                        "no_proxy",
                                         "proxy_from_environment",
                                         "proxy_connect_header"};
     for (size_t i = 0; i < TC_ARRAY_LEN(paths); i++)
