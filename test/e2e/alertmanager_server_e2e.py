@@ -176,6 +176,33 @@ def sending():
             assert 'alertmanager_notifications_failed_total{integration="webhook"} 0' in metrics, metrics
 
 
+@kit.test("alertmanager: url_file, payload, bearer tokens and headers; what http_config asks for in vain is said, not dropped")
+def logins():
+    with kit.Receiver() as hook:
+        more = """http_config:
+      authorization: {credentials_file: token}
+      tls_config: {insecure_skip_verify: true}
+      http_headers: {X-Team: {values: [red], secrets: [hidden]}}
+    payload: {text: '{{ .CommonLabels.alertname }} fires', n: 7, list: [true, '{{ len .Alerts }}']}
+  - url: http://127.0.0.1:9/
+    http_config: {tls_config: {min_version: TLS13}, basic_auth: {username: u}}"""
+        with Alertmanager("http://x", more=more) as am:
+            with open(os.path.join(am.folder, "token"), "w", encoding="utf-8") as file:
+                file.write("sesame\n")
+            with open(os.path.join(am.folder, "address"), "w", encoding="utf-8") as file:
+                file.write(hook.url + "\n")
+            am.write((CONFIG % am.settings).replace("url: http://x", "url_file: address"))
+            assert am.call("POST", "/-/reload")[0] == 200, am.output()
+            am.push(alert("Login"))
+            kit.wait_for("one webhook", lambda: len(bodies(hook)) == 1)
+            _, headers, body, _ = hook.requests[0]
+            assert headers["Authorization"] == "Bearer sesame", headers
+            assert json.loads(body) == {"text": "Login fires", "n": 7, "list": [True, "1"]}, body
+            kit.wait_for("the complaint", lambda: "http_config.tls_config.min_version is not done by this version" in am.output())
+            shown = am.get("/api/v2/status")["config"]["original"]
+            assert "hidden" not in shown and "red" in shown and "127.0.0.1:9" not in shown, shown
+
+
 @kit.test("alertmanager: silences and inhibition keep quiet, and say so in the API")
 def quiet():
     with kit.Receiver() as hook, Alertmanager(hook.url) as am:
