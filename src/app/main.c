@@ -30,6 +30,7 @@ static const struct verb *const verbs[] = {
     &verb_explain,
     &verb_replay,
     &verb_top,
+    &verb_alertmanager,
     NULL,
 };
 /* clang-format on */

@@ -11,7 +11,7 @@ VERBS = re.findall(r"^  (\w+) ", tocsin("--help")[1].split("verbs:")[1], re.M)
 
 
 def verb_options(verb):
-    return re.findall(r"^  (--[a-z-]+)", tocsin(verb, "--help")[1].split("options:")[1], re.M)
+    return re.findall(r"^  (--[a-z.-]+)", tocsin(verb, "--help")[1].split("options:")[1], re.M)
 
 
 def script(shell):

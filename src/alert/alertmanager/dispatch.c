@@ -9,38 +9,7 @@
 
 enum { ALERTS_MAX = 100000, GROUPS_MAX = 100000, KEY_MAX_BYTES = 1 << 20 };
 
-struct stored {
-    struct am_alert alert;
-    struct arena arena; /* what it is made of */
-    struct sv key;      /* its labels, printed */
-    uint64_t hash;      /* of the key */
-    bool timed_out;     /* the end is resolve_timeout's, not the sender's */
-    struct group **groups;
-    size_t group_count;
-};
-
-struct group {
-    const struct am_route *route;
-    struct arena arena;
-    struct am_labels labels;
-    struct sv id;  /* the route's, and the labels: the same over a reload */
-    struct sv key; /* as Alertmanager prints it */
-    int64_t next_ns;
-    uint64_t sequence; /* of those that are due at the same time the oldest is first */
-    size_t heap_index;
-    bool looked; /* for the first time */
-    struct stored **members;
-    size_t count, capacity;
-};
-
-struct am_dispatch {
-    const struct am_config *config;
-    struct map alerts, groups; /* key -> address */
-    struct group **heap;
-    size_t heap_count, heap_capacity;
-    uint64_t sequence;
-    struct told_log told;
-};
+#define WAIT_FOR_END_NS (TC_SECOND_NS / 10)
 
 /* --- the heap of timers --- */
 
@@ -129,7 +98,7 @@ static void free_group(struct group *group)
     free(group);
 }
 
-static bool is_firing(const struct stored *stored, int64_t now_ns)
+bool stored_is_firing(const struct stored *stored, int64_t now_ns)
 {
     return stored->alert.ends_at_ns > now_ns;
 }
@@ -201,7 +170,10 @@ static int find_group(struct am_dispatch *d, const struct am_route *route, const
     const struct group *kept = old == NULL ? NULL : (const struct group *)(uintptr_t)*old;
     group->sequence = kept != NULL ? kept->sequence : d->sequence++;
     group->looked = kept != NULL && kept->looked;
-    group->next_ns = kept != NULL ? kept->next_ns : now_ns + route->group_wait_ns;
+    group->on_the_way = kept != NULL ? kept->on_the_way : 0;
+    group->failed = kept != NULL && kept->failed;
+    group->looked_ns = kept != NULL ? kept->looked_ns : 0;
+    group->next_ns = kept != NULL ? kept->next_ns : TC_MAX(now_ns + route->group_wait_ns, d->hold_until_ns);
     heap_add(d, group);
     *ret = group;
     return 0;
@@ -223,7 +195,7 @@ static int route_alert(struct am_dispatch *d, struct stored *stored, const struc
         /* An alert that has waited long enough elsewhere does not wait here, but kept timers hold. */
         bool kept = before != NULL && map_get(before, group->id) != NULL;
         if (!kept && !group->looked && stored->alert.starts_at_ns + routes[i]->group_wait_ns < now_ns) {
-            group->next_ns = now_ns;
+            group->next_ns = TC_MAX(now_ns, d->hold_until_ns);
             heap_move(d, group);
         }
     }
@@ -239,7 +211,21 @@ struct am_dispatch *am_dispatch_new(void)
     map_init(&d->alerts, ALERTS_MAX);
     map_init(&d->groups, GROUPS_MAX);
     told_init(&d->told);
+    map_init(&d->on_the_way, GROUPS_MAX);
     return d;
+}
+
+/* What a notification says whose end is not known yet. */
+struct on_the_way {
+    struct told_now now;
+    int64_t at_ns, keep_ns;
+};
+
+static void free_on_the_way(struct on_the_way *told)
+{
+    free(told->now.firing);
+    free(told->now.resolved);
+    free(told);
 }
 
 static void free_groups(struct map *groups)
@@ -260,6 +246,9 @@ void am_dispatch_free(struct am_dispatch *d)
         free_stored((struct stored *)(uintptr_t)entry->value);
     map_free(&d->alerts);
     told_free(&d->told);
+    for (size_t i = 0; map_next(&d->on_the_way, &i, &entry);)
+        free_on_the_way((struct on_the_way *)(uintptr_t)entry->value);
+    map_free(&d->on_the_way);
     free(d->heap);
     free(d);
 }
@@ -330,12 +319,18 @@ int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64
     stored->key = key;
     stored->hash = hash_64(key);
     stored->timed_out = timed_out;
+    stored->updated_ns = now_ns;
     int rc = route_alert(d, stored, NULL, now_ns, err);
     if (rc != 0 && stored->group_count == 0) {
         (void)map_remove(&d->alerts, stored->key);
         free_stored(stored);
     }
     return rc;
+}
+
+void am_dispatch_hold(struct am_dispatch *d, int64_t until_ns)
+{
+    d->hold_until_ns = until_ns;
 }
 
 int64_t am_dispatch_next_ns(const struct am_dispatch *d)
@@ -412,8 +407,7 @@ static bool may_inhibit(const struct am_config *config, struct am_labels labels)
     return false;
 }
 
-/* The labels of all alerts that fire and are a source of some rule. */
-static struct am_labels *sources(struct am_dispatch *d, int64_t now_ns, size_t *ret_count)
+struct am_labels *am_dispatch_sources(const struct am_dispatch *d, int64_t now_ns, size_t *ret_count)
 {
     struct am_labels *list;
     struct map_entry *entry;
@@ -423,7 +417,7 @@ static struct am_labels *sources(struct am_dispatch *d, int64_t now_ns, size_t *
     list = tc_alloc((d->alerts.live + 1) * sizeof(struct am_labels));
     for (size_t i = 0; map_next(&d->alerts, &i, &entry);) {
         const struct stored *stored = (const struct stored *)(uintptr_t)entry->value;
-        if (is_firing(stored, now_ns) && may_inhibit(d->config, stored->alert.labels))
+        if (stored_is_firing(stored, now_ns) && may_inhibit(d->config, stored->alert.labels))
             list[(*ret_count)++] = stored->alert.labels;
     }
     return list;
@@ -436,10 +430,10 @@ static struct member *collect(struct run *run, const struct group *group, int64_
     bool wrong_time =
         am_route_state_at(d->config, group->route, now_ns / TC_SECOND_NS, NULL) != AM_ROUTE_ACTIVE;
     size_t source_count;
-    struct am_labels *firing = sources(d, now_ns, &source_count);
+    struct am_labels *firing = am_dispatch_sources(d, now_ns, &source_count);
     for (size_t i = 0; i < group->count; i++) {
         struct am_labels labels = group->members[i]->alert.labels;
-        members[i] = (struct member){group->members[i], is_firing(group->members[i], now_ns),
+        members[i] = (struct member){group->members[i], stored_is_firing(group->members[i], now_ns),
                                      wrong_time || is_silenced(run, labels, now_ns) ||
                                          am_inhibited(d->config->inhibit_rules, d->config->inhibit_rule_count,
                                                       labels, firing, source_count, NULL, NULL)};
@@ -447,6 +441,42 @@ static struct member *collect(struct run *run, const struct group *group, int64_
     free(firing);
     qsort(members, group->count, sizeof members[0], compare_members);
     return members;
+}
+
+static int64_t kept_for_ns(const struct am_route *route)
+{
+    int64_t longest_ns = TC_MAX(route->repeat_interval_ns, route->group_interval_ns);
+    return longest_ns > INT64_MAX / 4 ? longest_ns : 2 * longest_ns;
+}
+
+static void keep(struct am_dispatch *d, struct sv name, const struct told_now *now, int64_t at_ns)
+{
+    told_keep(&d->told, name, now, at_ns);
+    struct told *told = told_find(&d->told, name);
+    if (d->kept == NULL || told == NULL)
+        return;
+    struct buf bytes;
+    buf_init(&bytes, 16 << 20);
+    told_write(told, &bytes);
+    if (!bytes.overflow)
+        d->kept(d->kept_context, name, buf_view(&bytes));
+    buf_free(&bytes);
+}
+
+/* Takes over the arrays of `now`. */
+static void send_off(struct am_dispatch *d, struct group *group, struct sv name, const struct told_now *now,
+                     int64_t at_ns)
+{
+    struct on_the_way *told = tc_alloc(sizeof *told);
+    *told = (struct on_the_way){*now, at_ns, kept_for_ns(group->route)};
+    uint64_t *slot = map_put(&d->on_the_way, name, NULL);
+    if (slot == NULL) { /* past the bound: what becomes of it is not heard */
+        keep(d, name, now, at_ns);
+        free_on_the_way(told);
+        return;
+    }
+    *slot = (uintptr_t)told;
+    group->on_the_way++;
 }
 
 /* One integration: is something due, and if so, was it taken? False: it must be offered again. */
@@ -482,12 +512,20 @@ static bool tell_integration(struct run *run, struct group *group, const struct 
     if (note->reason != AM_REASON_NONE) {
         /* who does not want to hear of ends is told nothing where all has ended, but that is kept */
         bool silent = !send_resolved && now.firing_count == 0;
-        taken = silent || run->tell(run->context, note);
-        if (taken)
-            told_keep(&d->told, name, &now, note->at_ns);
+        bool later = false;
+        note->name = name;
+        note->group_id = group->id;
+        note->later = &later;
+        /* routes of the same matchers and receiver have one name: one after the other */
+        taken = silent || (map_get(&d->on_the_way, name) == NULL && run->tell(run->context, note));
+        if (taken && later) {
+            send_off(d, group, name, &now, note->at_ns);
+            now = (struct told_now){0};
+        } else if (taken) {
+            keep(d, name, &now, note->at_ns);
+        }
     }
-    int64_t longest_ns = TC_MAX(group->route->repeat_interval_ns, group->route->group_interval_ns);
-    told_seen(&d->told, name, note->at_ns, longest_ns > INT64_MAX / 4 ? longest_ns : 2 * longest_ns);
+    told_seen(&d->told, name, note->at_ns, kept_for_ns(group->route));
     told_name_free(name);
     free(now.firing);
     free(now.resolved);
@@ -516,33 +554,62 @@ static bool tell_receiver(struct run *run, struct group *group, const struct mem
     return taken;
 }
 
-static void look(struct run *run, struct group *group, int64_t at_ns)
+/* What has ended and was told goes; where telling failed it stays for the next look. */
+static void tidy(struct am_dispatch *d, struct group *group)
 {
-    struct am_dispatch *d = run->dispatch;
-    struct member *members = collect(run, group, at_ns);
-    bool taken = tell_receiver(run, group, members, at_ns);
     size_t left = 0, count = group->count;
-    free(members);
-    group->looked = true;
-    /* What has ended and was told goes; where telling failed it stays for the next look. */
     for (size_t i = 0; i < count; i++) {
         struct stored *stored = group->members[i];
-        if (taken && !is_firing(stored, at_ns))
+        if (!group->failed && !stored_is_firing(stored, group->looked_ns) &&
+            stored->updated_ns <= group->looked_ns)
             leave(d, group, stored);
         else
             group->members[left++] = stored;
     }
     group->count = left;
-    group->next_ns = at_ns > INT64_MAX - group->route->group_interval_ns
-                         ? INT64_MAX
-                         : at_ns + group->route->group_interval_ns;
-    if (left > 0) {
-        heap_move(d, group);
+    if (left > 0)
         return;
-    }
     heap_remove(d, group);
     (void)map_remove(&d->groups, group->id);
     free_group(group);
+}
+
+static void look(struct run *run, struct group *group, int64_t at_ns)
+{
+    struct am_dispatch *d = run->dispatch;
+    struct member *members = collect(run, group, at_ns);
+    bool taken = tell_receiver(run, group, members, at_ns);
+    free(members);
+    group->looked = true;
+    group->looked_ns = at_ns;
+    group->failed = !taken;
+    group->next_ns = at_ns > INT64_MAX - group->route->group_interval_ns
+                         ? INT64_MAX
+                         : at_ns + group->route->group_interval_ns;
+    heap_move(d, group);
+    if (group->on_the_way == 0)
+        tidy(d, group);
+}
+
+void am_dispatch_told(struct am_dispatch *d, struct sv name, struct sv group_id, bool told)
+{
+    uint64_t *found = map_get(&d->on_the_way, name);
+    if (found == NULL)
+        return;
+    struct on_the_way *sent = (struct on_the_way *)(uintptr_t)*found;
+    if (told) {
+        keep(d, name, &sent->now, sent->at_ns);
+        told_seen(&d->told, name, sent->at_ns, sent->keep_ns);
+    }
+    free_on_the_way(sent);
+    (void)map_remove(&d->on_the_way, name);
+    found = map_get(&d->groups, group_id);
+    if (found == NULL)
+        return;
+    struct group *group = (struct group *)(uintptr_t)*found;
+    group->failed = group->failed || !told;
+    if (group->on_the_way > 0 && --group->on_the_way == 0)
+        tidy(d, group);
 }
 
 void am_dispatch_run(struct am_dispatch *d, int64_t now_ns, const struct am_silence *silences,
@@ -551,6 +618,11 @@ void am_dispatch_run(struct am_dispatch *d, int64_t now_ns, const struct am_sile
     struct run run = {d, silences, silence_count, tell, context};
     while (d->heap_count > 0 && d->heap[0]->next_ns <= now_ns) {
         struct group *group = d->heap[0];
+        if (group->on_the_way > 0) { /* what was told last must have ended */
+            group->next_ns = now_ns + WAIT_FOR_END_NS;
+            heap_move(d, group);
+            continue;
+        }
         /* Who comes late by more than an interval looks once, not once for each that was missed. */
         bool late = now_ns - group->next_ns >= group->route->group_interval_ns;
         look(&run, group, late ? now_ns : group->next_ns);

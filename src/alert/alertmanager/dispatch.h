@@ -9,7 +9,8 @@
  * fires, so that no incident stays open.
  *
  * Time is an argument, nothing is read or sent here, and the same calls give the same notifications. One
- * thread. Bounds: 100,000 alerts, as many groups, 1,000,000 kept notifications. The state is in memory only.
+ * thread. Bounds: 100,000 alerts, as many groups, 1,000,000 kept notifications. The state is in memory; who
+ * wants to keep the notification log is told of its entries.
  */
 #ifndef ALERT_ALERTMANAGER_DISPATCH_H
 #define ALERT_ALERTMANAGER_DISPATCH_H
@@ -60,6 +61,8 @@ struct am_notification {
     const struct am_told_alert *alerts; /* in Alertmanager's order: by job, instance, then all labels */
     size_t count;
     size_t firing_count;
+    struct sv name, group_id; /* for am_dispatch_told */
+    bool *later;              /* set: it is on its way, and am_dispatch_told says how it ended */
 };
 
 /* True: it is taken care of (kept durably, say). False: it is offered again at the group's next look. */
@@ -77,6 +80,9 @@ void am_dispatch_free(struct am_dispatch *dispatch);
 int am_dispatch_configure(struct am_dispatch *dispatch, const struct am_config *config, int64_t now_ns,
                           struct err *err);
 
+/* No new group is looked at before that time. */
+void am_dispatch_hold(struct am_dispatch *dispatch, int64_t until_ns);
+
 /* An alert came in, for the first time or again; copied. TC_EBOUND past a bound. Run what is due before. */
 int am_dispatch_alert(struct am_dispatch *dispatch, const struct am_alert *alert, int64_t now_ns,
                       struct err *err);
@@ -86,6 +92,41 @@ int64_t am_dispatch_next_ns(const struct am_dispatch *dispatch);
 /* Looks at every group that is due by now, in the order in which they are due. */
 void am_dispatch_run(struct am_dispatch *dispatch, int64_t now_ns, const struct am_silence *silences,
                      size_t silence_count, am_tell_fn *tell, void *context);
+
+/*
+ * What had been on its way has ended; `name` and `group_id` are the notification's. Told: it counts as such,
+ * as of the time at which it was due. Not told: it is offered again at the group's next look. Until then the
+ * group is not looked at.
+ */
+void am_dispatch_told(struct am_dispatch *dispatch, struct sv name, struct sv group_id, bool told);
+
+/* The notification log, for who keeps it: `kept` hears of each new entry (bytes are ours); load gives one
+ * back (false: no such bytes), and it holds until expires_ns where its group is not seen before. */
+typedef void am_told_fn(void *context, struct sv name, struct sv entry);
+void am_dispatch_on_told(struct am_dispatch *dispatch, am_told_fn *kept, void *context);
+void am_dispatch_each_told(const struct am_dispatch *dispatch, am_told_fn *each, void *context);
+bool am_dispatch_load_told(struct am_dispatch *dispatch, struct sv name, struct sv entry, int64_t expires_ns);
+
+/* Walks, *at starting with 0; what is returned is good until the next call that changes something. */
+struct am_stored_alert {
+    const struct am_alert *alert;
+    int64_t updated_ns;
+};
+bool am_dispatch_next_alert(const struct am_dispatch *dispatch, size_t *at, struct am_stored_alert *ret);
+struct am_group_view {
+    const struct am_route *route;
+    struct am_labels labels;
+    struct sv key;
+    const void *members;
+    size_t count;
+};
+bool am_dispatch_next_group(const struct am_dispatch *dispatch, size_t *at, struct am_group_view *ret);
+struct am_stored_alert am_group_alert(const struct am_group_view *group, size_t index);
+/* Prometheus' fingerprint of a label set, 16 hexadecimal digits. */
+void am_fingerprint(struct am_labels labels, char ret[17]);
+/* The labels of all alerts that fire and are a source of some inhibition rule; free(). NULL where no rules.
+ */
+struct am_labels *am_dispatch_sources(const struct am_dispatch *dispatch, int64_t now_ns, size_t *ret_count);
 
 size_t am_dispatch_alert_count(const struct am_dispatch *dispatch);
 size_t am_dispatch_group_count(const struct am_dispatch *dispatch);

@@ -1,5 +1,6 @@
 /*
- * What integrations were last told of each group (Alertmanager's notification log), for the dispatcher.
+ * What the dispatcher keeps: alerts, groups, and what integrations were last told of each group
+ * (Alertmanager's notification log).
  */
 #ifndef ALERT_ALERTMANAGER_DISPATCH_PRIV_H
 #define ALERT_ALERTMANAGER_DISPATCH_PRIV_H
@@ -33,7 +34,53 @@ enum am_reason told_reason(const struct told *told, const struct told_now *now, 
 void told_keep(struct told_log *log, struct sv name, const struct told_now *now, int64_t now_ns);
 /* The group is still there: its entry holds for `keep_ns` from now. */
 void told_seen(struct told_log *log, struct sv name, int64_t now_ns, int64_t keep_ns);
+/* One entry as bytes of ours, and back; false where they are none. What is read holds until `expires_ns`. */
+void told_write(const struct told *told, struct buf *out);
+bool told_read(struct told_log *log, struct sv name, struct sv bytes, int64_t expires_ns);
 /* Forgets what nobody has seen for its time; looks at most once a minute. */
 void told_expire(struct told_log *log, int64_t now_ns);
+
+struct stored {
+    struct am_alert alert;
+    struct arena arena; /* what it is made of */
+    struct sv key;      /* its labels, printed */
+    uint64_t hash;      /* of the key */
+    int64_t updated_ns; /* when it was last heard of */
+    bool timed_out;     /* the end is resolve_timeout's, not the sender's */
+    struct group **groups;
+    size_t group_count;
+};
+
+struct group {
+    const struct am_route *route;
+    struct arena arena;
+    struct am_labels labels;
+    struct sv id;  /* the route's, and the labels: the same over a reload */
+    struct sv key; /* as Alertmanager prints it */
+    int64_t next_ns;
+    uint64_t sequence; /* of those that are due at the same time the oldest is first */
+    size_t heap_index;
+    bool looked;         /* for the first time */
+    unsigned on_the_way; /* notifications whose end is not known yet */
+    bool failed;         /* one of them */
+    int64_t looked_ns;
+    struct stored **members;
+    size_t count, capacity;
+};
+
+struct am_dispatch {
+    const struct am_config *config;
+    struct map alerts, groups; /* key -> address */
+    struct group **heap;
+    size_t heap_count, heap_capacity;
+    uint64_t sequence;
+    struct told_log told;
+    struct map on_the_way; /* name -> address of what is being told */
+    int64_t hold_until_ns;
+    am_told_fn *kept; /* may be NULL */
+    void *kept_context;
+};
+
+bool stored_is_firing(const struct stored *stored, int64_t now_ns);
 
 #endif

@@ -25,7 +25,9 @@ struct world {
     struct am_silence silences[4];
     size_t silence_count;
     int64_t now_ns;
-    bool refuse;
+    bool refuse, later;
+    char name[256], group_id[256]; /* of what is on its way */
+    size_t name_bytes;
 };
 
 static bool tell(void *context, const struct am_notification *note)
@@ -39,7 +41,16 @@ static bool tell(void *context, const struct am_notification *note)
         buf_printf(&w->told, " %.*s%s", SV_FMT(am_labels_get(note->alerts[i].alert->labels, SV("n"))),
                    note->alerts[i].firing ? "" : "+");
     buf_char(&w->told, '\n');
+    *note->later = w->later;
+    memcpy(w->name, note->name.p, note->name.n);
+    w->name_bytes = note->name.n;
+    snprintf(w->group_id, sizeof w->group_id, "%.*s", SV_FMT(note->group_id));
     return true;
+}
+
+static void ends(struct world *w, bool told)
+{
+    am_dispatch_told(w->dispatch, sv_make(w->name, w->name_bytes), sv_of(w->group_id), told);
 }
 
 static struct am_config *read_config(const char *yaml)
@@ -334,6 +345,62 @@ static void late_runs_look_once(void **state)
     world_free(w);
 }
 
+/* On its way: the group waits for the end; not told, it is offered again; told, ends leave the group. */
+static void ends_come_later(void **state)
+{
+    struct world *w =
+        world_new("route: {receiver: r, group_wait: 0s, group_interval: 1m, repeat_interval: 1h}\n" RECEIVER);
+    (void)state;
+    w->later = true;
+    fire(w, "a", "");
+    until(w, 0);
+    expect(w, "0s r/webhook0 first notification: a\n");
+    w->now_ns = start_ns + 60 * S; /* due, but the first has not ended */
+    am_dispatch_run(w->dispatch, w->now_ns, NULL, 0, tell, w);
+    expect(w, "");
+    ends(w, false);
+    until(w, 61);
+    expect(w, "60s r/webhook0 first notification: a\n");
+    ends(w, true);
+    w->now_ns = start_ns + 90 * S;
+    end(w, "a", "");
+    until(w, 121);
+    expect(w, "120s r/webhook0 all alerts resolved: a+\n");
+    assert_int_equal(am_dispatch_alert_count(w->dispatch), 1); /* kept until it was told */
+    ends(w, true);
+    assert_int_equal(am_dispatch_alert_count(w->dispatch), 0);
+    assert_int_equal(am_dispatch_group_count(w->dispatch), 0);
+    ends(w, true); /* once more, of what is not there */
+    world_free(w);
+}
+
+static void load_entry(void *context, struct sv name, struct sv entry)
+{
+    assert_true(am_dispatch_load_told(context, name, entry, start_ns + 3600 * S));
+    for (size_t n = 0; n < entry.n; n++)
+        assert_false(am_dispatch_load_told(context, SV("part"), sv_make(entry.p, n), 0));
+}
+
+/* What another process was told holds in this one. */
+static void the_log_moves(void **state)
+{
+    const char *yaml =
+        "route: {receiver: r, group_wait: 0s, group_interval: 1m, repeat_interval: 1h}\n" RECEIVER;
+    struct world *w = world_new(yaml), *next = world_new(yaml);
+    (void)state;
+    fire(w, "a", "");
+    until(w, 0);
+    am_dispatch_each_told(w->dispatch, load_entry, next->dispatch);
+    fire(next, "a", "");
+    until(next, 100);
+    expect(next, "");
+    end(next, "a", "");
+    until(next, 200);
+    expect(next, "120s r/webhook0 all alerts resolved: a+\n");
+    world_free(w);
+    world_free(next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +416,8 @@ int main(void)
         cmocka_unit_test(reloads_keep_timers),
         cmocka_unit_test(continue_goes_to_both),
         cmocka_unit_test(late_runs_look_once),
+        cmocka_unit_test(ends_come_later),
+        cmocka_unit_test(the_log_moves),
     };
     return cmocka_run_group_tests_name("Alertmanager's pipeline", tests, NULL, NULL);
 }

@@ -158,3 +158,44 @@ void told_expire(struct told_log *log, int64_t now_ns)
         free_entry(told);
     }
 }
+
+void told_write(const struct told *told, struct buf *out)
+{
+    buf_u64(out, (uint64_t)told->told_ns);
+    buf_u32(out, (uint32_t)told->firing_count);
+    for (size_t i = 0; i < told->firing_count; i++)
+        buf_u64(out, told->firing[i]);
+    buf_u32(out, (uint32_t)told->resolved_count);
+    for (size_t i = 0; i < told->resolved_count; i++)
+        buf_u64(out, told->resolved[i]);
+}
+
+static bool read_hashes(struct reader *reader, uint64_t **ret, size_t *ret_count)
+{
+    uint32_t count = reader_u32(reader);
+    if (reader->bad || (uint64_t)count * sizeof(uint64_t) > reader->rest.n)
+        return false;
+    *ret = tc_alloc((count + 1) * sizeof(uint64_t));
+    *ret_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        (*ret)[i] = reader_u64(reader);
+    return !reader->bad;
+}
+
+bool told_read(struct told_log *log, struct sv name, struct sv bytes, int64_t expires_ns)
+{
+    struct reader reader = reader_of(bytes);
+    struct told_now now = {0};
+    int64_t told_ns = (int64_t)reader_u64(&reader);
+    bool good = read_hashes(&reader, &now.firing, &now.firing_count) &&
+                read_hashes(&reader, &now.resolved, &now.resolved_count) && reader.rest.n == 0;
+    if (good) {
+        told_keep(log, name, &now, told_ns);
+        struct told *told = told_find(log, name);
+        if (told != NULL)
+            told->expires_ns = expires_ns;
+    }
+    free(now.firing);
+    free(now.resolved);
+    return good;
+}

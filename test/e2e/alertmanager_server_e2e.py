@@ -1,0 +1,358 @@
+"""An Alertmanager in one process: its API, its timers over real sockets, its webhooks, and what survives a restart."""
+import datetime
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import urllib.parse
+
+import kit
+
+CONFIG = """
+route:
+  receiver: hook
+  group_by: [alertname]
+  group_wait: %(wait)s
+  group_interval: %(interval)s
+  repeat_interval: %(repeat)s
+inhibit_rules:
+- source_matchers: [severity="critical"]
+  target_matchers: [severity="warning"]
+  equal: [host]
+receivers:
+- name: hook
+  webhook_configs:
+  - url: %(url)s
+    %(more)s
+"""
+
+
+class Alertmanager:
+    def __init__(self, url, wait="1s", interval="1s", repeat="1h", more="", args=()):
+        self.folder = tempfile.mkdtemp(prefix="tocsin-am-")
+        self.config = os.path.join(self.folder, "alertmanager.yml")
+        self.settings = {"url": url, "wait": wait, "interval": interval, "repeat": repeat, "more": more}
+        self.write(CONFIG % self.settings)
+        self.args = list(args)
+        self.log = os.path.join(self.folder, "log")
+        self.process = None
+        self.port = None
+
+    def write(self, text):
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            at = log.tell()
+            self.process = subprocess.Popen(
+                [kit.TOCSIN, "alertmanager", "--config.file=" + self.config, "--web.listen-address", "127.0.0.1:0",
+                 "--storage.path=" + os.path.join(self.folder, "data"), "--log.level=debug", *self.args],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+        def listening():
+            assert self.process.poll() is None, self.output()
+            return re.search(r'level=INFO source=\S+ msg="Listening on" address=127\.0\.0\.1:(\d+)', self.output()[at:])
+        self.port = int(kit.wait_for("the line Listening on", listening).group(1))
+        return self
+
+    def output(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def call(self, method, path, body=None, content="application/json", raw=False):
+        headers = {"Content-Type": content} if body is not None else {}
+        status, text, _ = kit.Server.request(self, method, path, None if body is None else body if raw else json.dumps(body),
+                                             headers)
+        return status, text
+
+    def get(self, path):
+        status, text = self.call("GET", path)
+        assert status == 200, (path, status, text)
+        return json.loads(text)
+
+    def push(self, *alerts):
+        status, text = self.call("POST", "/api/v2/alerts", list(alerts))
+        assert status == 200, (status, text)
+
+    def silence(self, *matchers, seconds=600, **more):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        body = {"matchers": [{"name": n, "value": v, "isRegex": False} for n, v in matchers], "startsAt": iso(now),
+                "endsAt": iso(now + datetime.timedelta(seconds=seconds)), "createdBy": "me", "comment": "works", **more}
+        status, text = self.call("POST", "/api/v2/silences", body)
+        assert status == 200, (status, text)
+        return json.loads(text)["silenceID"]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(20) == 0, self.output()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def iso(at):
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def alert(name, ended=False, **labels):
+    made = {"labels": {"alertname": name, **labels}}
+    if ended:
+        made["endsAt"] = iso(datetime.datetime.now(datetime.timezone.utc))
+    return made
+
+
+def bodies(hook):
+    with hook.lock:
+        return [json.loads(body) for _, _, body, status in hook.requests if status == 200]
+
+
+def names(body):
+    return sorted((a["status"], a["labels"]["alertname"], a["labels"].get("host", "")) for a in body["alerts"])
+
+
+@kit.test("alertmanager: a group waits, tells once, and tells its end; the body is a webhook's of version 4")
+def life():
+    with kit.Receiver() as hook, Alertmanager(hook.url) as am:
+        am.push(alert("Disk", host="a") | {"annotations": {"summary": "full <90%> & more"}, "generatorURL": "http://p/g"})
+        am.push(alert("Disk", host="b"))
+        kit.wait_for("one webhook", lambda: len(bodies(hook)) == 1)
+        body = bodies(hook)[0]
+        assert names(body) == [("firing", "Disk", "a"), ("firing", "Disk", "b")], body
+        assert list(body) == ["receiver", "status", "alerts", "notification_reason", "groupLabels", "commonLabels",
+                              "commonAnnotations", "routeLabels", "externalURL", "version", "groupKey", "truncatedAlerts"]
+        assert (body["receiver"], body["status"], body["version"]) == ("hook", "firing", "4"), body
+        assert body["groupKey"] == '{}:{alertname="Disk"}' and body["groupLabels"] == {"alertname": "Disk"}, body
+        assert body["commonLabels"] == {"alertname": "Disk"} and body["commonAnnotations"] == {}, body
+        assert list(body["alerts"][0]) == ["status", "labels", "annotations", "startsAt", "endsAt", "generatorURL",
+                                           "fingerprint"], body
+        assert body["alerts"][0]["endsAt"] == "0001-01-01T00:00:00Z", body
+        assert r"full \u003c90%\u003e \u0026 more" in hook.requests[0][2], hook.requests[0][2]
+        am.push(alert("Disk", ended=True, host="a"), alert("Disk", ended=True, host="b"))
+        kit.wait_for("its end", lambda: len(bodies(hook)) == 2)
+        assert bodies(hook)[1]["status"] == "resolved", bodies(hook)[1]
+        assert names(bodies(hook)[1]) == [("resolved", "Disk", "a"), ("resolved", "Disk", "b")]
+        kit.wait_for("no group", lambda: am.get("/api/v2/alerts/groups") == [])
+        am.stop()
+
+
+@kit.test("alertmanager: what still fires is repeated after repeat_interval")
+def repeat():
+    with kit.Receiver() as hook, Alertmanager(hook.url, repeat="2s") as am:
+        am.push(alert("Again"))
+        kit.wait_for("a repeat", lambda: len(bodies(hook)) >= 2)
+        assert [b["notification_reason"] for b in bodies(hook)[:2]] == ["first notification", "repeat interval elapsed"]
+
+
+@kit.test("alertmanager: a failing webhook is tried again; max_alerts, basic_auth and a templated url hold")
+def sending():
+    with kit.Receiver(answers=[(500, {}), (503, {})]) as hook:
+        more = "max_alerts: 1\n    http_config: {basic_auth: {username: u, password: sesame}}"
+        with Alertmanager('"' + hook.url + '/{{ .GroupLabels.alertname }}"', more=more) as am:
+            am.push(alert("T", host="a"), alert("T", host="b"))
+            kit.wait_for("it is taken", lambda: len(bodies(hook)) == 1)
+            path, headers, _, _ = hook.requests[-1]
+            body = bodies(hook)[0]
+            assert len(body["alerts"]) == 1 and body["truncatedAlerts"] == 1, body
+            assert path.endswith("/T") and headers["Authorization"] == "Basic dTpzZXNhbWU=", (path, headers)
+            assert len(hook.requests) == 3, len(hook.requests)
+            assert "sesame" not in am.output()
+            shown = am.get("/api/v2/status")["config"]["original"]
+            assert "sesame" not in shown and hook.url not in shown and "<secret>" in shown, shown
+            metrics = am.call("GET", "/metrics")[1]
+            assert 'alertmanager_notification_requests_failed_total{integration="webhook"} 2' in metrics, metrics
+            assert 'alertmanager_notifications_failed_total{integration="webhook"} 0' in metrics, metrics
+
+
+@kit.test("alertmanager: url_file, payload, bearer tokens and headers; what http_config asks for in vain is said, not dropped")
+def logins():
+    with kit.Receiver() as hook:
+        more = """http_config:
+      authorization: {credentials_file: token}
+      tls_config: {insecure_skip_verify: true}
+      http_headers: {X-Team: {values: [red], secrets: [hidden]}}
+    payload: {text: '{{ .CommonLabels.alertname }} fires', n: 7, list: [true, '{{ len .Alerts }}']}
+  - url: http://127.0.0.1:9/
+    http_config: {tls_config: {min_version: TLS13}, basic_auth: {username: u}}"""
+        with Alertmanager("http://x", more=more) as am:
+            with open(os.path.join(am.folder, "token"), "w", encoding="utf-8") as file:
+                file.write("sesame\n")
+            with open(os.path.join(am.folder, "address"), "w", encoding="utf-8") as file:
+                file.write(hook.url + "\n")
+            am.write((CONFIG % am.settings).replace("url: http://x", "url_file: address"))
+            assert am.call("POST", "/-/reload")[0] == 200, am.output()
+            am.push(alert("Login"))
+            kit.wait_for("one webhook", lambda: len(bodies(hook)) == 1)
+            _, headers, body, _ = hook.requests[0]
+            assert headers["Authorization"] == "Bearer sesame", headers
+            assert json.loads(body) == {"text": "Login fires", "n": 7, "list": [True, "1"]}, body
+            kit.wait_for("the complaint", lambda: "http_config.tls_config.min_version is not done by this version" in am.output())
+            shown = am.get("/api/v2/status")["config"]["original"]
+            assert "hidden" not in shown and "red" in shown and "127.0.0.1:9" not in shown, shown
+
+
+@kit.test("alertmanager: silences and inhibition keep quiet, and say so in the API")
+def quiet():
+    with kit.Receiver() as hook, Alertmanager(hook.url) as am:
+        silence = am.silence(("host", "s"))
+        am.push(alert("Silent", host="s"), alert("Cause", host="c", severity="critical"))
+        am.push(alert("Effect", host="c", severity="warning"))
+        kit.wait_for("the cause", lambda: len(bodies(hook)) >= 1)
+        found = {a["labels"]["alertname"]: a for a in am.get("/api/v2/alerts")}
+        assert found["Silent"]["status"] == {"inhibitedBy": [], "mutedBy": [], "silencedBy": [silence],
+                                             "state": "suppressed"}, found["Silent"]
+        assert found["Effect"]["status"]["inhibitedBy"] == [found["Cause"]["fingerprint"]], found["Effect"]
+        assert found["Cause"]["status"]["state"] == "active" and found["Cause"]["receivers"] == [{"name": "hook"}]
+        assert [a["labels"]["alertname"] for a in am.get("/api/v2/alerts?silenced=false&inhibited=false")] == ["Cause"]
+        wanted = urllib.parse.quote('alertname=~"Sil.*"')
+        assert len(am.get("/api/v2/alerts?filter=" + wanted)) == 1
+        assert am.get("/api/v2/alerts?receiver=other") == []
+        assert [g["labels"] for g in am.get("/api/v2/alerts/groups?silenced=false&inhibited=false")] == [{"alertname": "Cause"}]
+        status, _ = am.call("DELETE", "/api/v2/silence/" + silence)
+        assert status == 200
+        kit.wait_for("what was silenced", lambda: ("firing", "Silent", "s") in [n for b in bodies(hook) for n in names(b)])
+        assert all(n[1] != "Effect" for b in bodies(hook) for n in names(b)), bodies(hook)
+        assert am.get("/api/v2/silence/" + silence)["status"] == {"state": "expired"}
+
+
+@kit.test("alertmanager: silences are changed, pending, expired and refused as Alertmanager does")
+def silences():
+    with kit.Receiver() as hook, Alertmanager(hook.url) as am:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        first = am.silence(("a", "b"))
+        have = am.get("/api/v2/silence/" + first)
+        assert have["matchers"] == [{"isEqual": True, "isRegex": False, "name": "a", "value": "b"}], have
+        assert have["status"]["state"] == "active" and have["createdBy"] == "me" and have["comment"] == "works", have
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", have["updatedAt"]), have
+        same = am.silence(("a", "b"), id=first, startsAt=have["startsAt"], comment="longer", seconds=900)
+        assert same == first and am.get("/api/v2/silence/" + first)["comment"] == "longer"
+        other = am.silence(("a", "c"), id=first)
+        assert other != first and am.get("/api/v2/silence/" + first)["status"]["state"] == "expired"
+        later = am.silence(("z", "z"), startsAt=iso(now + datetime.timedelta(seconds=300)))
+        assert [(s["id"], s["status"]["state"]) for s in am.get("/api/v2/silences")] == [
+            (other, "active"), (later, "pending"), (first, "expired")]
+        assert [s["id"] for s in am.get("/api/v2/silences?filter=a%3Dc")] == [other]
+        forever = am.silence(("for", "ever"), endsAt="9999-12-31T23:59:59Z")
+        assert am.get("/api/v2/silence/" + forever)["status"]["state"] == "active"
+        for change, status, text in (({"endsAt": iso(now - datetime.timedelta(hours=1)), "startsAt": iso(now - datetime.timedelta(hours=2))},
+                                      400, "Failed to create silence: end time can't be in the past"),
+                                     ({"startsAt": iso(now + datetime.timedelta(hours=9))}, 400,
+                                      "Failed to create silence: start time must be before end time"),
+                                     ({"id": "00000000-0000-4000-8000-000000000000"}, 404, "silence not found"),
+                                     ({"matchers": [{"name": "a", "value": "", "isRegex": False}]}, 400,
+                                      "invalid silence: matcher set 0: at least one matcher must not match the empty string")):
+            body = {"matchers": [{"name": "a", "value": "b", "isRegex": False}], "startsAt": iso(now), "createdBy": "",
+                    "endsAt": iso(now + datetime.timedelta(hours=1)), "comment": "", **change}
+            got = am.call("POST", "/api/v2/silences", body)
+            assert got[0] == status and json.loads(got[1]) == text, got
+        assert am.call("GET", "/api/v2/silence/nonsense")[0] == 422
+        assert am.call("DELETE", "/api/v2/silence/00000000-0000-4000-8000-000000000000")[0] == 404
+
+
+@kit.test("alertmanager: alerts that are wrong are refused by name, and the good ones beside them are taken")
+def refusals():
+    with kit.Receiver() as hook, Alertmanager(hook.url) as am:
+        got = am.call("POST", "/api/v2/alerts", [alert("Good"), {"labels": {}}, {"labels": {"a": ""}}])
+        assert got[0] == 400 and json.loads(got[1]) == "at least one label pair required\nat least one label pair required", got
+        assert [a["labels"] for a in am.get("/api/v2/alerts")] == [{"alertname": "Good"}]
+        assert am.call("POST", "/api/v2/alerts", [{"annotations": {}}])[0] == 422
+        assert am.call("POST", "/api/v2/alerts", "[{", raw=True)[0] == 400
+        assert am.call("POST", "/api/v2/alerts", "[]", content="text/plain", raw=True)[0] == 415
+        assert am.call("GET", "/api/v2/alerts?filter=%7B%7B")[0] == 400
+        assert am.call("GET", "/api/v1/alerts")[0] == 404 and am.call("DELETE", "/api/v2/alerts")[0] == 405
+        times = {"startsAt": "2026-01-02T00:00:00Z", "endsAt": "2026-01-01T00:00:00Z"}
+        got = am.call("POST", "/api/v2/alerts", [alert("X") | times])
+        assert got[0] == 400 and json.loads(got[1]) == "start time must be before end time", got
+
+
+@kit.test("alertmanager: a reload keeps timers and what was told; a bad file is refused and changes nothing")
+def reload():
+    with kit.Receiver() as hook, Alertmanager(hook.url) as am:
+        am.push(alert("Kept"))
+        kit.wait_for("one webhook", lambda: len(bodies(hook)) == 1)
+        am.write(CONFIG % am.settings + "unknown: 1\n")
+        status, text = am.call("POST", "/-/reload")
+        assert status == 500 and text.startswith("failed to reload config: ") and "unknown" in text, (status, text)
+        assert "alertmanager_config_last_reload_successful 0" in am.call("GET", "/metrics")[1]
+        am.write(CONFIG % am.settings + "- name: mail\n  email_configs: [{to: a@b.c, from: d@e.f, smarthost: 'localhost:25'}]\n")
+        assert am.call("POST", "/-/reload")[0] == 200
+        assert "receiver mail: kind email is not sent by this version" in am.output(), am.output()
+        assert [r["name"] for r in am.get("/api/v2/receivers")] == ["hook", "mail"]
+        am.process.send_signal(1)
+        kit.wait_for("SIGHUP", lambda: am.output().count("Completed loading of configuration file") == 3)
+        am.push(alert("Kept", host="new"))
+        kit.wait_for("the new one", lambda: len(bodies(hook)) == 2)
+        assert [b["notification_reason"] for b in bodies(hook)] == ["first notification", "new alerts added"]
+        assert am.call("GET", "/-/healthy") == (200, "OK") and am.call("GET", "/-/ready") == (200, "OK")
+
+
+@kit.test("alertmanager: silences and the notification log survive a kill: nothing is told twice")
+def restart():
+    with kit.Receiver() as hook, Alertmanager(hook.url) as am:
+        silence = am.silence(("host", "s"))
+        am.push(alert("Once"), alert("Silent", host="s"))
+        kit.wait_for("told", lambda: len(bodies(hook)) == 1)
+        kit.wait_for("and kept", lambda: "Notify success" in am.output())
+        am.kill()
+        state = os.path.join(am.folder, "data", "tocsin-alertmanager.state")
+        with open(state, "ab") as file:
+            file.write(b"torn")
+        am.start()
+        assert [s["id"] for s in am.get("/api/v2/silences")] == [silence]
+        am.push(alert("Once"), alert("Silent", host="s"), alert("Other"))
+        kit.wait_for("the other one", lambda: len(bodies(hook)) == 2)
+        am.push(alert("Once", ended=True))
+        kit.wait_for("the end of what was told before", lambda: len(bodies(hook)) == 3)
+        assert [names(b) for b in bodies(hook)] == [[("firing", "Once", "")], [("firing", "Other", "")],
+                                                    [("resolved", "Once", "")]], bodies(hook)
+        am.stop()
+
+
+@kit.test("alertmanager: amtool works against it")
+def amtool():
+    found = glob.glob("build/peers/prometheus-alertmanager/usr/bin/amtool")
+    if not found:
+        raise kit.Skip("amtool is not here")
+    with kit.Receiver() as hook, Alertmanager(hook.url) as am:
+        def run(*args, code=0):
+            done = subprocess.run([os.path.abspath(found[0]), f"--alertmanager.url=http://127.0.0.1:{am.port}", *args],
+                                  capture_output=True, text=True, timeout=30, check=False)
+            assert done.returncode == code, (args, done)
+            return done.stdout
+        run("alert", "add", "alertname=FromTool", "host=h", "--annotation=summary=yes")
+        assert "FromTool" in run("alert", "query", "host=h")
+        silence = run("silence", "add", "--author=me", "--comment=c", "host=h").strip()
+        assert silence in run("silence", "query")
+        assert "FromTool" not in run("alert", "query", "host=h")
+        run("silence", "expire", silence)
+        assert silence not in run("silence", "query")
+        assert "receiver: hook" in run("config", "show")
+        assert "ready" in run("cluster", "show")
+
+
+@kit.test("alertmanager: called by that name it takes Alertmanager's flags")
+def by_name():
+    with kit.Receiver() as hook, Alertmanager(hook.url) as am:
+        link = os.path.join(am.folder, "alertmanager")
+        os.symlink(kit.TOCSIN, link)
+        done = subprocess.run([link, "--config.file", "/nowhere.yml", "--web.listen-address=127.0.0.1:0", "--storage.path",
+                               os.path.join(am.folder, "other"), "--cluster.listen-address="],
+                              capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 1 and "/nowhere.yml" in done.stderr, done
+        done = subprocess.run([link, "--version"], capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0 and done.stdout.startswith("tocsin "), done
+
+
+kit.main()
