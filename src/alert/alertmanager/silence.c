@@ -101,7 +101,7 @@ static int refuse_matcher(struct err *err, size_t index, const char *what, struc
 {
     struct buf quoted;
     buf_init(&quoted, 600);
-    go_quote_text(&quoted, sv_head(text, 100));
+    go_quote(&quoted, sv_head(text, 100));
     int rc = err_set(err, TC_EINPUT, "invalid silence: invalid label matcher %zu in set 0: %s %.*s%s%s",
                      index, what, SV_FMT(buf_view(&quoted)), why[0] != '\0' ? ": " : "", why);
     buf_free(&quoted);

@@ -378,7 +378,7 @@ static int check_labels(const struct am_server *server, struct am_labels labels,
         bool value_good = utf8_valid(labels.items[i].value) == labels.items[i].value.n;
         if (name_good && value_good)
             continue;
-        go_quote_text(&quoted, sv_head(name_good ? labels.items[i].value : labels.items[i].name, 100));
+        go_quote(&quoted, sv_head(name_good ? labels.items[i].value : labels.items[i].name, 100));
         rc = err_set(err, TC_EINPUT, "invalid %s: invalid %s %.*s", what, name_good ? "value" : "name",
                      SV_FMT(buf_view(&quoted)));
     }
