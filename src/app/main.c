@@ -3,7 +3,12 @@
  */
 #include "app/app.h"
 
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/rng.h"
 #include "cli/cli.h"
+
+#include <stdlib.h>
 
 /* One line each, so that a new one is one line of a change. */
 /* clang-format off */
@@ -35,7 +40,25 @@ static const struct verb *const verbs[] = {
 };
 /* clang-format on */
 
+/* Called by the name of what it stands in for, the program is that verb. */
+static int run_as(const char *verb, int argc, char **argv)
+{
+    char **words = tc_alloc(((size_t)argc + 2) * sizeof *words);
+    bool version = argc > 1 && strcmp(argv[1], "--version") == 0;
+    words[0] = argv[0];
+    words[1] = version ? argv[1] : (char *)(uintptr_t)verb;
+    for (int i = 1; i < argc; i++)
+        words[i + 1] = argv[i];
+    int code = cli_main(verbs, argc + 1, words);
+    free(words);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
+    hash_table_key(&rng_system); /* before the first table is made */
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    if (argc > 0 && strcmp(slash == NULL ? argv[0] : slash + 1, "alertmanager") == 0)
+        return run_as("alertmanager", argc, argv);
     return cli_main(verbs, argc, argv);
 }
