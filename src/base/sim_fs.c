@@ -460,7 +460,9 @@ const struct fs *sim_fs_seam(struct sim_fs *s)
 
 void sim_fs_set_capacity(struct sim_fs *s, uint64_t capacity_bytes)
 {
+    pthread_mutex_lock(&s->mutex); /* a writer's thread may be at work */
     s->capacity_bytes = capacity_bytes;
+    pthread_mutex_unlock(&s->mutex);
 }
 
 uint64_t sim_fs_calls(const struct sim_fs *s)
