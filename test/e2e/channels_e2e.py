@@ -184,6 +184,8 @@ def webhook_like_alertmanager():
     binary = next((p for p in paths if os.path.exists(p)), None)
     if binary is None:
         raise Skip("prometheus-alertmanager is not installed")
+    if not os.path.exists("/usr/share/prometheus/alertmanager/default.tmpl"):
+        raise Skip("Debian's Alertmanager reads its templates from /usr/share/prometheus, where only the installed package puts them")
     with World() as world, Receiver() as theirs, Receiver() as ours, temporary() as directory:
         with world.server("channels:\n  - {name: hook, type: webhook, reveal: all, url: env:HOOK}\n", {"HOOK": ours.url}) as server:
             server.send(event("P2"))
