@@ -1,0 +1,393 @@
+/*
+ * The sections of the configuration that say who is told: channels, routing, digest.
+ */
+#include "app/config_priv.h"
+
+#include "base/num.h"
+
+/* --- channels
+ * ------------------------------------------------------------------------------------------------------- */
+
+static int channel_name(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &((struct channel_config *)r->item)->name);
+}
+
+static int channel_type(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    int rc = setting_text(r, node, &channel->type);
+    return rc;
+}
+
+static int channel_url(struct reading *r, const struct yaml_node *node)
+{
+    return setting_secret(r, node, &((struct channel_config *)r->item)->url);
+}
+
+static int channel_path(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &((struct channel_config *)r->item)->path);
+}
+
+static int channel_slack_channel(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &((struct channel_config *)r->item)->slack_channel);
+}
+
+static int channel_username(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &((struct channel_config *)r->item)->username);
+}
+
+static int channel_icon(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &((struct channel_config *)r->item)->icon_emoji);
+}
+
+static int channel_min_severity(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    channel->min_severity =
+        node->type == YAML_SCALAR && node->text.n > 0 ? severity_of(node->text) : SEVERITY_NONE;
+    return channel->min_severity == SEVERITY_NONE
+               ? setting_bad(r, node, "a severity is expected here: P1 to P4, or critical, high, medium, low")
+               : 0;
+}
+
+static int channel_reveal(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    return node->type == YAML_SCALAR && reveal_of(node->text, &channel->reveal)
+               ? 0
+               : setting_bad(r, node, "none, addresses or all is expected here");
+}
+
+/* Settings of one shape, by the member that they fill. */
+#define CHANNEL_TEXT(member)                                                                                 \
+    static int channel_##member(struct reading *r, const struct yaml_node *node)                             \
+    {                                                                                                        \
+        return setting_text(r, node, &((struct channel_config *)r->item)->member);                           \
+    }
+#define CHANNEL_SECRET(member)                                                                               \
+    static int channel_##member(struct reading *r, const struct yaml_node *node)                             \
+    {                                                                                                        \
+        return setting_secret(r, node, &((struct channel_config *)r->item)->member);                         \
+    }
+CHANNEL_TEXT(smarthost)
+CHANNEL_TEXT(from)
+CHANNEL_TEXT(hello)
+CHANNEL_TEXT(auth_username)
+CHANNEL_TEXT(ca_file)
+CHANNEL_TEXT(fallback)
+CHANNEL_SECRET(auth_password)
+CHANNEL_SECRET(bearer_token)
+CHANNEL_SECRET(routing_key)
+
+static int channel_to(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    return setting_names(r, node, TC_RECIPIENTS_MAX, &channel->to, &channel->to_count);
+}
+
+static int channel_require_tls(struct reading *r, const struct yaml_node *node)
+{
+    return setting_bool(r, node, &((struct channel_config *)r->item)->require_tls);
+}
+
+static int channel_emergency(struct reading *r, const struct yaml_node *node)
+{
+    return setting_bool(r, node, &((struct channel_config *)r->item)->emergency);
+}
+
+static int channel_implicit_tls(struct reading *r, const struct yaml_node *node)
+{
+    return setting_bool(r, node, &((struct channel_config *)r->item)->implicit_tls);
+}
+
+static int channel_send_resolved(struct reading *r, const struct yaml_node *node)
+{
+    bool yes = false;
+    int rc = setting_bool(r, node, &yes);
+    if (rc == 0)
+        ((struct channel_config *)r->item)->send_resolved = yes ? CHOICE_YES : CHOICE_NO;
+    return rc;
+}
+
+static int channel_timeout(struct reading *r, const struct yaml_node *node)
+{
+    int64_t *timeout_ns = &((struct channel_config *)r->item)->timeout_ns;
+    int rc = setting_duration(r, node, timeout_ns);
+    return rc == 0 && (*timeout_ns < TC_SECOND_NS || *timeout_ns > 300 * TC_SECOND_NS)
+               ? setting_bad(r, node, "1s to 5m is possible here")
+               : rc;
+}
+
+static int channel_fallback_after(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &((struct channel_config *)r->item)->fallback_after_ns);
+}
+
+static int channel_max_per_minute(struct reading *r, const struct yaml_node *node)
+{
+    uint64_t v;
+    int rc = setting_number(r, node, 1, 60000, &v);
+    if (rc == 0)
+        ((struct channel_config *)r->item)->max_per_minute = (uint32_t)v;
+    return rc;
+}
+
+static int channel_signing_keys(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    if (node->type != YAML_LIST)
+        return setting_secret(r, node, &channel->signing_keys[0]);
+    if (node->count < 1 || node->count > TC_ARRAY_LEN(channel->signing_keys))
+        return setting_bad(
+            r, node, "one key or two are expected here: the one in use, then the one that comes or goes");
+    int rc = 0;
+    size_t i = 0;
+    for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next)
+        rc = setting_secret(r, n, &channel->signing_keys[i++]);
+    return rc;
+}
+
+/* A value may be a secret, named as one. */
+static int channel_headers(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    if (node->type != YAML_MAP || node->count > TC_HEADERS_MAX)
+        return setting_bad(r, node, "a map of at most 16 headers is expected here");
+    struct channel_header *headers = ARENA_ARRAY(&r->config->arena, struct channel_header, node->count + 1);
+    int rc = 0;
+    channel->headers = headers;
+    for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next) {
+        struct channel_header *header = &headers[channel->header_count++];
+        bool secret =
+            n->type == YAML_SCALAR && (sv_starts(n->text, SV("env:")) || sv_starts(n->text, SV("file:")));
+        header->name = arena_sv(&r->config->arena, n->key);
+        rc = secret ? setting_secret(r, n, &header->value) : setting_text(r, n, &header->value);
+    }
+    return rc;
+}
+
+#define SEVERITY_SETTING(set, severity, read)                                                                \
+    static int set##_##severity(struct reading *r, const struct yaml_node *node)                             \
+    {                                                                                                        \
+        return read(r, node, SEVERITY_##severity);                                                           \
+    }
+
+static int read_mention(struct reading *r, const struct yaml_node *node, enum severity severity)
+{
+    return setting_text(r, node, &((struct channel_config *)r->item)->mentions[severity]);
+}
+SEVERITY_SETTING(mention, P1, read_mention)
+SEVERITY_SETTING(mention, P2, read_mention)
+SEVERITY_SETTING(mention, P3, read_mention)
+SEVERITY_SETTING(mention, P4, read_mention)
+
+const struct setting config_mention_settings[] = {{"P1", "whom to call", "@channel", mention_P1},
+                                                  {"P2", "whom to call", "nobody", mention_P2},
+                                                  {"P3", "whom to call", "nobody", mention_P3},
+                                                  {"P4", "whom to call", "nobody", mention_P4},
+                                                  {0}};
+
+static int channel_mentions(struct reading *r, const struct yaml_node *node)
+{
+    return setting_section(r, node, config_mention_settings);
+}
+
+const struct setting config_channel_settings[] = {
+    {"name", "name of the channel", "required", channel_name},
+    {"type", "slack, email, webhook, pagerduty, file or stdout", "required", channel_type},
+    {"url",
+     "slack: the incoming webhook; webhook: where to; pagerduty: another endpoint; as env:NAME or file:PATH",
+     "required for slack and webhook", channel_url},
+    {"path", "file: where to append one JSON object a line", "required for file", channel_path},
+    {"slack_channel", "slack: the channel named in the message", "#security-incidents",
+     channel_slack_channel},
+    {"username", "slack: the name shown", "Security Bot", channel_username},
+    {"icon_emoji", "slack: the icon shown", ":rotating_light:", channel_icon},
+    {"reveal", "what it may know of persons: none, addresses (IP addresses, no account names) or all",
+     "all for stdout and file, else none", channel_reveal},
+    {"mentions",
+     "slack: whom to call, by priority: a map of P1 to P4; @channel, @here, the id of a group (S012…) or "
+     "person",
+     "P1: @channel", channel_mentions},
+    {"smarthost", "email: the mail server, as mail.example.com:587", "required for email", channel_smarthost},
+    {"from", "email: the sender, as soc@example.com or Security <soc@example.com>", "required for email",
+     channel_from},
+    {"to", "email: recipients, at most 64", "required for email", channel_to},
+    {"hello", "email: the name to greet the mail server with", "localhost", channel_hello},
+    {"require_tls", "email: send nothing unless the server does STARTTLS", "true", channel_require_tls},
+    {"implicit_tls", "email: TLS from the first byte, as on port 465", "false", channel_implicit_tls},
+    {"auth_username", "email, webhook: name for the login", "none", channel_auth_username},
+    {"auth_password", "email, webhook: its password, as env:NAME or file:PATH", "none",
+     channel_auth_password},
+    {"bearer_token", "webhook: sent as Authorization: Bearer, as env:NAME or file:PATH", "none",
+     channel_bearer_token},
+    {"signing_keys", "webhook: one or two keys of the HMAC-SHA256 signature, as env:NAME or file:PATH",
+     "not signed", channel_signing_keys},
+    {"headers", "webhook: more headers, a map; a value may be env:NAME or file:PATH", "none",
+     channel_headers},
+    {"routing_key", "pagerduty: the integration's key, as env:NAME or file:PATH", "required for pagerduty",
+     channel_routing_key},
+    {"ca_file",
+     "email, webhook, slack, pagerduty: PEM file of certificates to trust in place of the system's",
+     "the system's", channel_ca_file},
+    {"min_severity", "only alerts of this priority or a higher one, where `routing` does not name it",
+     "slack, pagerduty: P2; email: P3; others: P4", channel_min_severity},
+    {"send_resolved", "also tell when an alert has ended", "webhook, pagerduty: true; others: false",
+     channel_send_resolved},
+    {"fallback", "name of the channel that is told as well once this one is broken", "none",
+     channel_fallback},
+    {"fallback_after", "how long it must have failed to be called broken", "30s", channel_fallback_after},
+    {"timeout", "of one attempt", "10s", channel_timeout},
+    {"max_per_minute", "no more messages than this in a minute; the others wait", "no limit",
+     channel_max_per_minute},
+    {"emergency",
+     "also told, from memory, when the disk fails or is full; where no channel says so, all but files "
+     "are",
+     "false", channel_emergency},
+    {0}};
+
+int config_read_channels(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_list(r, node);
+    if (rc != 0)
+        return rc;
+    struct config *c = r->config;
+    struct err why;
+    c->channel_count = node->count;
+    c->channels = ARENA_ARRAY(&c->arena, struct channel_config, node->count + 1);
+    for (size_t i = 0; i < c->channel_count; i++)
+        c->channels[i].require_tls = true;
+    rc = setting_rows(r, node, config_channel_settings, c->channels, sizeof c->channels[0]);
+    for (size_t i = 0; rc == 0 && i < c->channel_count; i++) {
+        const struct channel_config *channel = &c->channels[i];
+        if (channel->name.n == 0 || channel->type.n == 0)
+            rc = setting_bad(r, node, "every channel needs a name and a type");
+        else if (notify_check_channel(channel, &why) != 0)
+            rc = err_at(r->err, TC_EINPUT, r->file, node->line, node->column, "channels: %.*s: %s",
+                        SV_FMT(channel->name), why.text);
+        for (size_t j = 0; rc == 0 && j < i; j++)
+            if (sv_eq(c->channels[j].name, channel->name))
+                rc = setting_bad(r, node, "two channels have the same name");
+    }
+    return rc;
+}
+
+/* --- routing and digest
+ * -------------------------------------------------------------------------------------------------------- */
+
+static int read_route(struct reading *r, const struct yaml_node *node, enum severity severity)
+{
+    struct routing *routing = &r->config->routing[severity];
+    routing->given = true;
+    return setting_names(r, node, LIST_MAX, &routing->names, &routing->count);
+}
+SEVERITY_SETTING(route, P1, read_route)
+SEVERITY_SETTING(route, P2, read_route)
+SEVERITY_SETTING(route, P3, read_route)
+SEVERITY_SETTING(route, P4, read_route)
+
+const struct setting config_routing_settings[] = {
+    {"P1", "channels told of critical alerts", "every channel", route_P1},
+    {"P2", "channels told of high ones", "by min_severity of each channel", route_P2},
+    {"P3", "channels told of medium ones", "by min_severity of each channel", route_P3},
+    {"P4", "channels told of low ones at once", "by min_severity of each channel", route_P4},
+    {0}};
+
+int config_read_routing(struct reading *r, const struct yaml_node *node)
+{
+    return setting_section(r, node, config_routing_settings);
+}
+
+static int digest_at(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text = node->text;
+    uint64_t hour, minute;
+    if (node->type != YAML_SCALAR || text.n != 5 || text.p[2] != ':' ||
+        !num_u64(sv_head(text, 2), 0, 23, &hour) || !num_u64(sv_from(text, 3), 0, 59, &minute))
+        return setting_bad(r, node, "a time of day is expected here, such as \"08:00\"");
+    r->config->digest_at_s = (int)(hour * 3600 + minute * 60);
+    return 0;
+}
+
+static int digest_channels(struct reading *r, const struct yaml_node *node)
+{
+    r->config->digest.given = true;
+    return setting_names(r, node, LIST_MAX, &r->config->digest.names, &r->config->digest.count);
+}
+
+const struct setting config_digest_settings[] = {
+    {"at", "time of day (in `timezone`) of the daily digest of P4 alerts", "08:00", digest_at},
+    {"channels", "who gets it; []: nobody", "every channel of type email", digest_channels},
+    {0}};
+
+int config_read_digest(struct reading *r, const struct yaml_node *node)
+{
+    return setting_section(r, node, config_digest_settings);
+}
+
+static bool is_channel(const struct config *config, struct sv name)
+{
+    for (size_t i = 0; i < config->channel_count; i++)
+        if (sv_eq(config->channels[i].name, name))
+            return true;
+    return false;
+}
+
+static int check_routing(const struct config *c, const char *file, const struct routing *routing,
+                         const char *what, struct err *err)
+{
+    for (size_t i = 0; i < routing->count; i++)
+        if (!is_channel(c, routing->names[i]))
+            return err_at(err, TC_EINPUT, file, 0, 0, "%s: there is no channel \"%.*s\"", what,
+                          SV_FMT(sv_head(routing->names[i], 64)));
+    return 0;
+}
+
+/* Names may stand before what they name: they are looked up once all is read. */
+int config_check_names(struct config *c, const char *file, struct err *err)
+{
+    int rc = check_routing(c, file, &c->digest, "digest", err);
+    for (int i = SEVERITY_P1; rc == 0 && i <= SEVERITY_P4; i++)
+        rc = check_routing(c, file, &c->routing[i], "routing", err);
+    for (size_t i = 0; rc == 0 && i < c->channel_count; i++) {
+        struct sv fallback = c->channels[i].fallback;
+        if (fallback.n > 0 && (sv_eq(fallback, c->channels[i].name) || !is_channel(c, fallback)))
+            rc = err_at(err, TC_EINPUT, file, 0, 0,
+                        "channels: the fallback \"%.*s\" of %.*s is no other channel",
+                        SV_FMT(sv_head(fallback, 64)), SV_FMT(c->channels[i].name));
+    }
+    return rc;
+}
+
+/* Where nobody was named, mail is the channel for digests (D-04). */
+void config_fill_digest(struct config *c)
+{
+    if (c->digest.given)
+        return;
+    struct sv *names = ARENA_ARRAY(&c->arena, struct sv, c->channel_count + 1);
+    c->digest.names = names;
+    c->digest.count = 0;
+    for (size_t i = 0; i < c->channel_count; i++)
+        if (sv_is(c->channels[i].type, "email"))
+            names[c->digest.count++] = c->channels[i].name;
+}
+
+bool config_routes(const struct config *config, const struct channel_config *channel, enum severity severity,
+                   struct sv reason)
+{
+    const struct routing *routing = &config->routing[severity];
+    if (!routing->given)
+        return notify_takes(channel, severity, reason);
+    struct channel_config all =
+        *channel; /* named: its own severity no longer counts, what it has words for does */
+    all.min_severity = SEVERITY_P4;
+    for (size_t i = 0; i < routing->count; i++)
+        if (sv_eq(routing->names[i], channel->name))
+            return notify_takes(&all, severity, reason);
+    return false;
+}
