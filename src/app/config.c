@@ -259,6 +259,11 @@ static int metrics_retention(struct reading *r, const struct yaml_node *node)
     return setting_duration(r, node, &r->config->metrics_retention_ns);
 }
 
+static int metrics_trend_retention(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &r->config->metrics_trend_retention_ns);
+}
+
 static int metrics_retention_bytes(struct reading *r, const struct yaml_node *node)
 {
     return setting_number(r, node, 1 << 20, INT64_MAX, &r->config->metrics_retention_bytes);
@@ -278,6 +283,9 @@ static const struct setting metrics_settings[] = {
     {"source_series_limit", "series in memory that one source may have", "`series_limit`",
      metrics_source_series},
     {"retention", "how long samples are kept", "15d", metrics_retention},
+    {"trend_retention",
+     "how long a few samples of every four minutes are kept, for trends (docs/promql.md); 0: not at all",
+     "396d", metrics_trend_retention},
     {"retention_bytes", "bytes of all blocks past which the oldest go", "no bound", metrics_retention_bytes},
     {"out_of_order", "how late a sample may come, at most 1h", "0 (refused, as Prometheus does)",
      metrics_out_of_order},
@@ -485,6 +493,7 @@ void config_defaults(struct config *config)
                               .policy_text = SV(DEFAULT_POLICY),
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
+                              .metrics_trend_retention_ns = INT64_C(396) * 86400 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,

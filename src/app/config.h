@@ -79,7 +79,7 @@ struct config {
     size_t officer_count;
     bool metrics; /* keep a store of metrics, and take remote write */
     uint64_t series_limit, source_series_limit;
-    int64_t metrics_retention_ns, metrics_out_of_order_ns;
+    int64_t metrics_retention_ns, metrics_trend_retention_ns, metrics_out_of_order_ns;
     uint64_t metrics_retention_bytes; /* 0: no bound */
 };
 

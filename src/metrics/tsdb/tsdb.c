@@ -400,6 +400,7 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
         s.block_bytes += block_info(tsdb->blocks[i])->bytes;
     s.blocks_cut = tsdb->blocks_cut;
     s.compactions = tsdb->compactions;
+    s.blocks_thinned = tsdb->blocks_thinned;
     s.blocks_expired = tsdb->blocks_expired;
     pthread_mutex_unlock(&tsdb->blocks_lock);
     s.wal = wal_stats(tsdb->wal);
@@ -454,6 +455,7 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
     metric(out, "block_bytes", "gauge", "Bytes of all blocks.", s.block_bytes);
     metric(out, "blocks_cut_total", "counter", "Blocks written from memory.", s.blocks_cut);
     metric(out, "compactions_total", "counter", "Blocks written from other blocks.", s.compactions);
+    metric(out, "blocks_thinned_total", "counter", "Blocks thinned to what trends need.", s.blocks_thinned);
     metric(out, "blocks_expired_total", "counter", "Blocks removed by retention.", s.blocks_expired);
     metric(out, "wal_segments", "gauge", "Files of the log.", s.wal.segments);
     metric(out, "wal_bytes_total", "counter", "Bytes written to the log.", s.wal.bytes);

@@ -36,6 +36,7 @@ struct tsdb_options {
     int64_t block_ms;           /* 0: 2 hours */
     int64_t out_of_order_ms;    /* how late a sample may come; at most half a block; 0: not at all */
     int64_t retention_ms;       /* 0: 15 days; negative: no bound */
+    int64_t trend_retention_ms; /* of thinned blocks (thin.h); not longer than the other: there are none */
     uint64_t retention_bytes;   /* of all blocks; 0: no bound */
     uint64_t segment_bytes;     /* of the log; 0: 128 MiB */
     size_t queue_bytes;         /* of the log; 0: 64 MiB */
@@ -123,7 +124,7 @@ struct tsdb_stats {
     uint64_t series, series_created, series_removed;
     uint64_t samples_appended, out_of_order_held;
     uint64_t outcomes[TSDB_OUTCOMES];
-    uint64_t blocks, block_bytes, blocks_cut, compactions, blocks_expired;
+    uint64_t blocks, block_bytes, blocks_cut, compactions, blocks_thinned, blocks_expired;
     uint64_t head_bytes; /* estimate */
     int64_t min_t, max_t;
     struct wal_stats wal;

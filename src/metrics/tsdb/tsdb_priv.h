@@ -53,7 +53,7 @@ struct tsdb {
     uint64_t next_block;
     uint64_t generation; /* grows when a block is made public */
     struct tsdb_querier *queriers;
-    uint64_t blocks_cut, compactions, blocks_expired;
+    uint64_t blocks_cut, compactions, blocks_thinned, blocks_expired;
 
     /* of the maintainer: */
     bool truncate_due; /* a block was cut; the head still has its samples */
@@ -93,6 +93,7 @@ int blocks_replace(struct tsdb *tsdb, const struct block_info *info, size_t from
                    struct err *err);
 /* Joins blocks that are due, one group a call; *ret_more: there may be another. */
 int blocks_compact(struct tsdb *tsdb, bool *ret_more, struct err *err);
+/* Thins what is past its retention, and lets go what is past that of trends, or too much. */
 int blocks_expire(struct tsdb *tsdb, struct err *err);
 void blocks_trim_indexes(struct tsdb *tsdb);
 
