@@ -73,7 +73,7 @@ struct pending {
 /* What became of a message of remote write. */
 struct write_result {
     bool version_2;
-    uint64_t samples, histograms, refused;
+    uint64_t samples, histograms, exemplars, refused;
 };
 
 struct search_job;
