@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "event/finding.h"
 
 enum { TC_ALERTS_MAX = 100 * 1000 }; /* in memory, open and lately ended */
@@ -31,7 +32,7 @@ struct alert_label {
 
 struct alert_event { /* one line of history */
     int64_t time_ns; /* receive time of the record */
-    struct sv what;  /* created, count (a step was passed), acknowledged, resolved, closed */
+    struct sv what;  /* created, count (a step was passed), severity, acknowledged, resolved, closed */
     struct sv by;    /* person, or "tocsin" */
     struct sv note;
 };
@@ -83,7 +84,7 @@ struct decision {
     enum decision_kind kind;
     uint64_t position;         /* of the record that caused it */
     const struct alert *alert; /* state after it; lent until the next call of the book */
-    struct sv what, by;        /* created, acknowledged, resolved, closed, count */
+    struct sv what, by;        /* created, acknowledged, resolved, closed, count, severity */
     enum notify_reason reason; /* DECIDE_INTENT */
     char key[65]; /* DECIDE_INTENT: idempotency key "<id>-new", "<id>-50": id and step; the same on every
                      repeat */
@@ -111,10 +112,28 @@ struct alert_command {
     struct sv by, note, disposition;
 };
 
+/* A change of the state of an alert whose rule says itself when it ends: a rule on metrics. */
+struct alert_change {
+    bool firing;                       /* else it ended */
+    uint8_t identity[TC_SHA256_BYTES]; /* of the alert's whole label set: what it is merged by */
+    const struct finding *finding;     /* of an end only position and received are read */
+};
+
 struct book;
 struct book *book_new(const struct alert_options *options);
 void book_free(struct book **book);
 void book_finding(struct book *book, const struct finding *finding, struct decision_list *out);
+/*
+ * Such an alert is open until its rule ends it: neither the window of repeats nor quiet does. While its rule
+ * says that it fires, further changes are its severity only: a raise above all that was told is told, also
+ * where it is acknowledged; a fall is not. What a person ended stays ended until the rule has ended it, too,
+ * and begins anew.
+ */
+void book_change(struct book *book, const struct alert_change *change, struct decision_list *out);
+/* Calls `each` for every alert of which its rule says that it fires, open or ended by a person. */
+typedef void (*book_firing_fn)(void *context, const uint8_t identity[TC_SHA256_BYTES],
+                               const struct alert *alert);
+void book_each_firing(const struct book *book, book_firing_fn each, void *context);
 void book_command(struct book *book, uint64_t position, struct receive_time now,
                   const struct alert_command *command, struct decision_list *out);
 void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out);

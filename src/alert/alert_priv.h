@@ -61,7 +61,10 @@ void entity_key(struct sv rule_id, enum severity severity, const struct entity *
 /* alertname, severity, rule_id and the entity's, sorted by name, names fit for Prometheus, values cleaned. */
 size_t entity_labels(const struct rule_info *rule, const struct entity *entity, struct arena *arena,
                      struct alert_label ret[ALERT_LABELS_MAX]);
-/* "<title>: source.ip=203.0.113.7 (count 6)" */
+/* Of an alert of a rule on metrics: its own label set, at most ALERT_LABELS_MAX of it. */
+size_t entity_metric_labels(const struct finding *finding, struct arena *arena,
+                            struct alert_label ret[ALERT_LABELS_MAX]);
+/* "<title>: source.ip=203.0.113.7 (count 6)"; of a rule on metrics its annotation `summary`, or `message` */
 struct sv entity_message(const struct finding *finding, const struct entity *entity, struct arena *arena);
 
 /* --- card.c: what all alerts of a rule share */
@@ -94,6 +97,8 @@ struct held {
     bool current;        /* the newest of its key: the one that counts */
     bool overflow;
     bool ended_by_hand;         /* by a person, not by time */
+    bool rule_fires;            /* its rule says that it does, and will say when it ends (book_change) */
+    enum severity told;         /* the highest that was told; of such an alert */
     size_t at;                  /* in book->all */
     size_t heap_at;             /* in book->due; SIZE_MAX: not there */
     size_t changed_at;          /* in book->changed; SIZE_MAX: not there */
@@ -160,6 +165,15 @@ struct decision *book_decide(struct decision_list *out, enum decision_kind kind,
 /* DECIDE_ALERT: a snapshot for the projection. */
 void book_snapshot(struct book *book, struct decision_list *out, uint64_t position, struct held *held,
                    struct sv what, struct sv by);
+void book_tell(struct decision_list *out, uint64_t position, const struct held *held,
+               enum notify_reason reason, struct sv what, const char *step);
+/* A new alert of this key, told. */
+struct held *book_add_alert(struct book *book, const struct finding *finding, const struct entity *entity,
+                            const uint8_t key[TC_SHA256_BYTES], struct decision_list *out);
+/* Lets the longest ended leave; false where all are open. */
+bool book_make_room(struct book *book, uint64_t position, struct decision_list *out);
+/* No room: counts on the overflow alert of the rule. */
+void book_overflow(struct book *book, const struct finding *finding, struct decision_list *out);
 /* Ends an alert: state, times, list of the ended, timer. */
 void book_end(struct book *book, struct held *held, enum alert_state state, int64_t now_ns, struct sv by,
               bool by_hand);

@@ -64,16 +64,12 @@ void book_snapshot(struct book *book, struct decision_list *out, uint64_t positi
 }
 
 /* The key names the step, not the count, which may have jumped over it: a step is told once. */
-static void tell(struct decision_list *out, uint64_t position, const struct held *held,
-                 enum notify_reason reason, uint64_t step)
+void book_tell(struct decision_list *out, uint64_t position, const struct held *held,
+               enum notify_reason reason, struct sv what, const char *step)
 {
-    struct sv what = reason == NOTIFY_NEW ? SV("created") : SV("count");
     struct decision *d = book_decide(out, DECIDE_INTENT, position, held, what, SV("tocsin"));
     d->reason = reason;
-    if (reason == NOTIFY_NEW)
-        snprintf(d->key, sizeof d->key, "%s-new", held->alert.id);
-    else
-        snprintf(d->key, sizeof d->key, "%s-%llu", held->alert.id, (unsigned long long)step);
+    snprintf(d->key, sizeof d->key, "%s-%s", held->alert.id, step);
 }
 
 /* --- counting */
@@ -125,7 +121,9 @@ static void pass_steps(struct book *book, struct held *held, const struct findin
     if (quiet)
         return;
     book_snapshot(book, out, finding->position, held, SV("count"), SV("tocsin"));
-    tell(out, finding->position, held, NOTIFY_COUNT_STEP, step);
+    char name[24];
+    snprintf(name, sizeof name, "%llu", (unsigned long long)step);
+    book_tell(out, finding->position, held, NOTIFY_COUNT_STEP, SV("count"), name);
 }
 
 static void count_finding(struct book *book, struct held *held, const struct finding *finding,
@@ -181,7 +179,9 @@ static struct held *make_alert(struct book *book, const struct finding *finding,
     struct held *held = held_new(&(struct held_birth){
         .id = id,
         .labels = labels,
-        .label_count = entity_labels(finding->rule, entity, &book->scratch, labels),
+        .label_count = finding->kind == FINDING_METRIC && !entity->overflow
+                           ? entity_metric_labels(finding, &book->scratch, labels)
+                           : entity_labels(finding->rule, entity, &book->scratch, labels),
         .message = entity_message(finding, entity, &book->scratch),
         .card = card_of(book, finding->rule),
         .severity = finding->rule->severity,
@@ -199,14 +199,15 @@ static struct held *make_alert(struct book *book, const struct finding *finding,
     return held;
 }
 
-static void add_alert(struct book *book, const struct finding *finding, const struct entity *entity,
-                      const uint8_t key[TC_SHA256_BYTES], struct decision_list *out)
+struct held *book_add_alert(struct book *book, const struct finding *finding, const struct entity *entity,
+                            const uint8_t key[TC_SHA256_BYTES], struct decision_list *out)
 {
     struct held *held = make_alert(book, finding, entity, key);
     book_insert(book, held);
     book_make_current(book, held);
     book_snapshot(book, out, finding->position, held, SV("created"), SV("tocsin"));
-    tell(out, finding->position, held, NOTIFY_NEW, 0);
+    book_tell(out, finding->position, held, NOTIFY_NEW, SV("created"), "new");
+    return held;
 }
 
 /* Lets an alert leave memory. Where it counted on after it had ended, its last count goes out first. */
@@ -217,7 +218,7 @@ static void forget(struct book *book, struct held *held, uint64_t position, stru
     book_remove(book, held);
 }
 
-static bool make_room(struct book *book, uint64_t position, struct decision_list *out)
+bool book_make_room(struct book *book, uint64_t position, struct decision_list *out)
 {
     while (book->count >= book->options.max_open && book->ended_oldest != NULL)
         forget(book, book->ended_oldest, position, out);
@@ -226,7 +227,7 @@ static bool make_room(struct book *book, uint64_t position, struct decision_list
 
 /* The book is full of open alerts. The overflow alert before, past its window, makes way for this one: so
  * there is one per rule and severity, and the bound holds. */
-static void overflow_finding(struct book *book, const struct finding *finding, struct decision_list *out)
+void book_overflow(struct book *book, const struct finding *finding, struct decision_list *out)
 {
     const struct entity entity = {.overflow = true};
     uint8_t key[TC_SHA256_BYTES];
@@ -246,7 +247,7 @@ static void overflow_finding(struct book *book, const struct finding *finding, s
         }
         forget(book, held, finding->position, out);
     }
-    add_alert(book, finding, &entity, key, out);
+    book_add_alert(book, finding, &entity, key, out);
 }
 
 void book_finding(struct book *book, const struct finding *finding, struct decision_list *out)
@@ -259,10 +260,10 @@ void book_finding(struct book *book, const struct finding *finding, struct decis
     struct held *held = book_current(book, key);
     if (belongs(book, held, finding))
         count_finding(book, held, finding, out);
-    else if (make_room(book, finding->position, out))
-        add_alert(book, finding, &entity, key, out);
+    else if (book_make_room(book, finding->position, out))
+        book_add_alert(book, finding, &entity, key, out);
     else
-        overflow_finding(book, finding, out);
+        book_overflow(book, finding, out);
 }
 
 /* --- time */

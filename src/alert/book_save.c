@@ -20,9 +20,17 @@
 
 enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 1 };
 #define SERIAL_MAX (UINT64_MAX / 2) /* no life is that long; and adding one never wraps */
-enum { FLAG_CURRENT = 1, FLAG_OVERFLOW = 2, FLAG_ENDED_BY_HAND = 4, FLAGS_ALL = 7 };
+/* Bits 4 to 6 hold `told`. Those past 4 are younger: a program that does not know them replays instead. */
+enum {
+    FLAG_CURRENT = 1,
+    FLAG_OVERFLOW = 2,
+    FLAG_ENDED_BY_HAND = 4,
+    FLAG_RULE_FIRES = 8,
+    FLAG_TOLD_SHIFT = 4,
+    FLAGS_ALL = 15 | SEVERITY_P4 << FLAG_TOLD_SHIFT
+};
 
-static const char *const words[] = {"created", "count", "acknowledged", "resolved", "closed"};
+static const char *const words[] = {"created", "count", "acknowledged", "resolved", "closed", "severity"};
 
 /* --- writing */
 
@@ -55,8 +63,10 @@ static void save_alert(const struct held *held, uint32_t card, struct buf *out)
     buf_u32(out, card);
     buf_u8(out, (uint8_t)a->severity);
     buf_u8(out, (uint8_t)a->state);
-    buf_u8(out, (uint8_t)((held->current ? FLAG_CURRENT : 0) | (held->overflow ? FLAG_OVERFLOW : 0) |
-                          (held->ended_by_hand ? FLAG_ENDED_BY_HAND : 0)));
+    buf_u8(out,
+           (uint8_t)((held->current ? FLAG_CURRENT : 0) | (held->overflow ? FLAG_OVERFLOW : 0) |
+                     (held->ended_by_hand ? FLAG_ENDED_BY_HAND : 0) |
+                     (held->rule_fires ? FLAG_RULE_FIRES : 0) | (unsigned)held->told << FLAG_TOLD_SHIFT));
     const uint64_t numbers[] = {a->count,
                                 (uint64_t)a->first_ns,
                                 (uint64_t)a->last_ns,
@@ -250,6 +260,8 @@ static void fill(struct held *held, const struct saved *s)
     memcpy(held->key, s->key.p, sizeof held->key);
     held->overflow = (s->flags & FLAG_OVERFLOW) != 0;
     held->ended_by_hand = (s->flags & FLAG_ENDED_BY_HAND) != 0;
+    held->rule_fires = (s->flags & FLAG_RULE_FIRES) != 0;
+    held->told = (enum severity)(s->flags >> FLAG_TOLD_SHIFT);
     a->state = (enum alert_state)s->state;
     a->count = s->numbers[0];
     a->first_ns = (int64_t)s->numbers[1];

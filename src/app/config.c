@@ -289,11 +289,32 @@ static const struct setting metrics_settings[] = {
     {"retention_bytes", "bytes of all blocks past which the oldest go", "no bound", metrics_retention_bytes},
     {"out_of_order", "how late a sample may come, at most 1h", "0 (refused, as Prometheus does)",
      metrics_out_of_order},
+    {"rule_files",
+     "files of Prometheus' rules, or patterns of such; `NAME.tocsin.yml` beside one is read along", "none",
+     config_rule_files},
+    {"evaluation_interval", "how often groups of rules are evaluated that do not say it", "1m",
+     config_evaluation_interval},
+    {"rule_query_offset", "how far in the past rules look whose group does not say it", "0",
+     config_rule_query_offset},
+    {"lookback_delta", "how old the newest sample of a series may be", "5m", config_lookback_delta},
+    {"for_grace_period", "alerts taken up after a restart fire no sooner than this", "10m",
+     config_for_grace_period},
+    {"for_outage_tolerance", "state of alerts older than this is not taken up after a restart", "1h",
+     config_for_outage_tolerance},
+    {"external_labels", "labels of all alerts on metrics, and of what is federated, beside their own", "none",
+     config_external_labels},
+    {"enable_features",
+     "Prometheus' feature flags of PromQL: promql-delayed-name-removal; promql-experimental-functions, "
+     "promql-duration-expr, promql-extended-range-selectors and promql-binop-fill-modifiers are always on",
+     "none", config_enable_features},
     {0}};
 
 static int read_metrics(struct reading *r, const struct yaml_node *node)
 {
-    return setting_section(r, node, metrics_settings);
+    int rc = setting_section(r, node, metrics_settings);
+    return rc == 0 && r->config->metric_rules.file_count > 0 && !r->config->metrics
+               ? setting_bad(r, node, "rule_files need enabled: true")
+               : rc;
 }
 
 /* --- top level
@@ -330,8 +351,7 @@ static int read_console(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
-static int read_paths(struct reading *r, const struct yaml_node *node, const char *const **ret,
-                      size_t *ret_count)
+int setting_paths(struct reading *r, const struct yaml_node *node, const char *const **ret, size_t *ret_count)
 {
     int rc = setting_list(r, node);
     if (rc != 0)
@@ -355,22 +375,22 @@ static int read_paths(struct reading *r, const struct yaml_node *node, const cha
 static int read_rules(struct reading *r, const struct yaml_node *node)
 {
     r->config->shipped_packs = false;
-    return read_paths(r, node, &r->config->rules, &r->config->rule_count);
+    return setting_paths(r, node, &r->config->rules, &r->config->rule_count);
 }
 
 static int read_placeholders(struct reading *r, const struct yaml_node *node)
 {
-    return read_paths(r, node, &r->config->placeholders, &r->config->placeholder_count);
+    return setting_paths(r, node, &r->config->placeholders, &r->config->placeholder_count);
 }
 
 static int read_pipelines(struct reading *r, const struct yaml_node *node)
 {
-    return read_paths(r, node, &r->config->pipelines, &r->config->pipeline_count);
+    return setting_paths(r, node, &r->config->pipelines, &r->config->pipeline_count);
 }
 
 static int read_geoip(struct reading *r, const struct yaml_node *node)
 {
-    return read_paths(r, node, &r->config->geoip, &r->config->geoip_count);
+    return setting_paths(r, node, &r->config->geoip, &r->config->geoip_count);
 }
 
 static int read_parsers(struct reading *r, const struct yaml_node *node)
@@ -492,6 +512,7 @@ void config_defaults(struct config *config)
                               .syslog_parser = parser_find(SV("syslog")),
                               .policy_text = SV(DEFAULT_POLICY),
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
+                              .metric_rules = {.evaluation_interval_ns = 60 * TC_SECOND_NS},
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
                               .metrics_trend_retention_ns = INT64_C(396) * 86400 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
@@ -515,8 +536,10 @@ void config_defaults(struct config *config)
 static uint64_t print_of(const struct yaml_node *node)
 {
     uint64_t print = hash_64_seed(node->key, hash_64_seed(node->text, (uint64_t)node->type + 1));
+    bool metrics = sv_is(node->key, "metrics"); /* some of its keys are read anew by a reload */
     for (const struct yaml_node *n = node->first; n != NULL; n = n->next)
-        print = hash_64_seed(sv_make((const char *)&print, sizeof print), print_of(n));
+        if (!metrics || !config_metrics_is_reloaded(n->key))
+            print = hash_64_seed(sv_make((const char *)&print, sizeof print), print_of(n));
     return print;
 }
 

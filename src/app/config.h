@@ -7,6 +7,7 @@
 #define APP_CONFIG_H
 
 #include "api/api.h"
+#include "app/metric_rules.h"
 #include "app/sources.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -81,6 +82,7 @@ struct config {
     uint64_t series_limit, source_series_limit;
     int64_t metrics_retention_ns, metrics_trend_retention_ns, metrics_out_of_order_ns;
     uint64_t metrics_retention_bytes; /* 0: no bound */
+    struct metric_rule_settings metric_rules;
 };
 
 /* Whether the channel is told of an alert of that severity for that reason (new, acknowledged, …). */

@@ -38,6 +38,9 @@ int setting_secret(struct reading *r, const struct yaml_node *node, struct sv *r
 /* A text, or a list of at most `max`. */
 int setting_names(struct reading *r, const struct yaml_node *node, size_t max, const struct sv **ret,
                   size_t *ret_count);
+/* A list of paths. */
+int setting_paths(struct reading *r, const struct yaml_node *node, const char *const **ret,
+                  size_t *ret_count);
 /* It is a list of at most LIST_MAX. */
 int setting_list(struct reading *r, const struct yaml_node *node);
 /* Reads the keys of `map`; one that no setting has is an error with "did you mean". */
@@ -63,6 +66,18 @@ int config_read_watch(struct reading *r, const struct yaml_node *node);
 int config_read_syslog(struct reading *r, const struct yaml_node *node);
 int config_read_files(struct reading *r, const struct yaml_node *node);
 int config_read_journald(struct reading *r, const struct yaml_node *node);
+
+/* config_metrics.c: what the section `metrics` says of rules */
+int config_rule_files(struct reading *r, const struct yaml_node *node);
+int config_evaluation_interval(struct reading *r, const struct yaml_node *node);
+int config_rule_query_offset(struct reading *r, const struct yaml_node *node);
+int config_lookback_delta(struct reading *r, const struct yaml_node *node);
+int config_for_grace_period(struct reading *r, const struct yaml_node *node);
+int config_for_outage_tolerance(struct reading *r, const struct yaml_node *node);
+int config_external_labels(struct reading *r, const struct yaml_node *node);
+int config_enable_features(struct reading *r, const struct yaml_node *node);
+/* Keys of `metrics` that a reload puts in force. */
+bool config_metrics_is_reloaded(struct sv key);
 
 /* Names may stand before what they name: they are looked up once all is read. */
 int config_check_names(struct config *config, const char *file, struct err *err);

@@ -594,6 +594,18 @@ int core_receipt(struct core *core, const struct receipt *receipt)
     return rc;
 }
 
+int core_rule_states(struct core *core, struct sv blocks, uint32_t count, struct err *err)
+{
+    struct journal_batch batch = {
+        .kind = BATCH_CONTROL, .received = clk_now(core->options.clk), .blocks = blocks, .count = count};
+    return journal_append_wait(core->journal, &batch, &(uint64_t){0}, err);
+}
+
+void core_each_firing(const struct core *core, book_firing_fn each, void *context)
+{
+    book_each_firing(core->book, each, context);
+}
+
 int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subject, struct sv by,
                struct sv note, struct err *err)
 {

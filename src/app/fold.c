@@ -9,6 +9,7 @@
  */
 #include "app/core_priv.h"
 
+#include "app/metric_record.h"
 #include "base/json_out.h"
 #include "base/log.h"
 #include "cli/finding_out.h"
@@ -356,6 +357,22 @@ static int fold_command(struct core *core, const struct event *record, struct er
     return take_decisions(core, err);
 }
 
+/* The record bears what the rule said then: no rule, and no sample, is asked again. */
+static int fold_rule_state(struct core *core, const struct event *record, struct err *err)
+{
+    struct alert_change change;
+    int rc = 0;
+    if (!metric_record_read(record, &core->batch, &change))
+        return 0; /* we wrote it; a record of another version says nothing to us */
+    if (change.firing && !was_said(core, record->position)) {
+        rc = finding_record(core, change.finding, err);
+        core->counts.findings++;
+    }
+    book_change(core->book, &change, &core->decisions);
+    core->store_dirty = true;
+    return rc == 0 ? take_decisions(core, err) : rc;
+}
+
 static int fold_control(struct core *core, const struct event *record, struct err *err)
 {
     switch (record->type) {
@@ -365,6 +382,8 @@ static int fold_control(struct core *core, const struct event *record, struct er
         return fold_command(core, record, err);
     case REC_ACTIVATED:
         return activate_apply(core, record->raw, err);
+    case REC_METRIC:
+        return fold_rule_state(core, record, err);
     case REC_POSITION:
         positions_put(&core->positions, record->source, record->raw);
         return 0;

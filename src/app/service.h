@@ -12,6 +12,7 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/metric_rules.h"
 #include "app/metrics_room.h"
 #include "app/privacy.h"
 #include "app/sealing.h"
@@ -34,6 +35,7 @@ struct wishes { /* what the configuration wants in force, read from its files */
     struct geoip_files *geoip_files;
     struct core_data_file *files;
     size_t file_count;
+    struct metric_rule_files *metric_rules; /* NULL: metrics are off */
 };
 
 struct service {
@@ -60,7 +62,8 @@ struct service {
     int64_t started_ns;
     struct stdin_source *stdin_source;
     struct intake *syslog_intake;
-    struct metrics_room *metrics; /* NULL: off */
+    struct metrics_room *metrics;      /* NULL: off */
+    struct metric_rules *metric_rules; /* likewise; under `lock` while it comes and goes */
     struct tail *_Atomic tail;
     struct journald_source *_Atomic journald;
     struct syslog_listener *_Atomic syslog; /* set while the API's threads may look for /metrics */
@@ -106,6 +109,7 @@ int service_before_commit(void *context, struct err *err);
 enum sentinel_state service_look(void *context);
 const char *service_trouble(void *context);
 uint64_t service_send_beat(void *context);
+int service_rule_states(void *context, struct sv blocks, uint32_t count, struct err *err);
 bool service_is_judged(void *context, uint64_t position);
 uint64_t service_courier_turns(void *context);
 

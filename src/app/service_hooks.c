@@ -193,6 +193,11 @@ uint64_t service_send_beat(void *context)
     return first;
 }
 
+int service_rule_states(void *context, struct sv blocks, uint32_t count, struct err *err)
+{
+    return core_rule_states(((struct service *)context)->core, blocks, count, err);
+}
+
 bool service_is_judged(void *context, uint64_t position)
 {
     struct core_stats core;

@@ -101,6 +101,8 @@ void service_metrics(void *context, struct buf *out)
     door_metrics(s, out);
     if (s->metrics != NULL)
         tsdb_metrics(metrics_room_tsdb(s->metrics), out);
+    if (s->metric_rules != NULL)
+        metric_rules_metrics(s->metric_rules, out);
     tend_metrics(out);
     core_source_metrics(s->core, out);
 }

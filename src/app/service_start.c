@@ -102,6 +102,29 @@ static int start_courier(struct service *s, struct err *err)
     return notifier_start(notifier, err);
 }
 
+/* Before the core goes on: what fires is a part of the recovered fold. */
+static int start_metrics(struct service *s, struct err *err)
+{
+    struct metric_rule_settings settings = s->config.metric_rules;
+    if (!s->config.metrics)
+        return 0;
+    int rc = metrics_room_start(&s->config, &s->metrics, err);
+    if (rc != 0)
+        return rc;
+    settings.external_url = s->config.console_url;
+    struct metric_rules *rules =
+        metric_rules_new(&(struct metric_rules_options){.clk = &clk_system,
+                                                        .tsdb = metrics_room_tsdb(s->metrics),
+                                                        .append = service_rule_states,
+                                                        .context = s},
+                         &settings, &s->wishes.metric_rules);
+    core_each_firing(s->core, metric_rules_know, rules);
+    pthread_mutex_lock(&s->lock);
+    s->metric_rules = rules;
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
 static int start_api(struct service *s, struct err *err)
 {
     static struct sv receivers[256];
@@ -204,14 +227,16 @@ int service_start(struct service *s, struct err *err)
         rc = start_intake(s, err);
     if (rc == 0)
         rc = service_make_doors(s, err);
-    if (rc == 0 && s->config.metrics)
-        rc = metrics_room_start(&s->config, &s->metrics, err);
+    if (rc == 0)
+        rc = start_metrics(s, err);
     if (rc == 0)
         rc = start_api(s, err);
     if (rc == 0)
         rc = start_courier(s, err);
     if (rc == 0)
         rc = core_start(s->core, err);
+    if (rc == 0 && s->metric_rules != NULL)
+        rc = metric_rules_start(s->metric_rules, err);
     if (rc == 0)
         rc = start_sentinel(s, err);
     if (rc == 0)
@@ -235,8 +260,9 @@ void service_stop(struct service *s)
     s->api = NULL;
     pthread_mutex_unlock(&s->lock);
     api_stop(&api);
-    metrics_room_stop(&s->metrics); /* after the API, whose requests wait for it */
-    service_close_doors(s);         /* after the API, whose /metrics looks at them */
+    metric_rules_stop(&s->metric_rules); /* after the API, which looks at them, and before their store */
+    metrics_room_stop(&s->metrics);      /* after the API, whose requests wait for it */
+    service_close_doors(s);              /* after the API, whose /metrics looks at them */
     pthread_mutex_lock(&s->lock);
     struct notifier *notifier = s->notifier;
     s->notifier = NULL;

@@ -93,7 +93,10 @@ void finding_out_json(const struct finding *f, const char *file, uint64_t line, 
 {
     struct json_out json = json_out_to(out);
     json_object(&json);
-    json_kv_str(&json, "kind", f->kind == FINDING_CORRELATION ? "correlation" : "detection");
+    static const char *const kinds[] = {[FINDING_DETECTION] = "detection",
+                                        [FINDING_CORRELATION] = "correlation",
+                                        [FINDING_METRIC] = "metric"};
+    json_kv_str(&json, "kind", kinds[f->kind]);
     json_key(&json, SV("rule"));
     json_object(&json);
     json_kv_string(&json, "id", f->rule->id);

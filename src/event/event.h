@@ -68,6 +68,7 @@ enum record_type {
     REC_RECEIPT,   /* JSON: a notification was delivered, or given up */
     REC_POSITION,  /* how far a positioned source was read: the record's source names what was read, raw is
                       the door's own; empty: forget it. In one frame with the events read up to there */
+    REC_METRIC,    /* JSON: an alert of a rule on metrics fires, or ended */
 };
 enum record_class { CLASS_SECURITY, CLASS_AUDIT, CLASS_DEBUG, CLASS_COUNT }; /* retention class = log */
 

@@ -183,7 +183,7 @@ static void note_instance(struct evaluation *e, const struct instance *instance)
         *slot = (uint64_t)(uintptr_t)alert;
     }
     alert->value = instance->value;
-    alert->given = e->state->evaluations;
+    alert->given = e->state->timing.evaluations;
     alert->stands_for_no_data = instance->stands_for_no_data;
     keep_annotations(alert, instance->annotations);
 }
