@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "cli/parsers.h"
 #include "ingest/tail.h"
+#include "metrics/scrape/scrape_config.h"
 #include "notify/notify.h"
 
 enum { CONFIG_KEYS_MAX = 64 };
@@ -81,6 +82,9 @@ struct config {
     uint64_t series_limit, source_series_limit;
     int64_t metrics_retention_ns, metrics_out_of_order_ns;
     uint64_t metrics_retention_bytes; /* 0: no bound */
+    struct scrape_defaults scrape_defaults;
+    struct scrape_config scrape;   /* no jobs: nothing is scraped */
+    const char *prometheus_config; /* NULL: scrape configurations stand in this file, if anywhere */
 };
 
 /* Whether the channel is told of an alert of that severity for that reason (new, acknowledged, …). */

@@ -64,6 +64,12 @@ int config_read_syslog(struct reading *r, const struct yaml_node *node);
 int config_read_files(struct reading *r, const struct yaml_node *node);
 int config_read_journald(struct reading *r, const struct yaml_node *node);
 
+/* config_metrics_doors.c: where metrics come from */
+int config_scrape_interval(struct reading *r, const struct yaml_node *node);
+int config_scrape_timeout(struct reading *r, const struct yaml_node *node);
+int config_scrape_configs(struct reading *r, const struct yaml_node *node);
+int config_prometheus_config(struct reading *r, const struct yaml_node *node);
+
 /* Names may stand before what they name: they are looked up once all is read. */
 int config_check_names(struct config *config, const char *file, struct err *err);
 /* Where nobody was named, mail is the channel for digests (D-04). */
