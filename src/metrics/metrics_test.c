@@ -49,56 +49,6 @@ static void many_sets_keep_their_numbers(void **state)
     labels_table_free(&table);
 }
 
-/* --- expressions --- */
-
-static bool whole_match(const char *pattern, const char *text)
-{
-    struct regex *regex;
-    assert_int_equal(regex_new(sv_of(pattern), true, &regex, NULL), 0);
-    bool matched = regex_match(regex, sv_of(text));
-    regex_free(&regex);
-    return matched;
-}
-
-static void expressions_match_from_end_to_end(void **state)
-{
-    (void)state;
-    assert_true(whole_match("a|b", "b"));
-    assert_false(whole_match("a|b", "ab"));
-    assert_true(whole_match("a.*", "a\nb"));
-    assert_false(whole_match("a.*", "ba"));
-    assert_true(whole_match("", ""));
-    assert_true(whole_match("(?i)ABC", "abc"));
-    assert_true(whole_match("[[:alpha:]]+", "abc"));
-}
-
-static void what_re2_refuses_is_refused(void **state)
-{
-    (void)state;
-    static const char *const bad[] = {"(",      ")",      "[a",  "*a",      "a**",   "(?=a)",
-                                      "(?<!a)", "(a)\\1", "a\\", "x{1001}", "(?>a)", "\\K"};
-    for (size_t i = 0; i < TC_ARRAY_LEN(bad); i++) {
-        struct regex *regex;
-        struct err err = {0};
-        if (regex_new(sv_of(bad[i]), true, &regex, &err) == 0)
-            fail_msg("%s was accepted", bad[i]);
-        assert_true(sv_starts(sv_of(err.text), SV("error parsing regexp: ")));
-    }
-}
-
-static void groups_are_expanded(void **state)
-{
-    (void)state;
-    struct regex *regex;
-    struct buf b;
-    buf_init(&b, 1024);
-    assert_int_equal(regex_new(SV("(?P<first>\\w+)-(\\w+)"), true, &regex, NULL), 0);
-    assert_true(regex_expand(regex, SV("a-b"), SV("$2:${1}_x:$first:$$:$9:$1x"), &b));
-    assert_true(sv_is(buf_view(&b), "b:a_x:a:$::"));
-    regex_free(&regex);
-    buf_free(&b);
-}
-
 /* --- text --- */
 
 static void numbers_are_written_as_go_does(void **state)
@@ -256,9 +206,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_sets_are_one),
         cmocka_unit_test(many_sets_keep_their_numbers),
-        cmocka_unit_test(expressions_match_from_end_to_end),
-        cmocka_unit_test(what_re2_refuses_is_refused),
-        cmocka_unit_test(groups_are_expanded),
         cmocka_unit_test(numbers_are_written_as_go_does),
         cmocka_unit_test(numbers_are_read_as_go_does),
         cmocka_unit_test(durations_go_from_large_to_small),

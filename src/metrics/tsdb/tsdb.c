@@ -468,6 +468,8 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
         buf_printf(out, "} %llu\n", (unsigned long long)tsdb->head.sources[i].refused);
     }
     pthread_rwlock_unlock(&tsdb->lock);
+    metric(out, "source_series_limit", "gauge", "Series in memory that one source may have.",
+           tsdb->options.source_series_max);
     metric(out, "blocks", "gauge", "Blocks on disk.", s.blocks);
     metric(out, "block_bytes", "gauge", "Bytes of all blocks.", s.block_bytes);
     metric(out, "blocks_cut_total", "counter", "Blocks written from memory.", s.blocks_cut);
