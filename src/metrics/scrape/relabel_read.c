@@ -160,7 +160,7 @@ static void read_rule(struct reading *r)
         return;
     read_source_labels(r);
     check(r);
-    if (regex_new(f->regex.line != 0 ? f->regex.text : SV("(.*)"), true, &rule->regex, &err) != 0)
+    if (re2_compile(f->regex.line != 0 ? f->regex.text : SV("(.*)"), RE2_WHOLE_DOTALL, &rule->regex, &err) != 0)
         rule_problem_add(r->yaml->problems, false, f->regex.line, f->regex.column, "%s", err.text);
 }
 
@@ -183,7 +183,6 @@ void relabel_list_read(struct typed_yaml *yaml, const struct typed_list *list, s
 void relabel_list_free(struct relabel_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (list->rules[i].regex != NULL)
-            regex_free(&list->rules[i].regex);
+        re2_free(&list->rules[i].regex);
     list->n = 0;
 }

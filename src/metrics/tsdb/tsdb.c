@@ -457,8 +457,6 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
         go_quote(out, sv_of(tsdb->head.sources[i].name));
         buf_printf(out, "} %llu\n", (unsigned long long)tsdb->head.sources[i].series);
     }
-    metric(out, "source_series_limit", "gauge", "Series in memory that one source may have.",
-           tsdb->head.source_series_max);
     buf_str(out,
             "# HELP tocsin_tsdb_source_refused_total Series refused because their source had its limit.\n"
             "# TYPE tocsin_tsdb_source_refused_total counter\n");
