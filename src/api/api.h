@@ -16,6 +16,8 @@
 #include "ingest/intake.h"
 #include "journal/journal.h"
 
+struct metadata;
+struct scrape_manager;
 struct tsdb;
 
 struct api_token {    /* bearer token of one source */
@@ -70,6 +72,8 @@ struct api_options {
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
+    struct metadata *metadata;                        /* what metrics are; NULL with tsdb */
+    struct scrape_manager *scrape;                    /* NULL: nothing is scraped */
     const struct sv *receivers;                       /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };

@@ -105,7 +105,7 @@ struct workbench {
     struct workbench *next;
 };
 
-enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 80 };
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 128 };
 
 struct stream;
 struct search_job;
@@ -251,6 +251,8 @@ void promql_range_route(struct api *api, struct request *request, struct reply *
 void promql_series_route(struct api *api, struct request *request, struct reply *reply);
 void promql_labels_route(struct api *api, struct request *request, struct reply *reply);
 void promql_values_route(struct api *api, struct request *request, struct reply *reply);
+void targets_list(struct api *api, struct request *request, struct reply *reply);
+void targets_metadata(struct api *api, struct request *request, struct reply *reply);
 void workbench_free_all(struct api *api);
 void alerts_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_show(struct api *api, struct request *request, struct reply *reply);

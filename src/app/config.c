@@ -279,6 +279,13 @@ static int metrics_out_of_order(struct reading *r, const struct yaml_node *node)
 
 static const struct setting metrics_settings[] = {
     {"enabled", "keep metrics: take Prometheus remote write, answer PromQL", "false", metrics_enabled},
+    {"scrape_interval", "how often `scrape_configs` ask that do not say it", "1m", config_scrape_interval},
+    {"scrape_timeout", "how long a scrape may take where they do not say it", "10s, or the interval",
+     config_scrape_timeout},
+    {"scrape_configs", "what is scraped, in Prometheus' own form (docs/metrics-in.md)", "none",
+     config_scrape_configs},
+    {"prometheus_config", "a Prometheus configuration file whose scrape_configs are used instead", "none",
+     config_prometheus_config},
     {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},
     {"source_series_limit", "series in memory that one source may have", "`series_limit`",
      metrics_source_series},
@@ -606,6 +613,7 @@ int config_load(const char *path, struct config *config, struct err *err)
 void config_free(struct config *config)
 {
     parsers_close(&config->parsers);
+    scrape_config_free(&config->scrape);
     arena_free(&config->arena);
     *config = (struct config){0};
 }

@@ -100,7 +100,7 @@ void service_metrics(void *context, struct buf *out)
     metrics_reload(last_reload.successful, last_reload.success_ns, out);
     door_metrics(s, out);
     if (s->metrics != NULL)
-        tsdb_metrics(metrics_room_tsdb(s->metrics), out);
+        metrics_room_metrics(s->metrics, out);
     if (s->metric_rules != NULL)
         metric_rules_metrics(s->metric_rules, out);
     tend_metrics(out);

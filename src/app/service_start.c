@@ -155,6 +155,8 @@ static int start_api(struct service *s, struct err *err)
                             .command = service_command,
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
+                            .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),
+                            .scrape = s->metrics == NULL ? NULL : metrics_room_scrape(s->metrics),
                             .metrics = service_metrics,
                             .channels = service_channels_json,
                             .sources = service_sources_json,

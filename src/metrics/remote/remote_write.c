@@ -338,6 +338,8 @@ static void refuse(struct append *a, enum tsdb_outcome outcome, const struct lab
         return;
     r->first = outcome;
     size_t n = (size_t)snprintf(r->text, sizeof r->text, "%s", tsdb_outcome_text(outcome));
+    if (outcome == TSDB_PERSONAL)
+        return; /* what is told stands in logs of others */
     for (size_t i = 0; i < count && n < sizeof r->text - 160; i++)
         n += (size_t)snprintf(r->text + n, sizeof r->text - n, "%s%.*s=\"%.*s\"", i == 0 ? " for {" : ", ",
                               (int)TC_MIN(labels[i].name.n, (size_t)60), labels[i].name.p,

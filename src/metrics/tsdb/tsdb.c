@@ -5,6 +5,7 @@
 #include "metrics/tsdb/tsdb_priv.h"
 
 #include "base/go_text.h"
+#include "metrics/personal.h"
 
 #include <stdlib.h>
 
@@ -27,6 +28,7 @@ static const char *const outcome_texts[TSDB_OUTCOMES] = {
         "the source's limit of series is reached: raise metrics.source_series_limit, or send fewer series",
     [TSDB_LATE_LIMIT] = "too many samples wait out of order",
     [TSDB_BAD_LABELS] = "invalid label set",
+    [TSDB_PERSONAL] = "a label holds personal data or a secret, which must not become a label",
 };
 
 const char *tsdb_outcome_text(enum tsdb_outcome outcome)
@@ -266,6 +268,8 @@ enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, siz
             source->refused++;
             return counted(tsdb, TSDB_SOURCE_LIMIT);
         }
+        if (labels_hold_personal(labels, count))
+            return counted(tsdb, TSDB_PERSONAL);
         id = head_add(head, head->next_id, a->source, labels, count, hash);
         record_series(&tsdb->series_record, head, head->series[id]);
         put_full_records(tsdb);
@@ -461,7 +465,8 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
                                                        [TSDB_SERIES_LIMIT] = "series_limit",
                                                        [TSDB_SOURCE_LIMIT] = "source_limit",
                                                        [TSDB_LATE_LIMIT] = "out_of_order_limit",
-                                                       [TSDB_BAD_LABELS] = "invalid_label_set"};
+                                                       [TSDB_BAD_LABELS] = "invalid_label_set",
+                                                       [TSDB_PERSONAL] = "personal_data"};
     struct tsdb_stats s = tsdb_stats(tsdb);
     metric(out, "head_series", "gauge", "Series in memory.", s.series);
     metric(out, "head_series_limit", "gauge", "Series that may be in memory.", tsdb->options.series_max);
@@ -481,6 +486,11 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
     for (unsigned i = TSDB_OK + 1; i < TSDB_OUTCOMES; i++)
         buf_printf(out, "tocsin_tsdb_refused_total{reason=\"%s\"} %llu\n", reasons[i],
                    (unsigned long long)s.outcomes[i]);
+    buf_printf(
+        out,
+        "# HELP tocsin_redaction_rejected_total Series refused because a label holds personal data or a "
+        "secret.\n# TYPE tocsin_redaction_rejected_total counter\ntocsin_redaction_rejected_total %llu\n",
+        (unsigned long long)s.outcomes[TSDB_PERSONAL]);
     buf_str(out, "# HELP tocsin_tsdb_source_series Series in memory, by source.\n"
                  "# TYPE tocsin_tsdb_source_series gauge\n");
     pthread_rwlock_rdlock(&tsdb->lock);
@@ -488,6 +498,14 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
         buf_str(out, "tocsin_tsdb_source_series{source=");
         go_quote(out, sv_of(tsdb->head.sources[i].name));
         buf_printf(out, "} %llu\n", (unsigned long long)tsdb->head.sources[i].series);
+    }
+    buf_str(out,
+            "# HELP tocsin_tsdb_source_refused_total Series refused because their source had its limit.\n"
+            "# TYPE tocsin_tsdb_source_refused_total counter\n");
+    for (unsigned i = 1; i < tsdb->head.source_count; i++) {
+        buf_str(out, "tocsin_tsdb_source_refused_total{source=");
+        go_quote(out, sv_of(tsdb->head.sources[i].name));
+        buf_printf(out, "} %llu\n", (unsigned long long)tsdb->head.sources[i].refused);
     }
     pthread_rwlock_unlock(&tsdb->lock);
     metric(out, "source_series_limit", "gauge", "Series in memory that one source may have.",

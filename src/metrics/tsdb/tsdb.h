@@ -57,6 +57,7 @@ enum tsdb_outcome {
     TSDB_SOURCE_LIMIT,
     TSDB_LATE_LIMIT, /* too many samples wait out of order */
     TSDB_BAD_LABELS,
+    TSDB_PERSONAL, /* a label holds personal data or a secret (personal.h) */
     TSDB_OUTCOMES,
 };
 /* Prometheus' words, where it has some. */
