@@ -136,8 +136,7 @@ static void heap_remove(struct book *book, struct held *held)
 static int64_t timer_of(const struct book *book, const struct held *held)
 {
     bool open = lifecycle_open(held->alert.state);
-    return book_add_ns(held->touched_ns,
-                       open ? book->options.resolve_after_ns : book->options.forget_after_ns);
+    return book_add_ns(held->touched_ns, open ? book_quiet_ns(book, held) : book->options.forget_after_ns);
 }
 
 void book_schedule(struct book *book, struct held *held)

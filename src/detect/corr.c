@@ -401,6 +401,13 @@ void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const st
     link_newest(t, place, rank_of(spec, g));
 }
 
+void corr_table_forget(struct corr_table *t, const struct corr_spec *spec, uint64_t hash, struct sv key)
+{
+    uint32_t slot = t->count == 0 ? 0 : slot_of(t, hash, key);
+    if (t->count > 0 && t->slots[slot] != 0)
+        remove_group(t, spec, t->slots[slot]);
+}
+
 /* --- windows that are over
  * ---------------------------------------------------------------------------------------------- */
 

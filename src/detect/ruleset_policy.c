@@ -106,6 +106,8 @@ void ruleset_check_policy(struct loading *l, const struct policy *policy)
             continue;
         if (r->rule.detection != NULL)
             check_node(&check, r->rule.detection->root);
+        for (size_t k = 0; k < r->rule.raise_count && r->rule.raises[k].condition != NULL; k++)
+            check_node(&check, r->rule.raises[k].condition);
         if (r->correlation != NULL) {
             check_names(&check, r->correlation->group_by, r->correlation->group_count);
             check_names(&check, r->correlation->fields, r->correlation->field_count);

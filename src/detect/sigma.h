@@ -78,6 +78,9 @@ struct sigma_rule {
     size_t ref_count;
     const struct sigma_alias *aliases;
     size_t alias_count;
+    const struct yaml_node *own; /* the tocsin: map while the document is read; NULL: none */
+    const struct sv *resets;     /* ids or names, as written */
+    size_t reset_count;
     uint8_t document_hash[TC_SHA256_BYTES];            /* all of it */
     uint8_t meaning_hash[TC_SHA256_BYTES];             /* what decides whether it matches, and its windows */
     struct sigma_warning warnings[SIGMA_WARNINGS_MAX]; /* what is over is left out */
@@ -113,6 +116,19 @@ struct selection {
     bool used; /* by the condition */
 };
 int sigma_read_detection(struct sigma *sigma, const struct yaml_node *detection, struct sigma_rule *ret);
+
+/* --- sigma_tocsin.c: the tocsin: map; the detection or correlation was read */
+int sigma_read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret);
+/* A scalar's text, or nothing where the key is absent or null. */
+int sigma_read_text(struct sigma *sigma, const struct yaml_node *map, const char *key, struct sv *ret);
+int sigma_read_severity(struct sigma *sigma, const struct yaml_node *map, const char *key,
+                        struct sv *ret_word, enum severity *ret);
+
+/* --- sigma_raise.c: `raise` of the tocsin: map. Of a detection it is read while its selections are at hand,
+ * of a correlation once that was read; sigma_check_raises when the rule's own severity is known. */
+int sigma_read_raises(struct sigma *sigma, struct sigma_rule *rule, struct selection *selections,
+                      size_t count);
+int sigma_check_raises(struct sigma *sigma, struct sigma_rule *rule);
 
 /* --- sigma_lint.c: what can be read but is hardly meant */
 void sigma_warn(struct sigma *sigma, struct sigma_rule *rule, unsigned line, unsigned column,
@@ -174,6 +190,12 @@ int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, co
 int sigma_read_names(struct sigma *sigma, const struct yaml_node *node, const char *what,
                      const struct name_ref **ret, size_t *ret_count);
 int sigma_read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *ret);
+/* A duration such as 15m, ten years at most, under any key; *ret is left alone where the key is absent. */
+int sigma_read_duration(struct sigma *sigma, const struct yaml_node *map, const char *key, int64_t *ret_ns);
+/* The tests of a condition's map, such as {gte: 10}; other keys than `but` (NULL-terminated) are refused. */
+int sigma_read_tests(struct sigma *sigma, const struct yaml_node *condition, enum corr_type type,
+                     const char *const but[], const struct corr_test **ret, const num_amount **ret_amounts,
+                     size_t *ret_count);
 
 /* --- sigma_steps.c: a temporal correlation's condition in words; rule->refs were read, or are then taken
  * from it. Steps are places in rule->refs until ruleset_link.c knows ordinals. */
