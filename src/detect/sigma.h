@@ -170,12 +170,22 @@ struct placeholders *placeholders_new(struct arena *arena);
 void placeholders_free(struct placeholders *placeholders);
 /* A list gives the placeholder of its name its values. One of a pack gives way to one that is not. */
 int sigma_add_list(struct sigma *sigma, struct sv name, struct list *list);
+/* The same of calendars. */
+int sigma_add_calendar(struct sigma *sigma, struct calendar *calendar, const struct yaml_node *at);
 /* Each list, in the order in which they came. */
 void placeholders_each_list(const struct placeholders *placeholders,
                             void (*each)(void *context, const struct list *list), void *context);
 /* `map`: that of the key `placeholders`; into sigma->placeholders. */
 int sigma_read_placeholders(struct sigma *sigma, const struct yaml_node *map,
                             const uint8_t document_hash[TC_SHA256_BYTES]);
+
+/* --- sigma_calendar.c: documents of calendars, read before all others; lines that ask one */
+bool sigma_is_calendar(const struct yaml_node *root);
+int sigma_read_calendar(struct sigma *sigma, const struct yaml_node *root, bool in_pack);
+bool sigma_asks_calendar(const struct sigma *sigma, const struct yaml_node *const *values, size_t count);
+int sigma_read_calendar_line(struct sigma *sigma, struct sv key, const struct yaml_node *place,
+                             const struct yaml_node *const *values, size_t count, struct name_list *reads,
+                             const struct match_node **ret);
 
 /* --- sigma_condition.c */
 int sigma_read_condition(struct sigma *sigma, const struct yaml_node *condition, struct selection *selections,
