@@ -104,7 +104,8 @@ struct corr_outcome {
     int64_t time_ns, episode_ns;
     uint64_t value;
     num_amount amount;
-    struct sv key; /* of the hit; judged at the end: lent for the call */
+    const int64_t *facts; /* of the hit, lent for the call; NULL: none */
+    struct sv key;        /* of the hit; judged at the end: lent for the call */
     const struct correlation *correlation;
     const struct corr_outcome *from; /* of the hit */
 };

@@ -310,7 +310,13 @@ static void keep_outcome(void *context, const struct corr_outcome *outcome)
     struct lane *lane = context;
     lane->outcomes = detector_grown(lane->outcomes, lane->outcome_count, &lane->outcome_capacity,
                                     sizeof lane->outcomes[0]);
-    lane->outcomes[lane->outcome_count++] = *outcome;
+    struct corr_outcome *kept = &lane->outcomes[lane->outcome_count++];
+    *kept = *outcome;
+    if (outcome->facts != NULL) { /* lent for the call */
+        int64_t *facts = ARENA_ARRAY(&lane->keys, int64_t, WINDOW_FACTS);
+        memcpy(facts, outcome->facts, WINDOW_FACTS * sizeof facts[0]);
+        kept->facts = facts;
+    }
 }
 
 struct closing {

@@ -184,6 +184,18 @@ static void emit_match(struct emit *e, const struct match *m)
     e->detector->stats.findings++;
 }
 
+static void set_why(struct finding *f, const struct corr_spec *spec, const struct corr_outcome *o,
+                    struct arena *arena)
+{
+    struct buf why;
+    if (spec->memory->tell == NULL)
+        return;
+    buf_init(&why, 1024);
+    spec->memory->tell(&spec->window, o->facts, &why);
+    f->why = arena_sv(arena, buf_view(&why));
+    buf_free(&why);
+}
+
 static void emit_outcome(struct emit *e, const struct corr_outcome *o)
 {
     struct detector *d = e->detector;
@@ -201,6 +213,8 @@ static void emit_outcome(struct emit *e, const struct corr_outcome *o)
         char text[NUM_AMOUNT_TEXT_BYTES];
         f->value = arena_sv(e->findings->arena, num_amount_text(o->amount, text));
     }
+    if (o->facts != NULL)
+        set_why(f, spec, o, e->findings->arena);
     set_group(f, spec->correlation, o->key, e->findings->arena);
     if (spec->rule->kind == RULE_CORRELATION)
         f->severity = raised_to(spec, o);

@@ -23,7 +23,8 @@ enum corr_type {
     CORR_VALUE_PERCENTILE,
     CORR_VALUE_MEDIAN,
     CORR_NEW_VALUE, /* of a detection that has a memory (memory.h), not of a `correlation:` document */
-    CORR_ABSENCE,   /* likewise */
+    CORR_ABSENCE,   /* likewise, as those below */
+    CORR_TRAVEL,
 };
 enum {
     CORR_STEPS_MAX = 64,      /* rules of a temporal_ordered */
@@ -55,6 +56,7 @@ struct correlation {
     const num_amount *amounts; /* types that look at numbers (measure.h): one for each test, in place of its
                                   value */
     const struct step_condition *steps; /* temporal: the condition in words, in place of tests; NULL: none */
+    const struct travel_spec *travel;   /* travel: memory.h's */
     uint32_t percentile;                /* value_percentile: 0 to 100 */
     const struct name_ref *fields;      /* value_count, new_value: one name, or several (distinct tuples);
                                            value_sum      and its like: one */

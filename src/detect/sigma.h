@@ -221,7 +221,16 @@ int sigma_read_new_value(struct sigma *sigma, const struct yaml_node *map, struc
 int sigma_read_memory_fields(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c,
                              struct rule *rule);
 
+/* --- sigma_travel.c: the same */
+int sigma_read_travel(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
+
 /* --- sigma_absence.c: the same */
+/* The map of such a key: a map of the known keys, of a detection that has no other memory. */
+int sigma_check_memory(struct sigma *sigma, const struct yaml_node *map, const char *const known[],
+                       const struct sigma_rule *rule);
+/* A decimal number of at least `least`, in millionths; *ret is left alone where the key is absent. */
+int sigma_read_decimal(struct sigma *sigma, const struct yaml_node *map, const char *key, int64_t least,
+                       int64_t *ret);
 int sigma_read_absence(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
 
 #endif

@@ -76,6 +76,7 @@ static const struct {
 } memories[] = {
     {"new_value", sigma_read_new_value},
     {"absence", sigma_read_absence},
+    {"travel", sigma_read_travel},
 };
 
 static int read_memory(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
@@ -89,9 +90,9 @@ static int read_memory(struct sigma *sigma, const struct yaml_node *map, struct 
 
 int sigma_read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
 {
-    static const char *const known[] = {"owner",  "secondary_owner", "runbook", "actions",   "severity",
-                                        "entity", "dedup",           "quiet",   "raise",     "building_block",
-                                        "action", "resets",          "absence", "new_value", NULL};
+    static const char *const known[] = {
+        "owner", "secondary_owner", "runbook", "actions", "severity", "entity",    "dedup",  "quiet",
+        "raise", "building_block",  "action",  "resets",  "absence",  "new_value", "travel", NULL};
     struct rule_info *info = &ret->rule.info;
     struct sv word;
     if (map->type != YAML_MAP)
