@@ -230,13 +230,9 @@ static bool date_matches(const struct predicate *p, struct sv value)
 /* Lists hold at the event's time; at that of receipt where it has none to be believed. */
 static bool list_matches(const struct matching *m, const struct predicate *p, struct sv value, size_t slot)
 {
-    const struct event *event = m->event;
-    int64_t now_ns = event->time.ns;
-    if (now_ns == TC_NO_TIME || (event->flags & EVENT_SUSPECT_TIME) != 0)
-        now_ns = event->received.ns > 0 ? event->received.ns : TC_NO_TIME;
     if (!p->list.cased)
         value = folded_value(m->scratch, slot, value);
-    return list_holds(p->list.table, p->list.question, value, now_ns);
+    return list_holds(p->list.table, p->list.question, value, event_judged_ns(m->event));
 }
 
 /* `slot` names the value in the scratch: its field's index, or field_count for the raw text. */
@@ -388,6 +384,8 @@ static bool node_holds(const struct matching *m, const struct match_node *node)
     switch (node->kind) {
     case NODE_ITEM:
         return item_holds(m, node->item);
+    case NODE_CALENDAR:
+        return calendar_ask(node->calendar->calendar, m->event) == CALENDAR_OPEN;
     case NODE_NOT:
         return !node_holds(m, node->kids[0]);
     case NODE_AND:

@@ -198,6 +198,7 @@ static void details(const struct page *page, const struct payload *p)
             line(page, name, text);
     named(page, SV("Description"), p->description, true);
     line(page, SV("Owner"), p->owner);
+    line(page, SV("Secondary owner"), p->secondary_owner);
     line(page, SV("Runbook"), p->runbook);
     for (uint32_t at = 0, i = 1; payload_action(p, &at, &text) == 1; i++) {
         char step[32];
