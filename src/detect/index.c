@@ -163,21 +163,31 @@ static const struct field_index *field_of(const struct index_tables *tables, con
     }
 }
 
-/* `own` is the field's index, NULL where no rule names it. */
 static void ask_field(struct asking *a, const struct event *event, struct match_scratch *folds,
                       const struct field *field, const struct field_index *own)
 {
-    const struct needles *keywords = field->flags & FIELD_DERIVED ? NULL : a->tables->fields[0].needles;
-    if (own != NULL && own->present != INDEX_NONE)
+    if (own->present != INDEX_NONE)
         predicate_holds(a, own->present);
-    if ((own == NULL && keywords == NULL) || !field_is_value(field))
+    if (!field_is_value(field))
         return;
-    struct sv folded = match_scratch_folded(folds, event, (size_t)(field - event->fields));
     a->scratch->everything |= field->value.n > MATCH_FOLD_MAX_BYTES;
-    if (own != NULL)
-        ask_value(a, own, field->value, folded);
-    if (keywords != NULL)
-        needles_search(keywords, folded, predicate_holds, a);
+    ask_value(a, own, field->value, match_scratch_folded(folds, event, (size_t)(field - event->fields)));
+}
+
+/* Keywords are searched in all values at once: what would join two of them holds a zero byte, and a rule that
+ * is woken by that is still judged. */
+static void ask_keywords(struct asking *a, const struct event *event, struct match_scratch *folds)
+{
+    const struct needles *keywords = a->tables->fields[0].needles;
+    if (keywords == NULL)
+        return;
+    struct sv all;
+    if (match_scratch_all_folded(folds, event, &all))
+        needles_search(keywords, all, predicate_holds, a);
+    else
+        a->scratch->everything = true;
+    if (raw_is_searched(event))
+        needles_search(keywords, match_scratch_folded(folds, event, event->field_count), predicate_holds, a);
 }
 
 /* The rules whose clauses are all marked become bits, so that they come out in order. */
@@ -205,11 +215,14 @@ static size_t list_candidates(const struct index_tables *tables, struct index_sc
 
 static void ask_every_field(struct asking *a, const struct event *event, struct match_scratch *folds)
 {
-    for (size_t i = 0; i < event->field_count; i++)
-        ask_field(a, event, folds, &event->fields[i], field_of(a->tables, &event->fields[i]));
+    for (size_t i = 0; i < event->field_count; i++) {
+        const struct field_index *own = field_of(a->tables, &event->fields[i]);
+        if (own != NULL)
+            ask_field(a, event, folds, &event->fields[i], own);
+    }
 }
 
-/* For few rules, without keywords: only the fields that they name. */
+/* For few rules: only the fields that they name. */
 static void ask_named_fields(struct asking *a, const struct event *event, struct match_scratch *folds)
 {
     for (size_t i = 1; i <= a->tables->field_count; i++) {
@@ -226,15 +239,12 @@ size_t index_ask(struct rule_index *index, const struct event *event, struct mat
     bool exact;
     const struct index_tables *tables = &index_view_of(index, event, scratch->recent, &exact)->tables;
     struct asking asking = {tables, scratch};
-    const struct needles *keywords = tables->fields[0].needles;
     scratch_fit(scratch, tables);
-    if (keywords == NULL && tables->field_count < event->field_count)
+    ask_keywords(&asking, event, folds);
+    if (tables->field_count < event->field_count)
         ask_named_fields(&asking, event, folds);
     else
         ask_every_field(&asking, event, folds);
-    if (keywords != NULL && raw_is_searched(event))
-        needles_search(keywords, match_scratch_folded(folds, event, event->field_count), predicate_holds,
-                       &asking);
     scratch->everything |= event->raw.n > MATCH_FOLD_MAX_BYTES;
     gather(tables, scratch);
     size_t count = list_candidates(tables, scratch);
