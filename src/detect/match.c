@@ -181,29 +181,49 @@ static bool is_searched(const struct field *field)
     return !(field->flags & FIELD_DERIVED) && field_is_value(field);
 }
 
+/* Room for the values of all fields that are searched, as long as they are ASCII, and a byte behind each;
+ * SIZE_MAX: too much. */
+static size_t searched_bytes(const struct event *event)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < event->field_count; i++) {
+        if (!is_searched(&event->fields[i]))
+            continue;
+        if (event->fields[i].value.n > MATCH_FOLD_MAX_BYTES)
+            return SIZE_MAX;
+        bytes += event->fields[i].value.n + 1;
+    }
+    return bytes;
+}
+
 bool match_scratch_all_folded(struct match_scratch *scratch, const struct event *event, struct sv *ret)
 {
     struct buf *text = &scratch->text;
     scratch_begin(scratch, event);
-    size_t start = text->n;
+    size_t start = text->n, bytes = searched_bytes(event);
+    if (bytes > FOLDED_MAX_BYTES || buf_reserve(text, bytes) == NULL)
+        return false;
     for (uint32_t i = 0; i < event->field_count; i++) {
         struct sv value = event->fields[i].value;
         if (!is_searched(&event->fields[i]))
             continue;
-        if (value.n > MATCH_FOLD_MAX_BYTES)
-            return false;
-        struct folded *slot = &scratch->folded[i];
-        *slot = (struct folded){.of = value.p, .of_n = value.n, .at = text->n, .known = true};
-        fold_text(text, value);
-        slot->n = text->n - slot->at;
-        buf_char(text,
-                 '\0'); /* parts it from the next; a needle that holds one may join two, which costs little */
+        size_t at = text->n;
+        text->n += fold_ascii(text->p + at, value);
+        if (TC_UNLIKELY(text->n < at + value.n)) { /* may come out longer than it went in */
+            utf8_fold(text, sv_from(value, text->n - at));
+            bytes += 4 * value.n;
+            if (buf_reserve(text, bytes) == NULL)
+                break;
+        }
+        scratch->folded[i] =
+            (struct folded){.of = value.p, .of_n = value.n, .at = at, .n = text->n - at, .known = true};
+        text->p[text->n++] = '\0'; /* parts it from the next */
     }
     if (text->overflow) {
         forget_folded(scratch);
         return false;
     }
-    *ret = sv_make(text->p == NULL ? NULL : text->p + start, text->n - start);
+    *ret = sv_make(text->p + start, text->n - start);
     return true;
 }
 
