@@ -240,7 +240,9 @@ static void match_event(const struct detector *d, struct slice *s, uint32_t at, 
     for (size_t i = 0; i < count; i++) {
         uint32_t ordinal = ordinals[i];
         const struct rule *rule = &d->ruleset->rules[ordinal];
-        if (!rule_applies(rule, event) || !try_rule(rule, event, scratch, &d->costs[worker][ordinal]))
+        if (d->options.no_index && !rule_applies(rule, event))
+            continue; /* candidates apply */
+        if (!try_rule(rule, event, scratch, &d->costs[worker][ordinal]))
             continue;
         if (rule->correlation != NULL) { /* its memory speaks for it, and is what others count */
             if (d->moments[at].in_windows)

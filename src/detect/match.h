@@ -205,5 +205,8 @@ enum { MATCH_FOLD_MAX_BYTES = 4 << 20 }; /* longer values stand as they are sent
 bool raw_is_searched(const struct event *event);
 /* The folded value of the field at `at`, or at field_count of the raw text; good until the next call. */
 struct sv match_scratch_folded(struct match_scratch *scratch, const struct event *event, size_t at);
+/* The folded values of all fields that keywords are searched in, one behind the other, a zero byte behind
+ * each; false where that is too much. Good until the next call. */
+bool match_scratch_all_folded(struct match_scratch *scratch, const struct event *event, struct sv *ret);
 
 #endif

@@ -369,7 +369,7 @@ static void finish(struct loading *l, const struct policy *policy)
     order_rules(l);
     ruleset_link(l);
     gather_fields(l->set);
-    l->set->index = index_new(&l->set->arena, l->set->rules, l->set->count);
+    l->set->index = index_new(l->set->rules, l->set->count);
     keep_notes(l);
 }
 
@@ -406,6 +406,7 @@ void ruleset_free(struct ruleset **ruleset)
 {
     if (*ruleset == NULL)
         return;
+    index_free(&(*ruleset)->index);
     regex_free_list(&(*ruleset)->regexes);
     arena_free(&(*ruleset)->arena);
     free(*ruleset);

@@ -112,8 +112,8 @@ struct ruleset {
     size_t note_count;
     struct sv *field_names;
     size_t field_name_count;
-    const struct rule_index *index; /* index.h's: which rules could match an event */
-    struct regex *regexes; /* match_regex.c's: a list through all compiled expressions, to free them by */
+    struct rule_index *index; /* index.h's: which rules could match an event */
+    struct regex *regexes;    /* match_regex.c's: a list through all compiled expressions, to free them by */
 };
 
 /* Memory of one thread for matching: regular-expression match data, folded copies. */
