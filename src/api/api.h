@@ -17,6 +17,7 @@
 #include "journal/journal.h"
 
 struct tsdb;
+struct callbacks;
 
 struct api_token {    /* bearer token of one source */
     struct sv source; /* events bear source "http:" + this */
@@ -70,7 +71,12 @@ struct api_options {
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
-    const struct sv *receivers;                       /* names of channels, for /api/v2/alerts */
+    struct callbacks *callbacks; /* what vendors send back; lent; NULL: nothing comes back */
+    /* A recipient of that channel wants no more messages; on the server's threads. NULL: nobody listens. */
+    void (*opted_out)(void *context, struct sv channel);
+    /* Sends `body` (JSON) there, once, without a receipt; NULL: not sent. */
+    void (*say)(void *context, struct sv channel, struct sv url, struct sv body);
+    const struct sv *receivers; /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };
 

@@ -80,6 +80,11 @@ CHANNEL_TEXT(hello)
 CHANNEL_TEXT(auth_username)
 CHANNEL_TEXT(ca_file)
 CHANNEL_TEXT(fallback)
+CHANNEL_TEXT(api_url)
+CHANNEL_TEXT(account)
+CHANNEL_TEXT(callback_url)
+CHANNEL_SECRET(token)
+CHANNEL_SECRET(signing_secret)
 CHANNEL_SECRET(auth_password)
 CHANNEL_SECRET(bearer_token)
 CHANNEL_SECRET(routing_key)
@@ -171,6 +176,31 @@ static int channel_headers(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
+static int channel_people(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    if (node->type != YAML_MAP || node->count > TC_PEOPLE_MAX)
+        return setting_bad(r, node, "a map of at most 256 is expected here: an id or number, and the person");
+    struct channel_header *people = ARENA_ARRAY(&r->config->arena, struct channel_header, node->count + 1);
+    int rc = 0;
+    channel->people = people;
+    for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next) {
+        struct channel_header *person = &people[channel->people_count++];
+        person->name = arena_sv(&r->config->arena, n->key);
+        rc = setting_text(r, n, &person->value);
+    }
+    return rc;
+}
+
+static int channel_segments(struct reading *r, const struct yaml_node *node)
+{
+    uint64_t v;
+    int rc = setting_number(r, node, 1, 10, &v);
+    if (rc == 0)
+        ((struct channel_config *)r->item)->segments = (uint32_t)v;
+    return rc;
+}
+
 #define SEVERITY_SETTING(set, severity, read)                                                                \
     static int set##_##severity(struct reading *r, const struct yaml_node *node)                             \
     {                                                                                                        \
@@ -199,7 +229,7 @@ static int channel_mentions(struct reading *r, const struct yaml_node *node)
 
 const struct setting config_channel_settings[] = {
     {"name", "name of the channel", "required", channel_name},
-    {"type", "slack, email, webhook, pagerduty, file or stdout", "required", channel_type},
+    {"type", "what it is: see [channels.md](channels.md)", "required", channel_type},
     {"url",
      "slack: the incoming webhook; webhook: where to; pagerduty: another endpoint; as env:NAME or file:PATH",
      "required for slack and webhook", channel_url},
@@ -215,9 +245,12 @@ const struct setting config_channel_settings[] = {
      "person",
      "P1: @channel", channel_mentions},
     {"smarthost", "email: the mail server, as mail.example.com:587", "required for email", channel_smarthost},
-    {"from", "email: the sender, as soc@example.com or Security <soc@example.com>", "required for email",
-     channel_from},
-    {"to", "email: recipients, at most 64", "required for email", channel_to},
+    {"from",
+     "email: the sender, as soc@example.com or Security <soc@example.com>; sms, voice: a number of the "
+     "account",
+     "required for email, sms and voice", channel_from},
+    {"to", "who is told, at most 64: email: addresses; sms, voice: numbers, as +15005550006",
+     "required for email, sms and voice", channel_to},
     {"hello", "email: the name to greet the mail server with", "localhost", channel_hello},
     {"require_tls", "email: send nothing unless the server does STARTTLS", "true", channel_require_tls},
     {"implicit_tls", "email: TLS from the first byte, as on port 465", "false", channel_implicit_tls},
@@ -232,11 +265,27 @@ const struct setting config_channel_settings[] = {
      channel_headers},
     {"routing_key", "pagerduty: the integration's key, as env:NAME or file:PATH", "required for pagerduty",
      channel_routing_key},
-    {"ca_file",
-     "email, webhook, slack, pagerduty: PEM file of certificates to trust in place of the system's",
-     "the system's", channel_ca_file},
+    {"api_url", "the address of the service's API, in place of the vendor's: a proxy, a test", "the vendor's",
+     channel_api_url},
+    {"account", "sms, voice: the account's SID", "required there", channel_account},
+    {"token", "sms, voice: the account's auth token; as env:NAME or file:PATH", "required there",
+     channel_token},
+    {"segments", "sms: the longest that a message may be, 1 to 10 SMS; longer ones are cut", "3",
+     channel_segments},
+    {"callback_url",
+     "sms, voice: where the vendor reaches this program, as https://tocsin.example.com: people then "
+     "acknowledge "
+     "by reply or digit",
+     "nothing comes back", channel_callback_url},
+    {"signing_secret",
+     "pagerduty: the webhook's secret, as env:NAME or file:PATH: what is done there comes back",
+     "nothing comes back", channel_signing_secret},
+    {"people", "who is who: a map of a number or id over there to a person's name here", "nobody",
+     channel_people},
+    {"ca_file", "PEM file of certificates to trust in place of the system's", "the system's",
+     channel_ca_file},
     {"min_severity", "only alerts of this priority or a higher one, where `routing` does not name it",
-     "slack, pagerduty: P2; email: P3; others: P4", channel_min_severity},
+     "sms, voice: P1; slack, pagerduty: P2; email: P3; others: P4", channel_min_severity},
     {"send_resolved", "also tell when an alert has ended", "webhook, pagerduty: true; others: false",
      channel_send_resolved},
     {"fallback", "name of the channel that is told as well once this one is broken", "none",

@@ -169,11 +169,10 @@ int slack_body(const struct channel_config *channel, struct sv payload, const ch
     return rc;
 }
 
-static int slack_channel_body(const struct channel_config *config, struct sv key, struct sv payload,
-                              const char *console_url, struct buf *out, struct err *err)
+static int slack_channel_body(const struct channel_config *config, const struct message *message,
+                              struct buf *out, struct err *err)
 {
-    (void)key; /* travels as a header */
-    return slack_body(config, payload, console_url, out, err);
+    return slack_body(config, message->payload, message->console_url, out, err);
 }
 
 static struct transfer *slack_send(const struct channel_config *config, const struct parcel *parcel)
