@@ -57,7 +57,10 @@ bool callback_slack(const struct channel_config *config, const struct callback_r
         return true;
     struct sv person = callback_person(config, event_value(&said, "user.id"));
     if (person.n == 0) {
-        snprintf(ret->text, sizeof ret->text, "This Slack user is not linked to a person.");
+        snprintf(ret->text, sizeof ret->text,
+                 "You are not linked to a person of Tocsin yet: ask for `people: {%.*s: your name}` in its "
+                 "channel %.*s.",
+                 SV_FMT(sv_head(event_value(&said, "user.id"), 40)), SV_FMT(config->name));
         snprintf(ret->reply_url, sizeof ret->reply_url, "%.*s",
                  SV_FMT(sv_head(reply_url(config, &said), sizeof ret->reply_url - 1)));
         return true;

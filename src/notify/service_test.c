@@ -64,6 +64,10 @@ static const struct {
      "new",
      1,
      ""},
+#define SLACK .name = {"soc", 3}, .type = {"slack_app", 9}, .token = {"t", 1}, .signing_secret = {"s", 1}
+    {"slack_app_new", {SLACK}, "new", 1, ""},
+    {"slack_app_acknowledged", {SLACK}, "acknowledged", 1, "C0:1503435956.000247"},
+    {"slack_app_step", {SLACK, .slack_channel = {"#noc", 4}}, "count_step", 10, "C0:1503435956.000247"},
     {"voice_resolved", {.name = {"call", 4}, .type = {"voice", 5}, TWILIO}, "resolved", 1, ""},
 };
 
@@ -108,11 +112,10 @@ static void use_sms(struct fixture *f)
                                              .to_count = 2};
 }
 
-#define ANSWER(status, length, body)                                                                         \
-    "HTTP/1.1 " status "\r\nContent-Length: " length "\r\nConnection: close\r\n\r\n" body
-#define TAKEN     ANSWER("201 Created", "13", "{\"sid\":\"SM1\"}")
-#define OPTED_OUT ANSWER("400 Bad Request", "14", "{\"code\":21610}")
-#define ECHO      ANSWER("400 Bad Request", "23", "{\"code\":\"" SECRET "\"}")
+#define ANSWER(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
+#define TAKEN                ANSWER("201 Created", "{\"sid\":\"SM1\"}")
+#define OPTED_OUT            ANSWER("400 Bad Request", "{\"code\":21610}")
+#define ECHO                 ANSWER("400 Bad Request", "{\"code\":\"" SECRET "\"}")
 
 static void test_E_06_each_recipient_for_itself(void **state)
 {
@@ -168,12 +171,35 @@ static void test_an_aside_is_said_once_and_bounded(void **state)
     assert_true(notifier_say(f->notifier, SV("soc"), sv_of(url), SV("{}"))); /* freed with the courier */
 }
 
+/* Slack answers 200 to all. */
+static void test_an_answer_that_is_not_ok(void **state)
+{
+    struct fixture *f = *state;
+    use_sms(f);
+    f->channels[0].type = SV("slack_app");
+    mock_script(&f->mocks[0], ANSWER("200 OK", "{\"ok\":false,\"error\":\"internal_error\"}"));
+    mock_script(&f->mocks[0], ANSWER("200 OK", "{\"ok\":true,\"channel\":\"C0\",\"ts\":\"1.2\"}"));
+    mock_otherwise(&f->mocks[0], ANSWER("200 OK", "{\"ok\":false,\"error\":\"channel_not_found\"}"));
+    start(f);
+    put(f, "soc", "a1", 1);
+    settle(f);
+    expect_counts(f, 1, 0, 0);
+    pass(f, 1201 * ms);
+    expect_counts(f, 0, 1, 0);
+    assert_string_equal(f->last_id, "C0:1.2");
+    put(f, "soc", "a2", 1);
+    settle(f);
+    expect_counts(f, 0, 1, 1);
+    expect_said(f, "a2-1:soc failed: HTTP status 200: channel_not_found");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),
         CASE(test_E_06_each_recipient_for_itself),
         CASE(test_E_06_refused_by_all),
+        CASE(test_an_answer_that_is_not_ok),
         CASE(test_an_aside_is_said_once_and_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
