@@ -19,6 +19,7 @@
 struct metadata;
 struct scrape_manager;
 struct tsdb;
+struct callbacks;
 
 struct api_token {    /* bearer token of one source */
     struct sv source; /* events bear source "http:" + this */
@@ -74,7 +75,12 @@ struct api_options {
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
     struct metadata *metadata;                        /* what metrics are; NULL with tsdb */
     struct scrape_manager *scrape;                    /* NULL: nothing is scraped */
-    const struct sv *receivers;                       /* names of channels, for /api/v2/alerts */
+    struct callbacks *callbacks; /* what vendors send back; lent; NULL: nothing comes back */
+    /* A recipient of that channel wants no more messages; on the server's threads. NULL: nobody listens. */
+    void (*opted_out)(void *context, struct sv channel);
+    /* Sends `body` (JSON) there, once, without a receipt; NULL: not sent. */
+    void (*say)(void *context, struct sv channel, struct sv url, struct sv body);
+    const struct sv *receivers; /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };
 

@@ -64,6 +64,8 @@ static void door_metrics(struct service *s, struct buf *out)
         journald_source_stats(journald, &stats);
         metrics_journald(&stats, out);
     }
+    if (s->callbacks != NULL)
+        metrics_callbacks(s->callbacks, out);
     pthread_mutex_lock(&s->lock);
     if (s->notifier != NULL)
         metrics_channels(s->notifier, out);

@@ -156,14 +156,13 @@ static void write_json(const struct channel_config *config, const struct payload
     buf_free(&text);
 }
 
-static int webhook_body(const struct channel_config *config, struct sv key, struct sv payload,
-                        const char *console_url, struct buf *out, struct err *err)
+static int webhook_body(const struct channel_config *config, const struct message *message, struct buf *out,
+                        struct err *err)
 {
     struct payload p;
-    (void)key; /* travels as a header */
-    int rc = payload_read(payload, &p, err);
+    int rc = payload_read(message->payload, &p, err);
     if (rc == 0)
-        write_json(config, &p, console_url, out);
+        write_json(config, &p, message->console_url, out);
     payload_free(&p);
     return rc;
 }
