@@ -57,7 +57,8 @@ struct journal_recovery {
     uint64_t frames;            /* in the last segment, which is read in full */
     uint64_t torn_bytes;        /* cut off the tail; 0 = clean */
     char torn_file[256];
-    bool fresh; /* there was no journal yet */
+    struct receive_time newest; /* of the last segment's frames; 0: it has none */
+    bool fresh;                 /* there was no journal yet */
 };
 
 enum batch_kind {
@@ -150,6 +151,7 @@ struct journal_frame {
 struct journal_want {
     int64_t from_ns, to_ns; /* [from, to) of event time, or receive time where there is none */
     struct sv literal;      /* occurs in the raw text of every record that is wanted; lent; n == 0: any */
+    uint64_t until;         /* positions before this one; 0: any */
 };
 /* From the frame that holds `position` (0 = the oldest). `limit_to`: NULL, or a live journal whose durable
  * end bounds the reader. */

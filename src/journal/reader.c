@@ -249,6 +249,8 @@ static int cold_step(struct journal_reader *r, struct journal_frame *ret, struct
     }
     r->item.is_gap = true;
     r->next = r->walk.cold.header.next;
+    if (r->has_want && r->want.until != 0 && r->next >= r->want.until)
+        return 0;
     rc = go_on(r, false, err);
     return rc == 1 ? 2 : rc;
 }

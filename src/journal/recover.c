@@ -169,6 +169,7 @@ static int walk_last(struct recovery *r, struct cursor *c, struct verify_state *
             return cursor_damaged(c, why, err);
         }
         note_key(r, &f);
+        r->ret->newest.ns = TC_MAX(r->ret->newest.ns, f.received.ns);
         r->ret->frames++;
         at = c->offset;
     }
