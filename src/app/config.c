@@ -17,6 +17,8 @@
 
 enum { CONFIG_FILE_MAX = 1 << 20, STEPS_MAX = 16 };
 
+#define DAY_NS (INT64_C(86400) * TC_SECOND_NS)
+
 /* --- alerts
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -491,6 +493,7 @@ static const struct setting top_settings[] = {
     {"privacy", "what is replaced, and who may see behind it", "", read_privacy},
     {"heartbeat", "call a dead man's switch while everything works", "none", read_heartbeat},
     {"seal", "sign checkpoints of the journal (docs/evidence.md)", "none", read_seal},
+    {"retention", "how long what is kept (docs/retention.md)", "", config_read_retention},
     {"watch", "sources whose silence is an alert", "none", config_read_watch},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", config_read_syslog},
     {"files", "log files that are followed", "none", config_read_files},
@@ -523,6 +526,10 @@ void config_defaults(struct config *config)
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
                               .metrics_trend_retention_ns = INT64_C(396) * 86400 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
+                              .retention_keep_ns = {395 * DAY_NS, 2557 * DAY_NS, 30 * DAY_NS},
+                              .retention_cold_after_ns = 3600 * TC_SECOND_NS,
+                              .retention_segment_age_ns = DAY_NS,
+                              .retention_distrust_ns = DAY_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
                               .resolve_after_ns = 86400 * TC_SECOND_NS};
@@ -642,6 +649,9 @@ void config_reference(struct buf *out)
     reference_table(out, "privacy.officers (a list)", officer_settings);
     reference_table(out, "heartbeat", heartbeat_settings);
     reference_table(out, "seal", seal_settings);
+    reference_table(out, "retention", config_retention_settings);
+    reference_table(out, "retention.classes (a list)", config_class_settings);
+    reference_table(out, "retention.holds (a list)", config_hold_settings);
     reference_table(out, "watch (a list)", config_watch_settings);
     reference_table(out, "syslog", config_syslog_settings);
     reference_table(out, "files (a list)", config_file_settings);

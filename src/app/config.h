@@ -12,7 +12,9 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "cli/parsers.h"
+#include "ingest/intake.h"
 #include "ingest/tail.h"
+#include "journal/retention.h"
 #include "metrics/scrape/scrape_config.h"
 #include "notify/notify.h"
 
@@ -60,6 +62,13 @@ struct config {
     const char *seal_witness_file; /* NULL: none */
     struct sv seal_witness_url;    /* a secret; n == 0: none */
     bool seal_witness_log;
+    int64_t retention_keep_ns[CLASS_COUNT]; /* 0: for ever */
+    int64_t retention_cold_after_ns, retention_segment_age_ns, retention_distrust_ns;
+    const char *retention_archive; /* NULL: none */
+    struct retention_hold *retention_holds;
+    size_t retention_hold_count;
+    struct intake_class *retention_classes; /* which class events get */
+    size_t retention_class_count;
     struct source_watch *watch;
     size_t watch_count;
     struct api_token *tokens;

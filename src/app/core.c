@@ -47,6 +47,7 @@ static int open_journal(struct core *core, struct err *err)
                                       .rng = o->rng,
                                       .dir = o->dir,
                                       .segment_bytes = o->segment_bytes,
+                                      .segment_age_ns = o->segment_age_ns,
                                       .durable = o->latencies == NULL ? NULL : &o->latencies->durable,
                                       .reserve_file_bytes = o->reserve_file_bytes,
                                       .inline_commit = o->inline_commit,

@@ -52,6 +52,7 @@ struct core_options {
     struct latencies *latencies; /* NULL: nobody asks */
     uint64_t reserve_file_bytes; /* see journal.h */
     uint64_t segment_bytes;      /* 0: the journal's default */
+    int64_t segment_age_ns;      /* 0: any */
     /* journal_options.before_commit; called with `context` on the journal's thread. NULL: nothing to do */
     int (*before_commit)(void *context, struct err *err);
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */

@@ -12,6 +12,7 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/keeping.h"
 #include "app/metric_rules.h"
 #include "app/metrics_room.h"
 #include "app/privacy.h"
@@ -60,6 +61,7 @@ struct service {
     struct api *api;
     struct sentinel *sentinel;
     struct sealing *sealing; /* NULL: off */
+    struct keeping_room *keeping;
     struct latencies latencies;
     int64_t started_ns;
     struct stdin_source *stdin_source;

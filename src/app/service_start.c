@@ -28,6 +28,7 @@ static int start_core(struct service *s, struct err *err)
                              .files = s->wishes.files,
                              .file_count = s->wishes.file_count,
                              .policy = c->policy_text,
+                             .segment_age_ns = c->retention_segment_age_ns,
                              .lateness_ns = c->lateness_ns,
                              .dedup_window_ns = c->dedup_window_ns,
                              .resolve_after_ns = c->resolve_after_ns,
@@ -68,7 +69,9 @@ static int start_intake(struct service *s, struct err *err)
                                                     .redactor = s->privacy.redactor,
                                                     .geoip = s->geoip,
                                                     .lateness_ns = s->config.lateness_ns,
-                                                    .zone_offset_s = s->config.zone_offset_s});
+                                                    .zone_offset_s = s->config.zone_offset_s,
+                                                    .classes = s->config.retention_classes,
+                                                    .class_count = s->config.retention_class_count});
     return 0;
 }
 
@@ -224,6 +227,20 @@ static int start_sealing(struct service *s, struct err *err)
     return 0;
 }
 
+static int start_keeping(struct service *s, struct err *err)
+{
+    struct keeping_room *keeping;
+    struct core_stats stats;
+    core_stats(s->core, &stats);
+    int rc = keeping_start(&s->config, core_journal(s->core), stats.recovery.newest, &keeping, err);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->keeping = keeping;
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
 int service_start(struct service *s, struct err *err)
 {
     int rc = service_read_wishes(s->args, &s->config, &s->wishes, err);
@@ -247,6 +264,8 @@ int service_start(struct service *s, struct err *err)
         rc = start_sentinel(s, err);
     if (rc == 0)
         rc = start_sealing(s, err);
+    if (rc == 0)
+        rc = start_keeping(s, err);
     return rc == 0 ? service_open_doors(s, err) : rc;
 }
 
@@ -280,6 +299,11 @@ void service_stop(struct service *s)
     s->sealing = NULL;
     pthread_mutex_unlock(&s->lock);
     sealing_stop(&sealing);
+    pthread_mutex_lock(&s->lock);
+    struct keeping_room *keeping = s->keeping;
+    s->keeping = NULL;
+    pthread_mutex_unlock(&s->lock);
+    keeping_stop(&keeping);
     core_close(&s->core);
     intake_free(&s->syslog_intake);
     intake_free(&s->intake);
