@@ -105,7 +105,7 @@ struct workbench {
     struct workbench *next;
 };
 
-enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 80 };
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 160 };
 
 struct stream;
 struct search_job;
@@ -251,6 +251,21 @@ void promql_range_route(struct api *api, struct request *request, struct reply *
 void promql_series_route(struct api *api, struct request *request, struct reply *reply);
 void promql_labels_route(struct api *api, struct request *request, struct reply *reply);
 void promql_values_route(struct api *api, struct request *request, struct reply *reply);
+void promql_exemplars_route(struct api *api, struct request *request, struct reply *reply);
+void promql_format_route(struct api *api, struct request *request, struct reply *reply);
+void promql_parse_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_alerts_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_alertmanagers_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_rules_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_config_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_flags_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_runtime_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_build_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_tsdb_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_replay_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_metadata_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_admin_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_federate_route(struct api *api, struct request *request, struct reply *reply);
 void workbench_free_all(struct api *api);
 void alerts_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_show(struct api *api, struct request *request, struct reply *reply);
