@@ -9,7 +9,14 @@ sys.argv = sys.argv[:1]
 import kit  # noqa: E402
 
 ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"), ("tocsin_journal", "Journal"), ("tocsin_seal", "Sealing"),
-         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"), ("process", "The process"), ("tocsin", "The rest"), ("", "The rest")]
+         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"), ("tocsin_scrape", "Scraping"), ("process", "The process"), ("tocsin", "The rest"), ("", "The rest")]
+
+
+METRICS = """metrics:
+  enabled: true
+  scrape_configs:
+    - {job_name: nothing}
+"""
 
 
 def make_key(folder):
@@ -20,7 +27,7 @@ def make_key(folder):
 def main():
     with (kit.temporary() as folder,
           kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"],
-                     config=f"seal:\n  key: {make_key(folder)}\nmetrics:\n  enabled: true\n") as server):
+                     config=f"seal:\n  key: {make_key(folder)}\n{METRICS}") as server):
         kit.wait_for("sources", lambda: "tocsin_source_events_total" in server.get("/metrics")[1])
         text = server.get("/metrics")[1]
     rows = {}

@@ -3,11 +3,12 @@
  * alerts is a fold: it changes only by what it is given in journal order (findings, commands, ticks), reads
  * no clock, and answers with decisions that app/ writes to the journal before anything is sent.
  *
- * Identity: id = 128-bit hash of (rule id, severity, entity labels) and the episode's start (32 hex digits).
- * While an alert is open, a finding of the same rule, entity and severity within `dedup_ns` of its first
- * occurrence (D-05, X-27) raises its count; the first notification is at once, then when the count reaches
- * 10, 50, 100 (D-06). States: firing, acknowledged, resolved, closed (with disposition); illegal moves are
- * refused. What happens to findings after the end of their alert: see book.c.
+ * Identity: id = 128-bit hash of (rule id, the rule's severity, entity labels) and the episode's start (32
+ * hex digits). What a finding raises above the rule's severity (D-13) is an attribute of the alert: it never
+ * falls. While an alert is open, a finding of the same rule, entity and severity within `dedup_ns` of its
+ * first occurrence (D-05, X-27) raises its count; the first notification is at once, then when the count
+ * reaches 10, 50, 100 (D-06). States: firing, acknowledged, resolved, closed (with disposition); illegal
+ * moves are refused. What happens to findings after the end of their alert: see book.c.
  *
  * One thread at a time. All texts that an alert bears are valid UTF-8 and bounded (labels, titles, actions
  * 1 KiB, message 2 KiB, description and notes 4 KiB, 16 entity labels, 1,000 lines of history).
@@ -45,7 +46,7 @@ struct alert {
     enum alert_state state;
     struct sv disposition; /* true_positive, false_positive, benign; empty while open */
     struct sv message;     /* title, group and what was seen, for people */
-    struct sv description, owner, runbook;
+    struct sv description, owner, secondary_owner, runbook;
     const struct sv *actions;
     size_t action_count;
     const struct alert_label *labels; /* sorted: alertname, severity, rule_id, and the entity's */
@@ -158,8 +159,8 @@ int book_load(struct book *book, struct sv saved, struct err *err);
  * The alert as JSON, the one shape for the API, for decision records and for `alerts show`; and back (texts
  * in `arena`). Flat, every key always there: id, fingerprint, rule_id, title, severity ("P1"), state,
  * disposition, message, count, first_seen, last_seen, acknowledged_at, acknowledged_by, ended_at, ended_by,
- * note, description, owner, runbook, actions [], labels {}, position, history [{time, what, by, note}].
- * Times are RFC 3339 or null.
+ * note, description, owner, secondary_owner, runbook, actions [], labels {}, position, history [{time, what,
+ * by, note}]. Times are RFC 3339 or null.
  */
 void alert_to_json(const struct alert *alert, struct buf *out);
 int alert_from_json(struct sv json, struct arena *arena, struct alert *ret, struct err *err);

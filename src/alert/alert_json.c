@@ -66,6 +66,7 @@ void alert_to_json(const struct alert *alert, struct buf *out)
     json_kv_string(&json, "note", alert->note);
     json_kv_string(&json, "description", alert->description);
     json_kv_string(&json, "owner", alert->owner);
+    json_kv_string(&json, "secondary_owner", alert->secondary_owner);
     json_kv_string(&json, "runbook", alert->runbook);
     actions_json(&json, alert);
     labels_json(&json, "labels", alert);
@@ -110,6 +111,7 @@ static void annotations_json(struct json_out *json, const struct alert *alert)
     annotation(json, "summary", alert->message);
     annotation(json, "description", alert->description);
     annotation(json, "owner", alert->owner);
+    annotation(json, "secondary_owner", alert->secondary_owner);
     annotation(json, "runbook_url", alert->runbook);
     annotation(json, "count", buf_view(&number));
     annotation(json, "acknowledged_by", alert->acknowledged_by);

@@ -55,12 +55,16 @@ struct entity { /* names as rules write them ("source.ip"), values whole; lent b
     bool overflow; /* the book is full: one alert for the rest of this rule */
 };
 void entity_of(const struct finding *finding, struct arena *arena, struct entity *ret);
-/* The merge key: rule, severity and entity. SHA-256, because the values are the attacker's to choose. */
+/* The merge key's: the entity, or what the rule names under tocsin: dedup, as far as the finding has any. */
+void entity_of_key(const struct finding *finding, const struct entity *entity, struct arena *arena,
+                   struct entity *ret);
+/* The merge key: rule, the rule's severity and entity. SHA-256, because the values are the attacker's to
+ * choose. */
 void entity_key(struct sv rule_id, enum severity severity, const struct entity *entity,
                 uint8_t ret[TC_SHA256_BYTES]);
 /* alertname, severity, rule_id and the entity's, sorted by name, names fit for Prometheus, values cleaned. */
-size_t entity_labels(const struct rule_info *rule, const struct entity *entity, struct arena *arena,
-                     struct alert_label ret[ALERT_LABELS_MAX]);
+size_t entity_labels(const struct rule_info *rule, enum severity severity, const struct entity *entity,
+                     struct arena *arena, struct alert_label ret[ALERT_LABELS_MAX]);
 /* Of an alert of a rule on metrics: its own label set, at most ALERT_LABELS_MAX of it. */
 size_t entity_metric_labels(const struct finding *finding, struct arena *arena,
                             struct alert_label ret[ALERT_LABELS_MAX]);
@@ -71,11 +75,14 @@ struct sv entity_message(const struct finding *finding, const struct entity *ent
 struct card {
     size_t refs;
     struct sv packed; /* its canonical bytes: key in the map of cards, and what is saved */
-    struct sv rule_id, title, description, owner, runbook;
+    struct sv rule_id, title, description, owner, secondary_owner, runbook;
+    int64_t quiet_ns; /* 0: as the options have it */
     const struct sv *actions;
     size_t action_count;
 };
 void card_pack(const struct rule_info *rule, struct arena *scratch, struct buf *out);
+/* What version 1 of a book saved lacks these at its end: the same card with nothing in them. */
+void card_complete(struct buf *packed);
 /* The card of these bytes, one more reference; NULL where they are no card. */
 struct card *card_take(struct map *cards, struct sv packed);
 void card_drop(struct map *cards, struct card **card);
@@ -114,6 +121,7 @@ struct held_birth {
     enum severity severity;
 };
 struct held *held_new(const struct held_birth *birth);
+void held_raise(struct held *held, enum severity severity); /* and its label, so its fingerprint */
 void held_free(struct map *cards, struct held **held);
 struct sv held_copy(struct held *held, struct sv text); /* lives as long as the alert */
 /* `what` must be a literal or of held_copy; by and note are copied. Past ALERT_HISTORY_MAX nothing is added.
@@ -154,6 +162,11 @@ struct held *book_current(const struct book *book, const uint8_t key[TC_SHA256_B
 void book_make_current(struct book *book, struct held *held);
 void book_mark_ended(struct book *book, struct held *held);
 void book_mark_changed(struct book *book, struct held *held);
+/* How long an alert is left open without an occurrence: as its rule says, else as the options do. */
+static inline int64_t book_quiet_ns(const struct book *book, const struct held *held)
+{
+    return held->card->quiet_ns > 0 ? held->card->quiet_ns : book->options.resolve_after_ns;
+}
 /* The next alert whose timer has passed, taken off the heap; NULL when there is none. */
 struct held *book_pop_due(struct book *book, int64_t now_ns);
 void book_schedule(struct book *book, struct held *held);

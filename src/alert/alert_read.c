@@ -192,6 +192,7 @@ static void read_alert(struct reading *r, struct alert *alert)
     alert->note = text(r, "note");
     alert->description = text(r, "description");
     alert->owner = text(r, "owner");
+    alert->secondary_owner = text(r, "secondary_owner");
     alert->runbook = text(r, "runbook");
     read_actions(r, alert);
     read_labels(r, alert);

@@ -4,14 +4,18 @@
  * It changes only by findings, commands (book_command.c) and ticks, in journal order; it reads no clock and
  * no address decides anything, so the same records give the same decisions, in one run or split by saves.
  *
- * How findings merge. The key is (rule, severity, entity); its newest alert is the current one. A finding
+ * How findings merge. The key is (rule, its severity, entity); its newest alert is the current one. A finding
  * whose time is before first + dedup belongs to it while it is open. Past that window a new alert is made,
  * with its own notification, and the older one keeps what it counted until it ends.
  *
  * What comes after the end. An alert that a person resolved or closed stays ended. A later hit of the same
  * episode (`repeat`) within the window still raises its count, silently: the person has seen this attack, and
- * its tail is no news. A new episode, a detection's next event, or any hit past the window is news: a new
- * alert. What ended by mere time was seen by nobody, so there even a repeat makes a new one.
+ * its tail is no news, unless it is more severe than what was seen. A new episode, a detection's next event,
+ * or any hit past the window is news: a new alert. What ended by mere time was seen by nobody, so there even
+ * a repeat makes a new one.
+ *
+ * Severity. What a finding raises above the rule's own (D-13) is an attribute of the alert, which only rises;
+ * a raise is told, a finding that is less severe is counted like any other.
  *
  * What is told. New at once; then once when the count reaches or jumps over a step (10, 50, 100), and only
  * while nobody acknowledged it; steps passed meanwhile are not told later. An acknowledgement and an end are
@@ -88,20 +92,23 @@ static int64_t time_of(const struct finding *finding)
 }
 
 /* Unknown times cannot part what a key has joined. */
-static bool in_window(const struct book *book, const struct held *held, int64_t time_ns)
+static bool in_window(const struct book *book, const struct held *held, const struct finding *finding)
 {
-    int64_t first_ns = held->alert.first_ns;
+    int64_t first_ns = held->alert.first_ns, time_ns = time_of(finding);
+    int64_t dedup_ns = finding->rule->dedup_ns > 0 ? finding->rule->dedup_ns : book->options.dedup_ns;
     if (first_ns == TC_NO_TIME || time_ns == TC_NO_TIME)
         return true;
-    return time_ns < book_add_ns(first_ns, book->options.dedup_ns);
+    return time_ns < book_add_ns(first_ns, dedup_ns);
 }
 
 /* Does this finding belong to that alert, the current one of its key? */
 static bool belongs(const struct book *book, const struct held *held, const struct finding *finding)
 {
-    if (held == NULL || !in_window(book, held, time_of(finding)))
+    if (held == NULL || !in_window(book, held, finding))
         return false;
-    return lifecycle_open(held->alert.state) || (finding->repeat && held->ended_by_hand);
+    if (lifecycle_open(held->alert.state))
+        return true;
+    return finding->repeat && held->ended_by_hand && finding_severity(finding) >= held->alert.severity;
 }
 
 static void pass_steps(struct book *book, struct held *held, const struct finding *finding,
@@ -126,6 +133,23 @@ static void pass_steps(struct book *book, struct held *held, const struct findin
     book_tell(out, finding->position, held, NOTIFY_COUNT_STEP, SV("count"), name);
 }
 
+/* A raise is told even where somebody acknowledged the alert: what they took on was less. */
+static void raise_alert(struct book *book, struct held *held, const struct finding *finding,
+                        struct decision_list *out)
+{
+    enum severity severity = finding_severity(finding);
+    char note[48];
+    if (severity >= held->alert.severity)
+        return;
+    int n = snprintf(note, sizeof note, "raised from %s to %s", severity_name(held->alert.severity),
+                     severity_name(severity));
+    held_raise(held, severity);
+    if (held->alert.history_count < ALERT_HISTORY_MAX - ALERT_HISTORY_SPARE)
+        held_history(held, finding->received.ns, SV("severity"), SV("tocsin"), sv_make(note, (size_t)n));
+    book_snapshot(book, out, finding->position, held, SV("severity"), SV("tocsin"));
+    book_tell(out, finding->position, held, NOTIFY_SEVERITY_RAISED, SV("severity"), severity_name(severity));
+}
+
 static void count_finding(struct book *book, struct held *held, const struct finding *finding,
                           struct decision_list *out)
 {
@@ -138,6 +162,7 @@ static void count_finding(struct book *book, struct held *held, const struct fin
     if (!lifecycle_open(alert->state))
         return;
     held->touched_ns = TC_MAX(held->touched_ns, finding->received.ns);
+    raise_alert(book, held, finding, out);
     pass_steps(book, held, finding, out);
 }
 
@@ -179,12 +204,13 @@ static struct held *make_alert(struct book *book, const struct finding *finding,
     struct held *held = held_new(&(struct held_birth){
         .id = id,
         .labels = labels,
-        .label_count = finding->kind == FINDING_METRIC && !entity->overflow
-                           ? entity_metric_labels(finding, &book->scratch, labels)
-                           : entity_labels(finding->rule, entity, &book->scratch, labels),
+        .label_count =
+            finding->kind == FINDING_METRIC && !entity->overflow
+                ? entity_metric_labels(finding, &book->scratch, labels)
+                : entity_labels(finding->rule, finding_severity(finding), entity, &book->scratch, labels),
         .message = entity_message(finding, entity, &book->scratch),
         .card = card_of(book, finding->rule),
-        .severity = finding->rule->severity,
+        .severity = finding_severity(finding),
     });
     struct alert *alert = &held->alert;
     memcpy(held->key, key, sizeof held->key);
@@ -250,13 +276,44 @@ void book_overflow(struct book *book, const struct finding *finding, struct deci
     book_add_alert(book, finding, &entity, key, out);
 }
 
+static void find_key(struct book *book, const struct finding *finding, struct entity *ret,
+                     uint8_t ret_key[TC_SHA256_BYTES])
+{
+    struct entity parts;
+    entity_of(finding, &book->scratch, ret);
+    entity_of_key(finding, ret, &book->scratch, &parts);
+    entity_key(finding->rule->id, finding->rule->severity, &parts, ret_key);
+}
+
+/* `action: reset`: the alert that the other rule has of this entity is over. */
+static void reset_finding(struct book *book, const struct finding *finding, struct decision_list *out)
+{
+    struct entity entity;
+    uint8_t key[TC_SHA256_BYTES];
+    struct finding other = *finding;
+    other.rule = finding->resets;
+    find_key(book, &other, &entity, key);
+    struct held *held = book_current(book, key);
+    if (held == NULL || !lifecycle_open(held->alert.state))
+        return;
+    struct sv note = arena_printf(&book->scratch, "reset by %.*s",
+                                  SV_FMT(text_line(&book->scratch, finding->rule->title, 200)));
+    book_end(book, held, ALERT_RESOLVED, finding->received.ns, SV("tocsin"), false);
+    held->alert.last_position = finding->position;
+    held_history(held, finding->received.ns, SV("resolved"), SV("tocsin"), note);
+    book_snapshot(book, out, finding->position, held, SV("resolved"), SV("tocsin"));
+}
+
 void book_finding(struct book *book, const struct finding *finding, struct decision_list *out)
 {
     struct entity entity;
     uint8_t key[TC_SHA256_BYTES];
     book_enter(book);
-    entity_of(finding, &book->scratch, &entity);
-    entity_key(finding->rule->id, finding->rule->severity, &entity, key);
+    if (finding->resets != NULL) {
+        reset_finding(book, finding, out);
+        return;
+    }
+    find_key(book, finding, &entity, key);
     struct held *held = book_current(book, key);
     if (belongs(book, held, finding))
         count_finding(book, held, finding, out);
@@ -290,7 +347,7 @@ static void resolve_quiet(struct book *book, struct held *held, uint64_t positio
                           struct decision_list *out)
 {
     char note[64 + TC_RFC3339_MAX], duration[TC_RFC3339_MAX];
-    clk_format_duration(book->options.resolve_after_ns, duration);
+    clk_format_duration(book_quiet_ns(book, held), duration);
     int n = snprintf(note, sizeof note, "no occurrence for %s", duration);
     book_end(book, held, ALERT_RESOLVED, now_ns, SV("tocsin"), false);
     held->alert.last_position = position;

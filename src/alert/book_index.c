@@ -138,8 +138,7 @@ static int64_t timer_of(const struct book *book, const struct held *held)
     bool open = lifecycle_open(held->alert.state);
     if (open && held->rule_fires)
         return INT64_MAX; /* its rule ends it */
-    return book_add_ns(held->touched_ns,
-                       open ? book->options.resolve_after_ns : book->options.forget_after_ns);
+    return book_add_ns(held->touched_ns, open ? book_quiet_ns(book, held) : book->options.forget_after_ns);
 }
 
 void book_schedule(struct book *book, struct held *held)

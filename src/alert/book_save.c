@@ -2,7 +2,8 @@
  * The book as bytes and back, for checkpoints. Equal books give equal bytes; a book that was saved and loaded
  * decides as one that never was.
  *
- * Format, version 1, little-endian; a string is u32 length and bytes:
+ * Format, version 2 (1, whose cards end with the actions, is read), little-endian; a string is u32 length and
+ * bytes:
  *
  *   u32 magic "TCBK" · u32 version · u64 next serial · u64 next end serial
  *   u32 cards · per card: string (card.c), in order of first use
@@ -18,7 +19,7 @@
 
 #include <stdlib.h>
 
-enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 1 };
+enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 2 };
 #define SERIAL_MAX (UINT64_MAX / 2) /* no life is that long; and adding one never wraps */
 /* Bits 4 to 6 hold `told`. Those past 4 are younger: a program that does not know them replays instead. */
 enum {
@@ -147,6 +148,7 @@ struct load {
     struct book *book; /* being filled */
     struct card **cards;
     uint32_t card_count;
+    uint32_t version;
     uint64_t next_serial_min; /* one more than the last alert's */
 };
 
@@ -157,6 +159,20 @@ static struct sv load_text(struct load *load, size_t max_bytes)
     return load->reader.bad ? (struct sv){0} : text;
 }
 
+static struct card *load_card(struct load *load)
+{
+    struct buf packed;
+    struct sv text = reader_string(&load->reader);
+    if (load->reader.bad || load->version >= 2)
+        return load->reader.bad ? NULL : card_take(&load->book->cards, text);
+    buf_init(&packed, text.n + 64);
+    buf_sv(&packed, text);
+    card_complete(&packed);
+    struct card *card = card_take(&load->book->cards, buf_view(&packed));
+    buf_free(&packed);
+    return card;
+}
+
 static bool load_cards(struct load *load)
 {
     load->card_count = reader_u32(&load->reader);
@@ -164,8 +180,7 @@ static bool load_cards(struct load *load)
         return false;
     load->cards = tc_alloc(load->card_count * sizeof(struct card *));
     for (uint32_t i = 0; i < load->card_count; i++) {
-        struct sv packed = reader_string(&load->reader);
-        load->cards[i] = load->reader.bad ? NULL : card_take(&load->book->cards, packed);
+        load->cards[i] = load_card(load);
         if (load->cards[i] == NULL)
             return false;
     }
@@ -341,13 +356,15 @@ static bool load_body(struct load *load)
     return !load->reader.bad && load->reader.rest.n == 0 && link_ended(load->book);
 }
 
-static int check_frame(struct sv saved, struct sv *ret_body, struct err *err)
+static int check_frame(struct sv saved, struct sv *ret_body, uint32_t *ret_version, struct err *err)
 {
     if (saved.n < 16 || load_u32(saved.p) != SAVE_MAGIC)
         return err_set(err, TC_ECORRUPT, "these are not the bytes of a book of alerts");
-    if (load_u32(saved.p + 4) != SAVE_VERSION)
-        return err_set(err, TC_EUNSUPPORTED, "the book of alerts is of version %u; this program reads %d",
-                       load_u32(saved.p + 4), SAVE_VERSION);
+    *ret_version = load_u32(saved.p + 4);
+    if (*ret_version < SAVE_VERSION - 1 || *ret_version > SAVE_VERSION)
+        return err_set(err, TC_EUNSUPPORTED,
+                       "the book of alerts is of version %u; this program reads %d and %d", *ret_version,
+                       SAVE_VERSION - 1, SAVE_VERSION);
     struct sv covered = sv_head(saved, saved.n - 8);
     if (hash_64(covered) != load_u64(saved.p + covered.n))
         return err_set(err, TC_ECORRUPT, "the checksum of the book of alerts does not hold");
@@ -358,10 +375,11 @@ static int check_frame(struct sv saved, struct sv *ret_body, struct err *err)
 int book_load(struct book *book, struct sv saved, struct err *err)
 {
     struct sv body = {0};
-    int rc = check_frame(saved, &body, err);
+    uint32_t version = 0;
+    int rc = check_frame(saved, &body, &version, err);
     if (rc != 0)
         return rc;
-    struct load load = {.reader = reader_of(body), .book = book_new(&book->options)};
+    struct load load = {.reader = reader_of(body), .book = book_new(&book->options), .version = version};
     bool good = load_body(&load);
     drop_cards(&load);
     if (good) { /* the options point into their book: each keeps its own */

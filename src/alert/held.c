@@ -48,6 +48,7 @@ struct held *held_new(const struct held_birth *birth)
         .state = ALERT_FIRING,
         .description = card->description,
         .owner = card->owner,
+        .secondary_owner = card->secondary_owner,
         .runbook = card->runbook,
         .actions = card->actions,
         .action_count = card->action_count,
@@ -59,6 +60,16 @@ struct held *held_new(const struct held_birth *birth)
     held_fill_block(held, birth);
     fingerprint_of(held->alert.labels, held->alert.label_count, held->alert.fingerprint);
     return held;
+}
+
+void held_raise(struct held *held, enum severity severity)
+{
+    struct alert_label *labels = (struct alert_label *)(void *)held->block;
+    held->alert.severity = severity;
+    for (size_t i = 0; i < held->alert.label_count; i++)
+        if (sv_is(labels[i].name, "severity"))
+            labels[i].value = sv_of(severity_word(severity));
+    fingerprint_of(labels, held->alert.label_count, held->alert.fingerprint);
 }
 
 void held_free(struct map *cards, struct held **held)

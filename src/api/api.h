@@ -19,7 +19,10 @@
 struct json_out;
 struct label;
 struct rule_engine;
+struct metadata;
+struct scrape_manager;
 struct tsdb;
+struct callbacks;
 
 /* What only app/ knows of what Prometheus' API tells. Callbacks may be NULL: there is nothing then; they are
  * called with the options' context. */
@@ -91,6 +94,13 @@ struct api_options {
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
     struct api_prometheus prometheus;
+    struct metadata *metadata;                        /* what metrics are; NULL with tsdb */
+    struct scrape_manager *scrape;                    /* NULL: nothing is scraped */
+    struct callbacks *callbacks; /* what vendors send back; lent; NULL: nothing comes back */
+    /* A recipient of that channel wants no more messages; on the server's threads. NULL: nobody listens. */
+    void (*opted_out)(void *context, struct sv channel);
+    /* Sends `body` (JSON) there, once, without a receipt; NULL: not sent. */
+    void (*say)(void *context, struct sv channel, struct sv url, struct sv body);
     const struct sv *receivers; /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };

@@ -73,7 +73,7 @@ struct pending {
 /* What became of a message of remote write. */
 struct write_result {
     bool version_2;
-    uint64_t samples, histograms, refused;
+    uint64_t samples, histograms, exemplars, refused;
 };
 
 struct search_job;
@@ -94,6 +94,7 @@ struct request {
     struct pending *pending;
     struct write_result write;
     struct buf answer;         /* body of the 200 that waits for the journal */
+    struct callback *callback; /* what a vendor sent */
     struct command *command;   /* what the core was asked to do, and its answer */
     struct search_job *search; /* what is looked for in the journal, and what was found */
 };
@@ -205,6 +206,8 @@ void command_begin(struct api *api, struct request *request, const struct alert_
 void command_begin_reload(struct api *api, struct request *request, struct reply *reply);
 /* The reply, or `later`. */
 void command_finish(struct api *api, struct request *request, struct reply *reply);
+/* Of a command that is over: code 0, or why not. */
+const struct err *command_error(const struct request *request);
 void command_release(struct api *api, struct command **command);
 
 /* --- stream_route.c --- */
@@ -266,6 +269,8 @@ void prometheus_replay_route(struct api *api, struct request *request, struct re
 void prometheus_metadata_route(struct api *api, struct request *request, struct reply *reply);
 void prometheus_admin_route(struct api *api, struct request *request, struct reply *reply);
 void prometheus_federate_route(struct api *api, struct request *request, struct reply *reply);
+void targets_list(struct api *api, struct request *request, struct reply *reply);
+void targets_metadata(struct api *api, struct request *request, struct reply *reply);
 void workbench_free_all(struct api *api);
 void alerts_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_show(struct api *api, struct request *request, struct reply *reply);
@@ -279,6 +284,8 @@ void alertmanager_receivers(struct api *api, struct request *request, struct rep
 void vault_command(struct api *api, struct request *request, struct reply *reply);
 void rules_list(struct api *api, struct request *request, struct reply *reply);
 void delivery_show(struct api *api, struct request *request, struct reply *reply);
+void callback_begin(struct api *api, struct request *request, struct reply *reply);
+void callback_handle(struct api *api, struct request *request, struct reply *reply);
 void stream_begin(struct api *api, struct request *request, struct reply *reply);
 void stream_handle(struct api *api, struct request *request, struct reply *reply);
 void page_index(struct api *api, struct request *request, struct reply *reply);

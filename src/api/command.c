@@ -158,6 +158,11 @@ void command_finish(struct api *api, struct request *request, struct reply *repl
     buf_sv(&reply->body, buf_view(&request->command->json));
 }
 
+const struct err *command_error(const struct request *request)
+{
+    return &request->command->err;
+}
+
 void command_release(struct api *api, struct command **at)
 {
     if (*at != NULL)

@@ -3,6 +3,8 @@
  */
 #include "api/api_priv.h"
 
+#include "notify/callback.h"
+
 #define EVENT_BODY SIZE_MAX /* max_body_bytes of the options */
 
 const struct route api_routes[] = {
@@ -20,6 +22,8 @@ const struct route api_routes[] = {
     {"GET", "/v1/rules", ROLE_READER, NULL, rules_list, 0},
     {"GET", "/v1/channels", ROLE_READER, NULL, channels_list, 0},
     {"POST", "/v1/channels/{name}/test", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},
+    {"POST", "/v1/callbacks/{name}", ROLE_SIGNED, callback_begin, callback_handle, TC_CALLBACK_BODY_MAX},
+    {"POST", "/v1/callbacks/{name}/{id}", ROLE_SIGNED, callback_begin, callback_handle, TC_CALLBACK_BODY_MAX},
     {"GET", "/api/v1/delivery", ROLE_READER, NULL, delivery_show, 0},
     {"POST", "/api/v1/delivery/release", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},
     {"POST", "/api/v1/delivery/hold", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},
@@ -56,6 +60,8 @@ const struct route api_routes[] = {
     {"POST", "/api/v1/admin/tsdb/{verb}", ROLE_OPERATOR, NULL, prometheus_admin_route, TC_API_COMMAND_BODY},
     {"PUT", "/api/v1/admin/tsdb/{verb}", ROLE_OPERATOR, NULL, prometheus_admin_route, TC_API_COMMAND_BODY},
     {"GET", "/federate", ROLE_READER, NULL, prometheus_federate_route, 0},
+    {"GET", "/api/v1/targets", ROLE_READER, NULL, targets_list, 0},
+    {"GET", "/api/v1/targets/metadata", ROLE_READER, NULL, targets_metadata, 0},
     {"GET", "/", ROLE_READER, NULL, page_index, 0},
     {"GET", "/alerts/{id}", ROLE_READER, NULL, page_index, 0},
     {"GET", "/app.js", ROLE_READER, NULL, page_asset, 0},

@@ -259,6 +259,11 @@ static int metrics_retention(struct reading *r, const struct yaml_node *node)
     return setting_duration(r, node, &r->config->metrics_retention_ns);
 }
 
+static int metrics_trend_retention(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &r->config->metrics_trend_retention_ns);
+}
+
 static int metrics_retention_bytes(struct reading *r, const struct yaml_node *node)
 {
     return setting_number(r, node, 1 << 20, INT64_MAX, &r->config->metrics_retention_bytes);
@@ -274,10 +279,20 @@ static int metrics_out_of_order(struct reading *r, const struct yaml_node *node)
 
 static const struct setting metrics_settings[] = {
     {"enabled", "keep metrics: take Prometheus remote write, answer PromQL", "false", metrics_enabled},
+    {"scrape_interval", "how often `scrape_configs` ask that do not say it", "1m", config_scrape_interval},
+    {"scrape_timeout", "how long a scrape may take where they do not say it", "10s, or the interval",
+     config_scrape_timeout},
+    {"scrape_configs", "what is scraped, in Prometheus' own form (docs/metrics-in.md)", "none",
+     config_scrape_configs},
+    {"prometheus_config", "a Prometheus configuration file whose scrape_configs are used instead", "none",
+     config_prometheus_config},
     {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},
     {"source_series_limit", "series in memory that one source may have", "`series_limit`",
      metrics_source_series},
     {"retention", "how long samples are kept", "15d", metrics_retention},
+    {"trend_retention",
+     "how long a few samples of every four minutes are kept, for trends (docs/promql.md); 0: not at all",
+     "396d", metrics_trend_retention},
     {"retention_bytes", "bytes of all blocks past which the oldest go", "no bound", metrics_retention_bytes},
     {"out_of_order", "how late a sample may come, at most 1h", "0 (refused, as Prometheus does)",
      metrics_out_of_order},
@@ -506,6 +521,7 @@ void config_defaults(struct config *config)
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
                               .metric_rules = {.evaluation_interval_ns = 60 * TC_SECOND_NS},
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
+                              .metrics_trend_retention_ns = INT64_C(396) * 86400 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
@@ -597,6 +613,7 @@ int config_load(const char *path, struct config *config, struct err *err)
 void config_free(struct config *config)
 {
     parsers_close(&config->parsers);
+    scrape_config_free(&config->scrape);
     arena_free(&config->arena);
     *config = (struct config){0};
 }

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "cli/parsers.h"
 #include "ingest/tail.h"
+#include "metrics/scrape/scrape_config.h"
 #include "notify/notify.h"
 
 enum { CONFIG_KEYS_MAX = 64 };
@@ -80,9 +81,12 @@ struct config {
     size_t officer_count;
     bool metrics; /* keep a store of metrics, and take remote write */
     uint64_t series_limit, source_series_limit;
-    int64_t metrics_retention_ns, metrics_out_of_order_ns;
+    int64_t metrics_retention_ns, metrics_trend_retention_ns, metrics_out_of_order_ns;
     uint64_t metrics_retention_bytes; /* 0: no bound */
     struct metric_rule_settings metric_rules;
+    struct scrape_defaults scrape_defaults;
+    struct scrape_config scrape;   /* no jobs: nothing is scraped */
+    const char *prometheus_config; /* NULL: scrape configurations stand in this file, if anywhere */
 };
 
 /* Whether the channel is told of an alert of that severity for that reason (new, acknowledged, …). */

@@ -80,6 +80,11 @@ CHANNEL_TEXT(hello)
 CHANNEL_TEXT(auth_username)
 CHANNEL_TEXT(ca_file)
 CHANNEL_TEXT(fallback)
+CHANNEL_TEXT(api_url)
+CHANNEL_TEXT(account)
+CHANNEL_TEXT(callback_url)
+CHANNEL_SECRET(token)
+CHANNEL_SECRET(signing_secret)
 CHANNEL_SECRET(auth_password)
 CHANNEL_SECRET(bearer_token)
 CHANNEL_SECRET(routing_key)
@@ -171,6 +176,31 @@ static int channel_headers(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
+static int channel_people(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    if (node->type != YAML_MAP || node->count > TC_PEOPLE_MAX)
+        return setting_bad(r, node, "a map of at most 256 is expected here: an id or number, and the person");
+    struct channel_header *people = ARENA_ARRAY(&r->config->arena, struct channel_header, node->count + 1);
+    int rc = 0;
+    channel->people = people;
+    for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next) {
+        struct channel_header *person = &people[channel->people_count++];
+        person->name = arena_sv(&r->config->arena, n->key);
+        rc = setting_text(r, n, &person->value);
+    }
+    return rc;
+}
+
+static int channel_segments(struct reading *r, const struct yaml_node *node)
+{
+    uint64_t v;
+    int rc = setting_number(r, node, 1, 10, &v);
+    if (rc == 0)
+        ((struct channel_config *)r->item)->segments = (uint32_t)v;
+    return rc;
+}
+
 #define SEVERITY_SETTING(set, severity, read)                                                                \
     static int set##_##severity(struct reading *r, const struct yaml_node *node)                             \
     {                                                                                                        \
@@ -199,25 +229,28 @@ static int channel_mentions(struct reading *r, const struct yaml_node *node)
 
 const struct setting config_channel_settings[] = {
     {"name", "name of the channel", "required", channel_name},
-    {"type", "slack, email, webhook, pagerduty, file or stdout", "required", channel_type},
+    {"type", "what it is: see [channels.md](channels.md)", "required", channel_type},
     {"url",
      "slack: the incoming webhook; webhook: where to; pagerduty: another endpoint; as env:NAME or file:PATH",
      "required for slack and webhook", channel_url},
     {"path", "file: where to append one JSON object a line", "required for file", channel_path},
-    {"slack_channel", "slack: the channel named in the message", "#security-incidents",
-     channel_slack_channel},
+    {"slack_channel", "slack, slack_app: the channel", "#security-incidents", channel_slack_channel},
     {"username", "slack: the name shown", "Security Bot", channel_username},
     {"icon_emoji", "slack: the icon shown", ":rotating_light:", channel_icon},
     {"reveal", "what it may know of persons: none, addresses (IP addresses, no account names) or all",
      "all for stdout and file, else none", channel_reveal},
     {"mentions",
-     "slack: whom to call, by priority: a map of P1 to P4; @channel, @here, the id of a group (S012…) or "
+     "slack, slack_app: whom to call, by priority: a map of P1 to P4; @channel, @here, the id of a group "
+     "(S012…) or "
      "person",
      "P1: @channel", channel_mentions},
     {"smarthost", "email: the mail server, as mail.example.com:587", "required for email", channel_smarthost},
-    {"from", "email: the sender, as soc@example.com or Security <soc@example.com>", "required for email",
-     channel_from},
-    {"to", "email: recipients, at most 64", "required for email", channel_to},
+    {"from",
+     "email: the sender, as soc@example.com or Security <soc@example.com>; sms, voice: a number of the "
+     "account",
+     "required for email, sms and voice", channel_from},
+    {"to", "who is told, at most 64: email: addresses; sms, voice: numbers, as +15005550006",
+     "required for email, sms and voice", channel_to},
     {"hello", "email: the name to greet the mail server with", "localhost", channel_hello},
     {"require_tls", "email: send nothing unless the server does STARTTLS", "true", channel_require_tls},
     {"implicit_tls", "email: TLS from the first byte, as on port 465", "false", channel_implicit_tls},
@@ -232,13 +265,30 @@ const struct setting config_channel_settings[] = {
      channel_headers},
     {"routing_key", "pagerduty: the integration's key, as env:NAME or file:PATH", "required for pagerduty",
      channel_routing_key},
-    {"ca_file",
-     "email, webhook, slack, pagerduty: PEM file of certificates to trust in place of the system's",
-     "the system's", channel_ca_file},
+    {"api_url", "the address of the service's API, in place of the vendor's: a proxy, a test", "the vendor's",
+     channel_api_url},
+    {"account", "sms, voice: the account's SID", "required there", channel_account},
+    {"token", "slack_app: the bot's; sms, voice: the account's auth token; as env:NAME or file:PATH",
+     "required there", channel_token},
+    {"segments", "sms: the longest that a message may be, 1 to 10 SMS; longer ones are cut", "3",
+     channel_segments},
+    {"callback_url",
+     "sms, voice: where the vendor reaches this program, as https://tocsin.example.com: people then "
+     "acknowledge "
+     "by reply or digit",
+     "nothing comes back", channel_callback_url},
+    {"signing_secret",
+     "slack_app: the app's, pagerduty: the webhook's, as env:NAME or file:PATH: what is done there comes "
+     "back",
+     "nothing comes back", channel_signing_secret},
+    {"people", "who is who: a map of a number or id over there to a person's name here", "nobody",
+     channel_people},
+    {"ca_file", "PEM file of certificates to trust in place of the system's", "the system's",
+     channel_ca_file},
     {"min_severity", "only alerts of this priority or a higher one, where `routing` does not name it",
-     "slack, pagerduty: P2; email: P3; others: P4", channel_min_severity},
-    {"send_resolved", "also tell when an alert has ended", "webhook, pagerduty: true; others: false",
-     channel_send_resolved},
+     "sms, voice: P1; slack, slack_app, pagerduty: P2; email: P3; others: P4", channel_min_severity},
+    {"send_resolved", "also tell when an alert has ended",
+     "webhook, slack_app, pagerduty: true; others: false", channel_send_resolved},
     {"fallback", "name of the channel that is told as well once this one is broken", "none",
      channel_fallback},
     {"fallback_after", "how long it must have failed to be called broken", "30s", channel_fallback_after},

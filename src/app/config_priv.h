@@ -78,6 +78,11 @@ int config_external_labels(struct reading *r, const struct yaml_node *node);
 int config_enable_features(struct reading *r, const struct yaml_node *node);
 /* Keys of `metrics` that a reload puts in force. */
 bool config_metrics_is_reloaded(struct sv key);
+/* config_metrics_doors.c: where metrics come from */
+int config_scrape_interval(struct reading *r, const struct yaml_node *node);
+int config_scrape_timeout(struct reading *r, const struct yaml_node *node);
+int config_scrape_configs(struct reading *r, const struct yaml_node *node);
+int config_prometheus_config(struct reading *r, const struct yaml_node *node);
 
 /* Names may stand before what they name: they are looked up once all is read. */
 int config_check_names(struct config *config, const char *file, struct err *err);

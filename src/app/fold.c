@@ -243,7 +243,7 @@ static int take_findings(struct core *core, struct err *err)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < core->findings.count; i++) {
         const struct finding *f = &core->findings.items[i];
-        if (!f->repeat && !was_said(core, f->position)) {
+        if (!f->repeat && f->resets == NULL && !was_said(core, f->position)) {
             rc = finding_record(core, f, err);
             core->counts.findings++;
         }

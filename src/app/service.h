@@ -23,6 +23,7 @@
 #include "ingest/journald_source.h"
 #include "ingest/syslog_listener.h"
 #include "ingest/tail.h"
+#include "notify/callback.h"
 
 #include <pthread.h>
 
@@ -55,6 +56,7 @@ struct service {
     struct intake *intake;
     pthread_mutex_t lock; /* the four below come and go while other threads call them */
     struct notifier *notifier;
+    struct callbacks *callbacks; /* made before the API, freed after it */
     struct api *api;
     struct sentinel *sentinel;
     struct sealing *sealing;                                             /* NULL: off */
@@ -96,6 +98,8 @@ void service_outbox_filled(void *context);
 void service_alert_changed(void *context, struct sv json);
 int service_take_receipt(void *context, const struct receipt *receipt);
 void service_take_trouble(void *context, struct sv channel, struct sv detail);
+void service_opted_out(void *context, struct sv channel);
+void service_say(void *context, struct sv channel, struct sv url, struct sv body);
 void service_delivery_moved(void *context, bool held);
 void service_delivery(void *context, struct api_delivery *ret);
 bool service_is_ready(void *context);

@@ -44,21 +44,29 @@ int service_take_receipt(void *context, const struct receipt *receipt)
 }
 
 /* A channel in trouble is an event like any other, of the source `self`: a rule makes an alert of it. */
-void service_take_trouble(void *context, struct sv channel, struct sv detail)
+static int read_trouble(struct service *s, struct sv channel, struct sv detail, struct intake_batch *batch,
+                        struct err *err)
 {
-    struct service *s = context;
-    struct intake_batch batch;
     struct buf body;
-    struct err err;
     buf_init(&body, 16 << 10);
-    intake_batch_init(&batch, 1 << 20);
+    intake_batch_init(batch, 1 << 20);
     struct json_out json = json_out_to(&body);
     json_object(&json);
     json_kv_str(&json, "event_type", "notification_channel_failed");
     json_kv_string(&json, "channel", channel);
     json_kv_string(&json, "error.message", detail);
     json_object_end(&json);
-    int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, buf_view(&body), &batch, &err);
+    int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, buf_view(&body), batch, err);
+    buf_free(&body);
+    return rc;
+}
+
+void service_take_trouble(void *context, struct sv channel, struct sv detail)
+{
+    struct service *s = context;
+    struct intake_batch batch;
+    struct err err;
+    int rc = read_trouble(s, channel, detail, &batch, &err);
     struct journal_batch input = {.kind = BATCH_INPUT,
                                   .received = batch.received,
                                   .refuse_when_full = true, /* the courier must not wait */
@@ -69,7 +77,6 @@ void service_take_trouble(void *context, struct sv channel, struct sv detail)
     if (rc != 0)
         log_warn("notify", "no alert about channel %.*s: %s", SV_FMT(channel), err.text);
     intake_batch_free(&batch);
-    buf_free(&body);
 }
 
 void service_delivery_moved(void *context, bool held)
@@ -130,6 +137,30 @@ static int append_batch(struct service *s, const struct intake_batch *batch, out
                                   .blocks = buf_view(&batch->blocks),
                                   .count = batch->count};
     return service_append(s, &input, done, done_context, ret_first, err);
+}
+
+/* Called by the API: not waited for. */
+void service_opted_out(void *context, struct sv channel)
+{
+    struct service *s = context;
+    struct intake_batch batch;
+    struct err err;
+    int rc = read_trouble(s, channel, SV("a recipient has asked for no more messages (STOP)"), &batch, &err);
+    if (rc == 0)
+        rc = append_batch(s, &batch, NULL, NULL, NULL, &err);
+    if (rc != 0)
+        log_warn("notify", "no alert about channel %.*s: %s", SV_FMT(channel), err.text);
+    intake_batch_free(&batch);
+}
+
+void service_say(void *context, struct sv channel, struct sv url, struct sv body)
+{
+    struct service *s = context;
+    pthread_mutex_lock(&s->lock);
+    bool said = s->notifier != NULL && notifier_say(s->notifier, channel, url, body);
+    pthread_mutex_unlock(&s->lock);
+    if (!said)
+        log_warn("notify", "a word to one person in channel %.*s is dropped", SV_FMT(channel));
 }
 
 int service_append_live(void *context, const struct intake_batch *batch, outlet_done_fn done,

@@ -64,6 +64,8 @@ static void door_metrics(struct service *s, struct buf *out)
         journald_source_stats(journald, &stats);
         metrics_journald(&stats, out);
     }
+    if (s->callbacks != NULL)
+        metrics_callbacks(s->callbacks, out);
     pthread_mutex_lock(&s->lock);
     if (s->notifier != NULL)
         metrics_channels(s->notifier, out);
@@ -100,7 +102,7 @@ void service_metrics(void *context, struct buf *out)
     metrics_reload(last_reload.successful, last_reload.success_ns, out);
     door_metrics(s, out);
     if (s->metrics != NULL)
-        tsdb_metrics(metrics_room_tsdb(s->metrics), out);
+        metrics_room_metrics(s->metrics, out);
     if (s->metric_rules != NULL)
         metric_rules_metrics(s->metric_rules, out);
     tend_metrics(out);

@@ -131,6 +131,7 @@ static int start_api(struct service *s, struct err *err)
     const struct config *c = &s->config;
     for (size_t i = 0; i < c->channel_count && i < TC_ARRAY_LEN(receivers); i++)
         receivers[i] = c->channels[i].name;
+    s->callbacks = callbacks_new(c->channels, c->channel_count);
     struct api_options o = {.listen = c->listen,
                             .store_path = s->store_path,
                             .fs = &fs_system,
@@ -155,10 +156,15 @@ static int start_api(struct service *s, struct err *err)
                             .command = service_command,
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
+                            .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),
+                            .scrape = s->metrics == NULL ? NULL : metrics_room_scrape(s->metrics),
                             .metrics = service_metrics,
                             .channels = service_channels_json,
                             .sources = service_sources_json,
                             .rules = service_rules_json,
+                            .callbacks = s->callbacks,
+                            .opted_out = service_opted_out,
+                            .say = service_say,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
     service_prometheus(s, &o.prometheus);
@@ -261,6 +267,7 @@ void service_stop(struct service *s)
     s->api = NULL;
     pthread_mutex_unlock(&s->lock);
     api_stop(&api);
+    callbacks_free(&s->callbacks);
     metric_rules_stop(&s->metric_rules); /* after the API, which looks at them, and before their store */
     metrics_room_stop(&s->metrics);      /* after the API, whose requests wait for it */
     service_close_doors(s);              /* after the API, whose /metrics looks at them */

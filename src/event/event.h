@@ -105,6 +105,14 @@ static inline bool event_logsource_is(struct sv dimension, struct sv word)
             return true;
     return false;
 }
+/* The time that it is judged by where the answer depends on one: its own, or that of receipt where it has
+ * none to be believed; TC_NO_TIME where it has neither. */
+static inline int64_t event_judged_ns(const struct event *event)
+{
+    if (event->time.ns != TC_NO_TIME && (event->flags & EVENT_SUSPECT_TIME) == 0)
+        return event->time.ns;
+    return event->received.ns > 0 ? event->received.ns : TC_NO_TIME;
+}
 /* Hash of a field name; spaces do not count. */
 uint32_t event_name_hash(struct sv name);
 /* Equality of a rule's field name and an event's, spaces in either not counted. */

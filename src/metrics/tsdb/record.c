@@ -107,6 +107,25 @@ void record_float(struct tsdb *tsdb, uint32_t id, int64_t t, double v, int64_t s
     tsdb->record_t = t;
 }
 
+static void record_labels(struct buf *out, const struct label *labels, size_t count)
+{
+    record_varint(out, count);
+    for (size_t i = 0; i < count; i++) {
+        record_text(out, labels[i].name);
+        record_text(out, labels[i].value);
+    }
+}
+
+/* With the series' labels: it may be gone from the head before its exemplars are. */
+void record_exemplar(struct buf *out, const struct label *series, size_t series_count,
+                     const struct label *labels, size_t count, int64_t t, double v)
+{
+    record_labels(out, series, series_count);
+    record_varint(out, zigzag(t));
+    record_double(out, v);
+    record_labels(out, labels, count);
+}
+
 static void record_side(struct buf *out, const struct histogram_side *side)
 {
     record_varint(out, side->n);
@@ -343,6 +362,34 @@ static int replay_sources(struct tsdb *tsdb, struct reader *in, struct err *err)
     return 0;
 }
 
+/* False where there are too many, or the frame ends before them. */
+static bool reader_labels(struct reader *in, struct label labels[TSDB_LABELS_MAX], size_t *ret_count)
+{
+    uint64_t count = reader_varint(in);
+    if (count > TSDB_LABELS_MAX)
+        return false;
+    for (*ret_count = 0; *ret_count < count; ++*ret_count)
+        labels[*ret_count] = (struct label){reader_text(in), reader_text(in)};
+    return !in->bad;
+}
+
+static int replay_exemplars(struct tsdb *tsdb, struct reader *in, struct err *err)
+{
+    struct label series[TSDB_LABELS_MAX], labels[TSDB_LABELS_MAX];
+    size_t series_count, count;
+    bool fresh;
+    while (in->rest.n > 0) {
+        if (!reader_labels(in, series, &series_count))
+            return bad(err, "an exemplar's series");
+        int64_t t = unzigzag(reader_varint(in));
+        double v = reader_double(in);
+        if (!reader_labels(in, labels, &count))
+            return bad(err, "an exemplar");
+        (void)exemplars_add(tsdb->exemplars, series, series_count, labels, count, t, v, &fresh);
+    }
+    return 0;
+}
+
 int record_replay(void *context, unsigned kind, struct sv payload, struct err *err)
 {
     struct tsdb *tsdb = context;
@@ -361,6 +408,8 @@ int record_replay(void *context, unsigned kind, struct sv payload, struct err *e
     case RECORD_META:
         tsdb->head.min_valid = TC_MAX(tsdb->head.min_valid, (int64_t)reader_u64(&in));
         return 0;
+    case RECORD_EXEMPLARS:
+        return replay_exemplars(tsdb, &in, err);
     case RECORD_END:
         head_reserve(&tsdb->head, (uint32_t)TC_MIN(reader_u64(&in), (uint64_t)UINT32_MAX - 1));
         return 0;
@@ -438,6 +487,43 @@ static void write_series(struct tsdb *tsdb, struct wal_file *file)
     buf_free(&state);
 }
 
+struct exemplar_frames {
+    struct buf bytes;
+    size_t *ends; /* of frames in `bytes` */
+    size_t n;
+};
+
+static void end_frame(struct exemplar_frames *frames)
+{
+    frames->ends = tc_realloc(frames->ends, (frames->n + 1) * sizeof *frames->ends);
+    frames->ends[frames->n++] = frames->bytes.n;
+}
+
+static void gather_exemplar(void *context, const struct labels *series, const struct tsdb_exemplar *exemplar)
+{
+    struct exemplar_frames *frames = context;
+    record_exemplar(&frames->bytes, series->items, series->count, exemplar->labels->items,
+                    exemplar->labels->count, exemplar->t, exemplar->v);
+    if (frames->bytes.n - (frames->n == 0 ? 0 : frames->ends[frames->n - 1]) >= SNAPSHOT_FRAME_BYTES)
+        end_frame(frames);
+}
+
+/* Gathered under the lock, written without it. */
+static void write_exemplars(struct tsdb *tsdb, struct wal_file *file)
+{
+    struct exemplar_frames frames = {0};
+    buf_init(&frames.bytes, SIZE_MAX >> 1);
+    pthread_rwlock_rdlock(&tsdb->lock);
+    exemplars_each(tsdb->exemplars, gather_exemplar, &frames);
+    pthread_rwlock_unlock(&tsdb->lock);
+    end_frame(&frames);
+    for (size_t i = 0, from = 0; i < frames.n; from = frames.ends[i++])
+        if (frames.ends[i] > from)
+            wal_file_put(file, RECORD_EXEMPLARS, sv_make(frames.bytes.p + from, frames.ends[i] - from));
+    buf_free(&frames.bytes);
+    free(frames.ends);
+}
+
 static void write_number(struct wal_file *file, unsigned kind, uint64_t v)
 {
     char bytes[8];
@@ -466,6 +552,7 @@ int snapshot_write(struct tsdb *tsdb, uint64_t number, struct err *err)
     buf_free(&sources);
     write_number(&file, RECORD_META, (uint64_t)min_valid);
     write_series(tsdb, &file);
+    write_exemplars(tsdb, &file);
     pthread_rwlock_rdlock(&tsdb->lock);
     uint32_t next_id = tsdb->head.next_id;
     pthread_rwlock_unlock(&tsdb->lock);

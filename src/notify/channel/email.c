@@ -198,6 +198,7 @@ static void details(const struct page *page, const struct payload *p)
             line(page, name, text);
     named(page, SV("Description"), p->description, true);
     line(page, SV("Owner"), p->owner);
+    line(page, SV("Secondary owner"), p->secondary_owner);
     line(page, SV("Runbook"), p->runbook);
     for (uint32_t at = 0, i = 1; payload_action(p, &at, &text) == 1; i++) {
         char step[32];
@@ -295,13 +296,13 @@ static void write_mail(const struct channel_config *config, const struct payload
     buf_free(&text);
 }
 
-static int email_body(const struct channel_config *config, struct sv key, struct sv payload,
-                      const char *console_url, struct buf *out, struct err *err)
+static int email_body(const struct channel_config *config, const struct message *message, struct buf *out,
+                      struct err *err)
 {
     struct payload p;
-    int rc = payload_read(payload, &p, err);
+    int rc = payload_read(message->payload, &p, err);
     if (rc == 0)
-        write_mail(config, &p, key, console_url, out);
+        write_mail(config, &p, message->key, message->console_url, out);
     payload_free(&p);
     return rc;
 }

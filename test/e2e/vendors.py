@@ -1,0 +1,195 @@
+"""Contract servers of vendors on loopback, after their published APIs: each takes what the vendor would take, refuses what it would
+refuse, and answers as it would. A test looks at `requests` afterwards, and may put answers for the next ones into `answers`."""
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import re
+import threading
+import time
+import urllib.parse
+import urllib.request
+
+
+class Request:
+    def __init__(self, method, path, headers, body):
+        self.method, self.path, self.headers, self.body = method, path, headers, body
+        self.status = 0
+
+    def json(self):
+        return json.loads(self.body)
+
+    def form(self):
+        return dict(urllib.parse.parse_qsl(self.body, keep_blank_values=True, strict_parsing=True))
+
+
+class Vendor:
+    """`take(request)` gives (status, answer) or (status, answer, headers); an answer that is no text is sent as JSON."""
+
+    def __init__(self):
+        self.requests, self.answers, self.lock = [], [], threading.Lock()
+        vendor = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                request = Request(self.command, self.path, dict(self.headers), body)
+                with vendor.lock:
+                    told = vendor.answers.pop(0) if vendor.answers else None
+                    status, text, *headers = told or vendor.take(request)
+                    request.status = status
+                    vendor.requests.append(request)
+                payload = (text if isinstance(text, str) else json.dumps(text)).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "text/plain" if isinstance(text, str) else "application/json")
+                for key, value in (headers[0] if headers else {}).items():
+                    self.send_header(key, value)
+                self.send_header("Content-Length", str(len(payload)))
+                try:
+                    self.end_headers()
+                    self.wfile.write(payload)
+                except ConnectionError:
+                    pass
+
+            do_POST = do_PUT = do_PATCH = do_GET = do_DELETE = answer
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, request):
+        return 200, "ok"
+
+    def taken(self):
+        with self.lock:
+            return [r for r in self.requests if 200 <= r.status < 300]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def basic(request):
+    kind, _, rest = request.headers.get("Authorization", "").partition(" ")
+    return tuple(base64.b64decode(rest).decode().split(":", 1)) if kind == "Basic" else None
+
+
+class Twilio(Vendor):
+    """API 2010-04-01: Messages.json and Calls.json, and what Twilio sends to us."""
+    SID, TOKEN, FROM = "AC" + "0" * 32, "twilio-s3cret-t0ken", "+15005550006"
+
+    def __init__(self):
+        super().__init__()
+        self.opted_out = set()
+
+    def take(self, request):
+        found = re.fullmatch(rf"/2010-04-01/Accounts/{self.SID}/(Messages|Calls)\.json", request.path)
+        if basic(request) != (self.SID, self.TOKEN):
+            return 401, {"code": 20003, "message": "Authenticate", "status": 401}
+        if not found or request.method != "POST" or request.headers["Content-Type"] != "application/x-www-form-urlencoded":
+            return 404, {"code": 20404, "message": "not found", "status": 404}
+        form = request.form()
+        if form["From"] != self.FROM or not re.fullmatch(r"\+\d{7,15}", form["To"]):
+            return 400, {"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400}
+        if form["To"] in self.opted_out:
+            return 400, {"code": 21610, "message": "Attempt to send to unsubscribed recipient", "status": 400}
+        if found[1] == "Messages" and not 0 < len(form["Body"]) <= 1600:
+            return 400, {"code": 21617, "message": "too long", "status": 400}
+        if found[1] == "Calls" and not 0 < len(form["Twiml"]) <= 4000:
+            return 400, {"code": 21205, "message": "Twiml", "status": 400}
+        return 201, {"sid": ("SM" if found[1] == "Messages" else "CA") + f"{len(self.requests):032d}", "status": "queued"}
+
+    def call_back(self, base, path, pairs, server, token=None):
+        """Signed as Twilio signs: HMAC-SHA1 over the whole address and the sorted pairs."""
+        text = base + path + "".join(k + pairs[k] for k in sorted(pairs))
+        signature = base64.b64encode(hmac.new((token or self.TOKEN).encode(), text.encode(), hashlib.sha1).digest()).decode()
+        return server.request("POST", path, urllib.parse.urlencode(pairs),
+                              {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": signature,
+                               "Host": urllib.parse.urlsplit(base).netloc})[:2]
+
+
+class SlackHook(Vendor):
+    """An incoming webhook."""
+
+    def take(self, request):
+        body = request.json()
+        return (200, "ok") if request.path == "/services/T0/B0/hook" and body.get("text") else (404, "no_service")
+
+
+class PagerDuty(Vendor):
+    """Events API v2, and webhooks v3."""
+    KEY = "0123456789abcdef0123456789abcdef"
+
+    def take(self, request):
+        body, errors = request.json(), []
+        action = body.get("event_action")
+        if action not in ("trigger", "acknowledge", "resolve"):
+            errors.append("'event_action' is invalid")
+        if len(body.get("routing_key", "")) != 32:
+            errors.append("'routing_key' is invalid")
+        if action == "trigger":
+            payload = body.get("payload", {})
+            if not 0 < len(payload.get("summary", "")) <= 1024 or not payload.get("source") or \
+                    payload.get("severity") not in ("critical", "error", "warning", "info"):
+                errors.append("'payload' is invalid")
+        elif not body.get("dedup_key"):
+            errors.append("'dedup_key' is missing")
+        if len(body.get("dedup_key", "")) > 255 or len(request.body) > 512000 or request.path != "/v2/enqueue":
+            errors.append("too long")
+        if errors:
+            return 400, {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
+        return 202, {"status": "success", "message": "Event processed", "dedup_key": body["dedup_key"]}
+
+    @staticmethod
+    def call_back(server, path, secret, kind, key, occurred, event_id="01DEN", agent="Earline Greenholt", extra=""):
+        body = json.dumps({"event": {"id": event_id, "event_type": kind, "resource_type": "incident", "occurred_at": occurred,
+                                     "agent": {"id": "PXPGF42", "summary": agent, "type": "user_reference"},
+                                     "data": {"id": "PT4KHLK", "type": "incident", "number": 1234, "status": "x", "incident_key": key}}})
+        signature = "v1=" + hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
+        return server.request("POST", path, body, {"Content-Type": "application/json", "X-PagerDuty-Signature": extra + signature,
+                                                   "Host": "tocsin.example.com"})[:2]
+
+
+class Slack(Vendor):
+    """The Web API as an app with a bot token sees it, and its interaction callbacks."""
+    TOKEN, SECRET, CHANNEL = "xoxb-slack-s3cret", "8f742231b10e8888abcd99yyyzzz85a5", "C0SECURITY"
+
+    def take(self, request):
+        if request.path == "/response":
+            return 200, {"ok": True}
+        if request.headers.get("Authorization") != f"Bearer {self.TOKEN}":
+            return 200, {"ok": False, "error": "invalid_auth"}
+        if not request.headers["Content-Type"].startswith("application/json"):
+            return 200, {"ok": False, "error": "invalid_form_data"}
+        body = request.json()
+        if not body.get("text") and not body.get("blocks"):
+            return 200, {"ok": False, "error": "no_text"}
+        if any(len(b.get("text", {}).get("text", "")) > 3000 for b in body.get("blocks", [])) or len(body.get("blocks", [])) > 50:
+            return 200, {"ok": False, "error": "invalid_blocks"}
+        if request.path == "/api/chat.postMessage":
+            if body["channel"] not in ("#security-incidents", self.CHANNEL):
+                return 200, {"ok": False, "error": "channel_not_found"}
+            ts = f"1503435956.{len(self.requests):06d}"
+            return 200, {"ok": True, "channel": self.CHANNEL, "ts": ts, "message": {"text": body["text"], "ts": ts, "blocks": body.get("blocks", [])}}
+        if request.path == "/api/chat.update":
+            if body["channel"] != self.CHANNEL or not body.get("ts"):
+                return 200, {"ok": False, "error": "message_not_found"}
+            return 200, {"ok": True, "channel": self.CHANNEL, "ts": body["ts"], "text": body["text"]}
+        return 200, {"ok": False, "error": "unknown_method"}
+
+    def click(self, server, path, value, user="U012", action="tocsin_ack", offset=0, secret=None):
+        payload = {"type": "block_actions", "team": {"id": "T0"}, "user": {"id": user, "username": "c", "team_id": "T0"},
+                   "channel": {"id": self.CHANNEL}, "response_url": f"{self.url}/response",
+                   "actions": [{"action_id": action, "block_id": "b", "type": "button", "value": value}]}
+        body = urllib.parse.urlencode({"payload": json.dumps(payload)})
+        at = str(int(time.time()) + offset)
+        signature = "v0=" + hmac.new((secret or self.SECRET).encode(), f"v0:{at}:{body}".encode(), hashlib.sha256).hexdigest()
+        return server.request("POST", path, body, {"Content-Type": "application/x-www-form-urlencoded", "X-Slack-Request-Timestamp": at,
+                                                   "X-Slack-Signature": signature, "Host": "tocsin.example.com"})[:2]
