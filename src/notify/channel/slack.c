@@ -63,7 +63,7 @@ static void text_field(struct json_out *json, const char *title, struct sv value
     if (value.n == 0)
         return;
     buf_init(&text, 6 * MESSAGE_BYTES);
-    escape(value, MESSAGE_BYTES, &text);
+    slack_escape(value, MESSAGE_BYTES, &text);
     json_object(json);
     json_kv_str(json, "title", title);
     json_kv_string(json, "value", buf_view(&text));
