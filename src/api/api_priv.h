@@ -106,7 +106,7 @@ struct workbench {
     struct workbench *next;
 };
 
-enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 128 };
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 160 };
 
 struct stream;
 struct search_job;
@@ -254,6 +254,21 @@ void promql_range_route(struct api *api, struct request *request, struct reply *
 void promql_series_route(struct api *api, struct request *request, struct reply *reply);
 void promql_labels_route(struct api *api, struct request *request, struct reply *reply);
 void promql_values_route(struct api *api, struct request *request, struct reply *reply);
+void promql_exemplars_route(struct api *api, struct request *request, struct reply *reply);
+void promql_format_route(struct api *api, struct request *request, struct reply *reply);
+void promql_parse_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_alerts_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_alertmanagers_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_rules_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_config_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_flags_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_runtime_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_build_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_tsdb_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_replay_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_metadata_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_admin_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_federate_route(struct api *api, struct request *request, struct reply *reply);
 void targets_list(struct api *api, struct request *request, struct reply *reply);
 void targets_metadata(struct api *api, struct request *request, struct reply *reply);
 void workbench_free_all(struct api *api);

@@ -7,7 +7,9 @@
  */
 #include "app/metric_rules.h"
 
+#include "base/json_out.h"
 #include "base/log.h"
+#include "metrics/prom_duration.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -30,7 +32,8 @@ struct metric_rules {
     struct rule_engine *engine; /* under lock, as all below */
     struct metric_rule_files *files;
     struct metric_alerts *alerts;
-    struct arena settings; /* texts of those in force */
+    struct arena arena;                   /* of `settings` */
+    struct metric_rule_settings settings; /* those in force */
     uint64_t evaluations, took_ns;
 
     pthread_mutex_t sleep;
@@ -153,12 +156,20 @@ static struct rule_engine *make_engine(struct metric_rules *r, const struct metr
     return rule_engine_new(items, count, &o);
 }
 
-static void put_labels(struct metric_rules *r, const struct metric_rule_settings *s)
+static void keep_settings(struct metric_rules *r, const struct metric_rule_settings *s)
 {
-    struct label *labels = ARENA_ARRAY(&r->settings, struct label, s->external_label_count + 1);
+    struct arena *arena = &r->arena;
+    struct label *labels = ARENA_ARRAY(arena, struct label, s->external_label_count + 1);
+    const char **files = ARENA_ARRAY(arena, const char *, s->file_count + 1);
     for (size_t i = 0; i < s->external_label_count; i++)
-        labels[i] = (struct label){arena_sv(&r->settings, s->external_labels[i].name),
-                                   arena_sv(&r->settings, s->external_labels[i].value)};
+        labels[i] = (struct label){arena_sv(arena, s->external_labels[i].name),
+                                   arena_sv(arena, s->external_labels[i].value)};
+    for (size_t i = 0; i < s->file_count; i++)
+        files[i] = arena_str(arena, sv_of(s->files[i]));
+    r->settings = *s;
+    r->settings.files = files;
+    r->settings.external_labels = labels;
+    r->settings.external_url = NULL; /* the engine has it */
     metric_alerts_label(r->alerts, labels, s->external_label_count);
 }
 
@@ -179,7 +190,7 @@ struct metric_rules *metric_rules_new(const struct metric_rules_options *options
     pthread_mutex_init(&r->sleep, NULL);
     pthread_cond_init(&r->wake, &attributes);
     pthread_condattr_destroy(&attributes);
-    put_labels(r, settings);
+    keep_settings(r, settings);
     r->files = *files;
     *files = NULL;
     r->engine = make_engine(r, settings, r->files);
@@ -212,9 +223,9 @@ void metric_rules_replace(struct metric_rules *r, const struct metric_rule_setti
     r->engine = fresh;
     r->files = *files;
     *files = NULL;
-    struct arena before = r->settings;
-    r->settings = (struct arena){0};
-    put_labels(r, settings);
+    struct arena before = r->arena;
+    r->arena = (struct arena){0};
+    keep_settings(r, settings);
     arena_free(&before);
     metric_alerts_doubt(r->alerts);
     leave(r);
@@ -305,7 +316,7 @@ void metric_rules_stop(struct metric_rules **rules)
     rule_engine_free(&r->engine);
     metric_rule_files_free(&r->files);
     metric_alerts_free(&r->alerts);
-    arena_free(&r->settings);
+    arena_free(&r->arena);
     pthread_cond_destroy(&r->wake);
     pthread_mutex_destroy(&r->sleep);
     pthread_mutex_destroy(&r->lock);
@@ -321,6 +332,51 @@ void metric_rules_look(struct metric_rules *r, void (*look)(void *context, const
 {
     enter(r);
     look(context, r->engine);
+    leave(r);
+}
+
+void metric_rules_external_labels(struct metric_rules *r, struct arena *arena, const struct label **ret,
+                                  size_t *ret_count)
+{
+    enter(r);
+    struct label *labels = ARENA_ARRAY(arena, struct label, r->settings.external_label_count + 1);
+    for (size_t i = 0; i < r->settings.external_label_count; i++)
+        labels[i] = (struct label){arena_sv(arena, r->settings.external_labels[i].name),
+                                   arena_sv(arena, r->settings.external_labels[i].value)};
+    *ret = labels;
+    *ret_count = r->settings.external_label_count;
+    leave(r);
+}
+
+/* A text in double quotes, which JSON's escapes make one of YAML, too. */
+static void yaml_text(struct buf *out, struct sv text)
+{
+    struct json_out json = json_out_to(out);
+    json_string(&json, text);
+}
+
+void metric_rules_yaml(struct metric_rules *r, struct buf *out)
+{
+    enter(r);
+    const struct metric_rule_settings *s = &r->settings;
+    buf_str(out, "global:\n  evaluation_interval: ");
+    prom_duration(out, s->evaluation_interval_ns);
+    buf_str(out, "\n  rule_query_offset: ");
+    prom_duration(out, s->query_offset_ns);
+    buf_str(out, s->external_label_count > 0 ? "\n  external_labels:\n" : "\n");
+    for (size_t i = 0; i < s->external_label_count; i++) {
+        buf_str(out, "    ");
+        yaml_text(out, s->external_labels[i].name);
+        buf_str(out, ": ");
+        yaml_text(out, s->external_labels[i].value);
+        buf_char(out, '\n');
+    }
+    buf_str(out, s->file_count > 0 ? "rule_files:\n" : "");
+    for (size_t i = 0; i < s->file_count; i++) {
+        buf_str(out, "- ");
+        yaml_text(out, sv_of(s->files[i]));
+        buf_char(out, '\n');
+    }
     leave(r);
 }
 

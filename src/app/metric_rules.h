@@ -49,6 +49,10 @@ int64_t metric_rules_next_ns(struct metric_rules *rules);
 /* Puts other rules in force; what is the same keeps its state. Takes the files over. */
 void metric_rules_replace(struct metric_rules *rules, const struct metric_rule_settings *settings,
                           struct metric_rule_files **files);
+/* Those in force: external labels in `arena`; all as the part of a prometheus.yml that says it. */
+void metric_rules_external_labels(struct metric_rules *rules, struct arena *arena, const struct label **ret,
+                                  size_t *ret_count);
+void metric_rules_yaml(struct metric_rules *rules, struct buf *out);
 /* Calls `look` while nothing is evaluated. */
 void metric_rules_look(struct metric_rules *rules,
                        void (*look)(void *context, const struct rule_engine *engine), void *context);

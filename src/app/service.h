@@ -62,6 +62,7 @@ struct service {
     struct sentinel *sentinel;
     struct sealing *sealing; /* NULL: off */
     struct keeping_room *keeping;
+    char cwd[SERVICE_PATH_BYTES], hostname[256], metrics_retention[128]; /* as Prometheus' API shows them */
     struct latencies latencies;
     int64_t started_ns;
     struct stdin_source *stdin_source;
@@ -118,6 +119,9 @@ uint64_t service_send_beat(void *context);
 int service_rule_states(void *context, struct sv blocks, uint32_t count, struct err *err);
 bool service_is_judged(void *context, uint64_t position);
 uint64_t service_courier_turns(void *context);
+
+/* service_prometheus.c: what Prometheus' API shows of the service */
+void service_prometheus(struct service *service, struct api_prometheus *ret);
 
 /* service_metrics.c: the API's callbacks */
 void service_metrics(void *context, struct buf *out);

@@ -170,6 +170,7 @@ static int start_api(struct service *s, struct err *err)
                             .say = service_say,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
+    service_prometheus(s, &o.prometheus);
     struct api *api = NULL;
     int rc = api_start(&o, &api, err);
     pthread_mutex_lock(&s->lock);

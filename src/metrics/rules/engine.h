@@ -53,6 +53,7 @@ struct rule_alert_view {
     struct sv level; /* severity that the side file gives the instance; empty: its label `severity` counts */
     double value;
     int64_t active_at_ns, fired_at_ns, resolved_at_ns; /* TC_NO_TIME where it has not been so */
+    int64_t keep_firing_since_ns; /* likewise: since when only keep_firing_for keeps it */
 };
 
 enum rule_change_kind {
