@@ -2,12 +2,14 @@
  * The book as bytes and back, for checkpoints. Equal books give equal bytes; a book that was saved and loaded
  * decides as one that never was.
  *
- * Format, version 1, little-endian; a string is u32 length and bytes:
+ * Format, version 2, little-endian; a string is u32 length and bytes:
  *
  *   u32 magic "TCBK" · u32 version · u64 next serial · u64 next end serial
  *   u32 cards · per card: string (card.c), in order of first use
  *   u32 alerts · per alert, in order of serial: see save_alert
  *   u64 XXH3 of all that stands before
+ *
+ * Version 1 had nothing of what people do beside the states (book_save_life.c); it is read, too.
  *
  * Not in it: the options (they come from the configuration, and timers follow those in force), the heap, what
  * changed for the projection (after a load, everything has), and what can be computed (fingerprint).
@@ -18,11 +20,24 @@
 
 #include <stdlib.h>
 
-enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 1 };
+enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 2, SAVE_VERSION_OLDEST = 1 };
 #define SERIAL_MAX (UINT64_MAX / 2) /* no life is that long; and adding one never wraps */
-enum { FLAG_CURRENT = 1, FLAG_OVERFLOW = 2, FLAG_ENDED_BY_HAND = 4, FLAGS_ALL = 7 };
+enum {
+    FLAG_CURRENT = 1,
+    FLAG_OVERFLOW = 2,
+    FLAG_ENDED_BY_HAND = 4,
+    FLAG_UNTOLD = 8, /* no notification was decided yet */
+    FLAG_OWED = 16,
+    FLAGS_ALL = 31
+};
 
-static const char *const words[] = {"created", "count", "acknowledged", "resolved", "closed"};
+/* What history can say; saved as a number: append, never reorder. */
+static const char *const words[] = {
+    "created",   "count",    "acknowledged", "resolved",   "closed",     "snoozed",
+    "woken",     "asked",    "denied",       "unanswered", "breached",   "escalated",
+    "assigned",  "noted",    "assessed",     "responding", "documented", "task",
+    "task_done", "task_due", "silenced",     "unsilenced", "drill",
+};
 
 /* --- writing */
 
@@ -56,7 +71,8 @@ static void save_alert(const struct held *held, uint32_t card, struct buf *out)
     buf_u8(out, (uint8_t)a->severity);
     buf_u8(out, (uint8_t)a->state);
     buf_u8(out, (uint8_t)((held->current ? FLAG_CURRENT : 0) | (held->overflow ? FLAG_OVERFLOW : 0) |
-                          (held->ended_by_hand ? FLAG_ENDED_BY_HAND : 0)));
+                          (held->ended_by_hand ? FLAG_ENDED_BY_HAND : 0) | (held->told ? 0 : FLAG_UNTOLD) |
+                          (held->owed ? FLAG_OWED : 0)));
     const uint64_t numbers[] = {a->count,
                                 (uint64_t)a->first_ns,
                                 (uint64_t)a->last_ns,
@@ -78,6 +94,7 @@ static void save_alert(const struct held *held, uint32_t card, struct buf *out)
         buf_string(out, a->labels[i].value);
     }
     save_history(a, out);
+    book_save_life(held, out);
 }
 
 static struct held **by_serial(const struct book *book)
@@ -136,7 +153,7 @@ struct load {
     struct reader reader;
     struct book *book; /* being filled */
     struct card **cards;
-    uint32_t card_count;
+    uint32_t card_count, version;
     uint64_t next_serial_min; /* one more than the last alert's */
 };
 
@@ -239,7 +256,7 @@ static bool load_saved(struct load *load, struct saved *s)
     s->label_count = load_labels(load, s->labels);
     return !r->bad && s->serial >= load->next_serial_min && s->serial < load->book->next_serial &&
            good_id(s->id.p) && map_get(&load->book->by_id, s->id) == NULL && s->card < load->card_count &&
-           s->severity <= SEVERITY_P4 && s->state <= ALERT_CLOSED && s->flags <= FLAGS_ALL &&
+           s->severity <= SEVERITY_P4 && s->state < ALERT_STATES && s->flags <= FLAGS_ALL &&
            s->numbers[0] > 0 && (s->state == ALERT_CLOSED) == (s->disposition.n > 0);
 }
 
@@ -250,6 +267,8 @@ static void fill(struct held *held, const struct saved *s)
     memcpy(held->key, s->key.p, sizeof held->key);
     held->overflow = (s->flags & FLAG_OVERFLOW) != 0;
     held->ended_by_hand = (s->flags & FLAG_ENDED_BY_HAND) != 0;
+    held->told = (s->flags & FLAG_UNTOLD) == 0;
+    held->owed = (s->flags & FLAG_OWED) != 0;
     a->state = (enum alert_state)s->state;
     a->count = s->numbers[0];
     a->first_ns = (int64_t)s->numbers[1];
@@ -265,6 +284,15 @@ static void fill(struct held *held, const struct saved *s)
     a->acknowledged_by = held_copy(held, s->acknowledged_by);
     a->ended_by = held_copy(held, s->ended_by);
     a->note = held_copy(held, s->note);
+}
+
+/* Before version 2 nothing escalated: it is as if the alert had begun to fire when it was made. */
+static bool load_life(struct load *load, struct held *held)
+{
+    if (load->version > 1)
+        return book_load_life(held, &load->reader);
+    held->ladder_from_ns = held->alert.history_count > 0 ? held->alert.history[0].time_ns : 0;
+    return held->alert.state != ALERT_PENDING && held->alert.state != ALERT_SNOOZED;
 }
 
 static bool load_alert(struct load *load)
@@ -284,13 +312,18 @@ static bool load_alert(struct load *load)
         .severity = (enum severity)s.severity,
     });
     fill(held, &s);
+    if (s.state == ALERT_PENDING || s.state == ALERT_SNOOZED)
+        held_life(held); /* timers look at it; what it says comes last */
     bool twice = (s.flags & FLAG_CURRENT) && book_current(load->book, held->key) != NULL;
     bool disposition_bad = s.disposition.n > 0 && held->alert.disposition.n == 0;
     book_insert(load->book, held);
     if (s.flags & FLAG_CURRENT)
         book_make_current(load->book, held);
     load->next_serial_min = s.serial + 1;
-    return !twice && !disposition_bad && load_history(load, held);
+    bool good = !twice && !disposition_bad && load_history(load, held) && load_life(load, held);
+    if (good)
+        book_schedule(load->book, held);
+    return good;
 }
 
 static int compare_ending(const void *a, const void *b)
@@ -333,9 +366,11 @@ static int check_frame(struct sv saved, struct sv *ret_body, struct err *err)
 {
     if (saved.n < 16 || load_u32(saved.p) != SAVE_MAGIC)
         return err_set(err, TC_ECORRUPT, "these are not the bytes of a book of alerts");
-    if (load_u32(saved.p + 4) != SAVE_VERSION)
-        return err_set(err, TC_EUNSUPPORTED, "the book of alerts is of version %u; this program reads %d",
-                       load_u32(saved.p + 4), SAVE_VERSION);
+    uint32_t version = load_u32(saved.p + 4);
+    if (version < SAVE_VERSION_OLDEST || version > SAVE_VERSION)
+        return err_set(err, TC_EUNSUPPORTED,
+                       "the book of alerts is of version %u; this program reads %d to %d", version,
+                       SAVE_VERSION_OLDEST, SAVE_VERSION);
     struct sv covered = sv_head(saved, saved.n - 8);
     if (hash_64(covered) != load_u64(saved.p + covered.n))
         return err_set(err, TC_ECORRUPT, "the checksum of the book of alerts does not hold");
@@ -349,7 +384,8 @@ int book_load(struct book *book, struct sv saved, struct err *err)
     int rc = check_frame(saved, &body, err);
     if (rc != 0)
         return rc;
-    struct load load = {.reader = reader_of(body), .book = book_new(&book->options)};
+    struct load load = {
+        .reader = reader_of(body), .book = book_new(&book->options), .version = load_u32(saved.p + 4)};
     bool good = load_body(&load);
     drop_cards(&load);
     if (good) { /* the options point into their book: each keeps its own */

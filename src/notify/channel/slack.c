@@ -80,6 +80,7 @@ static void attachment(struct json_out *json, const struct payload *p, const cha
     escape(p->title, TITLE_BYTES, &text);
     json_kv_string(json, "title", buf_view(&text));
     buf_clear(&text);
+    escape(p->prefix, MESSAGE_BYTES, &text);
     escape(p->message, MESSAGE_BYTES, &text);
     payload_occurrences(p, &text);
     json_kv_string(json, "text", buf_view(&text));
@@ -117,7 +118,7 @@ static void mention(struct sv who, struct buf *out)
 static bool calls_people(const struct payload *p)
 {
     return sv_is(p->reason, "new") || sv_is(p->reason, "count_step") || sv_is(p->reason, "severity_raised") ||
-           p->reason.n == 0;
+           sv_is(p->reason, "escalated") || sv_is(p->reason, "reminder") || p->reason.n == 0;
 }
 
 /* E-01's words; for an acknowledgement D-09's. */
