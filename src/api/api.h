@@ -84,6 +84,8 @@ struct api_options {
      * which may wait as long as the core is behind. *ret_json: the alert after it. TC_ENOTFOUND, TC_ESTATE,
      * TC_EINPUT. */
     int (*command)(void *context, const struct alert_command *command, struct buf *ret_json, struct err *err);
+    /* Whether `token` is that of a question about this alert, and of which one; NULL: nobody is asked. */
+    bool (*question)(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number);
     /* Reads rules and what goes with them anew and puts them in force; on the thread of commands. *ret_json:
      * what changed. Refused: nothing changed, err says which file and place. NULL: 404 to those who ask. */
     int (*reload)(void *context, struct buf *ret_json, struct err *err);

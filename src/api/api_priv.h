@@ -277,6 +277,8 @@ void alerts_show(struct api *api, struct request *request, struct reply *reply);
 void alerts_deliveries(struct api *api, struct request *request, struct reply *reply);
 void channels_list(struct api *api, struct request *request, struct reply *reply);
 void sources_list(struct api *api, struct request *request, struct reply *reply);
+void confirm_show(struct api *api, struct request *request, struct reply *reply);
+void confirm_answer(struct api *api, struct request *request, struct reply *reply);
 void alerts_command(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);

@@ -48,9 +48,61 @@ static int alerts_steps(struct reading *r, const struct yaml_node *node)
     return 0;
 }
 
+static int alerts_acknowledge(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &r->config->acknowledge_within_ns);
+}
+
+static int confirmation_channel(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &r->config->confirmation_channel);
+}
+
+static int confirmation_timeout(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_duration(r, node, &r->config->answer_within_ns);
+    return rc == 0 && r->config->answer_within_ns < 60 * TC_SECOND_NS
+               ? setting_bad(r, node, "a minute at least")
+               : rc;
+}
+
+static int confirmation_silence(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = setting_text(r, node, &text);
+    if (rc == 0 && !sv_is(text, "raise") && !sv_is(text, "keep"))
+        return setting_bad(r, node, "raise or keep is expected here");
+    r->config->silence_is_no_objection = sv_is(text, "keep");
+    return rc;
+}
+
+static int confirmation_raise_to(struct reading *r, const struct yaml_node *node)
+{
+    r->config->raise_to = node->type == YAML_SCALAR ? severity_of(node->text) : SEVERITY_NONE;
+    return r->config->raise_to == SEVERITY_NONE ? setting_bad(r, node, "P1 to P4 is expected here") : 0;
+}
+
+static const struct setting confirmation_settings[] = {
+    {"channel", "channel of type email that asks a user whether that was them (`tocsin alerts confirm`)",
+     "none: nobody can be asked", confirmation_channel},
+    {"timeout", "how long an answer is waited for", "24h", confirmation_timeout},
+    {"silence", "no answer in time: `raise` as after a \"no\", or `keep` as it was", "raise",
+     confirmation_silence},
+    {"raise_to", "severity after a \"no\"", "P1", confirmation_raise_to},
+    {0}};
+
+static int alerts_confirmation(struct reading *r, const struct yaml_node *node)
+{
+    return setting_section(r, node, confirmation_settings);
+}
+
 static const struct setting alerts_settings[] = {
     {"dedup_window", "occurrences within this time after the first belong to one alert", "1h", alerts_dedup},
     {"count_steps", "counts at which an open alert is told again", "[10, 50, 100]", alerts_steps},
+    {"acknowledge_within", "goal of the first step of a response to a P1 or P2: missed, it is noted; 0: none",
+     "5m", alerts_acknowledge},
+    {"confirmation", "asking the user that an alert is about: channel, timeout, silence, raise_to", "off",
+     alerts_confirmation},
     {"resolve_after", "an alert without occurrences for so long resolves itself", "24h", alerts_resolve},
     {0}};
 
@@ -532,7 +584,10 @@ void config_defaults(struct config *config)
                               .retention_distrust_ns = DAY_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
-                              .resolve_after_ns = 86400 * TC_SECOND_NS};
+                              .resolve_after_ns = 86400 * TC_SECOND_NS,
+                              .acknowledge_within_ns = 300 * TC_SECOND_NS,
+                              .answer_within_ns = 86400 * TC_SECOND_NS,
+                              .raise_to = SEVERITY_P1};
     int rc = parsers_open(NULL, 0, &config->parsers, NULL);
     tc_assert(rc == 0); /* without files of the user nothing is read */
     config->channels = ARENA_ARRAY(&config->arena, struct channel_config, 2);
@@ -645,6 +700,7 @@ void config_reference(struct buf *out)
     reference_table(out, "routing", config_routing_settings);
     reference_table(out, "digest", config_digest_settings);
     reference_table(out, "alerts", alerts_settings);
+    reference_table(out, "alerts.confirmation", confirmation_settings);
     reference_table(out, "privacy", privacy_settings);
     reference_table(out, "privacy.officers (a list)", officer_settings);
     reference_table(out, "heartbeat", heartbeat_settings);

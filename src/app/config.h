@@ -84,9 +84,14 @@ struct config {
     int digest_at_s;       /* after midnight */
     int64_t dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0 */
-    const char *vault_key_path;  /* NULL: in the data directory */
-    struct sv policy_text;       /* policy.h's lines */
-    struct api_token *officers;  /* `source` is the name */
+    int64_t acknowledge_within_ns;
+    struct sv confirmation_channel; /* who asks users whether that was them; n == 0: nobody can be asked */
+    int64_t answer_within_ns;
+    bool silence_is_no_objection;
+    enum severity raise_to;
+    const char *vault_key_path; /* NULL: in the data directory */
+    struct sv policy_text;      /* policy.h's lines */
+    struct api_token *officers; /* `source` is the name */
     size_t officer_count;
     bool metrics; /* keep a store of metrics, and take remote write */
     uint64_t series_limit, source_series_limit;

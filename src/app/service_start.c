@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-enum { RESERVE_FILE_BYTES = 16 << 20, SUBKEY_DISCLOSE = 16 /* vault_subkey */ };
+enum { RESERVE_FILE_BYTES = 16 << 20, SUBKEY_DISCLOSE = 16, SUBKEY_QUESTION = 17 /* vault_subkey */ };
 
 static int start_core(struct service *s, struct err *err)
 {
@@ -33,6 +33,8 @@ static int start_core(struct service *s, struct err *err)
                              .dedup_window_ns = c->dedup_window_ns,
                              .resolve_after_ns = c->resolve_after_ns,
                              .count_steps = c->count_steps,
+                             .response = service_response(c),
+                             .confirmation_channel = c->confirmation_channel,
                              .digest_channels = c->digest.names,
                              .digest_channel_count = c->digest.count,
                              .digest_at_s = c->digest_at_s,
@@ -79,6 +81,7 @@ static int start_courier(struct service *s, struct err *err)
 {
     uint8_t disclose_key[TC_DISCLOSE_KEY_BYTES];
     vault_subkey(s->privacy.vault, SUBKEY_DISCLOSE, disclose_key);
+    vault_subkey(s->privacy.vault, SUBKEY_QUESTION, s->question_key);
     struct notifier_options o = {.clk = &clk_system,
                                  .rng = &rng_system,
                                  .store_path = s->store_path,
@@ -86,6 +89,7 @@ static int start_courier(struct service *s, struct err *err)
                                  .channels = s->config.channels,
                                  .channel_count = s->config.channel_count,
                                  .disclose_key = disclose_key,
+                                 .question_key = s->question_key,
                                  .receipt = service_take_receipt,
                                  .trouble = service_take_trouble,
                                  .context = s};
@@ -157,6 +161,7 @@ static int start_api(struct service *s, struct err *err)
                             .delivery = service_delivery,
                             .append = service_append,
                             .command = service_command,
+                            .question = service_is_question,
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
                             .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),

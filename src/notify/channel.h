@@ -34,6 +34,7 @@ struct channel {
     enum send_result (*deliver)(const struct channel_config *config, struct sv body, struct err *err);
     enum severity lowest;                    /* told where no routing says otherwise (D-02, D-03) */
     bool tells_acknowledged, tells_resolved; /* whether it has a word for these */
+    bool opens_incidents; /* what it is told becomes an incident there: it is not reminded of tasks */
 };
 
 const struct channel *channel_find(struct sv type);
