@@ -219,6 +219,7 @@ struct am_dispatch *am_dispatch_new(void)
 struct on_the_way {
     struct told_now now;
     int64_t at_ns, keep_ns;
+    bool anew; /* nothing is remembered from before */
 };
 
 static void free_on_the_way(struct on_the_way *told)
@@ -449,9 +450,10 @@ static int64_t kept_for_ns(const struct am_route *route)
     return longest_ns > INT64_MAX / 4 ? longest_ns : 2 * longest_ns;
 }
 
-static void keep(struct am_dispatch *d, struct sv name, const struct told_now *now, int64_t at_ns)
+static void keep(struct am_dispatch *d, struct sv name, const struct told_now *now, struct sv remember,
+                 int64_t at_ns)
 {
-    told_keep(&d->told, name, now, at_ns);
+    told_keep(&d->told, name, now, remember, at_ns);
     struct told *told = told_find(&d->told, name);
     if (d->kept == NULL || told == NULL)
         return;
@@ -465,13 +467,13 @@ static void keep(struct am_dispatch *d, struct sv name, const struct told_now *n
 
 /* Takes over the arrays of `now`. */
 static void send_off(struct am_dispatch *d, struct group *group, struct sv name, const struct told_now *now,
-                     int64_t at_ns)
+                     int64_t at_ns, bool anew)
 {
     struct on_the_way *told = tc_alloc(sizeof *told);
-    *told = (struct on_the_way){*now, at_ns, kept_for_ns(group->route)};
+    *told = (struct on_the_way){*now, at_ns, kept_for_ns(group->route), anew};
     uint64_t *slot = map_put(&d->on_the_way, name, NULL);
     if (slot == NULL) { /* past the bound: what becomes of it is not heard */
-        keep(d, name, now, at_ns);
+        keep(d, name, now, SV(""), at_ns);
         free_on_the_way(told);
         return;
     }
@@ -516,13 +518,15 @@ static bool tell_integration(struct run *run, struct group *group, const struct 
         note->name = name;
         note->group_id = group->id;
         note->later = &later;
+        bool anew = note->reason == AM_REASON_FIRST;
+        note->remembered = anew ? SV("") : told_remembered(told);
         /* routes of the same matchers and receiver have one name: one after the other */
         taken = silent || (map_get(&d->on_the_way, name) == NULL && run->tell(run->context, note));
         if (taken && later) {
-            send_off(d, group, name, &now, note->at_ns);
+            send_off(d, group, name, &now, note->at_ns, anew);
             now = (struct told_now){0};
         } else if (taken) {
-            keep(d, name, &now, note->at_ns);
+            keep(d, name, &now, note->remembered, note->at_ns);
         }
     }
     told_seen(&d->told, name, note->at_ns, kept_for_ns(group->route));
@@ -591,14 +595,17 @@ static void look(struct run *run, struct group *group, int64_t at_ns)
         tidy(d, group);
 }
 
-void am_dispatch_told(struct am_dispatch *d, struct sv name, struct sv group_id, bool told)
+void am_dispatch_told(struct am_dispatch *d, struct sv name, struct sv group_id, bool told,
+                      struct sv remember)
 {
     uint64_t *found = map_get(&d->on_the_way, name);
     if (found == NULL)
         return;
     struct on_the_way *sent = (struct on_the_way *)(uintptr_t)*found;
     if (told) {
-        keep(d, name, &sent->now, sent->at_ns);
+        if (remember.n == 0 && !sent->anew)
+            remember = told_remembered(told_find(&d->told, name));
+        keep(d, name, &sent->now, remember, sent->at_ns);
         told_seen(&d->told, name, sent->at_ns, sent->keep_ns);
     }
     free_on_the_way(sent);

@@ -61,6 +61,7 @@ struct am_notification {
     const struct am_told_alert *alerts; /* in Alertmanager's order: by job, instance, then all labels */
     size_t count;
     size_t firing_count;
+    struct sv remembered;     /* what was given to am_dispatch_told since the group's first notification */
     struct sv name, group_id; /* for am_dispatch_told */
     bool *later;              /* set: it is on its way, and am_dispatch_told says how it ended */
 };
@@ -96,9 +97,11 @@ void am_dispatch_run(struct am_dispatch *dispatch, int64_t now_ns, const struct 
 /*
  * What had been on its way has ended; `name` and `group_id` are the notification's. Told: it counts as such,
  * as of the time at which it was due. Not told: it is offered again at the group's next look. Until then the
- * group is not looked at.
+ * group is not looked at. `remember` (a copy is kept; empty: what was remembered stays) is lent to the
+ * group's next notification to the same integration, until the group begins anew.
  */
-void am_dispatch_told(struct am_dispatch *dispatch, struct sv name, struct sv group_id, bool told);
+void am_dispatch_told(struct am_dispatch *dispatch, struct sv name, struct sv group_id, bool told,
+                      struct sv remember);
 
 /* The notification log, for who keeps it: `kept` hears of each new entry (bytes are ours); load gives one
  * back (false: no such bytes), and it holds until expires_ns where its group is not seen before. */

@@ -50,7 +50,7 @@ static bool tell(void *context, const struct am_notification *note)
 
 static void ends(struct world *w, bool told)
 {
-    am_dispatch_told(w->dispatch, sv_make(w->name, w->name_bytes), sv_of(w->group_id), told);
+    am_dispatch_told(w->dispatch, sv_make(w->name, w->name_bytes), sv_of(w->group_id), told, SV(""));
 }
 
 static struct am_config *read_config(const char *yaml)

@@ -127,17 +127,16 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
             server->counts.notifications);
     by_kind(out, "alertmanager_notifications_failed_total", "The total number of failed notifications.",
             server->counts.failed);
-    by_kind(out, "tocsin_alertmanager_notifications_not_sent_total",
-            "Notifications of kinds that this version does not send.", server->counts.not_sent);
-    struct courier_counts sent = courier_counts(server->courier);
-    head(out, "alertmanager_notification_requests_total", "counter",
-         "The total number of attempted notification requests.");
-    buf_printf(out, "alertmanager_notification_requests_total{integration=\"webhook\"} %llu\n",
-               (unsigned long long)sent.requests);
-    head(out, "alertmanager_notification_requests_failed_total", "counter",
-         "The total number of failed notification requests.");
-    buf_printf(out, "alertmanager_notification_requests_failed_total{integration=\"webhook\"} %llu\n",
-               (unsigned long long)sent.failed_requests);
+    struct courier_counts sent;
+    courier_counts(server->courier, &sent);
+    by_kind(out, "alertmanager_notification_requests_total",
+            "The total number of attempted notification requests.", sent.requests);
+    by_kind(out, "alertmanager_notification_requests_failed_total",
+            "The total number of failed notification requests.", sent.failed_requests);
+    head(out, "tocsin_alertmanager_notifications_under_way", "gauge", "Notifications that are being sent.");
+    buf_printf(out, "tocsin_alertmanager_notifications_under_way %zu\n", sent.jobs);
+    head(out, "tocsin_alertmanager_notifications_under_way_limit", "gauge", "Their bound.");
+    buf_printf(out, "tocsin_alertmanager_notifications_under_way_limit %d\n", COURIER_JOBS_MAX);
     head(out, "alertmanager_config_hash", "gauge",
          "Hash of the currently loaded alertmanager configuration.");
     buf_printf(out, "alertmanager_config_hash %llu\n", (unsigned long long)(server->hash & 0xffffffffffff));
