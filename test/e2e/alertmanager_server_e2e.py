@@ -277,7 +277,7 @@ def refusals():
         assert got[0] == 400 and json.loads(got[1]) == "start time must be before end time", got
 
 
-@kit.test("alertmanager: a reload keeps timers and what was told; a bad file is refused and changes nothing")
+@kit.test("alertmanager: a reload keeps what was told; a bad file is refused and changes nothing")
 def reload():
     with kit.Receiver() as hook, Alertmanager(hook.url) as am:
         am.push(alert("Kept"))

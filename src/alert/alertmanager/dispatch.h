@@ -81,10 +81,21 @@ void am_dispatch_free(struct am_dispatch *dispatch);
 int am_dispatch_configure(struct am_dispatch *dispatch, const struct am_config *config, int64_t now_ns,
                           struct err *err);
 
+/*
+ * Alertmanager's way with a reload: groups are made anew, so that what has waited long enough is looked at at
+ * once, and every group_interval counts from the reload. What was told is kept all the same.
+ */
+void am_dispatch_restart_timers(struct am_dispatch *dispatch, bool restart);
+
+/* At most so many alerts of one alertname at once (0: any number); an alert that has ended counts until its
+ * end was told. What is beyond is refused by am_dispatch_alert (TC_EAGAIN). */
+void am_dispatch_limit(struct am_dispatch *dispatch, size_t per_name);
+
 /* No new group is looked at before that time. */
 void am_dispatch_hold(struct am_dispatch *dispatch, int64_t until_ns);
 
-/* An alert came in, for the first time or again; copied. TC_EBOUND past a bound. Run what is due before. */
+/* An alert came in, for the first time or again; copied. TC_EBOUND past a bound, TC_EAGAIN past
+ * am_dispatch_limit. Run what is due before. */
 int am_dispatch_alert(struct am_dispatch *dispatch, const struct am_alert *alert, int64_t now_ns,
                       struct err *err);
 

@@ -80,6 +80,9 @@ struct am_dispatch {
     struct told_log told;
     struct map on_the_way; /* name -> address of what is being told */
     int64_t hold_until_ns;
+    bool restart_timers;
+    size_t per_name;  /* 0: any number */
+    struct map names; /* alertname -> how many there are */
     am_told_fn *kept; /* may be NULL */
     void *kept_context;
 };

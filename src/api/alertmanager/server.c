@@ -272,6 +272,8 @@ int am_server_start(const struct am_server_options *options, struct am_server **
     pthread_cond_init(&server->wake, &clock);
     pthread_condattr_destroy(&clock);
     server->dispatch = am_dispatch_new();
+    am_dispatch_restart_timers(server->dispatch, !options->keep_timers);
+    am_dispatch_limit(server->dispatch, options->max_alerts_of_a_name);
     am_dispatch_hold(server->dispatch, server->started_ns + options->start_delay_ns);
     server->silences = am_silences_new(options->mode, options->max_silences, options->rng);
     snprintf(server->host_name, sizeof server->host_name, "localhost");

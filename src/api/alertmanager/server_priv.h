@@ -24,7 +24,7 @@ enum {
 };
 
 struct am_counts { /* since the start; under the lock */
-    uint64_t firing, resolved, invalid, reloads_failed;
+    uint64_t firing, resolved, invalid, limited, reloads_failed;
     uint64_t notifications[AM_KINDS_MAX], failed[AM_KINDS_MAX]; /* by kind's row */
 };
 
