@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/num.h"
 #include "base/pool.h"
+#include "metrics/metadata.h"
 
 #include <stdlib.h>
 
@@ -255,35 +256,96 @@ void prometheus_tsdb_route(struct api *api, struct request *request, struct repl
     question_end(&q);
 }
 
-/* --- what there is not --- */
+/* --- metadata --- */
 
-static bool is_number(struct sv text)
+struct described { /* the descriptions of metrics that were asked for */
+    struct question *q;
+    struct sv metric; /* n == 0: of all */
+    struct metadata_entry *entries;
+    size_t count, capacity;
+};
+
+static bool take_entry(void *context, const struct metadata_entry *entry)
 {
-    uint64_t number;
-    if (text.n > 1 && text.p[0] == '-')
-        text = sv_from(text, 1);
-    return text.n == 0 || num_u64(text, 0, INT64_MAX, &number);
+    struct described *d = context;
+    if (d->metric.n > 0 && !sv_eq(entry->name, d->metric))
+        return true;
+    if (d->count == d->capacity) {
+        d->capacity = TC_MAX((size_t)64, d->capacity * 2);
+        d->entries = tc_realloc(d->entries, d->capacity * sizeof *d->entries);
+    }
+    d->entries[d->count++] = *entry; /* its texts live as long as their store */
+    return true;
 }
 
-/* Metadata comes with scraped targets. */
+static int by_entry(const void *a, const void *b)
+{
+    const struct metadata_entry *x = a, *y = b;
+    const struct sv pairs[][2] = {
+        {x->name, y->name}, {x->type, y->type}, {x->help, y->help}, {x->unit, y->unit}};
+    int order = 0;
+    for (size_t i = 0; order == 0 && i < TC_ARRAY_LEN(pairs); i++)
+        order = sv_cmp(pairs[i][0], pairs[i][1]);
+    return order;
+}
+
+static void json_entry(struct json_out *json, const struct metadata_entry *entry)
+{
+    json_object(json);
+    json_kv_string(json, "type", entry->type);
+    json_kv_string(json, "unit", entry->unit);
+    json_kv_string(json, "help", entry->help);
+    json_object_end(json);
+}
+
+static void print_described(struct described *d, uint64_t limit, uint64_t limit_per_metric)
+{
+    struct json_out json = question_answer(d->q);
+    uint64_t metrics = 0;
+    if (d->count > 0)
+        qsort(d->entries, d->count, sizeof *d->entries, by_entry);
+    json_object(&json);
+    for (size_t i = 0, n; i < d->count && metrics < limit; i += n, metrics++) {
+        json_key(&json, d->entries[i].name);
+        json_array(&json);
+        for (n = 0; i + n < d->count && sv_eq(d->entries[i + n].name, d->entries[i].name); n++)
+            if (n < limit_per_metric)
+                json_entry(&json, &d->entries[i + n]);
+        json_array_end(&json);
+    }
+    json_object_end(&json);
+    question_answered(d->q, &json);
+}
+
+/* Absent or negative: no bound. Zero is none for `limit`, and no bound for `limit_per_metric`. */
+static bool read_bound(struct question *q, const char *name, uint64_t *ret)
+{
+    struct sv text = question_get(q, name);
+    uint64_t ignored;
+    *ret = UINT64_MAX;
+    if (text.n == 0 || num_u64(text, 0, INT64_MAX, ret) ||
+        (text.p[0] == '-' && num_u64(sv_from(text, 1), 0, INT64_MAX, &ignored)))
+        return true;
+    question_refuse(q, 400, "bad_data", "%s must be a number", name);
+    return false;
+}
+
 void prometheus_metadata_route(struct api *api, struct request *request, struct reply *reply)
 {
-    static const char *const numbers[] = {"limit", "limit_per_metric"};
     struct question q;
-    bool good = question_begin(&q, api, request, reply, true);
-    for (size_t i = 0; good && i < TC_ARRAY_LEN(numbers); i++) {
-        good = is_number(question_get(&q, numbers[i]));
-        if (!good)
-            question_refuse(&q, 400, "bad_data", "%s must be a number", numbers[i]);
-    }
-    if (good) {
-        struct json_out json = question_answer(&q);
-        json_object(&json);
-        json_object_end(&json);
-        question_answered(&q, &json);
+    uint64_t limit, limit_per_metric;
+    if (question_begin(&q, api, request, reply, true) && read_bound(&q, "limit", &limit) &&
+        read_bound(&q, "limit_per_metric", &limit_per_metric)) {
+        struct described d = {.q = &q, .metric = question_get(&q, "metric")};
+        if (api->options.metadata != NULL)
+            metadata_each(api->options.metadata, take_entry, &d);
+        print_described(&d, limit, limit_per_metric == 0 ? UINT64_MAX : limit_per_metric);
+        free(d.entries);
     }
     question_end(&q);
 }
+
+/* --- what there is not --- */
 
 /* Samples are deleted by retention only; the answer is that of a Prometheus without
  * --web.enable-admin-api. */
