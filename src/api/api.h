@@ -16,6 +16,7 @@
 #include "ingest/intake.h"
 #include "journal/journal.h"
 
+struct delta_state;
 struct metadata;
 struct scrape_manager;
 struct tsdb;
@@ -74,6 +75,7 @@ struct api_options {
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
     struct metadata *metadata;                        /* what metrics are; NULL with tsdb */
     struct scrape_manager *scrape;                    /* NULL: nothing is scraped */
+    struct delta_state *deltas;                       /* of what comes as deltas; NULL with tsdb */
     const struct sv *receivers;                       /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };

@@ -37,6 +37,8 @@ const struct route api_routes[] = {
     {"GET", "/api/v1/labels", ROLE_READER, NULL, promql_labels_route, 0},
     {"POST", "/api/v1/labels", ROLE_READER, NULL, promql_labels_route, TC_API_COMMAND_BODY},
     {"GET", "/api/v1/label/{name}/values", ROLE_READER, NULL, promql_values_route, 0},
+    {"POST", "/v1/metrics", ROLE_SOURCE, otlp_metrics_begin, otlp_metrics, EVENT_BODY},
+    {"POST", "/api/v1/otlp/v1/metrics", ROLE_SOURCE, otlp_metrics_begin, otlp_metrics, EVENT_BODY},
     {"GET", "/api/v1/targets", ROLE_READER, NULL, targets_list, 0},
     {"GET", "/api/v1/targets/metadata", ROLE_READER, NULL, targets_metadata, 0},
     {"GET", "/", ROLE_READER, NULL, page_index, 0},
