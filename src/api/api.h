@@ -16,6 +16,7 @@
 #include "ingest/intake.h"
 #include "journal/journal.h"
 
+struct delta_state;
 struct json_out;
 struct label;
 struct rule_engine;
@@ -96,9 +97,10 @@ struct api_options {
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
     struct api_prometheus prometheus;
-    struct metadata *metadata;                        /* what metrics are; NULL with tsdb */
-    struct scrape_manager *scrape;                    /* NULL: nothing is scraped */
-    struct callbacks *callbacks; /* what vendors send back; lent; NULL: nothing comes back */
+    struct metadata *metadata;     /* what metrics are; NULL with tsdb */
+    struct scrape_manager *scrape; /* NULL: nothing is scraped */
+    struct delta_state *deltas;    /* of what comes as deltas; NULL with tsdb */
+    struct callbacks *callbacks;   /* what vendors send back; lent; NULL: nothing comes back */
     /* A recipient of that channel wants no more messages; on the server's threads. NULL: nobody listens. */
     void (*opted_out)(void *context, struct sv channel);
     /* Sends `body` (JSON) there, once, without a receipt; NULL: not sent. */

@@ -72,6 +72,8 @@ const struct route api_routes[] = {
     {"POST", "/api/v1/admin/tsdb/{verb}", ROLE_OPERATOR, NULL, prometheus_admin_route, TC_API_COMMAND_BODY},
     {"PUT", "/api/v1/admin/tsdb/{verb}", ROLE_OPERATOR, NULL, prometheus_admin_route, TC_API_COMMAND_BODY},
     {"GET", "/federate", ROLE_READER, NULL, prometheus_federate_route, 0},
+    {"POST", "/v1/metrics", ROLE_SOURCE, otlp_metrics_begin, otlp_metrics, EVENT_BODY},
+    {"POST", "/api/v1/otlp/v1/metrics", ROLE_SOURCE, otlp_metrics_begin, otlp_metrics, EVENT_BODY},
     {"GET", "/api/v1/targets", ROLE_READER, NULL, targets_list, 0},
     {"GET", "/api/v1/targets/metadata", ROLE_READER, NULL, targets_metadata, 0},
     {"GET", "/", ROLE_READER, NULL, page_index, 0},

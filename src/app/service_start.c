@@ -165,6 +165,7 @@ static int start_api(struct service *s, struct err *err)
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
                             .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),
+                            .deltas = s->metrics == NULL ? NULL : metrics_room_deltas(s->metrics),
                             .scrape = s->metrics == NULL ? NULL : metrics_room_scrape(s->metrics),
                             .metrics = service_metrics,
                             .channels = service_channels_json,
