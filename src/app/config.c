@@ -552,8 +552,10 @@ static const struct setting top_settings[] = {
     {"journald", "read the journal of systemd", "none", config_read_journald},
     {"metrics", "a store of metrics, for Prometheus' senders and readers", "off", read_metrics},
     {"lateness",
-     "events older than this when they arrive are marked suspect and judged by their receive time", "1h",
-     read_lateness},
+     "events older than this when they arrive are marked suspect and judged by their receive time; of "
+     "sources that "
+     "declare none of their own",
+     "1h", read_lateness},
     {"timezone", "zone of times that bear none", "UTC", read_timezone},
     {"threads", "worker threads of detection, 1 to 64", "one per processor", read_threads},
     {"max_body_bytes", "largest unpacked body of a request, in bytes: 1024 to 1073741824", "33554432",
@@ -571,6 +573,7 @@ void config_defaults(struct config *config)
                               .max_body_bytes = 32 << 20,
                               .sandbox = true,
                               .syslog_lateness_ns = -1,
+                              .journald_lateness_ns = -1,
                               .syslog_parser = parser_find(SV("syslog")),
                               .policy_text = SV(DEFAULT_POLICY),
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
@@ -670,6 +673,14 @@ int config_load(const char *path, struct config *config, struct err *err)
     if (rc == 0)
         config_fill_digest(config);
     return rc;
+}
+
+int64_t config_longest_lateness(const struct config *c)
+{
+    int64_t longest_ns = TC_MAX(c->lateness_ns, TC_MAX(c->syslog_lateness_ns, c->journald_lateness_ns));
+    for (size_t i = 0; i < c->file_count; i++)
+        longest_ns = TC_MAX(longest_ns, c->files[i].lateness_ns);
+    return longest_ns;
 }
 
 void config_free(struct config *config)

@@ -41,7 +41,7 @@ struct config {
     bool shipped_packs; /* load the packs that the binary carries (default: true where no rules are named) */
     struct parser_files parsers;        /* of the files below, and those that the program ships */
     const struct parser *syslog_parser; /* of messages that come by syslog */
-    int64_t lateness_ns;
+    int64_t lateness_ns;                /* of sources that declare none of their own */
     int zone_offset_s;
     unsigned threads;
     size_t max_body_bytes;
@@ -54,7 +54,8 @@ struct config {
     bool journald;                  /* the system's journal is read */
     const char *journald_directory; /* NULL: where the system keeps it */
     bool journald_from_beginning;
-    struct sv heartbeat_url; /* a secret; n == 0: none */
+    int64_t journald_lateness_ns; /* -1: lateness_ns */
+    struct sv heartbeat_url;      /* a secret; n == 0: none */
     int64_t heartbeat_interval_ns;
     bool heartbeat_get;
     const char *seal_key_path; /* NULL: the journal is not sealed */
@@ -111,6 +112,8 @@ bool config_routes(const struct config *config, const struct channel_config *cha
 void config_defaults(struct config *config);
 /* Reads `path` over the defaults. */
 int config_load(const char *path, struct config *config, struct err *err);
+/* The longest lateness that any source declares: so long windows wait. */
+int64_t config_longest_lateness(const struct config *config);
 void config_free(struct config *config);
 /* The keys that only a restart puts in force and for which `fresh` says other things than `running`, in
  * order. Returns how many. */

@@ -86,6 +86,8 @@ static int make_journald(struct service *s, struct err *err)
     if (!s->config.journald)
         return 0;
     struct journald_options o = {.intake = s->intake,
+                                 .has_lateness = s->config.journald_lateness_ns >= 0,
+                                 .lateness_ns = s->config.journald_lateness_ns,
                                  .directory = s->config.journald_directory,
                                  .from_beginning = s->config.journald_from_beginning,
                                  .append = service_append_live,

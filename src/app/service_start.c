@@ -29,7 +29,7 @@ static int start_core(struct service *s, struct err *err)
                              .file_count = s->wishes.file_count,
                              .policy = c->policy_text,
                              .segment_age_ns = c->retention_segment_age_ns,
-                             .lateness_ns = c->lateness_ns,
+                             .lateness_ns = config_longest_lateness(c),
                              .dedup_window_ns = c->dedup_window_ns,
                              .resolve_after_ns = c->resolve_after_ns,
                              .count_steps = c->count_steps,

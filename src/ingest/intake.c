@@ -153,12 +153,13 @@ static bool strict_accepts(const struct passage *p, enum parse_outcome outcome)
 /* --- one record ------------------------------------------------------------------------------------------
  */
 
-static bool time_suspect(const struct intake *intake, struct event_time time, struct receive_time received)
+static bool time_suspect(const struct passage *p, struct event_time time, struct receive_time received)
 {
     int64_t ahead;
+    int64_t lateness_ns = p->state->lateness_ns >= 0 ? p->state->lateness_ns : p->intake->options.lateness_ns;
     if (__builtin_sub_overflow(time.ns, received.ns, &ahead))
         return true;
-    return ahead > TC_INTAKE_FUTURE_S * TC_SECOND_NS || ahead < -intake->options.lateness_ns;
+    return ahead > TC_INTAKE_FUTURE_S * TC_SECOND_NS || ahead < -lateness_ns;
 }
 
 static bool has_level(const struct intake_class *row, const struct event *event)
@@ -199,7 +200,7 @@ static void encode(const struct passage *p, struct event *event)
     event->source_position = p->position;
     if (event->time.ns == TC_NO_TIME) {
         batch->all_have_time = false;
-    } else if (time_suspect(p->intake, event->time, batch->received)) {
+    } else if (time_suspect(p, event->time, batch->received)) {
         event->flags |= EVENT_SUSPECT_TIME;
         p->stats->suspect_time++;
     }
