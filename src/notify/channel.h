@@ -46,7 +46,9 @@ struct transfer *channel_send(const struct channel *channel, const struct channe
 /* The types that there are, for messages: "slack, email, …". */
 const char *channel_types(void);
 extern const struct channel channel_slack, channel_file, channel_stdout, channel_email, channel_webhook,
-    channel_pagerduty, channel_sms, channel_voice, channel_slack_app;
+    channel_pagerduty, channel_sms, channel_voice, channel_slack_app, channel_teams, channel_discord,
+    channel_telegram, channel_mattermost, channel_pushover, channel_webex, channel_opsgenie,
+    channel_victorops, channel_sns, channel_jira, channel_ticket;
 
 /* HMAC-SHA256 over timestamp, a dot and body (channel/webhook.c). */
 void webhook_sign(struct sv key, struct sv timestamp, struct sv body, char ret_hex[65]);

@@ -53,12 +53,12 @@ struct channel_config {
     struct sv routing_key; /* pagerduty, victorops */
     struct sv ca_file;
     /* services (service.h) */
-    struct sv api_url;        /* where the service is, in place of the vendor's; empty: the vendor's */
-    struct sv token;          /* resolved secret */
-    struct sv account;        /* twilio: SID; sns: key id */
-    struct sv region;         /* sns */
-    struct sv project, issue; /* jira: project's key, type of issue */
-    uint32_t segments;        /* sms: at most so many; 0: 3 */
+    struct sv api_url; /* where the service is, in place of the vendor's; empty: the vendor's */
+    struct sv token;   /* resolved secret */
+    struct sv account; /* twilio: SID; sns: key id */
+    struct sv region;  /* sns */
+    struct sv project, issue, transition; /* jira: project's key, type of issue, what an end does */
+    uint32_t segments;                    /* sms: at most so many; 0: 3 */
     /* what comes back by callback.h */
     struct sv callback_url;              /* of this program, as the vendor reaches it */
     struct sv signing_secret;            /* resolved; slack, pagerduty */
