@@ -1,8 +1,9 @@
 /*
  * The book of alerts: a fold over what the journal holds (ledger D-05 to D-09, X-27).
  *
- * It changes only by findings, commands (book_command.c) and ticks, in journal order; it reads no clock and
- * no address decides anything, so the same records give the same decisions, in one run or split by saves.
+ * It changes only by findings, commands (book_command.c) and ticks (book_timer.c), in journal order; it reads
+ * no clock and no address decides anything, so the same records give the same decisions, in one run or split
+ * by saves.
  *
  * How findings merge. The key is (rule, its severity, entity); its newest alert is the current one. A finding
  * whose time is before first + dedup belongs to it while it is open. Past that window a new alert is made,
@@ -54,6 +55,7 @@ struct decision *book_decide(struct decision_list *out, enum decision_kind kind,
     fresh->kind = kind;
     fresh->position = position;
     fresh->alert = held == NULL ? NULL : &held->alert;
+    fresh->quiet = held != NULL && !held->told;
     fresh->what = what;
     fresh->by = by;
     return fresh;
@@ -68,12 +70,28 @@ void book_snapshot(struct book *book, struct decision_list *out, uint64_t positi
 }
 
 /* The key names the step, not the count, which may have jumped over it: a step is told once. */
-void book_tell(struct decision_list *out, uint64_t position, const struct held *held,
-               enum notify_reason reason, struct sv what, const char *step)
+void book_tell(struct book *book, struct decision_list *out, uint64_t position, int64_t now_ns,
+               struct held *held, enum notify_reason reason, uint64_t step)
 {
+    const char *name = notify_reason_name(reason);
+    struct sv what = reason == NOTIFY_NEW               ? SV("created")
+                     : reason == NOTIFY_COUNT_STEP      ? SV("count")
+                     : reason == NOTIFY_SEVERITY_RAISED ? SV("severity")
+                                                        : sv_of(name);
     struct decision *d = book_decide(out, DECIDE_INTENT, position, held, what, SV("tocsin"));
+    (void)book;
+    held->told = true;
     d->reason = reason;
-    snprintf(d->key, sizeof d->key, "%s-%s", held->alert.id, step);
+    d->now_ns = now_ns;
+    d->step = step;
+    if (reason == NOTIFY_NEW)
+        snprintf(d->key, sizeof d->key, "%s-new", held->alert.id);
+    else if (reason == NOTIFY_COUNT_STEP)
+        snprintf(d->key, sizeof d->key, "%s-%llu", held->alert.id, (unsigned long long)step);
+    else if (reason == NOTIFY_SEVERITY_RAISED)
+        snprintf(d->key, sizeof d->key, "%s-%s", held->alert.id, severity_name((enum severity)step));
+    else
+        snprintf(d->key, sizeof d->key, "%s-%s-%llu", held->alert.id, name, (unsigned long long)step);
 }
 
 /* --- counting */
@@ -119,18 +137,16 @@ static void pass_steps(struct book *book, struct held *held, const struct findin
     if (step <= held->told_step)
         return;
     held->told_step = step;
-    bool quiet = alert->state == ALERT_ACKNOWLEDGED;
+    bool quiet = alert->state != ALERT_FIRING;
     char note[96];
-    int n = snprintf(note, sizeof note, "%llu occurrences%s", (unsigned long long)alert->count,
-                     quiet ? "; not told, because it is acknowledged" : "");
+    int n = snprintf(note, sizeof note, "%llu occurrences%s%s", (unsigned long long)alert->count,
+                     quiet ? "; not told, because it is " : "", quiet ? alert_state_name(alert->state) : "");
     if (alert->history_count < ALERT_HISTORY_MAX - ALERT_HISTORY_SPARE)
         held_history(held, finding->received.ns, SV("count"), SV("tocsin"), sv_make(note, (size_t)n));
     if (quiet)
         return;
     book_snapshot(book, out, finding->position, held, SV("count"), SV("tocsin"));
-    char name[24];
-    snprintf(name, sizeof name, "%llu", (unsigned long long)step);
-    book_tell(out, finding->position, held, NOTIFY_COUNT_STEP, SV("count"), name);
+    book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_COUNT_STEP, step);
 }
 
 /* A raise is told even where somebody acknowledged the alert: what they took on was less. */
@@ -143,11 +159,11 @@ static void raise_alert(struct book *book, struct held *held, const struct findi
         return;
     int n = snprintf(note, sizeof note, "raised from %s to %s", severity_name(held->alert.severity),
                      severity_name(severity));
-    held_raise(held, severity);
+    book_raise_to(held, severity, finding->received.ns);
     if (held->alert.history_count < ALERT_HISTORY_MAX - ALERT_HISTORY_SPARE)
         held_history(held, finding->received.ns, SV("severity"), SV("tocsin"), sv_make(note, (size_t)n));
     book_snapshot(book, out, finding->position, held, SV("severity"), SV("tocsin"));
-    book_tell(out, finding->position, held, NOTIFY_SEVERITY_RAISED, SV("severity"), severity_name(severity));
+    book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_SEVERITY_RAISED, severity);
 }
 
 static void count_finding(struct book *book, struct held *held, const struct finding *finding,
@@ -217,7 +233,7 @@ static struct held *make_alert(struct book *book, const struct finding *finding,
     alert->count = TC_MAX(finding->weight, 1u);
     alert->first_ns = alert->last_ns = time_of(finding);
     alert->last_position = finding->position;
-    held->touched_ns = finding->received.ns;
+    held->touched_ns = held->ladder_from_ns = finding->received.ns;
     held->told_step = step_reached(book, alert->count); /* the first notification tells it all */
     held->overflow = entity->overflow;
     held->serial = book->next_serial++;
@@ -232,12 +248,12 @@ struct held *book_add_alert(struct book *book, const struct finding *finding, co
     book_insert(book, held);
     book_make_current(book, held);
     book_snapshot(book, out, finding->position, held, SV("created"), SV("tocsin"));
-    book_tell(out, finding->position, held, NOTIFY_NEW, SV("created"), "new");
+    book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_NEW, 0);
     return held;
 }
 
 /* Lets an alert leave memory. Where it counted on after it had ended, its last count goes out first. */
-static void forget(struct book *book, struct held *held, uint64_t position, struct decision_list *out)
+void book_forget(struct book *book, struct held *held, uint64_t position, struct decision_list *out)
 {
     if (held->said_count != held->alert.count)
         book_snapshot(book, out, position, held, SV("count"), SV("tocsin"));
@@ -247,7 +263,7 @@ static void forget(struct book *book, struct held *held, uint64_t position, stru
 bool book_make_room(struct book *book, uint64_t position, struct decision_list *out)
 {
     while (book->count >= book->options.max_open && book->ended_oldest != NULL)
-        forget(book, book->ended_oldest, position, out);
+        book_forget(book, book->ended_oldest, position, out);
     return book->count < book->options.max_open;
 }
 
@@ -271,7 +287,7 @@ void book_overflow(struct book *book, const struct finding *finding, struct deci
             held->alert.last_position = finding->position;
             book_snapshot(book, out, finding->position, held, SV("resolved"), SV("tocsin"));
         }
-        forget(book, held, finding->position, out);
+        book_forget(book, held, finding->position, out);
     }
     book_add_alert(book, finding, &entity, key, out);
 }
@@ -330,6 +346,7 @@ void book_end(struct book *book, struct held *held, enum alert_state state, int6
 {
     struct alert *alert = &held->alert;
     bool was_open = lifecycle_open(alert->state);
+    book_unpause(held, now_ns);
     tc_assert(lifecycle_allows(alert->state, state));
     alert->state = state;
     if (!was_open) /* resolved, now closed: it ended when it was resolved */
@@ -341,43 +358,4 @@ void book_end(struct book *book, struct held *held, enum alert_state state, int6
     held->end_serial = book->next_end_serial++;
     book_mark_ended(book, held);
     book_schedule(book, held);
-}
-
-static void resolve_quiet(struct book *book, struct held *held, uint64_t position, int64_t now_ns,
-                          struct decision_list *out)
-{
-    char note[64 + TC_RFC3339_MAX], duration[TC_RFC3339_MAX];
-    clk_format_duration(book_quiet_ns(book, held), duration);
-    int n = snprintf(note, sizeof note, "no occurrence for %s", duration);
-    book_end(book, held, ALERT_RESOLVED, now_ns, SV("tocsin"), false);
-    held->alert.last_position = position;
-    held_history(held, now_ns, SV("resolved"), SV("tocsin"), sv_make(note, (size_t)n));
-    book_snapshot(book, out, position, held, SV("resolved"), SV("tocsin"));
-}
-
-int64_t book_due_ns(const struct book *book)
-{
-    return book->due_count == 0 ? INT64_MAX : book->due[0]->due_ns;
-}
-
-void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out)
-{
-    book_enter(book);
-    struct held **due = NULL;
-    size_t count = 0, capacity = 0;
-    for (struct held *held; (held = book_pop_due(book, now.ns)) != NULL;) {
-        if (count == capacity) {
-            capacity = capacity == 0 ? 16 : capacity * 2;
-            due = tc_realloc(due, capacity * sizeof(struct held *));
-        }
-        due[count++] = held;
-    }
-    if (count > 1)
-        qsort(due, count, sizeof due[0], book_compare_serial);
-    for (size_t i = 0; i < count; i++)
-        if (lifecycle_open(due[i]->alert.state))
-            resolve_quiet(book, due[i], position, now.ns, out);
-        else
-            forget(book, due[i], position, out);
-    free(due);
 }

@@ -30,18 +30,18 @@ static void change_severity(struct book *book, struct held *held, const struct f
     enum severity before = alert->severity, now = finding->rule->severity;
     if (now == before || !lifecycle_open(alert->state))
         return;
-    bool is_news = is_higher(now, held->told);
+    bool is_news = is_higher(now, held->told_severity);
     alert->severity = now;
     alert->last_position = finding->position;
     note_severity(held, before, finding->received.ns);
     if (is_news) {
         const struct entity nothing = {0};
         alert->message = held_copy(held, entity_message(finding, &nothing, &book->scratch));
-        held->told = now;
+        held->told_severity = now;
     }
     book_snapshot(book, out, finding->position, held, SV("severity"), SV("tocsin"));
     if (is_news)
-        book_tell(out, finding->position, held, NOTIFY_SEVERITY_RAISED, SV("severity"), severity_name(now));
+        book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_SEVERITY_RAISED, now);
 }
 
 static void begin_alert(struct book *book, const struct alert_change *change, struct decision_list *out)
@@ -55,7 +55,7 @@ static void begin_alert(struct book *book, const struct alert_change *change, st
     entity_of(finding, &book->scratch, &entity);
     struct held *held = book_add_alert(book, finding, &entity, change->identity, out);
     held->rule_fires = true;
-    held->told = finding->rule->severity;
+    held->told_severity = finding->rule->severity;
     book_schedule(book, held);
 }
 

@@ -16,6 +16,7 @@
 #include "ingest/intake.h"
 #include "journal/journal.h"
 
+struct delta_state;
 struct json_out;
 struct label;
 struct rule_engine;
@@ -84,6 +85,8 @@ struct api_options {
      * which may wait as long as the core is behind. *ret_json: the alert after it. TC_ENOTFOUND, TC_ESTATE,
      * TC_EINPUT. */
     int (*command)(void *context, const struct alert_command *command, struct buf *ret_json, struct err *err);
+    /* Whether `token` is that of a question about this alert, and of which one; NULL: nobody is asked. */
+    bool (*question)(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number);
     /* Reads rules and what goes with them anew and puts them in force; on the thread of commands. *ret_json:
      * what changed. Refused: nothing changed, err says which file and place. NULL: 404 to those who ask. */
     int (*reload)(void *context, struct buf *ret_json, struct err *err);
@@ -94,9 +97,10 @@ struct api_options {
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
     struct api_prometheus prometheus;
-    struct metadata *metadata;                        /* what metrics are; NULL with tsdb */
-    struct scrape_manager *scrape;                    /* NULL: nothing is scraped */
-    struct callbacks *callbacks; /* what vendors send back; lent; NULL: nothing comes back */
+    struct metadata *metadata;     /* what metrics are; NULL with tsdb */
+    struct scrape_manager *scrape; /* NULL: nothing is scraped */
+    struct delta_state *deltas;    /* of what comes as deltas; NULL with tsdb */
+    struct callbacks *callbacks;   /* what vendors send back; lent; NULL: nothing comes back */
     /* A recipient of that channel wants no more messages; on the server's threads. NULL: nobody listens. */
     void (*opted_out)(void *context, struct sv channel);
     /* Sends `body` (JSON) there, once, without a receipt; NULL: not sent. */

@@ -76,6 +76,12 @@ struct write_result {
     uint64_t samples, histograms, exemplars, refused;
 };
 
+/* What became of a body of samples (samples_door.c). */
+struct samples_result {
+    uint64_t taken, refused, refused_points;
+    char first[320]; /* why the first was refused */
+};
+
 struct search_job;
 struct request {
     struct api *api;
@@ -93,6 +99,7 @@ struct request {
     struct connection *connection_held;
     struct pending *pending;
     struct write_result write;
+    struct samples_result samples;
     struct buf answer;         /* body of the 200 that waits for the journal */
     struct callback *callback; /* what a vendor sent */
     struct command *command;   /* what the core was asked to do, and its answer */
@@ -238,7 +245,28 @@ void search_stop(struct api *api);
 /* The client has gone, or has its answer. */
 void search_release(struct api *api, struct search_job **job);
 
+/* --- samples_door.c --- */
+struct sample_list;
+struct samples_door {
+    const char *source; /* "otlp": what its sources are called beside their token's name */
+    /* Reads the unpacked body; false where it has filled the reply. The list's samples may point into it. */
+    bool (*read)(struct api *api, struct request *request, struct sv body, struct sample_list *list,
+                 struct reply *reply);
+    /* All is durable: request->samples says what was taken. */
+    void (*answer)(struct request *request, struct reply *reply);
+    /* In the door's own form: (400, 413) the sender's fault, (429, 503) it may try again. NULL: reply_error.
+     */
+    void (*refuse)(struct request *request, struct reply *reply, unsigned status, const char *text);
+};
+/* Head: metrics are on, and the encoding is one that is unpacked (none, gzip, deflate, zstd). */
+void samples_begin(struct api *api, struct request *request, struct reply *reply);
+/* All of taking samples in, from the body to the answer, on each call of the handler. */
+void samples_take(struct api *api, struct request *request, const struct samples_door *door,
+                  struct reply *reply);
+
 /* --- handlers --- */
+void otlp_metrics_begin(struct api *api, struct request *request, struct reply *reply);
+void otlp_metrics(struct api *api, struct request *request, struct reply *reply);
 void loki_push_begin(struct api *api, struct request *request, struct reply *reply);
 void loki_push(struct api *api, struct request *request, struct reply *reply);
 void loki_search(struct api *api, struct request *request, struct reply *reply);
@@ -277,6 +305,8 @@ void alerts_show(struct api *api, struct request *request, struct reply *reply);
 void alerts_deliveries(struct api *api, struct request *request, struct reply *reply);
 void channels_list(struct api *api, struct request *request, struct reply *reply);
 void sources_list(struct api *api, struct request *request, struct reply *reply);
+void confirm_show(struct api *api, struct request *request, struct reply *reply);
+void confirm_answer(struct api *api, struct request *request, struct reply *reply);
 void alerts_command(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);

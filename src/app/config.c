@@ -17,6 +17,8 @@
 
 enum { CONFIG_FILE_MAX = 1 << 20, STEPS_MAX = 16 };
 
+#define DAY_NS (INT64_C(86400) * TC_SECOND_NS)
+
 /* --- alerts
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -46,9 +48,61 @@ static int alerts_steps(struct reading *r, const struct yaml_node *node)
     return 0;
 }
 
+static int alerts_acknowledge(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &r->config->acknowledge_within_ns);
+}
+
+static int confirmation_channel(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &r->config->confirmation_channel);
+}
+
+static int confirmation_timeout(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_duration(r, node, &r->config->answer_within_ns);
+    return rc == 0 && r->config->answer_within_ns < 60 * TC_SECOND_NS
+               ? setting_bad(r, node, "a minute at least")
+               : rc;
+}
+
+static int confirmation_silence(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = setting_text(r, node, &text);
+    if (rc == 0 && !sv_is(text, "raise") && !sv_is(text, "keep"))
+        return setting_bad(r, node, "raise or keep is expected here");
+    r->config->silence_is_no_objection = sv_is(text, "keep");
+    return rc;
+}
+
+static int confirmation_raise_to(struct reading *r, const struct yaml_node *node)
+{
+    r->config->raise_to = node->type == YAML_SCALAR ? severity_of(node->text) : SEVERITY_NONE;
+    return r->config->raise_to == SEVERITY_NONE ? setting_bad(r, node, "P1 to P4 is expected here") : 0;
+}
+
+static const struct setting confirmation_settings[] = {
+    {"channel", "channel of type email that asks a user whether that was them (`tocsin alerts confirm`)",
+     "none: nobody can be asked", confirmation_channel},
+    {"timeout", "how long an answer is waited for", "24h", confirmation_timeout},
+    {"silence", "no answer in time: `raise` as after a \"no\", or `keep` as it was", "raise",
+     confirmation_silence},
+    {"raise_to", "severity after a \"no\"", "P1", confirmation_raise_to},
+    {0}};
+
+static int alerts_confirmation(struct reading *r, const struct yaml_node *node)
+{
+    return setting_section(r, node, confirmation_settings);
+}
+
 static const struct setting alerts_settings[] = {
     {"dedup_window", "occurrences within this time after the first belong to one alert", "1h", alerts_dedup},
     {"count_steps", "counts at which an open alert is told again", "[10, 50, 100]", alerts_steps},
+    {"acknowledge_within", "goal of the first step of a response to a P1 or P2: missed, it is noted; 0: none",
+     "5m", alerts_acknowledge},
+    {"confirmation", "asking the user that an alert is about: channel, timeout, silence, raise_to", "off",
+     alerts_confirmation},
     {"resolve_after", "an alert without occurrences for so long resolves itself", "24h", alerts_resolve},
     {0}};
 
@@ -491,14 +545,17 @@ static const struct setting top_settings[] = {
     {"privacy", "what is replaced, and who may see behind it", "", read_privacy},
     {"heartbeat", "call a dead man's switch while everything works", "none", read_heartbeat},
     {"seal", "sign checkpoints of the journal (docs/evidence.md)", "none", read_seal},
+    {"retention", "how long what is kept (docs/retention.md)", "", config_read_retention},
     {"watch", "sources whose silence is an alert", "none", config_read_watch},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", config_read_syslog},
     {"files", "log files that are followed", "none", config_read_files},
     {"journald", "read the journal of systemd", "none", config_read_journald},
     {"metrics", "a store of metrics, for Prometheus' senders and readers", "off", read_metrics},
     {"lateness",
-     "events older than this when they arrive are marked suspect and judged by their receive time", "1h",
-     read_lateness},
+     "events older than this when they arrive are marked suspect and judged by their receive time; of "
+     "sources that "
+     "declare none of their own",
+     "1h", read_lateness},
     {"timezone", "zone of times that bear none", "UTC", read_timezone},
     {"threads", "worker threads of detection, 1 to 64", "one per processor", read_threads},
     {"max_body_bytes", "largest unpacked body of a request, in bytes: 1024 to 1073741824", "33554432",
@@ -516,6 +573,7 @@ void config_defaults(struct config *config)
                               .max_body_bytes = 32 << 20,
                               .sandbox = true,
                               .syslog_lateness_ns = -1,
+                              .journald_lateness_ns = -1,
                               .syslog_parser = parser_find(SV("syslog")),
                               .policy_text = SV(DEFAULT_POLICY),
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
@@ -523,9 +581,16 @@ void config_defaults(struct config *config)
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
                               .metrics_trend_retention_ns = INT64_C(396) * 86400 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
+                              .retention_keep_ns = {395 * DAY_NS, 2557 * DAY_NS, 30 * DAY_NS},
+                              .retention_cold_after_ns = 3600 * TC_SECOND_NS,
+                              .retention_segment_age_ns = DAY_NS,
+                              .retention_distrust_ns = DAY_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
-                              .resolve_after_ns = 86400 * TC_SECOND_NS};
+                              .resolve_after_ns = 86400 * TC_SECOND_NS,
+                              .acknowledge_within_ns = 300 * TC_SECOND_NS,
+                              .answer_within_ns = 86400 * TC_SECOND_NS,
+                              .raise_to = SEVERITY_P1};
     int rc = parsers_open(NULL, 0, &config->parsers, NULL);
     tc_assert(rc == 0); /* without files of the user nothing is read */
     config->channels = ARENA_ARRAY(&config->arena, struct channel_config, 2);
@@ -610,6 +675,14 @@ int config_load(const char *path, struct config *config, struct err *err)
     return rc;
 }
 
+int64_t config_longest_lateness(const struct config *c)
+{
+    int64_t longest_ns = TC_MAX(c->lateness_ns, TC_MAX(c->syslog_lateness_ns, c->journald_lateness_ns));
+    for (size_t i = 0; i < c->file_count; i++)
+        longest_ns = TC_MAX(longest_ns, c->files[i].lateness_ns);
+    return longest_ns;
+}
+
 void config_free(struct config *config)
 {
     parsers_close(&config->parsers);
@@ -638,10 +711,14 @@ void config_reference(struct buf *out)
     reference_table(out, "routing", config_routing_settings);
     reference_table(out, "digest", config_digest_settings);
     reference_table(out, "alerts", alerts_settings);
+    reference_table(out, "alerts.confirmation", confirmation_settings);
     reference_table(out, "privacy", privacy_settings);
     reference_table(out, "privacy.officers (a list)", officer_settings);
     reference_table(out, "heartbeat", heartbeat_settings);
     reference_table(out, "seal", seal_settings);
+    reference_table(out, "retention", config_retention_settings);
+    reference_table(out, "retention.classes (a list)", config_class_settings);
+    reference_table(out, "retention.holds (a list)", config_hold_settings);
     reference_table(out, "watch (a list)", config_watch_settings);
     reference_table(out, "syslog", config_syslog_settings);
     reference_table(out, "files (a list)", config_file_settings);

@@ -83,6 +83,10 @@ CHANNEL_TEXT(fallback)
 CHANNEL_TEXT(api_url)
 CHANNEL_TEXT(account)
 CHANNEL_TEXT(callback_url)
+CHANNEL_TEXT(region)
+CHANNEL_TEXT(project)
+CHANNEL_TEXT(issue)
+CHANNEL_TEXT(transition)
 CHANNEL_SECRET(token)
 CHANNEL_SECRET(signing_secret)
 CHANNEL_SECRET(auth_password)
@@ -231,16 +235,19 @@ const struct setting config_channel_settings[] = {
     {"name", "name of the channel", "required", channel_name},
     {"type", "what it is: see [channels.md](channels.md)", "required", channel_type},
     {"url",
-     "slack: the incoming webhook; webhook: where to; pagerduty: another endpoint; as env:NAME or file:PATH",
-     "required for slack and webhook", channel_url},
+     "slack, teams, discord, mattermost: the incoming webhook; webhook, ticket: where to; pagerduty: another "
+     "endpoint; as env:NAME or file:PATH",
+     "required but for pagerduty", channel_url},
     {"path", "file: where to append one JSON object a line", "required for file", channel_path},
-    {"slack_channel", "slack, slack_app: the channel", "#security-incidents", channel_slack_channel},
-    {"username", "slack: the name shown", "Security Bot", channel_username},
+    {"slack_channel", "slack, slack_app, mattermost: the channel", "#security-incidents",
+     channel_slack_channel},
+    {"username", "slack, mattermost: the name shown", "Security Bot", channel_username},
     {"icon_emoji", "slack: the icon shown", ":rotating_light:", channel_icon},
     {"reveal", "what it may know of persons: none, addresses (IP addresses, no account names) or all",
      "all for stdout and file, else none", channel_reveal},
     {"mentions",
-     "slack, slack_app: whom to call, by priority: a map of P1 to P4; @channel, @here, the id of a group "
+     "slack, slack_app, mattermost, discord: whom to call, by priority: a map of P1 to P4; @channel, @here, "
+     "the id of a group "
      "(S012…) or "
      "person",
      "P1: @channel", channel_mentions},
@@ -249,13 +256,16 @@ const struct setting config_channel_settings[] = {
      "email: the sender, as soc@example.com or Security <soc@example.com>; sms, voice: a number of the "
      "account",
      "required for email, sms and voice", channel_from},
-    {"to", "who is told, at most 64: email: addresses; sms, voice: numbers, as +15005550006",
-     "required for email, sms and voice", channel_to},
+    {"to",
+     "who is told, at most 64: email: addresses; sms, voice: numbers, as +15005550006; telegram: chats; "
+     "pushover: "
+     "user keys; webex: rooms; sns: topics",
+     "required there", channel_to},
     {"hello", "email: the name to greet the mail server with", "localhost", channel_hello},
     {"require_tls", "email: send nothing unless the server does STARTTLS", "true", channel_require_tls},
     {"implicit_tls", "email: TLS from the first byte, as on port 465", "false", channel_implicit_tls},
-    {"auth_username", "email, webhook: name for the login", "none", channel_auth_username},
-    {"auth_password", "email, webhook: its password, as env:NAME or file:PATH", "none",
+    {"auth_username", "email, webhook, jira, ticket: name for the login", "none", channel_auth_username},
+    {"auth_password", "email, webhook, jira, ticket: its password, as env:NAME or file:PATH", "none",
      channel_auth_password},
     {"bearer_token", "webhook: sent as Authorization: Bearer, as env:NAME or file:PATH", "none",
      channel_bearer_token},
@@ -263,13 +273,23 @@ const struct setting config_channel_settings[] = {
      "not signed", channel_signing_keys},
     {"headers", "webhook: more headers, a map; a value may be env:NAME or file:PATH", "none",
      channel_headers},
-    {"routing_key", "pagerduty: the integration's key, as env:NAME or file:PATH", "required for pagerduty",
-     channel_routing_key},
+    {"routing_key", "pagerduty: the integration's key; victorops: the routing key; as env:NAME or file:PATH",
+     "required for pagerduty", channel_routing_key},
     {"api_url", "the address of the service's API, in place of the vendor's: a proxy, a test", "the vendor's",
      channel_api_url},
-    {"account", "sms, voice: the account's SID", "required there", channel_account},
-    {"token", "slack_app: the bot's; sms, voice: the account's auth token; as env:NAME or file:PATH",
-     "required there", channel_token},
+    {"account", "sms, voice: the account's SID; sns: the access key's id", "required there", channel_account},
+    {"token",
+     "slack_app, telegram, webex: the bot's; sms, voice: the account's; pushover: the application's; "
+     "opsgenie: the "
+     "API key; victorops: the endpoint's key; sns: the secret access key; jira, ticket: a bearer token; as "
+     "env:NAME "
+     "or file:PATH",
+     "required but for jira and ticket", channel_token},
+    {"region", "sns: the region, as eu-west-1", "required there", channel_region},
+    {"project", "jira: the project's key", "required there", channel_project},
+    {"issue", "jira: the type of issue", "Task", channel_issue},
+    {"transition", "jira: the id of the transition to make when an alert has ended", "none",
+     channel_transition},
     {"segments", "sms: the longest that a message may be, 1 to 10 SMS; longer ones are cut", "3",
      channel_segments},
     {"callback_url",
@@ -286,9 +306,9 @@ const struct setting config_channel_settings[] = {
     {"ca_file", "PEM file of certificates to trust in place of the system's", "the system's",
      channel_ca_file},
     {"min_severity", "only alerts of this priority or a higher one, where `routing` does not name it",
-     "sms, voice: P1; slack, slack_app, pagerduty: P2; email: P3; others: P4", channel_min_severity},
+     "sms, voice, pushover: P1; email: P3; webhook, sns, file, stdout: P4; others: P2", channel_min_severity},
     {"send_resolved", "also tell when an alert has ended",
-     "webhook, slack_app, pagerduty: true; others: false", channel_send_resolved},
+     "slack, email, sms, voice, stdout: false; others: true", channel_send_resolved},
     {"fallback", "name of the channel that is told as well once this one is broken", "none",
      channel_fallback},
     {"fallback_after", "how long it must have failed to be called broken", "30s", channel_fallback_after},
@@ -402,6 +422,8 @@ static int check_routing(const struct config *c, const char *file, const struct 
 int config_check_names(struct config *c, const char *file, struct err *err)
 {
     int rc = check_routing(c, file, &c->digest, "digest", err);
+    const struct routing asks = {.names = &c->confirmation_channel, .count = c->confirmation_channel.n > 0};
+    rc = rc == 0 ? check_routing(c, file, &asks, "alerts.confirmation", err) : rc;
     for (int i = SEVERITY_P1; rc == 0 && i <= SEVERITY_P4; i++)
         rc = check_routing(c, file, &c->routing[i], "routing", err);
     for (size_t i = 0; rc == 0 && i < c->channel_count; i++) {

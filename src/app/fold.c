@@ -141,21 +141,6 @@ static int finding_record(struct core *core, const struct finding *f, struct err
     return add_block(core, REC_FINDING, CLASS_SECURITY, f->time.ns, f->position, err);
 }
 
-static void tell(struct core *core, const struct alert *alert, enum notify_reason reason, struct sv key,
-                 struct json_out *json)
-{
-    const struct sv *channels;
-    size_t count = core->options.route(core->options.context, alert->severity, reason, &channels);
-    json_kv_string(json, "key", key);
-    json_kv_str(json, "reason", notify_reason_name(reason));
-    json_kv_u64(json, "count", alert->count);
-    json_key(json, SV("channels"));
-    json_array(json);
-    for (size_t i = 0; i < count; i++)
-        json_string(json, channels[i]);
-    json_array_end(json);
-}
-
 /* An acknowledgement and an end are told by the decision's own record to the channels that have a word for it
  * (D-09, E-04). Their key names the step, so an alert that is resolved, then closed, is told once. */
 static bool news_of(const struct decision *d, enum notify_reason *ret)
@@ -176,10 +161,10 @@ static void decision_json(struct core *core, const struct decision *d)
     char key[sizeof d->key];
     enum notify_reason reason;
     if (d->kind == DECIDE_INTENT)
-        tell(core, d->alert, d->reason, sv_of(d->key), &json);
-    else if (news_of(d, &reason)) {
+        address_intent(core, d, d->reason, sv_of(d->key), &json);
+    else if (!d->quiet && news_of(d, &reason)) {
         int n = snprintf(key, sizeof key, "%s-%s", d->alert->id, notify_reason_name(reason));
-        tell(core, d->alert, reason, sv_make(key, (size_t)n), &json);
+        address_intent(core, d, reason, sv_make(key, (size_t)n), &json);
     }
     json_key(&json, SV("alert"));
     struct buf alert;
@@ -340,11 +325,9 @@ static int fold_command(struct core *core, const struct event *record, struct er
     event_index(&e, &core->batch);
     if (sv_is(event_value(&e, "verb"), "test"))
         return fold_test(core, record, event_value(&e, "alert"), event_value(&e, "by"), err);
-    struct alert_command command = {.verb = event_value(&e, "verb"),
-                                    .alert_id = event_value(&e, "alert"),
-                                    .by = event_value(&e, "by"),
-                                    .note = event_value(&e, "note"),
-                                    .disposition = event_value(&e, "disposition")};
+    struct alert_command command = {0};
+    for (const struct alert_command_member *m = alert_command_members; m->name != NULL; m++)
+        *alert_command_at(&command, m) = event_value(&e, m->name);
     if (sv_starts(command.verb, SV("vault_")))
         return 0; /* an audit record: what was done was done beside the core */
     bool was_held = core->delivery.held;

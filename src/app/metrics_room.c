@@ -22,6 +22,7 @@ struct metrics_room {
     bool runs;
     pthread_t thread;
     struct metadata *metadata;
+    struct delta_state *deltas;
     struct scrape_manager *scrape; /* NULL: nothing is scraped */
 };
 
@@ -94,6 +95,7 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
             rc = err_set(err, TC_EIO, "cannot start the thread that tends the metrics");
     }
     room->metadata = metadata_new();
+    room->deltas = delta_state_new();
     if (rc == 0)
         rc = start_scraping(room, c, err);
     if (rc == 0)
@@ -108,6 +110,11 @@ struct tsdb *metrics_room_tsdb(const struct metrics_room *room)
     return room->tsdb;
 }
 
+struct delta_state *metrics_room_deltas(const struct metrics_room *room)
+{
+    return room->deltas;
+}
+
 struct metadata *metrics_room_metadata(const struct metrics_room *room)
 {
     return room->metadata;
@@ -118,9 +125,10 @@ struct scrape_manager *metrics_room_scrape(const struct metrics_room *room)
     return room->scrape;
 }
 
-static void metadata_metrics(struct metadata *metadata, struct buf *out)
+static void intake_metrics(const struct metrics_room *room, struct buf *out)
 {
-    struct metadata_stats stats = metadata_stats(metadata);
+    struct metadata_stats stats = metadata_stats(room->metadata);
+    struct delta_stats deltas = delta_state_stats(room->deltas);
     const struct metric rows[] = {
         {"tocsin_metadata_entries", "gauge", "Descriptions of metrics that are kept.", (double)stats.entries},
         {"tocsin_metadata_entries_limit", "gauge", "Descriptions of metrics that may be kept.",
@@ -130,6 +138,10 @@ static void metadata_metrics(struct metadata *metadata, struct buf *out)
          METADATA_BYTES_MAX},
         {"tocsin_metadata_refused_total", "counter", "Descriptions that there was no room for.",
          (double)stats.refused},
+        {"tocsin_delta_series", "gauge", "Series that are sent as deltas.", (double)deltas.series},
+        {"tocsin_delta_series_limit", "gauge", "Series that may be sent as deltas.", DELTA_SERIES_MAX},
+        {"tocsin_delta_evicted_total", "counter", "Series whose sum was forgotten, silent for an hour.",
+         (double)deltas.evicted},
     };
     metrics_rows(out, rows, TC_ARRAY_LEN(rows));
 }
@@ -137,7 +149,7 @@ static void metadata_metrics(struct metadata *metadata, struct buf *out)
 void metrics_room_metrics(const struct metrics_room *room, struct buf *out)
 {
     tsdb_metrics(room->tsdb, out);
-    metadata_metrics(room->metadata, out);
+    intake_metrics(room, out);
     if (room->scrape != NULL)
         scrape_manager_metrics(room->scrape, out);
 }
@@ -157,6 +169,7 @@ void metrics_room_stop(struct metrics_room **ret)
     }
     tsdb_close(&room->tsdb);
     metadata_free(&room->metadata);
+    delta_state_free(&room->deltas);
     pthread_cond_destroy(&room->end);
     pthread_mutex_destroy(&room->lock);
     free(room);

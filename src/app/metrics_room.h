@@ -6,6 +6,7 @@
 #define APP_METRICS_ROOM_H
 
 #include "app/config.h"
+#include "metrics/intake/delta.h"
 #include "metrics/scrape/manager.h"
 #include "metrics/tsdb/tsdb.h"
 
@@ -13,6 +14,7 @@ struct metrics_room;
 /* DATA/metrics is the store's; the data directory's lock is held by the caller. */
 int metrics_room_start(const struct config *config, struct metrics_room **ret, struct err *err);
 struct tsdb *metrics_room_tsdb(const struct metrics_room *room);
+struct delta_state *metrics_room_deltas(const struct metrics_room *room);
 struct metadata *metrics_room_metadata(const struct metrics_room *room);
 /* NULL where nothing is scraped. */
 struct scrape_manager *metrics_room_scrape(const struct metrics_room *room);

@@ -12,6 +12,7 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/keeping.h"
 #include "app/metric_rules.h"
 #include "app/metrics_room.h"
 #include "app/privacy.h"
@@ -24,6 +25,7 @@
 #include "ingest/syslog_listener.h"
 #include "ingest/tail.h"
 #include "notify/callback.h"
+#include "notify/question.h"
 
 #include <pthread.h>
 
@@ -59,8 +61,10 @@ struct service {
     struct callbacks *callbacks; /* made before the API, freed after it */
     struct api *api;
     struct sentinel *sentinel;
-    struct sealing *sealing;                                             /* NULL: off */
+    struct sealing *sealing; /* NULL: off */
+    struct keeping_room *keeping;
     char cwd[SERVICE_PATH_BYTES], hostname[256], metrics_retention[128]; /* as Prometheus' API shows them */
+    uint8_t question_key[TC_QUESTION_KEY_BYTES];
     struct latencies latencies;
     int64_t started_ns;
     struct stdin_source *stdin_source;
@@ -83,6 +87,8 @@ int service_open_doors(struct service *service, struct err *err);
 void service_close_doors(struct service *service);
 
 /* service_reload.c */
+/* What the configuration says of people's part in an alert's life (core_options.response). */
+struct alert_options service_response(const struct config *config);
 int service_load_config(const struct cli_args *args, struct config *config, struct err *err);
 int service_read_wishes(const struct cli_args *args, const struct config *config, struct wishes *ret,
                         struct err *err);
@@ -110,6 +116,7 @@ int service_append(void *context, const struct journal_batch *batch, journal_don
 int service_append_live(void *context, const struct intake_batch *batch, outlet_done_fn done,
                         void *done_context, struct err *err);
 int service_command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err);
+bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number);
 int service_before_commit(void *context, struct err *err);
 enum sentinel_state service_look(void *context);
 const char *service_trouble(void *context);

@@ -71,6 +71,15 @@ void service_wishes_free(struct wishes *w)
     arena_free(&w->arena);
 }
 
+struct alert_options service_response(const struct config *c)
+{
+    return (struct alert_options){.acknowledge_within_ns = c->acknowledge_within_ns,
+                                  .answer_within_ns = c->answer_within_ns,
+                                  .silence_is_no_objection = c->silence_is_no_objection,
+                                  .raise_to = c->raise_to,
+                                  .zone_offset_s = c->zone_offset_s};
+}
+
 int service_load_config(const struct cli_args *args, struct config *config, struct err *err)
 {
     const char *path = cli_value(args, "config", NULL);
@@ -90,7 +99,8 @@ static int reload_wishes(struct service *s, const struct config *c, struct wishe
                                   .file_count = w->file_count,
                                   .dedup_window_ns = c->dedup_window_ns,
                                   .resolve_after_ns = c->resolve_after_ns,
-                                  .count_steps = c->count_steps};
+                                  .count_steps = c->count_steps,
+                                  .response = service_response(c)};
     int rc = core_reload(s->core, &wanted, ret, err);
     if (rc != 0)
         return rc;

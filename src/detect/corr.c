@@ -35,8 +35,10 @@ static uint64_t entries_for(const struct corr_spec *spec)
     return most * 2 + 2;
 }
 
-static const struct memory_kind *const memories[] = {
-    [CORR_NEW_VALUE] = &memory_new_value, [CORR_ABSENCE] = &memory_absence, [CORR_TRAVEL] = &memory_travel};
+static const struct memory_kind *const memories[] = {[CORR_NEW_VALUE] = &memory_new_value,
+                                                     [CORR_ABSENCE] = &memory_absence,
+                                                     [CORR_TRAVEL] = &memory_travel,
+                                                     [CORR_BASELINE] = &memory_baseline};
 
 void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_groups, size_t max_entries)
 {
@@ -49,6 +51,7 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
     spec->measured = measure_is_for(c->type);
     spec->window.steps = c->steps;
     spec->window.travel = c->travel;
+    spec->window.baseline = c->baseline;
     spec->closing = c->steps != NULL && step_condition_negates(c->steps);
     spec->memory = (size_t)c->type < TC_ARRAY_LEN(memories) ? memories[c->type] : NULL;
     spec->closing |= spec->memory != NULL && spec->memory->closes_ns != NULL;
@@ -63,6 +66,8 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
     uint64_t entries = TC_MAX(entries_for(spec), max_entries == 0 ? (uint64_t)10000 : max_entries);
     spec->window.max_entries = (uint32_t)TC_MIN(entries, (uint64_t)CORR_ENTRIES_MAX);
     size_t groups = (max_groups == 0 ? 100000 : max_groups) / CORR_SHARDS;
+    if (c->type == CORR_BASELINE)
+        groups /= BASELINE_GROUPS_PART;
     spec->max_groups = (uint32_t)TC_MAX(1u, TC_MIN(groups, (size_t)1 << 24));
     spec->seed = hash_64(sv_make((const char *)rule->content, sizeof rule->content));
     spec->measure = (struct measure_spec){.type = c->type,

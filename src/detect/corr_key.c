@@ -137,6 +137,10 @@ bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject
         hit->value = subject->step | CORR_STEP;
     if (c->type == CORR_TRAVEL)
         return travel_value(c, subject, hit);
+    hit->amount = 1000000; /* baseline: an event is one */
+    if (c->type == CORR_BASELINE && c->field_count > 0)
+        return subject_value(c, subject, c->group_count, &value) && num_millionths(value, &hit->amount) &&
+               hit->amount >= 0;
     if (spec->measured)
         return subject_value(c, subject, c->group_count, &value) && num_millionths(value, &hit->amount);
     if (c->type != CORR_VALUE_COUNT && c->type != CORR_NEW_VALUE)

@@ -36,7 +36,10 @@ static const char rules[] =
     "---\ntitle: l\nid: l\ncorrelation:\n  type: value_sum\n  rules: [a]\n"
     "  group-by: [u]\n  timespan: 10s\n  condition:\n    lt: 2\n    field: w\n"
     "---\ntitle: m\nid: m\nlogsource: {category: x}\ndetection:\n  s:\n    k: v\n"
-    "  condition: s\ntocsin: {owner: o, runbook: r, travel: {group-by: [u], place: g, timespan: 10s}}\n";
+    "  condition: s\ntocsin: {owner: o, runbook: r, travel: {group-by: [u], place: g, timespan: 10s}}\n"
+    "---\ntitle: n\nid: n\nlogsource: {category: x}\ndetection:\n  s:\n    k: v\n"
+    "  condition: s\ntocsin: {owner: o, runbook: r, baseline: {group-by: [u], bucket: 1m, season: none, "
+    "learn: 2m, history: 1h, least: 0}}\n";
 
 static const struct ruleset *ruleset(void)
 {
@@ -44,7 +47,7 @@ static const struct ruleset *ruleset(void)
     struct rule_source source = {.path = SV("fuzz.yml"), .bytes = sv_of(rules)};
     struct err err;
     if (set == NULL)
-        tc_assert(ruleset_new(&source, 1, &set, &err) == 0 && ruleset_count(set) == 13);
+        tc_assert(ruleset_new(&source, 1, &set, &err) == 0 && ruleset_count(set) == 14);
     return set;
 }
 

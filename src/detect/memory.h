@@ -11,6 +11,7 @@
 #define DETECT_MEMORY_H
 
 #include "base/buf.h"
+#include "detect/season.h"
 #include "detect/window.h"
 
 struct memory; /* each kind's own */
@@ -79,5 +80,24 @@ struct travel_spec {
 extern const struct memory_kind memory_travel;
 /* A place as a value: millionths of a degree. False where it is none on earth. */
 bool memory_place(num_amount latitude, num_amount longitude, uint64_t *ret);
+
+/*
+ * baseline: a group sends more in a bucket of time than its own history of that time of the week allows for.
+ * MEMORY_BUCKETS_MAX buckets of a group may still grow at once (where events come late); with more, the
+ * oldest is closed before its time. A group takes up to 8 KiB, so there are a tenth of the usual groups.
+ */
+enum {
+    MEMORY_BUCKETS_MAX = 16,
+    MEMORY_RANK_MAX = 15,
+    BASELINE_BUCKETS_MAX = 10000,
+    BASELINE_GROUPS_PART = 10
+};
+struct baseline_spec {
+    struct season season;
+    int64_t learn_s;
+    uint32_t n_max;                    /* buckets of a slot that its mean is over */
+    int64_t deviations, factor, least; /* millionths */
+};
+extern const struct memory_kind memory_baseline;
 
 #endif

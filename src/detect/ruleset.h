@@ -25,6 +25,7 @@ enum corr_type {
     CORR_NEW_VALUE, /* of a detection that has a memory (memory.h), not of a `correlation:` document */
     CORR_ABSENCE,   /* likewise, as those below */
     CORR_TRAVEL,
+    CORR_BASELINE,
 };
 enum {
     CORR_STEPS_MAX = 64,      /* rules of a temporal_ordered */
@@ -56,10 +57,11 @@ struct correlation {
     const num_amount *amounts; /* types that look at numbers (measure.h): one for each test, in place of its
                                   value */
     const struct step_condition *steps; /* temporal: the condition in words, in place of tests; NULL: none */
-    const struct travel_spec *travel;   /* travel: memory.h's */
-    uint32_t percentile;                /* value_percentile: 0 to 100 */
-    const struct name_ref *fields;      /* value_count, new_value: one name, or several (distinct tuples);
-                                           value_sum      and its like: one */
+    const struct travel_spec *travel;   /* travel, baseline: memory.h's */
+    const struct baseline_spec *baseline;
+    uint32_t percentile;           /* value_percentile: 0 to 100 */
+    const struct name_ref *fields; /* value_count, new_value: one name, or several (distinct tuples);
+                                      value_sum      and its like: one */
     size_t field_count;
     /* Where the names of group_by, then those of `fields`, stand in what each of `rules` matched
      * (group_count + field_count for each): aliases resolved. NULL: no alias, each under its own name. */

@@ -224,6 +224,9 @@ int sigma_read_memory_fields(struct sigma *sigma, const struct yaml_node *map, c
 /* --- sigma_travel.c: the same */
 int sigma_read_travel(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
 
+/* --- sigma_baseline.c: the same */
+int sigma_read_baseline(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
+
 /* --- sigma_absence.c: the same */
 /* The map of such a key: a map of the known keys, of a detection that has no other memory. */
 int sigma_check_memory(struct sigma *sigma, const struct yaml_node *map, const char *const known[],

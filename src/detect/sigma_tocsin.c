@@ -77,6 +77,7 @@ static const struct {
     {"new_value", sigma_read_new_value},
     {"absence", sigma_read_absence},
     {"travel", sigma_read_travel},
+    {"baseline", sigma_read_baseline},
 };
 
 static int read_memory(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
@@ -91,8 +92,9 @@ static int read_memory(struct sigma *sigma, const struct yaml_node *map, struct 
 int sigma_read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
 {
     static const char *const known[] = {
-        "owner", "secondary_owner", "runbook", "actions", "severity", "entity",    "dedup",  "quiet",
-        "raise", "building_block",  "action",  "resets",  "absence",  "new_value", "travel", NULL};
+        "owner",   "secondary_owner", "runbook", "actions",        "severity", "entity",
+        "dedup",   "quiet",           "raise",   "building_block", "action",   "resets",
+        "absence", "new_value",       "travel",  "baseline",       NULL};
     struct rule_info *info = &ret->rule.info;
     struct sv word;
     if (map->type != YAML_MAP)

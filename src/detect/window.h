@@ -20,6 +20,7 @@
 #include "detect/step_condition.h"
 
 struct travel_spec;
+struct baseline_spec;
 
 struct window_spec {
     bool distinct;                      /* distinct values, else events */
@@ -29,6 +30,7 @@ struct window_spec {
                                            For sliding it does not negate. */
     uint32_t max_entries;
     const struct travel_spec *travel; /* memory.h's: what these kinds go by */
+    const struct baseline_spec *baseline;
 };
 
 struct window_entry {

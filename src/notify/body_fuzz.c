@@ -21,6 +21,9 @@ static const struct channel_config service_config = {.name = {"a", 1},
                                                      .from = {"+15005550006", 12},
                                                      .to = &number,
                                                      .to_count = 1,
+                                                     .region = {"eu-west-1", 9},
+                                                     .project = {"SEC", 3},
+                                                     .transition = {"31", 2},
                                                      .callback_url = {"https://h", 9}};
 
 static void check_mail(struct sv rest)
@@ -58,7 +61,9 @@ static void check_requests(struct sv list, const struct service *service)
 
 static void check_services(const struct message *message)
 {
-    static const char *const types[] = {"sms", "voice", "slack_app"};
+    static const char *const types[] = {"sms",       "voice",      "slack_app", "teams", "discord",
+                                        "telegram",  "mattermost", "pushover",  "webex", "opsgenie",
+                                        "victorops", "sns",        "jira",      "ticket"};
     for (size_t i = 0; i < TC_ARRAY_LEN(types); i++) {
         struct buf body;
         struct err err;

@@ -5,9 +5,11 @@
 
 #include <stdio.h>
 
-static const struct channel *const all[] = {&channel_slack,   &channel_slack_app, &channel_email,
-                                            &channel_webhook, &channel_pagerduty, &channel_sms,
-                                            &channel_voice,   &channel_file,      &channel_stdout};
+static const struct channel *const all[] = {
+    &channel_slack,      &channel_slack_app, &channel_email,  &channel_webhook,  &channel_pagerduty,
+    &channel_sms,        &channel_voice,     &channel_teams,  &channel_discord,  &channel_telegram,
+    &channel_mattermost, &channel_pushover,  &channel_webex,  &channel_opsgenie, &channel_victorops,
+    &channel_sns,        &channel_jira,      &channel_ticket, &channel_file,     &channel_stdout};
 
 const struct channel *channel_find(struct sv type)
 {
@@ -46,6 +48,8 @@ bool notify_takes(const struct channel_config *config, enum severity severity, s
 {
     const struct channel *channel = channel_find(config->type);
     if (channel == NULL)
+        return false;
+    if (sv_is(reason, "task_due") && channel->opens_incidents)
         return false;
     if (sv_is(reason, "acknowledged") && !channel->tells_acknowledged)
         return false;

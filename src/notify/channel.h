@@ -34,6 +34,7 @@ struct channel {
     enum send_result (*deliver)(const struct channel_config *config, struct sv body, struct err *err);
     enum severity lowest;                    /* told where no routing says otherwise (D-02, D-03) */
     bool tells_acknowledged, tells_resolved; /* whether it has a word for these */
+    bool opens_incidents; /* what it is told becomes an incident there: it is not reminded of tasks */
 };
 
 const struct channel *channel_find(struct sv type);
@@ -45,7 +46,9 @@ struct transfer *channel_send(const struct channel *channel, const struct channe
 /* The types that there are, for messages: "slack, email, …". */
 const char *channel_types(void);
 extern const struct channel channel_slack, channel_file, channel_stdout, channel_email, channel_webhook,
-    channel_pagerduty, channel_sms, channel_voice, channel_slack_app;
+    channel_pagerduty, channel_sms, channel_voice, channel_slack_app, channel_teams, channel_discord,
+    channel_telegram, channel_mattermost, channel_pushover, channel_webex, channel_opsgenie,
+    channel_victorops, channel_sns, channel_jira, channel_ticket;
 
 /* HMAC-SHA256 over timestamp, a dot and body (channel/webhook.c). */
 void webhook_sign(struct sv key, struct sv timestamp, struct sv body, char ret_hex[65]);

@@ -142,7 +142,8 @@ struct transfer *http_transfer_new(const struct http_post *post)
     buf_init(&r->response, post->reading == NULL ? RESPONSE_BYTES : READ_RESPONSE_BYTES);
     snprintf(type, sizeof type, "Content-Type: %s", post->content_type);
     add_header(r, type);
-    add_header(r, "Expect:"); /* a round trip saved */
+    if (post->aws_sigv4.n == 0)   /* libcurl would sign the header that it then leaves out */
+        add_header(r, "Expect:"); /* a round trip saved */
     if (post->key.n > 0)
         add_key(r, post->key);
     for (size_t i = 0; i < post->header_count; i++) {
@@ -275,7 +276,8 @@ static void judge_status(const struct http_request *r, long status, struct answe
              status, SV_FMT(word));
     /* A proxy's login or error page is not the webhook's answer. */
     struct sv response = sv_trim(buf_view(&r->response));
-    if (ret->result == SEND_OK && response.n > 0 && response.p[0] == '<') {
+    bool takes_xml = r->reading != NULL && r->reading->xml_id != NULL;
+    if (ret->result == SEND_OK && response.n > 0 && response.p[0] == '<' && !takes_xml) {
         ret->result = SEND_RETRY;
         snprintf(ret->detail, sizeof ret->detail, "HTTP status %ld with a web page: not the webhook's answer",
                  status);
@@ -289,6 +291,8 @@ static void take_id(const struct event *said, const struct http_reading *reading
     size_t n = 0;
     for (size_t i = 0; i < TC_ARRAY_LEN(reading->id_members) && reading->id_members[i] != NULL; i++) {
         struct sv part = event_value(said, reading->id_members[i]);
+        if (part.n == 0 && reading->id_otherwise != NULL)
+            part = event_value(said, reading->id_otherwise);
         if (part.n == 0 || n + 1 + part.n >= sizeof id)
             return;
         if (i > 0)
@@ -301,6 +305,21 @@ static void take_id(const struct event *said, const struct http_reading *reading
     }
     memcpy(ret->provider_id, id, n);
     ret->provider_id[n] = '\0';
+}
+
+/* <MessageId>94f20ce6-13c5</MessageId> */
+static void take_xml_id(struct sv text, const char *element, struct answer *ret)
+{
+    char open[64];
+    int n = snprintf(open, sizeof open, "<%s>", element);
+    size_t at = sv_find(text, sv_make(open, (size_t)n));
+    struct sv id = sv_from(text, at + (size_t)n);
+    id = sv_head(id, sv_find_char(id, '<'));
+    for (size_t i = 0; i < id.n; i++)
+        if (id.p[i] <= ' ' || (unsigned char)id.p[i] >= 0x7f)
+            return;
+    if (at < text.n && id.n < sizeof ret->provider_id)
+        snprintf(ret->provider_id, sizeof ret->provider_id, "%.*s", SV_FMT(id));
 }
 
 static bool means_later(const struct http_reading *reading, struct sv error)
@@ -342,7 +361,9 @@ static void read_answer(const struct http_request *r, struct answer *ret)
     else
         said.field_count = 0;
     judge_words(r, &said, ret);
-    if (ret->result == SEND_OK)
+    if (ret->result == SEND_OK && r->reading->xml_id != NULL)
+        take_xml_id(buf_view(&r->response), r->reading->xml_id, ret);
+    else if (ret->result == SEND_OK)
         take_id(&said, r->reading, ret);
     arena_free(&arena);
 }

@@ -12,6 +12,8 @@
 /* How a service's JSON answers are read. Members by their path: "parameters.retry_after". All may be NULL. */
 struct http_reading {
     const char *id_members[2];      /* the service's name for what it took: one, or both with a ':' between */
+    const char *id_otherwise;       /* the member to look at where there is none of these */
+    const char *xml_id;             /* answers are XML, with an element of that name for the id */
     const char *ok_member;          /* 2xx, and yet not done unless this is true */
     const char *error_member;       /* a word or a number that says what it minds */
     const char *const *later;       /* such words that mean: again; ends with NULL */

@@ -108,6 +108,7 @@ static int add_lane(struct notifier *n, const struct channel_config *config, str
                                 &copy.region,
                                 &copy.project,
                                 &copy.issue,
+                                &copy.transition,
                                 &copy.callback_url,
                                 &copy.signing_secret};
     copy.url = sv_trim(copy.url); /* a file with a secret mostly ends with a line break */
@@ -172,6 +173,8 @@ int notifier_new(const struct notifier_options *options, struct notifier **ret, 
     n->options = *options;
     if (options->disclose_key != NULL)
         memcpy(n->disclose_key, options->disclose_key, sizeof n->disclose_key);
+    if (options->question_key != NULL)
+        memcpy(n->question_key, options->question_key, sizeof n->question_key);
     atomic_store(&n->held, options->held);
     fill_defaults(&n->options);
     map_init(&n->handed, TC_HANDED_MAX);

@@ -53,12 +53,12 @@ struct channel_config {
     struct sv routing_key; /* pagerduty, victorops */
     struct sv ca_file;
     /* services (service.h) */
-    struct sv api_url;        /* where the service is, in place of the vendor's; empty: the vendor's */
-    struct sv token;          /* resolved secret */
-    struct sv account;        /* twilio: SID; sns: key id */
-    struct sv region;         /* sns */
-    struct sv project, issue; /* jira: project's key, type of issue */
-    uint32_t segments;        /* sms: at most so many; 0: 3 */
+    struct sv api_url; /* where the service is, in place of the vendor's; empty: the vendor's */
+    struct sv token;   /* resolved secret */
+    struct sv account; /* twilio: SID; sns: key id */
+    struct sv region;  /* sns */
+    struct sv project, issue, transition; /* jira: project's key, type of issue, what an end does */
+    uint32_t segments;                    /* sms: at most so many; 0: 3 */
     /* what comes back by callback.h */
     struct sv callback_url;              /* of this program, as the vendor reaches it */
     struct sv signing_secret;            /* resolved; slack, pagerduty */
@@ -94,6 +94,7 @@ struct notifier_options {
     const char *console_url;               /* for links: http://127.0.0.1:9797 */
     const struct channel_config *channels; /* copied */
     size_t channel_count;
+    const uint8_t *question_key;          /* TC_QUESTION_KEY_BYTES, copied; NULL: nobody is asked anything */
     const uint8_t *disclose_key;          /* TC_DISCLOSE_KEY_BYTES, copied; NULL: channels see all (tests) */
     uint32_t max_attempts;                /* 0 = 100; then given up (receipt "failed") */
     int64_t first_retry_ns, max_retry_ns; /* 0 = 1 s, 5 min; doubling, +-20 % */

@@ -25,6 +25,8 @@ int payload_read(struct sv json, struct payload *ret, struct err *err)
     if (ret->id.n == 0 || ret->alert.n == 0 || ret->alert.p[0] != '{')
         return err_set(err, TC_EINPUT, "reading a notification: it holds no alert with an id");
     ret->reason = event_value(e, "reason");
+    ret->prefix = event_value(e, "prefix");
+    ret->answer = event_value(e, "answer");
     ret->title = first_of(event_value(e, "alert.title"), SV("ALERT"));
     ret->message = first_of(event_value(e, "alert.message"), ret->title);
     ret->time = first_of(event_value(e, "alert.last_seen"), event_value(e, "alert.first_seen"));
@@ -109,6 +111,7 @@ void payload_headline(const struct payload *payload, struct buf *out)
     for (size_t i = 0; i < TC_ARRAY_LEN(words); i++)
         if (sv_is(payload->reason, words[i].reason))
             buf_str(out, words[i].word);
+    buf_sv(out, payload->prefix);
     buf_sv(out, payload->message);
     payload_occurrences(payload, out);
 }

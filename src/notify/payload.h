@@ -17,6 +17,8 @@ struct payload { /* texts point into the JSON it was read from, or into the aren
     struct arena arena;
     struct event fields;
     struct sv reason, id, title, message;
+    struct sv prefix; /* what the headline begins with; empty: the reason says it */
+    struct sv answer; /* of a question to a user: the token of its link (question.h); else empty */
     struct sv state, description, owner, secondary_owner, runbook,
         fingerprint;        /* empty where the alert has none */
     struct sv by;           /* who acknowledged or ended it; else empty */

@@ -67,21 +67,33 @@ size_t service_steps(struct sv list)
     return count;
 }
 
-static struct sv address_of(const struct service *service, const struct channel_config *config)
+static void put_address(const struct service *service, const struct channel_config *config, struct buf *out)
 {
+    const struct sv mark = SV("{region}");
     struct sv address = config->api_url.n > 0   ? config->api_url
                         : service->base != NULL ? sv_of(service->base)
                                                 : config->url;
-    while (service->base != NULL && sv_ends(address, SV("/")))
-        address.n--;
-    return address;
+    size_t at = config->api_url.n > 0 || service->base == NULL ? address.n : sv_find(address, mark);
+    buf_sv(out, sv_head(address, at));
+    if (at < address.n) {
+        buf_sv(out, config->region);
+        buf_sv(out, sv_from(address, at + mark.n));
+    }
+}
+
+static int check_address(const struct service *service, const struct channel_config *config, struct err *err)
+{
+    struct buf url;
+    buf_init(&url, URL_BYTES);
+    put_address(service, config, &url);
+    int rc = url.n == 0 ? err_set(err, TC_EINPUT, "it needs a url: the address of the webhook")
+                        : http_check_url(buf_view(&url), err);
+    buf_free(&url);
+    return rc;
 }
 
 int service_check(const struct service *service, const struct channel_config *config, struct err *err)
 {
-    struct sv address = address_of(service, config);
-    if (address.n == 0)
-        return err_set(err, TC_EINPUT, "it needs a url: the address of the webhook");
     if (service->login == LOGIN_HEADER && config->token.n == 0)
         return err_set(err, TC_EINPUT, "it needs a token, as env:NAME or file:PATH");
     if ((service->login == LOGIN_ACCOUNT || service->login == LOGIN_AWS) &&
@@ -89,7 +101,7 @@ int service_check(const struct service *service, const struct channel_config *co
         return err_set(err, TC_EINPUT, "it needs an account, and its token as env:NAME or file:PATH");
     if (http_check_header(SV("X-Token"), config->token, NULL) != 0)
         return err_set(err, TC_EINPUT, "its token holds a control character, or is too long");
-    return http_check_url(address, err);
+    return check_address(service, config, err);
 }
 
 struct request {
@@ -148,7 +160,9 @@ struct transfer *service_send(const struct service *service, const struct channe
     buf_init(&key, URL_BYTES);
     buf_init(&header, HEADER_BYTES);
     buf_init(&aws, 256);
-    buf_sv(&url, address_of(service, config));
+    put_address(service, config, &url);
+    while (sv_starts(request.path, SV("/")) && url.n > 0 && url.p[url.n - 1] == '/')
+        url.n--;
     buf_sv(&url, request.path);
     buf_sv(&key, parcel->key);
     if (parcel->step > 0) /* each request is one of its own */

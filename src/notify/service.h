@@ -26,7 +26,7 @@ enum service_login {
 };
 
 struct service {
-    const char *base; /* without a slash at the end; NULL: the channel's `url` is the address */
+    const char *base; /* "{region}" stands for the channel's; NULL: the channel's `url` is the address */
     const char *content_type;
     enum service_login login;
     const char *header;      /* "Authorization: Bearer " */

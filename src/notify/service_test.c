@@ -6,6 +6,7 @@
 
 #define ID "4f0c9d3ab1e2f3a4b5c6d7e8f9012345"
 
+static const struct sv chat = {"-1001", 5}, topic = {"arn:aws:sns:eu-west-1:1:soc.fifo", 32};
 static const struct sv phones[] = {{"+15005550007", 12}, {"+15005550008", 12}};
 
 static const char *payload_of(const char *reason, unsigned count, struct buf *out)
@@ -68,6 +69,32 @@ static const struct {
     {"slack_app_new", {SLACK}, "new", 1, ""},
     {"slack_app_acknowledged", {SLACK}, "acknowledged", 1, "C0:1503435956.000247"},
     {"slack_app_step", {SLACK, .slack_channel = {"#noc", 4}}, "count_step", 10, "C0:1503435956.000247"},
+#define HOOK(kind) .name = {kind, sizeof kind - 1}, .type = {kind, sizeof kind - 1}, .url = {"http://h/x", 10}
+#define API(kind)                                                                                            \
+    .name = {kind, sizeof kind - 1}, .type = {kind, sizeof kind - 1}, .token = {"t0:x", 4}, .to = &chat
+    {"teams_new", {HOOK("teams")}, "new", 1, ""},
+    {"discord_new", {HOOK("discord"), .mentions = {[SEVERITY_P1] = {"@here", 5}}}, "new", 1, ""},
+    {"discord_acknowledged", {HOOK("discord")}, "acknowledged", 1, ""},
+    {"telegram_new", {API("telegram"), .to_count = 1}, "new", 1, ""},
+    {"telegram_resolved", {API("telegram"), .to_count = 1}, "resolved", 1, "17"},
+    {"mattermost_new", {HOOK("mattermost"), .mentions = {[SEVERITY_P1] = {"@channel", 8}}}, "new", 1, ""},
+    {"pushover_new", {API("pushover"), .to_count = 1}, "new", 1, ""},
+    {"pushover_acknowledged", {API("pushover"), .to_count = 1}, "acknowledged", 1, "r"},
+    {"webex_step", {API("webex"), .to_count = 1}, "count_step", 10, "Y2lz"},
+    {"opsgenie_new", {API("opsgenie")}, "new", 1, ""},
+    {"opsgenie_acknowledged", {API("opsgenie")}, "acknowledged", 1, "r"},
+    {"opsgenie_resolved", {API("opsgenie")}, "resolved", 1, "r"},
+    {"victorops_new", {API("victorops"), .routing_key = {"team a", 6}}, "new", 1, ""},
+    {"victorops_resolved", {API("victorops")}, "resolved", 1, "x"},
+    {"sns_new",
+     {.name = {"sns", 3}, .type = {"sns", 3}, .region = {"eu-west-1", 9}, .to = &topic, .to_count = 1},
+     "new",
+     1,
+     ""},
+    {"jira_new", {API("jira"), .project = {"SEC", 3}}, "new", 1, ""},
+    {"jira_resolved", {API("jira"), .project = {"SEC", 3}, .transition = {"31", 2}}, "resolved", 1, "SEC-7"},
+    {"ticket_new", {HOOK("ticket")}, "new", 1, ""},
+    {"ticket_resolved", {HOOK("ticket")}, "resolved", 3, "INC 0007"},
     {"voice_resolved", {.name = {"call", 4}, .type = {"voice", 5}, TWILIO}, "resolved", 1, ""},
 };
 

@@ -9,7 +9,6 @@ import re
 import threading
 import time
 import urllib.parse
-import urllib.request
 
 
 class Request:
@@ -28,7 +27,7 @@ class Vendor:
     """`take(request)` gives (status, answer) or (status, answer, headers); an answer that is no text is sent as JSON."""
 
     def __init__(self):
-        self.requests, self.answers, self.lock = [], [], threading.Lock()
+        self.requests, self.answers, self.lock = [], [], threading.RLock()
         vendor = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -193,3 +192,138 @@ class Slack(Vendor):
         signature = "v0=" + hmac.new((secret or self.SECRET).encode(), f"v0:{at}:{body}".encode(), hashlib.sha256).hexdigest()
         return server.request("POST", path, body, {"Content-Type": "application/x-www-form-urlencoded", "X-Slack-Request-Timestamp": at,
                                                    "X-Slack-Signature": signature, "Host": "tocsin.example.com"})[:2]
+
+
+def signature_v4_fits(request, key_id, secret, region, service):
+    """AWS signature version 4, computed anew from what came (docs: sigv4 signing process)."""
+    found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})",
+                         request.headers.get("Authorization", ""))
+    if not found or (found[1], found[3], found[4]) != (key_id, region, service):
+        return False
+    headers = {k.lower(): v.strip() for k, v in request.headers.items()}
+    signed = found[5].split(";")
+    path, _, query = request.path.partition("?")
+    canonical = "\n".join([request.method, path, query, *(f"{h}:{headers[h]}" for h in signed), "", found[5],
+                           hashlib.sha256(request.body.encode()).hexdigest()])
+    scope = f"{found[2]}/{region}/{service}/aws4_request"
+    text = "\n".join(["AWS4-HMAC-SHA256", headers["x-amz-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = b"AWS4" + secret.encode()
+    for part in (found[2], region, service, "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest() == found[6]
+
+
+class Chats(Vendor):
+    """Many services behind one port, each under /its-name, as their APIs are documented; what breaks one's rules gets its 400."""
+    TOKEN = "t0ken-s3cret"
+
+    def __init__(self):
+        super().__init__()
+        self.tickets = {}
+
+    def of(self, name):
+        with self.lock:
+            return [r for r in self.requests if r.path.startswith(f"/{name}/")]
+
+    def take(self, request):
+        name, _, rest = request.path[1:].partition("/")
+        try:
+            assert request.method in ("POST", "PUT"), request.method
+            return getattr(self, name)(request, "/" + rest)
+        except (AssertionError, KeyError, TypeError) as why:
+            return 400, {"error": "bad", "why": repr(why)}
+
+    def bearer(self, request, kind="Bearer"):
+        assert request.headers.get("Authorization") == f"{kind} {self.TOKEN}", "login"
+
+    @staticmethod
+    def teams(request, _):
+        (attachment,) = request.json()["attachments"]
+        card = attachment["content"]
+        assert request.json()["type"] == "message" and attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+        assert card["type"] == "AdaptiveCard" and card["version"] == "1.4" and len(request.body) <= 28 * 1024
+        assert all(b["type"] == "RichTextBlock" and b["inlines"][0]["type"] == "TextRun" for b in card["body"])
+        return 202, ""
+
+    @staticmethod
+    def discord(request, path):
+        (embed,) = request.json()["embeds"]
+        assert path == "/hook?wait=true" and 0 < len(embed["title"]) <= 256 and 0 < len(embed["description"]) <= 4096
+        assert set(request.json()["allowed_mentions"]) <= {"parse", "roles"} and 0 <= embed["color"] < 1 << 24
+        return 200, {"id": "1088", "channel_id": "1"}
+
+    def telegram(self, request, path):
+        body = request.json()
+        if path != f"/bot{self.TOKEN}/sendMessage":
+            return 401, {"ok": False, "error_code": 401, "description": "Unauthorized"}
+        assert body["parse_mode"] == "HTML" and 0 < len(body["text"]) <= 4096 and not re.search(r"<(?!/?b>)|&(?!amp;|lt;|gt;)", body["text"])
+        if body["chat_id"] != "-1001":
+            return 400, {"ok": False, "error_code": 400, "description": "Bad Request: chat not found"}
+        return 200, {"ok": True, "result": {"message_id": 17, "chat": {"id": -1001}}}
+
+    @staticmethod
+    def mattermost(request, _):
+        (attachment,) = request.json()["attachments"]
+        assert len(request.body) < 16383 and attachment["fallback"] and re.fullmatch("#[0-9a-f]{6}", attachment["color"])
+        return 200, "ok"
+
+    def pushover(self, request, path):
+        body = request.json()
+        assert body["token"] == self.TOKEN
+        if re.fullmatch(r"/1/receipts/cancel_by_tag/[0-9a-f]{32}\.json", path):
+            return 200, {"status": 1, "canceled": 1, "request": "c"}
+        assert path == "/1/messages.json" and body["user"] == "uQiRzpo4DXghDmr9QzzfQu27cmVRsG"
+        assert len(body["title"]) <= 250 and 0 < len(body["message"]) <= 1024 and len(body["url"]) <= 512 and -2 <= body["priority"] <= 2
+        assert body["priority"] < 2 or (body["retry"] >= 30 and body["expire"] <= 10800)
+        return 200, {"status": 1, "request": "647d2300-702c-4b38-8b2f-d56326ae460b"}
+
+    def webex(self, request, path):
+        self.bearer(request)
+        assert path == "/v1/messages" and request.json()["roomId"] and len(request.json()["text"].encode()) <= 7439
+        return 200, {"id": "Y2lzY29zcGFyazovL3VzL01FU1NBR0Uv", "roomId": request.json()["roomId"]}
+
+    def opsgenie(self, request, path):
+        self.bearer(request, "GenieKey")
+        body = request.json()
+        if path == "/v2/alerts":
+            assert 0 < len(body["message"]) <= 130 and len(body["alias"]) <= 512 and len(body["description"]) <= 15000
+            assert body["priority"] in ("P1", "P2", "P3", "P4", "P5") and all(isinstance(v, str) for v in body["details"].values())
+        else:
+            assert re.fullmatch(r"/v2/alerts/[0-9a-f]{32}/(acknowledge|close)\?identifierType=alias", path), path
+        return 202, {"result": "Request will be processed", "took": 0.302, "requestId": "43a29c5c-3dbf-4fa4-9c26-f4f71023e120"}
+
+    def victorops(self, request, path):
+        body = request.json()
+        assert path == f"/integrations/generic/20131114/alert/{self.TOKEN}/soc", path
+        assert body["message_type"] in ("CRITICAL", "WARNING", "INFO", "ACKNOWLEDGEMENT", "RECOVERY") and len(body["state_message"]) <= 20480
+        return 200, {"result": "success", "entity_id": body["entity_id"]}
+
+    def sns(self, request, path):
+        form = request.form()
+        if not signature_v4_fits(request, "AKID", self.TOKEN, "eu-west-1", "sns"):
+            return 403, "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code></Error></ErrorResponse>"
+        assert path == "/" and form["Action"] == "Publish" and form["Version"] == "2010-03-31" and form["TopicArn"] and form["Message"]
+        assert 0 < len(form["Subject"]) <= 100 and form["Subject"].isascii()
+        return 200, ("<PublishResponse xmlns=\"https://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult><MessageId>94f20ce6-13c5-43a0-9a9e-ca52d816e90b"
+                     "</MessageId></PublishResult></PublishResponse>")
+
+    def jira(self, request, path):
+        assert basic(request) == ("tocsin@example.com", self.TOKEN)
+        body = request.json()
+        if path == "/rest/api/2/issue":
+            fields = body["fields"]
+            assert fields["project"] == {"key": "SEC"} and fields["issuetype"] == {"name": "Incident"}
+            assert 0 < len(fields["summary"]) <= 255 and "\n" not in fields["summary"] and len(fields["description"]) <= 32767
+            return 201, {"id": "10000", "key": f"SEC-{24 + len(self.of('jira'))}", "self": "x"}
+        assert re.fullmatch(r"/rest/api/2/issue/SEC-24/(comment|transitions)", path), path
+        return (201, {"id": "1"}) if path.endswith("comment") and body["body"] else (204, "") if body["transition"] == {"id": "31"} else (400, "")
+
+    def ticket(self, request, path):
+        self.bearer(request)
+        body = request.json()
+        if request.method == "POST":
+            assert path == "/tickets" and body["action"] == "create"
+            number = self.tickets.setdefault(request.headers["Idempotency-Key"], 7001 + len(self.tickets))
+            return 201, {"id": number, "state": "open"}
+        assert request.method == "PUT" and int(path.removeprefix("/tickets/")) in self.tickets.values() and body["action"] in ("update", "close")
+        return 200, {"id": body["id"]}

@@ -7,35 +7,13 @@
 #include "metrics/tsdb/tsdb_priv.h"
 
 #include "base/num.h"
+#include "base/varint.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { SNAPSHOT_FRAME_BYTES = 1 << 20 };
-
-void record_varint(struct buf *out, uint64_t v)
-{
-    char bytes[10];
-    size_t n = 0;
-    for (; v >= 128; v >>= 7)
-        bytes[n++] = (char)(v | 128);
-    bytes[n++] = (char)v;
-    buf_add(out, bytes, n);
-}
-
-uint64_t reader_varint(struct reader *in)
-{
-    uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t b = reader_u8(in);
-        v |= (uint64_t)(b & 127) << shift;
-        if (b < 128)
-            return v;
-    }
-    in->bad = true;
-    return 0;
-}
 
 static double reader_double(struct reader *in)
 {
@@ -54,7 +32,7 @@ static void record_double(struct buf *out, double v)
 
 static void record_text(struct buf *out, struct sv text)
 {
-    record_varint(out, text.n);
+    buf_varint(out, text.n);
     buf_sv(out, text);
 }
 
@@ -68,15 +46,15 @@ static struct sv reader_text(struct reader *in)
 
 void record_source(struct buf *out, unsigned source, struct sv name)
 {
-    record_varint(out, source);
+    buf_varint(out, source);
     record_text(out, name);
 }
 
 void record_series(struct buf *out, const struct head *head, const struct head_series *s)
 {
-    record_varint(out, s->id);
-    record_varint(out, s->source);
-    record_varint(out, s->label_count);
+    buf_varint(out, s->id);
+    buf_varint(out, s->source);
+    buf_varint(out, s->label_count);
     for (uint32_t i = 0; i < s->label_count; i++) {
         record_text(out, label_index_text(&head->index, s->pairs[i].name));
         record_text(out, label_index_text(&head->index, s->pairs[i].value));
@@ -102,14 +80,14 @@ void record_float(struct tsdb *tsdb, uint32_t id, int64_t t, double v, int64_t s
     memcpy(p + n, &v, sizeof v);
     out->n += n + sizeof v;
     if (start_t != 0)
-        record_varint(out, zigzag(start_t - t));
+        buf_varint(out, zigzag(start_t - t));
     tsdb->record_id = id;
     tsdb->record_t = t;
 }
 
 static void record_labels(struct buf *out, const struct label *labels, size_t count)
 {
-    record_varint(out, count);
+    buf_varint(out, count);
     for (size_t i = 0; i < count; i++) {
         record_text(out, labels[i].name);
         record_text(out, labels[i].value);
@@ -121,32 +99,32 @@ void record_exemplar(struct buf *out, const struct label *series, size_t series_
                      const struct label *labels, size_t count, int64_t t, double v)
 {
     record_labels(out, series, series_count);
-    record_varint(out, zigzag(t));
+    buf_varint(out, zigzag(t));
     record_double(out, v);
     record_labels(out, labels, count);
 }
 
 static void record_side(struct buf *out, const struct histogram_side *side)
 {
-    record_varint(out, side->n);
+    buf_varint(out, side->n);
     for (size_t i = 0; i < side->n; i++) {
-        record_varint(out, zigzag(side->index[i]));
+        buf_varint(out, zigzag(side->index[i]));
         record_double(out, side->count[i]);
     }
 }
 
 void record_histogram(struct buf *out, uint32_t id, int64_t t, const struct histogram *h, int64_t start_t)
 {
-    record_varint(out, id);
-    record_varint(out, zigzag(t));
-    record_varint(out, zigzag(start_t));
+    buf_varint(out, id);
+    buf_varint(out, zigzag(t));
+    buf_varint(out, zigzag(start_t));
     buf_u8(out, (uint8_t)h->hint);
-    record_varint(out, zigzag(h->schema));
+    buf_varint(out, zigzag(h->schema));
     record_double(out, h->zero_threshold);
     record_double(out, h->zero_count);
     record_double(out, h->count);
     record_double(out, h->sum);
-    record_varint(out, h->bound_count);
+    buf_varint(out, h->bound_count);
     for (size_t i = 0; i < h->bound_count; i++)
         record_double(out, h->bounds[i]);
     record_side(out, &h->positive);
@@ -423,26 +401,26 @@ int record_replay(void *context, unsigned kind, struct sv payload, struct err *e
 static void record_state(struct buf *out, const struct head_series *s)
 {
     bool has_open = s->open.p != NULL;
-    record_varint(out, s->id);
-    record_varint(out, s->closed_count + has_open);
+    buf_varint(out, s->id);
+    buf_varint(out, s->closed_count + has_open);
     buf_u8(out, has_open);
     for (uint32_t i = 0; i < s->closed_count; i++) {
-        record_varint(out, zigzag(s->closed[i].min_t));
-        record_varint(out, zigzag(s->closed[i].max_t));
-        record_varint(out, s->closed[i].count);
+        buf_varint(out, zigzag(s->closed[i].min_t));
+        buf_varint(out, zigzag(s->closed[i].max_t));
+        buf_varint(out, s->closed[i].count);
         record_text(out, sv_make(s->closed[i].bytes, s->closed[i].n));
     }
     if (has_open) {
-        record_varint(out, zigzag(s->open.min_t));
-        record_varint(out, zigzag(s->last_t));
-        record_varint(out, s->open.count);
+        buf_varint(out, zigzag(s->open.min_t));
+        buf_varint(out, zigzag(s->last_t));
+        buf_varint(out, s->open.count);
         record_text(out, chunk_view(&s->open));
     }
     uint32_t late = s->late == NULL ? 0 : s->late->n;
-    record_varint(out, late);
+    buf_varint(out, late);
     for (uint32_t i = 0; i < late; i++) {
-        record_varint(out, zigzag(s->late->items[i].t));
-        record_varint(out, zigzag(s->late->items[i].start_t));
+        buf_varint(out, zigzag(s->late->items[i].t));
+        buf_varint(out, zigzag(s->late->items[i].start_t));
         record_double(out, s->late->items[i].v);
     }
 }

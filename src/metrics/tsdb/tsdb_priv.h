@@ -76,8 +76,6 @@ struct tsdb_querier {
 };
 
 /* --- records of the log --- */
-void record_varint(struct buf *out, uint64_t v);
-uint64_t reader_varint(struct reader *in);
 void record_source(struct buf *out, unsigned source, struct sv name);
 void record_series(struct buf *out, const struct head *head, const struct head_series *s);
 void record_float(struct tsdb *tsdb, uint32_t id, int64_t t, double v, int64_t start_t);

@@ -109,6 +109,7 @@ static void attachment(struct json_out *json, const struct payload *p, const cha
     slack_escape(p->title, TITLE_BYTES, &text);
     json_kv_string(json, "title", buf_view(&text));
     buf_clear(&text);
+    slack_escape(p->prefix, MESSAGE_BYTES, &text);
     slack_escape(p->message, MESSAGE_BYTES, &text);
     payload_occurrences(p, &text);
     json_kv_string(json, "text", buf_view(&text));
@@ -147,7 +148,7 @@ static void mention(struct sv who, struct buf *out)
 static bool calls_people(const struct payload *p)
 {
     return sv_is(p->reason, "new") || sv_is(p->reason, "count_step") || sv_is(p->reason, "severity_raised") ||
-           p->reason.n == 0;
+           sv_is(p->reason, "escalated") || sv_is(p->reason, "reminder") || p->reason.n == 0;
 }
 
 void slack_greeting(const struct channel_config *channel, const struct payload *p, struct buf *out)
