@@ -15,7 +15,8 @@ enum { RECORD_BYTES_MAX = 16 << 20, BATCH_BYTES = 4 << 20, SURE_AFTER_EVALUATION
 struct told { /* the journal has it as firing */
     char *rule_id;
     enum severity severity;
-    bool in_doubt; /* its rule has not been heard since a restart or a reload */
+    bool in_doubt; /* it is to be found out whether it still fires */
+    bool shared;   /* another rule has fired with the same labels */
 };
 
 struct change { /* a record on its way */
@@ -291,7 +292,10 @@ static void fires(struct metric_alerts *a, const struct rule_change *change,
         set_rule(told, rule_id);
         set_doubt(a, told, false);
     }
-    bool is_told = told != NULL && (!sv_is(rule_id, told->rule_id) || told->severity == severity);
+    bool is_others = told != NULL && !sv_is(rule_id, told->rule_id);
+    if (is_others)
+        told->shared = true;
+    bool is_told = is_others || (told != NULL && told->severity == severity);
     if (is_told || (told == NULL && !may_begin(a)))
         return;
     struct arena arena = {0};
@@ -310,6 +314,19 @@ static void add_end(struct metric_alerts *a, const uint8_t identity[TC_SHA256_BY
     add_change(a, false, identity, &(struct finding){.rule = &rule, .time = {time_ns}});
 }
 
+/* Another rule that gives the same labels may take it over: the survey of what is in doubt says so. */
+static void ends(struct metric_alerts *a, const struct rule_change *change,
+                 const uint8_t identity[TC_SHA256_BYTES])
+{
+    struct told *told = told_find(a, identity);
+    if (told == NULL || !sv_is(change->alert.info->id, told->rule_id))
+        return;
+    if (told->shared)
+        set_doubt(a, told, true);
+    else
+        add_end(a, identity, change->alert.info->id, change->time_ns);
+}
+
 void metric_alerts_change(void *alerts, const struct rule_change *change)
 {
     struct metric_alerts *a = alerts;
@@ -323,9 +340,7 @@ void metric_alerts_change(void *alerts, const struct rule_change *change)
     if (change->kind == RULE_CHANGE_FIRING || change->kind == RULE_CHANGE_GOES_ON) {
         fires(a, &whole, identity, severity_now(&whole.alert));
     } else {
-        const struct told *told = told_find(a, identity);
-        if (told != NULL && sv_is(change->alert.info->id, told->rule_id))
-            add_end(a, identity, change->alert.info->id, change->time_ns);
+        ends(a, change, identity);
     }
     arena_free(&arena);
 }

@@ -3,8 +3,8 @@
  * what has changed since.
  *
  * An alert is known by its label set (with the external labels). Where two rules give the same set, it is
- * the alert of the rule that fired first, until that one ends it. A record that could not be written is tried
- * again with the rule's next evaluation.
+ * one alert, as long as one of them fires; the rule that fired first says its severity. A record that could
+ * not be written is tried again with the rule's next evaluation.
  *
  * After a restart or a reload it is not known whether what fired still does, until its rule was evaluated
  * twice without error (as with Prometheus, the first may lack samples that came with the start); a rule that

@@ -47,14 +47,14 @@ def ask(base, path, parameters=(), method="GET"):
 class Peer:
     """Debian's Prometheus with the same rules, taking remote write."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, more=""):
         if shutil.which("prometheus") is None:
             raise Skip("Debian's prometheus is not installed")
         self.port = kit.free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         config = os.path.join(folder, "prometheus.yml")
         with open(config, "w", encoding="utf-8") as file:
-            file.write("global: {evaluation_interval: 1s, external_labels: {cluster: eu}}\nrule_files: [rules.yml]\n")
+            file.write("global: {evaluation_interval: 1s, external_labels: {cluster: eu}}\nrule_files: [rules.yml]\n" + more)
         self.process = subprocess.Popen(
             ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{self.port}",
              "--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -263,6 +263,21 @@ def federation():
     assert status == own_status == 200
     assert sorted(theirs.splitlines()) == sorted(ours.splitlines()), (theirs, ours)
     assert ask(pair.base, "/federate")[1] == "" and ask(pair.base, "/federate", {"match[]": "up{"})[0] == 400
+
+
+@test("Y-13 Prometheus scrapes Tocsin's own metrics as OpenMetrics")
+def scraped():
+    with Server(config="metrics: {enabled: true}\n") as server, kit.temporary() as folder:
+        status, text, headers = server.request("GET", "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+        assert status == 200 and headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0"), headers
+        assert text.endswith("# EOF\n") and "# TYPE tocsin_events_accepted counter\n" in text and "tocsin_events_accepted_total 0\n" in text
+        assert server.get("/metrics")[2]["Content-Type"].startswith("text/plain; version=0.0.4")
+        with Peer(folder, "scrape_configs: [{job_name: tocsin, scrape_interval: 1s, static_configs: [{targets: ['127.0.0.1:%d']}]}]\n" % server.port) as peer:
+            def up():
+                return json.loads(ask(peer.base, "/api/v1/query", {"query": "up == 1 and on () tocsin_metric_rules"})[1])["data"]["result"]
+            wait_for("a scrape", up)
+            described = json.loads(ask(peer.base, "/api/v1/metadata", {"metric": "tocsin_events_accepted"})[1])["data"]
+            assert described["tocsin_events_accepted"][0]["type"] == "counter", described
 
 
 @test("promtool asks Tocsin as it asks Prometheus")

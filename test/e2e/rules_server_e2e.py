@@ -107,7 +107,7 @@ def records_and_alerts():
         assert server.metric("tocsin_metric_rule_records_total") == 2
 
 
-@test("F-22 C-112 kill -9 while an alert fires: nothing is told twice, its end is seen after the restart")
+@test("D-08 C-112 kill -9 while an alert fires: nothing is told twice, its end is seen after the restart")
 def kill_while_firing():
     with Place(queues=RULES) as place:
         server = place.server
@@ -148,7 +148,7 @@ def reload():
         assert status == 200 and json.loads(body)["metric_rules"] == 2 and json.loads(body)["restart_needed"] == [], body
 
 
-@test("D-13 C-08 C-26 levels of one alert: a raise is told and routed anew, a fall is not")
+@test("D-13 C-26 levels of one alert: a raise is told and routed anew, a fall is not")
 def levels():
     rules = """
 groups:
