@@ -381,8 +381,9 @@ def mail(content):
     return [headers, message.get_content_type(), [(p.get_content_type(), p.get_content()) for p in message.iter_parts()]]
 
 
-def record(binary, certificates, make):
-    """The requests of both rounds (fires, has ended), in an order of their own, and the mails."""
+def record(binary, certificates, make, expected=None):
+    """The requests of both rounds (fires, has ended), in an order of their own, and the mails; `expected` is what another one
+    gave, and how many are waited for."""
     capture, server, rounds = Capture(certificates), peers.MailServer(certificates, tls=False), []
     with server:
         smtp = f"127.0.0.1:{server.port}"
@@ -390,20 +391,21 @@ def record(binary, certificates, make):
             for ended in (False, True):
                 capture.issue = "new" if ended else None
                 wait_for("the post", lambda e=ended: peer.request("POST", "/x/api/v2/alerts", alerts(e)))
-                rounds.append(settle(capture, server, peer))
+                rounds.append(settle(capture, server, peer, expected and expected[ended]))
     capture.close()
     return rounds
 
 
-def settle(capture, server, peer):
-    """All that comes until nothing has come for a while."""
+def settle(capture, server, peer, expected):
+    """All that comes until nothing has come for a while: shortly where all is there that is expected."""
+    want = expected and (len(expected[0]), len(expected[1]))
     last, since, start = None, time.monotonic(), time.monotonic()
     while time.monotonic() < start + 15:
         with capture.lock:
             now = len(capture.requests), len(server.mails)
         if now != last:
             last, since = now, time.monotonic()
-        elif now != (0, 0) and time.monotonic() > since + 0.6:
+        elif now != (0, 0) and time.monotonic() > since + (3 if want and now != want else 0.3 if want else 1.5):
             break
         time.sleep(0.05)
     with capture.lock:
@@ -448,9 +450,10 @@ def as_in_0_25(request):
 def against(binary, make, adapt=lambda request: request):
     with temporary() as directory:
         certificates = peers.Certificates(directory)
-        both = [[(sorted((adapt(r) for r in requests), key=lambda r: [r[1], r[0], json.dumps(r[2])]), *rest) for requests, *rest in record(command, certificates, make)]
-                for command in ([binary], [kit.TOCSIN, "alertmanager"])]
-        compare(*both)
+        theirs = record([binary], certificates, make)
+        ours = record([kit.TOCSIN, "alertmanager"], certificates, make, theirs)
+        compare(*[[(sorted((adapt(r) for r in requests), key=lambda r: [r[1], r[0], json.dumps(r[2])]), *rest) for requests, *rest in which]
+                  for which in (theirs, ours)])
 
 
 def all_kinds(url, proxy, smtp):
@@ -478,9 +481,12 @@ def like_the_golden_file():
     """UPDATE_GOLDEN=1 with TOCSIN_ALERTMANAGER writes the file anew, by what that one sends."""
     update = os.environ.get("UPDATE_GOLDEN") and os.environ.get("TOCSIN_ALERTMANAGER")
     command = [update] if update else [kit.TOCSIN, "alertmanager"]
+    with open(GOLDEN, encoding="utf-8") as file:
+        expected = json.load(file)
     with temporary() as directory:
         certificates = peers.Certificates(directory)
-        made = [[[requests, mails] for requests, mails, _ in record(command, certificates, kinds)] for kinds in (all_kinds, newest_forms)]
+        made = [[[requests, mails] for requests, mails, _ in record(command, certificates, kinds, None if update else before)]
+                for kinds, before in zip((all_kinds, newest_forms), expected)]
     text = json.dumps(made, sort_keys=True, indent=1, ensure_ascii=False)
     for run, short in ((c * 100, f"<{c} x 100>") for c in "xé"):
         text = text.replace(run, short)
