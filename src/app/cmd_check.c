@@ -8,6 +8,7 @@
 #include "base/json_out.h"
 #include "cli/alertmanager_file.h"
 #include "cli/check_prometheus.h"
+#include "cli/journal_seen.h"
 #include "cli/parsers.h"
 #include "cli/rules.h"
 #include "event/policy.h"
@@ -26,6 +27,8 @@ static const struct option_spec options[] = {
      "change the rules by this processing pipeline before they are read: a file, or one that the program "
      "carries "
      "(may be given again)"},
+    {"data", OPTION_VALUE, "DIR",
+     "warn of log sources and fields that rules ask and that no event in this data directory's journal has"},
     {"format", OPTION_VALUE, "table|json",
      "how what is found is told: lines on standard error (table), or one JSON object a line on standard "
      "output"},
@@ -65,6 +68,22 @@ static size_t notes_json(const struct ruleset *ruleset)
     return refused;
 }
 
+/* --data: what the rules ask that nobody sends. */
+static int check_seen(const struct cli_args *args, struct ruleset *ruleset, struct err *err)
+{
+    const char *dir = cli_value(args, "data", NULL);
+    if (dir == NULL)
+        return 0;
+    struct seen *seen = seen_new();
+    int rc = journal_seen(dir, seen, err);
+    if (rc == 0 && seen_events(seen) == 0)
+        rc = err_set(err, TC_EINPUT, "%s: its journal holds no event, so it says nothing about fields", dir);
+    if (rc == 0)
+        seen_lint(seen, ruleset);
+    seen_free(&seen);
+    return rc;
+}
+
 static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count,
                                  const struct under *under)
 {
@@ -85,6 +104,8 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
         rc = policy_new(under->policy_text, &policy, &err);
     if (rc == 0)
         rc = ruleset_new_under(sources, source_count, policy, &ruleset, &err);
+    if (rc == 0)
+        rc = check_seen(args, ruleset, &err);
     policy_free(&policy);
     if (rc != 0) {
         cli_fail_err(args, &err);
