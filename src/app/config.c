@@ -281,6 +281,7 @@ static const struct setting metrics_settings[] = {
      config_scrape_configs},
     {"prometheus_config", "a Prometheus configuration file whose scrape_configs are used instead", "none",
      config_prometheus_config},
+    {"statsd", "listen for StatsD and DogStatsD", "none", config_statsd},
     {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},
     {"source_series_limit", "series in memory that one source may have", "`series_limit`",
      metrics_source_series},
@@ -492,6 +493,7 @@ void config_defaults(struct config *config)
                               .policy_text = SV(DEFAULT_POLICY),
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
+                              .statsd_flush_ns = 10 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
@@ -615,4 +617,5 @@ void config_reference(struct buf *out)
     reference_table(out, "files (a list)", config_file_settings);
     reference_table(out, "journald", config_journald_settings);
     reference_table(out, "metrics", metrics_settings);
+    reference_table(out, "metrics.statsd", config_statsd_settings);
 }
