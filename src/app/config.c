@@ -340,6 +340,7 @@ static const struct setting metrics_settings[] = {
      config_scrape_configs},
     {"prometheus_config", "a Prometheus configuration file whose scrape_configs are used instead", "none",
      config_prometheus_config},
+    {"statsd", "listen for StatsD and DogStatsD", "none", config_statsd},
     {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},
     {"source_series_limit", "series in memory that one source may have", "`series_limit`",
      metrics_source_series},
@@ -580,6 +581,7 @@ void config_defaults(struct config *config)
                               .metric_rules = {.evaluation_interval_ns = 60 * TC_SECOND_NS},
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
                               .metrics_trend_retention_ns = INT64_C(396) * 86400 * TC_SECOND_NS,
+                              .statsd_flush_ns = 10 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
                               .retention_keep_ns = {395 * DAY_NS, 2557 * DAY_NS, 30 * DAY_NS},
                               .retention_cold_after_ns = 3600 * TC_SECOND_NS,
@@ -724,4 +726,5 @@ void config_reference(struct buf *out)
     reference_table(out, "files (a list)", config_file_settings);
     reference_table(out, "journald", config_journald_settings);
     reference_table(out, "metrics", metrics_settings);
+    reference_table(out, "metrics.statsd", config_statsd_settings);
 }

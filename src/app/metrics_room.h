@@ -8,6 +8,7 @@
 #include "app/config.h"
 #include "metrics/intake/delta.h"
 #include "metrics/scrape/manager.h"
+#include "metrics/statsd/statsd_listener.h"
 #include "metrics/tsdb/tsdb.h"
 
 struct metrics_room;
