@@ -163,7 +163,7 @@ struct core_stats {
     uint64_t rules; /* in force */
     uint64_t sources, sources_silent;
     uint64_t overrides; /* of schedules */
-    bool store_behind; /* the store fails: lists and notifications wait for it, judging does not */
+    bool store_behind;  /* the store fails: lists and notifications wait for it, judging does not */
     struct detector_stats detector;
     struct journal_recovery recovery;
 };

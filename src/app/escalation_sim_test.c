@@ -323,6 +323,33 @@ static void test_D_09_acknowledging_stops_it(void **state)
     world_end(&w);
 }
 
+static void test_D_10_an_auditor_alarms_of_steps_that_are_overdue(void **state)
+{
+    struct world w;
+    (void)state;
+    world_begin(&w, "");
+    assert_int_equal(core_begin(&w), 0);
+    assert_int_equal(break_in(&w), 0);
+    assert_int_equal(until(&w, START_NS), 0);
+    assert_int_equal(until(&w, START_NS + 15 * MINUTE + 30 * TC_SECOND_NS), 0);
+    assert_int_equal(book_count(w.core->book), 1); /* half a minute is no standstill */
+    world_end(&w);
+    world_begin(&w, "");
+    assert_int_equal(core_begin(&w), 0);
+    assert_int_equal(break_in(&w), 0);
+    assert_int_equal(until(&w, START_NS), 0);
+    core_abandon(&w.core); /* and nothing runs for forty minutes */
+    sim_fs_crash(w.disk, 1, SIM_FS_KEEP);
+    w.clk.now_ns = START_NS + 40 * MINUTE;
+    assert_int_equal(core_begin(&w), 0);
+    assert_int_equal(until(&w, START_NS + 40 * MINUTE), 0);
+    assert_int_equal(until(&w, START_NS + 41 * MINUTE), 0);
+    assert_int_equal(book_count(w.core->book), 2);
+    assert_true(sv_is(book_at(w.core->book, 1)->title, "ESCALATION_OVERDUE"));
+    assert_non_null(strstr(told(&w, 0), "escalated-1:sms/carla=+493"));
+    world_end(&w);
+}
+
 /* A life of 61 minutes in steps; restarts where the power is cut and goes on from the clock's time. */
 static int live(struct world *w, int *minute)
 {
@@ -385,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_D_11_the_matrix),
         cmocka_unit_test(test_D_18_the_one_who_is_on_call_then),
         cmocka_unit_test(test_D_09_acknowledging_stops_it),
+        cmocka_unit_test(test_D_10_an_auditor_alarms_of_steps_that_are_overdue),
         cmocka_unit_test(test_D_08_cut_at_every_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

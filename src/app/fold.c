@@ -257,7 +257,8 @@ static int say(struct core *core, const struct event *cause, const struct buf *o
 static int tick_rooms(struct core *core, const struct event *record, struct err *err)
 {
     detector_tick(core->detector, record->position, record->received, &core->findings);
-    watchdog_tick(&core->watchdog, core->detector, record->position, record->received, &core->findings);
+    watchdog_tick(&core->watchdog, core->detector, core->book, record->position, record->received,
+                  &core->findings);
     int rc = take_findings(core, err);
     if (rc != 0)
         return rc;
