@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "app/config.h"
+#include "app/oncall_files.h"
 #include "base/json_out.h"
 #include "cli/alertmanager_file.h"
 #include "cli/check_prometheus.h"
@@ -192,6 +193,7 @@ static enum cli_exit check_shipped(const struct cli_args *args, struct sv policy
     return rc != 0 ? cli_fail_err(args, &err) : refused > 0 ? CLI_USAGE : CLI_DONE;
 }
 
+<<<<<<< HEAD
 /* `metrics.rule_files`, with promtool's words. */
 static enum cli_exit check_metric_rules(const struct cli_args *args, const struct config *config)
 {
@@ -207,6 +209,34 @@ static enum cli_exit check_metric_rules(const struct cli_args *args, const struc
         code = check_prometheus(paths, count, cli_flag(args, "strict"));
     arena_free(&arena);
     return code;
+=======
+static void say_gap(void *context, const struct oncall_schedule *schedule, int64_t from_ns, int64_t to_ns)
+{
+    char from[TC_RFC3339_MAX], to[TC_RFC3339_MAX];
+    clk_rfc3339(from_ns, from);
+    clk_rfc3339(to_ns, to);
+    fprintf(stderr, "%s:%u: warning: schedule %.*s has nobody from %s to %s\n", (const char *)context,
+            schedule->line, SV_FMT(schedule->name), from, to);
+}
+
+/* People and policies as `run` would read them; hours without anybody are warnings. */
+static enum cli_exit check_oncall(const struct cli_args *args, const struct config *config)
+{
+    struct arena arena = {0};
+    struct oncall_files files;
+    struct oncall *oncall = NULL;
+    struct err err;
+    int rc = oncall_files_read(config, &arena, &files, &err);
+    if (rc == 0)
+        rc = oncall_files_parse(&files, &oncall, &err);
+    enum cli_exit code = rc == 0 ? CLI_DONE : cli_fail_err(args, &err);
+    size_t gaps = rc != 0 || config->oncall == NULL ? 0
+                                                    : oncall_gaps(oncall, clk_now(&clk_system).ns, say_gap,
+                                                                  (void *)(uintptr_t)config->oncall);
+    oncall_free(&oncall);
+    arena_free(&arena);
+    return gaps > 0 && cli_flag(args, "strict") ? TC_MAX(code, CLI_FOUND) : code;
+>>>>>>> life
 }
 
 /* As `run` would take it: who may come in, and the rules that it names. */
@@ -229,11 +259,19 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
     }
     if (!check_geoip(args, config))
         return CLI_USAGE;
+<<<<<<< HEAD
     enum cli_exit code = check_metric_rules(args, config);
     if (code == CLI_USAGE)
         return code;
     enum cli_exit sigma = check_config_rules(args, config);
     code = TC_MAX(code, sigma);
+=======
+    enum cli_exit oncall = check_oncall(args, config);
+    if (oncall == CLI_USAGE || oncall == CLI_FAILED)
+        return oncall;
+    enum cli_exit code = check_config_rules(args, config);
+    code = TC_MAX(code, oncall);
+>>>>>>> life
     if (config->rule_count == 0 && config->shipped_packs) {
         enum cli_exit shipped = check_shipped(args, config->policy_text);
         code = TC_MAX(code, shipped);

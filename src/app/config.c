@@ -516,6 +516,14 @@ static int read_sandbox(struct reading *r, const struct yaml_node *node)
 }
 
 /* `shipped_packs` stands after `rules`, whose reader sets its default. */
+static int read_oncall(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = setting_text(r, node, &text);
+    r->config->oncall = rc == 0 ? text.p : NULL;
+    return rc;
+}
+
 static const struct setting top_settings[] = {
     {"listen", "address and port of the HTTP server", "127.0.0.1:9797", read_listen},
     {"data", "the data directory", "--data", read_data},
@@ -541,6 +549,9 @@ static const struct setting top_settings[] = {
      config_read_routing},
     {"digest", "the daily digest of P4 alerts", "to email channels, at 08:00", config_read_digest},
     {"alerts", "how occurrences become alerts", "", read_alerts},
+    {"oncall",
+     "file of people, roles, schedules and policies of escalation (docs/oncall.md, docs/escalation.md)",
+     "none: the built-in policy doc4", read_oncall},
     {"parsers", "files of parsers of your own, or directories with *.yml and *.yaml (docs/parsers.md)",
      "none", read_parsers},
     {"privacy", "what is replaced, and who may see behind it", "", read_privacy},
@@ -632,8 +643,8 @@ static void take_prints(struct config *c, const struct yaml_node *root)
 size_t config_restart_needed(const struct config *running, const struct config *fresh,
                              const char *ret_keys[CONFIG_KEYS_MAX])
 {
-    static const char *const read_anew[] = {"rules", "shipped_packs", "placeholders", "pipelines",
-                                            "geoip", "alerts",        "watch",        NULL};
+    static const char *const read_anew[] = {"rules",  "shipped_packs", "placeholders", "pipelines", "geoip",
+                                            "alerts", "watch",         "oncall",       NULL};
     size_t count = 0;
     for (size_t i = 0; top_settings[i].key != NULL; i++) {
         uint64_t before = i < running->print_count ? running->prints[i].print : 0;

@@ -30,6 +30,7 @@ struct config {
     const char *listen;       /* "127.0.0.1:9797" */
     const char *data;         /* NULL: not set */
     const char *console_url;  /* NULL: http:// + listen */
+    const char *oncall;       /* file of people, schedules and policies; NULL: the built-in policies */
     const char *const *rules; /* paths; none: the shipped packs */
     size_t rule_count;
     const char *const *pipelines; /* processing pipelines: files, or names of shipped ones */

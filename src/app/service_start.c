@@ -34,6 +34,11 @@ static int start_core(struct service *s, struct err *err)
                              .resolve_after_ns = c->resolve_after_ns,
                              .count_steps = c->count_steps,
                              .response = service_response(c),
+                             .oncall = s->wishes.oncall.text,
+                             .calendars = s->wishes.oncall.calendars,
+                             .calendar_count = s->wishes.oncall.calendar_count,
+                             .channels = s->channels,
+                             .channel_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(s->channels)),
                              .confirmation_channel = c->confirmation_channel,
                              .digest_channels = c->digest.names,
                              .digest_channel_count = c->digest.count,
@@ -50,6 +55,8 @@ static int start_core(struct service *s, struct err *err)
                              .outbox_filled = service_outbox_filled,
                              .changed = service_alert_changed,
                              .delivery = service_delivery_moved};
+    for (size_t i = 0; i < o.channel_count; i++)
+        s->channels[i] = (struct oncall_channel){c->channels[i].name, c->channels[i].type};
     snprintf(s->store_path, sizeof s->store_path, "%s/state.sqlite", c->data);
     int rc = core_open(&o, &s->core, err);
     if (rc != 0)
@@ -162,6 +169,7 @@ static int start_api(struct service *s, struct err *err)
                             .append = service_append,
                             .command = service_command,
                             .question = service_is_question,
+                            .oncall = service_oncall,
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
                             .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),
