@@ -193,7 +193,6 @@ static enum cli_exit check_shipped(const struct cli_args *args, struct sv policy
     return rc != 0 ? cli_fail_err(args, &err) : refused > 0 ? CLI_USAGE : CLI_DONE;
 }
 
-<<<<<<< HEAD
 /* `metrics.rule_files`, with promtool's words. */
 static enum cli_exit check_metric_rules(const struct cli_args *args, const struct config *config)
 {
@@ -209,7 +208,8 @@ static enum cli_exit check_metric_rules(const struct cli_args *args, const struc
         code = check_prometheus(paths, count, cli_flag(args, "strict"));
     arena_free(&arena);
     return code;
-=======
+}
+
 static void say_gap(void *context, const struct oncall_schedule *schedule, int64_t from_ns, int64_t to_ns)
 {
     char from[TC_RFC3339_MAX], to[TC_RFC3339_MAX];
@@ -236,7 +236,6 @@ static enum cli_exit check_oncall(const struct cli_args *args, const struct conf
     oncall_free(&oncall);
     arena_free(&arena);
     return gaps > 0 && cli_flag(args, "strict") ? TC_MAX(code, CLI_FOUND) : code;
->>>>>>> life
 }
 
 /* As `run` would take it: who may come in, and the rules that it names. */
@@ -259,19 +258,15 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
     }
     if (!check_geoip(args, config))
         return CLI_USAGE;
-<<<<<<< HEAD
-    enum cli_exit code = check_metric_rules(args, config);
-    if (code == CLI_USAGE)
-        return code;
-    enum cli_exit sigma = check_config_rules(args, config);
-    code = TC_MAX(code, sigma);
-=======
-    enum cli_exit oncall = check_oncall(args, config);
-    if (oncall == CLI_USAGE || oncall == CLI_FAILED)
-        return oncall;
-    enum cli_exit code = check_config_rules(args, config);
-    code = TC_MAX(code, oncall);
->>>>>>> life
+    static enum cli_exit (*const checks[])(const struct cli_args *, const struct config *) = {
+        check_metric_rules, check_oncall, check_config_rules};
+    enum cli_exit code = CLI_DONE;
+    for (size_t i = 0; i < TC_ARRAY_LEN(checks); i++) {
+        enum cli_exit one = checks[i](args, config);
+        if (one == CLI_USAGE || one == CLI_FAILED)
+            return one;
+        code = TC_MAX(code, one);
+    }
     if (config->rule_count == 0 && config->shipped_packs) {
         enum cli_exit shipped = check_shipped(args, config->policy_text);
         code = TC_MAX(code, shipped);

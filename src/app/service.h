@@ -39,11 +39,8 @@ struct wishes { /* what the configuration wants in force, read from its files */
     struct geoip_files *geoip_files;
     struct core_data_file *files;
     size_t file_count;
-<<<<<<< HEAD
     struct metric_rule_files *metric_rules; /* NULL: metrics are off */
-=======
     struct oncall_files oncall;
->>>>>>> life
 };
 
 struct service {
