@@ -21,7 +21,7 @@ enum {
 };
 
 struct entry { /* of a field table */
-    uint32_t name_at, name_n, value_at, value_n;
+    uint32_t name_at, name_n, value_at, value_n, hash;
     uint16_t exact_n;
     uint8_t type, flags;
     const char *name; /* text */
@@ -70,6 +70,7 @@ static bool read_table(struct writing *w, struct sv raw, struct sv table)
                           .name_n = load_u32(p + 4),
                           .value_at = load_u32(p + 8),
                           .value_n = load_u32(p + 12),
+                          .hash = load_u32(p + 16),
                           .type = (uint8_t)p[20],
                           .flags = (uint8_t)p[21],
                           .exact_n = load_u16(p + 22)};
@@ -85,8 +86,6 @@ static bool read_table(struct writing *w, struct sv raw, struct sv table)
             return false;
         e.value = value_in_raw ? raw.p + e.value_at : strings.p + (next - raw.n);
         next += value_in_raw ? 0 : e.value_n;
-        if (load_u32(p + 16) != event_name_hash(sv_make(e.name, e.name_n)))
-            return false;
         w->entries[i] = e;
     }
     w->entry_count = count;
@@ -211,6 +210,7 @@ static bool put_entry(struct writing *w, const struct entry *e, struct sv raw)
     buf_u8(&w->key, e->type);
     buf_u8(&w->key, e->flags);
     buf_u8(&w->key, (uint8_t)((name_in_raw ? 0 : 1) | (value_in_raw ? 0 : 2)));
+    buf_u32(&w->key, e->hash);
     buf_varint(&w->key, e->name_n);
     if (name_in_raw) {
         put_place(w, e->name_at);

@@ -25,8 +25,8 @@ struct shape_entry {
     uint8_t type, flags;
     bool name_in_raw, value_in_raw;
     struct place name, from, to;
-    uint32_t name_n, hash; /* hash: of a name that is not in raw */
-    struct sv text;        /* of such a name, its exact name behind it */
+    uint32_t name_n, hash;
+    struct sv text; /* of a name that is not in raw, its exact name behind it */
     size_t column;
 };
 
@@ -76,6 +76,7 @@ static void get_entry(struct reading *r, struct reader *in, const struct shape *
     uint8_t where = reader_u8(in);
     e->name_in_raw = (where & 1) == COLD_IN_RAW;
     e->value_in_raw = (where >> 1 & 1) == COLD_IN_RAW;
+    e->hash = reader_u32(in);
     e->name_n = (uint32_t)reader_varint(in);
     if (e->name_in_raw) {
         e->name = get_place(r, in, s);
@@ -83,7 +84,6 @@ static void get_entry(struct reading *r, struct reader *in, const struct shape *
         uint64_t exact = reader_varint(in);
         r->bad = r->bad || exact > UINT16_MAX || in->bad;
         e->text = r->bad ? (struct sv){0} : reader_bytes(in, e->name_n + (size_t)exact);
-        e->hash = in->bad || r->bad ? 0 : event_name_hash(sv_head(e->text, e->name_n));
     }
     if (e->value_in_raw) {
         e->from = get_place(r, in, s);
@@ -200,8 +200,7 @@ static uint32_t put_raw(struct reading *r, const struct shape *s, struct buf *ou
     return (uint32_t)(out->n - start);
 }
 
-static void put_table(struct reading *r, const struct shape *s, size_t raw_at, uint32_t raw_n,
-                      struct buf *out)
+static void put_table(struct reading *r, const struct shape *s, uint32_t raw_n, struct buf *out)
 {
     size_t table_at = out->n, strings_at = table_at + TABLE_HEAD + (size_t)s->entry_count * ENTRY_BYTES;
     char *p = buf_reserve(out, TABLE_HEAD + (size_t)s->entry_count * ENTRY_BYTES);
@@ -214,10 +213,6 @@ static void put_table(struct reading *r, const struct shape *s, size_t raw_at, u
         char entry[ENTRY_BYTES];
         uint32_t name_at =
             e->name_in_raw ? at_place(r, e->name, raw_n) : raw_n + (uint32_t)(out->n - strings_at);
-        uint32_t hash = e->hash;
-        r->bad = r->bad || (e->name_in_raw && e->name_n > raw_n - name_at);
-        if (e->name_in_raw && !r->bad)
-            hash = event_name_hash(sv_make(out->p + raw_at + name_at, e->name_n));
         if (!e->name_in_raw)
             buf_sv(out, e->text);
         uint32_t value_at =
@@ -232,7 +227,7 @@ static void put_table(struct reading *r, const struct shape *s, size_t raw_at, u
         store_u32(entry + 4, e->name_n);
         store_u32(entry + 8, value_at);
         store_u32(entry + 12, value_n);
-        store_u32(entry + 16, hash);
+        store_u32(entry + 16, e->hash);
         entry[20] = (char)e->type;
         entry[21] = (char)e->flags;
         store_u16(entry + 22, e->name_in_raw ? 0 : (uint16_t)(e->text.n - e->name_n));
@@ -301,7 +296,7 @@ static void put_record(struct reading *r, struct numbers *n, struct buf *out)
         const struct shape *s = &r->shapes[shape - 1];
         raw_n = put_raw(r, s, out);
         if (s->has_table)
-            put_table(r, s, raw_at, raw_n, out);
+            put_table(r, s, raw_n, out);
     } else {
         uint64_t raw = reader_varint(&n->whole), table = reader_varint(&n->whole);
         raw_n = (uint32_t)raw;
