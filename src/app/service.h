@@ -57,7 +57,8 @@ struct service {
     struct callbacks *callbacks; /* made before the API, freed after it */
     struct api *api;
     struct sentinel *sentinel;
-    struct sealing *sealing; /* NULL: off */
+    struct sealing *sealing;       /* NULL: off */
+    struct forwarding *forwarding; /* NULL: nothing is forwarded */
     struct latencies latencies;
     int64_t started_ns;
     struct stdin_source *stdin_source;

@@ -91,6 +91,8 @@ void service_metrics(void *context, struct buf *out)
         sentinel_stats(s->sentinel, &view.sentinel);
     if (s->sealing != NULL)
         sealing_metrics(s->sealing, out);
+    if (s->forwarding != NULL)
+        forwarding_metrics(s->forwarding, out);
     pthread_mutex_unlock(&s->lock);
     const struct syslog_listener *syslog = s->syslog;
     view.has_syslog = syslog != NULL;

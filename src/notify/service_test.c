@@ -95,6 +95,10 @@ static const struct {
     {"jira_resolved", {API("jira"), .project = {"SEC", 3}, .transition = {"31", 2}}, "resolved", 1, "SEC-7"},
     {"ticket_new", {HOOK("ticket")}, "new", 1, ""},
     {"ticket_resolved", {HOOK("ticket")}, "resolved", 3, "INC 0007"},
+    {"splunk_hec_new", {API("splunk_hec"), .index = {"sec", 3}}, "new", 1, ""},
+    {"datadog_new", {API("datadog"), .region = {"datadoghq.eu", 12}}, "new", 1, ""},
+    {"elastic_resolved", {API("elastic")}, "resolved", 1, ""},
+    {"cef_new", {API("cef")}, "new", 1, ""},
     {"voice_resolved", {.name = {"call", 4}, .type = {"voice", 5}, TWILIO}, "resolved", 1, ""},
 };
 
