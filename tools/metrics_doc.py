@@ -11,6 +11,12 @@ import kit  # noqa: E402
 ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"), ("tocsin_journal", "Journal"), ("tocsin_seal", "Sealing"),
          ("tocsin_detect", "Detection"), ("process", "The process"), ("tocsin", "The rest"), ("", "The rest")]
 
+FORWARD = """channels:
+  - {name: siem, type: cef_udp, api_url: 'udp://127.0.0.1:9', reveal: all}
+forward:
+  - {channel: siem, select: '{source=~".+"}'}
+"""
+
 
 def make_key(folder):
     assert kit.tocsin("seal", "init", f"{folder}/key")[0] == 0
@@ -19,7 +25,7 @@ def make_key(folder):
 
 def main():
     with (kit.temporary() as folder,
-          kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"], config=f"seal:\n  key: {make_key(folder)}\n") as server):
+          kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"], config=f"seal:\n  key: {make_key(folder)}\n" + FORWARD) as server):
         kit.wait_for("sources", lambda: "tocsin_source_events_total" in server.get("/metrics")[1])
         text = server.get("/metrics")[1]
     rows = {}
