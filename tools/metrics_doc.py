@@ -21,6 +21,12 @@ METRICS = """metrics:
     udp: 127.0.0.1:0
 """
 
+FORWARD = """channels:
+  - {name: siem, type: cef_udp, api_url: 'udp://127.0.0.1:9', reveal: all}
+forward:
+  - {channel: siem, select: '{source=~".+"}'}
+"""
+
 
 def make_key(folder):
     assert kit.tocsin("seal", "init", f"{folder}/key")[0] == 0
@@ -30,7 +36,7 @@ def make_key(folder):
 def main():
     with (kit.temporary() as folder,
           kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"],
-                     config=f"seal:\n  key: {make_key(folder)}\n{METRICS}") as server):
+                     config=f"seal:\n  key: {make_key(folder)}\n{METRICS}{FORWARD}") as server):
         kit.wait_for("sources", lambda: "tocsin_source_events_total" in server.get("/metrics")[1])
         text = server.get("/metrics")[1]
     rows = {}

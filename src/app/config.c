@@ -547,6 +547,7 @@ static const struct setting top_settings[] = {
      config_read_channels},
     {"routing", "which channels are told of which priority", "by min_severity of each channel",
      config_read_routing},
+    {"forward", "which events go to a SIEM", "none", config_read_forward},
     {"digest", "the daily digest of P4 alerts", "to email channels, at 08:00", config_read_digest},
     {"alerts", "how occurrences become alerts", "", read_alerts},
     {"oncall",
@@ -722,6 +723,7 @@ void config_reference(struct buf *out)
     reference_table(out, "channels (a list)", config_channel_settings);
     reference_table(out, "mentions (of a channel)", config_mention_settings);
     reference_table(out, "routing", config_routing_settings);
+    reference_table(out, "forward (a list)", config_forward_settings);
     reference_table(out, "digest", config_digest_settings);
     reference_table(out, "alerts", alerts_settings);
     reference_table(out, "alerts.confirmation", confirmation_settings);

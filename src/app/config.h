@@ -7,6 +7,7 @@
 #define APP_CONFIG_H
 
 #include "api/api.h"
+#include "app/forward.h"
 #include "app/metric_rules.h"
 #include "app/sources.h"
 #include "base/arena.h"
@@ -82,6 +83,8 @@ struct config {
         size_t count;
         bool given; /* not: by the channels' own severities */
     } routing[SEVERITY_P4 + 1];
+    struct forward_config forwards[TC_FORWARDS_MAX];
+    size_t forward_count;
     struct routing digest; /* not given: all email channels */
     int digest_at_s;       /* after midnight */
     int64_t dedup_window_ns, resolve_after_ns;

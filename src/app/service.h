@@ -66,6 +66,7 @@ struct service {
     struct sentinel *sentinel;
     struct sealing *sealing; /* NULL: off */
     struct keeping_room *keeping;
+    struct forwarding *forwarding;                                       /* NULL: nothing is forwarded */
     char cwd[SERVICE_PATH_BYTES], hostname[256], metrics_retention[128]; /* as Prometheus' API shows them */
     uint8_t question_key[TC_QUESTION_KEY_BYTES];
     struct latencies latencies;

@@ -256,6 +256,27 @@ static int start_keeping(struct service *s, struct err *err)
     return 0;
 }
 
+static int start_forwarding(struct service *s, struct err *err)
+{
+    struct forwarding *forwarding = NULL;
+    if (s->config.forward_count == 0)
+        return 0;
+    struct forward_options o = {.clk = &clk_system,
+                                .rng = &rng_system,
+                                .fs = &fs_system,
+                                .dir = s->config.data,
+                                .journal = core_journal(s->core),
+                                .forwards = s->config.forwards,
+                                .count = s->config.forward_count,
+                                .trouble = service_take_trouble,
+                                .context = s};
+    int rc = forwarding_start(&o, &forwarding, err);
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->forwarding = forwarding;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
 int service_start(struct service *s, struct err *err)
 {
     int rc = service_read_wishes(s->args, &s->config, &s->wishes, err);
@@ -281,6 +302,8 @@ int service_start(struct service *s, struct err *err)
         rc = start_sealing(s, err);
     if (rc == 0)
         rc = start_keeping(s, err);
+    if (rc == 0)
+        rc = start_forwarding(s, err);
     return rc == 0 ? service_open_doors(s, err) : rc;
 }
 
@@ -319,6 +342,11 @@ void service_stop(struct service *s)
     s->keeping = NULL;
     pthread_mutex_unlock(&s->lock);
     keeping_stop(&keeping);
+    pthread_mutex_lock(&s->lock);
+    struct forwarding *forwarding = s->forwarding;
+    s->forwarding = NULL;
+    pthread_mutex_unlock(&s->lock);
+    forwarding_stop(&forwarding);
     core_close(&s->core);
     intake_free(&s->syslog_intake);
     intake_free(&s->intake);
