@@ -239,6 +239,8 @@ void book_unpause(struct held *held, int64_t now_ns); /* nothing where it was no
 void book_raise(struct book *book, struct held *held, int64_t now_ns);
 /* The same to this severity. */
 void book_raise_to(struct held *held, enum severity to, int64_t now_ns);
+/* Its escalation begins at its first step. */
+void book_escalate_anew(struct held *held, int64_t now_ns);
 uint32_t book_next_reminder(struct held *held); /* its number, for the key */
 
 /* --- book_save_life.c */

@@ -38,7 +38,9 @@ static void change_severity(struct book *book, struct held *held, const struct f
         const struct entity nothing = {0};
         alert->message = held_copy(held, entity_message(finding, &nothing, &book->scratch));
         held->told_severity = now;
+        book_escalate_anew(held, finding->received.ns);
     }
+    book_schedule(book, held); /* its ladder is another severity's */
     book_snapshot(book, out, finding->position, held, SV("severity"), SV("tocsin"));
     if (is_news)
         book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_SEVERITY_RAISED, now);

@@ -281,6 +281,11 @@ void book_raise_to(struct held *held, enum severity to, int64_t now_ns)
 {
     if (to < held->alert.severity)
         held_raise(held, to);
+    book_escalate_anew(held, now_ns);
+}
+
+void book_escalate_anew(struct held *held, int64_t now_ns)
+{
     held->ladder_from_ns = now_ns;
     held->ladder_step = 0;
     held->paused_ns = 0;

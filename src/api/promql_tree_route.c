@@ -17,6 +17,24 @@ static void kv_expr(struct json_out *json, const char *key, const struct expr *e
         json_expr(json, e);
 }
 
+static void json_duration(struct json_out *json, const struct expr *e);
+static void json_number(struct json_out *json, const struct expr *e);
+
+/* An operand of a duration expression: a number there says whether it was written as a duration. */
+static void kv_duration(struct json_out *json, const char *key, const struct expr *e)
+{
+    if (e == NULL || (e->kind != EXPR_NUMBER && e->kind != EXPR_DURATION)) {
+        kv_expr(json, key, e);
+        return;
+    }
+    json_key(json, sv_of(key));
+    json_object(json);
+    if (e->kind == EXPR_NUMBER)
+        json_kv_bool(json, "duration", e->is_duration);
+    (e->kind == EXPR_NUMBER ? json_number : json_duration)(json, e);
+    json_object_end(json);
+}
+
 static void kv_ms(struct json_out *json, const char *key, int64_t ns)
 {
     json_kv_i64(json, key, ns / 1000000);
@@ -61,7 +79,7 @@ static void kv_matchers(struct json_out *json, const struct expr *e)
 static void kv_offset(struct json_out *json, const struct expr *e)
 {
     kv_ms(json, "offset", e->offset_ns);
-    kv_expr(json, "offsetExpr", e->offset_expr);
+    kv_duration(json, "offsetExpr", e->offset_expr);
 }
 
 static void kv_start_or_end(struct json_out *json, const struct expr *e)
@@ -91,7 +109,7 @@ static void json_selector(struct json_out *json, const struct expr *e, const str
     kv_offset(json, e);
     if (ranged != NULL) {
         kv_ms(json, "range", ranged->range_ns);
-        kv_expr(json, "rangeExpr", ranged->range_expr);
+        kv_duration(json, "rangeExpr", ranged->range_expr);
     }
     json_kv_bool(json, "smoothed", e->smoothed);
     kv_start_or_end(json, e);
@@ -114,10 +132,10 @@ static void json_subquery(struct json_out *json, const struct expr *e)
     kv_expr(json, "expr", e->left);
     kv_offset(json, e);
     kv_ms(json, "range", e->range_ns);
-    kv_expr(json, "rangeExpr", e->range_expr);
+    kv_duration(json, "rangeExpr", e->range_expr);
     kv_start_or_end(json, e);
     kv_ms(json, "step", e->step_ns);
-    kv_expr(json, "stepExpr", e->step_expr);
+    kv_duration(json, "stepExpr", e->step_expr);
     kv_timestamp(json, e);
     json_kv_str(json, "type", "subquery");
 }
@@ -197,17 +215,15 @@ static void json_call(struct json_out *json, const struct expr *e)
 
 static void json_duration(struct json_out *json, const struct expr *e)
 {
-    kv_expr(json, "lhs", e->left);
+    kv_duration(json, "lhs", e->left);
     json_kv_str(json, "op", token_text(e->op));
-    kv_expr(json, "rhs", e->right);
+    kv_duration(json, "rhs", e->right);
     json_kv_str(json, "type", "durationExpr");
     json_kv_bool(json, "wrapped", e->wrapped);
 }
 
 static void json_number(struct json_out *json, const struct expr *e)
 {
-    if (e->is_duration)
-        json_kv_bool(json, "duration", true);
     json_kv_str(json, "type", "numberLiteral");
     json_key(json, SV("val"));
     prom_json_float(json, e->number);
