@@ -340,6 +340,7 @@ static const struct setting metrics_settings[] = {
      config_scrape_configs},
     {"prometheus_config", "a Prometheus configuration file whose scrape_configs are used instead", "none",
      config_prometheus_config},
+    {"graphite", "listen for Graphite's plaintext lines", "none", config_graphite},
     {"statsd", "listen for StatsD and DogStatsD", "none", config_statsd},
     {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},
     {"source_series_limit", "series in memory that one source may have", "`series_limit`",
@@ -739,5 +740,6 @@ void config_reference(struct buf *out)
     reference_table(out, "files (a list)", config_file_settings);
     reference_table(out, "journald", config_journald_settings);
     reference_table(out, "metrics", metrics_settings);
+    reference_table(out, "metrics.graphite", config_graphite_settings);
     reference_table(out, "metrics.statsd", config_statsd_settings);
 }

@@ -104,7 +104,9 @@ struct config {
     uint64_t metrics_retention_bytes; /* 0: no bound */
     struct metric_rule_settings metric_rules;
     struct scrape_defaults scrape_defaults;
-    struct scrape_config scrape;          /* no jobs: nothing is scraped */
+    struct scrape_config scrape; /* no jobs: nothing is scraped */
+    const char *graphite_tcp;    /* NULL: not listened on */
+    bool graphite_allow_plaintext;
     const char *statsd_udp, *statsd_path; /* NULL: not listened on */
     bool statsd_allow_plaintext, statsd_absolute_gauges;
     int64_t statsd_flush_ns;

@@ -49,7 +49,7 @@ int config_prometheus_config(struct reading *r, const struct yaml_node *node)
 
 /* --- metrics.statsd --- */
 
-static int statsd_udp(struct reading *r, const struct yaml_node *node)
+static int read_address(struct reading *r, const struct yaml_node *node, const char **ret)
 {
     struct sv text;
     struct address address;
@@ -58,8 +58,13 @@ static int statsd_udp(struct reading *r, const struct yaml_node *node)
     if (rc == 0 && address_parse(text, &address, &err) != 0)
         rc = setting_bad(r, node, err.text);
     if (rc == 0)
-        r->config->statsd_udp = text.p;
+        *ret = text.p;
     return rc;
+}
+
+static int statsd_udp(struct reading *r, const struct yaml_node *node)
+{
+    return read_address(r, node, &r->config->statsd_udp);
 }
 
 static int statsd_path(struct reading *r, const struct yaml_node *node)
@@ -112,4 +117,30 @@ int config_statsd(struct reading *r, const struct yaml_node *node)
     return rc == 0 && r->config->statsd_udp == NULL && r->config->statsd_path == NULL
                ? setting_bad(r, node, "StatsD needs `udp`, `path`, or both")
                : rc;
+}
+
+/* --- metrics.graphite --- */
+
+static int graphite_tcp(struct reading *r, const struct yaml_node *node)
+{
+    return read_address(r, node, &r->config->graphite_tcp);
+}
+
+static int graphite_allow_plaintext(struct reading *r, const struct yaml_node *node)
+{
+    return setting_bool(r, node, &r->config->graphite_allow_plaintext);
+}
+
+const struct setting config_graphite_settings[] = {
+    {"tcp", "address and port for lines NAME VALUE EPOCH over TCP, as 127.0.0.1:2003", "required",
+     graphite_tcp},
+    {"allow_plaintext", "listen on an address that is not loopback", "false", graphite_allow_plaintext},
+    {0}};
+
+int config_graphite(struct reading *r, const struct yaml_node *node)
+{
+    int rc = needs_store(r, node);
+    if (rc == 0)
+        rc = setting_section(r, node, config_graphite_settings);
+    return rc == 0 && r->config->graphite_tcp == NULL ? setting_bad(r, node, "Graphite needs `tcp`") : rc;
 }

@@ -88,7 +88,8 @@ int config_scrape_timeout(struct reading *r, const struct yaml_node *node);
 int config_scrape_configs(struct reading *r, const struct yaml_node *node);
 int config_prometheus_config(struct reading *r, const struct yaml_node *node);
 int config_statsd(struct reading *r, const struct yaml_node *node);
-extern const struct setting config_statsd_settings[];
+int config_graphite(struct reading *r, const struct yaml_node *node);
+extern const struct setting config_statsd_settings[], config_graphite_settings[];
 
 /* Names may stand before what they name: they are looked up once all is read. */
 int config_check_names(struct config *config, const char *file, struct err *err);

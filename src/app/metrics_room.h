@@ -6,6 +6,7 @@
 #define APP_METRICS_ROOM_H
 
 #include "app/config.h"
+#include "metrics/graphite/graphite_listener.h"
 #include "metrics/intake/delta.h"
 #include "metrics/scrape/manager.h"
 #include "metrics/statsd/statsd_listener.h"

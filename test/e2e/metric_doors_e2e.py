@@ -77,6 +77,20 @@ def statsd():
     assert code == 2 and "tocsin.yml:4:10" in err, err
 
 
+@test("A-13 three lines NAME VALUE EPOCH over TCP are three gauges with their timestamps; what is no line is counted")
+def graphite():
+    port, now = free_port(), int(time.time())
+    with Server(config=CONFIG + f"  graphite:\n    tcp: 127.0.0.1:{port}\n") as server:
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.sendall(f"cpu_usage 12.5 {now - 60}\nmem_usage 70 {now - 60}\nno value\n{'x' * 5000} 1 1\ndisk.usa".encode())
+            s.sendall(f"ge;mount=/ 91 {now - 60}\nsys.load 0.5 {now}".encode())
+        wait_for("the last line", lambda: query(server, "sys_load"))
+        for name, labels, value in (("cpu_usage", (), 12.5), ("mem_usage", (), 70), ("disk_usage", (("mount", "/"),), 91)):
+            assert query(server, name) == {labels: value}
+            assert query(server, f"timestamp({name})") == {labels: now - 60}
+        assert server.metric("tocsin_graphite_malformed_total") == 2 and server.metric("tocsin_graphite_lines_total") == 6
+
+
 def check(config):
     with kit.temporary() as place:
         with open(f"{place}/tocsin.yml", "w", encoding="utf-8") as file:
