@@ -6,7 +6,7 @@
 VARIANT ?=
 OUT := build$(if $(VARIANT),/$(VARIANT))
 CC ?= gcc
-PACKAGES := yaml-0.1 libpcre2-8 libmicrohttpd libcurl sqlite3 libzstd zlib libsodium nettle libxxhash libseccomp libmaxminddb libsystemd libarchive snappy
+PACKAGES := yaml-0.1 libpcre2-8 libmicrohttpd libcurl sqlite3 libzstd zlib libsodium nettle hogweed gmp libxxhash libseccomp libmaxminddb libsystemd libarchive snappy
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Werror
 OPTIMISE := -O2 -g -fno-omit-frame-pointer -fno-plt
