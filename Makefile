@@ -33,7 +33,7 @@ endif
 CFLAGS_ALL := -std=c17 -D_GNU_SOURCE -Isrc $(WARNINGS) $(OPTIMISE) $(HARDEN) -pthread \
 	$(shell pkg-config --cflags $(PACKAGES)) $(CFLAGS)
 LDFLAGS_ALL := -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS := $(shell pkg-config --libs $(PACKAGES)) -lm
+LIBS := $(shell pkg-config --libs $(PACKAGES)) -lresolv -lm
 
 SOURCES := $(filter-out src/app/main.c %_test.c %_fuzz.c,$(sort $(wildcard src/*/*.c src/*/*/*.c)))
 TESTS := $(sort $(wildcard src/*/*_test.c src/*/*/*_test.c test/*/*_test.c))

@@ -7,129 +7,26 @@
  *   filter     a matcher on a label, repeated: name="value", name!=value, name=~"regex", name!~"regex"
  *   receiver   a regex on the names of channels
  *
- * Regexes are anchored, as there. RE2 is theirs and PCRE2 is ours, so what RE2 refuses (look-around,
- * back-references, possessive and atomic groups) is refused here too, and matching has limits.
+ * Matchers and regexes are read as Alertmanager reads them (alert/alertmanager/matcher.h).
  */
 #include "api/api_priv.h"
 
+#include "alert/alertmanager/matcher.h"
 #include "base/json_out.h"
-
-#include <ctype.h>
-
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
 
 enum { MATCHERS_MAX = 32 };
 
-struct matcher {
-    struct sv name, value;
-    bool negative;
-    pcre2_code *regex; /* NULL: plain equality */
-};
-
 struct selection {
-    struct arena arena;
-    struct matcher matchers[MATCHERS_MAX];
+    struct am_pool pool; /* owns what the matchers are made of */
+    struct am_matcher matchers[MATCHERS_MAX];
     size_t count;
-    pcre2_code *receiver;
+    struct re2 *receiver;
     bool active;
-    const char *problem; /* what was not understood */
+    struct err problem; /* what was not understood; empty text: nothing */
 };
 
 /* --- matchers --------------------------------------------------------------------------------------------
  */
-
-/* Constructs of PCRE2 that RE2 does not have. */
-static bool beyond_re2(struct sv regex)
-{
-    static const char *const groups[] = {"(?=", "(?!", "(?<=", "(?<!", "(?>",
-                                         "(?|", "(?(", "(?R",  "(?&",  "(*"};
-    for (size_t i = 0; i < TC_ARRAY_LEN(groups); i++)
-        if (sv_find(regex, sv_of(groups[i])) < regex.n)
-            return true;
-    for (size_t i = 0; i + 1 < regex.n; i++) {
-        char c = regex.p[i], next = regex.p[i + 1];
-        if (c == '\\' && (isdigit((unsigned char)next) || strchr("gkKGRXhH", next) != NULL))
-            return true;
-        if (strchr("*+?}", c) != NULL && next == '+')
-            return true;
-        i += c == '\\';
-    }
-    return false;
-}
-
-static pcre2_code *compile(struct sv text)
-{
-    int code;
-    PCRE2_SIZE offset;
-    if (text.n > 1000 || beyond_re2(text))
-        return NULL;
-    return pcre2_compile((PCRE2_SPTR)(text.n == 0 ? "" : text.p), text.n,
-                         PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code,
-                         &offset, NULL);
-}
-
-/* 1 matches, 0 does not, -1 the limit was hit. */
-static int regex_matches(pcre2_code *regex, struct sv text)
-{
-    pcre2_match_context *limits = pcre2_match_context_create(NULL);
-    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-    pcre2_set_match_limit(limits, 100 * 1000);
-    pcre2_set_heap_limit(limits, 1024);
-    int rc = pcre2_match(regex, (PCRE2_SPTR)(text.n == 0 ? "" : text.p), text.n, 0, 0, data, limits);
-    pcre2_match_data_free(data);
-    pcre2_match_context_free(limits);
-    return rc >= 0 ? 1 : rc == PCRE2_ERROR_NOMATCH ? 0 : -1;
-}
-
-/* The text between double quotes with \" \\ \n undone, or a bare word. p == NULL where it is neither. */
-static struct sv unquote(struct arena *arena, struct sv text)
-{
-    if (!sv_starts(text, SV("\"")))
-        return sv_find_char(text, '"') < text.n ? (struct sv){0} : arena_sv(arena, text);
-    char *out = arena_alloc_raw(arena, text.n, 1);
-    size_t n = 0, i = 1;
-    for (; i < text.n && text.p[i] != '"'; i++) {
-        char c = text.p[i];
-        if (c == '\\' && i + 1 < text.n) {
-            c = text.p[++i];
-            if (c != 'n' && c != '"' && c != '\\')
-                return (struct sv){0};
-            c = c == 'n' ? '\n' : c;
-        }
-        out[n++] = c;
-    }
-    return i + 1 == text.n ? sv_make(out, n) : (struct sv){0};
-}
-
-static bool is_label_name(struct sv name)
-{
-    for (size_t i = 0; i < name.n; i++)
-        if (!isalpha((unsigned char)name.p[i]) && strchr("_.", name.p[i]) == NULL &&
-            (i == 0 || !isdigit((unsigned char)name.p[i])))
-            return false;
-    return name.n > 0;
-}
-
-static bool add_matcher(struct selection *selection, struct sv text)
-{
-    size_t at = 0;
-    while (at < text.n && strchr("=!", text.p[at]) == NULL)
-        at++;
-    struct sv name = sv_trim(sv_head(text, at)), rest = sv_from(text, at);
-    bool negative = sv_starts(rest, SV("!"));
-    bool regex = sv_starts(rest, SV("=~")) || sv_starts(rest, SV("!~"));
-    if (!is_label_name(name) || rest.n == 0 || selection->count >= MATCHERS_MAX ||
-        (negative && !regex && !sv_starts(rest, SV("!="))))
-        return false;
-    struct matcher *matcher = &selection->matchers[selection->count];
-    *matcher = (struct matcher){.name = arena_sv(&selection->arena, name), .negative = negative};
-    matcher->value = unquote(&selection->arena, sv_trim(sv_from(rest, regex || negative ? 2 : 1)));
-    if (matcher->value.p == NULL || (regex && (matcher->regex = compile(matcher->value)) == NULL))
-        return false;
-    selection->count++;
-    return true;
-}
 
 static struct sv label_of(const struct alert *alert, struct sv name)
 {
@@ -139,55 +36,52 @@ static struct sv label_of(const struct alert *alert, struct sv name)
     return SV(""); /* an absent label is an empty one, as in Alertmanager */
 }
 
-static bool alert_selected(struct selection *selection, const struct alert *alert)
+static bool alert_selected(const struct selection *selection, const struct alert *alert)
 {
-    for (size_t i = 0; i < selection->count; i++) {
-        const struct matcher *matcher = &selection->matchers[i];
-        struct sv value = label_of(alert, matcher->name);
-        int yes =
-            matcher->regex == NULL ? sv_eq(value, matcher->value) : regex_matches(matcher->regex, value);
-        if (yes < 0)
-            selection->problem = "a regex of the filter takes too many steps: make it simpler";
-        if (yes < 0 || (yes == 1) == matcher->negative)
+    for (size_t i = 0; i < selection->count; i++)
+        if (!am_matcher_matches(&selection->matchers[i], label_of(alert, selection->matchers[i].name)))
             return false;
-    }
     return true;
 }
 
 /* --- the query -------------------------------------------------------------------------------------------
  */
 
+static bool select_flag(struct selection *selection, struct sv name, struct sv value)
+{
+    if (!sv_is(value, "true") && !sv_is(value, "false"))
+        return err_set(&selection->problem, TC_EINPUT, "%.*s is true or false", SV_FMT(name)) == 0;
+    if (sv_is(name, "active"))
+        selection->active = sv_is(value, "true");
+    return true;
+}
+
 static bool select_param(void *context, struct sv name, struct sv value)
 {
-    struct selection *selection = context;
     static const char *const flags[] = {"active", "silenced", "inhibited", "unprocessed"};
+    struct selection *selection = context;
+    struct err *problem = &selection->problem;
     for (size_t i = 0; i < TC_ARRAY_LEN(flags); i++)
-        if (sv_is(name, flags[i])) {
-            if (i == 0)
-                selection->active = sv_is(value, "true");
-            if (!sv_is(value, "true") && !sv_is(value, "false"))
-                selection->problem = "active, silenced, inhibited and unprocessed are true or false";
-            return selection->problem == NULL;
-        }
+        if (sv_is(name, flags[i]))
+            return select_flag(selection, name, value);
     if (sv_is(name, "filter")) {
-        if (!add_matcher(selection, value))
-            selection->problem = "a filter is name=\"value\", with =, !=, =~ or !~ and RE2's regexes";
-    } else if (sv_is(name, "receiver")) {
-        pcre2_code_free(selection->receiver);
-        if ((selection->receiver = compile(value)) == NULL)
-            selection->problem = "receiver is one of RE2's regexes";
-    } else {
-        selection->problem = "the query takes active, silenced, inhibited, unprocessed, filter and receiver";
+        if (selection->count >= MATCHERS_MAX)
+            return err_set(problem, TC_EBOUND, "at most %d filters are taken", MATCHERS_MAX) == 0;
+        return am_matcher_parse(&selection->pool, AM_MATCHERS_FALLBACK, value,
+                                &selection->matchers[selection->count++], problem) == 0;
     }
-    return selection->problem == NULL;
+    if (sv_is(name, "receiver")) {
+        re2_free(&selection->receiver);
+        return re2_compile(value, RE2_WHOLE, &selection->receiver, problem) == 0;
+    }
+    return err_set(problem, TC_EINPUT,
+                   "the query takes active, silenced, inhibited, unprocessed, filter and receiver") == 0;
 }
 
 static void selection_fini(struct selection *selection)
 {
-    for (size_t i = 0; i < selection->count; i++)
-        pcre2_code_free(selection->matchers[i].regex);
-    pcre2_code_free(selection->receiver);
-    arena_free(&selection->arena);
+    am_pool_free(&selection->pool);
+    re2_free(&selection->receiver);
 }
 
 static bool receiver_selected(const struct api *api, const struct selection *selection)
@@ -195,7 +89,7 @@ static bool receiver_selected(const struct api *api, const struct selection *sel
     if (selection->receiver == NULL)
         return true;
     for (size_t i = 0; i < api->options.receiver_count; i++)
-        if (regex_matches(selection->receiver, api->options.receivers[i]) == 1)
+        if (re2_matches(selection->receiver, api->options.receivers[i]))
             return true;
     return false;
 }
@@ -242,18 +136,18 @@ static int gather(struct gathering *all)
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply)
 {
     struct gathering all = {.api = api, .selection = {.active = true}, .json = json_out_to(&reply->body)};
-    const char *const *problem = (const char *const *)&all.selection.problem;
+    struct err *problem = &all.selection.problem;
     int rc = 0;
     buf_init(&all.one, 4 << 20);
-    if (!request_query(request, select_param, &all.selection) && *problem == NULL)
-        all.selection.problem = "the query is not properly percent-encoded";
+    bool good = request_query(request, select_param, &all.selection);
     json_array(&all.json);
-    if (*problem == NULL && all.selection.active && receiver_selected(api, &all.selection))
+    if (good && all.selection.active && receiver_selected(api, &all.selection))
         rc = gather(&all);
     json_array_end(&all.json);
     reply_json(reply, 200);
-    if (*problem != NULL)
-        reply_error(reply, 400, "%s", *problem);
+    if (!good)
+        reply_error(reply, 400, "%s",
+                    problem->text[0] == '\0' ? "the query is not properly percent-encoded" : problem->text);
     else if (rc != 0)
         reply_error(reply, 503, "the alerts cannot be read now: %s", all.err.text);
     else if (reply->body.overflow)

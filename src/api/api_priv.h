@@ -73,7 +73,13 @@ struct pending {
 /* What became of a message of remote write. */
 struct write_result {
     bool version_2;
-    uint64_t samples, histograms, refused;
+    uint64_t samples, histograms, exemplars, refused;
+};
+
+/* What became of a body of samples (samples_door.c). */
+struct samples_result {
+    uint64_t taken, refused, refused_points;
+    char first[320]; /* why the first was refused */
 };
 
 struct search_job;
@@ -93,6 +99,7 @@ struct request {
     struct connection *connection_held;
     struct pending *pending;
     struct write_result write;
+    struct samples_result samples;
     struct buf answer;         /* body of the 200 that waits for the journal */
     struct callback *callback; /* what a vendor sent */
     struct command *command;   /* what the core was asked to do, and its answer */
@@ -106,7 +113,7 @@ struct workbench {
     struct workbench *next;
 };
 
-enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 80 };
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 160 };
 
 struct stream;
 struct search_job;
@@ -238,7 +245,28 @@ void search_stop(struct api *api);
 /* The client has gone, or has its answer. */
 void search_release(struct api *api, struct search_job **job);
 
+/* --- samples_door.c --- */
+struct sample_list;
+struct samples_door {
+    const char *source; /* "otlp": what its sources are called beside their token's name */
+    /* Reads the unpacked body; false where it has filled the reply. The list's samples may point into it. */
+    bool (*read)(struct api *api, struct request *request, struct sv body, struct sample_list *list,
+                 struct reply *reply);
+    /* All is durable: request->samples says what was taken. */
+    void (*answer)(struct request *request, struct reply *reply);
+    /* In the door's own form: (400, 413) the sender's fault, (429, 503) it may try again. NULL: reply_error.
+     */
+    void (*refuse)(struct request *request, struct reply *reply, unsigned status, const char *text);
+};
+/* Head: metrics are on, and the encoding is one that is unpacked (none, gzip, deflate, zstd). */
+void samples_begin(struct api *api, struct request *request, struct reply *reply);
+/* All of taking samples in, from the body to the answer, on each call of the handler. */
+void samples_take(struct api *api, struct request *request, const struct samples_door *door,
+                  struct reply *reply);
+
 /* --- handlers --- */
+void otlp_metrics_begin(struct api *api, struct request *request, struct reply *reply);
+void otlp_metrics(struct api *api, struct request *request, struct reply *reply);
 void loki_push_begin(struct api *api, struct request *request, struct reply *reply);
 void loki_push(struct api *api, struct request *request, struct reply *reply);
 void loki_search(struct api *api, struct request *request, struct reply *reply);
@@ -254,12 +282,31 @@ void promql_range_route(struct api *api, struct request *request, struct reply *
 void promql_series_route(struct api *api, struct request *request, struct reply *reply);
 void promql_labels_route(struct api *api, struct request *request, struct reply *reply);
 void promql_values_route(struct api *api, struct request *request, struct reply *reply);
+void promql_exemplars_route(struct api *api, struct request *request, struct reply *reply);
+void promql_format_route(struct api *api, struct request *request, struct reply *reply);
+void promql_parse_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_alerts_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_alertmanagers_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_rules_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_config_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_flags_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_runtime_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_build_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_tsdb_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_replay_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_metadata_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_admin_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_federate_route(struct api *api, struct request *request, struct reply *reply);
+void targets_list(struct api *api, struct request *request, struct reply *reply);
+void targets_metadata(struct api *api, struct request *request, struct reply *reply);
 void workbench_free_all(struct api *api);
 void alerts_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_show(struct api *api, struct request *request, struct reply *reply);
 void alerts_deliveries(struct api *api, struct request *request, struct reply *reply);
 void channels_list(struct api *api, struct request *request, struct reply *reply);
 void sources_list(struct api *api, struct request *request, struct reply *reply);
+void confirm_show(struct api *api, struct request *request, struct reply *reply);
+void confirm_answer(struct api *api, struct request *request, struct reply *reply);
 void alerts_command(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);

@@ -67,6 +67,38 @@ static void write_watch(const struct core_options *o, struct json_out *json)
     json_array_end(json);
 }
 
+/* Absent where nothing of it was wanted, as in journals of versions that did not know it. */
+static void response_json(struct json_out *json, const struct alert_options *o)
+{
+    if (o->acknowledge_within_ns <= 0 && o->answer_within_ns <= 0)
+        return;
+    json_key(json, SV("response"));
+    json_object(json);
+    json_kv_i64(json, "acknowledge_within_ns", o->acknowledge_within_ns);
+    json_kv_i64(json, "answer_within_ns", o->answer_within_ns);
+    json_kv_bool(json, "silence_is_no_objection", o->silence_is_no_objection);
+    json_kv_i64(json, "raise_to", o->raise_to);
+    json_kv_i64(json, "zone_offset_s", o->zone_offset_s);
+    json_object_end(json);
+}
+
+static int64_t number_of(const struct event *json, const char *name)
+{
+    int64_t number;
+    return num_i64(event_value(json, name), &number) ? number : 0;
+}
+
+static void read_response(const struct event *json, struct alert_options *ret)
+{
+    int64_t severity = number_of(json, "response.raise_to");
+    ret->acknowledge_within_ns = number_of(json, "response.acknowledge_within_ns");
+    ret->answer_within_ns = number_of(json, "response.answer_within_ns");
+    ret->silence_is_no_objection = sv_is(event_value(json, "response.silence_is_no_objection"), "true");
+    ret->raise_to =
+        severity >= SEVERITY_P1 && severity <= SEVERITY_P4 ? (enum severity)severity : SEVERITY_NONE;
+    ret->zone_offset_s = (int)number_of(json, "response.zone_offset_s");
+}
+
 int activate_json(struct core *core, const struct core_options *o, struct buf *out, struct err *err)
 {
     static const uint64_t default_steps[] = {10, 50, 100, 0};
@@ -87,6 +119,7 @@ int activate_json(struct core *core, const struct core_options *o, struct buf *o
     for (const uint64_t *step = o->count_steps != NULL ? o->count_steps : default_steps; *step != 0; step++)
         json_u64(&json, *step);
     json_array_end(&json);
+    response_json(&json, &o->response);
     if (o->policy.n > 0)
         json_kv_string(&json, "policy", o->policy);
     if (o->watch_count > 0)
@@ -189,6 +222,7 @@ static void read_settings(const struct event *json, struct in_force *ret)
             n++;
     ret->steps[n] = 0;
     ret->alerts.count_steps = ret->steps;
+    read_response(json, &ret->alerts);
 }
 
 static void watch(struct core *core, const struct event *json)

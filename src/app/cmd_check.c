@@ -171,6 +171,23 @@ static enum cli_exit check_shipped(const struct cli_args *args, struct sv policy
     return rc != 0 ? cli_fail_err(args, &err) : refused > 0 ? CLI_USAGE : CLI_DONE;
 }
 
+/* `metrics.rule_files`, with promtool's words. */
+static enum cli_exit check_metric_rules(const struct cli_args *args, const struct config *config)
+{
+    struct arena arena = {0};
+    struct err err = {0};
+    const char *const *paths;
+    size_t count;
+    enum cli_exit code;
+    if (metric_rule_files_find(config->metric_rules.files, config->metric_rules.file_count, &arena, &paths,
+                               &count, &err) != 0)
+        code = cli_fail_err(args, &err);
+    else
+        code = check_prometheus(paths, count, cli_flag(args, "strict"));
+    arena_free(&arena);
+    return code;
+}
+
 /* As `run` would take it: who may come in, and the rules that it names. */
 static enum cli_exit check_meaning(const struct cli_args *args, const struct config *config)
 {
@@ -191,7 +208,11 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
     }
     if (!check_geoip(args, config))
         return CLI_USAGE;
-    enum cli_exit code = check_config_rules(args, config);
+    enum cli_exit code = check_metric_rules(args, config);
+    if (code == CLI_USAGE)
+        return code;
+    enum cli_exit sigma = check_config_rules(args, config);
+    code = TC_MAX(code, sigma);
     if (config->rule_count == 0 && config->shipped_packs) {
         enum cli_exit shipped = check_shipped(args, config->policy_text);
         code = TC_MAX(code, shipped);

@@ -481,6 +481,8 @@ static int check_routing(const struct config *c, const char *file, const struct 
 int config_check_names(struct config *c, const char *file, struct err *err)
 {
     int rc = check_routing(c, file, &c->digest, "digest", err);
+    const struct routing asks = {.names = &c->confirmation_channel, .count = c->confirmation_channel.n > 0};
+    rc = rc == 0 ? check_routing(c, file, &asks, "alerts.confirmation", err) : rc;
     for (int i = SEVERITY_P1; rc == 0 && i <= SEVERITY_P4; i++)
         rc = check_routing(c, file, &c->routing[i], "routing", err);
     for (size_t i = 0; rc == 0 && i < c->channel_count; i++) {

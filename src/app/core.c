@@ -47,6 +47,7 @@ static int open_journal(struct core *core, struct err *err)
                                       .rng = o->rng,
                                       .dir = o->dir,
                                       .segment_bytes = o->segment_bytes,
+                                      .segment_age_ns = o->segment_age_ns,
                                       .durable = o->latencies == NULL ? NULL : &o->latencies->durable,
                                       .reserve_file_bytes = o->reserve_file_bytes,
                                       .inline_commit = o->inline_commit,
@@ -537,11 +538,9 @@ int core_command(struct core *core, const struct alert_command *command, struct 
     buf_init(&json, 1 << 20);
     struct json_out out = json_out_to(&json);
     json_object(&out);
-    json_kv_string(&out, "verb", command->verb);
-    json_kv_string(&out, "alert", command->alert_id);
-    json_kv_string(&out, "by", command->by);
-    json_kv_string(&out, "note", command->note);
-    json_kv_string(&out, "disposition", command->disposition);
+    for (const struct alert_command_member *m = alert_command_members; m->name != NULL; m++)
+        if (alert_command_at(command, m)->n > 0)
+            json_kv_string(&out, m->name, *alert_command_at(command, m));
     json_object_end(&out);
     int rc = json.overflow ? err_set(err, TC_EINPUT, "the command is too long")
                            : core_control(core, REC_COMMAND, buf_view(&json), ret_json, &(uint64_t){0}, err);
@@ -592,6 +591,18 @@ int core_receipt(struct core *core, const struct receipt *receipt)
     buf_free(&json);
     buf_free(&block);
     return rc;
+}
+
+int core_rule_states(struct core *core, struct sv blocks, uint32_t count, struct err *err)
+{
+    struct journal_batch batch = {
+        .kind = BATCH_CONTROL, .received = clk_now(core->options.clk), .blocks = blocks, .count = count};
+    return journal_append_wait(core->journal, &batch, &(uint64_t){0}, err);
+}
+
+void core_each_firing(const struct core *core, book_firing_fn each, void *context)
+{
+    book_each_firing(core->book, each, context);
 }
 
 int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subject, struct sv by,

@@ -42,7 +42,8 @@ struct core_options {
     size_t rule_count;
     struct sv policy; /* event/policy.h's lines: rules are judged by it; empty: none */
     int64_t lateness_ns, dedup_window_ns, resolve_after_ns;
-    const uint64_t *count_steps;        /* ends with 0; NULL = 10, 50, 100 */
+    const uint64_t *count_steps;   /* ends with 0; NULL = 10, 50, 100 */
+    struct alert_options response; /* what people are to do in what time: from acknowledge_within_ns on */
     const struct core_data_file *files; /* other files that facts of events come from */
     size_t file_count;
     const struct source_watch *watch; /* sources whose silence is told */
@@ -52,6 +53,7 @@ struct core_options {
     struct latencies *latencies; /* NULL: nobody asks */
     uint64_t reserve_file_bytes; /* see journal.h */
     uint64_t segment_bytes;      /* 0: the journal's default */
+    int64_t segment_age_ns;      /* 0: any */
     /* journal_options.before_commit; called with `context` on the journal's thread. NULL: nothing to do */
     int (*before_commit)(void *context, struct err *err);
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
@@ -60,6 +62,7 @@ struct core_options {
     /* Names of the channels that are told of this severity for this reason, in order. */
     size_t (*route)(void *context, enum severity severity, enum notify_reason reason,
                     const struct sv **ret_channels);
+    struct sv confirmation_channel;   /* by which users are asked whether that was them; n == 0: none */
     const struct sv *digest_channels; /* who gets the daily digest of P4 alerts; count 0: nobody */
     size_t digest_channel_count;
     int digest_at_s, zone_offset_s; /* its time: seconds after midnight of a zone (seconds east of UTC) */
@@ -94,11 +97,11 @@ int core_checkpoint(struct core *core, struct err *err);
 
 /*
  * Puts other rules (and windows of alerts, and files) in force while the core runs: `wanted` as for
- * core_open, of which only `rules`, `policy`, `dedup_window_ns`, `resolve_after_ns`, `count_steps` and
- * `files` are read. Rules are compiled on the calling thread; the record of what is in force then goes into
- * the journal, and the core changes over when it comes to it, between two records. Rules that are the same
- * (ruleset_compare) keep their windows and episodes; changed ones begin anew; alerts stay as they are, also
- * those of rules that are gone.
+ * core_open, of which only `rules`, `policy`, `dedup_window_ns`, `resolve_after_ns`, `count_steps`,
+ * `response` and `files` are read. Rules are compiled on the calling thread; the record of what is in force
+ * then goes into the journal, and the core changes over when it comes to it, between two records. Rules that
+ * are the same (ruleset_compare) keep their windows and episodes; changed ones begin anew; alerts stay as
+ * they are, also those of rules that are gone.
  *
  * A rule file that is refused refuses all: TC_EINPUT with its place, and nothing changes; but one that was
  * refused when it was put in force already (as a start allows) does not stand in the way. Waits until the
@@ -125,6 +128,12 @@ int core_receipt(struct core *core, const struct receipt *receipt);
  * agrees with the events that are kept. Before core_start only. `key` and `value` are lent. */
 typedef void (*core_position_fn)(void *context, struct sv key, struct sv value);
 void core_each_position(const struct core *core, core_position_fn each, void *context);
+
+/* Makes records of rules on metrics (metric_record.h) durable: whole record blocks, one frame. Any thread but
+ * the core's. */
+int core_rule_states(struct core *core, struct sv blocks, uint32_t count, struct err *err);
+/* book_each_firing of the book as recovered. Before core_start only. */
+void core_each_firing(const struct core *core, book_firing_fn each, void *context);
 
 /* Makes an audit record {"verb", NAME: subject, "by", "note"} durable. `verb` begins with "vault_", and is
  * nothing to the book of alerts. Any thread but the core's. */

@@ -3,6 +3,7 @@
  */
 #include "app/metrics_room.h"
 
+#include "app/metrics.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -20,6 +21,9 @@ struct metrics_room {
     bool ending;
     bool runs;
     pthread_t thread;
+    struct metadata *metadata;
+    struct delta_state *deltas;
+    struct scrape_manager *scrape; /* NULL: nothing is scraped */
 };
 
 static void *tend(void *context)
@@ -42,6 +46,22 @@ static void *tend(void *context)
     return NULL;
 }
 
+static int start_scraping(struct metrics_room *room, const struct config *c, struct err *err)
+{
+    const char *file = c->prometheus_config;
+    for (const struct rule_problem *p = c->scrape.problems.first; p != NULL; p = p->next)
+        log_warn("scrape", "%s:%u:%u: %.*s", file == NULL ? "scrape_configs" : file, p->line, p->column,
+                 SV_FMT(p->text));
+    if (c->scrape.job_count == 0)
+        return 0;
+    return scrape_manager_start(&(struct scrape_options){.fs = &fs_system,
+                                                         .clk = &clk_system,
+                                                         .tsdb = room->tsdb,
+                                                         .metadata = room->metadata,
+                                                         .config = &c->scrape},
+                                &room->scrape, err);
+}
+
 int metrics_room_start(const struct config *c, struct metrics_room **ret, struct err *err)
 {
     struct metrics_room *room = tc_alloc(sizeof *room);
@@ -55,6 +75,7 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
                              .series_max = c->series_limit,
                              .source_series_max = c->source_series_limit,
                              .retention_ms = c->metrics_retention_ns / 1000000,
+                             .trend_retention_ms = c->metrics_trend_retention_ns / 1000000,
                              .retention_bytes = c->metrics_retention_bytes,
                              .out_of_order_ms = c->metrics_out_of_order_ns / 1000000,
                              .background = true};
@@ -73,6 +94,10 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
         if (!room->runs)
             rc = err_set(err, TC_EIO, "cannot start the thread that tends the metrics");
     }
+    room->metadata = metadata_new();
+    room->deltas = delta_state_new();
+    if (rc == 0)
+        rc = start_scraping(room, c, err);
     if (rc == 0)
         *ret = room;
     else
@@ -85,11 +110,56 @@ struct tsdb *metrics_room_tsdb(const struct metrics_room *room)
     return room->tsdb;
 }
 
+struct delta_state *metrics_room_deltas(const struct metrics_room *room)
+{
+    return room->deltas;
+}
+
+struct metadata *metrics_room_metadata(const struct metrics_room *room)
+{
+    return room->metadata;
+}
+
+struct scrape_manager *metrics_room_scrape(const struct metrics_room *room)
+{
+    return room->scrape;
+}
+
+static void intake_metrics(const struct metrics_room *room, struct buf *out)
+{
+    struct metadata_stats stats = metadata_stats(room->metadata);
+    struct delta_stats deltas = delta_state_stats(room->deltas);
+    const struct metric rows[] = {
+        {"tocsin_metadata_entries", "gauge", "Descriptions of metrics that are kept.", (double)stats.entries},
+        {"tocsin_metadata_entries_limit", "gauge", "Descriptions of metrics that may be kept.",
+         METADATA_ENTRIES_MAX},
+        {"tocsin_metadata_bytes", "gauge", "Bytes of descriptions of metrics.", (double)stats.bytes},
+        {"tocsin_metadata_bytes_limit", "gauge", "Bytes that descriptions of metrics may have.",
+         METADATA_BYTES_MAX},
+        {"tocsin_metadata_refused_total", "counter", "Descriptions that there was no room for.",
+         (double)stats.refused},
+        {"tocsin_delta_series", "gauge", "Series that are sent as deltas.", (double)deltas.series},
+        {"tocsin_delta_series_limit", "gauge", "Series that may be sent as deltas.", DELTA_SERIES_MAX},
+        {"tocsin_delta_evicted_total", "counter", "Series whose sum was forgotten, silent for an hour.",
+         (double)deltas.evicted},
+    };
+    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+}
+
+void metrics_room_metrics(const struct metrics_room *room, struct buf *out)
+{
+    tsdb_metrics(room->tsdb, out);
+    intake_metrics(room, out);
+    if (room->scrape != NULL)
+        scrape_manager_metrics(room->scrape, out);
+}
+
 void metrics_room_stop(struct metrics_room **ret)
 {
     struct metrics_room *room = *ret;
     if (room == NULL)
         return;
+    scrape_manager_stop(&room->scrape);
     if (room->runs) {
         pthread_mutex_lock(&room->lock);
         room->ending = true;
@@ -98,6 +168,8 @@ void metrics_room_stop(struct metrics_room **ret)
         pthread_join(room->thread, NULL);
     }
     tsdb_close(&room->tsdb);
+    metadata_free(&room->metadata);
+    delta_state_free(&room->deltas);
     pthread_cond_destroy(&room->end);
     pthread_mutex_destroy(&room->lock);
     free(room);

@@ -1,16 +1,25 @@
 /*
- * The store of metrics in a running server: opened in the data directory, and tended by a thread of its own.
+ * Metrics in a running server: the store in the data directory, tended by a thread of its own, and what is
+ * scraped into it.
  */
 #ifndef APP_METRICS_ROOM_H
 #define APP_METRICS_ROOM_H
 
 #include "app/config.h"
+#include "metrics/intake/delta.h"
+#include "metrics/scrape/manager.h"
 #include "metrics/tsdb/tsdb.h"
 
 struct metrics_room;
 /* DATA/metrics is the store's; the data directory's lock is held by the caller. */
 int metrics_room_start(const struct config *config, struct metrics_room **ret, struct err *err);
 struct tsdb *metrics_room_tsdb(const struct metrics_room *room);
+struct delta_state *metrics_room_deltas(const struct metrics_room *room);
+struct metadata *metrics_room_metadata(const struct metrics_room *room);
+/* NULL where nothing is scraped. */
+struct scrape_manager *metrics_room_scrape(const struct metrics_room *room);
+/* What /metrics says of the store and of what comes in. */
+void metrics_room_metrics(const struct metrics_room *room, struct buf *out);
 /* No request is under way any more. */
 void metrics_room_stop(struct metrics_room **room);
 

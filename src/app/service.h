@@ -12,6 +12,8 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/keeping.h"
+#include "app/metric_rules.h"
 #include "app/metrics_room.h"
 #include "app/privacy.h"
 #include "app/sealing.h"
@@ -23,6 +25,7 @@
 #include "ingest/syslog_listener.h"
 #include "ingest/tail.h"
 #include "notify/callback.h"
+#include "notify/question.h"
 
 #include <pthread.h>
 
@@ -35,6 +38,7 @@ struct wishes { /* what the configuration wants in force, read from its files */
     struct geoip_files *geoip_files;
     struct core_data_file *files;
     size_t file_count;
+    struct metric_rule_files *metric_rules; /* NULL: metrics are off */
 };
 
 struct service {
@@ -59,11 +63,15 @@ struct service {
     struct sentinel *sentinel;
     struct sealing *sealing;       /* NULL: off */
     struct forwarding *forwarding; /* NULL: nothing is forwarded */
+    struct keeping_room *keeping;
+    char cwd[SERVICE_PATH_BYTES], hostname[256], metrics_retention[128]; /* as Prometheus' API shows them */
+    uint8_t question_key[TC_QUESTION_KEY_BYTES];
     struct latencies latencies;
     int64_t started_ns;
     struct stdin_source *stdin_source;
     struct intake *syslog_intake;
-    struct metrics_room *metrics; /* NULL: off */
+    struct metrics_room *metrics;      /* NULL: off */
+    struct metric_rules *metric_rules; /* likewise; under `lock` while it comes and goes */
     struct tail *_Atomic tail;
     struct journald_source *_Atomic journald;
     struct syslog_listener *_Atomic syslog; /* set while the API's threads may look for /metrics */
@@ -80,6 +88,8 @@ int service_open_doors(struct service *service, struct err *err);
 void service_close_doors(struct service *service);
 
 /* service_reload.c */
+/* What the configuration says of people's part in an alert's life (core_options.response). */
+struct alert_options service_response(const struct config *config);
 int service_load_config(const struct cli_args *args, struct config *config, struct err *err);
 int service_read_wishes(const struct cli_args *args, const struct config *config, struct wishes *ret,
                         struct err *err);
@@ -107,12 +117,17 @@ int service_append(void *context, const struct journal_batch *batch, journal_don
 int service_append_live(void *context, const struct intake_batch *batch, outlet_done_fn done,
                         void *done_context, struct err *err);
 int service_command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err);
+bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number);
 int service_before_commit(void *context, struct err *err);
 enum sentinel_state service_look(void *context);
 const char *service_trouble(void *context);
 uint64_t service_send_beat(void *context);
+int service_rule_states(void *context, struct sv blocks, uint32_t count, struct err *err);
 bool service_is_judged(void *context, uint64_t position);
 uint64_t service_courier_turns(void *context);
+
+/* service_prometheus.c: what Prometheus' API shows of the service */
+void service_prometheus(struct service *service, struct api_prometheus *ret);
 
 /* service_metrics.c: the API's callbacks */
 void service_metrics(void *context, struct buf *out);

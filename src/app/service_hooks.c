@@ -172,8 +172,17 @@ int service_append_live(void *context, const struct intake_batch *batch, outlet_
 int service_command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err)
 {
     struct service *s = context;
+    if (sv_is(what->verb, "confirm") && s->config.confirmation_channel.n == 0)
+        return err_set(err, TC_ESTATE,
+                       "no channel asks users: name one of type email as alerts.confirmation.channel");
     return privacy_is_command(what->verb) ? privacy_command(&s->privacy, s->core, what, ret_json, err)
                                           : core_command(s->core, what, ret_json, err);
+}
+
+bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number)
+{
+    struct service *s = context;
+    return question_token_holds(s->question_key, alert_id, token, ret_number);
 }
 
 int service_before_commit(void *context, struct err *err)
@@ -222,6 +231,11 @@ uint64_t service_send_beat(void *context)
         first = 0;
     intake_batch_free(&batch);
     return first;
+}
+
+int service_rule_states(void *context, struct sv blocks, uint32_t count, struct err *err)
+{
+    return core_rule_states(((struct service *)context)->core, blocks, count, err);
 }
 
 bool service_is_judged(void *context, uint64_t position)

@@ -93,6 +93,8 @@ void service_metrics(void *context, struct buf *out)
         sealing_metrics(s->sealing, out);
     if (s->forwarding != NULL)
         forwarding_metrics(s->forwarding, out);
+    if (s->keeping != NULL)
+        keeping_metrics(s->keeping, out);
     pthread_mutex_unlock(&s->lock);
     const struct syslog_listener *syslog = s->syslog;
     view.has_syslog = syslog != NULL;
@@ -104,7 +106,9 @@ void service_metrics(void *context, struct buf *out)
     metrics_reload(last_reload.successful, last_reload.success_ns, out);
     door_metrics(s, out);
     if (s->metrics != NULL)
-        tsdb_metrics(metrics_room_tsdb(s->metrics), out);
+        metrics_room_metrics(s->metrics, out);
+    if (s->metric_rules != NULL)
+        metric_rules_metrics(s->metric_rules, out);
     tend_metrics(out);
     core_source_metrics(s->core, out);
 }

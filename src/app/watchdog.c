@@ -59,8 +59,7 @@ bool watchdog_heard(struct watchdog *w, const struct event *event)
 
 static bool is_about(const struct alert *alert, struct sv source)
 {
-    if (!sv_eq(alert->rule_id, silent_rule.id) ||
-        (alert->state != ALERT_FIRING && alert->state != ALERT_ACKNOWLEDGED))
+    if (!sv_eq(alert->rule_id, silent_rule.id) || alert->ended_ns != TC_NO_TIME)
         return false;
     for (size_t i = 0; i < alert->label_count; i++)
         if (sv_is(alert->labels[i].name, "tocsin_source") && sv_eq(alert->labels[i].value, source))

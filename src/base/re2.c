@@ -1,243 +1,300 @@
 /*
- * RE2's syntax on PCRE2; see re2.h.
+ * Go's regular expressions run by PCRE2; see re2.h.
  *
- * One pass over the expression refuses what RE2 does not know before PCRE2 sees it; both are leftmost-first,
- * so what is left matches alike.
+ * Both are leftmost-first, so a match that PCRE2 finds is RE2's. What differs is the cost of some
+ * expressions: PCRE2 tries one way after another. Its compiled code and a limit of steps come first, as
+ * nearly all expressions are quick that way; past the limit its other matcher, which follows all ways at
+ * once, says whether there is a match.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "base/re2.h"
 
 #include "base/arena.h"
+#include "base/re2_syntax.h"
 #include "base/utf8.h"
 
+#include <ctype.h>
 #include <pcre2.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-enum { EXPRESSION_MAX_BYTES = 65536, MATCH_LIMIT = 1000000, REPEAT_MAX = 1000, GROUPS_MAX = 100 };
-
-struct re2 {
-    pcre2_code *unicode, *bytes; /* for texts that are UTF-8, and those that are not */
+enum {
+    EXPRESSION_MAX_BYTES = 64 << 10,
+    STEPS_MAX = 1000000,
+    DEPTH_MAX = 1000,          /* of groups, as re2_syntax.c lets them through */
+    WORKSPACE_INTS = 64 << 10, /* of the matcher that follows all ways at once */
 };
 
-static int refuse(struct err *err, const char *problem, struct sv part)
-{
-    return err_set(err, TC_EINPUT, "error parsing regexp: %s: `%.*s`", problem, SV_FMT(part));
-}
+struct re2 {
+    pcre2_code *code; /* NULL: the words decide */
+    pcre2_match_context *limits;
+    _Atomic(pcre2_match_data *) spare; /* taken by who matches; a second one at the time makes its own */
+    size_t groups;
+    struct sv *names; /* of group 1, 2, … */
+    bool has_names;
+    struct sv *words; /* a|b|c, where the whole text must match */
+    size_t word_count;
+    char *text; /* what names and words point into */
+};
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static const struct {
+    const char *before, *after;             /* what Go reads */
+    const char *pcre2_before, *pcre2_after; /* what is put around what has been read */
+} scopes[] = {
+    [RE2_ANYWHERE] = {"", "", "", ""},
+    [RE2_WHOLE] = {"^(?:", ")$", "", ""},
+    [RE2_WHOLE_DOTALL] = {"^(?s:", ")$", "", ""},
+    [RE2_MATCHER] = {"", "", "\\A(?s:", ")\\z"},
+};
 
-/* Length of {n}, {n,} or {n,m} at the front of `rest`, 0 where it is plain text; false past RE2's bound. */
-static bool repeat_length(struct sv rest, size_t *ret_length)
+/* --- making --- */
+
+/* Alternatives without any operator need no machine. */
+static bool only_words(struct sv expression)
 {
-    size_t at = 1, digits = 0;
-    unsigned v = 0;
-    *ret_length = 0;
-    for (; at < rest.n && (is_digit(rest.p[at]) || (rest.p[at] == ',' && digits > 0)); at++) {
-        if (rest.p[at] == ',') {
-            v = 0;
-            digits++;
-            continue;
-        }
-        digits++;
-        v = v > REPEAT_MAX ? v : v * 10 + (unsigned)(rest.p[at] - '0');
-        if (v > REPEAT_MAX)
+    for (size_t i = 0; i < expression.n; i++)
+        if (memchr(".+*?()[]{}^$\\", expression.p[i], 13) != NULL)
             return false;
-    }
-    if (digits > 0 && at < rest.n && rest.p[at] == '}')
-        *ret_length = at + 1;
     return true;
 }
 
-static int check_group(struct sv rest, struct err *err)
+static void keep_words(struct re2 *re2, struct sv expression)
 {
-    static const char *const refused[] = {"(?=", "(?!", "(?<=", "(?<!", "(?>", "(?|", "(?#",
-                                          "(?R", "(?&", "(?P>", "(?P=", "(?(", "(*"};
-    for (size_t i = 0; i < TC_ARRAY_LEN(refused); i++)
-        if (sv_starts(rest, sv_of(refused[i]))) {
-            if (refused[i][1] == '*')
-                return refuse(err, "missing argument to repetition operator", SV("*"));
-            return refuse(err, "invalid or unsupported Perl syntax", sv_of(refused[i]));
-        }
-    if (sv_starts(rest, SV("(?")) && rest.n > 2 && (is_digit(rest.p[2]) || rest.p[2] == '\''))
-        return refuse(err, "invalid or unsupported Perl syntax", sv_head(rest, 3));
-    return 0;
+    size_t count = 1;
+    for (size_t i = 0; i < expression.n; i++)
+        count += expression.p[i] == '|';
+    re2->text = tc_alloc(expression.n + 1);
+    if (expression.n > 0)
+        memcpy(re2->text, expression.p, expression.n);
+    re2->words = tc_alloc(count * sizeof *re2->words);
+    struct sv rest = sv_make(re2->text, expression.n);
+    while (re2->word_count < count)
+        re2->words[re2->word_count++] = sv_cut(&rest, '|');
 }
 
-static int check_escape(struct sv rest, struct err *err)
+static void keep_names(struct re2 *re2, const struct re2_syntax *syntax)
 {
-    if (rest.n < 2)
-        return err_set(err, TC_EINPUT, "error parsing regexp: trailing backslash at end of expression: ``");
-    /* Letters and digits that are escapes of PCRE2 and not of RE2. */
-    if (strchr("123456789ceghklouGKNORXZHVLUyY", rest.p[1]) != NULL && rest.p[1] != '\0')
-        return refuse(err, "invalid escape sequence", sv_head(rest, 2));
-    return 0;
+    re2->groups = syntax->groups;
+    re2->has_names = syntax->names.n > 0;
+    re2->text = tc_alloc(syntax->names.n + 1);
+    re2->names = tc_alloc((syntax->groups + 1) * sizeof *re2->names);
+    if (syntax->names.n > 0)
+        memcpy(re2->text, syntax->names.p, syntax->names.n);
+    for (size_t i = 0, start = 0; i < syntax->groups; start = syntax->name_ends[i++])
+        re2->names[i] = sv_make(re2->text + start, syntax->name_ends[i] - start);
 }
 
-/* Where the character class begins that nobody closes. */
-static struct sv open_class(struct sv text)
+static int compile(struct re2 *re2, const struct re2_syntax *syntax, enum re2_scope scope, struct sv shown,
+                   struct err *err)
 {
-    size_t start = text.n;
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] == '\\') {
-            i++;
-        } else if (start < text.n) {
-            if (text.p[i] == ']' && i > start + 1 + (text.p[start + 1] == '^'))
-                start = text.n;
-        } else if (text.p[i] == '[') {
-            start = i;
-        }
+    int problem;
+    PCRE2_SIZE at;
+    struct buf pattern;
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    tc_assert(context != NULL);
+    pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+    pcre2_set_parens_nest_limit(context, 2 * DEPTH_MAX);
+    buf_init(&pattern, SIZE_MAX);
+    buf_str(&pattern, scopes[scope].pcre2_before);
+    buf_sv(&pattern, buf_view(&syntax->pattern));
+    buf_str(&pattern, scopes[scope].pcre2_after);
+    re2->code =
+        pcre2_compile((PCRE2_SPTR)(pattern.n == 0 ? "" : pattern.p), pattern.n,
+                      PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX, &problem, &at, context);
+    pcre2_compile_context_free(context);
+    buf_free(&pattern);
+    if (re2->code == NULL) {
+        PCRE2_UCHAR text[200];
+        if (problem == PCRE2_ERROR_UNKNOWN_UNICODE_PROPERTY)
+            return re2_refuse(err, "invalid character class range", syntax->property);
+        pcre2_get_error_message(problem, text, sizeof text);
+        return re2_refuse(err, (const char *)text, shown);
     }
-    return sv_from(text, start);
-}
-
-/* PCRE2's complaint in Go's words, where there are some. Go anchors by writing ^(?: )$ around the expression,
- * and shows that. */
-static int refuse_compiled(int problem, size_t at, struct sv expression, bool anchored, struct err *err)
-{
-    static const struct {
-        int problem;
-        const char *words;
-    } whole[] = {{PCRE2_ERROR_MISSING_CLOSING_PARENTHESIS, "missing closing )"},
-                 {PCRE2_ERROR_UNMATCHED_CLOSING_PARENTHESIS, "unexpected )"}};
-    const char *before = anchored ? "^(?:" : "", *after = anchored ? ")$" : "";
-    char text[200];
-    at = TC_MIN(at, expression.n);
-    if (problem == PCRE2_ERROR_MISSING_SQUARE_BRACKET)
-        return err_set(err, TC_EINPUT, "error parsing regexp: missing closing ]: `%.*s%s`",
-                       SV_FMT(open_class(expression)), after);
-    if (problem == PCRE2_ERROR_QUANTIFIER_INVALID && expression.n > 0)
-        return refuse(err, "missing argument to repetition operator",
-                      sv_make(expression.p + (at > 0 ? at - 1 : 0), 1));
-    if (problem == PCRE2_ERROR_CLASS_RANGE_ORDER && at >= 2 && at < expression.n)
-        return refuse(err, "invalid character class range", sv_make(expression.p + at - 2, 3));
-    pcre2_get_error_message(problem, (PCRE2_UCHAR *)text, sizeof text);
-    const char *words = text;
-    for (size_t i = 0; i < TC_ARRAY_LEN(whole); i++)
-        if (whole[i].problem == problem)
-            words = whole[i].words;
-    return err_set(err, TC_EINPUT, "error parsing regexp: %s: `%s%.*s%s`", words, before, SV_FMT(expression),
-                   after);
-}
-
-static int check_syntax(struct sv text, bool anchored, struct err *err)
-{
-    bool in_class = false;
-    for (size_t i = 0; i < text.n; i++) {
-        struct sv rest = sv_from(text, i);
-        char c = text.p[i];
-        size_t length;
-        int done = 0;
-        if (c == '\\') {
-            if (!in_class && sv_starts(rest, SV("\\Q"))) {
-                i += sv_find(rest, SV("\\E")) + 1;
-                continue;
-            }
-            done = anchored && rest.n == 1 /* Go's own parenthesis behind it would be escaped */
-                       ? refuse_compiled(PCRE2_ERROR_MISSING_CLOSING_PARENTHESIS, 0, text, anchored, err)
-                       : check_escape(rest, err);
-            i++;
-        } else if (in_class) {
-            if (sv_starts(rest, SV("[:")))
-                i += TC_MIN(sv_find(rest, SV(":]")), rest.n - 1);
-            in_class = c != ']';
-        } else if (c == '[') {
-            in_class = true;
-            if (i + 1 < text.n && text.p[i + 1] == '^')
-                i++;
-            if (i + 1 < text.n && text.p[i + 1] == ']')
-                i++;
-        } else if (c == '(') {
-            done = check_group(rest, err);
-        } else if (c == '*' || c == '+' || c == '?' || c == '{') {
-            size_t used = 1;
-            if (c == '{') {
-                if (!repeat_length(rest, &length))
-                    return refuse(err, "invalid repeat count", sv_head(rest, sv_find_char(rest, '}') + 1));
-                if (length == 0)
-                    continue;
-                used = length;
-            }
-            if (i + used < text.n && text.p[i + used] == '?')
-                used++;
-            char after = i + used < text.n ? text.p[i + used] : '\0';
-            if (after == '*' || after == '+' || after == '?')
-                return refuse(err, "invalid nested repetition operator", sv_head(rest, used + 1));
-            i += used - 1;
-        }
-        if (done != 0)
-            return done;
-    }
+    (void)pcre2_jit_compile(re2->code, PCRE2_JIT_COMPLETE); /* without it, it is only slower */
+    re2->limits = pcre2_match_context_create(NULL);
+    tc_assert(re2->limits != NULL);
+    pcre2_set_match_limit(re2->limits, STEPS_MAX);
     return 0;
 }
 
-int re2_compile(struct sv expression, bool anchored, struct re2 **ret, struct err *err)
+int re2_compile(struct sv expression, enum re2_scope scope, struct re2 **ret, struct err *err)
 {
     if (expression.n > EXPRESSION_MAX_BYTES)
         return err_set(err, TC_EBOUND, "a regular expression of %zu bytes; at most %d are allowed",
                        expression.n, EXPRESSION_MAX_BYTES);
-    if (utf8_valid(expression) != expression.n)
-        return err_set(err, TC_EINPUT, "error parsing regexp: invalid UTF-8");
-    int done = check_syntax(expression, anchored, err);
-    if (done != 0)
-        return done;
-    struct re2 re2 = {0};
-    pcre2_code **const codes[] = {&re2.unicode, &re2.bytes};
-    for (size_t i = 0; i < TC_ARRAY_LEN(codes); i++) {
-        int problem;
-        PCRE2_SIZE at;
-        uint32_t options =
-            PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C | (i == 0 ? PCRE2_UTF : PCRE2_NEVER_UTF);
-        if (anchored)
-            options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
-        *codes[i] = pcre2_compile((PCRE2_SPTR)(expression.n == 0 ? "" : expression.p), expression.n, options,
-                                  &problem, &at, NULL);
-        if (*codes[i] == NULL && i == 0)
-            return refuse_compiled(problem, at, expression, anchored, err);
-        if (*codes[i] != NULL) /* without compiled code it is only slower */
-            (void)pcre2_jit_compile(*codes[i], PCRE2_JIT_COMPLETE);
+    struct buf shown;
+    struct re2_syntax syntax;
+    struct re2 *re2 = tc_alloc(sizeof *re2);
+    buf_init(&shown, EXPRESSION_MAX_BYTES + 16);
+    buf_str(&shown, scopes[scope].before);
+    buf_sv(&shown, expression);
+    buf_str(&shown, scopes[scope].after);
+    int rc = re2_syntax_read(buf_view(&shown), &syntax, err);
+    if (rc == 0 && scope != RE2_ANYWHERE && only_words(expression)) {
+        keep_words(re2, expression);
+    } else if (rc == 0) {
+        keep_names(re2, &syntax);
+        rc = compile(re2, &syntax, scope, buf_view(&shown), err);
     }
-    *ret = tc_alloc(sizeof **ret);
-    **ret = re2;
-    return 0;
+    re2_syntax_free(&syntax);
+    buf_free(&shown);
+    if (rc == 0)
+        *ret = re2;
+    else
+        re2_free(&re2);
+    return rc;
 }
 
-void re2_free(struct re2 *re2)
+void re2_free(struct re2 **re2)
 {
-    if (re2 == NULL)
+    if (*re2 == NULL)
         return;
-    pcre2_code_free(re2->unicode);
-    pcre2_code_free(re2->bytes);
-    free(re2);
+    pcre2_code_free((*re2)->code);
+    pcre2_match_context_free((*re2)->limits);
+    pcre2_match_data_free(atomic_load(&(*re2)->spare));
+    free((*re2)->names);
+    free((*re2)->words);
+    free((*re2)->text);
+    free(*re2);
+    *re2 = NULL;
 }
 
-static const pcre2_code *code_for(const struct re2 *re2, struct sv text)
+bool re2_has_names(const struct re2 *re2)
 {
-    return re2->bytes == NULL || utf8_valid(text) == text.n ? re2->unicode : re2->bytes;
+    return re2->has_names;
 }
 
-static int match_at(const pcre2_code *code, struct sv text, size_t at, uint32_t options,
-                    pcre2_match_data *data)
+/* --- one match --- */
+
+/* A text on its way through one expression. */
+struct subject {
+    const struct re2 *re2;
+    struct sv given, text; /* as the caller has it; in UTF-8 */
+    struct buf repaired;
+    uint32_t *offsets; /* where each byte of `repaired` comes from in `given` */
+    pcre2_match_data *data;
+};
+
+/* Stray bytes become U+FFFD. */
+static void subject_repair(struct subject *s)
 {
-    pcre2_match_context *context = pcre2_match_context_create(NULL);
-    tc_assert(context != NULL);
-    pcre2_set_match_limit(context, MATCH_LIMIT);
-    int found =
-        pcre2_match(code, (PCRE2_SPTR)(text.n == 0 ? "" : text.p), text.n, at, options, data, context);
-    pcre2_match_context_free(context);
+    buf_init(&s->repaired, SIZE_MAX);
+    s->offsets = tc_alloc((3 * s->given.n + 1) * sizeof *s->offsets);
+    for (size_t at = 0, step; at < s->given.n; at += step) {
+        uint32_t rune;
+        size_t from = s->repaired.n;
+        step = utf8_decode(sv_from(s->given, at), &rune);
+        buf_sv(&s->repaired, step == 0 ? SV("\xEF\xBF\xBD") : sv_make(s->given.p + at, step));
+        while (from < s->repaired.n)
+            s->offsets[from++] = (uint32_t)at;
+        step = TC_MAX(step, (size_t)1);
+    }
+    s->offsets[s->repaired.n] = (uint32_t)s->given.n;
+    s->text = buf_view(&s->repaired);
+}
+
+static void subject_init(struct subject *s, const struct re2 *re2, struct sv text)
+{
+    *s = (struct subject){.re2 = re2, .given = text, .text = text};
+    if (utf8_valid(text) < text.n)
+        subject_repair(s);
+    if (s->text.n == 0)
+        s->text = SV("");
+    /* The spare is not part of what callers see as constant. */
+    if (re2->code != NULL)
+        s->data = atomic_exchange(&((struct re2 *)(uintptr_t)re2)->spare, NULL);
+    if (re2->code != NULL && s->data == NULL)
+        s->data = pcre2_match_data_create_from_pattern(re2->code, NULL);
+    tc_assert(re2->code == NULL || s->data != NULL);
+}
+
+static void subject_fini(struct subject *s)
+{
+    if (s->data != NULL)
+        pcre2_match_data_free(atomic_exchange(&((struct re2 *)(uintptr_t)s->re2)->spare, s->data));
+    buf_free(&s->repaired);
+    free(s->offsets);
+}
+
+/* Where an offset of `text` lies in `given`. */
+static size_t given_offset(const struct subject *s, size_t offset)
+{
+    return s->offsets == NULL ? offset : s->offsets[offset];
+}
+
+static int match_from(const struct subject *s, size_t at)
+{
+    const struct re2 *re2 = s->re2;
+    PCRE2_SPTR text = (PCRE2_SPTR)s->text.p;
+    int found = pcre2_match(re2->code, text, s->text.n, at, PCRE2_NO_UTF_CHECK, s->data, re2->limits);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+        found = pcre2_match(re2->code, text, s->text.n, at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, s->data,
+                            re2->limits);
     return found;
+}
+
+static bool matches_all_ways(const struct subject *s)
+{
+    int *workspace = tc_alloc(WORKSPACE_INTS * sizeof *workspace);
+    int found =
+        pcre2_dfa_match(s->re2->code, (PCRE2_SPTR)s->text.p, s->text.n, 0,
+                        PCRE2_DFA_SHORTEST | PCRE2_NO_UTF_CHECK, s->data, NULL, workspace, WORKSPACE_INTS);
+    free(workspace);
+    return found >= 0;
+}
+
+static bool is_word(const struct re2 *re2, struct sv text)
+{
+    for (size_t i = 0; i < re2->word_count; i++)
+        if (sv_eq(re2->words[i], text))
+            return true;
+    return false;
 }
 
 bool re2_matches(const struct re2 *re2, struct sv text)
 {
-    const pcre2_code *code = code_for(re2, text);
-    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-    tc_assert(data != NULL);
-    bool found = match_at(code, text, 0, 0, data) >= 0;
-    pcre2_match_data_free(data);
-    return found;
+    if (re2->code == NULL)
+        return is_word(re2, text);
+    struct subject s;
+    subject_init(&s, re2, text);
+    int found = match_from(&s, 0);
+    bool yes = found >= 0 || (found != PCRE2_ERROR_NOMATCH && matches_all_ways(&s));
+    subject_fini(&s);
+    return yes;
+}
+
+/* What a group took; p == NULL where it took no part, or is none. Group 0 is the match. */
+static struct sv group_text(const struct subject *s, size_t group)
+{
+    if (s->re2->code == NULL)
+        return group == 0 ? s->given : (struct sv){0};
+    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(s->data);
+    if (group > s->re2->groups || ends[2 * group] == PCRE2_UNSET)
+        return (struct sv){0};
+    size_t start = given_offset(s, ends[2 * group]), end = given_offset(s, ends[2 * group + 1]);
+    return sv_make(s->given.n == 0 ? "" : s->given.p + start, end - start);
+}
+
+/* --- replacing --- */
+
+/* Of several groups of one name the first that took part. */
+static struct sv named_group(const struct subject *s, struct sv name)
+{
+    for (size_t i = 0; i < s->re2->groups; i++)
+        if (sv_eq(s->re2->names[i], name) && group_text(s, i + 1).p != NULL)
+            return group_text(s, i + 1);
+    return (struct sv){0};
+}
+
+static struct sv referred(const struct subject *s, struct sv name)
+{
+    size_t number = 0;
+    for (size_t i = 0; i < name.n; i++) {
+        if (!isdigit((unsigned char)name.p[i]))
+            return named_group(s, name);
+        number = TC_MIN(number * 10 + (size_t)(name.p[i] - '0'), (size_t)EXPRESSION_MAX_BYTES);
+    }
+    return name.n > 1 && name.p[0] == '0' ? named_group(s, name) : group_text(s, number);
 }
 
 /* One reference behind a $ at the front of `rest`: its name, and the bytes that it takes (0: it is none). */
@@ -245,8 +302,7 @@ static size_t reference(struct sv rest, struct sv *ret_name)
 {
     bool braces = rest.n > 1 && rest.p[1] == '{';
     size_t from = braces ? 2 : 1, at = from;
-    while (at < rest.n && (is_digit(rest.p[at]) || rest.p[at] == '_' ||
-                           ((rest.p[at] | 0x20) >= 'a' && (rest.p[at] | 0x20) <= 'z')))
+    while (at < rest.n && (isalnum((unsigned char)rest.p[at]) || rest.p[at] == '_'))
         at++;
     if (at == from || (braces && (at >= rest.n || rest.p[at] != '}')))
         return 0;
@@ -254,29 +310,7 @@ static size_t reference(struct sv rest, struct sv *ret_name)
     return at + braces;
 }
 
-static void put_group(const pcre2_code *code, struct sv text, struct sv name, const PCRE2_SIZE *ends,
-                      int groups, struct buf *out)
-{
-    int group = 0;
-    bool number = true;
-    for (size_t i = 0; i < name.n && number; i++) {
-        number = is_digit(name.p[i]) && group < 1000;
-        group = group * 10 + (name.p[i] - '0');
-    }
-    if (!number) {
-        char text_name[64];
-        if (name.n >= sizeof text_name)
-            return;
-        memcpy(text_name, name.p, name.n);
-        text_name[name.n] = '\0';
-        group = pcre2_substring_number_from_name(code, (PCRE2_SPTR)text_name);
-    }
-    if (group >= 0 && group < groups && ends[2 * group] != PCRE2_UNSET)
-        buf_add(out, text.p + ends[2 * group], ends[2 * group + 1] - ends[2 * group]);
-}
-
-static void put_replacement(const pcre2_code *code, struct sv text, struct sv replacement,
-                            const PCRE2_SIZE *ends, int groups, struct buf *out)
+static void put_replacement(const struct subject *s, struct sv replacement, struct buf *out)
 {
     while (replacement.n > 0) {
         size_t plain = sv_find_char(replacement, '$'), used;
@@ -289,7 +323,7 @@ static void put_replacement(const pcre2_code *code, struct sv text, struct sv re
             buf_char(out, '$');
             used = 2;
         } else if ((used = reference(replacement, &name)) > 0) {
-            put_group(code, text, name, ends, groups, out);
+            buf_sv(out, referred(s, name));
         } else {
             buf_char(out, '$');
             used = 1;
@@ -298,71 +332,56 @@ static void put_replacement(const pcre2_code *code, struct sv text, struct sv re
     }
 }
 
+bool re2_expand(const struct re2 *re2, struct sv text, struct sv replacement, struct buf *out)
+{
+    struct subject s;
+    subject_init(&s, re2, text);
+    bool found = re2->code == NULL ? is_word(re2, text) : match_from(&s, 0) >= 0;
+    if (found)
+        put_replacement(&s, replacement, out);
+    subject_fini(&s);
+    return found;
+}
+
 void re2_replace_all(const struct re2 *re2, struct sv text, struct sv replacement, struct buf *out)
 {
-    const pcre2_code *code = code_for(re2, text);
-    pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, NULL);
-    tc_assert(data != NULL);
-    size_t copied = 0, at = 0;
-    while (at <= text.n && !out->overflow) {
-        int groups = match_at(code, text, at, 0, data);
-        if (groups <= 0)
-            break;
-        const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(data);
-        bool empty = ends[0] == ends[1];
+    struct subject s;
+    subject_init(&s, re2, text);
+    if (re2->code == NULL) {
+        if (is_word(re2, text))
+            put_replacement(&s, replacement, out);
+        else
+            buf_sv(out, text);
+        subject_fini(&s);
+        return;
+    }
+    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(s.data);
+    size_t at = 0, copied = 0;
+    while (at <= s.text.n && !out->overflow && match_from(&s, at) >= 0) {
+        size_t start = ends[0], end = ends[1];
         /* As in Go, an empty match directly behind the one before does not count. */
-        if (!empty || ends[0] != copied || copied == 0 || at == 0) {
-            buf_add(out, text.p + copied, ends[0] - copied);
-            put_replacement(code, text, replacement, ends, groups, out);
-            copied = ends[1];
+        if (start < end || start != copied || copied == 0 || at == 0) {
+            size_t from = given_offset(&s, copied);
+            buf_sv(out, sv_make(text.n == 0 ? "" : text.p + from, given_offset(&s, start) - from));
+            put_replacement(&s, replacement, out);
+            copied = end;
         }
         uint32_t rune;
-        size_t step = utf8_decode(sv_from(text, ends[1]), &rune);
-        at = empty ? ends[1] + (step == 0 ? 1 : step) : ends[1];
+        at = start < end ? end : end + TC_MAX(utf8_decode(sv_from(s.text, end), &rune), (size_t)1);
     }
-    buf_sv(out, sv_from(text, copied));
-    pcre2_match_data_free(data);
-}
-
-bool re2_has_names(const struct re2 *re2)
-{
-    uint32_t count = 0;
-    pcre2_pattern_info(re2->unicode, PCRE2_INFO_NAMECOUNT, &count);
-    return count > 0;
-}
-
-/* The name table is sorted by name; groups are told by number. */
-static struct sv name_of_group(const pcre2_code *code, unsigned group)
-{
-    uint32_t count = 0, size = 0;
-    PCRE2_SPTR table = NULL;
-    pcre2_pattern_info(code, PCRE2_INFO_NAMECOUNT, &count);
-    pcre2_pattern_info(code, PCRE2_INFO_NAMEENTRYSIZE, &size);
-    pcre2_pattern_info(code, PCRE2_INFO_NAMETABLE, &table);
-    for (uint32_t i = 0; i < count; i++, table += size)
-        if (((unsigned)table[0] << 8 | table[1]) == group)
-            return sv_of((const char *)table + 2);
-    return (struct sv){0};
+    buf_sv(out, sv_from(text, given_offset(&s, copied)));
+    subject_fini(&s);
 }
 
 bool re2_match_names(const struct re2 *re2, struct sv text,
                      void (*each)(void *context, struct sv name, struct sv value), void *context)
 {
-    const pcre2_code *code = code_for(re2, text);
-    uint32_t groups = 0;
-    pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, NULL);
-    tc_assert(data != NULL);
-    int found = match_at(code, text, 0, 0, data);
-    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(data);
-    pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
-    for (unsigned group = 1; found > 0 && group <= groups; group++) {
-        struct sv name = name_of_group(code, group);
-        bool took_part = group < (unsigned)found && ends[2 * group] != PCRE2_UNSET;
-        if (name.p != NULL)
-            each(context, name,
-                 took_part ? sv_make(text.p + ends[2 * group], ends[2 * group + 1] - ends[2 * group])
-                           : (struct sv){0});
-    }
-    pcre2_match_data_free(data);
-    return found > 0;
+    struct subject s;
+    subject_init(&s, re2, text);
+    bool found = re2->code == NULL ? is_word(re2, text) : match_from(&s, 0) >= 0;
+    for (size_t i = 0; found && i < re2->groups; i++)
+        if (re2->names[i].n > 0)
+            each(context, re2->names[i], group_text(&s, i + 1));
+    subject_fini(&s);
+    return found;
 }

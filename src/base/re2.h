@@ -1,9 +1,14 @@
 /*
- * Regular expressions of Go's kind (RE2's syntax, https://github.com/google/re2/wiki/Syntax) on PCRE2.
+ * Regular expressions as Go and RE2 understand them (https://github.com/google/re2/wiki/Syntax), run by
+ * PCRE2.
  *
- * What RE2 has no word for (back-references, look-around, possessive and atomic groups) is refused, so that
- * an expression that works here works in Prometheus and Alertmanager, too; a match limit stands where RE2 is
- * linear by construction. Compiled once, immutable, any thread may match.
+ * An expression is read as Go's regexp/syntax reads it, refused with Go's words where Go refuses it, and
+ * written anew for PCRE2, so that what works here works in Prometheus, Alertmanager and Loki, and means the
+ * same. (One thing that Go takes is refused: a repetition behind (?i), which repeats what stands before it.)
+ * Where backtracking takes too many steps, whether there is a match is found without backtracking.
+ *
+ * Compiled once, immutable; any thread may match. Text that is not UTF-8 is matched as Go matches it: each
+ * stray byte is one character, U+FFFD.
  */
 #ifndef BASE_RE2_H
 #define BASE_RE2_H
@@ -13,21 +18,31 @@
 
 struct re2;
 
-/* `anchored`: the whole text must match, as in label matchers. Text that is not UTF-8 is matched byte by
- * byte. TC_EINPUT with Go's lead "error parsing regexp: " where the expression is refused. At most 64 KiB.
- * Free with re2_free. */
-int re2_compile(struct sv expression, bool anchored, struct re2 **ret, struct err *err);
-void re2_free(struct re2 *re2);
-/* A match that would take more steps than the limit counts as none. */
-bool re2_matches(const struct re2 *re2, struct sv text);
-/* regexp.ReplaceAllString: $1, ${1}, ${name}, $$ in `replacement`. */
-void re2_replace_all(const struct re2 *re2, struct sv text, struct sv replacement, struct buf *out);
+/* What has to match, and what Go puts around the expression for it, which its errors show. */
+enum re2_scope {
+    RE2_ANYWHERE,     /* a part of the text will do */
+    RE2_WHOLE,        /* the whole text: ^(?:…)$, as Alertmanager's matchers */
+    RE2_WHOLE_DOTALL, /* ^(?s:…)$, as Prometheus' relabelling and label_replace */
+    RE2_MATCHER,      /* the same, but errors show the expression alone: Prometheus' label matchers */
+};
 
-/* The expression has a named group. */
-bool re2_has_names(const struct re2 *re2);
-/* On a match calls `each` for every named group in the order of their numbers; one that took no part has
- * p == NULL. False where there is no match. */
+/* TC_EINPUT with Go's words ("error parsing regexp: …") where the expression is refused; TC_EBOUND past 64
+ * KiB. Free with re2_free. */
+int re2_compile(struct sv expression, enum re2_scope scope, struct re2 **ret, struct err *err);
+void re2_free(struct re2 **re2); /* *re2 may be NULL */
+
+bool re2_matches(const struct re2 *re2, struct sv text);
+
+/* The three below count a match that takes more than a million steps as none. In a replacement $1, ${1},
+ * $name, ${name} and $$ stand for what they stand for in Go. */
+/* Regexp.Expand of the first match. False without one, with nothing written. */
+bool re2_expand(const struct re2 *re2, struct sv text, struct sv replacement, struct buf *out);
+/* Regexp.ReplaceAllString. */
+void re2_replace_all(const struct re2 *re2, struct sv text, struct sv replacement, struct buf *out);
+/* On a match calls `each` for every named group in order; one that took no part has p == NULL. */
 bool re2_match_names(const struct re2 *re2, struct sv text,
                      void (*each)(void *context, struct sv name, struct sv value), void *context);
+
+bool re2_has_names(const struct re2 *re2);
 
 #endif

@@ -35,8 +35,10 @@ static uint64_t entries_for(const struct corr_spec *spec)
     return most * 2 + 2;
 }
 
-static const struct memory_kind *const memories[] = {
-    [CORR_NEW_VALUE] = &memory_new_value, [CORR_ABSENCE] = &memory_absence};
+static const struct memory_kind *const memories[] = {[CORR_NEW_VALUE] = &memory_new_value,
+                                                     [CORR_ABSENCE] = &memory_absence,
+                                                     [CORR_TRAVEL] = &memory_travel,
+                                                     [CORR_BASELINE] = &memory_baseline};
 
 void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_groups, size_t max_entries)
 {
@@ -48,6 +50,8 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
     spec->ordered = c->type == CORR_TEMPORAL_ORDERED;
     spec->measured = measure_is_for(c->type);
     spec->window.steps = c->steps;
+    spec->window.travel = c->travel;
+    spec->window.baseline = c->baseline;
     spec->closing = c->steps != NULL && step_condition_negates(c->steps);
     spec->memory = (size_t)c->type < TC_ARRAY_LEN(memories) ? memories[c->type] : NULL;
     spec->closing |= spec->memory != NULL && spec->memory->closes_ns != NULL;
@@ -62,6 +66,8 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
     uint64_t entries = TC_MAX(entries_for(spec), max_entries == 0 ? (uint64_t)10000 : max_entries);
     spec->window.max_entries = (uint32_t)TC_MIN(entries, (uint64_t)CORR_ENTRIES_MAX);
     size_t groups = (max_groups == 0 ? 100000 : max_groups) / CORR_SHARDS;
+    if (c->type == CORR_BASELINE)
+        groups /= BASELINE_GROUPS_PART;
     spec->max_groups = (uint32_t)TC_MAX(1u, TC_MIN(groups, (size_t)1 << 24));
     spec->seed = hash_64(sv_make((const char *)rule->content, sizeof rule->content));
     spec->measure = (struct measure_spec){.type = c->type,
@@ -315,7 +321,7 @@ void corr_table_free(struct corr_table *t, const struct corr_spec *spec)
 
 struct judging {
     const struct corr_hit *hit;
-    const struct correlation *correlation;
+    const struct corr_spec *spec;
     struct corr_group *group;
     corr_outcome_fn each;
     void *context;
@@ -337,24 +343,26 @@ static void say(void *context, const struct window_hit *w)
                                                .episode_ns = j->group->episode_ns,
                                                .value = w->value,
                                                .amount = w->amount,
+                                               .facts = j->spec->memory == NULL ? NULL : w->facts,
                                                .key = j->hit->key,
-                                               .correlation = j->correlation,
+                                               .correlation = j->spec->correlation,
                                                .from = j->hit->from});
 }
 
 static uint32_t remember(struct corr_group *g, const struct corr_spec *spec, const struct corr_hit *hit,
-                         window_hit_fn each, void *context)
+                         int64_t floor_ns, window_hit_fn each, void *context)
 {
+    const struct memory_input input = {hit->time_ns, floor_ns, hit->value, hit->amount, hit->weight};
     if (g->memory == NULL)
         g->memory = spec->memory->create();
-    return spec->memory->add(g->memory, &spec->window, hit->time_ns, hit->value, each, context);
+    return spec->memory->add(g->memory, &spec->window, &input, each, context);
 }
 
 /* Judged at a window's end: only kept. Returns entries lost. */
 static uint32_t gather(struct corr_group *g, const struct corr_spec *spec, const struct corr_hit *hit)
 {
     if (spec->memory != NULL)
-        return remember(g, spec, hit, NULL, NULL);
+        return remember(g, spec, hit, INT64_MIN, NULL, NULL);
     if (spec->measured)
         return !measure_gather(g->measure, &spec->measure, hit->time_ns, hit->amount, hit->weight);
     return !window_gather(&g->window, &spec->window, hit->time_ns, hit->value, hit->weight);
@@ -366,7 +374,7 @@ static uint32_t slide(struct corr_group *g, const struct corr_spec *spec, const 
 {
     int64_t horizon_ns = window_before(floor_ns, spec->window.timespan_ns);
     if (spec->memory != NULL)
-        return remember(g, spec, hit, say, j);
+        return remember(g, spec, hit, floor_ns, say, j);
     if (spec->ordered) {
         if (g->sequence == NULL)
             g->sequence = sequence_new(&spec->window);
@@ -393,12 +401,19 @@ void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const st
         t->lost_entries += gather(g, spec, hit);
         t->next_close_ns = TC_MIN(t->next_close_ns, closes_ns(spec, g));
     } else {
-        struct judging j = {hit, spec->correlation, g, each, context};
+        struct judging j = {hit, spec, g, each, context};
         t->lost_entries += slide(g, spec, hit, floor_ns, &j);
     }
     if (!fresh)
         unlink_group(t, place);
     link_newest(t, place, rank_of(spec, g));
+}
+
+void corr_table_forget(struct corr_table *t, const struct corr_spec *spec, uint64_t hash, struct sv key)
+{
+    uint32_t slot = t->count == 0 ? 0 : slot_of(t, hash, key);
+    if (t->count > 0 && t->slots[slot] != 0)
+        remove_group(t, spec, t->slots[slot]);
 }
 
 /* --- windows that are over

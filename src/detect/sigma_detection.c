@@ -154,6 +154,8 @@ int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struc
     detection->condition = condition_text(sigma, condition);
     detection->condition_line = condition->line;
     if (rc == 0)
+        rc = sigma_read_raises(sigma, ret, selections, count);
+    if (rc == 0)
         sigma_lint_detection(sigma, map, selections, count, detection->root, ret);
     if (rc == 0)
         rc = gather_reads(sigma, selections, count, map, &ret->rule);

@@ -18,6 +18,7 @@ void writer_init(struct writer *w, const struct journal_options *o)
                          .clk = o->clk,
                          .dir = tc_strdup(o->dir),
                          .segment_bytes = o->segment_bytes,
+                         .segment_age_ns = o->segment_age_ns,
                          .file = -1};
     buf_init(&w->out, WRITE_BYTES);
 }
@@ -172,7 +173,8 @@ static bool take_back(struct writer *w, const struct before *b)
 
 static bool is_full(const struct writer *w)
 {
-    return w->must_roll || (w->offset >= w->segment_bytes && w->position > w->header.first);
+    bool is_old = w->segment_age_ns > 0 && clk_now(w->clk).ns - w->header.created.ns >= w->segment_age_ns;
+    return w->must_roll || ((is_old || w->offset >= w->segment_bytes) && w->position > w->header.first);
 }
 
 static int begin(struct writer *w, struct err *err)

@@ -27,6 +27,7 @@ struct writer {
     const struct clk *clk;
     char *dir; /* owned */
     uint64_t segment_bytes;
+    int64_t segment_age_ns;       /* 0: any */
     struct segment_header header; /* of the open segment */
     int file;                     /* -1: none */
     uint64_t offset;              /* where the next frame goes; all before is durable between commits */

@@ -9,18 +9,19 @@ int matcher_init(struct matcher *matcher, enum match_type type, struct sv name, 
                  struct err *err)
 {
     *matcher = (struct matcher){type, name, value, NULL};
-    return type == MATCH_REGEXP || type == MATCH_NOT_REGEXP ? regex_new(value, true, &matcher->regex, err)
-                                                            : 0;
+    return type == MATCH_REGEXP || type == MATCH_NOT_REGEXP
+               ? re2_compile(value, RE2_MATCHER, &matcher->regex, err)
+               : 0;
 }
 
 void matcher_free(struct matcher *matcher)
 {
-    regex_free(&matcher->regex);
+    re2_free(&matcher->regex);
 }
 
 bool matcher_matches(const struct matcher *matcher, struct sv value)
 {
-    bool same = matcher->regex != NULL ? regex_match(matcher->regex, value) : sv_eq(matcher->value, value);
+    bool same = matcher->regex != NULL ? re2_matches(matcher->regex, value) : sv_eq(matcher->value, value);
     return same == (matcher->type == MATCH_EQUAL || matcher->type == MATCH_REGEXP);
 }
 

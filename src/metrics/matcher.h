@@ -5,14 +5,14 @@
 #define METRICS_MATCHER_H
 
 #include "metrics/labels.h"
-#include "metrics/regex.h"
+#include "base/re2.h"
 
 enum match_type { MATCH_EQUAL, MATCH_NOT_EQUAL, MATCH_REGEXP, MATCH_NOT_REGEXP };
 
 struct matcher {
     enum match_type type;
     struct sv name, value;
-    struct regex *regex; /* owned by whoever made the matcher; NULL for = and != */
+    struct re2 *regex; /* owned by whoever made the matcher; NULL for = and != */
 };
 
 /* Compiles the expression where there is one. Texts are lent. */

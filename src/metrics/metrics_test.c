@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/go_text.h"
-#include "metrics/exposition_text.h"
+#include "metrics/exposition/load.h"
 #include "metrics/memory_store.h"
 #include "metrics/prom_duration.h"
 
@@ -47,56 +47,6 @@ static void many_sets_keep_their_numbers(void **state)
             assert_int_equal(labels_intern(&table, &label, 1)->id, i);
         }
     labels_table_free(&table);
-}
-
-/* --- expressions --- */
-
-static bool whole_match(const char *pattern, const char *text)
-{
-    struct regex *regex;
-    assert_int_equal(regex_new(sv_of(pattern), true, &regex, NULL), 0);
-    bool matched = regex_match(regex, sv_of(text));
-    regex_free(&regex);
-    return matched;
-}
-
-static void expressions_match_from_end_to_end(void **state)
-{
-    (void)state;
-    assert_true(whole_match("a|b", "b"));
-    assert_false(whole_match("a|b", "ab"));
-    assert_true(whole_match("a.*", "a\nb"));
-    assert_false(whole_match("a.*", "ba"));
-    assert_true(whole_match("", ""));
-    assert_true(whole_match("(?i)ABC", "abc"));
-    assert_true(whole_match("[[:alpha:]]+", "abc"));
-}
-
-static void what_re2_refuses_is_refused(void **state)
-{
-    (void)state;
-    static const char *const bad[] = {"(",      ")",      "[a",  "*a",      "a**",   "(?=a)",
-                                      "(?<!a)", "(a)\\1", "a\\", "x{1001}", "(?>a)", "\\K"};
-    for (size_t i = 0; i < TC_ARRAY_LEN(bad); i++) {
-        struct regex *regex;
-        struct err err = {0};
-        if (regex_new(sv_of(bad[i]), true, &regex, &err) == 0)
-            fail_msg("%s was accepted", bad[i]);
-        assert_true(sv_starts(sv_of(err.text), SV("error parsing regexp: ")));
-    }
-}
-
-static void groups_are_expanded(void **state)
-{
-    (void)state;
-    struct regex *regex;
-    struct buf b;
-    buf_init(&b, 1024);
-    assert_int_equal(regex_new(SV("(?P<first>\\w+)-(\\w+)"), true, &regex, NULL), 0);
-    assert_true(regex_expand(regex, SV("a-b"), SV("$2:${1}_x:$first:$$:$9:$1x"), &b));
-    assert_true(sv_is(buf_view(&b), "b:a_x:a:$::"));
-    regex_free(&regex);
-    buf_free(&b);
 }
 
 /* --- text --- */
@@ -235,18 +185,22 @@ static void samples_are_read(void **state)
     struct matcher matcher;
     size_t n;
     assert_int_equal(
-        exposition_text_load(SV("# TYPE a counter\na{b=\"x\\\"y\",} 1.5 1000\na{b=\"x\\\"y\"} 2 2000\n\n"),
-                             "f", 0, store, &err),
+        exposition_load(SV("# TYPE a counter\na{b=\"x\\\"y\",} 1.5 1000\na{b=\"x\\\"y\"} 2 2000\n\n"), "f", 0,
+                        store, &err),
         0);
-    assert_int_equal(exposition_text_load(SV("c 7 1.5 # {t=\"1\"} 3\n# EOF\n"), "f", 0, store, &err), 0);
+    assert_int_equal(exposition_load(SV("c 7 1.5 # {t=\"1\"} 3\n# EOF\n"), "f", 0, store, &err), 0);
     matcher_init(&matcher, MATCH_EQUAL, SV("b"), SV("x\"y"), NULL);
     assert_int_equal(source.select(source.context, &matcher, 1, 0, 5000, &arena, &series, &n, &err), 0);
     assert_int_equal(n, 1);
     source.read(source.context, series[0].ref, 0, 5000, &arena, &samples, &err);
     assert_int_equal(samples.n, 2);
     assert_true(samples.t[1] == 2000 && samples.f[0] == 1.5);
-    assert_int_not_equal(exposition_text_load(SV("x\n\na{b=} 1\n"), "f", 0, store, &err), 0);
+    assert_int_not_equal(exposition_load(SV("x\n\na{b=} 1\n"), "f", 0, store, &err), 0);
     assert_int_equal(err.line, 1);
+    err = (struct err){0};
+    assert_int_not_equal(exposition_load(SV("d 1 9\n# a comment\nd 1 8\n"), "f", 0, store, &err), 0);
+    assert_int_equal(err.line, 3);
+    assert_string_equal(err.file, "f");
     arena_free(&arena);
     memory_store_free(&store);
 }
@@ -256,9 +210,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_sets_are_one),
         cmocka_unit_test(many_sets_keep_their_numbers),
-        cmocka_unit_test(expressions_match_from_end_to_end),
-        cmocka_unit_test(what_re2_refuses_is_refused),
-        cmocka_unit_test(groups_are_expanded),
         cmocka_unit_test(numbers_are_written_as_go_does),
         cmocka_unit_test(numbers_are_read_as_go_does),
         cmocka_unit_test(durations_go_from_large_to_small),

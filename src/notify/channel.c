@@ -50,6 +50,8 @@ bool notify_takes(const struct channel_config *config, enum severity severity, s
     const struct channel *channel = channel_find(config->type);
     if (channel == NULL)
         return false;
+    if (sv_is(reason, "task_due") && channel->opens_incidents)
+        return false;
     if (sv_is(reason, "acknowledged") && !channel->tells_acknowledged)
         return false;
     bool resolved = config->send_resolved == CHOICE_DEFAULT ? channel->tells_resolved

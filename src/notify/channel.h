@@ -43,6 +43,7 @@ struct channel {
                    struct buf *out);
     enum severity lowest;                    /* told where no routing says otherwise (D-02, D-03) */
     bool tells_acknowledged, tells_resolved; /* whether it has a word for these */
+    bool opens_incidents; /* what it is told becomes an incident there: it is not reminded of tasks */
 };
 
 const struct channel *channel_find(struct sv type);

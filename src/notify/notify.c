@@ -174,6 +174,8 @@ int notifier_new(const struct notifier_options *options, struct notifier **ret, 
     n->options = *options;
     if (options->disclose_key != NULL)
         memcpy(n->disclose_key, options->disclose_key, sizeof n->disclose_key);
+    if (options->question_key != NULL)
+        memcpy(n->question_key, options->question_key, sizeof n->question_key);
     atomic_store(&n->held, options->held);
     fill_defaults(&n->options);
     map_init(&n->handed, TC_HANDED_MAX);

@@ -95,6 +95,7 @@ struct notifier_options {
     const char *console_url;               /* for links: http://127.0.0.1:9797 */
     const struct channel_config *channels; /* copied */
     size_t channel_count;
+    const uint8_t *question_key;          /* TC_QUESTION_KEY_BYTES, copied; NULL: nobody is asked anything */
     const uint8_t *disclose_key;          /* TC_DISCLOSE_KEY_BYTES, copied; NULL: channels see all (tests) */
     uint32_t max_attempts;                /* 0 = 100; then given up (receipt "failed") */
     int64_t first_retry_ns, max_retry_ns; /* 0 = 1 s, 5 min; doubling, +-20 % */

@@ -8,6 +8,8 @@
 #include "notify/pump.h"
 
 #include "base/log.h"
+#include "base/num.h"
+#include "event/json.h"
 #include "notify/retry.h"
 
 #include <math.h>
@@ -242,7 +244,7 @@ static void deliver_here(struct notifier *n, struct delivery *d)
 {
     struct err err = {0};
     struct answer answer = {.retry_after_ns = -1};
-    answer.result = d->lane->channel->deliver(&d->lane->config, buf_view(&d->body), &err);
+    answer.result = d->lane->channel->deliver(&d->config, buf_view(&d->body), &err);
     answer.destination_down = answer.result == SEND_RETRY;
     if (answer.result != SEND_OK)
         snprintf(answer.detail, sizeof answer.detail, "%.*s", (int)sizeof answer.detail - 1, err.text);
@@ -262,13 +264,52 @@ static void send_off(struct notifier *n, struct delivery *d)
                                                                           : n->options.timeout_ns};
     if (d->steps > 1)
         d->parcel.step = open_step(d);
-    d->transfer = channel_send(lane->channel, &lane->config, &d->parcel);
+    d->transfer = channel_send(lane->channel, &d->config, &d->parcel);
     if (d->transfer != NULL && curl_easy_setopt(d->transfer->easy, CURLOPT_PRIVATE, d) == CURLE_OK &&
         curl_multi_add_handle(n->multi, d->transfer->easy) == CURLM_OK)
         return;
     snprintf(none.detail, sizeof none.detail, "libcurl gives no handle");
     transfer_free(&d->transfer);
     settle(n, d, &none);
+}
+
+/* A question's link is made here, so that it lies nowhere but in the mail. */
+static void add_answer(struct notifier *n, struct delivery *d, const struct event *fields)
+{
+    uint64_t number;
+    char token[TC_QUESTION_TOKEN_BYTES];
+    struct buf payload;
+    if (n->options.question_key == NULL || !sv_is(event_value(fields, "reason"), "question") ||
+        !num_u64(event_value(fields, "alert.question.number"), 1, UINT32_MAX, &number))
+        return;
+    question_token(n->question_key, event_value(fields, "alert.id"), number, token);
+    buf_init(&payload, TC_CHANNEL_BODY_MAX);
+    buf_printf(&payload, "{\"answer\":\"%s\",", token);
+    buf_sv(&payload, sv_from(buf_view(&d->payload), 1));
+    buf_free(&d->payload);
+    d->payload = payload;
+}
+
+/* Whom the message is for: the channel's own recipients, or the one that it names. A message that went over
+ * to a fallback channel is for that channel's own. */
+static void take_recipient(struct notifier *n, struct delivery *d)
+{
+    struct arena arena = {0};
+    struct event fields = {.time = {TC_NO_TIME}};
+    struct lane *lane = d->lane;
+    d->config = lane->config;
+    if (json_parse_event(buf_view(&d->payload), &arena, &fields, NULL) == 0) { /* else the channel says so */
+        event_index(&fields, &arena);
+        struct sv to = event_value(&fields, "to.address");
+        if (to.n > 0 && sv_eq(event_value(&fields, "to.channel"), lane->config.name)) {
+            d->to = sv_make(d->to_text, TC_MIN(to.n, sizeof d->to_text));
+            memcpy(d->to_text, to.p, d->to.n);
+            d->config.to = &d->to;
+            d->config.to_count = 1;
+        }
+        add_answer(n, d, &fields);
+    }
+    arena_free(&arena);
 }
 
 /* The last step before a channel: what it may not know of persons becomes pseudonyms. */
@@ -299,7 +340,7 @@ static int make_body(struct notifier *n, struct delivery *d, struct err *err)
                               .first_id = sv_of(first_id),
                               .console_url = n->options.console_url};
     if (rc == 0)
-        rc = lane->channel->body(&lane->config, &message, &d->body, err);
+        rc = lane->channel->body(&d->config, &message, &d->body, err);
     d->steps = channel_steps(lane->channel, buf_view(&d->body));
     if (rc == 0 && (d->steps == 0 || d->steps > TC_SERVICE_STEPS_MAX))
         rc = err_set(err, TC_EBOUND, "the message is no request, or more than %d", TC_SERVICE_STEPS_MAX);
@@ -313,6 +354,7 @@ static void begin(struct notifier *n, struct delivery *d)
     d->begun_mono_ns = mono(n);
     lane_use_allowance(n, lane);
     buf_init(&d->body, TC_CHANNEL_BODY_MAX);
+    take_recipient(n, d);
     int rc = pseudonymise(n, d, &err);
     if (rc == 0)
         rc = make_body(n, d, &err);

@@ -32,6 +32,8 @@
 
 #include "base/map.h"
 
+#include "notify/question.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -43,7 +45,8 @@ enum {
     TC_HANDED_MAX = 4096,
     TC_LOOK_EVERY_NS = 1000000000,
     TC_DIVERT_MAX = 16,
-    TC_SERVED_MAX = 256
+    TC_SERVED_MAX = 256,
+    TC_TO_BYTES = 1024
 };
 
 enum delivery_state { DELIVERY_FREE, DELIVERY_SENDING, DELIVERY_RECEIPT, DELIVERY_POSTPONE, DELIVERY_ASIDE };
@@ -52,6 +55,9 @@ struct delivery {
     enum delivery_state state;
     struct lane *lane;
     struct buf key, payload, alert_id, body;
+    struct channel_config config; /* the lane's, but for the recipient where the message has one of its own */
+    struct sv to;                 /* that recipient; points into to_text */
+    char to_text[TC_TO_BYTES];
     uint32_t attempts; /* failed ones before this */
     struct transfer *transfer;
     struct parcel parcel; /* what the transfer looks at */
@@ -94,7 +100,7 @@ struct lane {
 };
 
 struct notifier {
-    uint8_t disclose_key[TC_DISCLOSE_KEY_BYTES];
+    uint8_t disclose_key[TC_DISCLOSE_KEY_BYTES], question_key[TC_QUESTION_KEY_BYTES];
     struct notifier_options options; /* with defaults filled in */
     struct arena arena;
     struct store *store;

@@ -86,12 +86,12 @@ static int fn_regex_replace(struct template_call *call, const struct template_va
     (void)n;
     struct re2 *re2;
     struct buf out;
-    int rc = re2_compile(args[0].as.text, false, &re2, err);
+    int rc = re2_compile(args[0].as.text, RE2_ANYWHERE, &re2, err);
     if (rc != 0)
         return rc;
     buf_init(&out, TEMPLATE_RESULT_MAX);
     re2_replace_all(re2, args[1].as.text, args[2].as.text, &out);
-    re2_free(re2);
+    re2_free(&re2);
     return give(call, &out, ret, err);
 }
 

@@ -82,13 +82,13 @@ int parse_word(struct parsing *p, const char *what, struct sv *ret)
     return parse_move(p);
 }
 
-int parse_regex(struct parsing *p, struct sv text, bool anchored, size_t at, struct re2 **ret)
+int parse_regex(struct parsing *p, struct sv text, enum re2_scope scope, size_t at, struct re2 **ret)
 {
     struct err why = {0};
     struct logql *q = p->query;
     if (q->expression_count >= LOGQL_LIST_MAX)
         return lex_fail(&p->lexer, at, p->err, "more than %d regular expressions", LOGQL_LIST_MAX);
-    if (re2_compile(text, anchored, ret, &why) != 0)
+    if (re2_compile(text, scope, ret, &why) != 0)
         return lex_fail(&p->lexer, at, p->err, "%s", why.text);
     q->expressions[q->expression_count++] = *ret;
     return 0;
@@ -119,7 +119,7 @@ int parse_selector(struct parsing *p, struct logql_expr *ret)
             return rc;
         size_t at = peek(p)->at;
         if ((rc = parse_string(p, &m->value)) == 0 && m->op >= LOGQL_RE)
-            rc = parse_regex(p, m->value, true, at, &m->re);
+            rc = parse_regex(p, m->value, RE2_WHOLE, at, &m->re);
         if (rc != 0)
             return rc;
         if (!is_sign(p, ",") && !is_sign(p, "}"))
@@ -320,7 +320,7 @@ static int parse_replace(struct parsing *p, struct logql_expr **ret)
         if ((rc = parse_string(p, &expr->replace[i])) != 0)
             return rc;
     }
-    rc = parse_regex(p, expr->replace[3], true, at, &expr->re);
+    rc = parse_regex(p, expr->replace[3], RE2_WHOLE, at, &expr->re);
     return rc != 0 ? rc : parse_sign(p, ")");
 }
 
@@ -499,7 +499,7 @@ void logql_free(struct logql **query)
     if (q == NULL)
         return;
     for (size_t i = 0; i < q->expression_count; i++)
-        re2_free(q->expressions[i]);
+        re2_free(&q->expressions[i]);
     template_set_free(q->templates);
     arena_free(&q->arena);
     free(q);

@@ -34,7 +34,7 @@ int parse_sign(struct parsing *p, const char *sign);
 int parse_string(struct parsing *p, struct sv *ret);
 int parse_word(struct parsing *p, const char *what, struct sv *ret);
 /* Compiled, and freed with the query; a refusal names the place `at`. */
-int parse_regex(struct parsing *p, struct sv text, bool anchored, size_t at, struct re2 **ret);
+int parse_regex(struct parsing *p, struct sv text, enum re2_scope scope, size_t at, struct re2 **ret);
 enum logql_op parse_match_op(const struct parsing *p);
 /* {a="b", …} */
 int parse_selector(struct parsing *p, struct logql_expr *ret);

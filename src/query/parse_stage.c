@@ -27,7 +27,7 @@ static int parse_line_test(struct parsing *p, enum logql_op op, struct logql_lin
     if ((rc = parse_string(p, &ret->text)) != 0)
         return rc;
     if (op == LOGQL_RE || op == LOGQL_NRE)
-        return parse_regex(p, ret->text, false, at, &ret->re);
+        return parse_regex(p, ret->text, RE2_ANYWHERE, at, &ret->re);
     if ((op == LOGQL_LIKE || op == LOGQL_NLIKE) && ret->text.n > 0 &&
         capture_parse(ret->text, false, &p->query->arena, &ret->pattern, &why) != 0)
         return lex_fail(&p->lexer, at, p->err, "%s", why.text);
@@ -88,7 +88,7 @@ static int parse_filter_value(struct parsing *p, struct logql_filter *f)
     if (token.kind == TOKEN_STRING && !minus && op >= LOGQL_EQ && op <= LOGQL_NRE) {
         f->kind = FILTER_TEXT;
         f->match.value = token.value;
-        rc = op >= LOGQL_RE ? parse_regex(p, token.value, true, token.at, &f->match.re) : 0;
+        rc = op >= LOGQL_RE ? parse_regex(p, token.value, RE2_WHOLE, token.at, &f->match.re) : 0;
         return rc != 0 ? rc : parse_move(p);
     }
     if (is_word(p, "ip") && !minus && (op == LOGQL_EQ || op == LOGQL_NEQ)) {
@@ -267,7 +267,7 @@ static int parse_drop_keep(struct parsing *p, struct logql_stage *stage)
                 return rc;
             size_t at = peek(p)->at;
             if ((rc = parse_string(p, &m->value)) == 0 && m->op >= LOGQL_RE)
-                rc = parse_regex(p, m->value, true, at, &m->re);
+                rc = parse_regex(p, m->value, RE2_WHOLE, at, &m->re);
         }
         if (rc != 0 || !is_sign(p, ","))
             return rc;
@@ -307,7 +307,7 @@ static int parse_text_stage(struct parsing *p, struct logql_stage *stage)
     if (stage->kind == STAGE_LINE_FORMAT)
         return parse_template(p, stage->text, at);
     if (stage->kind == STAGE_REGEXP) {
-        rc = parse_regex(p, stage->text, false, at, &stage->re);
+        rc = parse_regex(p, stage->text, RE2_ANYWHERE, at, &stage->re);
         if (rc == 0 && !re2_has_names(stage->re))
             rc = lex_fail(&p->lexer, at, p->err, "at least one named capture must be supplied");
         return rc;

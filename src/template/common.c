@@ -131,11 +131,11 @@ static int fn_match(struct template_call *call, const struct template_value *arg
 {
     struct re2 *re2;
     (void)call, (void)n;
-    int done = re2_compile(args[0].as.text, false, &re2, err);
+    int done = re2_compile(args[0].as.text, RE2_ANYWHERE, &re2, err);
     if (done != 0)
         return done;
     *ret = template_bool(re2_matches(re2, args[1].as.text));
-    re2_free(re2);
+    re2_free(&re2);
     return 0;
 }
 
@@ -145,12 +145,12 @@ static int fn_replace_all(struct template_call *call, const struct template_valu
     struct re2 *re2;
     struct buf text;
     (void)n;
-    int done = re2_compile(args[0].as.text, false, &re2, err);
+    int done = re2_compile(args[0].as.text, RE2_ANYWHERE, &re2, err);
     if (done != 0)
         return done;
     buf_init(&text, TEMPLATE_RESULT_MAX);
     re2_replace_all(re2, args[2].as.text, args[1].as.text, &text);
-    re2_free(re2);
+    re2_free(&re2);
     return template_text_result(call, &text, ret, err);
 }
 

@@ -84,7 +84,7 @@ def parse(text):
 
 @test("L-07 F-08 metrics are well-formed, every bound has its level, and their page tells of all")
 def metrics():
-    with Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"]) as server:
+    with Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"], config="metrics:\n  enabled: true\n") as server:
         server.send({"event_type": "account_locked", "user.name": "x\"\\", "@timestamp": now()})
         wait_for("an alert", server.alerts)
         wait_for("its message", lambda: server.metric("tocsin_notifications_sent_total") >= 1)
@@ -103,7 +103,8 @@ def metrics():
     assert value("process_open_fds") > 5 and value("process_resident_memory_bytes") > 1e6
     assert abs(value("process_start_time_seconds") - time.time()) < 60
     # limits of the configuration, and the metric that tells how near they are
-    levels = {"max_body_bytes": "tocsin_http_body_bytes", "max_per_minute": "tocsin_channel_pending"}
+    levels = {"max_body_bytes": "tocsin_http_body_bytes", "max_per_minute": "tocsin_channel_pending",
+              "series_limit": "tocsin_tsdb_head_series", "source_series_limit": "tocsin_tsdb_source_series"}
     with open("docs/configuration.md", encoding="utf-8") as file:
         limits = re.findall(r"^\| `(max_[a-z_]+|[a-z_]+_max|[a-z_]+_limit)` \|", file.read(), re.M)
     assert "max_body_bytes" in limits and [k for k in limits if levels.get(k) not in families] == [], limits

@@ -219,6 +219,27 @@ def absence():
             kit.wait_for("one again", lambda: sum(alert["count"] for alert in server.alerts()) == 3)
 
 
+@test("lateness is declared per source: files of their own count events in their order where others take the time of receipt")
+def declared_lateness():
+    rule = ("title: hit\nid: h\nname: h\nlogsource: {category: any}\ndetection: {s: {kind: hit}, condition: s}\n---\n"
+            "title: Three\nid: three\ncorrelation: {type: event_count, rules: [h], group-by: [from], timespan: 10s, condition: {gte: 3}}\n"
+            "level: high\ntocsin: {owner: o, runbook: r}\n")
+    with folder() as where:
+        path = write(where, "rule.yml", rule)
+        for name in ("slow", "quick"):  # three hits a minute apart, two hours ago
+            write(where, name + ".log", "".join(json.dumps({"@timestamp": kit.now(offset), "kind": "hit", "from": name}) + "\n"
+                                                for offset in (-7200, -7140, -7080)))
+        config = (f"rules: [{path}]\nlateness: 1h\nfiles:\n  - {{name: slow, paths: ['{where}/slow.log'], start: beginning, lateness: 3h}}\n"
+                  f"  - {{name: quick, paths: ['{where}/quick.log'], start: beginning}}\n")
+        with kit.Server(config=config) as server:
+            # what is later than declared is judged by its receipt: three at once. What is not keeps its minutes.
+            kit.wait_for("the burst that is none", lambda: [a["labels"]["from"] for a in server.alerts()] == ["quick"])
+            server.send({"@timestamp": kit.now(3600), "kind": "hit", "from": "future"}, {"@timestamp": kit.now(7200), "kind": "hit", "from": "future"},
+                        {"@timestamp": kit.now(), "kind": "hit", "from": "future"})
+            kit.wait_for("times that lie ahead are those of receipt", lambda: len(server.alerts()) == 2)
+            assert sorted(a["labels"]["from"] for a in server.alerts()) == ["future", "quick"], server.alerts()
+
+
 @test("C-110 a server's pipelines are in force, also after a kill")
 def server_pipelines():
     with folder() as where:

@@ -117,16 +117,38 @@ static void join(struct group *group, struct stored *stored)
     stored->groups[stored->group_count++] = group;
 }
 
+static struct sv name_of(const struct am_alert *alert)
+{
+    return am_labels_get(alert->labels, SV("alertname"));
+}
+
+/* One more of its name; false past the limit. */
+static bool count_in(struct am_dispatch *d, const struct am_alert *alert)
+{
+    uint64_t *count = d->per_name == 0 ? NULL : map_put(&d->names, name_of(alert), NULL);
+    if (count == NULL || *count >= d->per_name)
+        return d->per_name == 0;
+    ++*count;
+    return true;
+}
+
+static void forget_alert(struct am_dispatch *d, struct stored *stored)
+{
+    uint64_t *count = d->per_name == 0 ? NULL : map_get(&d->names, name_of(&stored->alert));
+    if (count != NULL && --*count == 0)
+        (void)map_remove(&d->names, name_of(&stored->alert));
+    (void)map_remove(&d->alerts, stored->key);
+    free_stored(stored);
+}
+
 /* The alert has left the group; the last one out forgets it. */
 static void leave(struct am_dispatch *d, struct group *group, struct stored *stored)
 {
     for (size_t i = 0; i < stored->group_count; i++)
         if (stored->groups[i] == group)
             stored->groups[i] = stored->groups[--stored->group_count];
-    if (stored->group_count > 0)
-        return;
-    (void)map_remove(&d->alerts, stored->key);
-    free_stored(stored);
+    if (stored->group_count == 0)
+        forget_alert(d, stored);
 }
 
 static void name_group(struct group *group)
@@ -168,10 +190,12 @@ static int find_group(struct am_dispatch *d, const struct am_route *route, const
     *slot = (uintptr_t)group;
     const uint64_t *old = before == NULL ? NULL : map_get(before, group->id);
     const struct group *kept = old == NULL ? NULL : (const struct group *)(uintptr_t)*old;
-    group->sequence = kept != NULL ? kept->sequence : d->sequence++;
-    group->looked = kept != NULL && kept->looked;
     group->on_the_way = kept != NULL ? kept->on_the_way : 0;
     group->failed = kept != NULL && kept->failed;
+    if (d->restart_timers)
+        kept = NULL;
+    group->sequence = kept != NULL ? kept->sequence : d->sequence++;
+    group->looked = kept != NULL && kept->looked;
     group->looked_ns = kept != NULL ? kept->looked_ns : 0;
     group->next_ns = kept != NULL ? kept->next_ns : TC_MAX(now_ns + route->group_wait_ns, d->hold_until_ns);
     heap_add(d, group);
@@ -193,7 +217,7 @@ static int route_alert(struct am_dispatch *d, struct stored *stored, const struc
             break;
         join(group, stored);
         /* An alert that has waited long enough elsewhere does not wait here, but kept timers hold. */
-        bool kept = before != NULL && map_get(before, group->id) != NULL;
+        bool kept = before != NULL && !d->restart_timers && map_get(before, group->id) != NULL;
         if (!kept && !group->looked && stored->alert.starts_at_ns + routes[i]->group_wait_ns < now_ns) {
             group->next_ns = TC_MAX(now_ns, d->hold_until_ns);
             heap_move(d, group);
@@ -212,6 +236,7 @@ struct am_dispatch *am_dispatch_new(void)
     map_init(&d->groups, GROUPS_MAX);
     told_init(&d->told);
     map_init(&d->on_the_way, GROUPS_MAX);
+    map_init(&d->names, ALERTS_MAX);
     return d;
 }
 
@@ -219,6 +244,7 @@ struct am_dispatch *am_dispatch_new(void)
 struct on_the_way {
     struct told_now now;
     int64_t at_ns, keep_ns;
+    bool anew; /* nothing is remembered from before */
 };
 
 static void free_on_the_way(struct on_the_way *told)
@@ -249,6 +275,7 @@ void am_dispatch_free(struct am_dispatch *d)
     for (size_t i = 0; map_next(&d->on_the_way, &i, &entry);)
         free_on_the_way((struct on_the_way *)(uintptr_t)entry->value);
     map_free(&d->on_the_way);
+    map_free(&d->names);
     free(d->heap);
     free(d);
 }
@@ -301,6 +328,11 @@ int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64
     if (timed_out)
         alert.ends_at_ns = now_ns + d->config->resolve_timeout_ns;
     uint64_t *slot = map_put(&d->alerts, key, &is_new);
+    if (slot != NULL && is_new && !count_in(d, &alert)) {
+        (void)map_remove(&d->alerts, key);
+        arena_free(&arena);
+        return err_set(err, TC_EAGAIN, "more than %zu alerts of its alertname at once", d->per_name);
+    }
     if (slot == NULL) {
         arena_free(&arena);
         return err_set(err, TC_EBOUND, "more than %d alerts at once", ALERTS_MAX);
@@ -321,11 +353,19 @@ int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64
     stored->timed_out = timed_out;
     stored->updated_ns = now_ns;
     int rc = route_alert(d, stored, NULL, now_ns, err);
-    if (rc != 0 && stored->group_count == 0) {
-        (void)map_remove(&d->alerts, stored->key);
-        free_stored(stored);
-    }
+    if (rc != 0 && stored->group_count == 0)
+        forget_alert(d, stored);
     return rc;
+}
+
+void am_dispatch_restart_timers(struct am_dispatch *d, bool restart)
+{
+    d->restart_timers = restart;
+}
+
+void am_dispatch_limit(struct am_dispatch *d, size_t per_name)
+{
+    d->per_name = per_name;
 }
 
 void am_dispatch_hold(struct am_dispatch *d, int64_t until_ns)
@@ -449,9 +489,10 @@ static int64_t kept_for_ns(const struct am_route *route)
     return longest_ns > INT64_MAX / 4 ? longest_ns : 2 * longest_ns;
 }
 
-static void keep(struct am_dispatch *d, struct sv name, const struct told_now *now, int64_t at_ns)
+static void keep(struct am_dispatch *d, struct sv name, const struct told_now *now, struct sv remember,
+                 int64_t at_ns)
 {
-    told_keep(&d->told, name, now, at_ns);
+    told_keep(&d->told, name, now, remember, at_ns);
     struct told *told = told_find(&d->told, name);
     if (d->kept == NULL || told == NULL)
         return;
@@ -465,13 +506,13 @@ static void keep(struct am_dispatch *d, struct sv name, const struct told_now *n
 
 /* Takes over the arrays of `now`. */
 static void send_off(struct am_dispatch *d, struct group *group, struct sv name, const struct told_now *now,
-                     int64_t at_ns)
+                     int64_t at_ns, bool anew)
 {
     struct on_the_way *told = tc_alloc(sizeof *told);
-    *told = (struct on_the_way){*now, at_ns, kept_for_ns(group->route)};
+    *told = (struct on_the_way){*now, at_ns, kept_for_ns(group->route), anew};
     uint64_t *slot = map_put(&d->on_the_way, name, NULL);
     if (slot == NULL) { /* past the bound: what becomes of it is not heard */
-        keep(d, name, now, at_ns);
+        keep(d, name, now, SV(""), at_ns);
         free_on_the_way(told);
         return;
     }
@@ -516,13 +557,15 @@ static bool tell_integration(struct run *run, struct group *group, const struct 
         note->name = name;
         note->group_id = group->id;
         note->later = &later;
+        bool anew = note->reason == AM_REASON_FIRST;
+        note->remembered = anew ? SV("") : told_remembered(told);
         /* routes of the same matchers and receiver have one name: one after the other */
         taken = silent || (map_get(&d->on_the_way, name) == NULL && run->tell(run->context, note));
         if (taken && later) {
-            send_off(d, group, name, &now, note->at_ns);
+            send_off(d, group, name, &now, note->at_ns, anew);
             now = (struct told_now){0};
         } else if (taken) {
-            keep(d, name, &now, note->at_ns);
+            keep(d, name, &now, note->remembered, note->at_ns);
         }
     }
     told_seen(&d->told, name, note->at_ns, kept_for_ns(group->route));
@@ -591,14 +634,17 @@ static void look(struct run *run, struct group *group, int64_t at_ns)
         tidy(d, group);
 }
 
-void am_dispatch_told(struct am_dispatch *d, struct sv name, struct sv group_id, bool told)
+void am_dispatch_told(struct am_dispatch *d, struct sv name, struct sv group_id, bool told,
+                      struct sv remember)
 {
     uint64_t *found = map_get(&d->on_the_way, name);
     if (found == NULL)
         return;
     struct on_the_way *sent = (struct on_the_way *)(uintptr_t)*found;
     if (told) {
-        keep(d, name, &sent->now, sent->at_ns);
+        if (remember.n == 0 && !sent->anew)
+            remember = told_remembered(told_find(&d->told, name));
+        keep(d, name, &sent->now, remember, sent->at_ns);
         told_seen(&d->told, name, sent->at_ns, sent->keep_ns);
     }
     free_on_the_way(sent);

@@ -31,7 +31,10 @@ struct told *told_find(const struct told_log *log, struct sv name); /* NULL wher
 bool told_fired(const struct told *told, uint64_t hash);            /* was told that it fires */
 enum am_reason told_reason(const struct told *told, const struct told_now *now, bool send_resolved,
                            int64_t now_ns, int64_t repeat_interval_ns);
-void told_keep(struct told_log *log, struct sv name, const struct told_now *now, int64_t now_ns);
+/* `remember` is copied. */
+void told_keep(struct told_log *log, struct sv name, const struct told_now *now, struct sv remember,
+               int64_t now_ns);
+struct sv told_remembered(const struct told *told);
 /* The group is still there: its entry holds for `keep_ns` from now. */
 void told_seen(struct told_log *log, struct sv name, int64_t now_ns, int64_t keep_ns);
 /* One entry as bytes of ours, and back; false where they are none. What is read holds until `expires_ns`. */
@@ -77,6 +80,9 @@ struct am_dispatch {
     struct told_log told;
     struct map on_the_way; /* name -> address of what is being told */
     int64_t hold_until_ns;
+    bool restart_timers;
+    size_t per_name;  /* 0: any number */
+    struct map names; /* alertname -> how many there are */
     am_told_fn *kept; /* may be NULL */
     void *kept_context;
 };

@@ -63,7 +63,7 @@ void am_labels_print(struct am_labels labels, struct buf *out)
 void am_pool_free(struct am_pool *pool)
 {
     for (size_t i = 0; i < pool->count; i++)
-        re2_free(pool->expressions[i]);
+        re2_free(&pool->expressions[i]);
     free(pool->expressions);
     arena_free(&pool->arena);
     *pool = (struct am_pool){0};
@@ -77,7 +77,7 @@ int am_matcher_make(struct am_pool *pool, enum am_match_type type, struct sv nam
         struct re2 *re2;
         if (pool->count == EXPRESSIONS_MAX)
             return err_set(err, TC_EBOUND, "more than 100,000 regular expressions in matchers");
-        int rc = re2_compile(value, true, &re2, err);
+        int rc = re2_compile(value, RE2_WHOLE, &re2, err);
         if (rc != 0)
             return rc;
         if (pool->count == pool->capacity) {

@@ -465,7 +465,12 @@ static int take_alert(struct am_request *request, struct am_alert *alert, struct
     int rc = check_alert(server, alert, err);
     if (rc != 0)
         server->counts.invalid++;
-    return rc == 0 ? am_dispatch_alert(server->dispatch, alert, request->now_ns, err) : rc;
+    if (rc == 0)
+        rc = am_dispatch_alert(server->dispatch, alert, request->now_ns, err);
+    if (rc != TC_EAGAIN)
+        return rc;
+    server->counts.limited++; /* dropped and counted, as Alertmanager does */
+    return 0;
 }
 
 void am_post_alerts(struct am_request *request, struct am_reply *reply)

@@ -6,10 +6,12 @@
 #include "alert/alertmanager/inhibit.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 enum { CONNECTIONS_MAX = 1000, IDLE_S = 60, THREADS = 2, HEAD_BYTES = 64 << 10 };
@@ -116,6 +118,11 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
          "The total number of received alerts that were invalid.");
     buf_printf(out, "alertmanager_alerts_invalid_total{version=\"v2\"} %llu\n",
                (unsigned long long)server->counts.invalid);
+    head(out, "alertmanager_alerts_per_alert_limit", "gauge", "Current limit on number of alerts per alert name");
+    buf_printf(out, "alertmanager_alerts_per_alert_limit %zu\n", server->options.max_alerts_of_a_name);
+    head(out, "alertmanager_alerts_limited_total", "counter",
+         "Total number of alerts that were dropped due to per alert name limit");
+    buf_printf(out, "alertmanager_alerts_limited_total %llu\n", (unsigned long long)server->counts.limited);
     head(out, "alertmanager_dispatcher_aggregation_groups", "gauge", "Number of active aggregation groups");
     buf_printf(out, "alertmanager_dispatcher_aggregation_groups %zu\n",
                am_dispatch_group_count(server->dispatch));
@@ -127,17 +134,16 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
             server->counts.notifications);
     by_kind(out, "alertmanager_notifications_failed_total", "The total number of failed notifications.",
             server->counts.failed);
-    by_kind(out, "tocsin_alertmanager_notifications_not_sent_total",
-            "Notifications of kinds that this version does not send.", server->counts.not_sent);
-    struct courier_counts sent = courier_counts(server->courier);
-    head(out, "alertmanager_notification_requests_total", "counter",
-         "The total number of attempted notification requests.");
-    buf_printf(out, "alertmanager_notification_requests_total{integration=\"webhook\"} %llu\n",
-               (unsigned long long)sent.requests);
-    head(out, "alertmanager_notification_requests_failed_total", "counter",
-         "The total number of failed notification requests.");
-    buf_printf(out, "alertmanager_notification_requests_failed_total{integration=\"webhook\"} %llu\n",
-               (unsigned long long)sent.failed_requests);
+    struct courier_counts sent;
+    courier_counts(server->courier, &sent);
+    by_kind(out, "alertmanager_notification_requests_total",
+            "The total number of attempted notification requests.", sent.requests);
+    by_kind(out, "alertmanager_notification_requests_failed_total",
+            "The total number of failed notification requests.", sent.failed_requests);
+    head(out, "tocsin_alertmanager_notifications_under_way", "gauge", "Notifications that are being sent.");
+    buf_printf(out, "tocsin_alertmanager_notifications_under_way %zu\n", sent.jobs);
+    head(out, "tocsin_alertmanager_notifications_under_way_limit", "gauge", "Their bound.");
+    buf_printf(out, "tocsin_alertmanager_notifications_under_way_limit %d\n", COURIER_JOBS_MAX);
     head(out, "alertmanager_config_hash", "gauge",
          "Hash of the currently loaded alertmanager configuration.");
     buf_printf(out, "alertmanager_config_hash %llu\n", (unsigned long long)(server->hash & 0xffffffffffff));
@@ -376,9 +382,22 @@ static int open_socket(struct am_server *server, struct err *err)
     return 0;
 }
 
+/* The first socket that systemd hands over (sd_listen_fds(3)). */
+static int take_socket(struct am_server *server, struct err *err)
+{
+    if (sd_listen_fds(1) < 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+        return err_set(err, TC_EINPUT,
+                       "--web.systemd-socket: systemd handed over no listening socket: start this by a .socket unit");
+    server->listen_fd = SD_LISTEN_FDS_START;
+    int flags = fcntl(server->listen_fd, F_GETFL);
+    (void)fcntl(server->listen_fd, F_SETFL, flags | O_NONBLOCK);
+    name_address(server->listen_fd, server->address, sizeof server->address);
+    return 0;
+}
+
 int am_web_start(struct am_server *server, struct err *err)
 {
-    int rc = open_socket(server, err);
+    int rc = server->options.systemd_socket ? take_socket(server, err) : open_socket(server, err);
     if (rc != 0)
         return rc;
     server->daemon = MHD_start_daemon(

@@ -289,7 +289,10 @@ static int read_sample(struct input *in)
         if (why != NULL)
             return bad(in, why);
     }
-    return in->handler->sample(in->handler->context, &s, in->err);
+    rc = in->handler->sample(in->handler->context, &s, in->err);
+    if (rc != 0 && in->err != NULL && in->err->line == 0)
+        in->err->line = in->line;
+    return rc;
 }
 
 /* A metric's name in a comment, bare or quoted. */

@@ -65,7 +65,7 @@ struct query {
     struct map annotation_index;
     struct annotation *annotations;
     size_t annotation_count, annotation_capacity;
-    struct regex *regex; /* made by info() */
+    struct re2 *regex; /* made by info() */
     bool split_series;   /* some label set came in several columns: see remove_name */
     struct err *err;
     struct arena scratch; /* of one series */

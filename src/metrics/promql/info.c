@@ -41,7 +41,7 @@ static void name_matchers(struct info *w)
         matcher_init(&w->names[w->name_count++], MATCH_EQUAL, METRIC_NAME, SV("target_info"), NULL);
     else if (!positive &&
              matcher_init(&w->names[w->name_count], MATCH_REGEXP, METRIC_NAME, SV(".+_info"), NULL) == 0) {
-        regex_free(&w->q->regex);
+        re2_free(&w->q->regex);
         w->q->regex = w->names[w->name_count++].regex; /* freed with the query */
     }
 }

@@ -38,7 +38,7 @@ static void label_replace(struct query *q, const struct steps *s, struct expr *e
     eval(q, s, e->args[0], out);
     for (size_t i = 0; i < out->n; i++) {
         buf_clear(&text);
-        if (regex_expand(e->regex, labels_get(out->items[i].labels, source), replacement, &text))
+        if (re2_expand(e->regex, labels_get(out->items[i].labels, source), replacement, &text))
             set_label(q, &out->items[i], name, buf_view(&text));
     }
     vector_merge(q, s, out);

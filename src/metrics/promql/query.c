@@ -5,9 +5,9 @@
 
 #include "base/clk.h"
 #include "base/go_text.h"
+#include "base/re2.h"
 #include "metrics/grow.h"
 #include "metrics/promql/eval_priv.h"
-#include "metrics/regex.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -274,7 +274,7 @@ static int run(struct query *q, struct expr *e, struct promql_result *result)
     }
     put_annotations(q, result);
     map_free(&q->annotation_index);
-    regex_free(&q->regex);
+    re2_free(&q->regex);
     arena_free(&q->scratch);
     return rc;
 }
@@ -299,7 +299,8 @@ static void equip(struct arena *arena, struct expr *e)
     const struct expr *pattern = e->args[e->arg_count - 1];
     while (pattern->kind == EXPR_PAREN)
         pattern = pattern->left;
-    (void)regex_new(pattern->text, true, &e->regex, NULL); /* a bad one is an error of the evaluation */
+    (void)re2_compile(pattern->text, RE2_WHOLE_DOTALL, &e->regex,
+                      NULL); /* a bad one is an error of the evaluation */
 }
 
 static void forget(struct arena *arena, struct expr *e)
@@ -312,7 +313,7 @@ static void forget(struct arena *arena, struct expr *e)
 static void strip(struct arena *arena, struct expr *e)
 {
     forget(arena, e);
-    regex_free(&e->regex);
+    re2_free(&e->regex);
 }
 
 static void each_node(struct arena *arena, struct expr *e, void (*visit)(struct arena *, struct expr *))

@@ -89,7 +89,7 @@ static int run_command(struct test_file *t, bool only_load, struct err *err)
         if (rc == 0)
             run_eval(t, &command);
         for (struct expectation *e = command.expectations; e != NULL; e = e->next)
-            regex_free(&e->regex);
+            re2_free(&e->regex);
     } else {
         rc = test_error(t, t->at, err, "invalid command \"%.*s\"", SV_FMT(t->lines[t->at]));
     }

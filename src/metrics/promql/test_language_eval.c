@@ -32,7 +32,7 @@ static int read_expect(struct test_file *t, struct eval_command *c, struct sv li
         e->message = sv_trim(sv_from(line, 4));
     } else if (sv_starts(line, SV("regex:"))) {
         struct sv pattern = sv_trim(sv_from(line, 6));
-        if (regex_new(pattern, false, &e->regex, &inner) != 0)
+        if (re2_compile(pattern, RE2_ANYWHERE, &e->regex, &inner) != 0)
             return test_error(t, t->at, err, "invalid regex %.*s for %s", SV_FMT(pattern), kinds[k]);
     } else if (!e->any) {
         return test_error(t, t->at, err, "%s", wrong);
@@ -57,7 +57,7 @@ static int read_legacy_fail(struct test_file *t, struct eval_command *c, struct 
     test_word(&line);
     e->kind = EXPECT_FAIL;
     e->message = line;
-    if (regex && regex_new(line, false, &e->regex, NULL) != 0)
+    if (regex && re2_compile(line, RE2_ANYWHERE, &e->regex, NULL) != 0)
         return test_error(t, t->at, err, "invalid regexp '%.*s' for expected_fail_regexp", SV_FMT(line));
     e->next = c->expectations;
     c->expectations = e;
@@ -251,7 +251,7 @@ static bool pinned_text(struct test_file *t, const struct eval_command *c, struc
 
 static bool fits(const struct expectation *e, struct sv text)
 {
-    return e->any || (e->regex != NULL ? regex_match(e->regex, text) : sv_eq(e->message, text));
+    return e->any || (e->regex != NULL ? re2_matches(e->regex, text) : sv_eq(e->message, text));
 }
 
 static bool fails(const struct eval_command *c)

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { MERGE_DEPTH_MAX = 100, NAMES_MAX = 32 };
+enum { MERGE_DEPTH_MAX = 100, NAMES_MAX = 128 };
 
 struct entries {
     const struct yaml_node **items;

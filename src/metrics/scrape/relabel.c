@@ -62,7 +62,7 @@ static bool expand(const struct set *set, const struct relabel_rule *rule, struc
 {
     struct buf out;
     buf_init(&out, RELABEL_TEXT_MAX);
-    bool matched = regex_expand(rule->regex, text, template, &out);
+    bool matched = re2_expand(rule->regex, text, template, &out);
     if (matched)
         *ret = arena_sv(set->arena, buf_view(&out));
     buf_free(&out);
@@ -99,7 +99,7 @@ static void labelmap(struct set *set, const struct relabel_rule *rule)
     struct sv name;
     memcpy(before, set->items, n * sizeof before[0]);
     for (size_t i = 0; i < n; i++)
-        if (regex_match(rule->regex, before[i].name) &&
+        if (re2_matches(rule->regex, before[i].name) &&
             expand(set, rule, before[i].name, rule->replacement, &name) && name.n > 0)
             put(set, name, before[i].value);
 }
@@ -108,7 +108,7 @@ static void filter_names(struct set *set, const struct relabel_rule *rule, bool 
 {
     size_t kept = 0;
     for (size_t i = 0; i < set->n; i++)
-        if (regex_match(rule->regex, set->items[i].name) == keep)
+        if (re2_matches(rule->regex, set->items[i].name) == keep)
             set->items[kept++] = set->items[i];
     set->n = kept;
 }
@@ -128,9 +128,9 @@ static bool apply(struct set *set, const struct relabel_rule *rule)
     struct sv value = source_value(set, rule);
     switch (rule->action) {
     case RELABEL_DROP:
-        return !regex_match(rule->regex, value);
+        return !re2_matches(rule->regex, value);
     case RELABEL_KEEP:
-        return regex_match(rule->regex, value);
+        return re2_matches(rule->regex, value);
     case RELABEL_DROPEQUAL:
         return !sv_eq(get(set, rule->target_label), value);
     case RELABEL_KEEPEQUAL:

@@ -24,11 +24,11 @@ static struct sv text_of(struct template_value of, const char *name, struct sv f
     return v == NULL || v->kind != TEMPLATE_STRING ? fallback : v->as.text;
 }
 
-static struct regex *compile(struct sv text)
+static struct re2 *compile(struct sv text)
 {
-    struct regex *regex;
+    struct re2 *regex;
     struct err err = {0};
-    if (regex_new(text, true, &regex, &err) != 0)
+    if (re2_compile(text, RE2_WHOLE_DOTALL, &regex, &err) != 0)
         fail_msg("%s", err.text);
     return regex;
 }
@@ -56,7 +56,7 @@ static void test_actions(void **state)
     assert_true(sv_is(labels[2].name, "c") && sv_is(labels[2].value, "z"));
     for (size_t i = 0; i < TC_ARRAY_LEN(rules); i++)
         if (rules[i].regex != NULL)
-            regex_free(&rules[i].regex);
+            re2_free(&rules[i].regex);
     arena_free(&arena);
 }
 
@@ -134,7 +134,7 @@ static void test_table(void **state)
             wrong++;
         }
         for (size_t i = 0; i < rule_count; i++)
-            regex_free(&rules[i].regex);
+            re2_free(&rules[i].regex);
         rows++;
     }
     print_message("  %zu rows, %zu wrong\n", rows, wrong);

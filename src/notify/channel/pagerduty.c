@@ -105,4 +105,5 @@ const struct channel channel_pagerduty = {.type = "pagerduty",
                                           .send = pagerduty_send,
                                           .lowest = SEVERITY_P2,
                                           .tells_acknowledged = true,
+                                          .opens_incidents = true,
                                           .tells_resolved = true};

@@ -56,6 +56,35 @@ static void field(struct json_out *json, const char *title, struct sv value)
     json_object_end(json);
 }
 
+/* What may hold marks of Slack's; nothing where it is empty. */
+static void text_field(struct json_out *json, const char *title, struct sv value, bool is_short)
+{
+    struct buf text;
+    if (value.n == 0)
+        return;
+    buf_init(&text, 6 * MESSAGE_BYTES);
+    slack_escape(value, MESSAGE_BYTES, &text);
+    json_object(json);
+    json_kv_str(json, "title", title);
+    json_kv_string(json, "value", buf_view(&text));
+    json_kv_bool(json, "short", is_short);
+    json_object_end(json);
+    buf_free(&text);
+}
+
+/* D-21: who answers for it and what is to be done, in order. */
+static void response_fields(struct json_out *json, const struct payload *p)
+{
+    struct buf steps;
+    buf_init(&steps, 64 << 10);
+    payload_steps(p, &steps);
+    text_field(json, "Owner", p->owner, true);
+    text_field(json, "Secondary owner", p->secondary_owner, true);
+    text_field(json, "Runbook", p->runbook, false);
+    text_field(json, "Steps", buf_view(&steps), false);
+    buf_free(&steps);
+}
+
 static void acknowledge_button(struct json_out *json, const struct payload *p, const char *console_url)
 {
     char link[1024];
@@ -80,6 +109,7 @@ static void attachment(struct json_out *json, const struct payload *p, const cha
     slack_escape(p->title, TITLE_BYTES, &text);
     json_kv_string(json, "title", buf_view(&text));
     buf_clear(&text);
+    slack_escape(p->prefix, MESSAGE_BYTES, &text);
     slack_escape(p->message, MESSAGE_BYTES, &text);
     payload_occurrences(p, &text);
     json_kv_string(json, "text", buf_view(&text));
@@ -87,6 +117,7 @@ static void attachment(struct json_out *json, const struct payload *p, const cha
     json_array(json);
     field(json, "Severity", sv_of(severity_name(p->severity)));
     field(json, "Time", p->time);
+    response_fields(json, p);
     json_array_end(json);
     acknowledge_button(json, p, console_url);
     json_object_end(json);
@@ -117,7 +148,7 @@ static void mention(struct sv who, struct buf *out)
 static bool calls_people(const struct payload *p)
 {
     return sv_is(p->reason, "new") || sv_is(p->reason, "count_step") || sv_is(p->reason, "severity_raised") ||
-           p->reason.n == 0;
+           sv_is(p->reason, "escalated") || sv_is(p->reason, "reminder") || p->reason.n == 0;
 }
 
 void slack_greeting(const struct channel_config *channel, const struct payload *p, struct buf *out)

@@ -80,17 +80,24 @@ static void labels(const struct payload *p, const char *key, struct json_out *js
 static void annotations(const struct payload *p, const char *key, struct json_out *json)
 {
     char count[32];
-    struct buf summary;
+    struct buf summary, steps;
     buf_init(&summary, TEXT_BYTES);
+    buf_init(&steps, TEXT_BYTES);
     payload_headline(p, &summary);
     json_key(json, sv_of(key));
     json_object(json);
+    payload_steps(p, &steps);
+    if (steps.n > 0)
+        json_kv_string(json, "actions", buf_view(&steps));
+    buf_free(&steps);
     if (p->description.n > 0)
         json_kv_string(json, "description", p->description);
     snprintf(count, sizeof count, "%llu", (unsigned long long)p->count);
     json_kv_str(json, "occurrences", count);
     if (p->owner.n > 0)
         json_kv_string(json, "owner", p->owner);
+    if (p->secondary_owner.n > 0)
+        json_kv_string(json, "secondary_owner", p->secondary_owner);
     if (p->runbook.n > 0)
         json_kv_string(json, "runbook_url", p->runbook);
     json_kv_string(json, "summary", buf_view(&summary));

@@ -1,0 +1,288 @@
+"""Scraping: exporters on loopback, beside Debian's Prometheus with the same configuration file."""
+import gzip
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+import urllib.parse
+import urllib.request
+
+import kit
+from kit import Server, Skip, free_port, test, wait_for
+
+PAGE = """# HELP requests_total Requests that were answered.
+# TYPE requests_total counter
+requests_total{code="200",path="/a b"} 17
+requests_total{code="500",path="/"} 3
+# TYPE temperature gauge
+temperature{job="kiln",instance="north"} 21.5
+temperature{job="kiln",instance="south",exported_job="x"} NaN
+# TYPE latency_seconds histogram
+latency_seconds_bucket{le="0.1"} 4
+latency_seconds_bucket{le="+Inf"} 5
+latency_seconds_sum 0.75
+latency_seconds_count 5
+debug_noise 1
+"""
+
+
+def program(name):
+    for path in (os.path.abspath(f"build/peers/{name}/usr/bin/{name}"), shutil.which(name)):
+        if path and os.path.exists(path):
+            return path
+    raise Skip(f"{name} is not here")
+
+
+class Exporter:
+    """Shows `pages` by path; keeps the headers of what asked last."""
+
+    def __init__(self, pages=None):
+        self.pages = pages or {"/metrics": PAGE}
+        self.types, self.headers, self.paths, self.status = {}, {}, [], 200
+        exporter = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                exporter.headers = dict(self.headers)
+                exporter.paths.append(self.path)
+                page = exporter.pages.get(self.path.partition("?")[0])
+                status = exporter.status if page is not None else 404
+                body = (page or "").encode()
+                self.send_response(status)
+                self.send_header("Content-Type", exporter.types.get(self.path.partition("?")[0], "text/plain; version=0.0.4"))
+                if "gzip" in self.headers.get("Accept-Encoding", ""):
+                    body = gzip.compress(body)
+                    self.send_header("Content-Encoding", "gzip")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def ask(base, path, **parameters):
+    with urllib.request.urlopen(f"{base}/api/v1/{path}?" + urllib.parse.urlencode(parameters)) as answer:
+        return json.load(answer)["data"]
+
+
+def vector(base, query):
+    return {json.dumps(r["metric"], sort_keys=True): r["value"][1] for r in ask(base, "query", query=query)["result"]}
+
+
+def base_of(server):
+    return f"http://127.0.0.1:{server.port}"
+
+
+def inline(jobs):
+    return "metrics:\n  enabled: true\n  scrape_interval: 300ms\n  scrape_configs:\n" + jobs
+
+
+SAME = """
+global:
+  scrape_interval: 300ms
+scrape_configs:
+  - job_name: plain
+    static_configs:
+      - targets: ["%(exporter)s"]
+        labels: {env: test, zone: ""}
+  - job_name: honest
+    honor_labels: true
+    metrics_path: /metrics
+    params: {"collect[]": [a, b]}
+    static_configs: [{targets: ["%(exporter)s"]}]
+  - job_name: relabelled
+    relabel_configs:
+      - {source_labels: [__address__], regex: "(.*):(.*)", target_label: port, replacement: "$2"}
+      - {source_labels: [__meta_filepath], regex: ".*/(.*)\\\\.json", target_label: file}
+      - {action: labelmap, regex: __meta_shown_(.+)}
+      - {source_labels: [drop], regex: "yes", action: drop}
+    metric_relabel_configs:
+      - {source_labels: [__name__], regex: "debug_.*", action: drop}
+      - {source_labels: [code], target_label: code, regex: "(.).*", replacement: "${1}xx"}
+      - {action: labeldrop, regex: path}
+    file_sd_configs: [{files: ["sd/*.json"]}]
+  - job_name: limited
+    sample_limit: 2
+    static_configs: [{targets: ["%(exporter)s"]}]
+  - job_name: missing
+    metrics_path: /nothing
+    static_configs: [{targets: ["%(exporter)s"]}]
+  - job_name: node
+    static_configs: [{targets: ["%(node)s"]}]
+"""
+
+
+@test("A-11 what Tocsin scrapes is what Prometheus scrapes with the same prometheus.yml, node_exporter included")
+def beside_prometheus():
+    prometheus, node_exporter = program("prometheus"), program("prometheus-node-exporter")
+    node, port = f"127.0.0.1:{free_port()}", free_port()
+    with kit.temporary() as place, Exporter() as exporter:
+        os.makedirs(f"{place}/sd")
+        with open(f"{place}/sd/web.json", "w", encoding="utf-8") as file:
+            json.dump([{"targets": [exporter.address], "labels": {"__meta_shown_team": "web"}},
+                       {"targets": ["127.0.0.1:1"], "labels": {"drop": "yes"}}], file)
+        config = f"{place}/prometheus.yml"
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(SAME % {"exporter": exporter.address, "node": node})
+        peers = [subprocess.Popen([node_exporter, f"--web.listen-address={node}", "--log.level=error"], stderr=subprocess.DEVNULL),
+                 subprocess.Popen([prometheus, f"--config.file={config}", f"--storage.tsdb.path={place}/data",
+                                   f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"], stderr=subprocess.DEVNULL)]
+        theirs = f"http://127.0.0.1:{port}"
+        try:
+            with Server(config=f"metrics:\n  enabled: true\n  prometheus_config: {config}\n") as server:
+                ours = base_of(server)
+
+                def all_up(base):
+                    try:
+                        return len(vector(base, "up == 1")) == 4 and len(vector(base, "up == 0")) == 2
+                    except OSError:
+                        return False
+                wait_for("all targets in Tocsin", lambda: all_up(ours))
+                wait_for("all targets in Prometheus", lambda: all_up(theirs))
+                for query in ("up", "requests_total", "temperature", "latency_seconds_bucket", "debug_noise", "scrape_samples_scraped{job!='node'}",
+                              "scrape_samples_post_metric_relabeling{job!='node'}"):
+                    assert vector(ours, query) == vector(theirs, query), (query, vector(ours, query), vector(theirs, query))
+                names = 'group by (__name__, collector, job, instance) ({job="node", __name__!~".*(scrape_|go_|process_|promhttp).*"})'
+                assert len(vector(ours, names)) > 100 and vector(ours, names) == vector(theirs, names), (
+                    set(vector(ours, names)) ^ set(vector(theirs, names)))
+                strip = lambda data: sorted((t["scrapePool"], t["scrapeUrl"], t["health"], t["lastError"], json.dumps(t["labels"], sort_keys=True),
+                                             json.dumps(t["discoveredLabels"], sort_keys=True).replace(place + "/", ""),
+                                             t["scrapeInterval"], t["scrapeTimeout"]) for t in data["activeTargets"])
+                assert strip(ask(ours, "targets")) == strip(ask(theirs, "targets")), (strip(ask(ours, "targets")), strip(ask(theirs, "targets")))
+                assert len(ask(ours, "targets", state="dropped")["droppedTargets"]) == 1
+                shape = lambda base: sorted(json.dumps(m, sort_keys=True) for m in ask(
+                    base, "targets/metadata", match_target='{job="plain"}', metric="requests_total"))
+                assert shape(ours) == shape(theirs) and len(shape(ours)) == 1, (shape(ours), shape(theirs))
+        finally:
+            for peer in peers:
+                peer.kill()
+                peer.wait()
+
+
+@test("A-11 a series that vanishes, a target that fails and one that goes are stale at once; files are watched")
+def staleness():
+    with kit.temporary() as place, Exporter() as exporter, Exporter() as other:
+        targets = f"{place}/targets.yml"
+
+        def write(*addresses):
+            with open(targets + ".new", "w", encoding="utf-8") as file:
+                json.dump([{"targets": list(addresses)}], file)
+            os.rename(targets + ".new", targets)
+        write(exporter.address)
+        with Server(config=inline(f"    - job_name: a\n      file_sd_configs: [{{files: ['{targets}']}}]\n")) as server:
+            base = base_of(server)
+            wait_for("the first scrape", lambda: vector(base, "debug_noise"))
+            exporter.pages["/metrics"] = PAGE.replace("debug_noise 1\n", "")
+            wait_for("the series is stale", lambda: not vector(base, "debug_noise"))
+            assert vector(base, "up == 1") and vector(base, "requests_total")
+            exporter.status = 503
+            wait_for("the target is down", lambda: vector(base, "up == 0") and not vector(base, "requests_total"))
+            assert ask(base, "targets")["activeTargets"][0]["lastError"] == "server returned HTTP status 503 Service Unavailable"
+            exporter.status = 200
+            write(exporter.address, other.address)
+            wait_for("two targets", lambda: len(vector(base, "up == 1")) == 2)
+            write(other.address)
+            wait_for("the first is gone", lambda: len(vector(base, "up")) == 1 and other.address in next(iter(vector(base, "up"))))
+            with open(targets, "w", encoding="utf-8") as file:
+                file.write("- {targets: not a list}\n")
+            wait_for("the broken file is told", lambda: server.metric("tocsin_scrape_discoveries_failed_total") > 0)
+            assert len(ask(base, "targets")["activeTargets"]) == 1, "what was known stays in force"
+
+
+@test("A-11 OpenMetrics, credentials, HTTP discovery, redirects, limits and what is asked of the exporter")
+def settings():
+    with kit.temporary() as place, Exporter() as exporter, Exporter() as discovery:
+        exporter.pages["/om"] = "# TYPE x counter\n# UNIT x_seconds seconds\nx_total 5 # {a=\"b\"} 1\n# EOF\n"
+        exporter.types["/om"] = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        exporter.pages["/bad"] = "x 1\n{ 2\n"
+        discovery.pages["/sd"] = json.dumps([{"targets": [exporter.address], "labels": {"from": "http"}}])
+        discovery.types["/sd"] = "application/json"
+        with open(f"{place}/word", "w", encoding="utf-8") as file:
+            file.write("from-a-file\n")
+        jobs = f"""
+    - job_name: found
+      metrics_path: /om
+      params: {{q: ["a b", c]}}
+      authorization: {{credentials_file: {place}/word}}
+      extra_scrape_metrics: true
+      http_sd_configs: [{{url: "http://{discovery.address}/sd"}}]
+    - {{job_name: bad, metrics_path: /bad, static_configs: [{{targets: ["{exporter.address}"]}}]}}
+    - {{job_name: large, body_size_limit: 100B, static_configs: [{{targets: ["{exporter.address}"]}}]}}
+    - {{job_name: wide, label_limit: 2, static_configs: [{{targets: ["{exporter.address}"]}}]}}
+    - {{job_name: many, target_limit: 1, static_configs: [{{targets: ["{exporter.address}", "127.0.0.1:1"]}}]}}
+    - {{job_name: nobody, static_configs: [{{targets: ["127.0.0.1:1"]}}]}}
+    - {{job_name: names, dns_sd_configs: [{{names: [localhost], type: A, port: {exporter.address.split(":")[1]}}}]}}
+"""
+        with Server(config=inline(jobs)) as server:
+            base = base_of(server)
+            wait_for("every target once", lambda: all(t["health"] != "unknown" for t in ask(base, "targets")["activeTargets"])
+                     and len(ask(base, "targets")["activeTargets"]) == 8)
+            errors = {t["scrapePool"]: t["lastError"] for t in ask(base, "targets")["activeTargets"]}
+            assert errors["found"] == "" and errors["names"] == "", errors
+            assert errors["bad"].startswith("line 2 of the body"), errors
+            assert errors["large"] == "body size limit exceeded", errors
+            assert errors["wide"].startswith("label_limit exceeded (metric: requests_total, number of labels: 5"), errors
+            assert errors["many"] == "target_limit exceeded (number of targets: 2, limit: 1)", errors
+            assert "Get \"http://127.0.0.1:1/metrics\"" in errors["nobody"], errors
+            asked = [p for p in exporter.paths if p.startswith("/om")]
+            assert asked[0] == "/om?q=a+b&q=c", asked
+            assert vector(base, "x_total")[json.dumps({"__name__": "x_total", "from": "http", "instance": exporter.address, "job": "found"})] == "5"
+            assert vector(base, "scrape_body_size_bytes") and not vector(base, "scrape_body_size_bytes{job='names'}")
+            exporter.pages = {"/om": exporter.pages["/om"]}
+            wait_for("the exporter is asked again", lambda: exporter.headers.get("Authorization") == "Bearer from-a-file")
+            assert "application/openmetrics-text;version=1.0.0" in exporter.headers["Accept"], exporter.headers
+            assert exporter.headers["X-Prometheus-Scrape-Timeout-Seconds"] == "0.3", exporter.headers
+
+
+@test("A-11 a scrape configuration is read as strictly as Prometheus reads it, and what is not supported is named")
+def strict():
+    cases = {
+        "job_name is empty": "- {static_configs: []}",
+        'found multiple scrape configs with job name "a"': "- {job_name: a}\n- {job_name: a}",
+        'scrape timeout greater than scrape interval for scrape config with job name "a"': "- {job_name: a, scrape_interval: 5s, scrape_timeout: 6s}",
+        "kubernetes_sd_configs is not supported": "- {job_name: a, kubernetes_sd_configs: [{role: pod}]}",
+        "oauth2 is not supported": "- {job_name: a, oauth2: {client_id: x}}",
+        'did you mean "static_configs"': "- {job_name: a, static_config: []}",
+        'unknown relabel action "kep"': "- {job_name: a, relabel_configs: [{action: kep}]}",
+        "relabel configuration for hashmod requires non-zero modulus": "- {job_name: a, relabel_configs: [{action: hashmod, target_label: x}]}",
+        "requires only 'regex', and no other fields": "- {job_name: a, relabel_configs: [{action: labeldrop, regex: x, target_label: y}]}",
+        "error parsing regexp": "- {job_name: a, relabel_configs: [{regex: 'a(', target_label: x}]}",
+        "at most one of basic_auth, oauth2 & authorization": "- {job_name: a, basic_auth: {username: u}, authorization: {credentials: c}}",
+        "use \"basic_auth\" instead": "- {job_name: a, authorization: {type: Basic}}",
+        "is not a valid hostname": "- {job_name: a, static_configs: [{targets: ['http://x']}]}",
+        "a port is required in DNS-SD configs": "- {job_name: a, dns_sd_configs: [{names: [x], type: A}]}",
+        "URL scheme must be 'http' or 'https'": "- {job_name: a, http_sd_configs: [{url: 'ftp://x'}]}",
+        "not valid for file discovery": "- {job_name: a, file_sd_configs: [{files: ['*/x.json']}]}",
+        "units: not a valid size": "- {job_name: a, body_size_limit: 10XB}",
+    }
+    with kit.temporary() as place:
+        def check(prometheus):
+            with open(f"{place}/prometheus.yml", "w", encoding="utf-8") as file:
+                file.write(prometheus)
+            with open(f"{place}/tocsin.yml", "w", encoding="utf-8") as file:
+                file.write(f"metrics:\n  enabled: true\n  prometheus_config: {place}/prometheus.yml\n")
+            return kit.tocsin("check", "--config", f"{place}/tocsin.yml")
+        for words, text in cases.items():
+            code, _, err = check("scrape_configs:\n" + text + "\n")
+            assert code == 2 and words in err and "prometheus.yml:" in err, (words, code, err)
+        code, _, err = check("remote_write: [{url: 'http://x'}]\n")
+        assert code == 2 and "prometheus.yml:1:1: remote_write is not supported" in err, err
+        code, _, err = check("global: {scrape_interval: 5s}\nrule_files: [a]\nscrape_configs: [{job_name: a}]\n")
+        assert code == 0, err
+
+
+kit.main()
