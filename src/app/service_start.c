@@ -281,6 +281,8 @@ int service_start(struct service *s, struct err *err)
     if (rc == 0)
         rc = start_metrics(s, err);
     if (rc == 0)
+        rc = start_forwarding(s, err); /* before the first event may come: a new one begins with it */
+    if (rc == 0)
         rc = start_api(s, err);
     if (rc == 0)
         rc = start_courier(s, err);
@@ -292,8 +294,6 @@ int service_start(struct service *s, struct err *err)
         rc = start_sentinel(s, err);
     if (rc == 0)
         rc = start_sealing(s, err);
-    if (rc == 0)
-        rc = start_forwarding(s, err);
     if (rc == 0)
         rc = start_keeping(s, err);
     return rc == 0 ? service_open_doors(s, err) : rc;
