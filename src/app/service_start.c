@@ -289,6 +289,8 @@ int service_start(struct service *s, struct err *err)
     if (rc == 0)
         rc = start_metrics(s, err);
     if (rc == 0)
+        rc = start_forwarding(s, err); /* before the first event may come: a new one begins with it */
+    if (rc == 0)
         rc = start_api(s, err);
     if (rc == 0)
         rc = start_courier(s, err);
