@@ -9,7 +9,7 @@ sys.argv = sys.argv[:1]
 import kit  # noqa: E402
 
 ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"), ("tocsin_journal", "Journal"), ("tocsin_seal", "Sealing"),
-         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"), ("tocsin_scrape", "Scraping"), ("tocsin_delta", "Metrics in"), ("tocsin_metadata", "Metrics in"),
+         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"), ("tocsin_scrape", "Scraping"), ("tocsin_statsd", "StatsD"), ("tocsin_graphite", "Graphite"), ("tocsin_delta", "Metrics in"), ("tocsin_metadata", "Metrics in"),
          ("tocsin_redaction", "Metrics in"), ("process", "The process"), ("tocsin", "The rest"), ("", "The rest")]
 
 
@@ -17,6 +17,16 @@ METRICS = """metrics:
   enabled: true
   scrape_configs:
     - {job_name: nothing}
+  statsd:
+    udp: 127.0.0.1:0
+  graphite:
+    tcp: 127.0.0.1:0
+"""
+
+FORWARD = """channels:
+  - {name: siem, type: cef_udp, api_url: 'udp://127.0.0.1:9', reveal: all}
+forward:
+  - {channel: siem, select: '{source=~".+"}'}
 """
 
 
@@ -28,7 +38,7 @@ def make_key(folder):
 def main():
     with (kit.temporary() as folder,
           kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"],
-                     config=f"seal:\n  key: {make_key(folder)}\n{METRICS}") as server):
+                     config=f"seal:\n  key: {make_key(folder)}\n{METRICS}{FORWARD}") as server):
         kit.wait_for("sources", lambda: "tocsin_source_events_total" in server.get("/metrics")[1])
         text = server.get("/metrics")[1]
     rows = {}

@@ -215,6 +215,9 @@ void book_command(struct book *book, uint64_t position, struct receive_time now,
 void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out);
 /* No tick before this time does anything; INT64_MAX: none ever. */
 int64_t book_due_ns(const struct book *book);
+/* How many steps of escalation stand past their time by a minute and more, and the worst of them: what an
+ * auditor asks before a tick. They are told by that tick, late. */
+size_t book_overdue(const struct book *book, int64_t now_ns, int64_t *ret_late_ns);
 /* scan --alerts: ticks from event time are the caller's. */
 const struct alert *book_find(const struct book *book, struct sv id_or_prefix, struct err *err);
 size_t book_count(const struct book *book); /* all in memory, open and lately ended */

@@ -243,6 +243,22 @@ int64_t book_due_ns(const struct book *book)
     return book->due_count == 0 ? INT64_MAX : book->due[0]->due_ns;
 }
 
+/* Where no timer is late at all, which is always but after a standstill, nothing is walked through. */
+size_t book_overdue(const struct book *book, int64_t now_ns, int64_t *ret_late_ns)
+{
+    int64_t before_ns = book_add_ns(now_ns, -BOOK_LATE_NS);
+    size_t count = 0;
+    *ret_late_ns = 0;
+    for (size_t i = 0; book_due_ns(book) <= before_ns && i < book->count; i++) {
+        int64_t due_ns = book_step_due_ns(book, book->all[i]);
+        if (due_ns > before_ns)
+            continue;
+        count++;
+        *ret_late_ns = TC_MAX(*ret_late_ns, book_add_ns(now_ns, -TC_MAX(due_ns, (int64_t)0)));
+    }
+    return count;
+}
+
 /* --- pausing and raising */
 
 void book_pause(struct held *held, int64_t now_ns)

@@ -53,6 +53,13 @@ struct api_delivery { /* whether notifications are held back */
     char by[128], note[512];
 };
 
+struct api_oncall_question { /* who is on call from, to; the same instant: who it is then */
+    struct sv schedule;      /* empty: all */
+    int64_t from_ns, to_ns;
+    bool as_calendar; /* iCal, of one schedule */
+    bool overrides;   /* the list of overrides in place of all that */
+};
+
 struct api_options {
     const char *listen;            /* "127.0.0.1:9797", "[::1]:0" (0: any free port) */
     const char *store_path;        /* it opens its own reading connection */
@@ -92,6 +99,9 @@ struct api_options {
     int (*reload)(void *context, struct buf *ret_json, struct err *err);
     /* Appends what only the core knows to the text of /metrics (Prometheus text format 0.0.4). */
     void (*metrics)(void *context, struct buf *out);
+    /* JSON, or a calendar. TC_ENOTFOUND, TC_EINPUT; NULL: 404 to those who ask. */
+    int (*oncall)(void *context, const struct api_oncall_question *question, struct buf *out,
+                  struct err *err);
     void (*rules)(void *context, struct buf *out);    /* JSON array for /v1/rules; NULL: none */
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */

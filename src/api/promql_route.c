@@ -1,5 +1,5 @@
 /*
- * Queries by Prometheus' HTTP API: query, query_range and query_exemplars, with their parameters (in the
+ * Queries by Prometheus' HTTP API: query and query_range, with their parameters (in the
  * address or a form), their JSON and their kinds of errors.
  *
  * A query is evaluated on the server's thread that took it; its `timeout` (2 minutes at most) and the limit
@@ -300,40 +300,5 @@ void promql_range_route(struct api *api, struct request *request, struct reply *
     size_t limit;
     if (question_begin(&q, api, request, reply, true) && question_limit(&q, &limit) && read_range(&q, &o))
         run(&q, &o, limit);
-    question_end(&q);
-}
-
-static bool has_selector(const struct expr *e)
-{
-    if (e == NULL)
-        return false;
-    bool any = e->kind == EXPR_SELECTOR || has_selector(e->left) || has_selector(e->right);
-    for (size_t i = 0; !any && i < e->arg_count; i++)
-        any = has_selector(e->args[i]);
-    return any;
-}
-
-/* Exemplars are not kept: none is found. */
-void promql_exemplars_route(struct api *api, struct request *request, struct reply *reply)
-{
-    struct question q;
-    struct promql_parse parse = {0};
-    struct err err = {0};
-    int64_t min_t, max_t;
-    if (!question_begin(&q, api, request, reply, true) || !question_window(&q, &min_t, &max_t)) {
-        /* said */
-    } else if (max_t < min_t) {
-        question_refuse(&q, 400, "bad_data", "end timestamp must not be before start timestamp");
-    } else if (promql_parse(&parse, question_get(&q, "query"), &err) != 0) {
-        question_refuse(&q, 400, "bad_data", "%s", err.text);
-    } else if (!has_selector(parse.expr)) {
-        reply->status = 204;
-    } else {
-        struct json_out json = question_answer(&q);
-        json_array(&json);
-        json_array_end(&json);
-        question_answered(&q, &json);
-    }
-    promql_parse_free(&parse);
     question_end(&q);
 }

@@ -99,6 +99,34 @@ static void read_response(const struct event *json, struct alert_options *ret)
     ret->zone_offset_s = (int)number_of(json, "response.zone_offset_s");
 }
 
+static int text_json(struct core *core, const struct core_text *text, struct json_out *json, struct err *err)
+{
+    char hex[TC_SHA256_HEX] = "";
+    int rc = object_write(core, text->bytes, hex, err);
+    json_object(json);
+    json_kv_string(json, "path", text->path);
+    json_kv_str(json, "sha256", hex);
+    json_object_end(json);
+    return rc;
+}
+
+/* Absent where nothing escalates, as in journals of versions that did not know it. */
+static int oncall_json(struct core *core, const struct core_options *o, struct json_out *json,
+                       struct err *err)
+{
+    int rc = 0;
+    if (o->oncall.path.n == 0)
+        return 0;
+    json_key(json, SV("oncall"));
+    rc = text_json(core, &o->oncall, json, err);
+    json_key(json, SV("calendars"));
+    json_array(json);
+    for (size_t i = 0; rc == 0 && i < o->calendar_count; i++)
+        rc = text_json(core, &o->calendars[i], json, err);
+    json_array_end(json);
+    return rc;
+}
+
 int activate_json(struct core *core, const struct core_options *o, struct buf *out, struct err *err)
 {
     static const uint64_t default_steps[] = {10, 50, 100, 0};
@@ -120,6 +148,7 @@ int activate_json(struct core *core, const struct core_options *o, struct buf *o
         json_u64(&json, *step);
     json_array_end(&json);
     response_json(&json, &o->response);
+    rc = rc == 0 ? oncall_json(core, o, &json, err) : rc;
     if (o->policy.n > 0)
         json_kv_string(&json, "policy", o->policy);
     if (o->watch_count > 0)
@@ -225,6 +254,55 @@ static void read_settings(const struct event *json, struct in_force *ret)
     read_response(json, &ret->alerts);
 }
 
+struct calendars {
+    struct core *core;
+    const struct event *json;
+    struct arena *arena;
+    struct err *err;
+    int rc;
+};
+
+static bool give_calendar(void *context, struct sv path, struct sv *ret)
+{
+    struct calendars *c = context;
+    const struct field *at = event_find(c->json, SV("calendars.path"), event_name_hash(SV("calendars.path")));
+    const struct field *sha =
+        event_find(c->json, SV("calendars.sha256"), event_name_hash(SV("calendars.sha256")));
+    for (; at != NULL && sha != NULL; at = event_next(c->json, at), sha = event_next(c->json, sha))
+        if (sv_eq(at->value, path)) {
+            c->rc = c->rc == 0 ? object_read(c->core, sha->value, c->arena, ret, c->err) : c->rc;
+            return c->rc == 0;
+        }
+    return false;
+}
+
+/* *ret NULL: the record says nothing of it, and nothing escalates. */
+static int read_oncall(struct core *core, const struct event *json, struct arena *arena, struct oncall **ret,
+                       struct err *err)
+{
+    struct calendars calendars = {core, json, arena, err, 0};
+    struct sv path = event_value(json, "oncall.path"), sha256 = event_value(json, "oncall.sha256"), bytes;
+    if (path.n == 0)
+        return 0;
+    int rc = object_read(core, sha256, arena, &bytes, err);
+    if (rc == 0)
+        rc = oncall_read(arena_str(arena, path), bytes, give_calendar, &calendars, ret, err);
+    return rc == 0 ? calendars.rc : rc;
+}
+
+/* What the fold is told of people from now on; without a file, the built-in policies, which nobody waits for.
+ */
+static void take_oncall(struct core *core, struct oncall *fresh)
+{
+    struct err err;
+    if (fresh == NULL)
+        tc_assert(oncall_read("", SV(""), NULL, NULL, &fresh, &err) == 0);
+    pthread_mutex_lock(&core->oncall_lock);
+    oncall_free(&core->oncall);
+    core->oncall = fresh;
+    pthread_mutex_unlock(&core->oncall_lock);
+}
+
 static void watch(struct core *core, const struct event *json)
 {
     struct source_watch rows[SOURCES_WATCHED_MAX];
@@ -309,7 +387,13 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
     if (rc == 0 && ruleset == NULL)
         rc = ruleset_new_under(sources, count, policy, &ruleset, err);
     policy_free(&policy);
+    struct oncall *oncall = NULL;
+    if (rc == 0)
+        rc = read_oncall(core, &json, &arena, &oncall, err);
+    if (rc == 0 && oncall != NULL)
+        oncall_ladders(oncall, in_force.alerts.ladders);
     if (rc == 0) {
+        take_oncall(core, oncall);
         struct detector *detector = next_detector(core, ruleset, in_force.lateness_ns);
         struct book *book = next_book(core, &in_force.alerts);
         if (core->detector != NULL)

@@ -11,6 +11,8 @@
 
 #include "base/json_out.h"
 
+#include <stdio.h>
+
 static void channels_json(struct json_out *json, const struct sv *channels, size_t count)
 {
     json_key(json, SV("channels"));
@@ -39,11 +41,30 @@ static void question_json(struct core *core, const struct alert *alert, struct j
     json_array_end(json);
 }
 
+/* "P1 alert not acknowledged after 15 min: " (ledger D-10). */
+static struct sv escalation_prefix(struct core *core, const struct decision *d)
+{
+    const struct oncall_step *step = oncall_step_at(core->oncall, d->alert->severity, d->step);
+    int64_t seconds = step == NULL ? 0 : step->after_ns / TC_SECOND_NS;
+    char after[TC_RFC3339_MAX];
+    if (seconds % 3600 == 0 && seconds > 0)
+        snprintf(after, sizeof after, "%lld h", (long long)(seconds / 3600));
+    else if (seconds % 60 == 0)
+        snprintf(after, sizeof after, "%lld min", (long long)(seconds / 60));
+    else
+        snprintf(after, sizeof after, "%lld s", (long long)seconds);
+    return seconds == 0 ? arena_printf(&core->batch, "%s alert: ", severity_name(d->alert->severity))
+                        : arena_printf(&core->batch, "%s alert not acknowledged after %s: ",
+                                       severity_name(d->alert->severity), after);
+}
+
 /* What a notification's headline begins with where the reason alone does not say it. */
 static struct sv prefix_of(struct core *core, const struct decision *d, enum notify_reason reason)
 {
     struct arena *arena = &core->batch;
     switch (reason) {
+    case NOTIFY_ESCALATED:
+        return escalation_prefix(core, d);
     case NOTIFY_REMINDER:
         return SV("Still firing: ");
     case NOTIFY_SEVERITY_RAISED:
@@ -54,6 +75,31 @@ static struct sv prefix_of(struct core *core, const struct decision *d, enum not
     default:
         return (struct sv){0};
     }
+}
+
+/* Whom the step of the policy names now; where it leads to nobody, the channels that the priority has anyway:
+ * an escalation never ends in silence. */
+static void escalation_json(struct core *core, const struct decision *d, struct json_out *json)
+{
+    const struct oncall_step *step = oncall_step_at(core->oncall, d->alert->severity, d->step);
+    struct oncall_targets *targets = ARENA_NEW(&core->batch, struct oncall_targets);
+    const struct sv *routed;
+    if (step != NULL)
+        oncall_resolve(core->oncall, &core->overrides, step, core->options.channels,
+                       core->options.channel_count, d->now_ns, targets);
+    size_t count = core->options.route(core->options.context, d->alert->severity, d->reason, &routed);
+    struct sv *channels = ARENA_ARRAY(&core->batch, struct sv, ONCALL_TARGETS_MAX);
+    size_t channel_count = 0;
+    for (size_t i = 0; i < targets->count; i++)
+        if (targets->items[i].person.n == 0)
+            channels[channel_count++] = targets->items[i].channel;
+    channels_json(json, targets->count > 0 ? channels : routed, targets->count > 0 ? channel_count : count);
+    json_key(json, SV("targets"));
+    json_array(json);
+    for (size_t i = 0; i < targets->count; i++)
+        if (targets->items[i].person.n > 0)
+            target_json(json, targets->items[i].channel, targets->items[i].person, (struct sv){0});
+    json_array_end(json);
 }
 
 void address_intent(struct core *core, const struct decision *d, enum notify_reason reason, struct sv key,
@@ -68,6 +114,10 @@ void address_intent(struct core *core, const struct decision *d, enum notify_rea
         json_kv_string(json, "prefix", prefix);
     if (reason == NOTIFY_QUESTION) {
         question_json(core, d->alert, json);
+        return;
+    }
+    if (reason == NOTIFY_ESCALATED) {
+        escalation_json(core, d, json);
         return;
     }
     size_t count = core->options.route(core->options.context, d->alert->severity, reason, &channels);
@@ -87,7 +137,6 @@ int address_each(struct core *core, const struct event *json, struct arena *aren
 {
     struct sv key = event_value(json, "key");
     int rc = 0;
-    (void)core;
     for (const struct field *f = first(json, "channels"); rc == 0 && f != NULL; f = event_next(json, f))
         if (f->type == FIELD_STRING)
             rc = each(context, f->value, (struct sv){0},
@@ -95,7 +144,8 @@ int address_each(struct core *core, const struct event *json, struct arena *aren
     const struct field *channel = first(json, "targets.channel"), *person = first(json, "targets.person"),
                        *address = first(json, "targets.address");
     while (rc == 0 && channel != NULL && person != NULL && address != NULL) {
-        struct sv to = address->value;
+        struct sv to = address->value.n > 0 ? address->value
+                                            : oncall_address(core->oncall, person->value, channel->value);
         if (to.n > 0)
             rc = each(context, channel->value, to,
                       arena_printf(arena, "%.*s:%.*s/%.*s", SV_FMT(key), SV_FMT(channel->value),

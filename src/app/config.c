@@ -340,6 +340,8 @@ static const struct setting metrics_settings[] = {
      config_scrape_configs},
     {"prometheus_config", "a Prometheus configuration file whose scrape_configs are used instead", "none",
      config_prometheus_config},
+    {"graphite", "listen for Graphite's plaintext lines", "none", config_graphite},
+    {"statsd", "listen for StatsD and DogStatsD", "none", config_statsd},
     {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},
     {"source_series_limit", "series in memory that one source may have", "`series_limit`",
      metrics_source_series},
@@ -515,6 +517,14 @@ static int read_sandbox(struct reading *r, const struct yaml_node *node)
 }
 
 /* `shipped_packs` stands after `rules`, whose reader sets its default. */
+static int read_oncall(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = setting_text(r, node, &text);
+    r->config->oncall = rc == 0 ? text.p : NULL;
+    return rc;
+}
+
 static const struct setting top_settings[] = {
     {"listen", "address and port of the HTTP server", "127.0.0.1:9797", read_listen},
     {"data", "the data directory", "--data", read_data},
@@ -538,8 +548,12 @@ static const struct setting top_settings[] = {
      config_read_channels},
     {"routing", "which channels are told of which priority", "by min_severity of each channel",
      config_read_routing},
+    {"forward", "which events go to a SIEM", "none", config_read_forward},
     {"digest", "the daily digest of P4 alerts", "to email channels, at 08:00", config_read_digest},
     {"alerts", "how occurrences become alerts", "", read_alerts},
+    {"oncall",
+     "file of people, roles, schedules and policies of escalation (docs/oncall.md, docs/escalation.md)",
+     "none: the built-in policy doc4", read_oncall},
     {"parsers", "files of parsers of your own, or directories with *.yml and *.yaml (docs/parsers.md)",
      "none", read_parsers},
     {"privacy", "what is replaced, and who may see behind it", "", read_privacy},
@@ -580,6 +594,7 @@ void config_defaults(struct config *config)
                               .metric_rules = {.evaluation_interval_ns = 60 * TC_SECOND_NS},
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
                               .metrics_trend_retention_ns = INT64_C(396) * 86400 * TC_SECOND_NS,
+                              .statsd_flush_ns = 10 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
                               .retention_keep_ns = {395 * DAY_NS, 2557 * DAY_NS, 30 * DAY_NS},
                               .retention_cold_after_ns = 3600 * TC_SECOND_NS,
@@ -630,8 +645,8 @@ static void take_prints(struct config *c, const struct yaml_node *root)
 size_t config_restart_needed(const struct config *running, const struct config *fresh,
                              const char *ret_keys[CONFIG_KEYS_MAX])
 {
-    static const char *const read_anew[] = {"rules", "shipped_packs", "placeholders", "pipelines",
-                                            "geoip", "alerts",        "watch",        NULL};
+    static const char *const read_anew[] = {"rules",  "shipped_packs", "placeholders", "pipelines", "geoip",
+                                            "alerts", "watch",         "oncall",       NULL};
     size_t count = 0;
     for (size_t i = 0; top_settings[i].key != NULL; i++) {
         uint64_t before = i < running->print_count ? running->prints[i].print : 0;
@@ -709,6 +724,7 @@ void config_reference(struct buf *out)
     reference_table(out, "channels (a list)", config_channel_settings);
     reference_table(out, "mentions (of a channel)", config_mention_settings);
     reference_table(out, "routing", config_routing_settings);
+    reference_table(out, "forward (a list)", config_forward_settings);
     reference_table(out, "digest", config_digest_settings);
     reference_table(out, "alerts", alerts_settings);
     reference_table(out, "alerts.confirmation", confirmation_settings);
@@ -724,4 +740,6 @@ void config_reference(struct buf *out)
     reference_table(out, "files (a list)", config_file_settings);
     reference_table(out, "journald", config_journald_settings);
     reference_table(out, "metrics", metrics_settings);
+    reference_table(out, "metrics.graphite", config_graphite_settings);
+    reference_table(out, "metrics.statsd", config_statsd_settings);
 }

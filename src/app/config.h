@@ -7,6 +7,7 @@
 #define APP_CONFIG_H
 
 #include "api/api.h"
+#include "app/forward.h"
 #include "app/metric_rules.h"
 #include "app/sources.h"
 #include "base/arena.h"
@@ -30,6 +31,7 @@ struct config {
     const char *listen;       /* "127.0.0.1:9797" */
     const char *data;         /* NULL: not set */
     const char *console_url;  /* NULL: http:// + listen */
+    const char *oncall;       /* file of people, schedules and policies; NULL: the built-in policies */
     const char *const *rules; /* paths; none: the shipped packs */
     size_t rule_count;
     const char *const *pipelines; /* processing pipelines: files, or names of shipped ones */
@@ -81,6 +83,8 @@ struct config {
         size_t count;
         bool given; /* not: by the channels' own severities */
     } routing[SEVERITY_P4 + 1];
+    struct forward_config forwards[TC_FORWARDS_MAX];
+    size_t forward_count;
     struct routing digest; /* not given: all email channels */
     int digest_at_s;       /* after midnight */
     int64_t dedup_window_ns, resolve_after_ns;
@@ -100,7 +104,12 @@ struct config {
     uint64_t metrics_retention_bytes; /* 0: no bound */
     struct metric_rule_settings metric_rules;
     struct scrape_defaults scrape_defaults;
-    struct scrape_config scrape;   /* no jobs: nothing is scraped */
+    struct scrape_config scrape; /* no jobs: nothing is scraped */
+    const char *graphite_tcp;    /* NULL: not listened on */
+    bool graphite_allow_plaintext;
+    const char *statsd_udp, *statsd_path; /* NULL: not listened on */
+    bool statsd_allow_plaintext, statsd_absolute_gauges;
+    int64_t statsd_flush_ns;
     const char *prometheus_config; /* NULL: scrape configurations stand in this file, if anywhere */
 };
 

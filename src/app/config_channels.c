@@ -84,6 +84,7 @@ CHANNEL_TEXT(api_url)
 CHANNEL_TEXT(account)
 CHANNEL_TEXT(callback_url)
 CHANNEL_TEXT(region)
+CHANNEL_TEXT(index)
 CHANNEL_TEXT(project)
 CHANNEL_TEXT(issue)
 CHANNEL_TEXT(transition)
@@ -264,8 +265,9 @@ const struct setting config_channel_settings[] = {
     {"hello", "email: the name to greet the mail server with", "localhost", channel_hello},
     {"require_tls", "email: send nothing unless the server does STARTTLS", "true", channel_require_tls},
     {"implicit_tls", "email: TLS from the first byte, as on port 465", "false", channel_implicit_tls},
-    {"auth_username", "email, webhook, jira, ticket: name for the login", "none", channel_auth_username},
-    {"auth_password", "email, webhook, jira, ticket: its password, as env:NAME or file:PATH", "none",
+    {"auth_username", "email, webhook, elastic, jira, ticket: name for the login", "none",
+     channel_auth_username},
+    {"auth_password", "email, webhook, elastic, jira, ticket: its password, as env:NAME or file:PATH", "none",
      channel_auth_password},
     {"bearer_token", "webhook: sent as Authorization: Bearer, as env:NAME or file:PATH", "none",
      channel_bearer_token},
@@ -281,11 +283,16 @@ const struct setting config_channel_settings[] = {
     {"token",
      "slack_app, telegram, webex: the bot's; sms, voice: the account's; pushover: the application's; "
      "opsgenie: the "
-     "API key; victorops: the endpoint's key; sns: the secret access key; jira, ticket: a bearer token; as "
+     "API key; victorops: the endpoint's key; sns: the secret access key; datadog: the API key; splunk_hec: "
+     "the collector's; "
+     "elastic: an API key; jira, ticket: a bearer token; as "
      "env:NAME "
      "or file:PATH",
-     "required but for jira and ticket", channel_token},
-    {"region", "sns: the region, as eu-west-1", "required there", channel_region},
+     "required but for elastic, jira and ticket", channel_token},
+    {"region", "sns: the region, as eu-west-1; datadog: the site, as datadoghq.eu", "required there",
+     channel_region},
+    {"index", "splunk_hec, elastic: where to write", "Splunk's default; tocsin-alerts, tocsin-events",
+     channel_index},
     {"project", "jira: the project's key", "required there", channel_project},
     {"issue", "jira: the type of issue", "Task", channel_issue},
     {"transition", "jira: the id of the transition to make when an alert has ended", "none",
@@ -306,7 +313,8 @@ const struct setting config_channel_settings[] = {
     {"ca_file", "PEM file of certificates to trust in place of the system's", "the system's",
      channel_ca_file},
     {"min_severity", "only alerts of this priority or a higher one, where `routing` does not name it",
-     "sms, voice, pushover: P1; email: P3; webhook, sns, file, stdout: P4; others: P2", channel_min_severity},
+     "sms, voice, pushover: P1; email: P3; webhook, sns, file, stdout, SIEMs: P4; others: P2",
+     channel_min_severity},
     {"send_resolved", "also tell when an alert has ended",
      "slack, email, sms, voice, stdout: false; others: true", channel_send_resolved},
     {"fallback", "name of the channel that is told as well once this one is broken", "none",
@@ -400,6 +408,57 @@ int config_read_digest(struct reading *r, const struct yaml_node *node)
     return setting_section(r, node, config_digest_settings);
 }
 
+/* --- forward
+ * ------------------------------------------------------------------------------------------------------- */
+
+static int forward_channel(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &((struct forward_config *)r->item)->channel);
+}
+
+static int forward_select(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &((struct forward_config *)r->item)->select);
+}
+
+const struct setting config_forward_settings[] = {
+    {"channel", "name of a channel of type splunk_hec, datadog, elastic, cef or cef_udp, with `reveal: all`",
+     "required", forward_channel},
+    {"select", "which events: LogQL, such as {source=~\"http:.+\"} |= \"denied\"", "required",
+     forward_select},
+    {0}};
+
+int config_read_forward(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_list(r, node);
+    if (rc == 0 && node->count > TC_FORWARDS_MAX)
+        rc = setting_bad(r, node, "at most 8 are possible");
+    if (rc == 0)
+        rc = setting_rows(r, node, config_forward_settings, r->config->forwards,
+                          sizeof r->config->forwards[0]);
+    r->config->forward_count = rc == 0 ? node->count : 0;
+    return rc;
+}
+
+static int check_forwards(struct config *c, const char *file, struct err *err)
+{
+    struct err why;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < c->forward_count; i++) {
+        struct forward_config *forward = &c->forwards[i];
+        for (size_t j = 0; j < c->channel_count; j++)
+            if (sv_eq(c->channels[j].name, forward->channel))
+                forward->config = &c->channels[j];
+        for (size_t j = 0; rc == 0 && j < i; j++)
+            if (sv_eq(c->forwards[j].channel, forward->channel))
+                rc = err_at(err, TC_EINPUT, file, 0, 0, "forward: channel %.*s is named twice",
+                            SV_FMT(forward->channel));
+        if (rc == 0 && forward_check(forward, &why) != 0)
+            rc = err_at(err, TC_EINPUT, file, 0, 0, "forward: %s", why.text);
+    }
+    return rc;
+}
+
 static bool is_channel(const struct config *config, struct sv name)
 {
     for (size_t i = 0; i < config->channel_count; i++)
@@ -433,7 +492,7 @@ int config_check_names(struct config *c, const char *file, struct err *err)
                         "channels: the fallback \"%.*s\" of %.*s is no other channel",
                         SV_FMT(sv_head(fallback, 64)), SV_FMT(c->channels[i].name));
     }
-    return rc;
+    return rc == 0 ? check_forwards(c, file, err) : rc;
 }
 
 /* Where nobody was named, mail is the channel for digests (D-04). */

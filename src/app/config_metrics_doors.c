@@ -1,8 +1,10 @@
 /*
- * What the section `metrics` says of where samples come from: what is scraped. See config_priv.h.
+ * What the section `metrics` says of where samples come from: what is scraped, and what is
+ * listened for. See config_priv.h.
  */
 #include "app/config_priv.h"
 
+#include "base/address.h"
 #include "base/fs.h"
 
 static int needs_store(struct reading *r, const struct yaml_node *node)
@@ -43,4 +45,102 @@ int config_prometheus_config(struct reading *r, const struct yaml_node *node)
     r->config->prometheus_config = path.p;
     rc = scrape_config_read(&fs_system, path.p, &r->config->scrape, r->err);
     return rc == TC_EIO ? setting_bad(r, node, "the file cannot be read") : rc;
+}
+
+/* --- metrics.statsd --- */
+
+static int read_address(struct reading *r, const struct yaml_node *node, const char **ret)
+{
+    struct sv text;
+    struct address address;
+    struct err err = {0};
+    int rc = setting_text(r, node, &text);
+    if (rc == 0 && address_parse(text, &address, &err) != 0)
+        rc = setting_bad(r, node, err.text);
+    if (rc == 0)
+        *ret = text.p;
+    return rc;
+}
+
+static int statsd_udp(struct reading *r, const struct yaml_node *node)
+{
+    return read_address(r, node, &r->config->statsd_udp);
+}
+
+static int statsd_path(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = setting_text(r, node, &text);
+    if (rc == 0)
+        r->config->statsd_path = text.p;
+    return rc;
+}
+
+static int statsd_allow_plaintext(struct reading *r, const struct yaml_node *node)
+{
+    return setting_bool(r, node, &r->config->statsd_allow_plaintext);
+}
+
+static int statsd_flush_interval(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_duration(r, node, &r->config->statsd_flush_ns);
+    return rc == 0 && r->config->statsd_flush_ns < TC_SECOND_NS / 10 ? setting_bad(r, node, "100ms at least")
+                                                                     : rc;
+}
+
+static int statsd_gauge_signs(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = setting_text(r, node, &text);
+    if (rc == 0 && !sv_is(text, "relative") && !sv_is(text, "absolute"))
+        rc = setting_bad(r, node, "relative or absolute is expected here");
+    if (rc == 0)
+        r->config->statsd_absolute_gauges = sv_is(text, "absolute");
+    return rc;
+}
+
+const struct setting config_statsd_settings[] = {
+    {"udp", "address and port for StatsD and DogStatsD over UDP, as 127.0.0.1:8125", "none", statsd_udp},
+    {"path", "a datagram socket in the file system for the same", "none", statsd_path},
+    {"allow_plaintext", "listen on an address that is not loopback", "false", statsd_allow_plaintext},
+    {"flush_interval", "how often what came is written to the store", "10s", statsd_flush_interval},
+    {"gauge_signs",
+     "what +3 and -3 do to a gauge: relative changes it (StatsD), absolute is its value (DogStatsD)",
+     "relative", statsd_gauge_signs},
+    {0}};
+
+int config_statsd(struct reading *r, const struct yaml_node *node)
+{
+    int rc = needs_store(r, node);
+    if (rc == 0)
+        rc = setting_section(r, node, config_statsd_settings);
+    return rc == 0 && r->config->statsd_udp == NULL && r->config->statsd_path == NULL
+               ? setting_bad(r, node, "StatsD needs `udp`, `path`, or both")
+               : rc;
+}
+
+/* --- metrics.graphite --- */
+
+static int graphite_tcp(struct reading *r, const struct yaml_node *node)
+{
+    return read_address(r, node, &r->config->graphite_tcp);
+}
+
+static int graphite_allow_plaintext(struct reading *r, const struct yaml_node *node)
+{
+    return setting_bool(r, node, &r->config->graphite_allow_plaintext);
+}
+
+const struct setting config_graphite_settings[] = {
+    {"tcp", "address and port for lines NAME VALUE EPOCH over TCP, as 127.0.0.1:2003", "required",
+     graphite_tcp},
+    {"allow_plaintext", "listen on an address that is not loopback", "false", graphite_allow_plaintext},
+    {0}};
+
+int config_graphite(struct reading *r, const struct yaml_node *node)
+{
+    int rc = needs_store(r, node);
+    if (rc == 0)
+        rc = setting_section(r, node, config_graphite_settings);
+    return rc == 0 && r->config->graphite_tcp == NULL ? setting_bad(r, node, "Graphite needs `tcp`") : rc;
 }

@@ -56,12 +56,13 @@ int setting_token_secret(struct reading *r, const struct yaml_node *node);
 /* --- sections --- */
 
 extern const struct setting config_channel_settings[], config_mention_settings[], config_routing_settings[],
-    config_digest_settings[], config_source_settings[], config_watch_settings[], config_syslog_settings[],
-    config_file_settings[], config_journald_settings[], config_retention_settings[], config_hold_settings[],
-    config_class_settings[];
+    config_forward_settings[], config_digest_settings[], config_source_settings[], config_watch_settings[],
+    config_syslog_settings[], config_file_settings[], config_journald_settings[], config_retention_settings[],
+    config_hold_settings[], config_class_settings[];
 
 int config_read_channels(struct reading *r, const struct yaml_node *node);
 int config_read_routing(struct reading *r, const struct yaml_node *node);
+int config_read_forward(struct reading *r, const struct yaml_node *node);
 int config_read_digest(struct reading *r, const struct yaml_node *node);
 int config_read_sources(struct reading *r, const struct yaml_node *node);
 int config_read_watch(struct reading *r, const struct yaml_node *node);
@@ -86,6 +87,9 @@ int config_scrape_interval(struct reading *r, const struct yaml_node *node);
 int config_scrape_timeout(struct reading *r, const struct yaml_node *node);
 int config_scrape_configs(struct reading *r, const struct yaml_node *node);
 int config_prometheus_config(struct reading *r, const struct yaml_node *node);
+int config_statsd(struct reading *r, const struct yaml_node *node);
+int config_graphite(struct reading *r, const struct yaml_node *node);
+extern const struct setting config_statsd_settings[], config_graphite_settings[];
 
 /* Names may stand before what they name: they are looked up once all is read. */
 int config_check_names(struct config *config, const char *file, struct err *err);

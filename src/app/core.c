@@ -33,6 +33,8 @@ static void blank(struct core *core)
     struct detector_options options = {
         .lateness_ns = core->options.lateness_ns, .receive_time_stands_in = true, .pool = core->pool};
     tc_assert(ruleset_new(NULL, 0, &core->ruleset, &err) == 0);
+    if (core->oncall == NULL)
+        tc_assert(oncall_read("", SV(""), NULL, NULL, &core->oncall, &err) == 0);
     core->detector = detector_new(core->ruleset, &options);
     core->book = book_new(&(struct alert_options){0});
     positions_clear(&core->positions);
@@ -229,6 +231,7 @@ static void take_stats(struct core *core)
     core->stats.rules = ruleset_count(core->ruleset);
     core->stats.alerts_in_memory = book_count(core->book);
     core->stats.store_behind = core->store_behind;
+    core->stats.overrides = core->overrides.count;
     core->delivery_shown = core->delivery;
     core_show_sources(core);
     core->stats.events = core->counts.events;
@@ -261,6 +264,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     buf_init(&core->prepared_json, CORE_JSON_BYTES);
     pthread_mutex_init(&core->reloading, NULL);
     pthread_mutex_init(&core->lock, NULL);
+    pthread_mutex_init(&core->oncall_lock, NULL);
     pthread_cond_init(&core->changed, NULL);
     core->pool = options->threads > 1 ? pool_new(options->threads) : NULL;
     int rc = open_journal(core, err);
@@ -711,6 +715,8 @@ void core_abandon(struct core **core_at)
     buf_free(&core->activated);
     buf_free(&core->prepared_json);
     positions_free(&core->positions);
+    oncall_free(&core->oncall);
+    oncall_overrides_free(&core->overrides);
     buf_free(&core->source_text);
     buf_free(&core->source_json);
     free(core->costs.items);
@@ -721,6 +727,7 @@ void core_abandon(struct core **core_at)
     free(core->run);
     pthread_mutex_destroy(&core->reloading);
     pthread_mutex_destroy(&core->lock);
+    pthread_mutex_destroy(&core->oncall_lock);
     pthread_cond_destroy(&core->changed);
     free(core);
     *core_at = NULL;

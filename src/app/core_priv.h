@@ -42,10 +42,13 @@ struct core {
     struct detector *detector;
     struct book *book;
     struct positions positions;
-    struct buf activated; /* JSON of the newest REC_ACTIVATED, empty before the first */
-    uint64_t position;    /* last record folded */
-    uint64_t said;        /* decisions caused at or before this are durable */
-    uint64_t half_said;   /* and, of those caused at this position, the first half_count */
+    struct oncall *oncall; /* written under oncall_lock by the core's thread, read under it by others */
+    struct oncall_overrides overrides; /* likewise */
+    pthread_mutex_t oncall_lock;       /* taken after `lock`, or alone */
+    struct buf activated;              /* JSON of the newest REC_ACTIVATED, empty before the first */
+    uint64_t position;                 /* last record folded */
+    uint64_t said;                     /* decisions caused at or before this are durable */
+    uint64_t half_said;                /* and, of those caused at this position, the first half_count */
     uint64_t half_count;
     struct watchdog watchdog;
     struct delivery_state delivery;

@@ -258,7 +258,8 @@ static int say(struct core *core, const struct event *cause, const struct buf *o
 static int tick_rooms(struct core *core, const struct event *record, struct err *err)
 {
     detector_tick(core->detector, record->position, record->received, &core->findings);
-    watchdog_tick(&core->watchdog, core->detector, record->position, record->received, &core->findings);
+    watchdog_tick(&core->watchdog, core->detector, core->book, record->position, record->received,
+                  &core->findings);
     int rc = take_findings(core, err);
     if (rc != 0)
         return rc;
@@ -317,6 +318,27 @@ static void answer_delivery(struct core *core, uint64_t position)
     pthread_mutex_unlock(&core->lock);
 }
 
+static int fold_oncall(struct core *core, const struct event *record, const struct alert_command *command)
+{
+    struct buf json;
+    struct err err = {0};
+    buf_init(&json, 64 << 10);
+    pthread_mutex_lock(&core->oncall_lock);
+    int rc = oncall_command(&core->overrides, core->oncall, command, record->received, &json, &err);
+    pthread_mutex_unlock(&core->oncall_lock);
+    pthread_mutex_lock(&core->lock);
+    for (struct waiter *w = core->waiters; w != NULL; w = w->next)
+        if (w->position == record->position) {
+            w->rc = rc;
+            w->err = err;
+            buf_clear(w->json);
+            buf_sv(w->json, buf_view(&json));
+        }
+    pthread_mutex_unlock(&core->lock);
+    buf_free(&json);
+    return 0;
+}
+
 static int fold_command(struct core *core, const struct event *record, struct err *err)
 {
     struct event e = {.time = {TC_NO_TIME}};
@@ -330,6 +352,8 @@ static int fold_command(struct core *core, const struct event *record, struct er
         *alert_command_at(&command, m) = event_value(&e, m->name);
     if (sv_starts(command.verb, SV("vault_")))
         return 0; /* an audit record: what was done was done beside the core */
+    if (oncall_is_command(command.verb))
+        return fold_oncall(core, record, &command);
     bool was_held = core->delivery.held;
     if (delivery_apply(&core->delivery, &command, record->received)) {
         core->delivery_moved = core->delivery_moved || core->delivery.held != was_held;

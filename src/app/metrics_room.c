@@ -23,7 +23,9 @@ struct metrics_room {
     pthread_t thread;
     struct metadata *metadata;
     struct delta_state *deltas;
-    struct scrape_manager *scrape; /* NULL: nothing is scraped */
+    struct scrape_manager *scrape;      /* NULL: nothing is scraped */
+    struct statsd_listener *statsd;     /* NULL: not listened for */
+    struct graphite_listener *graphite; /* NULL: not listened for */
 };
 
 static void *tend(void *context)
@@ -62,6 +64,31 @@ static int start_scraping(struct metrics_room *room, const struct config *c, str
                                 &room->scrape, err);
 }
 
+static int start_statsd(struct metrics_room *room, const struct config *c, struct err *err)
+{
+    if (c->statsd_udp == NULL && c->statsd_path == NULL)
+        return 0;
+    return statsd_listener_start(&(struct statsd_options){.clk = &clk_system,
+                                                          .tsdb = room->tsdb,
+                                                          .udp = c->statsd_udp,
+                                                          .path = c->statsd_path,
+                                                          .allow_plaintext = c->statsd_allow_plaintext,
+                                                          .flush_ns = c->statsd_flush_ns,
+                                                          .signed_gauges = !c->statsd_absolute_gauges},
+                                 &room->statsd, err);
+}
+
+static int start_graphite(struct metrics_room *room, const struct config *c, struct err *err)
+{
+    if (c->graphite_tcp == NULL)
+        return 0;
+    return graphite_listener_start(&(struct graphite_options){.clk = &clk_system,
+                                                              .tsdb = room->tsdb,
+                                                              .tcp = c->graphite_tcp,
+                                                              .allow_plaintext = c->graphite_allow_plaintext},
+                                   &room->graphite, err);
+}
+
 int metrics_room_start(const struct config *c, struct metrics_room **ret, struct err *err)
 {
     struct metrics_room *room = tc_alloc(sizeof *room);
@@ -98,6 +125,10 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
     room->deltas = delta_state_new();
     if (rc == 0)
         rc = start_scraping(room, c, err);
+    if (rc == 0)
+        rc = start_statsd(room, c, err);
+    if (rc == 0)
+        rc = start_graphite(room, c, err);
     if (rc == 0)
         *ret = room;
     else
@@ -152,6 +183,10 @@ void metrics_room_metrics(const struct metrics_room *room, struct buf *out)
     intake_metrics(room, out);
     if (room->scrape != NULL)
         scrape_manager_metrics(room->scrape, out);
+    if (room->statsd != NULL)
+        statsd_listener_metrics(room->statsd, out);
+    if (room->graphite != NULL)
+        graphite_listener_metrics(room->graphite, out);
 }
 
 void metrics_room_stop(struct metrics_room **ret)
@@ -160,6 +195,8 @@ void metrics_room_stop(struct metrics_room **ret)
     if (room == NULL)
         return;
     scrape_manager_stop(&room->scrape);
+    statsd_listener_stop(&room->statsd);
+    graphite_listener_stop(&room->graphite);
     if (room->runs) {
         pthread_mutex_lock(&room->lock);
         room->ending = true;

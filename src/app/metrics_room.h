@@ -6,8 +6,10 @@
 #define APP_METRICS_ROOM_H
 
 #include "app/config.h"
+#include "metrics/graphite/graphite_listener.h"
 #include "metrics/intake/delta.h"
 #include "metrics/scrape/manager.h"
+#include "metrics/statsd/statsd_listener.h"
 #include "metrics/tsdb/tsdb.h"
 
 struct metrics_room;

@@ -15,6 +15,7 @@
 #include "app/keeping.h"
 #include "app/metric_rules.h"
 #include "app/metrics_room.h"
+#include "app/oncall_files.h"
 #include "app/privacy.h"
 #include "app/sealing.h"
 #include "app/sentinel.h"
@@ -39,6 +40,7 @@ struct wishes { /* what the configuration wants in force, read from its files */
     struct core_data_file *files;
     size_t file_count;
     struct metric_rule_files *metric_rules; /* NULL: metrics are off */
+    struct oncall_files oncall;
 };
 
 struct service {
@@ -53,6 +55,7 @@ struct service {
     } last_reload; /* under `lock` */
     char store_path[SERVICE_PATH_BYTES];
     struct sv channel_names[SERVICE_CHANNELS_MAX];
+    struct oncall_channel channels[SERVICE_CHANNELS_MAX]; /* as the core knows them */
     struct core *core;
     struct privacy privacy;
     struct intake *intake;
@@ -63,6 +66,7 @@ struct service {
     struct sentinel *sentinel;
     struct sealing *sealing; /* NULL: off */
     struct keeping_room *keeping;
+    struct forwarding *forwarding;                                       /* NULL: nothing is forwarded */
     char cwd[SERVICE_PATH_BYTES], hostname[256], metrics_retention[128]; /* as Prometheus' API shows them */
     uint8_t question_key[TC_QUESTION_KEY_BYTES];
     struct latencies latencies;
@@ -116,6 +120,8 @@ int service_append(void *context, const struct journal_batch *batch, journal_don
 int service_append_live(void *context, const struct intake_batch *batch, outlet_done_fn done,
                         void *done_context, struct err *err);
 int service_command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err);
+int service_oncall(void *context, const struct api_oncall_question *question, struct buf *out,
+                   struct err *err);
 bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number);
 int service_before_commit(void *context, struct err *err);
 enum sentinel_state service_look(void *context);

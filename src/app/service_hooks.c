@@ -179,6 +179,20 @@ int service_command(void *context, const struct alert_command *what, struct buf 
                                           : core_command(s->core, what, ret_json, err);
 }
 
+int service_oncall(void *context, const struct api_oncall_question *q, struct buf *out, struct err *err)
+{
+    struct core *core = ((struct service *)context)->core;
+    if (q->overrides) {
+        core_overrides_json(core, out);
+        return 0;
+    }
+    return core_oncall(
+        core,
+        &(struct core_oncall_question){
+            .schedule = q->schedule, .from_ns = q->from_ns, .to_ns = q->to_ns, .as_calendar = q->as_calendar},
+        out, err);
+}
+
 bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number)
 {
     struct service *s = context;

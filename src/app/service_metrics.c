@@ -93,6 +93,8 @@ void service_metrics(void *context, struct buf *out)
         sealing_metrics(s->sealing, out);
     if (s->keeping != NULL)
         keeping_metrics(s->keeping, out);
+    if (s->forwarding != NULL)
+        forwarding_metrics(s->forwarding, out);
     pthread_mutex_unlock(&s->lock);
     const struct syslog_listener *syslog = s->syslog;
     view.has_syslog = syslog != NULL;

@@ -52,6 +52,8 @@ int service_read_wishes(const struct cli_args *args, const struct config *c, str
     if (rc == 0 && c->metrics)
         rc = metric_rule_files_read(c->metric_rules.files, c->metric_rules.file_count, &w->metric_rules, err);
     if (rc == 0)
+        rc = oncall_files_read(c, &w->arena, &w->oncall, err);
+    if (rc == 0)
         rc = geoip_files_open(&fs_system, c->geoip, c->geoip_count, &w->geoip_files, err);
     if (rc != 0)
         return rc;
@@ -100,6 +102,9 @@ static int reload_wishes(struct service *s, const struct config *c, struct wishe
                                   .dedup_window_ns = c->dedup_window_ns,
                                   .resolve_after_ns = c->resolve_after_ns,
                                   .count_steps = c->count_steps,
+                                  .oncall = w->oncall.text,
+                                  .calendars = w->oncall.calendars,
+                                  .calendar_count = w->oncall.calendar_count,
                                   .response = service_response(c)};
     int rc = core_reload(s->core, &wanted, ret, err);
     if (rc != 0)

@@ -34,6 +34,11 @@ static int start_core(struct service *s, struct err *err)
                              .resolve_after_ns = c->resolve_after_ns,
                              .count_steps = c->count_steps,
                              .response = service_response(c),
+                             .oncall = s->wishes.oncall.text,
+                             .calendars = s->wishes.oncall.calendars,
+                             .calendar_count = s->wishes.oncall.calendar_count,
+                             .channels = s->channels,
+                             .channel_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(s->channels)),
                              .confirmation_channel = c->confirmation_channel,
                              .digest_channels = c->digest.names,
                              .digest_channel_count = c->digest.count,
@@ -50,6 +55,8 @@ static int start_core(struct service *s, struct err *err)
                              .outbox_filled = service_outbox_filled,
                              .changed = service_alert_changed,
                              .delivery = service_delivery_moved};
+    for (size_t i = 0; i < o.channel_count; i++)
+        s->channels[i] = (struct oncall_channel){c->channels[i].name, c->channels[i].type};
     snprintf(s->store_path, sizeof s->store_path, "%s/state.sqlite", c->data);
     int rc = core_open(&o, &s->core, err);
     if (rc != 0)
@@ -162,6 +169,7 @@ static int start_api(struct service *s, struct err *err)
                             .append = service_append,
                             .command = service_command,
                             .question = service_is_question,
+                            .oncall = service_oncall,
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
                             .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),
@@ -248,6 +256,27 @@ static int start_keeping(struct service *s, struct err *err)
     return 0;
 }
 
+static int start_forwarding(struct service *s, struct err *err)
+{
+    struct forwarding *forwarding = NULL;
+    if (s->config.forward_count == 0)
+        return 0;
+    struct forward_options o = {.clk = &clk_system,
+                                .rng = &rng_system,
+                                .fs = &fs_system,
+                                .dir = s->config.data,
+                                .journal = core_journal(s->core),
+                                .forwards = s->config.forwards,
+                                .count = s->config.forward_count,
+                                .trouble = service_take_trouble,
+                                .context = s};
+    int rc = forwarding_start(&o, &forwarding, err);
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->forwarding = forwarding;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
 int service_start(struct service *s, struct err *err)
 {
     int rc = service_read_wishes(s->args, &s->config, &s->wishes, err);
@@ -273,6 +302,8 @@ int service_start(struct service *s, struct err *err)
         rc = start_sealing(s, err);
     if (rc == 0)
         rc = start_keeping(s, err);
+    if (rc == 0)
+        rc = start_forwarding(s, err);
     return rc == 0 ? service_open_doors(s, err) : rc;
 }
 
@@ -311,6 +342,11 @@ void service_stop(struct service *s)
     s->keeping = NULL;
     pthread_mutex_unlock(&s->lock);
     keeping_stop(&keeping);
+    pthread_mutex_lock(&s->lock);
+    struct forwarding *forwarding = s->forwarding;
+    s->forwarding = NULL;
+    pthread_mutex_unlock(&s->lock);
+    forwarding_stop(&forwarding);
     core_close(&s->core);
     intake_free(&s->syslog_intake);
     intake_free(&s->intake);

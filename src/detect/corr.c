@@ -116,6 +116,21 @@ static struct corr_group *group_at(const struct corr_table *t, uint32_t place)
     return &t->groups[place - 1];
 }
 
+static struct sv group_key(const struct corr_group *g)
+{
+    return sv_make(g->key_bytes <= CORR_KEY_INSIDE_BYTES ? g->key.inside : g->key.outside, g->key_bytes);
+}
+
+static void set_key(struct corr_group *g, struct sv key)
+{
+    g->key_bytes = (uint32_t)key.n;
+    char *to = g->key.inside;
+    if (key.n > CORR_KEY_INSIDE_BYTES)
+        to = g->key.outside = tc_alloc(key.n);
+    if (key.n > 0)
+        memcpy(to, key.p, key.n);
+}
+
 static void unlink_group(struct corr_table *t, uint32_t place)
 {
     struct corr_group *g = group_at(t, place);
@@ -190,7 +205,7 @@ static uint32_t slot_of(const struct corr_table *t, uint64_t hash, struct sv key
     uint32_t at = (uint32_t)(hash >> 6) & (t->slot_count - 1); /* the low 6 bits chose the shard */
     while (t->slots[at] != 0) {
         const struct corr_group *g = group_at(t, t->slots[at]);
-        if (g->hash == hash && sv_eq(sv_make(g->key, g->key_bytes), key))
+        if (g->hash == hash && sv_eq(group_key(g), key))
             break;
         at = (at + 1) & (t->slot_count - 1);
     }
@@ -207,7 +222,7 @@ static void grow_slots(struct corr_table *t)
     for (uint32_t place = 1; place <= t->used; place++) {
         const struct corr_group *g = group_at(t, place);
         if (g->rank < CORR_RANKS)
-            t->slots[slot_of(t, g->hash, sv_make(g->key, g->key_bytes))] = place;
+            t->slots[slot_of(t, g->hash, group_key(g))] = place;
     }
 }
 
@@ -231,13 +246,14 @@ static void free_group(const struct corr_spec *spec, struct corr_group *g)
     measure_free(&g->measure);
     if (spec->memory != NULL)
         spec->memory->free(g->memory);
-    free(g->key);
+    if (g->key_bytes > CORR_KEY_INSIDE_BYTES)
+        free(g->key.outside);
 }
 
 static void remove_group(struct corr_table *t, const struct corr_spec *spec, uint32_t place)
 {
     struct corr_group *g = group_at(t, place);
-    free_slot(t, slot_of(t, g->hash, sv_make(g->key, g->key_bytes)));
+    free_slot(t, slot_of(t, g->hash, group_key(g)));
     unlink_group(t, place);
     free_group(spec, g);
     *g = (struct corr_group){.rank = CORR_RANKS, .newer = t->free_place};
@@ -296,10 +312,8 @@ static uint32_t find_or_add(struct corr_table *t, const struct corr_spec *spec, 
     }
     uint32_t place = take_place(t);
     struct corr_group *g = group_at(t, place);
-    *g = (struct corr_group){.hash = hash, .key_bytes = (uint32_t)key.n, .episode_ns = TC_NO_TIME};
-    g->key = tc_alloc(key.n + 1);
-    if (key.n > 0)
-        memcpy(g->key, key.p, key.n);
+    *g = (struct corr_group){.hash = hash, .episode_ns = TC_NO_TIME};
+    set_key(g, key);
     t->slots[slot] = place;
     if (t->count++ == 0)
         t->next_close_ns = INT64_MAX;
@@ -450,7 +464,7 @@ static void close_group(struct corr_group *g, const struct corr_spec *spec, int6
                                              .episode_ns = end.time_ns,
                                              .value = end.value,
                                              .amount = end.amount,
-                                             .key = sv_make(g->key, g->key_bytes),
+                                             .key = group_key(g),
                                              .correlation = spec->correlation});
     }
 }
@@ -480,7 +494,7 @@ static void save_group(const struct corr_table *t, const struct corr_spec *spec,
                        struct buf *out)
 {
     const struct corr_group *g = group_at(t, place);
-    buf_string(out, sv_make(g->key, g->key_bytes));
+    buf_string(out, group_key(g));
     buf_u8(out, (uint8_t)g->rank); /* as of its last arrival; a window's end does not change it */
     buf_u64(out, (uint64_t)g->episode_ns);
     if (spec->memory != NULL) {

@@ -31,6 +31,7 @@
 enum {
     CORR_SHARDS = 64,
     CORR_RANKS = 16,
+    CORR_KEY_INSIDE_BYTES = 24,
     CORR_VALUE_BYTES = 1024,    /* longer group values are kept as their first bytes and a hash of all */
     CORR_ENTRIES_MAX = 1 << 27, /* hard bound of max_entries: room for CORR_COUNT_MAX distinct values */
 };
@@ -55,7 +56,10 @@ struct corr_spec { /* one correlation, compiled for its tables */
 
 struct corr_group {
     uint64_t hash;
-    char *key; /* owned; see corr_key */
+    union { /* see corr_key; most are short, and a block of their own would cost them twice their bytes */
+        char inside[CORR_KEY_INSIDE_BYTES];
+        char *outside; /* owned */
+    } key;
     uint32_t key_bytes;
     uint32_t older, newer; /* list of its rank by last arrival; index + 1, 0 = none */
     uint32_t rank;         /* CORR_RANKS: the place is free */

@@ -153,7 +153,7 @@ struct match_item {
     const struct match_value *values;
     size_t count;
     struct sv key; /* field and modifiers as written, and where */
-    unsigned line;
+    unsigned line, column;
 };
 
 struct match_calendar { /* is it open at the event's time? */

@@ -113,7 +113,8 @@ struct selection {
     const struct yaml_node *node;
     struct name_list reads;
     unsigned line, column;
-    bool used; /* by the condition */
+    bool used; /* by the condition, or by one of raise */
+    bool used_by_condition;
 };
 int sigma_read_detection(struct sigma *sigma, const struct yaml_node *detection, struct sigma_rule *ret);
 

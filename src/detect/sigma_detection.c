@@ -147,6 +147,8 @@ int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struc
     struct detection_selection *kept = ARENA_ARRAY(sigma->arena, struct detection_selection, count + 1);
     int rc = sigma_read_condition(sigma, condition, selections, count, &detection->root);
     for (size_t i = 0; i < count; i++)
+        selections[i].used_by_condition = selections[i].used;
+    for (size_t i = 0; i < count; i++)
         kept[i] = (struct detection_selection){arena_sv(sigma->arena, selections[i].name), selections[i].root,
                                                selections[i].line, selections[i].used};
     detection->selections = kept;

@@ -192,6 +192,7 @@ static int finish_item(struct item_draft *item, const struct match_node **ret)
         .count = item->count,
         .key = arena_sv(arena, item->key),
         .line = item->field.n > 0 ? item->place->key_line : item->place->line,
+        .column = item->field.n > 0 ? item->place->key_column : item->place->column,
     };
     struct match_node *node = ARENA_NEW(arena, struct match_node);
     *node = (struct match_node){.kind = NODE_ITEM, .item = done};

@@ -16,10 +16,10 @@
 #include "ingest/syslog_listener.h"
 
 #include "base/address.h"
+#include "base/datagrams.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "ingest/syslog_frame.h"
-#include "ingest/syslog_udp.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -67,7 +67,7 @@ struct syslog_listener {
     struct syslog_options options;
     struct outlet *outlet;
     int loop_fd, tcp_set_fd, wake_fd, listen_fd;
-    struct syslog_udp *udp;
+    struct datagrams *udp;
     uint16_t udp_port, tcp_port;
     enum outlet_state state;
     struct connection *connections[TC_SYSLOG_CONNECTIONS];
@@ -102,7 +102,7 @@ static void set_state(struct syslog_listener *l, enum outlet_state state)
         return;
     watch(l->loop_fd, EPOLL_CTL_MOD, l->tcp_set_fd, WATCH_TCP, state == OUTLET_OPEN);
     if (l->udp != NULL)
-        watch(l->loop_fd, EPOLL_CTL_MOD, syslog_udp_fd(l->udp), WATCH_UDP, state != OUTLET_BUSY);
+        watch(l->loop_fd, EPOLL_CTL_MOD, datagrams_fd(l->udp), WATCH_UDP, state != OUTLET_BUSY);
     l->state = state;
     l->waiting = state != OUTLET_OPEN;
 }
@@ -286,16 +286,16 @@ static int udp_round(struct syslog_listener *l)
     struct sv bytes;
     const struct sockaddr_storage *peer;
     int count = 0;
-    while (l->state != OUTLET_BUSY && syslog_udp_next(l->udp, count < ROUND_DATAGRAMS, &bytes, &peer) == 1) {
+    while (l->state != OUTLET_BUSY && datagrams_next(l->udp, count < ROUND_DATAGRAMS, &bytes, &peer) == 1) {
         count++;
         if (l->state == OUTLET_FULL) {
             l->udp_dropped++;
         } else if (!udp_take(l, bytes, peer)) {
-            syslog_udp_unread(l->udp);
+            datagrams_unread(l->udp);
             set_state(l, outlet_flush(l->outlet));
         }
     }
-    l->udp_kernel_dropped = syslog_udp_kernel_drops(l->udp);
+    l->udp_kernel_dropped = datagrams_kernel_drops(l->udp);
     return count;
 }
 
@@ -333,7 +333,7 @@ static void end_round(struct syslog_listener *l)
 
 static int wait_ms(const struct syslog_listener *l)
 {
-    if (l->udp != NULL && l->state == OUTLET_OPEN && syslog_udp_held(l->udp))
+    if (l->udp != NULL && l->state == OUTLET_OPEN && datagrams_held(l->udp))
         return 0;
     return l->state == OUTLET_FULL ? RETRY_MS : WAIT_MS;
 }
@@ -434,7 +434,7 @@ static void free_all(struct syslog_listener **listener)
             connection_close(l, l->connections[i]);
     close_listening(l);
     outlet_free(&l->outlet); /* waits: it writes wake_fd until then */
-    syslog_udp_close(&l->udp);
+    datagrams_close(&l->udp);
     const int fds[] = {l->loop_fd, l->tcp_set_fd, l->wake_fd};
     for (size_t i = 0; i < TC_ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
@@ -505,12 +505,12 @@ static int open_udp(struct syslog_listener *l, struct err *err)
     struct address address;
     int rc = read_address(&l->options, l->options.udp, &address, err);
     if (rc == 0)
-        rc = syslog_udp_open(&address, &l->udp, err);
+        rc = datagrams_open_udp(&address, &l->udp, err);
     if (rc != 0)
         return rc;
-    if (watch(l->loop_fd, EPOLL_CTL_ADD, syslog_udp_fd(l->udp), WATCH_UDP, true) != 0)
+    if (watch(l->loop_fd, EPOLL_CTL_ADD, datagrams_fd(l->udp), WATCH_UDP, true) != 0)
         return err_sys(err, "cannot watch the UDP socket of syslog");
-    l->udp_port = bound_port(syslog_udp_fd(l->udp));
+    l->udp_port = bound_port(datagrams_fd(l->udp));
     return 0;
 }
 

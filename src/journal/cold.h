@@ -13,14 +13,15 @@
 #define JOURNAL_COLD_H
 
 #include "journal/merkle.h"
+#include "journal/salts.h"
 #include "journal/segment.h"
 
 enum {
     COLD_VERSION = 1,
     COLD_HEADER_BYTES = 512,
     COLD_ENTRY_BYTES = 112,
-    COLD_CHUNK_BYTES = 1 << 20, /* of records: a new chunk is begun past it */
-    COLD_CHUNK_RECORDS = 1 << 14,
+    COLD_CHUNK_BYTES = 8 << 20, /* of records: a new chunk is begun past it */
+    COLD_CHUNK_RECORDS = 1 << 13,
     COLD_RAW_MAX_BYTES = 96 << 20, /* of one chunk, unpacked: a frame may hold one long record */
     COLD_ENTRIES_MAX = 1 << 20,
 };
@@ -136,7 +137,8 @@ struct cold_walk {
         bool open;
         struct buf blocks, positions; /* of the open chunk */
         struct sv rest, rest_positions;
-        uint64_t next; /* position of its next record; UINT64_MAX: none is left */
+        uint8_t seed[SALTS_SEED_BYTES]; /* of the last chunk's salts; zeros: there was none */
+        uint64_t next;                  /* position of its next record; UINT64_MAX: none is left */
     } lanes[CLASS_COUNT + 1];
     struct cold_record *records;
     size_t capacity;

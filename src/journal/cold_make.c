@@ -151,11 +151,37 @@ static void choose(struct making *m, struct cold_item *item)
     }
 }
 
+/* Of a class that is dropped from, the seed goes: what stays keeps its salts one by one. */
+static void take_seeds(struct making *m)
+{
+    static const uint8_t none[SALTS_SEED_BYTES];
+    for (int i = 0; m->source.is_cold && i < CLASS_COUNT; i++) {
+        const uint8_t *seed = m->source.walk.lanes[i].seed;
+        if ((m->drop != NULL && !m->drop->whole[i]) || memcmp(seed, none, sizeof none) == 0)
+            continue;
+        m->writer.has_seed[i] = true;
+        memcpy(m->writer.seeds[i], seed, sizeof none);
+    }
+}
+
+static void read_seeds(struct making *m)
+{
+    struct salts salts;
+    salts_read(m->fs, m->dir, m->first, &salts);
+    for (int i = 0; salts.known && i < CLASS_COUNT; i++) {
+        m->writer.has_seed[i] = true;
+        memcpy(m->writer.seeds[i], salts.seeds[i], SALTS_SEED_BYTES);
+    }
+}
+
 static int copy_items(struct making *m, struct err *err)
 {
     struct cold_item item;
     int rc;
+    if (!m->source.is_cold)
+        read_seeds(m);
     while ((rc = next_item(m, &item, err)) == 1) {
+        take_seeds(m);
         if (!item.is_gap)
             choose(m, &item);
         rc = cold_writer_add(&m->writer, &item, m->source.state.head, err);
@@ -252,6 +278,8 @@ int cold_make(const struct fs *fs, const char *dir, uint64_t first, struct recei
     int rc = make(&m, false, err);
     if (rc != 0)
         return rc;
+    if (salts_path(dir, first, path, sizeof path)) /* where it stays, cold_clean removes it */
+        fs->unlink(fs, path);
     segment_path(dir, first, path);
     rc = fs->unlink(fs, path);
     return rc < 0 ? segment_sys(err, rc, "cannot remove", path) : sync_journal_dir(fs, dir, err);
@@ -283,9 +311,10 @@ static void look_at(void *context, const char *text)
     struct leftovers *l = context;
     struct sv name = sv_of(text), stem = sv_head(name, 20);
     char path[2 * SEGMENT_PATH_MAX], folder[SEGMENT_PATH_MAX];
-    /* names come in byte order: "N.cold" stands right before "N.seg", or "N.cold.new" between them */
-    bool is_made = sv_ends(name, SV(".seg")) && name.n == 24 && sv_eq(stem, sv_head(sv_of(l->before), 20)) &&
-                   strcmp(l->before + 20, ".cold") == 0;
+    /* names come in byte order: "N.cold", "N.cold.new", "N.salts", "N.seg" */
+    struct sv end = sv_from(name, 20);
+    bool is_made = (sv_is(end, ".seg") || sv_is(end, ".salts")) &&
+                   sv_eq(stem, sv_head(sv_of(l->before), 20)) && strcmp(l->before + 20, ".cold") == 0;
     if (sv_ends(name, SV(".cold.new")) || is_made) {
         segment_dir(l->dir, folder);
         snprintf(path, sizeof path, "%s/%s", folder, text);

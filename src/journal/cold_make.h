@@ -18,6 +18,7 @@ typedef bool (*cold_keep_fn)(void *context, uint64_t position, struct sv block);
 struct cold_drop {
     cold_keep_fn keep;
     void *context;
+    bool whole[CLASS_COUNT];     /* of these classes nothing is dropped: their salts' seed stays */
     uint32_t stage[CLASS_COUNT]; /* what the new header notes, as `wish` */
     uint64_t wish;
 };

@@ -5,6 +5,8 @@
  */
 #include "journal/cold_pack.h"
 
+#include "journal/cold_columns.h"
+
 #include "base/varint.h"
 #include "event/record.h"
 
@@ -56,10 +58,31 @@ static bool get_positions(struct reader *in, uint32_t count, struct buf *out)
     return !in->bad && !out->overflow;
 }
 
-enum cold_coding cold_pack_records(struct sv positions, struct sv blocks, struct buf *out,
-                                   uint64_t *ret_raw_bytes)
+/* Into columns, and back at once: only what gives the very same bytes counts. */
+static bool pack_columns(struct sv positions, struct sv blocks, const uint8_t *seed, struct buf *out)
+{
+    struct buf got_positions, got_blocks;
+    size_t start = out->n;
+    buf_init(&got_positions, positions.n + 1);
+    buf_init(&got_blocks, blocks.n + 1);
+    bool good = cold_columns_write(positions, blocks, seed, out) &&
+                cold_columns_read(sv_from(buf_view(out), start), (uint32_t)(positions.n / 8), &got_positions,
+                                  &got_blocks, NULL) &&
+                sv_eq(positions, buf_view(&got_positions)) && sv_eq(blocks, buf_view(&got_blocks));
+    if (!good)
+        out->n = start;
+    buf_free(&got_positions);
+    buf_free(&got_blocks);
+    return good;
+}
+
+enum cold_coding cold_pack_records(struct sv positions, struct sv blocks, const uint8_t *seed,
+                                   struct buf *out, uint64_t *ret_raw_bytes)
 {
     struct buf raw;
+    *ret_raw_bytes = blocks.n;
+    if (pack_columns(positions, blocks, seed, out))
+        return COLD_COLUMNS;
     buf_init(&raw, blocks.n + positions.n * 2 + 64);
     put_positions(positions, &raw);
     buf_sv(&raw, blocks);
@@ -86,11 +109,15 @@ static bool unpack_plain(struct sv raw, uint32_t count, struct buf *positions, s
 }
 
 bool cold_unpack_records(enum cold_coding coding, struct sv stored, size_t raw_bytes, uint32_t count,
-                         struct buf *positions, struct buf *blocks)
+                         struct buf *positions, struct buf *blocks, uint8_t *ret_seed)
 {
     struct buf raw;
     buf_clear(positions);
     buf_clear(blocks);
+    if (ret_seed != NULL)
+        memset(ret_seed, 0, SALTS_SEED_BYTES);
+    if (coding == COLD_COLUMNS)
+        return cold_columns_read(stored, count, positions, blocks, ret_seed) && blocks->n == raw_bytes;
     if (coding != COLD_PLAIN)
         return false;
     buf_init(&raw, raw_bytes + 1);

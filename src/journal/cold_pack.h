@@ -16,12 +16,13 @@ enum cold_coding {
 };
 
 /* Positions (u64 each, rising) and the blocks of as many records, one after another: appends their packed
- * form to `out`. */
-enum cold_coding cold_pack_records(struct sv positions, struct sv blocks, struct buf *out,
-                                   uint64_t *ret_raw_bytes);
-/* The other way; both outputs are cleared first. False: the bytes are not what cold_pack_records makes. */
+ * form to `out`. `seed`: of their salts (salts.h), NULL: not known. */
+enum cold_coding cold_pack_records(struct sv positions, struct sv blocks, const uint8_t *seed,
+                                   struct buf *out, uint64_t *ret_raw_bytes);
+/* The other way; both outputs are cleared first. *ret_seed (SALTS_SEED_BYTES; NULL: nobody asks): zeros where
+ * there is none. False: the bytes are not what cold_pack_records makes. */
 bool cold_unpack_records(enum cold_coding coding, struct sv stored, size_t raw_bytes, uint32_t count,
-                         struct buf *positions, struct buf *blocks);
+                         struct buf *positions, struct buf *blocks, uint8_t *ret_seed);
 /* Any bytes, by zstd. */
 void cold_pack_bytes(struct sv bytes, struct buf *out);
 /* Exactly raw_bytes must come of it; `out` is appended to. */

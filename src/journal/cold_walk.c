@@ -128,7 +128,7 @@ static int unpack(struct cold_walk *w, size_t lane, struct err *err)
     bool good = lane == LEAVES_LANE
                     ? unpack_leaves(buf_view(&w->packed), e, &l->positions, &l->blocks)
                     : cold_unpack_records(e->coding, buf_view(&w->packed), (size_t)e->part.raw_bytes,
-                                          e->count, &l->positions, &l->blocks);
+                                          e->count, &l->positions, &l->blocks, l->seed);
     if (!good || hash_64(buf_view(&l->blocks)) != e->content || load_u64(l->positions.p) != e->first ||
         load_u64(l->positions.p + l->positions.n - 8) != e->last)
         return cold_damaged(&w->cold, e->part.offset, "a chunk does not give back what was packed", err);

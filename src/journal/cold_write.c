@@ -86,7 +86,8 @@ static int close_chunk(struct cold_writer *w, size_t lane, struct err *err)
         e.part.raw_bytes = c->positions.n;
         e.content = hash_64(buf_view(&c->positions));
     } else {
-        e.coding = (uint8_t)cold_pack_records(buf_view(&c->positions), buf_view(&c->bytes), &w->packed,
+        e.coding = (uint8_t)cold_pack_records(buf_view(&c->positions), buf_view(&c->bytes),
+                                              w->has_seed[lane] ? w->seeds[lane] : NULL, &w->packed,
                                               &e.part.raw_bytes);
         e.content = hash_64(buf_view(&c->bytes));
     }

@@ -6,6 +6,7 @@
 
 #include "journal/cold.h"
 #include "journal/literals.h"
+#include "journal/salts.h"
 
 struct cold_chunk { /* that is being filled */
     struct buf positions, bytes;
@@ -19,8 +20,10 @@ struct cold_writer {
     const struct fs *fs;
     const char *path; /* lent */
     int file;
-    uint64_t at;                               /* where the next part goes */
-    struct cold_chunk chunks[CLASS_COUNT + 1]; /* the last: hashes of dropped records */
+    uint64_t at; /* where the next part goes */
+    bool has_seed[CLASS_COUNT];
+    uint8_t seeds[CLASS_COUNT][SALTS_SEED_BYTES]; /* that salts of a class come from, where none is dropped */
+    struct cold_chunk chunks[CLASS_COUNT + 1];    /* the last: hashes of dropped records */
     struct cold_entry *entries;
     size_t n, capacity;
     struct cold_rows rows;

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { LINE_BYTES = 64, LINE_BITS = 512, PROBES = 3, BITS_PER_GRAM = 7, LITERAL_ASKED_MAX = 256 };
+enum { LINE_BYTES = 64, LINE_BITS = 512, PROBES = 2, BITS_PER_GRAM = 4, LITERAL_ASKED_MAX = 256 };
 
 void literals_free(struct literals *l)
 {

@@ -7,7 +7,7 @@
  * more can be asked for, within words or across them, and no tokenizer decides what a word is. Upper and
  * lower case of ASCII are one.
  *
- * The filter is a Bloom filter in lines of 64 bytes; about 1 in 20 grams that are not there seems to be, and
+ * The filter is a Bloom filter in lines of 64 bytes; about 1 in 7 grams that are not there seems to be, and
  * a text has several. False positives cost time; there are no false negatives.
  */
 #ifndef JOURNAL_LITERALS_H
@@ -15,7 +15,7 @@
 
 #include "journal/cold.h"
 
-enum { LITERAL_GRAM = 6, LITERAL_WINDOW = 5, LITERAL_MIN = LITERAL_GRAM + LITERAL_WINDOW - 1 };
+enum { LITERAL_GRAM = 6, LITERAL_WINDOW = 7, LITERAL_MIN = LITERAL_GRAM + LITERAL_WINDOW - 1 };
 
 /* Hashes of grams, gathered while a chunk is filled; duplicates and all. */
 struct literals {

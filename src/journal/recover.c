@@ -201,6 +201,7 @@ static void continue_from(struct recovery *r, const struct cursor *c, const stru
 {
     struct writer *w = r->w;
     w->header = c->header;
+    salts_read(w->fs, w->dir, w->header.first, &w->salts);
     w->offset = w->out_at = c->offset;
     w->position = c->position;
     w->commit = c->commit + 1;

@@ -369,6 +369,7 @@ static int drop(struct retention *r, const struct segment_list *list, size_t at,
     memcpy(plan.stage, k->stage, sizeof plan.stage);
     for (int i = 0; i < CLASS_COUNT; i++) {
         told.classes[i] = k->due[i];
+        plan.whole[i] = !k->due[i];
         told.newest[i] = before->classes[i].newest;
     }
     map_init(&k->positions, 1 << 20);

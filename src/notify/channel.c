@@ -6,10 +6,11 @@
 #include <stdio.h>
 
 static const struct channel *const all[] = {
-    &channel_slack,      &channel_slack_app, &channel_email,  &channel_webhook,  &channel_pagerduty,
-    &channel_sms,        &channel_voice,     &channel_teams,  &channel_discord,  &channel_telegram,
-    &channel_mattermost, &channel_pushover,  &channel_webex,  &channel_opsgenie, &channel_victorops,
-    &channel_sns,        &channel_jira,      &channel_ticket, &channel_file,     &channel_stdout};
+    &channel_slack,      &channel_slack_app, &channel_email,   &channel_webhook,    &channel_pagerduty,
+    &channel_sms,        &channel_voice,     &channel_teams,   &channel_discord,    &channel_telegram,
+    &channel_mattermost, &channel_pushover,  &channel_webex,   &channel_opsgenie,   &channel_victorops,
+    &channel_sns,        &channel_jira,      &channel_ticket,  &channel_splunk_hec, &channel_datadog,
+    &channel_elastic,    &channel_cef,       &channel_cef_udp, &channel_file,       &channel_stdout};
 
 const struct channel *channel_find(struct sv type)
 {

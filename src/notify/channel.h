@@ -19,6 +19,12 @@ struct message {
     const char *console_url; /* for links; may be NULL */
 };
 
+struct forwarded { /* an event on its way to a SIEM */
+    int64_t ns;    /* its time, since 1970 */
+    struct sv id;  /* "EPOCH-POSITION": the same on every repeat */
+    struct sv source, line;
+};
+
 struct channel {
     const char *type; /* as the configuration names it */
     /* What the configuration must have. Never quotes the URL. */
@@ -32,6 +38,9 @@ struct channel {
     const struct service *service;
     /* In place of `send`. Fills *err unless it returns SEND_OK. */
     enum send_result (*deliver)(const struct channel_config *config, struct sv body, struct err *err);
+    /* Where events may be forwarded to it: appends the one request (or the frames) that brings them all. */
+    void (*events)(const struct channel_config *config, const struct forwarded *items, size_t count,
+                   struct buf *out);
     enum severity lowest;                    /* told where no routing says otherwise (D-02, D-03) */
     bool tells_acknowledged, tells_resolved; /* whether it has a word for these */
     bool opens_incidents; /* what it is told becomes an incident there: it is not reminded of tasks */
@@ -48,7 +57,8 @@ const char *channel_types(void);
 extern const struct channel channel_slack, channel_file, channel_stdout, channel_email, channel_webhook,
     channel_pagerduty, channel_sms, channel_voice, channel_slack_app, channel_teams, channel_discord,
     channel_telegram, channel_mattermost, channel_pushover, channel_webex, channel_opsgenie,
-    channel_victorops, channel_sns, channel_jira, channel_ticket;
+    channel_victorops, channel_sns, channel_jira, channel_ticket, channel_splunk_hec, channel_datadog,
+    channel_elastic, channel_cef, channel_cef_udp;
 
 /* HMAC-SHA256 over timestamp, a dot and body (channel/webhook.c). */
 void webhook_sign(struct sv key, struct sv timestamp, struct sv body, char ret_hex[65]);

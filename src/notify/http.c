@@ -352,6 +352,26 @@ static void judge_words(const struct http_request *r, const struct event *said, 
         ret->retry_after_ns = TC_MIN((int64_t)seconds * TC_SECOND_NS, TC_RETRY_AFTER_MAX_NS);
 }
 
+/* A bulk is taken only where all of its parts are: 429 and 5xx of one is again, another error final. */
+static void judge_items(const struct event *said, const char *member, struct answer *ret)
+{
+    const struct field *field = event_find(said, sv_of(member), event_name_hash(sv_of(member)));
+    size_t taken = 0, worst = 0;
+    for (; field != NULL; field = event_next(said, field)) {
+        uint64_t status;
+        if (!num_u64(field->value, 100, 599, &status) || status < 300 || status == 409) {
+            taken++;
+            continue;
+        }
+        bool later = status == 429 || status >= 500;
+        ret->result = later || ret->result == SEND_RETRY ? SEND_RETRY : SEND_REFUSED;
+        worst = status;
+    }
+    if (worst > 0)
+        snprintf(ret->detail, sizeof ret->detail, "a part of the bulk has status %zu; %zu are taken", worst,
+                 taken);
+}
+
 static void read_answer(const struct http_request *r, struct answer *ret)
 {
     struct arena arena = {0};
@@ -361,6 +381,8 @@ static void read_answer(const struct http_request *r, struct answer *ret)
     else
         said.field_count = 0;
     judge_words(r, &said, ret);
+    if (ret->result == SEND_OK && r->reading->item_status_member != NULL)
+        judge_items(&said, r->reading->item_status_member, ret);
     if (ret->result == SEND_OK && r->reading->xml_id != NULL)
         take_xml_id(buf_view(&r->response), r->reading->xml_id, ret);
     else if (ret->result == SEND_OK)

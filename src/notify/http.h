@@ -17,6 +17,7 @@ struct http_reading {
     const char *ok_member;          /* 2xx, and yet not done unless this is true */
     const char *error_member;       /* a word or a number that says what it minds */
     const char *const *later;       /* such words that mean: again; ends with NULL */
+    const char *item_status_member; /* of each part of a bulk; 409: there already, as it should be */
     const char *retry_after_member; /* seconds; where there is no such header */
 };
 

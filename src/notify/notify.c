@@ -109,6 +109,7 @@ static int add_lane(struct notifier *n, const struct channel_config *config, str
                                 &copy.project,
                                 &copy.issue,
                                 &copy.transition,
+                                &copy.index,
                                 &copy.callback_url,
                                 &copy.signing_secret};
     copy.url = sv_trim(copy.url); /* a file with a secret mostly ends with a line break */

@@ -57,7 +57,7 @@ class Peer:
             file.write("global: {evaluation_interval: 1s, external_labels: {cluster: eu}}\nrule_files: [rules.yml]\n" + more)
         self.process = subprocess.Popen(
             ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{self.port}",
-             "--web.enable-remote-write-receiver"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             "--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def __enter__(self):
         def ready():
@@ -99,7 +99,9 @@ class Pair:
         for job in ("api", "web"):
             for code in ("200", "500"):
                 labels = {"__name__": "http_requests_total", "job": job, "code": code, "path": '/a"b\\c'}
-                series.append((labels, [(i * (3 if code == "200" else 1), (self.now - 600 + i * 15) * 1000) for i in range(41)]))
+                traces = [({"trace_id": f"{job}-{i}", "span": "é"}, i / 4, (self.now - 300 + i * 60) * 1000 + 250) for i in range(4)]
+                series.append((labels, [(i * (3 if code == "200" else 1), (self.now - 600 + i * 15) * 1000) for i in range(41)],
+                               traces if code == "500" else []))
             series.append(({"__name__": "up", "job": job}, [(1, (self.now - 15 * i) * 1000) for i in range(40, -1, -1)]))
         series.append(({"__name__": "old", "job": "gone"}, [(1.5, (self.now - 500) * 1000)]))
         body = write_request(*series)
@@ -172,7 +174,10 @@ def queries():
         same(pair, f"/api/v1/{path}", series)
         same(pair, f"/api/v1/{path}", {**series, **window})
     same(pair, "/api/v1/labels", {"match[]": "up{"})
-    same(pair, "/api/v1/query_exemplars", {"query": "up", **window})
+    for query in ("up", "sum(rate(http_requests_total[5m])) / on () up", 'http_requests_total{job="web"}', "1 + 1", "up{"):
+        same(pair, "/api/v1/query_exemplars", {"query": query, **window})
+    same(pair, "/api/v1/query_exemplars", {"query": "http_requests_total", "start": pair.now - 250, "end": pair.now - 200}, "POST")
+    assert "web-1" in ask(pair.base, "/api/v1/query_exemplars", {"query": "http_requests_total", **window})[1]
     same(pair, "/api/v1/format_query", {"query": "sum(rate(up[5m]))by(job)/on(job)group_left max by(job)(up offset 5m)"})
     long = "sum by (job) (rate(http_requests_total{job='api',code=~'5..'}[5m])) / on (job) group_left () sum by (job) (rate(http_requests_total[5m])) > bool 0.1"
     same(pair, "/api/v1/format_query", {"query": long}, "POST")

@@ -296,7 +296,7 @@ def newest_kinds(url):
 
 def configuration(receiver):
     return f"""
-route: {{receiver: all, group_by: [alertname], group_wait: 200ms, group_interval: 2s, repeat_interval: 1h}}
+route: {{receiver: all, group_by: [alertname], group_wait: 200ms, group_interval: 1s, repeat_interval: 1h}}
 receivers:
 - name: all
 {receiver}"""
@@ -381,8 +381,9 @@ def mail(content):
     return [headers, message.get_content_type(), [(p.get_content_type(), p.get_content()) for p in message.iter_parts()]]
 
 
-def record(binary, certificates, make):
-    """The requests of both rounds (fires, has ended), in an order of their own, and the mails."""
+def record(binary, certificates, make, expected=None):
+    """The requests of both rounds (fires, has ended), in an order of their own, and the mails; `expected` is what another one
+    gave, and how many are waited for."""
     capture, server, rounds = Capture(certificates), peers.MailServer(certificates, tls=False), []
     with server:
         smtp = f"127.0.0.1:{server.port}"
@@ -390,20 +391,21 @@ def record(binary, certificates, make):
             for ended in (False, True):
                 capture.issue = "new" if ended else None
                 wait_for("the post", lambda e=ended: peer.request("POST", "/x/api/v2/alerts", alerts(e)))
-                rounds.append(settle(capture, server, peer))
+                rounds.append(settle(capture, server, peer, expected and expected[ended]))
     capture.close()
     return rounds
 
 
-def settle(capture, server, peer):
-    """All that comes until nothing has come for a while."""
+def settle(capture, server, peer, expected):
+    """All that comes until nothing has come for a while: shortly where all is there that is expected."""
+    want = expected and (len(expected[0]), len(expected[1]))
     last, since, start = None, time.monotonic(), time.monotonic()
     while time.monotonic() < start + 15:
         with capture.lock:
             now = len(capture.requests), len(server.mails)
         if now != last:
             last, since = now, time.monotonic()
-        elif now != (0, 0) and time.monotonic() > since + 1.0:
+        elif now != (0, 0) and time.monotonic() > since + (3 if want and now != want else 0.3 if want else 1.5):
             break
         time.sleep(0.05)
     with capture.lock:
@@ -448,9 +450,18 @@ def as_in_0_25(request):
 def against(binary, make, adapt=lambda request: request):
     with temporary() as directory:
         certificates = peers.Certificates(directory)
-        both = [[(sorted((adapt(r) for r in requests), key=lambda r: [r[1], r[0], json.dumps(r[2])]), *rest) for requests, *rest in record(command, certificates, make)]
-                for command in ([binary], [kit.TOCSIN, "alertmanager"])]
-        compare(*both)
+        theirs = record([binary], certificates, make)
+        ours = record([kit.TOCSIN, "alertmanager"], certificates, make, theirs)
+        compare(*[[(sorted((adapt(r) for r in requests), key=lambda r: [r[1], r[0], json.dumps(r[2])]), *rest) for requests, *rest in which]
+                  for which in (theirs, ours)])
+
+
+def all_kinds(url, proxy, smtp):
+    return old_kinds(url, proxy, smtp) + new_kinds(url)
+
+
+def newest_forms(url, _proxy, _smtp):
+    return newest_kinds(url)
 
 
 @test("receivers: all 18 kinds are sent what Alertmanager 0.34 sends, firing and resolved (TOCSIN_ALERTMANAGER)")
@@ -458,8 +469,37 @@ def like_the_newest():
     binary = os.environ.get("TOCSIN_ALERTMANAGER")
     if not binary:
         raise Skip("TOCSIN_ALERTMANAGER names no Alertmanager 0.34")
-    against(binary, lambda url, proxy, smtp: old_kinds(url, proxy, smtp) + new_kinds(url))
-    against(binary, lambda url, proxy, smtp: newest_kinds(url))
+    against(binary, all_kinds)
+    against(binary, newest_forms)
+
+
+GOLDEN = "test/golden/alertmanager_receivers.json"
+
+
+@test("receivers: all 18 kinds are sent what the golden file holds, which is what Alertmanager 0.34 sent")
+def like_the_golden_file():
+    """UPDATE_GOLDEN=1 with TOCSIN_ALERTMANAGER writes the file anew, by what that one sends."""
+    update = os.environ.get("UPDATE_GOLDEN") and os.environ.get("TOCSIN_ALERTMANAGER")
+    command = [update] if update else [kit.TOCSIN, "alertmanager"]
+    with open(GOLDEN, encoding="utf-8") as file:
+        expected = json.load(file)
+    with temporary() as directory:
+        certificates = peers.Certificates(directory)
+        made = [[[requests, mails] for requests, mails, _ in record(command, certificates, kinds, None if update else before)]
+                for kinds, before in zip((all_kinds, newest_forms), expected)]
+    text = json.dumps(made, sort_keys=True, indent=1, ensure_ascii=False)
+    for run, short in ((c * 100, f"<{c} x 100>") for c in "xé"):
+        text = text.replace(run, short)
+    if update:
+        with open(GOLDEN, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+    with open(GOLDEN, encoding="utf-8") as file:
+        golden = json.load(file)
+    for which, (theirs, ours) in enumerate(zip(golden, json.loads(text))):
+        for fires, (want, got) in enumerate(zip(theirs, ours)):
+            for x, y in zip(want[0], got[0]):
+                assert x == y, f"{which} {fires} {x[:2]}\nwant {json.dumps(x)[:2000]}\ngot  {json.dumps(y)[:2000]}"
+            assert want == got, (which, fires, len(want[0]), len(got[0]), want[1], got[1])
 
 
 @test("receivers: the kinds of Debian's Alertmanager are sent what it sends")
@@ -575,7 +615,7 @@ def verdicts():
   sns_configs: [{{topic_arn: a, api_url: '{u}/sns', sigv4: {{region: r, access_key: a, secret_key: hush-hush}}}}]
   webex_configs: [{{room_id: r, api_url: '{u}/webex', http_config: {{authorization: {{credentials: hush-hush}}}}}}]
   webhook_configs: [{{url: '{u}/granted', http_config: {{oauth2: {{client_id: me, client_secret: hush-hush, token_url: '{u}/token'}}}}}}]
-""").replace("group_interval: 2s", "group_interval: 5m")
+""").replace("group_interval: 1s", "group_interval: 5m")
         with Peer([kit.TOCSIN, "alertmanager"], directory, config) as peer:
             peer.request("POST", "/x/api/v2/alerts", firing())
             taken = ["/slack-later", "/teams", "/pagerduty", "/ops/v2/alerts", "/tele/bott/sendMessage", "/we/message/send", "/jira/search",

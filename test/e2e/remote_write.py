@@ -33,12 +33,16 @@ def sample(value, milliseconds):
     return field(1, float(value)) + field(2, milliseconds)
 
 
+def pairs(labels):
+    return b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
+
+
 def write_request(*series):
-    """Series are (labels, [(value, milliseconds)])."""
+    """Series are (labels, [(value, milliseconds)]) or, with exemplars, (labels, samples, [(labels, value, milliseconds)])."""
     out = b""
-    for labels, samples in series:
-        body = b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
-        body += b"".join(field(2, sample(*s)) for s in samples)
+    for labels, samples, *exemplars in series:
+        body = pairs(labels) + b"".join(field(2, sample(*s)) for s in samples)
+        body += b"".join(field(3, pairs(l) + field(2, float(v)) + field(3, t)) for l, v, t in (exemplars[0] if exemplars else ()))
         out += field(1, body)
     return snappy(out)
 

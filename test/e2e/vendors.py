@@ -327,3 +327,39 @@ class Chats(Vendor):
             return 201, {"id": number, "state": "open"}
         assert request.method == "PUT" and int(path.removeprefix("/tickets/")) in self.tickets.values() and body["action"] in ("update", "close")
         return 200, {"id": body["id"]}
+
+
+class Siem(Vendor):
+    """Splunk's HEC, Datadog's intake, Elasticsearch's bulk; what they took, by id."""
+    TOKEN = "siem-s3cret-t0ken"
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.held, self.batches, self.poison = False, [], [], None
+
+    def take(self, request):
+        if self.down:
+            return 503, {"text": "Server is busy", "code": 9}
+        if request.path == "/services/collector/event" and request.headers["Authorization"] == f"Splunk {self.TOKEN}":
+            decoder, at, events = json.JSONDecoder(), 0, []
+            while at < len(request.body):
+                event, at = decoder.raw_decode(request.body, at)
+                events.append(event)
+            assert all(isinstance(e["time"], float) and e["event"] for e in events)
+            if self.poison is not None and any(self.poison in json.dumps(e) for e in events):
+                return 400, {"text": "Invalid data format", "code": 6}
+            self.held += events
+            self.batches.append(len(events))
+            return 200, {"text": "Success", "code": 0}
+        if request.path == "/api/v2/logs" and request.headers["DD-API-KEY"] == self.TOKEN:
+            self.held += request.json()
+            return 202, {}
+        if request.path.endswith("/_bulk") and request.headers["Authorization"] == f"ApiKey {self.TOKEN}" and request.body.endswith("\n"):
+            rows, items = [json.loads(line) for line in request.body.splitlines()], []
+            for action, document in zip(rows[::2], rows[1::2]):
+                known = any(i == action["create"]["_id"] for i, _ in self.held)
+                if not known:
+                    self.held.append((action["create"]["_id"], document))
+                items.append({"create": {"_id": action["create"]["_id"], "status": 409 if known else 201}})
+            return 200, {"took": 1, "errors": any(i["create"]["status"] != 201 for i in items), "items": items}
+        return 401, {"text": "Invalid token", "code": 4}

@@ -121,12 +121,14 @@ void am_dispatch_on_told(struct am_dispatch *dispatch, am_told_fn *kept, void *c
 void am_dispatch_each_told(const struct am_dispatch *dispatch, am_told_fn *each, void *context);
 bool am_dispatch_load_told(struct am_dispatch *dispatch, struct sv name, struct sv entry, int64_t expires_ns);
 
-/* Walks, *at starting with 0; what is returned is good until the next call that changes something. */
+/* Walks, *at starting with 0; what is returned lies in the arena and is good until the next call that changes
+ * something. */
 struct am_stored_alert {
     const struct am_alert *alert;
     int64_t updated_ns;
 };
-bool am_dispatch_next_alert(const struct am_dispatch *dispatch, size_t *at, struct am_stored_alert *ret);
+bool am_dispatch_next_alert(const struct am_dispatch *dispatch, size_t *at, struct arena *arena,
+                            struct am_stored_alert *ret);
 struct am_group_view {
     const struct am_route *route;
     struct am_labels labels;
@@ -135,12 +137,13 @@ struct am_group_view {
     size_t count;
 };
 bool am_dispatch_next_group(const struct am_dispatch *dispatch, size_t *at, struct am_group_view *ret);
-struct am_stored_alert am_group_alert(const struct am_group_view *group, size_t index);
+struct am_stored_alert am_group_alert(const struct am_dispatch *dispatch, const struct am_group_view *group,
+                                      size_t index, struct arena *arena);
 /* Prometheus' fingerprint of a label set, 16 hexadecimal digits. */
 void am_fingerprint(struct am_labels labels, char ret[17]);
-/* The labels of all alerts that fire and are a source of some inhibition rule; free(). NULL where no rules.
- */
-struct am_labels *am_dispatch_sources(const struct am_dispatch *dispatch, int64_t now_ns, size_t *ret_count);
+/* The labels of all alerts that fire and are a source of some inhibition rule, in the arena. */
+struct am_labels *am_dispatch_sources(const struct am_dispatch *dispatch, int64_t now_ns, struct arena *arena,
+                                      size_t *ret_count);
 
 size_t am_dispatch_alert_count(const struct am_dispatch *dispatch);
 size_t am_dispatch_group_count(const struct am_dispatch *dispatch);

@@ -5,7 +5,8 @@
 #ifndef ALERT_ALERTMANAGER_DISPATCH_PRIV_H
 #define ALERT_ALERTMANAGER_DISPATCH_PRIV_H
 
-#include "alert/alertmanager/dispatch.h"
+#include "alert/alertmanager/alert_store.h"
+#include "alert/alertmanager/silence_index.h"
 #include "base/hash.h"
 #include "base/map.h"
 
@@ -43,17 +44,6 @@ bool told_read(struct told_log *log, struct sv name, struct sv bytes, int64_t ex
 /* Forgets what nobody has seen for its time; looks at most once a minute. */
 void told_expire(struct told_log *log, int64_t now_ns);
 
-struct stored {
-    struct am_alert alert;
-    struct arena arena; /* what it is made of */
-    struct sv key;      /* its labels, printed */
-    uint64_t hash;      /* of the key */
-    int64_t updated_ns; /* when it was last heard of */
-    bool timed_out;     /* the end is resolve_timeout's, not the sender's */
-    struct group **groups;
-    size_t group_count;
-};
-
 struct group {
     const struct am_route *route;
     struct arena arena;
@@ -73,7 +63,10 @@ struct group {
 
 struct am_dispatch {
     const struct am_config *config;
-    struct map alerts, groups; /* key -> address */
+    struct am_alert_store alerts;
+    struct map groups; /* id -> address */
+    struct stored **sources; /* that may inhibit others, in no order */
+    size_t source_count, source_capacity;
     struct group **heap;
     size_t heap_count, heap_capacity;
     uint64_t sequence;

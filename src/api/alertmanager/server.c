@@ -153,8 +153,10 @@ static void *run_timers(void *context)
     while (!server->stop) {
         int64_t now_ns = clk_now(server->options.clk).ns;
         size_t count;
-        const struct am_silence *silences = am_silences_flat(server->silences, &count);
-        am_dispatch_run(server->dispatch, now_ns, silences, count, am_tell, server);
+        if (am_dispatch_next_ns(server->dispatch) <= now_ns) {
+            const struct am_silence *silences = am_silences_flat(server->silences, &count);
+            am_dispatch_run(server->dispatch, now_ns, silences, count, am_tell, server);
+        }
         am_state_flush(server);
         am_state_maintain(server, false);
         wait_until(server, now_ns, am_dispatch_next_ns(server->dispatch));

@@ -4,6 +4,7 @@
 #include "api/alertmanager/server_priv.h"
 
 #include "alert/alertmanager/inhibit.h"
+#include "alert/alertmanager/silence_index.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -94,16 +95,18 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
         silences[am_silence_state_at(&all[i]->silence, request->now_ns)]++;
     struct am_stored_alert stored;
     size_t source_count;
-    struct am_labels *sources = am_dispatch_sources(server->dispatch, request->now_ns, &source_count);
-    for (size_t at = 0; am_dispatch_next_alert(server->dispatch, &at, &stored);) {
+    struct am_labels *sources = am_dispatch_sources(server->dispatch, request->now_ns, request->arena, &source_count);
+    size_t flat_count;
+    const struct am_silence *flat = am_silences_flat(server->silences, &flat_count);
+    struct am_silence_index index;
+    am_silence_index_init(&index, flat, flat_count);
+    for (size_t at = 0; am_dispatch_next_alert(server->dispatch, &at, request->arena, &stored);) {
         bool suppressed = am_inhibited(server->config->inhibit_rules, server->config->inhibit_rule_count,
                                        stored.alert->labels, sources, source_count, NULL, NULL);
-        for (size_t i = 0; i < count && !suppressed; i++)
-            suppressed = am_silence_state_at(&all[i]->silence, request->now_ns) == AM_SILENCE_ACTIVE &&
-                         am_matchers_match(all[i]->silence.matchers, stored.alert->labels);
+        suppressed = suppressed || am_silence_index_find(&index, stored.alert->labels, request->now_ns, NULL, 0) > 0;
         states[suppressed]++;
     }
-    free(sources);
+    am_silence_index_free(&index);
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
     head(out, "alertmanager_alerts", "gauge", "How many alerts by state.");
     buf_printf(out,

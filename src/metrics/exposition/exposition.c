@@ -289,10 +289,8 @@ static int read_sample(struct input *in)
         if (why != NULL)
             return bad(in, why);
     }
-    rc = in->handler->sample(in->handler->context, &s, in->err);
-    if (rc != 0 && in->err != NULL && in->err->line == 0)
-        in->err->line = in->line;
-    return rc;
+    s.line = in->line;
+    return in->handler->sample(in->handler->context, &s, in->err);
 }
 
 /* A metric's name in a comment, bare or quoted. */

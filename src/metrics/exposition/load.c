@@ -16,7 +16,10 @@ static int keep_sample(void *context, const struct exposition_sample *sample, st
     struct label labels[EXPOSITION_LABELS_MAX];
     memcpy(labels, sample->labels, sample->count * sizeof *labels); /* the store sorts them */
     struct memory_sample one = {.t = sample->has_t ? sample->t_ms : loading->default_ms, .f = sample->value};
-    return memory_store_append(loading->store, labels, sample->count, &one, 1, err);
+    int rc = memory_store_append(loading->store, labels, sample->count, &one, 1, err);
+    if (rc != 0)
+        err->line = sample->line;
+    return rc;
 }
 
 int exposition_load(struct sv text, const char *file, int64_t default_ms, struct memory_store *store,

@@ -148,17 +148,17 @@ int sample_list_append(struct sample_list *list, const struct sample_target *tar
 
 /* --- names --- */
 
-static bool fits(char c, bool first)
+static bool fits(char c, bool first, bool colon)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' ||
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (colon && c == ':') ||
            (!first && c >= '0' && c <= '9');
 }
 
-struct sv sample_name(struct arena *arena, struct sv name)
+static struct sv make_name(struct arena *arena, struct sv name, bool colon)
 {
     bool good = name.n > 0;
     for (size_t i = 0; i < name.n && good; i++)
-        good = fits(name.p[i], i == 0);
+        good = fits(name.p[i], i == 0, colon);
     if (good || name.n == 0)
         return name;
     bool digit = name.p[0] >= '0' && name.p[0] <= '9';
@@ -167,6 +167,16 @@ struct sv sample_name(struct arena *arena, struct sv name)
     if (digit)
         out[n++] = '_';
     for (size_t i = 0; i < name.n; i++)
-        out[n++] = fits(name.p[i], false) ? name.p[i] : '_';
+        out[n++] = fits(name.p[i], false, colon) ? name.p[i] : '_';
     return sv_make(out, n);
+}
+
+struct sv sample_name(struct arena *arena, struct sv name)
+{
+    return make_name(arena, name, true);
+}
+
+struct sv sample_label_name(struct arena *arena, struct sv name)
+{
+    return make_name(arena, name, false);
 }

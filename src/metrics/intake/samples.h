@@ -67,5 +67,7 @@ int sample_list_append(struct sample_list *list, const struct sample_target *tar
 /* `name` as a name of the classic alphabet: what does not belong becomes '_', a digit in front gets one
  * before it. In `arena`; `name` itself where it is one already. */
 struct sv sample_name(struct arena *arena, struct sv name);
+/* The same for the name of a label, which has no colons. */
+struct sv sample_label_name(struct arena *arena, struct sv name);
 
 #endif

@@ -224,6 +224,13 @@ static enum tsdb_outcome counted(struct tsdb *tsdb, enum tsdb_outcome outcome)
     return outcome;
 }
 
+void tsdb_count_refused(struct tsdb *tsdb, enum tsdb_outcome outcome)
+{
+    pthread_rwlock_wrlock(&tsdb->lock);
+    (void)counted(tsdb, outcome);
+    pthread_rwlock_unlock(&tsdb->lock);
+}
+
 static void put_record(struct tsdb *tsdb, unsigned kind, struct buf *record)
 {
     tsdb->batch_bytes += record->n;

@@ -85,6 +85,8 @@ int tsdb_begin(struct tsdb *tsdb, unsigned source, int64_t max_t, struct tsdb_ap
 /* The series with these labels (sorted here, empty ones left out), made where it is new. */
 enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, size_t count,
                               uint32_t *ret_series);
+/* Counts what was refused before it came here, so that one set of metrics tells of all. */
+void tsdb_count_refused(struct tsdb *tsdb, enum tsdb_outcome outcome);
 /* Bytes that stand for a series with some sender, and the series: saves reading its labels again. The key
  * must hold all that the labels depend on. */
 bool tsdb_known(struct tsdb_appender *a, struct hash_128 hash, uint32_t *ret_series);

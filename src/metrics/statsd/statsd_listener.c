@@ -1,0 +1,220 @@
+/*
+ * Receiving StatsD; see statsd_listener.h. One thread reads, adds up and flushes.
+ */
+#include "metrics/statsd/statsd_listener.h"
+
+#include "base/datagrams.h"
+#include "base/log.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { ROUND_DATAGRAMS = 1024, DOORS = 2 };
+
+struct statsd_listener {
+    struct statsd_options options;
+    struct datagrams *doors[DOORS]; /* UDP, the path; NULL: closed */
+    struct statsd_table *table;
+    unsigned source;
+    int wake_fd;
+    atomic_bool ending;
+    bool runs;
+    pthread_t thread;
+    int64_t flush_mono_ns; /* the next */
+    atomic_ullong packets, lines, kernel_drops[DOORS], series, flushes, lost_flushes, refused_samples;
+    atomic_ullong bad[STATSD_VERDICTS], refused[STATSD_OUTCOMES];
+};
+
+static int64_t now_ms(const struct statsd_listener *l)
+{
+    return clk_now(l->options.clk).ns / 1000000;
+}
+
+static void take_line(struct statsd_listener *l, struct sv text)
+{
+    struct statsd_line line;
+    enum statsd_verdict verdict = statsd_read(text, &line);
+    atomic_fetch_add(&l->lines, 1);
+    if (verdict != STATSD_GOOD) {
+        atomic_fetch_add(&l->bad[verdict], 1);
+        return;
+    }
+    enum statsd_outcome outcome = statsd_table_add(l->table, &line, now_ms(l));
+    if (outcome != STATSD_TAKEN)
+        atomic_fetch_add(&l->refused[outcome], 1);
+    if (outcome == STATSD_PERSONAL)
+        tsdb_count_refused(l->options.tsdb, TSDB_PERSONAL);
+}
+
+static void take_datagram(struct statsd_listener *l, struct sv bytes)
+{
+    atomic_fetch_add(&l->packets, 1);
+    while (bytes.n > 0) {
+        struct sv line = sv_cut(&bytes, '\n');
+        if (sv_ends(line, SV("\r")))
+            line.n--;
+        if (line.n > 0)
+            take_line(l, line);
+    }
+}
+
+static void receive(struct statsd_listener *l)
+{
+    const struct sockaddr_storage *peer;
+    struct sv bytes;
+    for (size_t d = 0; d < DOORS; d++) {
+        if (l->doors[d] == NULL)
+            continue;
+        for (unsigned n = 0; datagrams_next(l->doors[d], n < ROUND_DATAGRAMS, &bytes, &peer) == 1; n++)
+            take_datagram(l, bytes);
+        atomic_store(&l->kernel_drops[d], datagrams_kernel_drops(l->doors[d]));
+    }
+    atomic_store(&l->series, statsd_table_series(l->table));
+}
+
+static void flush(struct statsd_listener *l)
+{
+    struct sample_list list = {0};
+    struct sample_target target = {.tsdb = l->options.tsdb, .source = l->source, .now_ms = now_ms(l)};
+    struct err err = {0};
+    statsd_table_flush(l->table, target.now_ms, &list);
+    if (list.n > 0 && sample_list_append(&list, &target, NULL, NULL, &err) != 0) {
+        atomic_fetch_add(&l->lost_flushes, 1);
+        log_warn("statsd", "what came since the last time is not stored yet: %s", err.text);
+    }
+    atomic_fetch_add(&l->flushes, 1);
+    atomic_fetch_add(&l->refused_samples, list.refused);
+    if (list.refused > 0)
+        log_warn("statsd", "%llu samples were not taken; the first: %s", (unsigned long long)list.refused,
+                 list.first);
+    sample_list_free(&list);
+}
+
+static void *run(void *context)
+{
+    struct statsd_listener *l = context;
+    struct pollfd fds[DOORS + 1];
+    while (!atomic_load(&l->ending)) {
+        nfds_t n = 0;
+        int64_t wait_ms = (l->flush_mono_ns - clk_monotonic_ns(l->options.clk) + 999999) / 1000000;
+        fds[n++] = (struct pollfd){.fd = l->wake_fd, .events = POLLIN};
+        for (size_t d = 0; d < DOORS; d++)
+            if (l->doors[d] != NULL)
+                fds[n++] = (struct pollfd){.fd = datagrams_fd(l->doors[d]), .events = POLLIN};
+        (void)poll(fds, n, (int)TC_MIN(TC_MAX(wait_ms, (int64_t)0), (int64_t)60000));
+        receive(l);
+        if (clk_monotonic_ns(l->options.clk) >= l->flush_mono_ns) {
+            flush(l);
+            l->flush_mono_ns = clk_monotonic_ns(l->options.clk) + l->options.flush_ns;
+        }
+    }
+    receive(l);
+    flush(l);
+    return NULL;
+}
+
+static int open_doors(struct statsd_listener *l, struct err *err)
+{
+    struct address address;
+    int rc = 0;
+    if (l->options.udp != NULL) {
+        rc = address_parse(sv_of(l->options.udp), &address, err);
+        if (rc == 0 && !address_is_loopback(&address) && !l->options.allow_plaintext)
+            rc = err_set(err, TC_EINPUT,
+                         "StatsD on %s would be open to everybody who reaches it, and is not encrypted: "
+                         "listen on loopback, or "
+                         "set metrics.statsd.allow_plaintext",
+                         l->options.udp);
+        if (rc == 0)
+            rc = datagrams_open_udp(&address, &l->doors[0], err);
+    }
+    if (rc == 0 && l->options.path != NULL)
+        rc = datagrams_open_unix(l->options.path, &l->doors[1], err);
+    return rc == 0 ? 0 : err_while(err, "StatsD");
+}
+
+int statsd_listener_start(const struct statsd_options *options, struct statsd_listener **ret, struct err *err)
+{
+    struct statsd_listener *l = tc_alloc(sizeof *l);
+    l->options = *options;
+    l->table = statsd_table_new(options->signed_gauges);
+    l->source = tsdb_source(options->tsdb, SV("statsd"));
+    l->flush_mono_ns = clk_monotonic_ns(options->clk) + options->flush_ns;
+    l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rc = l->wake_fd >= 0 ? open_doors(l, err) : err_sys(err, "cannot make an eventfd");
+    if (rc == 0) {
+        l->runs = pthread_create(&l->thread, NULL, run, l) == 0;
+        rc = l->runs ? 0 : err_set(err, TC_EIO, "cannot start the thread of StatsD");
+    }
+    if (rc == 0)
+        *ret = l;
+    else
+        statsd_listener_stop(&l);
+    return rc;
+}
+
+void statsd_listener_stop(struct statsd_listener **listener)
+{
+    struct statsd_listener *l = *listener;
+    if (l == NULL)
+        return;
+    atomic_store(&l->ending, true);
+    if (l->runs) {
+        uint64_t one = 1;
+        ssize_t n = write(l->wake_fd, &one, sizeof one);
+        (void)n; /* it is full where the thread is woken already */
+        pthread_join(l->thread, NULL);
+    }
+    for (size_t d = 0; d < DOORS; d++)
+        datagrams_close(&l->doors[d]);
+    if (l->wake_fd >= 0)
+        close(l->wake_fd);
+    statsd_table_free(&l->table);
+    free(l);
+    *listener = NULL;
+}
+
+static void row(struct buf *out, const char *name, const char *type, const char *help,
+                unsigned long long value)
+{
+    buf_printf(out, "# HELP tocsin_statsd_%s %s\n# TYPE tocsin_statsd_%s %s\ntocsin_statsd_%s %llu\n", name,
+               help, name, type, name, value);
+}
+
+void statsd_listener_metrics(const struct statsd_listener *l, struct buf *out)
+{
+    const struct {
+        const char *reason;
+        unsigned long long count;
+    } refused[] = {
+        {"malformed", atomic_load(&l->bad[STATSD_MALFORMED]) + atomic_load(&l->refused[STATSD_BAD_VALUE])},
+        {"event", atomic_load(&l->bad[STATSD_EVENT])},
+        {"service_check", atomic_load(&l->bad[STATSD_SERVICE_CHECK])},
+        {"too_many_tags", atomic_load(&l->bad[STATSD_TOO_MANY_TAGS])},
+        {"name", atomic_load(&l->refused[STATSD_BAD_NAME])},
+        {"limit", atomic_load(&l->refused[STATSD_NO_ROOM])},
+        {"personal_data", atomic_load(&l->refused[STATSD_PERSONAL])},
+        {"other_type", atomic_load(&l->refused[STATSD_OTHER_TYPE])},
+    };
+    row(out, "packets_total", "counter", "Datagrams taken.", atomic_load(&l->packets));
+    row(out, "lines_total", "counter", "Lines in them, refused ones included.", atomic_load(&l->lines));
+    row(out, "kernel_dropped_total", "counter", "Datagrams that the kernel dropped, its buffer being full.",
+        atomic_load(&l->kernel_drops[0]) + atomic_load(&l->kernel_drops[1]));
+    row(out, "series", "gauge", "Series that are added up.", atomic_load(&l->series));
+    row(out, "series_limit", "gauge", "Series that may be added up.", STATSD_SERIES_MAX);
+    row(out, "flushes_total", "counter", "Times that series were written to the store.",
+        atomic_load(&l->flushes));
+    row(out, "lost_flushes_total", "counter", "Times that the store took nothing.",
+        atomic_load(&l->lost_flushes));
+    row(out, "refused_samples_total", "counter", "Samples that the store did not take.",
+        atomic_load(&l->refused_samples));
+    buf_str(out, "# HELP tocsin_statsd_refused_total Lines not taken, by reason.\n# TYPE "
+                 "tocsin_statsd_refused_total counter\n");
+    for (size_t i = 0; i < TC_ARRAY_LEN(refused); i++)
+        buf_printf(out, "tocsin_statsd_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
+                   refused[i].count);
+}

@@ -1,0 +1,46 @@
+/*
+ * What StatsD's lines add up to between two flushes: counters and histograms since the start, gauges as they
+ * are, sets as the number of their distinct members since the last flush.
+ *
+ * Timers, histograms and distributions become native histograms of schema 3: any two neighbouring bounds are
+ * 9 % apart, so that quantiles are right within that, whatever the range.
+ *
+ * A series that hears nothing for STATSD_IDLE_MS is given a stale marker and forgotten. Bounds:
+ * STATSD_SERIES_MAX series, STATSD_MEMBERS_MAX members of a set, STATSD_BUCKETS_MAX buckets of a histogram
+ * (past it, neighbours are merged). One thread.
+ */
+#ifndef METRICS_STATSD_STATSD_TABLE_H
+#define METRICS_STATSD_STATSD_TABLE_H
+
+#include "metrics/intake/samples.h"
+#include "metrics/statsd/statsd_line.h"
+
+enum {
+    STATSD_SERIES_MAX = 100 * 1000,
+    STATSD_MEMBERS_MAX = 10 * 1000,
+    STATSD_BUCKETS_MAX = 320,
+    STATSD_IDLE_MS = 3600 * 1000,
+};
+
+struct statsd_table;
+/* `signed_gauges`: "+3" and "-3" change a gauge, as StatsD has it; else they are its value, as DogStatsD's
+ * clients mean it. */
+struct statsd_table *statsd_table_new(bool signed_gauges);
+void statsd_table_free(struct statsd_table **table);
+
+enum statsd_outcome {
+    STATSD_TAKEN,
+    STATSD_BAD_VALUE,
+    STATSD_BAD_NAME,   /* nothing of it is a name, or a tag would be a label of our own */
+    STATSD_NO_ROOM,    /* STATSD_SERIES_MAX */
+    STATSD_PERSONAL,   /* a tag holds personal data */
+    STATSD_OTHER_TYPE, /* the series is of another type already */
+    STATSD_OUTCOMES,
+};
+enum statsd_outcome statsd_table_add(struct statsd_table *table, const struct statsd_line *line,
+                                     int64_t now_ms);
+/* All series as samples of that time. */
+void statsd_table_flush(struct statsd_table *table, int64_t now_ms, struct sample_list *list);
+size_t statsd_table_series(const struct statsd_table *table);
+
+#endif

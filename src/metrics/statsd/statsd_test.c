@@ -1,0 +1,141 @@
+/*
+ * StatsD: lines, what they add up to, and what is refused.
+ */
+#include "metrics/statsd/statsd_table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+
+static void test_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        enum statsd_verdict want;
+    } cases[] = {
+        {"a:1|c", STATSD_GOOD},
+        {"a.b:1:2:3|h|@0.5|#x:y,z|c:abc|T1700000000|e:it-false", STATSD_GOOD},
+        {"a:foo|s", STATSD_GOOD},
+        {"a:1", STATSD_MALFORMED},
+        {":1|c", STATSD_MALFORMED},
+        {"a:|c", STATSD_MALFORMED},
+        {"a|c", STATSD_MALFORMED},
+        {"a:1|x", STATSD_MALFORMED},
+        {"a:1|c|@0", STATSD_MALFORMED},
+        {"a:1|c|@1.5", STATSD_MALFORMED},
+        {"_e{5,4}:title|text", STATSD_EVENT},
+        {"_sc|name|0", STATSD_SERVICE_CHECK},
+    };
+    struct statsd_line line;
+    for (size_t i = 0; i < TC_ARRAY_LEN(cases); i++)
+        if (statsd_read(sv_of(cases[i].line), &line) != cases[i].want)
+            fail_msg("%s", cases[i].line);
+    assert_int_equal(statsd_read(SV("a:1|c|@0.1|#k:v:w,flag,:x"), &line), STATSD_GOOD);
+    assert_true(line.rate == 0.1 && line.tag_count == 3);
+    assert_true(sv_is(line.tags[0].value, "v:w") && sv_is(line.tags[1].value, "true"));
+}
+
+static enum statsd_outcome add(struct statsd_table *t, const char *text, int64_t now_ms)
+{
+    struct statsd_line line;
+    assert_int_equal(statsd_read(sv_of(text), &line), STATSD_GOOD);
+    return statsd_table_add(t, &line, now_ms);
+}
+
+static double value_of(const struct sample_list *list, const char *name)
+{
+    for (size_t i = 0; i < list->n; i++)
+        for (size_t k = 0; k < list->items[i].label_count; k++)
+            if (sv_eq(list->items[i].labels[k].name, METRIC_NAME) &&
+                sv_is(list->items[i].labels[k].value, name))
+                return list->items[i].histogram != NULL ? list->items[i].histogram->count
+                                                        : list->items[i].value;
+    fail_msg("no %s", name);
+    return 0;
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct statsd_table *t = statsd_table_new(true), *absolute = statsd_table_new(false);
+    struct sample_list list = {0};
+    add(t, "c:3|c|@0.5", 1);
+    add(t, "c:1|c", 1);
+    add(t, "g:10|g", 1);
+    add(t, "g:-3|g", 1);
+    add(t, "g:+1|g", 1);
+    add(absolute, "g:10|g", 1);
+    add(absolute, "g:-3|g", 1);
+    add(t, "s:x:y:x|s", 1);
+    add(t, "h:0.5:0:-2:1e9|ms|@0.5", 1);
+    assert_int_equal(add(t, "c:5|g", 1), STATSD_OTHER_TYPE);
+    assert_int_equal(add(t, "c:x|c", 1), STATSD_BAD_VALUE);
+    assert_int_equal(add(t, "n:1|c|#__name__:x", 1), STATSD_BAD_NAME);
+    assert_int_equal(add(t, "n:1|c|#user:jane.doe@example.com", 1), STATSD_PERSONAL);
+    statsd_table_flush(t, 10, &list);
+    assert_int_equal(list.n, 4);
+    assert_true(value_of(&list, "c") == 7 && value_of(&list, "g") == 8 && value_of(&list, "s") == 2);
+    assert_true(value_of(&list, "h") == 8);
+    sample_list_reset(&list);
+    statsd_table_flush(absolute, 10, &list);
+    assert_true(value_of(&list, "g") == -3);
+    sample_list_reset(&list);
+    add(t, "c:1|c", STATSD_IDLE_MS + 1000);
+    statsd_table_flush(t, STATSD_IDLE_MS + 1000, &list); /* the others have been silent */
+    assert_true(value_of(&list, "c") == 8 && is_stale(value_of(&list, "g")));
+    assert_int_equal(statsd_table_series(t), 1);
+    sample_list_free(&list);
+    statsd_table_free(&t);
+    statsd_table_free(&absolute);
+}
+
+/* Every value lies in its bucket, at every schema that merging comes to. */
+static void test_buckets(void **state)
+{
+    (void)state;
+    struct statsd_table *t = statsd_table_new(true);
+    struct sample_list list = {0};
+    char text[64];
+    double v = 1e-9;
+    int n = 0;
+    for (; v < 1e12; v *= 1.03, n++) {
+        snprintf(text, sizeof text, "h:%.17g|h", v);
+        assert_int_equal(add(t, text, 1), STATSD_TAKEN);
+    }
+    for (int i = -8; i <= 8; i++, n++) { /* bounds are within */
+        snprintf(text, sizeof text, "h:%.17g|h", exp2(i));
+        add(t, text, 1);
+    }
+    statsd_table_flush(t, 10, &list);
+    const struct histogram *h = list.items[0].histogram;
+    assert_true(h->positive.n <= STATSD_BUCKETS_MAX && h->schema == 2);
+    double count = 0, below = 0;
+    for (size_t i = 0; i < h->positive.n; i++) {
+        count += h->positive.count[i];
+        if (histogram_bound(h, h->positive.index[i]) <= 1)
+            below += h->positive.count[i];
+        assert_true(i == 0 || h->positive.index[i] > h->positive.index[i - 1]);
+    }
+    int want = 9; /* 2^-8 to 2^0 */
+    for (v = 1e-9; v <= 1; v *= 1.03)
+        want++;
+    assert_true(count == n && below == want);
+    sample_list_free(&list);
+    statsd_table_free(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        {"A-12 lines of StatsD and DogStatsD", test_lines, NULL, NULL, NULL},
+        {"A-12 counters, gauges, sets, timers and rates; series that are silent go", test_values, NULL, NULL,
+         NULL},
+        {"A-12 B-12 buckets hold what was observed", test_buckets, NULL, NULL, NULL},
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
