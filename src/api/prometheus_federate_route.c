@@ -137,7 +137,8 @@ static void print(struct federation *f, struct reply *reply)
 {
     struct sv last = {0};
     struct buf *out = &reply->body;
-    qsort(f->samples, f->count, sizeof *f->samples, by_name);
+    if (f->count > 0)
+        qsort(f->samples, f->count, sizeof *f->samples, by_name);
     reply->status = 200;
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
     for (size_t i = 0; i < f->count; i++) {

@@ -599,9 +599,22 @@ int core_receipt(struct core *core, const struct receipt *receipt)
 
 int core_rule_states(struct core *core, struct sv blocks, uint32_t count, struct err *err)
 {
-    struct journal_batch batch = {
-        .kind = BATCH_CONTROL, .received = clk_now(core->options.clk), .blocks = blocks, .count = count};
-    return journal_append_wait(core->journal, &batch, &(uint64_t){0}, err);
+    struct journal_batch batch = {.kind = BATCH_CONTROL,
+                                  .received = clk_now(core->options.clk),
+                                  .refuse_when_full = true,
+                                  .blocks = blocks,
+                                  .count = count};
+    struct waiter waiter = {.core = core};
+    if (core->options.inline_commit)
+        return journal_append_wait(core->journal, &batch, &(uint64_t){0}, err);
+    pthread_mutex_lock(&core->lock);
+    int rc = journal_append(core->journal, &batch, note_told, &waiter, NULL, err);
+    while (rc == 0 && !waiter.told)
+        pthread_cond_wait(&core->changed, &core->lock);
+    pthread_mutex_unlock(&core->lock);
+    if (rc == 0 && waiter.rc != 0 && err != NULL)
+        *err = waiter.err;
+    return rc == 0 ? waiter.rc : rc;
 }
 
 void core_each_firing(const struct core *core, book_firing_fn each, void *context)

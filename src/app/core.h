@@ -139,8 +139,8 @@ int core_receipt(struct core *core, const struct receipt *receipt);
 typedef void (*core_position_fn)(void *context, struct sv key, struct sv value);
 void core_each_position(const struct core *core, core_position_fn each, void *context);
 
-/* Makes records of rules on metrics (metric_record.h) durable: whole record blocks, one frame. Any thread but
- * the core's. */
+/* Makes records of rules on metrics (metric_record.h) durable: whole record blocks, one frame. Does not wait
+ * for room on a full disk: TC_EAGAIN. Any thread but the core's. */
 int core_rule_states(struct core *core, struct sv blocks, uint32_t count, struct err *err);
 /* book_each_firing of the book as recovered. Before core_start only. */
 void core_each_firing(const struct core *core, book_firing_fn each, void *context);

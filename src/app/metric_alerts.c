@@ -234,7 +234,6 @@ static int flush(struct metric_alerts *a, struct err *err)
 static void add_change(struct metric_alerts *a, bool firing, const uint8_t identity[TC_SHA256_BYTES],
                        const struct finding *finding)
 {
-    struct err err = {0};
     struct event record = {.type = REC_METRIC,
                            .class = CLASS_AUDIT,
                            .source = SV("self"),
@@ -255,8 +254,8 @@ static void add_change(struct metric_alerts *a, bool firing, const uint8_t ident
                          .severity = finding->rule->severity,
                          .rule_id = arena_str(&a->arena, finding->rule->id)};
     memcpy(c->identity, identity, sizeof c->identity);
-    if (a->blocks.n > BATCH_BYTES && flush(a, &err) != 0)
-        log_error("rules", "changes of alerts could not be kept, and are tried again: %s", err.text);
+    if (a->blocks.n > BATCH_BYTES)
+        flush(a, NULL); /* what failed is counted, and tried again */
 }
 
 /* --- changes --- */

@@ -35,6 +35,7 @@ struct metric_rules {
     struct arena arena;                   /* of `settings` */
     struct metric_rule_settings settings; /* those in force */
     uint64_t evaluations, took_ns;
+    bool records_fail; /* and the log says so */
 
     pthread_mutex_t sleep;
     pthread_cond_t wake;
@@ -234,10 +235,18 @@ void metric_rules_replace(struct metric_rules *r, const struct metric_rule_setti
 
 /* --- evaluating --- */
 
+static void settle(struct metric_rules *r)
+{
+    struct err err = {0};
+    bool fail = metric_alerts_settle(r->alerts, r->engine, &err) != 0;
+    if (fail && !r->records_fail)
+        log_error("rules", "changes of alerts could not be kept, and are tried again: %s", err.text);
+    r->records_fail = fail;
+}
+
 /* One group, or nothing where none is due. */
 static bool step_once(struct metric_rules *r)
 {
-    struct err err = {0};
     enter(r);
     int64_t began_ns = clk_monotonic_ns(r->options.clk);
     bool stepped = !atomic_load(&r->ending) && rule_engine_step(r->engine, clk_now(r->options.clk).ns);
@@ -246,8 +255,7 @@ static bool step_once(struct metric_rules *r)
     if (stepped || rule_engine_group_count(r->engine) == 0) {
         r->evaluations += stepped;
         r->took_ns += (uint64_t)(clk_monotonic_ns(r->options.clk) - began_ns);
-        if (metric_alerts_settle(r->alerts, r->engine, &err) != 0)
-            log_error("rules", "changes of alerts could not be kept, and are tried again: %s", err.text);
+        settle(r);
     }
     leave(r);
     return stepped;

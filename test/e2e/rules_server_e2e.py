@@ -105,6 +105,8 @@ def records_and_alerts():
         wait_for("both told", lambda: len(place.receiver.bodies()) == 2)
         assert place.told() == [("firing", "QueueAge"), ("resolved", "QueueAge")], place.told()
         assert server.metric("tocsin_metric_rule_records_total") == 2
+        kept = [r for r in server.query("--all", "--format", "json") if r["type"] == "metric"]
+        assert len(kept) == 2 and all(r["source"] == "self" for r in kept), kept
 
 
 @test("D-08 C-112 kill -9 while an alert fires: nothing is told twice, its end is seen after the restart")
