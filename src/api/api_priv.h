@@ -265,6 +265,11 @@ void samples_take(struct api *api, struct request *request, const struct samples
                   struct reply *reply);
 
 /* --- handlers --- */
+void cloudwatch_rpc(struct api *api, struct request *request, struct reply *reply);
+void cloudwatch_root(struct api *api, struct request *request, struct reply *reply);
+void metric_stream(struct api *api, struct request *request, struct reply *reply);
+void datadog_series(struct api *api, struct request *request, struct reply *reply);
+void datadog_validate(struct api *api, struct request *request, struct reply *reply);
 void otlp_metrics_begin(struct api *api, struct request *request, struct reply *reply);
 void otlp_metrics(struct api *api, struct request *request, struct reply *reply);
 void loki_push_begin(struct api *api, struct request *request, struct reply *reply);

@@ -45,7 +45,8 @@ struct auth {
 /* What auth looks at; p == NULL where the header is absent. */
 struct auth_request {
     struct sv method, host, origin, fetch_site, authorization, secret;
-    bool peer_local; /* the peer's address is loopback */
+    struct sv api_key; /* the token as DD-API-KEY or X-Amz-Firehose-Access-Key, which senders cannot rename */
+    bool peer_local;   /* the peer's address is loopback */
     enum route_role role;
 };
 
