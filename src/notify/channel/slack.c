@@ -56,6 +56,7 @@ static void field(struct json_out *json, const char *title, struct sv value)
     json_object_end(json);
 }
 
+<<<<<<< HEAD
 /* What may hold marks of Slack's; nothing where it is empty. */
 static void text_field(struct json_out *json, const char *title, struct sv value, bool is_short)
 {
@@ -85,6 +86,8 @@ static void response_fields(struct json_out *json, const struct payload *p)
     buf_free(&steps);
 }
 
+=======
+>>>>>>> detect
 static void acknowledge_button(struct json_out *json, const struct payload *p, const char *console_url)
 {
     char link[1024];
@@ -117,7 +120,6 @@ static void attachment(struct json_out *json, const struct payload *p, const cha
     json_array(json);
     field(json, "Severity", sv_of(severity_name(p->severity)));
     field(json, "Time", p->time);
-    response_fields(json, p);
     json_array_end(json);
     acknowledge_button(json, p, console_url);
     json_object_end(json);
