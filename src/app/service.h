@@ -12,6 +12,7 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/event_metrics.h"
 #include "app/metrics_room.h"
 #include "app/privacy.h"
 #include "app/sealing.h"
@@ -60,7 +61,8 @@ struct service {
     int64_t started_ns;
     struct stdin_source *stdin_source;
     struct intake *syslog_intake;
-    struct metrics_room *metrics; /* NULL: off */
+    struct metrics_room *metrics;        /* NULL: off */
+    struct event_metrics *event_metrics; /* NULL: no metric is made of events */
     struct tail *_Atomic tail;
     struct journald_source *_Atomic journald;
     struct syslog_listener *_Atomic syslog; /* set while the API's threads may look for /metrics */

@@ -101,6 +101,8 @@ void service_metrics(void *context, struct buf *out)
     door_metrics(s, out);
     if (s->metrics != NULL)
         metrics_room_metrics(s->metrics, out);
+    if (s->event_metrics != NULL)
+        event_metrics_metrics(s->event_metrics, out);
     tend_metrics(out);
     core_source_metrics(s->core, out);
 }

@@ -198,6 +198,21 @@ static int start_sealing(struct service *s, struct err *err)
     return 0;
 }
 
+static int start_event_metrics(struct service *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    if (s->metrics == NULL || (c->event_metrics.n == 0 && !c->event_metrics.emf))
+        return 0;
+    return event_metrics_start(&(struct event_metrics_options){.fs = &fs_system,
+                                                               .clk = &clk_system,
+                                                               .dir = c->data,
+                                                               .journal = core_journal(s->core),
+                                                               .tsdb = metrics_room_tsdb(s->metrics),
+                                                               .metadata = metrics_room_metadata(s->metrics),
+                                                               .config = &c->event_metrics},
+                               &s->event_metrics, err);
+}
+
 int service_start(struct service *s, struct err *err)
 {
     int rc = service_read_wishes(s->args, &s->config, &s->wishes, err);
@@ -209,6 +224,8 @@ int service_start(struct service *s, struct err *err)
         rc = service_make_doors(s, err);
     if (rc == 0 && s->config.metrics)
         rc = metrics_room_start(&s->config, &s->metrics, err);
+    if (rc == 0)
+        rc = start_event_metrics(s, err);
     if (rc == 0)
         rc = start_api(s, err);
     if (rc == 0)
@@ -238,6 +255,7 @@ void service_stop(struct service *s)
     s->api = NULL;
     pthread_mutex_unlock(&s->lock);
     api_stop(&api);
+    event_metrics_stop(&s->event_metrics);
     metrics_room_stop(&s->metrics); /* after the API, whose requests wait for it */
     service_close_doors(s);         /* after the API, whose /metrics looks at them */
     pthread_mutex_lock(&s->lock);
