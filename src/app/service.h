@@ -12,6 +12,7 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/event_metrics.h"
 #include "app/keeping.h"
 #include "app/metric_rules.h"
 #include "app/metrics_room.h"
@@ -73,8 +74,9 @@ struct service {
     int64_t started_ns;
     struct stdin_source *stdin_source;
     struct intake *syslog_intake;
-    struct metrics_room *metrics;      /* NULL: off */
-    struct metric_rules *metric_rules; /* likewise; under `lock` while it comes and goes */
+    struct metrics_room *metrics;        /* NULL: off */
+    struct metric_rules *metric_rules;   /* likewise; under `lock` while it comes and goes */
+    struct event_metrics *event_metrics; /* NULL: no metric is made of events */
     struct tail *_Atomic tail;
     struct journald_source *_Atomic journald;
     struct syslog_listener *_Atomic syslog; /* set while the API's threads may look for /metrics */
