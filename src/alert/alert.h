@@ -133,6 +133,8 @@ struct decision {
     char key[65];   /* DECIDE_INTENT: idempotency key "<id>-new", "<id>-50", "<id>-escalated-2": id and step;
                        the   same on every repeat */
     bool quiet;     /* nobody was told of this alert: its end is no news */
+    enum severity
+        severity;       /* by which it is routed: the alert's, or a higher one that was told before it fell */
     struct err refused; /* DECIDE_REFUSED */
 };
 struct decision_list {

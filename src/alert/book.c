@@ -47,6 +47,15 @@ static struct decision *decision_add(struct decision_list *list)
     return &list->items[list->count++];
 }
 
+/* Who was told of the higher severity is to hear of the end, too. */
+static enum severity routed_by(const struct held *held)
+{
+    if (held == NULL)
+        return SEVERITY_NONE;
+    enum severity now = held->alert.severity, told = held->told_severity;
+    return told != SEVERITY_NONE && told < now ? told : now;
+}
+
 struct decision *book_decide(struct decision_list *out, enum decision_kind kind, uint64_t position,
                              const struct held *held, struct sv what, struct sv by)
 {
@@ -56,6 +65,7 @@ struct decision *book_decide(struct decision_list *out, enum decision_kind kind,
     fresh->position = position;
     fresh->alert = held == NULL ? NULL : &held->alert;
     fresh->quiet = held != NULL && !held->told;
+    fresh->severity = routed_by(held);
     fresh->what = what;
     fresh->by = by;
     return fresh;

@@ -120,7 +120,7 @@ void address_intent(struct core *core, const struct decision *d, enum notify_rea
         escalation_json(core, d, json);
         return;
     }
-    size_t count = core->options.route(core->options.context, d->alert->severity, reason, &channels);
+    size_t count = core->options.route(core->options.context, d->severity, reason, &channels);
     channels_json(json, channels, count);
 }
 

@@ -17,6 +17,7 @@ metrics:
   rule_files: ["{place}/*.yml"]
 channels:
   - {{name: hook, type: webhook, reveal: all, url: env:HOOK}}
+  - {{name: pager, type: webhook, reveal: all, url: env:PAGER, min_severity: P1}}
 """
 
 RULES = """
@@ -44,10 +45,10 @@ class Place:
 
     def __init__(self, **files):
         self.folder = kit.temporary()
-        self.receiver = Receiver()
+        self.receiver, self.pager = Receiver(), Receiver()
         self.write(**files)
         self.server = Server(config=CONFIG.format(place=self.folder.name),
-                             env={"HOOK": self.receiver.url})
+                             env={"HOOK": self.receiver.url, "PAGER": self.pager.url})
 
     def write(self, **files):
         for name, text in files.items():
@@ -71,12 +72,14 @@ class Place:
 
     def __enter__(self):
         self.receiver.__enter__()
+        self.pager.__enter__()
         self.server.__enter__()
         return self
 
     def __exit__(self, *_):
         self.server.__exit__()
         self.receiver.__exit__()
+        self.pager.__exit__()
         self.folder.cleanup()
 
 
@@ -176,11 +179,15 @@ alerts:
         wait_for("a fall", lambda: server.alerts()[0]["severity"] == "P3")
         place.push(redis_memory_mb=99)
         wait_for("the raise again", lambda: server.alerts()[0]["severity"] == "P1")
+        place.push(redis_memory_mb=85)
+        wait_for("a fall", lambda: server.alerts()[0]["severity"] == "P3")
         place.push(redis_memory_mb=10)
         wait_for("its end", lambda: not server.alerts())
         wait_for("three told", lambda: len(place.receiver.bodies()) == 3)
         assert len(server.alerts("ended")) == 1 and server.alerts("ended")[0]["id"] == alert["id"]
         assert [status for status, _ in place.told()] == ["firing", "firing", "resolved"], place.told()
+        wait_for("the end told to whom the raise was", lambda: len(place.pager.bodies()) == 2)
+        assert [b["alerts"][0]["status"] for b in place.pager.bodies()] == ["firing", "resolved"], place.pager.bodies()
         assert "at 96 MB" in json.dumps(place.receiver.bodies()[1]), place.receiver.bodies()[1]
 
 
