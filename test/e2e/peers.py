@@ -3,6 +3,7 @@ import email
 import email.policy
 import glob
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -86,6 +87,14 @@ class MailServer:
 
     def __exit__(self, *_):
         self.controller.stop()
+
+
+def prometheus_tool(name):
+    """`prometheus` or `promtool` of Debian, unpacked beside the build or installed."""
+    for path in (os.path.abspath(f"build/peers/prometheus/usr/bin/{name}"), shutil.which(name)):
+        if path and os.path.exists(path):
+            return path
+    raise Skip(f"Debian's {name} is not here: ./dev test fetches it")
 
 
 def journal_remote():

@@ -3,14 +3,14 @@ import atexit
 import functools
 import json
 import os
-import shutil
 import subprocess
 import time
 import urllib.parse
 import urllib.request
 
 import kit
-from kit import Server, Skip, test, wait_for
+from kit import Server, test, wait_for
+from peers import prometheus_tool
 from remote_write import PROTOBUF, write_request
 
 RULES = """
@@ -48,15 +48,13 @@ class Peer:
     """Debian's Prometheus with the same rules, taking remote write."""
 
     def __init__(self, folder, more=""):
-        if shutil.which("prometheus") is None:
-            raise Skip("Debian's prometheus is not installed")
         self.port = kit.free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         config = os.path.join(folder, "prometheus.yml")
         with open(config, "w", encoding="utf-8") as file:
             file.write("global: {evaluation_interval: 1s, external_labels: {cluster: eu}}\nrule_files: [rules.yml]\n" + more)
         self.process = subprocess.Popen(
-            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{self.port}",
+            [prometheus_tool("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{self.port}",
              "--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def __enter__(self):
@@ -282,15 +280,14 @@ def scraped():
 
 @test("promtool asks Tocsin as it asks Prometheus")
 def promtool():
-    if shutil.which("promtool") is None:
-        raise Skip("promtool is not installed")
+    tool = prometheus_tool("promtool")
     pair = Pair.started()
     at, started = str(pair.now), str(pair.now - 300)
     for arguments in (["instant", "--time", at, None, "sum by (job) (http_requests_total)"], ["range", "--start", started, "--end", at, "--step", "1m", None, "up"],
                       ["series", "--match", "http_requests_total", None], ["labels", None, "code"]):
         outputs = []
         for base in (pair.peer.base, pair.base):
-            done = subprocess.run(["promtool", "query", *(base if a is None else a for a in arguments)], capture_output=True, text=True, check=False)
+            done = subprocess.run([tool, "query", *(base if a is None else a for a in arguments)], capture_output=True, text=True, check=False)
             assert done.returncode == 0, (arguments, done.stderr)
             outputs.append(sorted(done.stdout.splitlines()))
         assert outputs[0] == outputs[1] and outputs[0], (arguments, outputs)
