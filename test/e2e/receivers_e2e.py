@@ -592,7 +592,7 @@ def verdicts():
         "/we/gettoken": [(200, '{"access_token":"old"}'), (200, '{"access_token":"fresh"}')],
         "/we/message/send": [(200, '{"errcode":42001,"errmsg":"expired"}'), (200, '{"errcode":0}')],
         "/jira/search": [(429, ""), (200, '{"issues":[]}')], "/jira/issue": [(201, '{"key":"A-1"}')], "/incident": list(again),
-        "/sns": [(403, "<E><Message>not allowed</Message></E>")], "/webex": [(401, "")],
+        "/sns": [(403, "<E><Message>not allowed</Message></E>")], "/webex": [(401, "hush-hush is no token")],
         "/token": [(401, '{"error":"invalid_client"}'), (200, '{"access_token":"granted","expires_in":60}')],
     }
     with Answers(answers) as hook, temporary() as directory:

@@ -136,21 +136,37 @@ int64_t courier_now_ns(struct courier *c)
 
 /* --- what answers mean --- */
 
+static bool is_part(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c == '-';
+}
+
+/* Do the words hold a part of the secret: letters and digits in a row, so many at least? */
+static bool tells(struct sv words, struct sv secret, size_t least)
+{
+    for (size_t from = 0, to; from < secret.n; from = to + 1) {
+        for (to = from; to < secret.n && is_part(secret.p[to]); to++)
+            ;
+        if (to - from >= least && sv_find(words, sv_make(secret.p + from, to - from)) < words.n)
+            return true;
+    }
+    return false;
+}
+
 static bool is_shown(const struct courier_job *job, struct sv words)
 {
+    enum { OF_ADDRESS = 5, OF_BODY = 16 }; /* bodies are mostly words that may be said */
     const struct courier_request *request = &job->request;
-    const struct sv secrets[] = {words, job->client.authorization, request->url};
     for (size_t i = 0; i < words.n; i++)
         if ((unsigned char)words.p[i] < ' ' || (unsigned char)words.p[i] >= 0x7f || words.p[i] == '<')
             return false;
-    for (size_t i = 1; i < TC_ARRAY_LEN(secrets); i++)
-        if (sv_find(secrets[i], words) < secrets[i].n ||
-            (secrets[i].n > 0 && sv_find(words, secrets[i]) < words.n))
-            return false;
-    for (size_t i = 0; i < request->header_count; i++)
-        if (sv_find(request->headers[i], words) < request->headers[i].n)
-            return false;
-    return words.n > 0;
+    bool secret = tells(words, job->client.authorization, OF_ADDRESS) ||
+                  tells(words, request->url, OF_ADDRESS) || tells(words, request->body, OF_BODY);
+    for (size_t i = 0; i < request->header_count && !secret; i++)
+        secret = tells(words, request->headers[i], OF_ADDRESS);
+    for (size_t i = 0; i < job->client.header_count && !secret; i++)
+        secret = tells(words, job->client.headers[i], OF_ADDRESS);
+    return words.n > 0 && !secret;
 }
 
 void courier_say(struct courier_job *job, const char *what, struct sv words)
