@@ -322,6 +322,7 @@ void alertmanager_receivers(struct api *api, struct request *request, struct rep
 void vault_command(struct api *api, struct request *request, struct reply *reply);
 void rules_list(struct api *api, struct request *request, struct reply *reply);
 void delivery_show(struct api *api, struct request *request, struct reply *reply);
+void posted_handle(struct api *api, struct request *request, struct reply *reply);
 void callback_begin(struct api *api, struct request *request, struct reply *reply);
 void callback_handle(struct api *api, struct request *request, struct reply *reply);
 void stream_begin(struct api *api, struct request *request, struct reply *reply);

@@ -5,7 +5,8 @@
 
 #include "notify/callback.h"
 
-#define EVENT_BODY SIZE_MAX /* max_body_bytes of the options */
+#define POSTED_BODY (512 << 10) /* PagerDuty's own bound */
+#define EVENT_BODY  SIZE_MAX    /* max_body_bytes of the options */
 
 const struct route api_routes[] = {
     {"POST", "/v1/events", ROLE_SOURCE, events_begin, events_handle, EVENT_BODY},
@@ -39,6 +40,10 @@ const struct route api_routes[] = {
     {"GET", "/v1/rules", ROLE_READER, NULL, rules_list, 0},
     {"GET", "/v1/channels", ROLE_READER, NULL, channels_list, 0},
     {"POST", "/v1/channels/{name}/test", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},
+    {"POST", "/v2/enqueue", ROLE_SIGNED, NULL, posted_handle, POSTED_BODY},
+    {"POST", "/v2/alerts", ROLE_SIGNED, NULL, posted_handle, POSTED_BODY},
+    {"POST", "/v2/alerts/{alias}/{action}", ROLE_SIGNED, NULL, posted_handle, POSTED_BODY},
+    {"POST", "/v1/alertmanager", ROLE_SIGNED, NULL, posted_handle, 16 * POSTED_BODY},
     {"POST", "/v1/callbacks/{name}", ROLE_SIGNED, callback_begin, callback_handle, TC_CALLBACK_BODY_MAX},
     {"POST", "/v1/callbacks/{name}/{id}", ROLE_SIGNED, callback_begin, callback_handle, TC_CALLBACK_BODY_MAX},
     {"GET", "/api/v1/delivery", ROLE_READER, NULL, delivery_show, 0},

@@ -179,6 +179,7 @@ static int start_api(struct service *s, struct err *err)
                             .channels = service_channels_json,
                             .sources = service_sources_json,
                             .rules = service_rules_json,
+                            .post_alerts = service_post_alerts,
                             .callbacks = s->callbacks,
                             .opted_out = service_opted_out,
                             .say = service_say,
