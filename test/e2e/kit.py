@@ -138,6 +138,11 @@ class Server:
         assert status == 200, (status, text)
         return json.loads(text)
 
+    def segments(self):
+        """Paths of the journal's open and closed segments that are not packed yet, the oldest first."""
+        folder = os.path.join(self.data, "journal")
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".seg")]
+
     def metric(self, name):
         """The value of a metric without labels."""
         return float(re.search(rf"^{name} (.*)$", self.get("/metrics")[1], re.M).group(1))

@@ -95,7 +95,7 @@ def reveal():
         code, out, err = officer("alerts", "reveal", alert["id"], "--reason", "case 8", "--format", "json", url=url)
         assert code == 0 and json.loads(out)["id"] == alert["id"], err
         server.kill()
-        with open(os.path.join(server.data, "journal", sorted(os.listdir(os.path.join(server.data, "journal")))[0]), "rb") as file:
+        with open(server.segments()[0], "rb") as file:
             journal = file.read()
         assert b'{"verb":"vault_reveal","token":"' + token[7:-1].encode() + b'","by":"olga","note":"case 7"}' in journal
         assert b'"verb":"vault_reveal_alert"' in journal

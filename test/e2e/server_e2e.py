@@ -323,8 +323,8 @@ def verify():
         server.kill()
         code, out, err = tocsin("verify", "--format", "json", server.data)
         assert code == 0 and json.loads(out)["intact"] is True, err
-        segment = sorted(os.listdir(os.path.join(server.data, "journal")))[0]
-        path = os.path.join(server.data, "journal", segment)
+        path = server.segments()[0]
+        segment = os.path.basename(path)
         good = open(path, "rb").read()
         with open(path, "ab") as file:
             file.write(good[-100:-50])
