@@ -6,7 +6,7 @@
 VARIANT ?=
 OUT := build$(if $(VARIANT),/$(VARIANT))
 CC ?= gcc
-PACKAGES := yaml-0.1 libpcre2-8 libmicrohttpd libcurl sqlite3 libzstd zlib libsodium nettle libxxhash libseccomp libmaxminddb libsystemd libarchive snappy
+PACKAGES := yaml-0.1 libpcre2-8 libmicrohttpd libcurl sqlite3 libzstd zlib libsodium nettle hogweed gmp libxxhash libseccomp libmaxminddb libsystemd libarchive snappy
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Werror
 OPTIMISE := -O2 -g -fno-omit-frame-pointer -fno-plt
@@ -33,7 +33,7 @@ endif
 CFLAGS_ALL := -std=c17 -D_GNU_SOURCE -Isrc $(WARNINGS) $(OPTIMISE) $(HARDEN) -pthread \
 	$(shell pkg-config --cflags $(PACKAGES)) $(CFLAGS)
 LDFLAGS_ALL := -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS := $(shell pkg-config --libs $(PACKAGES)) -lresolv -lm
+LIBS := $(shell pkg-config --libs $(PACKAGES)) -lresolv -lcrypt -lm
 
 SOURCES := $(filter-out src/app/main.c %_test.c %_fuzz.c,$(sort $(wildcard src/*/*.c src/*/*/*.c)))
 TESTS := $(sort $(wildcard src/*/*_test.c src/*/*/*_test.c test/*/*_test.c))

@@ -9,7 +9,7 @@ sys.argv = sys.argv[:1]
 import kit  # noqa: E402
 
 ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"), ("tocsin_journal", "Journal"), ("tocsin_seal", "Sealing"),
-         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"), ("tocsin_scrape", "Scraping"), ("tocsin_statsd", "StatsD"), ("tocsin_graphite", "Graphite"), ("tocsin_delta", "Metrics in"), ("tocsin_metadata", "Metrics in"),
+         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"), ("tocsin_scrape", "Scraping"), ("tocsin_event_metrics", "Metrics of events"), ("tocsin_statsd", "StatsD"), ("tocsin_graphite", "Graphite"), ("tocsin_delta", "Metrics in"), ("tocsin_metadata", "Metrics in"),
          ("tocsin_redaction", "Metrics in"), ("process", "The process"), ("tocsin", "The rest"), ("", "The rest")]
 
 
@@ -17,6 +17,7 @@ METRICS = """metrics:
   enabled: true
   scrape_configs:
     - {job_name: nothing}
+  emf: true
   statsd:
     udp: 127.0.0.1:0
   graphite:

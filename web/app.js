@@ -291,7 +291,7 @@ async function drawDeliveries(id) {
 
 function drawDetail(alert) {
   const facts = [severity(alert), alert.disposition ? `${alert.state} as ${alert.disposition.replaceAll("_", " ")}` : alert.state, `${alert.count} occurrence${alert.count === 1 ? "" : "s"}`,
-    `first ${clockTime(alert.first_seen)}`, `last ${clockTime(alert.last_seen)}`, alert.owner && `owner ${alert.owner}`];
+    `first ${clockTime(alert.first_seen)}`, `last ${clockTime(alert.last_seen)}`, alert.owner && `owner ${[alert.owner, alert.secondary_owner].filter(Boolean).join(", then ")}`];
   byId("detail-title").textContent = alert.title;
   byId("detail-facts").textContent = facts.filter(Boolean).join(" · ");
   byId("detail-message").textContent = alert.message || "";

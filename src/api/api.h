@@ -24,6 +24,7 @@ struct metadata;
 struct scrape_manager;
 struct tsdb;
 struct callbacks;
+struct posted_alert;
 
 /* What only app/ knows of what Prometheus' API tells. Callbacks may be NULL: there is nothing then; they are
  * called with the options' context. */
@@ -110,7 +111,10 @@ struct api_options {
     struct metadata *metadata;     /* what metrics are; NULL with tsdb */
     struct scrape_manager *scrape; /* NULL: nothing is scraped */
     struct delta_state *deltas;    /* of what comes as deltas; NULL with tsdb */
-    struct callbacks *callbacks;   /* what vendors send back; lent; NULL: nothing comes back */
+    /* Takes alerts that others post; `done` once they are durable, not where it fails. NULL: 404. */
+    int (*post_alerts)(void *context, struct sv source, const struct posted_alert *alerts, size_t count,
+                       journal_done_fn done, void *done_context, struct err *err);
+    struct callbacks *callbacks; /* what vendors send back; lent; NULL: nothing comes back */
     /* A recipient of that channel wants no more messages; on the server's threads. NULL: nobody listens. */
     void (*opted_out)(void *context, struct sv channel);
     /* Sends `body` (JSON) there, once, without a receipt; NULL: not sent. */

@@ -265,6 +265,11 @@ void samples_take(struct api *api, struct request *request, const struct samples
                   struct reply *reply);
 
 /* --- handlers --- */
+void cloudwatch_rpc(struct api *api, struct request *request, struct reply *reply);
+void cloudwatch_root(struct api *api, struct request *request, struct reply *reply);
+void metric_stream(struct api *api, struct request *request, struct reply *reply);
+void datadog_series(struct api *api, struct request *request, struct reply *reply);
+void datadog_validate(struct api *api, struct request *request, struct reply *reply);
 void otlp_metrics_begin(struct api *api, struct request *request, struct reply *reply);
 void otlp_metrics(struct api *api, struct request *request, struct reply *reply);
 void loki_push_begin(struct api *api, struct request *request, struct reply *reply);
@@ -317,6 +322,7 @@ void alertmanager_receivers(struct api *api, struct request *request, struct rep
 void vault_command(struct api *api, struct request *request, struct reply *reply);
 void rules_list(struct api *api, struct request *request, struct reply *reply);
 void delivery_show(struct api *api, struct request *request, struct reply *reply);
+void posted_handle(struct api *api, struct request *request, struct reply *reply);
 void callback_begin(struct api *api, struct request *request, struct reply *reply);
 void callback_handle(struct api *api, struct request *request, struct reply *reply);
 void stream_begin(struct api *api, struct request *request, struct reply *reply);

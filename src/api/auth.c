@@ -166,17 +166,28 @@ static bool origin_is_ours(const struct auth *auth, struct sv origin)
 }
 
 /* Every token is compared, whichever matches, so that time tells nothing. */
-static const char *token_source(const struct auth *auth, struct sv authorization)
+static const char *known_token(const struct auth *auth, struct sv token)
 {
     uint8_t digest[TC_SHA256_BYTES];
     const char *source = NULL;
-    if (authorization.n < 7 || !sv_eq_nocase(sv_head(authorization, 7), SV("Bearer ")))
-        return NULL;
-    hash_sha256(sv_trim(sv_from(authorization, 7)), digest);
+    hash_sha256(token, digest);
     for (size_t i = 0; i < auth->token_count; i++)
         if (sodium_memcmp(digest, auth->tokens[i].digest, sizeof digest) == 0)
             source = auth->tokens[i].source;
     return source;
+}
+
+static const char *token_source(const struct auth *auth, const struct auth_request *request)
+{
+    struct sv authorization = request->authorization, token = request->api_key;
+    if (authorization.n >= 7 && sv_eq_nocase(sv_head(authorization, 7), SV("Bearer ")))
+        token = sv_trim(sv_from(authorization, 7));
+    return token.n == 0 ? NULL : known_token(auth, token);
+}
+
+const char *auth_source_of(const struct auth *auth, struct sv token)
+{
+    return auth->token_count == 0 && auth->loopback ? "http:default" : known_token(auth, token);
 }
 
 static void check_source(const struct auth *auth, const struct auth_request *request, struct auth_result *ret)
@@ -184,12 +195,12 @@ static void check_source(const struct auth *auth, const struct auth_request *req
     ret->source = "http:default";
     if (auth->token_count == 0 && auth->loopback)
         return;
-    ret->source = token_source(auth, request->authorization);
+    ret->source = token_source(auth, request);
     if (ret->source != NULL)
         return;
     ret->status = 401;
     ret->bad_token = true;
-    ret->text = request->authorization.p == NULL
+    ret->text = request->authorization.p == NULL && request->api_key.p == NULL
                     ? "a token is needed: send the header Authorization: Bearer TOKEN"
                     : "this token is not known: use one that is configured for a source";
 }

@@ -45,7 +45,8 @@ struct auth {
 /* What auth looks at; p == NULL where the header is absent. */
 struct auth_request {
     struct sv method, host, origin, fetch_site, authorization, secret;
-    bool peer_local; /* the peer's address is loopback */
+    struct sv api_key; /* the token as DD-API-KEY or X-Amz-Firehose-Access-Key, which senders cannot rename */
+    bool peer_local;   /* the peer's address is loopback */
     enum route_role role;
 };
 
@@ -57,6 +58,8 @@ struct auth_result {
     const char *source; /* ROLE_SOURCE: the events' source */
 };
 
+/* Of a token that was shown in another way than as Bearer: its source; NULL: nobody's. */
+const char *auth_source_of(const struct auth *auth, struct sv token);
 void auth_check(const struct auth *auth, const struct auth_request *request, struct auth_result *ret);
 
 /* Fills host, port, loopback, wildcard from "127.0.0.1:9797" or "[::1]:0". */

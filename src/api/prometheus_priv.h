@@ -8,7 +8,7 @@
 #include "api/api_priv.h"
 
 #include "base/json_out.h"
-#include "metrics/promql/query.h"
+#include "metrics/promql/result_json.h"
 #include "metrics/tsdb/tsdb.h"
 
 enum {
@@ -68,14 +68,6 @@ bool question_matches(struct question *q, const char *where, bool strict);
  */
 struct json_out question_answer(struct question *q);
 void question_answered(struct question *q, struct json_out *json);
-
-void prom_json_labels(struct json_out *json, const struct labels *labels);
-void prom_json_items(struct json_out *json, const struct label *items, size_t count);
-void prom_json_texts(struct json_out *json, const char *key, const struct sv *texts, size_t count);
-/* The text of a float as a string, in Go's format 'f'. */
-void prom_json_float(struct json_out *json, double v);
-/* Seconds since the epoch, with up to three places. */
-void prom_json_seconds(struct json_out *json, int64_t ms);
 
 extern const struct sv question_truncated; /* the warning where `limit` cut an answer */
 

@@ -11,96 +11,6 @@ enum { POINTS_MAX = 11000, TIMEOUT_S = 120, NOTES_MAX = 10 };
 
 /* --- answers --- */
 
-static void json_histogram(struct json_out *json, const struct histogram *h, struct arena *arena)
-{
-    struct histogram_bucket *buckets;
-    size_t n = histogram_buckets(arena, h, &buckets);
-    json_object(json);
-    json_key(json, SV("count"));
-    prom_json_float(json, h->count);
-    json_key(json, SV("sum"));
-    prom_json_float(json, h->sum);
-    if (n > 0) {
-        json_key(json, SV("buckets"));
-        json_array(json);
-        for (size_t i = 0; i < n; i++) {
-            const struct histogram_bucket *b = &buckets[i];
-            if (b->count == 0)
-                continue;
-            json_array(json);
-            json_i64(json, b->lower_inclusive ? (b->upper_inclusive ? 3 : 1) : (b->upper_inclusive ? 0 : 2));
-            prom_json_float(json, b->lower);
-            prom_json_float(json, b->upper);
-            prom_json_float(json, b->count);
-            json_array_end(json);
-        }
-        json_array_end(json);
-    }
-    json_object_end(json);
-}
-
-static void json_point(struct json_out *json, const struct promql_series *s, size_t i, struct arena *arena)
-{
-    json_array(json);
-    prom_json_seconds(json, s->t[i]);
-    if (s->h != NULL && s->h[i] != NULL)
-        json_histogram(json, s->h[i], arena);
-    else
-        prom_json_float(json, s->f[i]);
-    json_array_end(json);
-}
-
-static void json_points(struct json_out *json, const struct promql_series *s, bool histograms,
-                        const char *key, struct arena *arena)
-{
-    bool any = false;
-    for (size_t i = 0; i < s->n; i++) {
-        if ((s->h != NULL && s->h[i] != NULL) != histograms)
-            continue;
-        if (!any) {
-            json_key(json, sv_of(key));
-            json_array(json);
-        }
-        any = true;
-        json_point(json, s, i, arena);
-    }
-    if (any)
-        json_array_end(json);
-}
-
-static void json_series(struct json_out *json, const struct promql_series *s, bool matrix,
-                        struct arena *arena)
-{
-    json_object(json);
-    json_key(json, SV("metric"));
-    prom_json_labels(json, s->labels);
-    if (matrix) {
-        json_points(json, s, false, "values", arena);
-        json_points(json, s, true, "histograms", arena);
-    } else if (s->n > 0) {
-        json_key(json, s->h != NULL && s->h[0] != NULL ? SV("histogram") : SV("value"));
-        json_point(json, s, 0, arena);
-    }
-    json_object_end(json);
-}
-
-/* The first ten, and how many more there are. */
-static void json_notes(struct json_out *json, const char *key, const char *kind, const struct sv *texts,
-                       size_t count, const struct sv *extra)
-{
-    struct arena arena = {0};
-    struct sv all[NOTES_MAX + 2];
-    size_t n = TC_MIN(count, (size_t)NOTES_MAX);
-    for (size_t i = 0; i < n; i++)
-        all[i] = texts[i];
-    if (count > n)
-        all[n++] = arena_printf(&arena, "%zu more %s annotations omitted", count - NOTES_MAX, kind);
-    if (extra != NULL)
-        all[n++] = *extra;
-    prom_json_texts(json, key, all, n);
-    arena_free(&arena);
-}
-
 /* What a query read, for `stats`. */
 struct counting {
     struct series_source source;
@@ -156,37 +66,15 @@ static void json_stats(struct question *q, struct json_out *json, const struct c
 static void answer(struct question *q, const struct promql_result *r, int64_t at_ms, size_t limit,
                    const struct counting *counting)
 {
-    static const char *const types[] = {[VALUE_SCALAR] = "scalar",
-                                        [VALUE_VECTOR] = "vector",
-                                        [VALUE_MATRIX] = "matrix",
-                                        [VALUE_STRING] = "string"};
-    struct arena scratch = {0};
     bool is_cut = limit > 0 && r->count > limit;
     struct json_out json = question_answer(q);
     json_object(&json);
-    json_kv_str(&json, "resultType", types[r->type]);
-    json_key(&json, SV("result"));
-    json_array(&json);
-    if (r->type == VALUE_SCALAR || r->type == VALUE_STRING) {
-        prom_json_seconds(&json, at_ms);
-        if (r->type == VALUE_SCALAR)
-            prom_json_float(&json, r->scalar);
-        else
-            json_string(&json, r->string);
-    }
-    for (size_t i = 0; i < r->count && !(is_cut && i == limit); i++) {
-        arena_reset(&scratch);
-        json_series(&json, &r->series[i], r->type == VALUE_MATRIX, &scratch);
-    }
-    json_array_end(&json);
+    promql_result_json(&json, r, at_ms, limit);
     if (question_get(q, "stats").n > 0)
         json_stats(q, &json, counting);
     json_object_end(&json);
-    json_notes(&json, "warnings", "warning", r->warnings, r->warning_count,
-               is_cut ? &question_truncated : NULL);
-    json_notes(&json, "infos", "info", r->infos, r->info_count, NULL);
+    promql_annotations_json(&json, r, NOTES_MAX, is_cut ? question_truncated : SV(""));
     question_answered(q, &json);
-    arena_free(&scratch);
 }
 
 /* --- evaluating --- */

@@ -5,7 +5,8 @@
 
 #include "notify/callback.h"
 
-#define EVENT_BODY SIZE_MAX /* max_body_bytes of the options */
+#define POSTED_BODY (512 << 10) /* PagerDuty's own bound */
+#define EVENT_BODY  SIZE_MAX    /* max_body_bytes of the options */
 
 const struct route api_routes[] = {
     {"POST", "/v1/events", ROLE_SOURCE, events_begin, events_handle, EVENT_BODY},
@@ -39,6 +40,10 @@ const struct route api_routes[] = {
     {"GET", "/v1/rules", ROLE_READER, NULL, rules_list, 0},
     {"GET", "/v1/channels", ROLE_READER, NULL, channels_list, 0},
     {"POST", "/v1/channels/{name}/test", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},
+    {"POST", "/v2/enqueue", ROLE_SIGNED, NULL, posted_handle, POSTED_BODY},
+    {"POST", "/v2/alerts", ROLE_SIGNED, NULL, posted_handle, POSTED_BODY},
+    {"POST", "/v2/alerts/{alias}/{action}", ROLE_SIGNED, NULL, posted_handle, POSTED_BODY},
+    {"POST", "/v1/alertmanager", ROLE_SIGNED, NULL, posted_handle, 16 * POSTED_BODY},
     {"POST", "/v1/callbacks/{name}", ROLE_SIGNED, callback_begin, callback_handle, TC_CALLBACK_BODY_MAX},
     {"POST", "/v1/callbacks/{name}/{id}", ROLE_SIGNED, callback_begin, callback_handle, TC_CALLBACK_BODY_MAX},
     {"GET", "/api/v1/delivery", ROLE_READER, NULL, delivery_show, 0},
@@ -79,6 +84,14 @@ const struct route api_routes[] = {
     {"GET", "/federate", ROLE_READER, NULL, prometheus_federate_route, 0},
     {"POST", "/v1/metrics", ROLE_SOURCE, otlp_metrics_begin, otlp_metrics, EVENT_BODY},
     {"POST", "/api/v1/otlp/v1/metrics", ROLE_SOURCE, otlp_metrics_begin, otlp_metrics, EVENT_BODY},
+    {"POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", ROLE_SOURCE, samples_begin,
+     cloudwatch_rpc, EVENT_BODY},
+    {"POST", "/", ROLE_SOURCE, samples_begin, cloudwatch_root, EVENT_BODY},
+    {"POST", "/v1/aws/metric-stream", ROLE_SOURCE, samples_begin, metric_stream, EVENT_BODY},
+    {"POST", "/datadog/api/v1/series", ROLE_SOURCE, samples_begin, datadog_series, EVENT_BODY},
+    {"POST", "/datadog/api/v2/series", ROLE_SOURCE, samples_begin, datadog_series, EVENT_BODY},
+    {"POST", "/api/v2/series", ROLE_SOURCE, samples_begin, datadog_series, EVENT_BODY},
+    {"GET", "/datadog/api/v1/validate", ROLE_SOURCE, NULL, datadog_validate, 0},
     {"GET", "/api/v1/targets", ROLE_READER, NULL, targets_list, 0},
     {"GET", "/api/v1/targets/metadata", ROLE_READER, NULL, targets_metadata, 0},
     {"GET", "/", ROLE_READER, NULL, page_index, 0},
@@ -114,5 +127,5 @@ const struct route api_routes[] = {
 _Static_assert(TC_ARRAY_LEN(api_routes) <= TC_API_ROUTES_MAX,
                "answers are counted in a table of this height");
 
-const unsigned api_codes[TC_API_CODES] = {200, 204, 400, 401, 403, 404, 405, 408, 409, 413,
+const unsigned api_codes[TC_API_CODES] = {200, 202, 204, 400, 401, 403, 404, 405, 408, 409, 413,
                                           415, 422, 429, 431, 500, 501, 503, 504, 507, 0};

@@ -84,6 +84,12 @@ static bool peer_is_local(struct MHD_Connection *connection)
     return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
 }
 
+static struct sv api_key(const struct request *request)
+{
+    struct sv key = request_header(request, "DD-API-KEY");
+    return key.p != NULL ? key : request_header(request, "X-Amz-Firehose-Access-Key");
+}
+
 static void check_auth(struct api *api, struct request *request, enum route_role role)
 {
     struct auth_result result;
@@ -93,6 +99,7 @@ static void check_auth(struct api *api, struct request *request, enum route_role
                                 .fetch_site = request_header(request, "Sec-Fetch-Site"),
                                 .authorization = request_header(request, "Authorization"),
                                 .secret = request_header(request, "X-Tocsin-Secret"),
+                                .api_key = api_key(request),
                                 .peer_local = peer_is_local(request->connection),
                                 .role = role};
     auth_check(&api->auth, &auth, &result);

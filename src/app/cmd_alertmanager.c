@@ -35,8 +35,7 @@ static const struct option_spec options[] = {
     {"web.listen-address", OPTION_VALUE, "ADDRESS", "host:port or :port; default :9093"},
     {"web.external-url", OPTION_VALUE, "URL", "under which it is reached; for links and the prefix of paths"},
     {"web.route-prefix", OPTION_VALUE, "PATH", "prefix of paths; default: that of --web.external-url"},
-    {"web.config.file", OPTION_VALUE, "FILE",
-     "not done: TLS and logins are a proxy's work; only an empty value"},
+    {"web.config.file", OPTION_VALUE, "FILE", "TLS, users with bcrypt hashes and headers of answers"},
     {"web.systemd-socket", OPTION_FLAG, NULL, "listen on the socket that systemd hands over"},
     {"web.get-concurrency", OPTION_VALUE, "N", ACCEPTED},
     {"web.timeout", OPTION_VALUE, "TIME", ACCEPTED},
@@ -137,15 +136,6 @@ static bool read_mode(const struct cli_args *args, enum am_matcher_mode *ret)
     return false;
 }
 
-/* What would not be done is not taken silently. */
-static bool refuse_undone(const struct cli_args *args)
-{
-    if (cli_value(args, "web.config.file", "")[0] == '\0')
-        return true;
-    cli_fail(args, CLI_USAGE, "--web.config.file: TLS and logins are not done here: put a proxy before it");
-    return false;
-}
-
 static bool read_log(const struct cli_args *args, struct slog *ret)
 {
     const char *level = cli_value(args, "log.level", "info"),
@@ -167,13 +157,16 @@ static bool read_flags(const struct cli_args *args, struct am_server_options *re
     ret->config_file = cli_value(args, "config.file", "alertmanager.yml");
     ret->storage_path = cli_value(args, "storage.path", "data/");
     ret->listen = cli_value(args, "web.listen-address", ":9093");
+    ret->web_config = cli_value(args, "web.config.file", NULL);
+    if (ret->web_config != NULL && ret->web_config[0] == '\0')
+        ret->web_config = NULL;
     ret->external_url = cli_value(args, "web.external-url", NULL);
     ret->route_prefix = cli_value(args, "web.route-prefix", NULL);
     ret->cluster_listen = cli_value(args, "cluster.listen-address", "0.0.0.0:9094");
     ret->cluster_name = cli_value(args, "cluster.peer-name", NULL);
     if (ret->cluster_name != NULL && ret->cluster_name[0] == '\0')
         ret->cluster_name = NULL;
-    if (!read_mode(args, &ret->mode) || !refuse_undone(args) ||
+    if (!read_mode(args, &ret->mode) ||
         !cli_duration(args, "data.retention", INT64_C(120) * 3600 * TC_SECOND_NS, &ret->retention_ns) ||
         !cli_duration(args, "dispatch.start-delay", 0, &ret->start_delay_ns) ||
         !cli_duration(args, "data.maintenance-interval", INT64_C(900) * TC_SECOND_NS, &ret->maintenance_ns))

@@ -340,6 +340,8 @@ static const struct setting metrics_settings[] = {
      config_scrape_configs},
     {"prometheus_config", "a Prometheus configuration file whose scrape_configs are used instead", "none",
      config_prometheus_config},
+    {"from_events", "metrics that are made of events (docs/metrics-in.md)", "none", config_from_events},
+    {"emf", "make series of CloudWatch's embedded metric format in events", "false", config_emf},
     {"graphite", "listen for Graphite's plaintext lines", "none", config_graphite},
     {"statsd", "listen for StatsD and DogStatsD", "none", config_statsd},
     {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},
@@ -702,6 +704,7 @@ void config_free(struct config *config)
 {
     parsers_close(&config->parsers);
     scrape_config_free(&config->scrape);
+    event_metrics_config_free(&config->event_metrics);
     arena_free(&config->arena);
     *config = (struct config){0};
 }

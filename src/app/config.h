@@ -7,6 +7,7 @@
 #define APP_CONFIG_H
 
 #include "api/api.h"
+#include "app/event_metric_config.h"
 #include "app/forward.h"
 #include "app/metric_rules.h"
 #include "app/sources.h"
@@ -105,7 +106,8 @@ struct config {
     struct metric_rule_settings metric_rules;
     struct scrape_defaults scrape_defaults;
     struct scrape_config scrape; /* no jobs: nothing is scraped */
-    const char *graphite_tcp;    /* NULL: not listened on */
+    struct event_metrics_config event_metrics;
+    const char *graphite_tcp; /* NULL: not listened on */
     bool graphite_allow_plaintext;
     const char *statsd_udp, *statsd_path; /* NULL: not listened on */
     bool statsd_allow_plaintext, statsd_absolute_gauges;

@@ -144,3 +144,19 @@ int config_graphite(struct reading *r, const struct yaml_node *node)
         rc = setting_section(r, node, config_graphite_settings);
     return rc == 0 && r->config->graphite_tcp == NULL ? setting_bad(r, node, "Graphite needs `tcp`") : rc;
 }
+
+/* --- metrics.from_events, metrics.emf --- */
+
+int config_from_events(struct reading *r, const struct yaml_node *node)
+{
+    int rc = needs_store(r, node);
+    return rc == 0 ? event_metrics_config_read(node, r->file, &r->config->arena, &r->config->event_metrics,
+                                               r->err)
+                   : rc;
+}
+
+int config_emf(struct reading *r, const struct yaml_node *node)
+{
+    int rc = needs_store(r, node);
+    return rc == 0 ? setting_bool(r, node, &r->config->event_metrics.emf) : rc;
+}

@@ -15,6 +15,7 @@
 #include "base/sim_fs.h"
 #include "event/json.h"
 #include "event/parse.h"
+#include "journal/cold_make.h"
 #include "store/statement.h"
 
 #include <stdio.h>
@@ -35,6 +36,7 @@ struct world {
     size_t decision_bytes; /* of the core's options */
     int reload_at;         /* batches before other rules are put in force; 0: never */
     bool files_changed;    /* what a start reads */
+    bool packs;            /* closed segments become cold as soon as they are closed */
     bool digests;          /* rules of P4, and a digest at 08:00, two hours east */
     struct core *core;
 };
@@ -200,6 +202,25 @@ static int reload(struct world *w)
     return rc == 0 ? step(w) : rc;
 }
 
+/* All closed segments become cold; a second life begins with what the first one left lying. */
+static int make_cold(struct world *w)
+{
+    struct segment_list list;
+    struct err err;
+    const struct fs *fs = sim_fs_seam(w->disk);
+    int rc = cold_clean(fs, "data", &err);
+    if (rc == 0)
+        rc = segment_list_read(fs, "data", &list, &err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; rc == 0 && i + 1 < list.n; i++) {
+        rc = cold_make(fs, "data", list.first[i], clk_now(&w->clk.clk), &err);
+        rc = rc == TC_ENOTFOUND ? 0 : rc; /* it is already */
+    }
+    segment_list_free(&list);
+    return rc;
+}
+
 /* Goes on from where the sender stands until everything is acknowledged and judged, or the power is cut. */
 static int run(struct world *w)
 {
@@ -214,6 +235,8 @@ static int run(struct world *w)
             w->acknowledged++;
             rc = step(w);
         }
+        if (rc == 0 && w->packs)
+            rc = make_cold(w);
     }
     if (rc == 0)
         rc = step(w);
@@ -310,9 +333,11 @@ static void world_end(struct world *w)
     sim_fs_free(&w->disk);
 }
 
-static uint64_t calm_run(struct world *calm, size_t decision_bytes, int reload_at, struct buf *alerts)
+static uint64_t calm_run(struct world *calm, size_t decision_bytes, int reload_at, bool packs,
+                         struct buf *alerts)
 {
     world_begin(calm, 1);
+    calm->packs = packs;
     calm->decision_bytes = decision_bytes;
     calm->reload_at = reload_at;
     assert_int_equal(0, run(calm));
@@ -323,14 +348,14 @@ static uint64_t calm_run(struct world *calm, size_t decision_bytes, int reload_a
     return calls;
 }
 
-static void cut_everywhere_reloading(enum sim_fs_mode mode, uint64_t seed, size_t decision_bytes,
-                                     int reload_at)
+static void cut_everywhere_of(enum sim_fs_mode mode, uint64_t seed, size_t decision_bytes, int reload_at,
+                              bool packs)
 {
     struct world calm;
     struct buf expected, got;
     buf_init(&expected, 1 << 20);
     buf_init(&got, 1 << 20);
-    uint64_t calls = calm_run(&calm, decision_bytes, reload_at, &expected);
+    uint64_t calls = calm_run(&calm, decision_bytes, reload_at, packs, &expected);
     uint64_t cuts = 0;
     assert_true(calls > 100);
     for (uint64_t at = 1; at <= calls; at++, cuts++) {
@@ -338,6 +363,7 @@ static void cut_everywhere_reloading(enum sim_fs_mode mode, uint64_t seed, size_
         world_begin(&w, seed + at);
         w.decision_bytes = decision_bytes;
         w.reload_at = reload_at;
+        w.packs = packs;
         sim_fs_cut_at(w.disk, at);
         int rc = run(&w), restarts = 0;
         /* a failure of the last calls may not matter to the run, but the disk is dead */
@@ -365,9 +391,90 @@ static void cut_everywhere_reloading(enum sim_fs_mode mode, uint64_t seed, size_
     buf_free(&got);
 }
 
+static void cut_everywhere_reloading(enum sim_fs_mode mode, uint64_t seed, size_t decision_bytes,
+                                     int reload_at)
+{
+    cut_everywhere_of(mode, seed, decision_bytes, reload_at, false);
+}
+
 static void cut_everywhere(enum sim_fs_mode mode, uint64_t seed, size_t decision_bytes)
 {
     cut_everywhere_reloading(mode, seed, decision_bytes, 0);
+}
+
+/* --- cold segments */
+
+static void test_J_06_cut_at_every_call_while_segments_become_cold(void **state)
+{
+    (void)state;
+    cut_everywhere_of(SIM_FS_SHRED, 31, 0, 0, true);
+}
+
+/*
+ * A life by chance: when the power fails (up to four times), what it leaves, whether segments become cold,
+ * how decisions are framed. TOCSIN_SIM_SEEDS says how many are tried, TOCSIN_SIM_SEED from which on: a seed
+ * that fails is a report.
+ */
+static void live_by_chance(uint64_t seed, struct world calm[2][2], struct buf expected[2][2], uint64_t calls)
+{
+    struct sim_rng chance;
+    struct world w;
+    struct buf got;
+    sim_rng_init(&chance, seed);
+    bool packs = rng_u64(&chance.rng) % 2 == 1, split = rng_u64(&chance.rng) % 2 == 1;
+    int restarts = 0;
+    buf_init(&got, 1 << 20);
+    world_begin(&w, seed);
+    w.packs = packs;
+    w.decision_bytes = split;
+    sim_fs_cut_at(w.disk, 1 + rng_u64(&chance.rng) % calls);
+    int rc = run(&w);
+    while (rc != 0 || sim_fs_is_cut(w.disk)) {
+        assert_true(restarts++ < RESTARTS_MAX);
+        core_abandon(&w.core);
+        sim_fs_crash(w.disk, rng_u64(&chance.rng),
+                     (enum sim_fs_mode)(rng_u64(&chance.rng) % (SIM_FS_SHRED + 1)));
+        if (restarts < 4)
+            sim_fs_cut_at(w.disk, 1 + rng_u64(&chance.rng) % calls);
+        rc = run(&w);
+    }
+    sim_fs_cut_at(w.disk, 0);
+    alerts_text(&w, &got);
+    if (!sv_eq(buf_view(&expected[packs][split]), buf_view(&got))) {
+        print_message("TOCSIN_SIM_SEED=%llu: expected\n%.*sgot\n%.*s", (unsigned long long)seed,
+                      SV_FMT(buf_view(&expected[packs][split])), SV_FMT(buf_view(&got)));
+        fail();
+    }
+    check_journal(&w);
+    check_told(&w, &calm[packs][split]);
+    world_end(&w);
+    buf_free(&got);
+}
+
+static uint64_t from_environment(const char *name, uint64_t fallback)
+{
+    const char *text = getenv(name);
+    return text == NULL ? fallback : strtoull(text, NULL, 10);
+}
+
+static void test_D_08_lives_by_chance(void **state)
+{
+    (void)state;
+    struct world calm[2][2];
+    struct buf expected[2][2];
+    uint64_t calls = 0, first = from_environment("TOCSIN_SIM_SEED", 1),
+             n = from_environment("TOCSIN_SIM_SEEDS", 60);
+    for (size_t i = 0; i < 4; i++) {
+        buf_init(&expected[i / 2][i % 2], 1 << 20);
+        uint64_t some = calm_run(&calm[i / 2][i % 2], i % 2, 0, i / 2 == 1, &expected[i / 2][i % 2]);
+        calls = TC_MAX(calls, some);
+    }
+    for (uint64_t seed = first; seed < first + n; seed++)
+        live_by_chance(seed, calm, expected, calls);
+    for (size_t i = 0; i < 4; i++) {
+        world_end(&calm[i / 2][i % 2]);
+        buf_free(&expected[i / 2][i % 2]);
+    }
 }
 
 static void test_D_08_cut_at_every_call_dropping(void **state)
@@ -686,6 +793,8 @@ int main(void)
         cmocka_unit_test(test_D_08_cut_at_every_call_some),
         cmocka_unit_test(test_D_08_cut_at_every_call_shredding),
         cmocka_unit_test(test_D_08_cut_between_decisions_of_one_record),
+        cmocka_unit_test(test_J_06_cut_at_every_call_while_segments_become_cold),
+        cmocka_unit_test(test_D_08_lives_by_chance),
         cmocka_unit_test(test_Y_08_cut_at_every_call_around_a_reload),
         cmocka_unit_test(test_Y_08_a_rule_told_of_in_other_words_keeps_its_window),
         cmocka_unit_test(test_Y_08_a_replay_judges_by_the_rules_of_their_time),

@@ -7,6 +7,7 @@
  */
 #include "app/metric_rules.h"
 
+#include "app/posted.h"
 #include "base/json_out.h"
 #include "base/log.h"
 #include "metrics/prom_duration.h"
@@ -200,6 +201,8 @@ struct metric_rules *metric_rules_new(const struct metric_rules_options *options
 
 void metric_rules_know(void *rules, const uint8_t identity[TC_SHA256_BYTES], const struct alert *alert)
 {
+    if (sv_starts(alert->rule_id, SV(POSTED_RULE_PREFIX)))
+        return; /* its sender ends it, no rule of ours */
     metric_alerts_know(((struct metric_rules *)rules)->alerts, identity, alert->rule_id, alert->severity);
 }
 

@@ -12,6 +12,7 @@
 
 #include "app/config.h"
 #include "app/core.h"
+#include "app/event_metrics.h"
 #include "app/keeping.h"
 #include "app/metric_rules.h"
 #include "app/metrics_room.h"
@@ -73,8 +74,9 @@ struct service {
     int64_t started_ns;
     struct stdin_source *stdin_source;
     struct intake *syslog_intake;
-    struct metrics_room *metrics;      /* NULL: off */
-    struct metric_rules *metric_rules; /* likewise; under `lock` while it comes and goes */
+    struct metrics_room *metrics;        /* NULL: off */
+    struct metric_rules *metric_rules;   /* likewise; under `lock` while it comes and goes */
+    struct event_metrics *event_metrics; /* NULL: no metric is made of events */
     struct tail *_Atomic tail;
     struct journald_source *_Atomic journald;
     struct syslog_listener *_Atomic syslog; /* set while the API's threads may look for /metrics */
@@ -108,6 +110,8 @@ void service_outbox_filled(void *context);
 void service_alert_changed(void *context, struct sv json);
 int service_take_receipt(void *context, const struct receipt *receipt);
 void service_take_trouble(void *context, struct sv channel, struct sv detail);
+int service_post_alerts(void *context, struct sv source, const struct posted_alert *alerts, size_t count,
+                        journal_done_fn done, void *done_context, struct err *err);
 void service_opted_out(void *context, struct sv channel);
 void service_say(void *context, struct sv channel, struct sv url, struct sv body);
 void service_delivery_moved(void *context, bool held);

@@ -3,6 +3,8 @@
  */
 #include "app/service.h"
 
+#include "app/posted.h"
+
 #include "base/json_out.h"
 #include "base/log.h"
 
@@ -137,6 +139,13 @@ static int append_batch(struct service *s, const struct intake_batch *batch, out
                                   .blocks = buf_view(&batch->blocks),
                                   .count = batch->count};
     return service_append(s, &input, done, done_context, ret_first, err);
+}
+
+int service_post_alerts(void *context, struct sv source, const struct posted_alert *alerts, size_t count,
+                        journal_done_fn done, void *done_context, struct err *err)
+{
+    struct service *s = context;
+    return posted_append(s->intake, core_journal(s->core), source, alerts, count, done, done_context, err);
 }
 
 /* Called by the API: not waited for. */

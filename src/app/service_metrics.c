@@ -109,6 +109,8 @@ void service_metrics(void *context, struct buf *out)
         metrics_room_metrics(s->metrics, out);
     if (s->metric_rules != NULL)
         metric_rules_metrics(s->metric_rules, out);
+    if (s->event_metrics != NULL)
+        event_metrics_metrics(s->event_metrics, out);
     tend_metrics(out);
     core_source_metrics(s->core, out);
 }

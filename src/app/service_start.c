@@ -179,6 +179,7 @@ static int start_api(struct service *s, struct err *err)
                             .channels = service_channels_json,
                             .sources = service_sources_json,
                             .rules = service_rules_json,
+                            .post_alerts = service_post_alerts,
                             .callbacks = s->callbacks,
                             .opted_out = service_opted_out,
                             .say = service_say,
@@ -282,6 +283,21 @@ static int start_forwarding(struct service *s, struct err *err)
     return rc;
 }
 
+static int start_event_metrics(struct service *s, struct err *err)
+{
+    const struct config *c = &s->config;
+    if (s->metrics == NULL || (c->event_metrics.n == 0 && !c->event_metrics.emf))
+        return 0;
+    return event_metrics_start(&(struct event_metrics_options){.fs = &fs_system,
+                                                               .clk = &clk_system,
+                                                               .dir = c->data,
+                                                               .journal = core_journal(s->core),
+                                                               .tsdb = metrics_room_tsdb(s->metrics),
+                                                               .metadata = metrics_room_metadata(s->metrics),
+                                                               .config = &c->event_metrics},
+                               &s->event_metrics, err);
+}
+
 int service_start(struct service *s, struct err *err)
 {
     int rc = service_read_wishes(s->args, &s->config, &s->wishes, err);
@@ -293,6 +309,10 @@ int service_start(struct service *s, struct err *err)
         rc = service_make_doors(s, err);
     if (rc == 0)
         rc = start_metrics(s, err);
+    if (rc == 0)
+        rc = start_forwarding(s, err); /* before the first event may come: a new one begins with it */
+    if (rc == 0)
+        rc = start_event_metrics(s, err);
     if (rc == 0)
         rc = start_api(s, err);
     if (rc == 0)
@@ -329,6 +349,7 @@ void service_stop(struct service *s)
     pthread_mutex_unlock(&s->lock);
     api_stop(&api);
     callbacks_free(&s->callbacks);
+    event_metrics_stop(&s->event_metrics);
     metric_rules_stop(&s->metric_rules); /* after the API, which looks at them, and before their store */
     metrics_room_stop(&s->metrics);      /* after the API, whose requests wait for it */
     service_close_doors(s);              /* after the API, whose /metrics looks at them */

@@ -16,6 +16,11 @@ static const struct sv rules_actions[] = {
     {"Look at tocsin_detect_regex_limit_hits_total: does it go on?", 60},
 };
 
+static const struct sv full_actions[] = {
+    {"Is it a flood of made-up names? Then look for what it is to hide", 64},
+    {"Look at tocsin_detect_evicted_groups_total and `tocsin top rules`: group by fewer fields", 88},
+};
+
 static const struct rule_info silent_rule = {
     .id = {"tocsin-self-source-silent", 25},
     .name = {"source_silent", 13},
@@ -51,6 +56,19 @@ static const struct rule_info overdue_rule = {
     .description = {"Steps of an escalation came more than a minute after their time.", 64},
     .actions = overdue_actions,
     .action_count = TC_ARRAY_LEN(overdue_actions),
+};
+
+static const struct rule_info full_rule = {
+    .id = {"tocsin-self-rule-state-full", 27},
+    .name = {"rule_state_full", 15},
+    .title = {"RULE_STATE_FULL", 15},
+    .level = {"medium", 6},
+    .severity = SEVERITY_P3,
+    .description = {"A rule keeps as many groups, times or values as it may: those least likely to matter "
+                    "were forgotten.",
+                    100},
+    .actions = full_actions,
+    .action_count = TC_ARRAY_LEN(full_actions),
 };
 
 void watchdog_init(struct watchdog *w)
@@ -146,19 +164,35 @@ static void say_silent(void *context, const struct source_state *source, int64_t
     f->fields = fields;
 }
 
-static void add_limited(void *context, const struct rule_info *rule)
+/* Both kinds of trouble are remembered in one set; what is about state begins with this byte. */
+#define STATE_MARK '\x01'
+
+static void add_rule(struct watchdog *w, const char *mark, const struct rule_info *rule)
 {
-    struct watchdog *w = context;
     struct buf text;
     buf_init(&text, 4096);
+    buf_str(&text, mark);
     buf_printf(&text, "%.*s (%.*s)", SV_FMT(sv_head(rule->title, 1024)), SV_FMT(sv_head(rule->id, 1024)));
     map_put(&w->limited, buf_view(&text), NULL); /* past the bound the others are told of */
     buf_free(&text);
 }
 
+static void add_limited(void *context, const struct rule_info *rule)
+{
+    add_rule(context, "", rule);
+}
+
+static void add_full(void *context, const struct rule_info *rule, uint64_t count)
+{
+    const char mark[] = {STATE_MARK, '\0'};
+    (void)count; /* the metric has it; an alert that counted would differ after a restart */
+    add_rule(context, mark, rule);
+}
+
 void watchdog_gather(struct watchdog *w, struct detector *detector)
 {
     detector_take_limited(detector, add_limited, w);
+    detector_take_losses(detector, add_full, w);
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -177,8 +211,9 @@ static void say_limited(struct watchdog *w, struct ticking *t)
     qsort(texts, count, sizeof texts[0], compare_texts);
     for (size_t i = 0; i < count; i++) {
         struct finding_field *group = ARENA_ARRAY(t->out->arena, struct finding_field, 1);
-        group[0] = (struct finding_field){SV("tocsin.rule"), texts[i], FIELD_STRING};
-        add_finding(t, &errors_rule, 1, 0)->group = group;
+        bool full = texts[i].n > 0 && texts[i].p[0] == STATE_MARK;
+        group[0] = (struct finding_field){SV("tocsin.rule"), sv_from(texts[i], full), FIELD_STRING};
+        add_finding(t, full ? &full_rule : &errors_rule, 1, 0)->group = group;
     }
     map_clear(&w->limited);
 }
@@ -230,5 +265,6 @@ bool watchdog_load(struct watchdog *w, struct sv saved)
 
 bool watchdog_waits(const struct watchdog *w, const struct detector *detector)
 {
-    return w->sources.watched_count > 0 || w->limited.live > 0 || detector_has_limited(detector);
+    return w->sources.watched_count > 0 || w->limited.live > 0 || detector_has_limited(detector) ||
+           detector_has_losses(detector);
 }

@@ -1,7 +1,8 @@
 /*
  * What Tocsin finds out about itself while it folds: a watched source that fell silent, rules whose patterns
- * could not be judged, steps of an escalation that are overdue. They are findings of source `self`, made on
- * ticks, and go the way of all findings; no rule sees them, so that nothing follows from them but an alert.
+ * could not be judged, steps of an escalation that are overdue, rules that had to forget for want of room.
+ * They are findings of source `self`, made on ticks, and go the way of all findings; no rule sees them, so
+ * that nothing follows from them but an alert.
  */
 #ifndef APP_WATCHDOG_H
 #define APP_WATCHDOG_H
@@ -12,7 +13,8 @@
 
 struct watchdog {
     struct sources sources;
-    struct map limited; /* rules whose patterns hit a limit, not told yet: their titles and ids */
+    struct map limited; /* rules whose patterns hit a limit, or whose state was full (after a mark), not told
+                           yet: their titles and ids */
 };
 
 void watchdog_init(struct watchdog *watchdog);

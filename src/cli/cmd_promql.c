@@ -179,8 +179,10 @@ static void print_json(const struct promql_result *r, int64_t at_ms)
     json_object(&out);
     json_kv_str(&out, "status", "success");
     json_key(&out, SV("data"));
-    promql_result_json(&out, r, at_ms);
-    promql_annotations_json(&out, r);
+    json_object(&out);
+    promql_result_json(&out, r, at_ms, 0);
+    json_object_end(&out);
+    promql_annotations_json(&out, r, SIZE_MAX, SV(""));
     json_object_end(&out);
     printf("%.*s\n", SV_FMT(buf_view(&text)));
     buf_free(&text);

@@ -5,6 +5,7 @@
 #include "base/json_out.h"
 #include "base/num.h"
 #include "cli/cli.h"
+#include "cli/cloudtrail.h"
 #include "cli/proof_out.h"
 #include "journal/evidence.h"
 #include "journal/sealer.h"
@@ -18,6 +19,9 @@ static const struct option_spec options[] = {
      "a witness's copy of the checkpoints (default DIR/seal/checkpoints)"},
     {"prove", OPTION_VALUE, "ID", "write the proof of this record, as `tocsin query` names it"},
     {"proof", OPTION_VALUE, "FOLDER", "where the proof goes (made; default: proof-ID)"},
+    {"cloudtrail", OPTION_VALUE, "DIR",
+     "in place of a journal: a copy of CloudTrail's bucket, log files by its digests (needs --public-key)"},
+    {"public-key", OPTION_VALUE, "FILE", "output of `aws cloudtrail list-public-keys`, or a key as PEM"},
     {"format", OPTION_VALUE, "table|json", "how the report is printed"},
     {0}};
 
@@ -224,9 +228,56 @@ static enum cli_exit tell(const struct cli_args *args, const struct verifying *v
     return v->prove != NULL ? prove(args, v->prove, report, evidence) : CLI_DONE;
 }
 
+static void print_cloudtrail(const struct cloudtrail_report *r, bool as_json)
+{
+    if (!as_json) {
+        printf("%llu digests, %llu of them proven by a signature; %llu of %llu log files are as they were\n",
+               (unsigned long long)r->digests, (unsigned long long)r->proven,
+               (unsigned long long)r->logs_good, (unsigned long long)r->logs);
+        return;
+    }
+    struct buf out;
+    buf_init(&out, 4096);
+    struct json_out json = json_out_to(&out);
+    json_object(&json);
+    json_kv_u64(&json, "digests", r->digests);
+    json_kv_u64(&json, "digests_proven", r->proven);
+    json_kv_u64(&json, "log_files", r->logs);
+    json_kv_u64(&json, "log_files_intact", r->logs_good);
+    json_kv_u64(&json, "problems", r->problems);
+    json_object_end(&json);
+    printf("%.*s\n", SV_FMT(buf_view(&out)));
+    buf_free(&out);
+}
+
+static enum cli_exit verify_cloudtrail(const struct cli_args *args, const char *dir)
+{
+    const char *keys = cli_value(args, "public-key", NULL), *const * operands;
+    struct cloudtrail_report report;
+    struct err err;
+    bool ok, as_json = cli_wants_json(args, false, &ok);
+    if (!ok)
+        return CLI_USAGE;
+    if (keys == NULL || cli_operands(args, &operands) > 0)
+        return cli_fail(args, CLI_USAGE, "--cloudtrail DIR needs --public-key FILE, and no other directory");
+    int rc = cloudtrail_verify(dir, keys, &report, &err);
+    enum cli_exit code = rc != 0 ? cli_fail_err(args, &err) : report.problems > 0 ? CLI_FOUND : CLI_DONE;
+    if (rc == 0) {
+        print_cloudtrail(&report, as_json);
+        fprintf(stderr, "%.*s", SV_FMT(buf_view(&report.text)));
+    }
+    cloudtrail_free(&report);
+    return code;
+}
+
 static enum cli_exit verify_run(const struct cli_args *args)
 {
     struct verifying v = {0};
+    const char *const *operands, *cloudtrail = cli_value(args, "cloudtrail", NULL);
+    if (cloudtrail != NULL)
+        return verify_cloudtrail(args, cloudtrail);
+    if (cli_operands(args, &operands) == 0)
+        return cli_fail(args, CLI_USAGE, "which data directory? (tocsin verify DIR)");
     enum cli_exit code = read_wishes(args, &v);
     if (code != CLI_DONE)
         return code;
@@ -243,7 +294,7 @@ static enum cli_exit verify_run(const struct cli_args *args)
 
 const struct verb verb_verify = {
     .name = "verify",
-    .operands = "DIR",
+    .operands = "[DIR]",
     .summary = "prove that a data directory's journal is whole and unchanged",
     .details =
         "Exit code 1 and a message with file and offset where something is damaged. An unfinished "
@@ -253,7 +304,7 @@ const struct verb verb_verify = {
         "signature, and since when they are not. docs/evidence.md shows how to check a proof without "
         "this program.",
     .options = options,
-    .min_operands = 1,
+    .min_operands = 0,
     .max_operands = 1,
     .run = verify_run,
 };

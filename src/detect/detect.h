@@ -118,6 +118,13 @@ void detector_take_limited(struct detector *detector,
                            void (*each)(void *context, const struct rule_info *rule), void *context);
 bool detector_has_limited(const struct detector *detector); /* whether it would be called */
 
+/* Calls `each` for the rules, in order, whose groups, times or values had to make room since the last call,
+ * and how many. */
+void detector_take_losses(struct detector *detector,
+                          void (*each)(void *context, const struct rule_info *rule, uint64_t count),
+                          void *context);
+bool detector_has_losses(const struct detector *detector); /* whether it would be called */
+
 /* What a rule has cost since the detector was made. No clock: the same events give the same numbers. */
 struct rule_cost {
     uint64_t tried;   /* events that the index could not rule out */

@@ -46,6 +46,7 @@ struct detector *detector_new(const struct ruleset *ruleset, const struct detect
     d->options = *options;
     sort_rules(d);
     d->tables = tc_alloc((size_t)(d->spec_count + 1) * CORR_SHARDS * sizeof d->tables[0]);
+    d->losses_taken = tc_alloc((d->spec_count + 1) * sizeof d->losses_taken[0]);
     watermark_init(&d->watermark, options->lateness_ns, options->receive_time_stands_in);
     d->workers = options->pool == NULL ? 1 : pool_threads(options->pool);
     d->scratch = tc_alloc(d->workers * sizeof(struct match_scratch *));
@@ -99,6 +100,7 @@ void detector_free(struct detector **detector)
     }
     free(d->scratch);
     free(d->costs);
+    free(d->losses_taken);
     free(d->specs);
     free(d->spec_of);
     free(d->detections);
@@ -485,6 +487,7 @@ void detector_rule_cost(const struct detector *d, size_t ordinal, struct rule_co
     for (size_t shard = 0; shard < CORR_SHARDS; shard++)
         ret->groups += d->tables[(size_t)d->spec_of[ordinal] * CORR_SHARDS + shard].count;
 }
+
 void detector_take_limited(struct detector *d, void (*each)(void *context, const struct rule_info *rule),
                            void *context)
 {
@@ -509,4 +512,32 @@ bool detector_has_limited(const struct detector *d)
     for (unsigned i = 0; i < d->workers; i++)
         hits += match_scratch_limit_hits(d->scratch[i]);
     return hits != d->limit_hits_taken;
+}
+
+static uint64_t losses_of(const struct detector *d, uint32_t spec)
+{
+    uint64_t losses = 0;
+    for (uint32_t shard = 0; shard < CORR_SHARDS; shard++)
+        losses += detector_table(d, spec, shard)->evicted + detector_table(d, spec, shard)->lost_entries;
+    return losses;
+}
+
+void detector_take_losses(struct detector *d,
+                          void (*each)(void *context, const struct rule_info *rule, uint64_t count),
+                          void *context)
+{
+    for (uint32_t spec = 0; spec < d->spec_count; spec++) {
+        uint64_t losses = losses_of(d, spec), before = d->losses_taken[spec];
+        d->losses_taken[spec] = losses;
+        if (losses > before)
+            each(context, &d->specs[spec].rule->info, losses - before);
+    }
+}
+
+bool detector_has_losses(const struct detector *d)
+{
+    for (uint32_t spec = 0; spec < d->spec_count; spec++)
+        if (losses_of(d, spec) > d->losses_taken[spec])
+            return true;
+    return false;
 }

@@ -69,6 +69,7 @@ struct detector {
     struct match_scratch **scratch; /* by worker */
     struct rule_cost **costs;       /* by worker, then rule */
     uint64_t limit_hits_taken;
+    uint64_t *losses_taken; /* by spec */
     /* the chunk at work */
     const struct event *const *events;
     size_t event_count;

@@ -111,6 +111,8 @@ int detector_load(struct detector *d, struct sv saved, struct err *err)
         struct restored old = {.watermark = d->watermark, .tables = d->tables};
         d->watermark = r.watermark;
         d->tables = r.tables;
+        for (uint32_t i = 0; i < d->spec_count; i++) /* the tables begin to count anew */
+            d->losses_taken[i] = 0;
         d->position = r.position;
         d->received = r.received;
         r = old;

@@ -253,10 +253,11 @@ static bool list_matches(const struct matching *m, const struct predicate *p, st
     return list_holds(p->list.table, p->list.question, value, event_judged_ns(m->event));
 }
 
+enum { REGEX_WORK = 8, VALUE_WORK = 8 }; /* even an empty value is looked at */
+
 /* `slot` names the value in the scratch: its field's index, or field_count for the raw text. */
 static bool value_matches(const struct matching *m, const struct predicate *p, struct sv value, size_t slot)
 {
-    enum { REGEX_WORK = 8, VALUE_WORK = 8 }; /* even an empty value is looked at */
     m->scratch->work += (p->kind == PREDICATE_REGEX ? value.n * REGEX_WORK : value.n) + VALUE_WORK;
     switch (p->kind) {
     case PREDICATE_PATTERN:
@@ -351,6 +352,23 @@ static bool field_matches(const struct matching *m, const struct predicate *p, c
     return false;
 }
 
+/* As field_matches, for a field of one value. *folded is its folded form, or p == NULL before that is known.
+ */
+static bool only_value_matches(const struct matching *m, const struct predicate *p, const struct field *field,
+                               struct sv *folded)
+{
+    if (p->kind != PREDICATE_PATTERN) {
+        folded->p = NULL; /* another value may be folded, which may move this one */
+        return field_matches(m, p, field);
+    }
+    m->scratch->work += field->value.n + VALUE_WORK;
+    if (p->pattern.cased)
+        return pattern_matches(&p->pattern, field->value);
+    if (folded->p == NULL)
+        *folded = folded_value(m->scratch, slot_of(m, field), field->value);
+    return pattern_matches(&p->pattern, *folded);
+}
+
 /* --- keywords
  * ------------------------------------------------------------------------------------------------------------------
  */
@@ -388,9 +406,26 @@ static bool match_value_holds(const struct matching *m, const struct match_item 
     return false;
 }
 
+/* Lists of texts that one value is held against are most of what rules ask. */
+static bool only_value_holds(const struct matching *m, const struct match_item *item,
+                             const struct field *field)
+{
+    struct sv folded = {0};
+    bool holds = item->all;
+    for (size_t i = 0; i < item->count && holds == item->all; i++) {
+        const struct match_value *value = &item->values[i];
+        holds = false;
+        for (size_t k = 0; k < value->count && !holds; k++)
+            holds = only_value_matches(m, &value->alternatives[k], field, &folded);
+    }
+    return holds;
+}
+
 static bool item_holds(const struct matching *m, const struct match_item *item)
 {
     const struct field *first = item->field.name.n == 0 ? NULL : find(m, &item->field);
+    if (first != NULL && first->next_same < 0 && field_is_value(first))
+        return only_value_holds(m, item, first) != item->negated;
     bool holds = item->all;
     for (size_t i = 0; i < item->count && holds == item->all; i++)
         holds = match_value_holds(m, item, &item->values[i], first);

@@ -43,8 +43,29 @@ struct pattern {
  * caller's. */
 void pattern_compile(struct arena *arena, const struct token *tokens, size_t count, bool cased,
                      struct pattern *ret);
-/* `value` must be folded where the pattern is not cased. */
-bool pattern_matches(const struct pattern *pattern, struct sv value);
+bool pattern_matches_tokens(const struct pattern *pattern, struct sv value);
+/* `value` must be folded where the pattern is not cased. Rules ask mostly for ends, of which most differ in
+ * their last byte. */
+static inline bool pattern_matches(const struct pattern *pattern, struct sv value)
+{
+    const struct sv text = pattern->text;
+    switch (pattern->shape) {
+    case SHAPE_EXACT:
+        return sv_eq(value, text);
+    case SHAPE_PREFIX:
+        return sv_starts(value, text);
+    case SHAPE_SUFFIX:
+        return text.n == 0 ||
+               (value.n >= text.n && value.p[value.n - 1] == text.p[text.n - 1] && sv_ends(value, text));
+    case SHAPE_CONTAINS:
+        return value.n >= text.n && (text.n == 0 || sv_find(value, text) < value.n);
+    case SHAPE_ANY:
+        return true;
+    case SHAPE_GENERAL:
+        break;
+    }
+    return pattern_matches_tokens(pattern, value);
+}
 
 /* --- networks (match_cidr.c)
  * ---------------------------------------------------------------------------------------------------- */

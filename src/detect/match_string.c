@@ -171,7 +171,7 @@ static struct segment segment_at(const struct pattern *pattern, size_t from)
     return (struct segment){pattern->tokens + from, n};
 }
 
-static bool general_matches(const struct pattern *pattern, struct sv value)
+bool pattern_matches_tokens(const struct pattern *pattern, struct sv value)
 {
     struct segment segment = segment_at(pattern, 0);
     size_t at = segment_takes(segment, value);
@@ -188,24 +188,4 @@ static bool general_matches(const struct pattern *pattern, struct sv value)
             return false;
     }
     return true;
-}
-
-bool pattern_matches(const struct pattern *pattern, struct sv value)
-{
-    switch (pattern->shape) {
-    case SHAPE_EXACT:
-        return sv_eq(value, pattern->text);
-    case SHAPE_PREFIX:
-        return sv_starts(value, pattern->text);
-    case SHAPE_SUFFIX:
-        return sv_ends(value, pattern->text);
-    case SHAPE_CONTAINS:
-        return value.n >= pattern->text.n &&
-               (pattern->text.n == 0 || sv_find(value, pattern->text) < value.n);
-    case SHAPE_ANY:
-        return true;
-    case SHAPE_GENERAL:
-        break;
-    }
-    return general_matches(pattern, value);
 }

@@ -9,7 +9,8 @@
  *  3. A failed write or fdatasync stops the journal for good (TC_EIO from then on): never retry and hope.
  *  4. Recovery cuts a torn tail (an incomplete last frame that nobody was told about) and refuses a damaged
  * middle.
- *  5. Nothing of the past is ever rewritten.
+ *  5. Nothing of the past is ever changed: closed segments are packed (cold.h) and what retention drops
+ * leaves its hashes, so that chain and proofs stay as they were.
  *
  * One writer thread per journal, started by journal_open; a group commit starts when the one before has
  * ended. All file operations go through `fs`; a simulated disk runs the journal without the thread

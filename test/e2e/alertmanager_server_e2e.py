@@ -1,15 +1,23 @@
 """An Alertmanager in one process: its API, its timers over real sockets, its webhooks, and what survives a restart."""
+import base64
+import ctypes
 import datetime
 import glob
+import http.client
 import json
 import os
 import re
 import shutil
+import socket
+import ssl
 import subprocess
 import tempfile
+import urllib.error
 import urllib.parse
+import urllib.request
 
 import kit
+import peers
 
 CONFIG = """
 route:
@@ -286,8 +294,10 @@ def reload():
         status, text = am.call("POST", "/-/reload")
         assert status == 500 and text.startswith("failed to reload config: ") and "unknown" in text, (status, text)
         assert "alertmanager_config_last_reload_successful 0" in am.call("GET", "/metrics")[1]
-        am.write(CONFIG % am.settings + "- name: mail\n  email_configs: [{to: a@b.c, from: d@e.f, smarthost: 'localhost:25'}]\n")
+        am.write(CONFIG % am.settings + "- name: mail\n  email_configs: [{to: a@b.c, from: d@e.f, smarthost: 'localhost:25'}]\n" +
+                 "tracing: {endpoint: 'localhost:4317'}\n")
         assert am.call("POST", "/-/reload")[0] == 200
+        assert "tracing is configured: this version does not trace" in am.output(), am.output()
         assert [r["name"] for r in am.get("/api/v2/receivers")] == ["hook", "mail"]
         am.process.send_signal(1)
         kit.wait_for("SIGHUP", lambda: am.output().count("Completed loading of configuration file") == 3)
@@ -352,6 +362,89 @@ def by_name():
         assert done.returncode == 1 and "/nowhere.yml" in done.stderr, done
         done = subprocess.run([link, "--version"], capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0 and done.stdout.startswith("tocsin "), done
+
+
+@kit.test("alertmanager: --web.config.file: TLS, logins by bcrypt, headers; what is not done there is refused by name")
+def web_config():
+    with kit.Receiver() as hook, kit.temporary() as folder:
+        own, path = peers.Certificates(folder), os.path.join(folder, "web.yml")
+
+        def write(text):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        write("""
+tls_server_config: {cert_file: cert.pem, key_file: key.pem, min_version: TLS12}
+http_server_config: {headers: {X-Frame-Options: deny, Strict-Transport-Security: max-age=60}}
+basic_auth_users: {ali: "%s"}
+""" % bcrypt("sesame"))
+        with Alertmanager(hook.url, args=["--web.config.file=" + path]) as am:
+            context = ssl.create_default_context(cafile=own.ca)
+
+            def ask(login):
+                request = urllib.request.Request(f"https://127.0.0.1:{am.port}/api/v2/status")
+                if login:
+                    request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+                try:
+                    with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+                        return answer.status, dict(answer.headers)
+                except urllib.error.HTTPError as error:
+                    return error.code, dict(error.headers)
+            assert [ask(login)[0] for login in (None, "ali:wrong", "bob:sesame", "ali:sesame", "ali:sesame", "ali:wrong")] == [
+                401, 401, 401, 200, 200, 401]
+            assert ask(None)[1]["WWW-Authenticate"] == "Basic"
+            headers = ask("ali:sesame")[1]
+            assert headers["X-Frame-Options"] == "deny" and headers["Strict-Transport-Security"] == "max-age=60", headers
+            try:
+                am.call("GET", "/api/v2/status")
+                raise AssertionError("it answers without TLS")
+            except (OSError, http.client.HTTPException):
+                pass
+        for text, problem in (("rate_limit: {burst: 1}", "web.yml:1: rate_limit is not done"), ("basic_auth_users: {a: plain}", "no bcrypt hash"),
+                              ("tls_server_config: {cert_file: cert.pem}", "missing key_file"), ("tls_config: {}", "tls_config"),
+                              ("tls_server_config: {cert_file: cert.pem, key_file: key.pem, client_auth_type: RequireAnyClientCert}",
+                               "does not do client_auth_type RequireAnyClientCert")):
+            write(text)
+            code, _, err = kit.tocsin("alertmanager", "--config.file", am_config(folder, hook.url), "--web.config.file", path,
+                                      "--storage.path", folder, "--web.listen-address=127.0.0.1:0", timeout=20)
+            assert code == 1 and problem in err, (text, code, err)
+
+
+def am_config(folder, url):
+    path = os.path.join(folder, "am.yml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(CONFIG % {"url": url, "wait": "1s", "interval": "1s", "repeat": "1h", "more": ""})
+    return path
+
+
+def bcrypt(password):
+    """A hash of cost 5, by the library that checks it."""
+    library = ctypes.CDLL("libcrypt.so.1")
+    library.crypt.restype = ctypes.c_char_p
+    return library.crypt(password.encode(), b"$2b$05$abcdefghijklmnopqrstuu").decode()
+
+
+@kit.test("alertmanager: a socket that systemd hands over; a limit of alerts by name")
+def handed_over():
+    with kit.Receiver() as hook, kit.temporary() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        command = ["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"', kit.TOCSIN, "alertmanager", "--config.file",
+                   am_config(folder, hook.url), "--storage.path", folder, "--web.systemd-socket", "--alerts.per-alertname-limit=2"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, preexec_fn=lambda: os.dup2(listener.fileno(), 3), close_fds=False)
+        try:
+            class Peer:
+                port = None
+            Peer.port = port
+            body = json.dumps([alert("Flood", n=str(i)) for i in range(5)])
+            status, text, _ = kit.Server.request(Peer, "POST", "/api/v2/alerts", body, {"Content-Type": "application/json"})
+            assert status == 200, text
+            metrics = kit.Server.request(Peer, "GET", "/metrics")[1]
+            assert "alertmanager_alerts_limited_total 3" in metrics and 'alertmanager_alerts{state="active"} 2' in metrics, metrics
+        finally:
+            process.terminate()
+            process.wait(20)
+    code, _, err = kit.tocsin("alertmanager", "--config.file", "/dev/null", "--web.systemd-socket", timeout=20)
+    assert code == 1, err
 
 
 kit.main()

@@ -1,10 +1,12 @@
 """Metrics by StatsD, Graphite lines, Datadog's and CloudWatch's protocols: with the clients that people use, where there are some."""
+import base64
 import json
 import os
 import socket
 import subprocess
 import time
 import urllib.parse
+import zlib
 
 import kit
 from kit import Server, Skip, free_port, test, wait_for
@@ -89,6 +91,114 @@ def graphite():
             assert query(server, name) == {labels: value}
             assert query(server, f"timestamp({name})") == {labels: now - 60}
         assert server.metric("tocsin_graphite_malformed_total") == 2 and server.metric("tocsin_graphite_lines_total") == 6
+
+
+BOTO3 = """
+import sys, datetime, boto3
+c = boto3.client("cloudwatch", endpoint_url=sys.argv[1], region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
+now = datetime.datetime.now(datetime.timezone.utc)
+c.put_metric_data(Namespace="Tocsin/Test", MetricData=[
+    {"MetricName": "QueueDepth", "Dimensions": [{"Name": "QueueName", "Value": "in"}], "Value": 7.5, "Unit": "Count", "Timestamp": now},
+    {"MetricName": "requests_total", "Value": 2}, {"MetricName": "requests_total", "Value": 3},
+    {"MetricName": "Latency", "Values": [1.0, 4.0], "Counts": [3.0, 1.0], "Unit": "Milliseconds"},
+    {"MetricName": "Set", "StatisticValues": {"SampleCount": 2, "Sum": 10, "Minimum": 4, "Maximum": 6}}])
+c.put_metric_data(Namespace="Tocsin/Test", MetricData=[{"MetricName": f"m{i}", "Value": i} for i in range(900)])
+try:
+    c.put_metric_data(Namespace="Tocsin/Test", MetricData=[{"MetricName": "bad", "Dimensions": [{"Name": "who", "Value": "jane@example.com"}], "Value": 1}])
+except c.exceptions.ClientError as e:
+    print("refused", e)
+try:
+    c.put_metric_data(Namespace="Tocsin/Test", MetricData=[{"MetricName": "nothing"}])
+except c.exceptions.ClientError as e:
+    print("refused", e)
+"""
+
+
+@test("A-10 AWS's client sends PutMetricData to our endpoint; JSON and the query protocol do as well")
+def put_metric_data():
+    with Server(config=CONFIG) as server:
+        said = python(BOTO3, f"http://127.0.0.1:{server.port}", env={"AWS_EC2_METADATA_DISABLED": "true"})
+        assert said.count("refused") == 1 and "a Value, StatisticValues" in said, said
+        space = ("namespace", "Tocsin/Test")
+        assert query(server, "QueueDepth") == {(("QueueName", "in"), space): 7.5}
+        assert query(server, "requests_total") == {(space,): 5}
+        assert [query(server, f"Latency_{part}")[(space,)] for part in ("sum", "count", "min", "max")] == [7, 4, 1, 4]
+        assert query(server, "Set_max") == {(space,): 6} and query(server, "m899") == {(space,): 899}
+        assert server.metric("tocsin_redaction_rejected_total") == 1 and not query(server, "bad")
+        body = {"Namespace": "n", "MetricData": [{"MetricName": "j", "Value": 1.5, "Dimensions": [{"Name": "a", "Value": "b"}]}]}
+        status, text, _ = server.post("/", json.dumps(body), {"Content-Type": "application/x-amz-json-1.0",
+                                                              "X-Amz-Target": "GraniteServiceVersion20100801.PutMetricData"})
+        assert status == 200 and text == "{}" and query(server, "j") == {(("a", "b"), ("namespace", "n")): 1.5}, text
+        form = urllib.parse.urlencode({"Action": "PutMetricData", "Version": "2010-08-01", "Namespace": "n n", "MetricData.member.1.MetricName": "q",
+                                       "MetricData.member.1.Value": "2.5", "MetricData.member.1.Dimensions.member.1.Name": "a",
+                                       "MetricData.member.1.Dimensions.member.1.Value": "b/c", "MetricData.member.2.MetricName": "q2",
+                                       "MetricData.member.2.Values.member.1": "1", "MetricData.member.2.Values.member.2": "3"})
+        status, text, _ = server.post("/", form, {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"})
+        assert status == 200 and "PutMetricDataResponse" in text and query(server, "q") == {(("a", "b/c"), ("namespace", "n n")): 2.5}, text
+        assert query(server, "q2_sum") == {(("namespace", "n n"),): 4}
+        assert server.post("/", "Action=ListMetrics", {"Content-Type": "application/x-www-form-urlencoded"})[0] == 400
+
+
+@test("CloudWatch's metric streams by Firehose, JSON and OpenTelemetry 1.0; the access key is a source's token")
+def metric_stream():
+    now = int(time.time() * 1000)
+    with open(kit.shared("aws-samples/cloudwatch-metric-stream/records.jsonl"), encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    for record in records:
+        record["timestamp"] = now
+    text = "\n".join(json.dumps(r) for r in records).encode()
+    point = {"resourceMetrics": [{"resource": {"attributes": []}, "scopeMetrics": [{"metrics": [{"name": "amazonaws.com/AWS/EC2/CPU", "summary": {
+        "dataPoints": [{"timeUnixNano": str(now * 10**6), "count": "2", "sum": 3.0, "quantileValues": [{"quantile": 0.0, "value": 1.0}]}]}}]}]}]}
+    config = CONFIG + "sources:\n  - name: aws\n    token: env:FIREHOSE\n"
+    with Server(config=config, env={"FIREHOSE": "an-access-key-of-firehose"}) as server:
+        def send(data, key="an-access-key-of-firehose"):
+            body = {"requestId": "r-1", "timestamp": now, "records": [{"data": base64.b64encode(data).decode()}]}
+            return server.post("/v1/aws/metric-stream", json.dumps(body), {"X-Amz-Firehose-Request-Id": "r-1", "X-Amz-Firehose-Access-Key": key})
+        assert send(text, "another-access-key-of-firehose")[0] == 401
+        status, answer, _ = send(text)
+        assert status == 200 and json.loads(answer)["requestId"] == "r-1", answer
+        labels = {"namespace": "AWS/EBS", "VolumeId": "vol-0679c44f13fe46f14", "account_id": "1234567890", "region": "us-east-1"}
+        assert labelled(server, "VolumeWriteBytes_sum", **labels)() == 477184 and labelled(server, "VolumeWriteBytes_count", **labels)() == 92
+        message = python("import sys, json; from google.protobuf import json_format as j\n"
+                         "from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest as R\n"
+                         "b = j.Parse(sys.argv[1], R()).SerializeToString(); print((bytes([len(b)]) + b).hex())", json.dumps(point)).strip()
+        assert send(bytes.fromhex(message) * 2)[0] == 200
+        assert query(server, 'amazonaws_com_AWS_EC2_CPU{quantile="0"}') == {(("quantile", "0"),): 1}
+        status, answer, _ = server.post("/v1/aws/metric-stream", "{}", {"X-Amz-Firehose-Access-Key": "an-access-key-of-firehose"})
+        assert status == 400 and "errorMessage" in answer, answer
+
+
+DATADOG = """
+import sys, time, datadog
+datadog.initialize(api_key="a-key-of-a-source", app_key="x", api_host=sys.argv[1], mute=False, host_name="h1")
+now = time.time()
+for attempt in (1, 2):
+    print(datadog.api.Metric.send(metrics=[{"metric": "page.views", "points": [(now + attempt, 5)], "type": "count", "tags": ["env:prod", "flag"]},
+                                           {"metric": "queue.depth", "points": [(now + attempt, 2.5)], "type": "gauge"},
+                                           {"metric": "hits", "points": [(now + attempt, 0.5)], "type": "rate", "interval": 10}]))
+"""
+
+
+@test("Datadog's client sends series, version 1 and 2; /api/v1/series stays Prometheus' query")
+def datadog():
+    now = int(time.time())
+    config = CONFIG + "sources:\n  - name: dd\n    token: env:KEY\n"
+    with Server(config=config, env={"KEY": "a-key-of-a-source"}) as server:
+        said = python(DATADOG, f"http://127.0.0.1:{server.port}/datadog")
+        assert said.count("'status': 'ok'") == 2, said
+        wait_for("the last point's time", lambda: query(server, "queue_depth"))
+        assert query(server, f"page_views @ {now + 30}") == {(("env", "prod"), ("flag", "true"), ("host", "h1")): 10}
+        assert query(server, f"hits @ {now + 30}") == {(("host", "h1"),): 10}
+        body = json.dumps({"series": [{"metric": "v2.count", "type": 1, "points": [{"timestamp": now, "value": 4}], "tags": ["a:b"],
+                                       "resources": [{"name": "h2", "type": "host"}]}, {"metric": "no.points"}]})
+        headers = {"DD-API-KEY": "a-key-of-a-source"}
+        status, text, _ = server.request("POST", "/api/v2/series", zlib.compress(body.encode()), headers | {"Content-Encoding": "deflate"})
+        assert status == 202 and json.loads(text)["errors"] == ["a series has no metric or no points"], (status, text)
+        assert query(server, "v2_count") == {(("a", "b"), ("host", "h2")): 4}
+        assert server.request("POST", "/api/v2/series", body, {"DD-API-KEY": "wrong-key-of-a-source"})[0] == 401
+        assert server.request("POST", "/api/v2/series", b"x", headers | {"Content-Type": "application/x-protobuf"})[0] == 415
+        status, text, _ = server.request("POST", "/api/v1/series", "match[]=v2_count", {"Content-Type": "application/x-www-form-urlencoded"})
+        assert status == 200 and json.loads(text)["data"] == [{"__name__": "v2_count", "a": "b", "host": "h2"}], text
 
 
 def check(config):

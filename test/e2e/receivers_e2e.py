@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import re
+import socket
 import socketserver
 import ssl
 import subprocess
@@ -592,7 +593,7 @@ def verdicts():
         "/we/gettoken": [(200, '{"access_token":"old"}'), (200, '{"access_token":"fresh"}')],
         "/we/message/send": [(200, '{"errcode":42001,"errmsg":"expired"}'), (200, '{"errcode":0}')],
         "/jira/search": [(429, ""), (200, '{"issues":[]}')], "/jira/issue": [(201, '{"key":"A-1"}')], "/incident": list(again),
-        "/sns": [(403, "<E><Message>not allowed</Message></E>")], "/webex": [(401, "")],
+        "/sns": [(403, "<E><Message>not allowed</Message></E>")], "/webex": [(401, "hush-hush is no token")],
         "/token": [(401, '{"error":"invalid_client"}'), (200, '{"access_token":"granted","expires_in":60}')],
     }
     with Answers(answers) as hook, temporary() as directory:
@@ -714,6 +715,20 @@ def mail_and_updates():
         first, second = [(path, json.loads(body)) for _, path, _, body in capture.requests]
         assert first[0] == "/api/chat.postMessage" and first[1]["channel"] == "general" and "ts" not in first[1], first
         assert second[0] == "/api/chat.update" and second[1]["channel"] == "C123" and second[1]["ts"] == "1.5", second
+
+
+@test("receivers: a destination that hangs holds up no other")
+def hanging():
+    with Answers({}) as hook, socket.create_server(("127.0.0.1", 0)) as silent, temporary() as directory:
+        config = configuration(f"""
+  webhook_configs: [{{url: 'http://127.0.0.1:{silent.getsockname()[1]}/'}}, {{url: '{hook.url}/good'}}]
+""").replace("[alertname]", "['...']")
+        with Peer([kit.TOCSIN, "alertmanager"], directory, config) as peer:
+            body = json.dumps([{"labels": {"alertname": f"A{i}"}} for i in range(40)])
+            peer.request("POST", "/x/api/v2/alerts", body)
+            wait_for("all of the good one's", lambda: len({r[3] for r in hook.asked("/good")}) == 40)
+            metrics = kit.Server.request(peer, "GET", "/x/metrics")[1]
+            assert "tocsin_alertmanager_notifications_under_way 40" in metrics, metrics
 
 
 if __name__ == "__main__":

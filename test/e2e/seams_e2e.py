@@ -248,6 +248,24 @@ def rule_error():
                 server.start()
 
 
+@test("a rule that has to forget for want of room is named by RULE_STATE_FULL, and a kill neither loses nor repeats that")
+def rule_state_full():
+    with temporary() as place:
+        rules = f"{place}/rules.yml"
+        append(rules, "title: Values\nid: 00000000-0000-4000-8000-00000000000f\nlogsource: {category: job}\ndetection: {s: {kind: seen}, condition: s}\n"
+                      "level: high\ntocsin: {owner: o, runbook: r, building_block: true, new_value: {field: value, group-by: [user], timespan: 1d}}\n")
+        with Server(config=f"rules: [{rules}]\n") as server:
+            server.send(*({"kind": "seen", "user": "u", "value": str(i), "@timestamp": now()} for i in range(300)))  # 256 are kept
+            server.kill()
+            server.start()
+            (alert,) = wait_for("RULE_STATE_FULL", lambda: [a for a in server.alerts() if a["title"] == "RULE_STATE_FULL"], 15)
+            assert alert["labels"]["tocsin_rule"] == "Values (00000000-0000-4000-8000-00000000000f)" and alert["count"] == 1, alert
+            server.kill()
+            server.start()
+            (alert,) = [a for a in server.alerts() if a["title"] == "RULE_STATE_FULL"]
+            assert alert["count"] == 1, alert
+
+
 @test("Y-08 a reload says what else was changed in the configuration and waits for a restart; watch is in force at once")
 def reload_says():
     with temporary() as place, Server(config="lateness: 1h\n") as server:

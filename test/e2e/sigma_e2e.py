@@ -238,6 +238,83 @@ def never_seen():
             assert code == 2 and "nowhere" in err, (code, err)
 
 
+BEHAVIOUR = """title: failed
+id: failed
+name: failed
+logsource: {category: authentication}
+detection: {s: {event_type: login_failed}, condition: s}
+---
+title: Many failed
+id: many
+level: medium
+correlation: {type: event_count, rules: [failed], group-by: [user.name], timespan: 10m, condition: {gte: 3}}
+tocsin: {owner: soc, secondary_owner: leadership, runbook: r, actions: [z first, a then], raise: [{severity: critical, condition: {gte: 5}}]}
+---
+title: Came in
+id: came
+logsource: {category: authentication}
+detection: {s: {event_type: login_success}, condition: s}
+tocsin: {owner: soc, runbook: r, action: reset, resets: [many]}
+---
+title: Travelled
+id: travel
+level: high
+logsource: {category: authentication}
+detection: {s: {event_type: login_success}, condition: s}
+tocsin: {owner: soc, runbook: r, travel: {group-by: [user.name], place: at, timespan: 1d}}
+---
+title: Late work
+id: late
+level: low
+logsource: {category: any}
+detection: {s: {sensitive: true}, h: {'@timestamp|expand': '%office%'}, condition: s and not h}
+tocsin: {owner: soc, runbook: r}
+"""
+ALWAYS, NEVER = ("calendar: office\nhours: {monday-sunday: \"00:00-24:00\"}\n",
+                 "calendar: office\nhours: {monday-sunday: \"00:00-24:00\"}\nholidays: [1990-01-01..2100-01-01]\n")
+
+
+@test("D-13 D-21 C-89 a server raises, resets, and knows of travel and of hours, over kills and a reload in the middle; replay finds the same")
+def behaviour():
+    with folder() as where:
+        rules = write(where, "rules.yml", BEHAVIOUR)
+        calendar = write(where, "calendar.yml", ALWAYS)
+        with kit.Server(config=f"rules: [{rules}, {calendar}]\n") as server:
+            def event(**fields):
+                server.send({"@timestamp": kit.now(), **fields})
+
+            def alert(title, state="firing"):
+                return [a for a in server.alerts() if a["title"] == title and a["state"] == state]
+            for _ in range(2):
+                event(event_type="login_failed", **{"user.name": "ann"})
+            event(event_type="login_success", at={"location": {"lat": 50.9, "lon": 7}}, **{"user.name": "bob"})
+            event(sensitive=True, **{"user.name": "ann"})
+            server.kill()
+            server.start()
+            event(event_type="login_failed", **{"user.name": "ann"})
+            (many,) = kit.wait_for("the third", lambda: alert("Many failed"))
+            assert many["severity"] == "P3" and many["secondary_owner"] == "leadership" and many["actions"] == ["z first", "a then"], many
+            write(where, "rules.yml", BEHAVIOUR.replace("title: Travelled", "title: Travelled far"))
+            write(where, "calendar.yml", NEVER)
+            assert server.request("POST", "/-/reload")[0] == 200
+            for _ in range(2):
+                event(event_type="login_failed", **{"user.name": "ann"})
+            (raised,) = kit.wait_for("the raise", lambda: [a for a in alert("Many failed") if a["severity"] == "P1"])
+            assert raised["id"] == many["id"] and raised["labels"]["severity"] == "critical" and raised["count"] == 3, raised
+            event(sensitive=True, **{"user.name": "ann"})
+            kit.wait_for("a calendar that is closed now", lambda: alert("Late work"))
+            event(event_type="login_success", at={"location": {"lat": 35.7, "lon": 139.7}}, **{"user.name": "bob"})
+            (travel,) = kit.wait_for("what was learned before the kill and the reload", lambda: alert("Travelled far"))
+            assert "9333 km in" in travel["message"] and "at most 900 km/h" in travel["message"], travel
+            event(event_type="login_success", **{"user.name": "ann"})
+            (ended,) = kit.wait_for("the reset", lambda: [a for a in server.alerts("ended") if a["title"] == "Many failed"])
+            assert ended["history"][-1]["note"] == "reset by Came in", ended
+            server.kill()
+            code, out, err = tocsin("replay", "--rules", rules, "--rules", calendar, "--format", "json", "--data", server.data)
+            titles = sorted(finding["rule"]["title"] for finding in lines(out))
+            assert code == 0 and titles == ["Late work", "Late work", "Many failed", "Travelled far"], (titles, err)
+
+
 @test("lateness is declared per source: files of their own count events in their order where others take the time of receipt")
 def declared_lateness():
     rule = ("title: hit\nid: h\nname: h\nlogsource: {category: any}\ndetection: {s: {kind: hit}, condition: s}\n---\n"

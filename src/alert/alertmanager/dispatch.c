@@ -168,8 +168,7 @@ static void forget_alert(struct am_dispatch *d, struct stored *stored)
 {
     struct arena arena = {0};
     if (d->per_name > 0) {
-        struct sv name =
-            am_labels_get(alert_store_view(&d->alerts, stored, &arena).labels, SV("alertname"));
+        struct sv name = am_labels_get(alert_store_view(&d->alerts, stored, &arena).labels, SV("alertname"));
         uint64_t *count = map_get(&d->names, name);
         if (count != NULL && --*count == 0)
             (void)map_remove(&d->names, name);
@@ -201,10 +200,28 @@ static void name_group(struct group *group)
     buf_free(&text);
 }
 
+/* Was anybody told in this group that the alert fires? */
+static bool anyone_told(const struct am_dispatch *d, const struct group *group, uint64_t hash)
+{
+    const struct am_receiver *receiver = am_config_receiver(d->config, group->route->receiver);
+    bool told = false;
+    for (const struct am_receiver_kind *kind = am_receiver_kinds; kind->name != NULL && !told; kind++) {
+        size_t count = am_get(receiver->object, kind->field)->count;
+        for (size_t i = 0; i < count && !told; i++) {
+            struct sv name = told_name(receiver->name, kind->name, i, group->key);
+            told = told_fired(told_find(&d->told, name), hash);
+            told_name_free(name);
+        }
+    }
+    return told;
+}
+
 /* The group of the alert under a route, made if it is not there. `before`: the groups of the configuration
- * before, whose timers hold on; may be NULL. */
+ * before, whose timers hold on; may be NULL. `end_of`: the hash of an alert that is heard of for the first
+ * time, and has ended; *ret is NULL where that says nothing to anybody. NULL: any other alert. */
 static int find_group(struct am_dispatch *d, const struct am_route *route, struct am_labels of,
-                      const struct map *before, int64_t now_ns, struct group **ret, struct err *err)
+                      const struct map *before, const uint64_t *end_of, int64_t now_ns, struct group **ret,
+                      struct err *err)
 {
     struct group *group = tc_alloc(sizeof *group);
     struct am_label *labels = ARENA_ARRAY(&group->arena, struct am_label, of.count + 1);
@@ -212,6 +229,11 @@ static int find_group(struct am_dispatch *d, const struct am_route *route, struc
     group->route = route;
     group->labels = copy_labels(&group->arena, (struct am_labels){labels, count});
     name_group(group);
+    if (end_of != NULL && !anyone_told(d, group, *end_of)) {
+        free_group(group);
+        *ret = NULL;
+        return 0;
+    }
     uint64_t *found = map_get(&d->groups, group->id);
     if (found != NULL) {
         free_group(group);
@@ -240,8 +262,9 @@ static int find_group(struct am_dispatch *d, const struct am_route *route, struc
 }
 
 static int route_alert(struct am_dispatch *d, struct stored *stored, struct am_labels labels,
-                       const struct map *before, int64_t now_ns, struct err *err)
+                       const struct map *before, bool is_new, int64_t now_ns, struct err *err)
 {
+    const uint64_t *end_of = is_new && !stored_is_firing(stored, now_ns) ? &stored->hash : NULL;
     size_t max = d->config->route_count;
     const struct am_route **routes = tc_alloc(max * sizeof(struct am_route *));
     size_t count = am_route_match(d->config->route, labels, routes, max);
@@ -249,9 +272,11 @@ static int route_alert(struct am_dispatch *d, struct stored *stored, struct am_l
     stored->route_count = (uint32_t)count;
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct group *group = NULL;
-        rc = find_group(d, routes[i], labels, before, now_ns, &group, err);
+        rc = find_group(d, routes[i], labels, before, end_of, now_ns, &group, err);
         if (rc != 0)
             break;
+        if (group == NULL)
+            continue;
         join(group, stored);
         /* An alert that has waited long enough elsewhere does not wait here, but kept timers hold. */
         bool kept = before != NULL && !d->restart_timers && map_get(before, group->id) != NULL;
@@ -332,7 +357,7 @@ int am_dispatch_configure(struct am_dispatch *d, const struct am_config *config,
         struct am_labels labels = alert_store_view(&d->alerts, stored, &arena).labels;
         judge_source(d, stored, labels);
         if (rc == 0)
-            rc = route_alert(d, stored, labels, &before, now_ns, err);
+            rc = route_alert(d, stored, labels, &before, false, now_ns, err);
     }
     arena_free(&arena);
     free_groups(&before);
@@ -422,8 +447,8 @@ int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64
     stored->updated_ns = now_ns;
     /* an alert that is known is in its groups, unless it has left one after its end */
     if (is_new || stored->group_count < stored->route_count || starts_sooner(stored, now_ns))
-        rc = route_alert(d, stored, alert.labels, NULL, now_ns, err);
-    if (rc != 0 && stored->group_count == 0)
+        rc = route_alert(d, stored, alert.labels, NULL, is_new, now_ns, err);
+    if (stored->group_count == 0) /* an error, or an end that nobody waits for */
         forget_alert(d, stored);
     return rc;
 }
@@ -474,7 +499,7 @@ struct run {
 struct member {
     struct stored *stored;
     struct am_alert alert; /* a view */
-    bool firing, held; /* held back: inhibited, silenced, or the route's time is wrong */
+    bool firing, held;     /* held back: inhibited, silenced, or the route's time is wrong */
 };
 
 static int compare_label(struct am_labels a, struct am_labels b, struct sv name)
@@ -535,11 +560,10 @@ static struct member *collect(struct run *run, const struct group *group, int64_
     struct am_labels *firing = am_dispatch_sources(d, now_ns, &run->arena, &source_count);
     for (size_t i = 0; i < group->count; i++) {
         struct am_alert alert = alert_store_view(&d->alerts, group->members[i], &run->arena);
-        members[i] = (struct member){
-            group->members[i], alert, stored_is_firing(group->members[i], now_ns),
-            wrong_time || is_silenced(run, alert.labels, now_ns) ||
-                am_inhibited(d->config->inhibit_rules, d->config->inhibit_rule_count, alert.labels, firing,
-                             source_count, NULL, NULL)};
+        members[i] = (struct member){group->members[i], alert, stored_is_firing(group->members[i], now_ns),
+                                     wrong_time || is_silenced(run, alert.labels, now_ns) ||
+                                         am_inhibited(d->config->inhibit_rules, d->config->inhibit_rule_count,
+                                                      alert.labels, firing, source_count, NULL, NULL)};
     }
     qsort(members, group->count, sizeof members[0], compare_members);
     return members;
@@ -619,6 +643,9 @@ static bool tell_integration(struct run *run, struct group *group, const struct 
         note->name = name;
         note->group_id = group->id;
         note->later = &later;
+        char key[33];
+        told_key(told, name, &now, key);
+        note->key = sv_of(key);
         bool anew = note->reason == AM_REASON_FIRST;
         note->remembered = anew ? SV("") : told_remembered(told);
         /* routes of the same matchers and receiver have one name: one after the other */
@@ -666,7 +693,7 @@ static void tidy(struct am_dispatch *d, struct group *group)
     for (size_t i = 0; i < count; i++) {
         struct stored *stored = group->members[i];
         if (!group->failed && !stored_is_firing(stored, group->looked_ns) &&
-            stored->updated_ns <= group->looked_ns)
+            stored->updated_ns < group->looked_ns) /* at the same instant it may have come after the look */
             leave(d, group, stored);
         else
             group->members[left++] = stored;

@@ -63,7 +63,10 @@ struct am_notification {
     size_t firing_count;
     struct sv remembered;     /* what was given to am_dispatch_told since the group's first notification */
     struct sv name, group_id; /* for am_dispatch_told */
-    bool *later;              /* set: it is on its way, and am_dispatch_told says how it ended */
+    /* 32 hexadecimal digits: the same for the same news after the same notification, so that who is told once
+     * more because a receipt was lost with the power can see that it is the same. */
+    struct sv key;
+    bool *later; /* set: it is on its way, and am_dispatch_told says how it ended */
 };
 
 /* True: it is taken care of (kept durably, say). False: it is offered again at the group's next look. */

@@ -32,6 +32,8 @@ struct told *told_find(const struct told_log *log, struct sv name); /* NULL wher
 bool told_fired(const struct told *told, uint64_t hash);            /* was told that it fires */
 enum am_reason told_reason(const struct told *told, const struct told_now *now, bool send_resolved,
                            int64_t now_ns, int64_t repeat_interval_ns);
+/* What is new to who was told `told`: am_notification's key. `now` is sorted by it. */
+void told_key(const struct told *told, struct sv name, struct told_now *now, char ret[33]);
 /* `remember` is copied. */
 void told_keep(struct told_log *log, struct sv name, const struct told_now *now, struct sv remember,
                int64_t now_ns);
@@ -64,7 +66,7 @@ struct group {
 struct am_dispatch {
     const struct am_config *config;
     struct am_alert_store alerts;
-    struct map groups; /* id -> address */
+    struct map groups;       /* id -> address */
     struct stored **sources; /* that may inhibit others, in no order */
     size_t source_count, source_capacity;
     struct group **heap;

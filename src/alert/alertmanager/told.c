@@ -113,6 +113,26 @@ enum am_reason told_reason(const struct told *told, const struct told_now *now, 
     return now_ns - told->told_ns > repeat_interval_ns ? AM_REASON_REPEAT : AM_REASON_NONE;
 }
 
+void told_key(const struct told *told, struct sv name, struct told_now *now, char ret[33])
+{
+    struct buf text;
+    buf_init(&text, 16 << 20);
+    qsort(now->firing, now->firing_count, sizeof(uint64_t), compare_hashes);
+    qsort(now->resolved, now->resolved_count, sizeof(uint64_t), compare_hashes);
+    buf_sv(&text, name);
+    buf_u64(&text, told == NULL ? 0 : (uint64_t)told->told_ns);
+    for (size_t i = 0; i < now->firing_count; i++)
+        buf_u64(&text, now->firing[i]);
+    buf_u64(&text, now->firing_count);
+    /* that something ended is news to who was told that it fires */
+    for (size_t i = 0; i < now->resolved_count; i++)
+        if (told_fired(told, now->resolved[i]))
+            buf_u64(&text, now->resolved[i]);
+    struct hash_128 hash = hash_128(buf_view(&text));
+    hash_hex(&hash, sizeof hash, ret);
+    buf_free(&text);
+}
+
 static uint64_t *copy_sorted(const uint64_t *hashes, size_t count)
 {
     uint64_t *copy = tc_alloc((count + 1) * sizeof(uint64_t));

@@ -47,8 +47,8 @@ static void judge_alert(const struct judge *judge, struct am_labels labels, stru
 {
     const struct am_config *config = judge->server->config;
     uint32_t silenced_by[SILENCED_BY_MAX];
-    size_t source, found =
-                       am_silence_index_find(&judge->silences, labels, judge->now_ns, silenced_by, SILENCED_BY_MAX);
+    size_t source,
+        found = am_silence_index_find(&judge->silences, labels, judge->now_ns, silenced_by, SILENCED_BY_MAX);
     *ret = (struct status){.silence_count = TC_MIN(found, (size_t)SILENCED_BY_MAX)};
     if (found > 0)
         ret->silenced_by = ARENA_ARRAY(judge->arena, struct sv, ret->silence_count);

@@ -95,6 +95,18 @@ static int load(const struct am_server *server, struct loaded *ret, struct err *
     return rc;
 }
 
+/* What the configuration may ask for and does not get. */
+static void tell_undone(const struct am_server *server)
+{
+    static const struct {
+        const char *section, *text;
+    } undone[] = {{"tracing", "tracing is configured: this version does not trace"},
+                  {"event_recorder", "event_recorder is configured: this version records no events"}};
+    for (size_t i = 0; i < TC_ARRAY_LEN(undone); i++)
+        if (am_get(server->config->root, undone[i].section)->given)
+            am_log(server, LOG_WARN_LEVEL, undone[i].text, NULL);
+}
+
 static void tell_loaded(struct am_server *server)
 {
     am_log(server, LOG_INFO_LEVEL, "Completed loading of configuration file", "file",
@@ -102,6 +114,7 @@ static void tell_loaded(struct am_server *server)
     for (const struct am_warning *warning = server->config->warnings; warning != NULL;
          warning = warning->next)
         am_log(server, LOG_WARN_LEVEL, warning->text, NULL);
+    tell_undone(server);
 }
 
 int am_server_reload(struct am_server *server, struct err *err)
@@ -198,7 +211,8 @@ static void name_urls(struct am_server *server)
     if (o->external_url != NULL && o->external_url[0] != '\0')
         snprintf(server->external, sizeof server->external, "%s", o->external_url);
     else
-        snprintf(server->external, sizeof server->external, "http://%s%s", server->host_name, port);
+        snprintf(server->external, sizeof server->external, "%s://%s%s",
+                 am_web_config_certificate(server->web) != NULL ? "https" : "http", server->host_name, port);
     size_t n = strlen(server->external);
     while (n > 0 && server->external[n - 1] == '/')
         server->external[--n] = '\0';
@@ -247,6 +261,8 @@ static int start(struct am_server *server, struct err *err)
     if (rc == 0)
         rc = am_state_open(server, err);
     am_dispatch_on_told(server->dispatch, am_state_told, server);
+    if (rc == 0 && server->options.web_config != NULL)
+        rc = am_web_config_read(server->options.fs, server->options.web_config, &server->web, err);
     if (rc == 0)
         rc = courier_start(server->options.clk, server->options.rng, am_sent, server, &server->courier, err);
     if (rc == 0)
@@ -316,6 +332,7 @@ void am_server_stop(struct am_server **ret)
     am_dispatch_free(server->dispatch);
     am_silences_free(server->silences);
     buf_free(&server->told);
+    am_web_config_free(server->web);
     struct loaded loaded = {server->config, server->templates, server->shown, 0};
     loaded_free(&loaded);
     pthread_cond_destroy(&server->wake);

@@ -2,8 +2,8 @@
  * An Alertmanager in this process: its HTTP API (version 2), its configuration file, its timers in a thread,
  * webhooks out, silences and the notification log on disk. What is due when is alert/alertmanager/dispatch.h.
  *
- * One node: it lists itself as its only peer. There is no authentication, as in Alertmanager without a web
- * configuration: who can reach the address may do everything. Bodies must be application/json, so that a page
+ * One node: it lists itself as its only peer. Without a web configuration there is no authentication, as in
+ * Alertmanager: who can reach the address may do everything. Bodies must be application/json, so that a page
  * of another site cannot post in a browser's name.
  */
 #ifndef API_ALERTMANAGER_SERVER_H
@@ -22,6 +22,7 @@ struct am_server_options {
     const char *config_file;
     const char *storage_path;
     const char *listen;         /* "127.0.0.1:9093", ":9093" (all addresses), "[::1]:0" (0: any free port) */
+    const char *web_config;     /* a file (web_config.h); NULL: no TLS, no logins */
     const char *external_url;   /* NULL: http://host:port */
     const char *route_prefix;   /* NULL: the path of external_url */
     const char *cluster_listen; /* as given; "": clustering is off */

@@ -9,6 +9,7 @@
 #include "alert/alertmanager/dispatch.h"
 #include "alert/alertmanager/silence.h"
 #include "api/alertmanager/server.h"
+#include "api/alertmanager/web_config.h"
 #include "api/receiver/courier.h"
 #include "base/json_out.h"
 #include "template/alertmanager.h"
@@ -44,6 +45,7 @@ struct am_server {
     struct am_silences *silences;
     struct courier *courier;
     struct MHD_Daemon *daemon;
+    struct am_web_config *web; /* may be NULL */
     int listen_fd;
     pthread_t timer;
     bool timer_runs;

@@ -31,10 +31,9 @@ static bool refuse(struct am_server *server, const struct am_notification *note,
     return false;
 }
 
-static unsigned lane_of(const struct am_notification *note)
+static uint64_t lane_of(const struct am_notification *note)
 {
-    uint64_t hash = hash_64_seed(note->receiver->name, am_kind_row(note->kind) << 32 | note->index);
-    return (unsigned)hash;
+    return hash_64_seed(note->receiver->name, am_kind_row(note->kind) << 32 | note->index);
 }
 
 bool am_tell(void *context, const struct am_notification *note)

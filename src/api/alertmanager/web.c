@@ -95,7 +95,8 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
         silences[am_silence_state_at(&all[i]->silence, request->now_ns)]++;
     struct am_stored_alert stored;
     size_t source_count;
-    struct am_labels *sources = am_dispatch_sources(server->dispatch, request->now_ns, request->arena, &source_count);
+    struct am_labels *sources =
+        am_dispatch_sources(server->dispatch, request->now_ns, request->arena, &source_count);
     size_t flat_count;
     const struct am_silence *flat = am_silences_flat(server->silences, &flat_count);
     struct am_silence_index index;
@@ -103,7 +104,8 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
     for (size_t at = 0; am_dispatch_next_alert(server->dispatch, &at, request->arena, &stored);) {
         bool suppressed = am_inhibited(server->config->inhibit_rules, server->config->inhibit_rule_count,
                                        stored.alert->labels, sources, source_count, NULL, NULL);
-        suppressed = suppressed || am_silence_index_find(&index, stored.alert->labels, request->now_ns, NULL, 0) > 0;
+        suppressed =
+            suppressed || am_silence_index_find(&index, stored.alert->labels, request->now_ns, NULL, 0) > 0;
         states[suppressed]++;
     }
     am_silence_index_free(&index);
@@ -121,7 +123,8 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
          "The total number of received alerts that were invalid.");
     buf_printf(out, "alertmanager_alerts_invalid_total{version=\"v2\"} %llu\n",
                (unsigned long long)server->counts.invalid);
-    head(out, "alertmanager_alerts_per_alert_limit", "gauge", "Current limit on number of alerts per alert name");
+    head(out, "alertmanager_alerts_per_alert_limit", "gauge",
+         "Current limit on number of alerts per alert name");
     buf_printf(out, "alertmanager_alerts_per_alert_limit %zu\n", server->options.max_alerts_of_a_name);
     head(out, "alertmanager_alerts_limited_total", "counter",
          "Total number of alerts that were dropped due to per alert name limit");
@@ -260,7 +263,8 @@ static void handle(struct am_server *server, const struct route_row *row, struct
         am_reply_text(reply, 500, "the answer is longer than %d bytes: ask for less", AM_REPLY_MAX_BYTES);
 }
 
-static enum MHD_Result send_reply(struct MHD_Connection *connection, struct am_reply *reply)
+static enum MHD_Result send_reply(const struct am_server *server, struct MHD_Connection *connection,
+                                  struct am_reply *reply)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(reply->body.n, reply->body.p, MHD_RESPMEM_MUST_FREE);
@@ -272,9 +276,32 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, struct am_r
                             reply->content_type == NULL ? "application/json" : reply->content_type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    size_t count;
+    const struct am_web_header *headers = am_web_config_headers(server->web, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *usual = MHD_get_response_header(response, headers[i].name);
+        if (usual != NULL)
+            (void)MHD_del_response_header(response, headers[i].name, usual);
+        MHD_add_response_header(response, headers[i].name, headers[i].value);
+    }
+    if (reply->status == 401)
+        MHD_add_response_header(response, "WWW-Authenticate", "Basic");
     enum MHD_Result sent = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     return sent;
+}
+
+static bool may_enter(struct am_server *server, struct MHD_Connection *connection)
+{
+    if (!am_web_config_has_users(server->web))
+        return true;
+    char *password = NULL, *user = MHD_basic_auth_get_username_password(connection, &password);
+    bool good = user != NULL && am_web_config_login(server->web, user, password);
+    if (password != NULL)
+        explicit_bzero(password, strlen(password));
+    MHD_free(user);
+    MHD_free(password);
+    return good;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
@@ -299,7 +326,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     unsigned status;
     buf_init(&reply.body, AM_REPLY_MAX_BYTES);
     const struct route_row *row = find_row(server, path, method, &id, &status);
-    if (row == NULL)
+    if (!may_enter(server, connection)) {
+        reply.status = 401;
+        reply.content_type = "text/plain; charset=utf-8";
+        buf_str(&reply.body, "Unauthorized\n");
+    } else if (row == NULL)
         am_reply_invalid(&reply, status, (int)status,
                          status == 404 ? "path %.200s was not found" : "method %.200s is not allowed here",
                          status == 404 ? path : method);
@@ -309,7 +340,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         am_reply_invalid(&reply, 415, 415, "unsupported media type, only [application/json] are allowed");
     else
         handle(server, row, id, connection, buf_view(body), &reply);
-    return send_reply(connection, &reply);
+    return send_reply(server, connection, &reply);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **slot,
@@ -389,8 +420,9 @@ static int open_socket(struct am_server *server, struct err *err)
 static int take_socket(struct am_server *server, struct err *err)
 {
     if (sd_listen_fds(1) < 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
-        return err_set(err, TC_EINPUT,
-                       "--web.systemd-socket: systemd handed over no listening socket: start this by a .socket unit");
+        return err_set(
+            err, TC_EINPUT,
+            "--web.systemd-socket: systemd handed over no listening socket: start this by a .socket unit");
     server->listen_fd = SD_LISTEN_FDS_START;
     int flags = fcntl(server->listen_fd, F_GETFL);
     (void)fcntl(server->listen_fd, F_SETFL, flags | O_NONBLOCK);
@@ -403,16 +435,28 @@ int am_web_start(struct am_server *server, struct err *err)
     int rc = server->options.systemd_socket ? take_socket(server, err) : open_socket(server, err);
     if (rc != 0)
         return rc;
+    const char *certificate = am_web_config_certificate(server->web);
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0,
+         (void *)(uintptr_t)(certificate == NULL ? NULL : am_web_config_key(server->web))},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *)(uintptr_t)(certificate == NULL ? NULL : am_web_config_priorities(server->web))},
+        {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned mode =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | (certificate == NULL ? 0 : (unsigned)MHD_USE_TLS);
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_LISTEN_SOCKET, server->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HEAD_BYTES, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, server, MHD_OPTION_END);
+        mode, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, server->listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_ARRAY,
+        certificate == NULL ? none : tls, MHD_OPTION_END);
     if (server->daemon != NULL)
         return 0;
     close(server->listen_fd);
-    return err_set(err, TC_EIO, "the HTTP server cannot start on %s", server->address);
+    return err_set(err, TC_EIO, "the HTTP server cannot start on %s%s", server->address,
+                   certificate == NULL ? "" : ": see the certificate and the key of --web.config.file");
 }
 
 void am_web_stop(struct am_server *server)

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LANES = 64, LANE_ATTEMPTS_MAX = 16, WAIT_MS_MAX = 1000, TOKENS_MAX = 1000 };
+enum { LANE_CHAINS = 256, LANE_ATTEMPTS_MAX = 16, WAIT_MS_MAX = 1000, TOKENS_MAX = 1000 };
 
 #define FIRST_PAUSE_NS   (TC_SECOND_NS / 2)
 #define LAST_PAUSE_NS    (60 * TC_SECOND_NS)
@@ -29,9 +29,13 @@ struct queue {
     struct courier_job *first, **end;
 };
 
-struct lane {
+struct lane { /* there while one of its jobs is ready or under way */
+    uint64_t number;
     struct queue ready;
     unsigned under_way;
+    bool waits;         /* in the list of those that may begin something */
+    struct lane *next;  /* of its chain */
+    struct lane *after; /* in that list */
 };
 
 struct token {
@@ -53,7 +57,7 @@ struct courier {
     bool stop;
     atomic_uint_least64_t requests[COURIER_KINDS_MAX], failed[COURIER_KINDS_MAX];
     /* the thread's own: */
-    struct lane lanes[LANES];
+    struct lane *lanes[LANE_CHAINS], *waiting;
     struct courier_job *pausing, *under_way; /* in no order; the latter doubly linked */
     int64_t pause_ends_ns;                   /* the first of them */
     struct queue ended;
@@ -81,6 +85,48 @@ static void enqueue(struct queue *queue, struct courier_job *job)
     job->next = NULL;
     *queue->end = job;
     queue->end = &job->next;
+}
+
+/* --- lanes --- */
+
+static struct lane *lane_of(struct courier *c, uint64_t number)
+{
+    struct lane **chain = &c->lanes[number % LANE_CHAINS];
+    for (struct lane *lane = *chain; lane != NULL; lane = lane->next)
+        if (lane->number == number)
+            return lane;
+    struct lane *lane = tc_alloc(sizeof *lane);
+    lane->number = number;
+    lane->next = *chain;
+    return *chain = lane;
+}
+
+static void let_wait(struct courier *c, struct lane *lane)
+{
+    if (lane->waits)
+        return;
+    lane->waits = true;
+    lane->after = c->waiting;
+    c->waiting = lane;
+}
+
+static void make_ready(struct courier *c, struct courier_job *job)
+{
+    struct lane *lane = lane_of(c, job->lane);
+    enqueue(&lane->ready, job);
+    let_wait(c, lane);
+}
+
+/* Frees it where nothing is left in it. */
+static void leave_lane(struct courier *c, struct lane *lane)
+{
+    if (lane->ready.first != NULL || lane->under_way > 0 || lane->waits)
+        return;
+    struct lane **at = &c->lanes[lane->number % LANE_CHAINS];
+    while (*at != lane)
+        at = &(*at)->next;
+    *at = lane->next;
+    free(lane);
 }
 
 /* --- tokens --- */
@@ -136,21 +182,37 @@ int64_t courier_now_ns(struct courier *c)
 
 /* --- what answers mean --- */
 
+static bool is_part(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c == '-';
+}
+
+/* Do the words hold a part of the secret: letters and digits in a row, so many at least? */
+static bool tells(struct sv words, struct sv secret, size_t least)
+{
+    for (size_t from = 0, to; from < secret.n; from = to + 1) {
+        for (to = from; to < secret.n && is_part(secret.p[to]); to++)
+            ;
+        if (to - from >= least && sv_find(words, sv_make(secret.p + from, to - from)) < words.n)
+            return true;
+    }
+    return false;
+}
+
 static bool is_shown(const struct courier_job *job, struct sv words)
 {
+    enum { OF_ADDRESS = 5, OF_BODY = 16 }; /* bodies are mostly words that may be said */
     const struct courier_request *request = &job->request;
-    const struct sv secrets[] = {words, job->client.authorization, request->url};
     for (size_t i = 0; i < words.n; i++)
         if ((unsigned char)words.p[i] < ' ' || (unsigned char)words.p[i] >= 0x7f || words.p[i] == '<')
             return false;
-    for (size_t i = 1; i < TC_ARRAY_LEN(secrets); i++)
-        if (sv_find(secrets[i], words) < secrets[i].n ||
-            (secrets[i].n > 0 && sv_find(words, secrets[i]) < words.n))
-            return false;
-    for (size_t i = 0; i < request->header_count; i++)
-        if (sv_find(request->headers[i], words) < request->headers[i].n)
-            return false;
-    return words.n > 0;
+    bool secret = tells(words, job->client.authorization, OF_ADDRESS) ||
+                  tells(words, request->url, OF_ADDRESS) || tells(words, request->body, OF_BODY);
+    for (size_t i = 0; i < request->header_count && !secret; i++)
+        secret = tells(words, request->headers[i], OF_ADDRESS);
+    for (size_t i = 0; i < job->client.header_count && !secret; i++)
+        secret = tells(words, job->client.headers[i], OF_ADDRESS);
+    return words.n > 0 && !secret;
 }
 
 void courier_say(struct courier_job *job, const char *what, struct sv words)
@@ -329,7 +391,7 @@ static void begin(struct courier *c, struct courier_job *job, int64_t now_ns)
     else if (job->mail == NULL)
         first_request(c, job);
     if (carry(c, job, now_ns)) {
-        c->lanes[job->lane % LANES].under_way++;
+        lane_of(c, job->lane)->under_way++;
         job->next = c->under_way;
         job->before = &c->under_way;
         if (job->next != NULL)
@@ -369,7 +431,11 @@ static void end(struct courier *c, struct courier_job *job, CURLcode outcome, in
         first_request(c, job);
     if (verdict == COURIER_NEXT && carry(c, job, now_ns))
         return;
-    c->lanes[job->lane % LANES].under_way--;
+    struct lane *lane = lane_of(c, job->lane);
+    lane->under_way--;
+    if (lane->ready.first != NULL)
+        let_wait(c, lane);
+    leave_lane(c, lane);
     *job->before = job->next;
     if (job->next != NULL)
         job->next->before = job->before;
@@ -391,7 +457,7 @@ static bool take_arrived(struct courier *c)
     pthread_mutex_unlock(&c->lock);
     for (struct courier_job *next; job != NULL; job = next) {
         next = job->next;
-        enqueue(&c->lanes[job->lane % LANES].ready, job);
+        make_ready(c, job);
     }
     return !stop;
 }
@@ -406,7 +472,7 @@ static void end_pauses(struct courier *c, int64_t now_ns)
     for (struct courier_job *next; job != NULL; job = next) {
         next = job->next;
         if (job->due_mono_ns <= now_ns) {
-            enqueue(&c->lanes[job->lane % LANES].ready, job);
+            make_ready(c, job);
             continue;
         }
         c->pause_ends_ns = TC_MIN(c->pause_ends_ns, job->due_mono_ns);
@@ -417,13 +483,16 @@ static void end_pauses(struct courier *c, int64_t now_ns)
 
 static void begin_ready(struct courier *c, int64_t now_ns)
 {
-    for (size_t i = 0; i < LANES; i++) {
-        struct lane *lane = &c->lanes[i];
+    while (c->waiting != NULL) {
+        struct lane *lane = c->waiting;
+        c->waiting = lane->after;
         while (lane->ready.first != NULL && lane->under_way < LANE_ATTEMPTS_MAX) {
             struct courier_job *job = lane->ready.first;
             lane->ready.first = job->next;
             begin(c, job, now_ns);
         }
+        lane->waits = false; /* where it is full, the end of an attempt lets it wait again */
+        leave_lane(c, lane);
     }
 }
 
@@ -549,8 +618,12 @@ void courier_stop(struct courier **courier)
     pthread_join(c->thread, NULL);
     free_jobs(c->pausing);
     free_jobs(c->arrived.first);
-    for (size_t i = 0; i < LANES; i++)
-        free_jobs(c->lanes[i].ready.first);
+    for (size_t i = 0; i < LANE_CHAINS; i++)
+        for (struct lane *lane = c->lanes[i], *next; lane != NULL; lane = next) {
+            next = lane->next;
+            free_jobs(lane->ready.first);
+            free(lane);
+        }
     while (c->under_way != NULL) {
         struct courier_job *job = c->under_way;
         c->under_way = job->next;

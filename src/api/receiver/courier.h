@@ -6,8 +6,8 @@
  * to be tried again starts from its first request, with growing pauses as in Alertmanager's retry stage
  * (0.5 s, times 1.5, to 60 s, +-50 %).
  *
- * Jobs of one lane (a receiver's integration) share its connections, and no lane waits for another. Bounds:
- * 10,000 jobs under way (TC_EAGAIN), 64 lanes of 16 attempts each, answers read to 1 MiB, 1,000 kept tokens.
+ * Jobs of one lane (a receiver's integration) wait for each other, and no lane waits for another. Bounds:
+ * 10,000 jobs under way (TC_EAGAIN), 16 attempts at once in a lane, answers read to 1 MiB, 1,000 kept tokens.
  */
 #ifndef API_RECEIVER_COURIER_H
 #define API_RECEIVER_COURIER_H
@@ -96,7 +96,8 @@ struct courier_job { /* made by courier_job_new; texts in its arena */
     struct sv remember;              /* what the receiver wants to know at the group's next notification */
     int64_t timeout_ns;              /* of a try; 0: what is left */
     int64_t given_up_after_ns;       /* from courier_send on */
-    unsigned lane, kind;             /* kind: what it is counted under, below COURIER_KINDS_MAX */
+    uint64_t lane;                   /* any number: jobs of the same one wait for each other */
+    unsigned kind;                   /* what it is counted under, below COURIER_KINDS_MAX */
     struct sv name, group_id, receiver, integration; /* the sender's */
     bool taken;                                      /* when it has ended */
     unsigned attempts;

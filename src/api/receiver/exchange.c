@@ -82,8 +82,11 @@ static bool set_long(CURL *easy, CURLoption option, long value)
     return curl_easy_setopt(easy, option, value) == CURLE_OK;
 }
 
+/* A header that is not one line would be two. */
 static bool add_line(struct curl_slist **list, struct sv line)
 {
+    if (sv_find_char(line, '\n') < line.n || sv_find_char(line, '\r') < line.n)
+        return false;
     char *copy = tc_alloc(line.n + 1);
     memcpy(copy, line.p, line.n);
     struct curl_slist *longer = curl_slist_append(*list, copy);

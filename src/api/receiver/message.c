@@ -230,6 +230,8 @@ void receiver_webhook(struct receiver_draft *d)
         receiver_fail(d, TC_EINPUT, "webhook URL is empty after templating");
     d->job->timeout_ns = am_get(d->own, "timeout")->number;
     receiver_post_json(d, url);
+    receiver_add_header(&d->job->first,
+                        arena_printf(d->arena, "Idempotency-Key: %.*s", SV_FMT(d->note->key)));
 }
 
 /* incident.io takes 512 KiB: what is longer goes with its first alert alone. */

@@ -142,18 +142,19 @@ static struct sum *find(struct delta_state *s, struct label *labels, size_t coun
     return place(s);
 }
 
-enum delta_outcome delta_add(struct delta_state *s, struct label *labels, size_t count, int64_t t_ms,
-                             double value, double *ret)
+enum delta_outcome delta_add(struct delta_state *s, struct label *labels, size_t count, bool any_order,
+                             int64_t *t_ms, double value, double *ret)
 {
     enum delta_outcome outcome = DELTA_OK;
     pthread_mutex_lock(&s->lock);
-    struct sum *sum = find(s, labels, count, t_ms);
+    struct sum *sum = find(s, labels, count, *t_ms);
     if (sum == NULL) {
         outcome = DELTA_FULL;
-    } else if (t_ms <= sum->t_ms) {
+    } else if (*t_ms <= sum->t_ms && !any_order) {
         outcome = DELTA_OLD;
     } else {
-        sum->t_ms = t_ms;
+        *t_ms = *t_ms <= sum->t_ms ? sum->t_ms + 1 : *t_ms;
+        sum->t_ms = *t_ms;
         *ret = sum->value += value;
     }
     pthread_mutex_unlock(&s->lock);

@@ -20,9 +20,10 @@ void delta_state_free(struct delta_state **state);
 
 enum delta_outcome { DELTA_OK, DELTA_OLD /* not after the one before */, DELTA_FULL, DELTA_MISMATCH };
 const char *delta_outcome_text(enum delta_outcome outcome);
-/* Adds to the series of these labels (any order), and gives what it has now. */
-enum delta_outcome delta_add(struct delta_state *state, struct label *labels, size_t count, int64_t t_ms,
-                             double value, double *ret);
+/* Adds to the series of these labels (any order), and gives what it has now. Where `any_order`, *t_ms becomes
+ * later than the time before where it is not. */
+enum delta_outcome delta_add(struct delta_state *state, struct label *labels, size_t count, bool any_order,
+                             int64_t *t_ms, double value, double *ret);
 /* The same of a histogram; *ret is in `arena`. */
 enum delta_outcome delta_add_histogram(struct delta_state *state, struct label *labels, size_t count,
                                        int64_t t_ms, const struct histogram *histogram, struct arena *arena,

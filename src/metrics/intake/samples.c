@@ -104,6 +104,7 @@ static void append_one(struct appending *a, const struct sample *sample)
     enum delta_outcome added = DELTA_OK;
     struct histogram *sum = NULL;
     double value = sample->value;
+    int64_t t_ms = sample->t_ms;
     if (sample->label_count > TSDB_LABELS_MAX || !texts_are_good(sample)) {
         refuse(a, sample, tsdb_outcome_text(TSDB_BAD_LABELS));
         return;
@@ -117,7 +118,7 @@ static void append_one(struct appending *a, const struct sample *sample)
         added = delta_add_histogram(a->target->deltas, labels, count, sample->t_ms, sample->histogram,
                                     &a->list->arena, &sum);
     else if (outcome == TSDB_OK && sample->delta)
-        added = delta_add(a->target->deltas, labels, count, sample->t_ms, sample->value, &value);
+        added = delta_add(a->target->deltas, labels, count, sample->any_order, &t_ms, sample->value, &value);
     if (added != DELTA_OK) {
         refuse(a, sample, delta_outcome_text(added));
         return;
@@ -126,7 +127,7 @@ static void append_one(struct appending *a, const struct sample *sample)
         outcome = sample->histogram != NULL
                       ? tsdb_histogram(&a->appender, series, sample->t_ms,
                                        sum != NULL ? sum : sample->histogram, sample->start_ms)
-                      : tsdb_float(&a->appender, series, sample->t_ms, value, sample->start_ms);
+                      : tsdb_float(&a->appender, series, t_ms, value, sample->start_ms);
     if (outcome == TSDB_OK)
         a->list->taken++;
     else

@@ -22,6 +22,7 @@ struct sample {
     double value;
     const struct histogram *histogram; /* NULL: a float */
     bool delta;
+    bool any_order; /* a delta that is not newer than the one before counts, a millisecond after that one */
     uint32_t point; /* samples of one data point have one number */
 };
 

@@ -13,6 +13,7 @@
 #include "metrics/remote/protobuf.h"
 
 #include <math.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,15 +108,12 @@ static void put_list(struct json_out *json, struct sv bytes, unsigned depth, boo
 
 static void put_base64(struct buf *out, struct sv bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < bytes.n; i += 3) {
-        uint32_t v = 0;
-        size_t n = TC_MIN((size_t)3, bytes.n - i);
-        for (size_t k = 0; k < 3; k++)
-            v = v << 8 | (k < n ? (unsigned char)bytes.p[i + k] : 0);
-        for (size_t k = 0; k < 4; k++)
-            buf_char(out, k <= n ? digits[v >> (18 - 6 * k) & 63] : '=');
-    }
+    size_t n = sodium_base64_encoded_len(bytes.n, sodium_base64_VARIANT_ORIGINAL);
+    char *room = buf_reserve(out, n);
+    if (room == NULL)
+        return;
+    sodium_bin2base64(room, n, (const unsigned char *)bytes.p, bytes.n, sodium_base64_VARIANT_ORIGINAL);
+    out->n += n - 1; /* without its NUL */
 }
 
 /* Inside of lists and maps: JSON. */

@@ -34,17 +34,19 @@ struct series {
 
 struct statsd_table {
     bool signed_gauges;
+    int64_t idle_ms;   /* 0: series stay */
     struct map by_key; /* name and sorted labels -> index + 1 */
     struct series **series;
-    size_t n, capacity;
+    size_t n, capacity, free_from; /* no place before it is free */
     struct buf key;
     struct arena scratch; /* of one line */
 };
 
-struct statsd_table *statsd_table_new(bool signed_gauges)
+struct statsd_table *statsd_table_new(bool signed_gauges, int64_t idle_ms)
 {
     struct statsd_table *t = tc_alloc(sizeof *t);
     t->signed_gauges = signed_gauges;
+    t->idle_ms = idle_ms;
     map_init(&t->by_key, STATSD_SERIES_MAX);
     buf_init(&t->key, KEY_BYTES_MAX);
     return t;
@@ -137,12 +139,10 @@ static struct series *new_series(struct statsd_table *t, const struct label *lab
     for (size_t i = 0; i < n; i++)
         s->labels[s->label_count++] =
             (struct label){arena_sv(&s->arena, labels[i].name), arena_sv(&s->arena, labels[i].value)};
-    size_t at = 0;
-    if (t->n > t->by_key.live) /* a place is free */
-        while (t->series[at] != NULL)
-            at++;
-    else
-        at = t->n;
+    size_t at = t->free_from;
+    while (at < t->n && t->series[at] != NULL)
+        at++;
+    t->free_from = at + 1;
     if (at == t->n && t->n == t->capacity) {
         t->capacity = TC_MAX(t->capacity * 2, (size_t)64);
         t->series = tc_realloc(t->series, t->capacity * sizeof(struct series *));
@@ -293,6 +293,33 @@ enum statsd_outcome statsd_table_add(struct statsd_table *t, const struct statsd
     return outcome;
 }
 
+static void restore_side(struct side *side, const struct histogram_side *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        insert(side, from->index[i], from->count[i]);
+}
+
+void statsd_table_restore(struct statsd_table *t, enum statsd_type type, const struct label *labels,
+                          size_t count, double value, const struct histogram *histogram, int64_t now_ms)
+{
+    struct sv key = key_of(t, labels, count);
+    bool is_new = false;
+    uint64_t *slot = key.n == 0 ? NULL : map_put(&t->by_key, key, &is_new);
+    if (slot == NULL || !is_new || (type == STATSD_HISTOGRAM) != (histogram != NULL))
+        return;
+    struct series *s = new_series(t, labels, count, type, slot);
+    s->heard_ms = now_ms;
+    s->value = value;
+    if (histogram == NULL)
+        return;
+    s->schema = histogram->schema;
+    s->zero = histogram->zero_count;
+    s->count = histogram->count;
+    s->sum = histogram->sum;
+    restore_side(&s->positive, &histogram->positive);
+    restore_side(&s->negative, &histogram->negative);
+}
+
 /* --- flush --- */
 
 static struct histogram_side side_of(const struct side *side, struct arena *arena)
@@ -325,6 +352,7 @@ static void forget(struct statsd_table *t, size_t at)
     (void)map_remove(&t->by_key, key_of(t, s->labels, s->label_count));
     series_free(t->series[at]);
     t->series[at] = NULL;
+    t->free_from = TC_MIN(t->free_from, at);
 }
 
 void statsd_table_flush(struct statsd_table *t, int64_t now_ms, struct sample_list *list)
@@ -333,7 +361,7 @@ void statsd_table_flush(struct statsd_table *t, int64_t now_ms, struct sample_li
         struct series *s = t->series[i];
         if (s == NULL)
             continue;
-        bool idle = now_ms - s->heard_ms > STATSD_IDLE_MS;
+        bool idle = t->idle_ms > 0 && now_ms - s->heard_ms > t->idle_ms;
         struct sample sample = {.t_ms = now_ms, .value = idle ? stale_nan() : s->value};
         struct label *labels = ARENA_ARRAY(&list->arena, struct label, s->label_count);
         for (size_t k = 0; k < s->label_count; k++)

@@ -5,7 +5,7 @@
  * Timers, histograms and distributions become native histograms of schema 3: any two neighbouring bounds are
  * 9 % apart, so that quantiles are right within that, whatever the range.
  *
- * A series that hears nothing for STATSD_IDLE_MS is given a stale marker and forgotten. Bounds:
+ * A series that hears nothing for some time is given a stale marker and forgotten. Bounds:
  * STATSD_SERIES_MAX series, STATSD_MEMBERS_MAX members of a set, STATSD_BUCKETS_MAX buckets of a histogram
  * (past it, neighbours are merged). One thread.
  */
@@ -23,9 +23,9 @@ enum {
 };
 
 struct statsd_table;
-/* `signed_gauges`: "+3" and "-3" change a gauge, as StatsD has it; else they are its value, as DogStatsD's
- * clients mean it. */
-struct statsd_table *statsd_table_new(bool signed_gauges);
+/* A series that hears nothing for `idle_ms` is forgotten; 0: never. `signed_gauges`: "+3" and "-3" change a
+ * gauge, as StatsD has it; else they are its value, as DogStatsD's clients mean it. */
+struct statsd_table *statsd_table_new(bool signed_gauges, int64_t idle_ms);
 void statsd_table_free(struct statsd_table **table);
 
 enum statsd_outcome {
@@ -39,6 +39,9 @@ enum statsd_outcome {
 };
 enum statsd_outcome statsd_table_add(struct statsd_table *table, const struct statsd_line *line,
                                      int64_t now_ms);
+/* A series as a flush before left it: the sum of a counter, a gauge's value, or a histogram. */
+void statsd_table_restore(struct statsd_table *table, enum statsd_type type, const struct label *labels,
+                          size_t count, double value, const struct histogram *histogram, int64_t now_ms);
 /* All series as samples of that time. */
 void statsd_table_flush(struct statsd_table *table, int64_t now_ms, struct sample_list *list);
 size_t statsd_table_series(const struct statsd_table *table);

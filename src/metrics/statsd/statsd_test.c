@@ -62,7 +62,8 @@ static double value_of(const struct sample_list *list, const char *name)
 static void test_values(void **state)
 {
     (void)state;
-    struct statsd_table *t = statsd_table_new(true), *absolute = statsd_table_new(false);
+    struct statsd_table *t = statsd_table_new(true, STATSD_IDLE_MS),
+                        *absolute = statsd_table_new(false, STATSD_IDLE_MS);
     struct sample_list list = {0};
     add(t, "c:3|c|@0.5", 1);
     add(t, "c:1|c", 1);
@@ -98,7 +99,7 @@ static void test_values(void **state)
 static void test_buckets(void **state)
 {
     (void)state;
-    struct statsd_table *t = statsd_table_new(true);
+    struct statsd_table *t = statsd_table_new(true, STATSD_IDLE_MS);
     struct sample_list list = {0};
     char text[64];
     double v = 1e-9;

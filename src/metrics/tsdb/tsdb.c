@@ -419,9 +419,9 @@ void tsdb_commit(struct tsdb_appender *a, wal_done_fn done, void *context)
     put_records(tsdb);
     tsdb->batch_bytes = 0;
     pthread_rwlock_unlock(&tsdb->lock);
-    /* Also where nothing is new: it may stand in the queue still. */
-    if (done != NULL || !tsdb->options.background)
-        wal_wait(tsdb->wal, done, context);
+    /* Also where nothing is new: it may stand in the queue still. And where nobody waits: what stands there
+     * must not stand until somebody does. */
+    wal_wait(tsdb->wal, done, context);
     a->tsdb = NULL;
 }
 

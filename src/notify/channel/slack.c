@@ -56,35 +56,6 @@ static void field(struct json_out *json, const char *title, struct sv value)
     json_object_end(json);
 }
 
-/* What may hold marks of Slack's; nothing where it is empty. */
-static void text_field(struct json_out *json, const char *title, struct sv value, bool is_short)
-{
-    struct buf text;
-    if (value.n == 0)
-        return;
-    buf_init(&text, 6 * MESSAGE_BYTES);
-    slack_escape(value, MESSAGE_BYTES, &text);
-    json_object(json);
-    json_kv_str(json, "title", title);
-    json_kv_string(json, "value", buf_view(&text));
-    json_kv_bool(json, "short", is_short);
-    json_object_end(json);
-    buf_free(&text);
-}
-
-/* D-21: who answers for it and what is to be done, in order. */
-static void response_fields(struct json_out *json, const struct payload *p)
-{
-    struct buf steps;
-    buf_init(&steps, 64 << 10);
-    payload_steps(p, &steps);
-    text_field(json, "Owner", p->owner, true);
-    text_field(json, "Secondary owner", p->secondary_owner, true);
-    text_field(json, "Runbook", p->runbook, false);
-    text_field(json, "Steps", buf_view(&steps), false);
-    buf_free(&steps);
-}
-
 static void acknowledge_button(struct json_out *json, const struct payload *p, const char *console_url)
 {
     char link[1024];
@@ -117,7 +88,6 @@ static void attachment(struct json_out *json, const struct payload *p, const cha
     json_array(json);
     field(json, "Severity", sv_of(severity_name(p->severity)));
     field(json, "Time", p->time);
-    response_fields(json, p);
     json_array_end(json);
     acknowledge_button(json, p, console_url);
     json_object_end(json);
