@@ -30,6 +30,7 @@ struct metric_alerts {
     struct metric_alerts_options options;
     struct map told; /* identity -> struct told * */
     size_t doubts;
+    struct map failures; /* rule's id -> how often it had failed when it was looked at last */
     const struct label *external;
     size_t external_count;
     struct arena arena; /* of the changes */
@@ -45,6 +46,7 @@ struct metric_alerts *metric_alerts_new(const struct metric_alerts_options *opti
     struct metric_alerts *a = tc_alloc(sizeof *a);
     a->options = *options;
     map_init(&a->told, METRIC_ALERTS_MAX);
+    map_init(&a->failures, SIZE_MAX);
     buf_init(&a->blocks, BATCH_BYTES + 2 * RECORD_BYTES_MAX);
     buf_init(&a->json, RECORD_BYTES_MAX);
     return a;
@@ -70,6 +72,7 @@ void metric_alerts_free(struct metric_alerts **alerts)
     for (size_t at = 0; map_next(&a->told, &at, &entry);)
         told_free(told_at(entry->value));
     map_free(&a->told);
+    map_free(&a->failures);
     arena_free(&a->arena);
     buf_free(&a->blocks);
     buf_free(&a->json);
@@ -151,6 +154,7 @@ void metric_alerts_doubt(struct metric_alerts *a)
     struct map_entry *entry;
     for (size_t at = 0; map_next(&a->told, &at, &entry);)
         set_doubt(a, told_at(entry->value), true);
+    map_clear(&a->failures); /* rules may be gone */
 }
 
 /* --- what an alert is --- */
@@ -422,8 +426,30 @@ static void end_what_ended(struct metric_alerts *a, const struct rule_engine *en
     arena_free(&s.arena);
 }
 
+/* Past a group's limit a rule forgets its alerts and tells of none: what it had told is in doubt. */
+static void doubt_what_failed(struct metric_alerts *a, const struct rule_engine *engine)
+{
+    struct map failed;
+    struct map_entry *entry;
+    map_init(&failed, SIZE_MAX);
+    for (size_t g = 0; g < rule_engine_group_count(engine); g++)
+        for (size_t i = 0; i < rule_engine_group(engine, g)->rule_count; i++) {
+            struct sv id = rule_engine_info(engine, g, i)->id;
+            uint64_t failures = rule_engine_rule_timing(engine, g, i).failures;
+            uint64_t *before = map_put(&a->failures, id, NULL);
+            if (*before != failures)
+                map_put(&failed, id, NULL);
+            *before = failures;
+        }
+    for (size_t at = 0; failed.live > 0 && map_next(&a->told, &at, &entry);)
+        if (map_get(&failed, sv_of(told_at(entry->value)->rule_id)) != NULL)
+            set_doubt(a, told_at(entry->value), true);
+    map_free(&failed);
+}
+
 int metric_alerts_settle(struct metric_alerts *a, const struct rule_engine *engine, struct err *err)
 {
+    doubt_what_failed(a, engine);
     int rc = flush(a, err);
     if (rc != 0 || a->doubts == 0)
         return rc;

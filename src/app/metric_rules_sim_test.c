@@ -446,6 +446,25 @@ static void test_a_rule_in_error_ends_nothing(void **state)
     world_end(&w);
 }
 
+/* Past its group's limit a rule forgets its alerts; those that are over by the time it is back end then. */
+static void test_alerts_past_a_limit_are_not_left_open(void **state)
+{
+    static const char limited[] =
+        "groups:\n- name: g\n  interval: 10s\n  limit: 1\n  rules:\n"
+        "  - {alert: Age, expr: 'age > 30 or label_replace(age > 90, \"x\", \"y\", \"\", \"\")'}\n";
+    struct world w;
+    (void)state;
+    world_begin(&w, 1, limited, NULL);
+    assert_int_equal(0, world_open(&w));
+    ticks(&w, 3, 40);
+    assert_alerts(&w, "Age P3 firing;");
+    ticks(&w, 3, 95); /* two */
+    assert_alerts(&w, "Age P3 firing;");
+    ticks(&w, 2, 5);
+    assert_alerts(&w, "Age P3 resolved;");
+    world_end(&w);
+}
+
 /* Also where no rule is left at all. */
 static void test_a_rule_that_is_gone_ends_its_alerts(void **state)
 {
@@ -624,6 +643,7 @@ int main(void)
         cmocka_unit_test(test_two_rules_of_one_label_set_make_one_alert),
         cmocka_unit_test(test_an_alert_that_ended_while_it_was_down_ends),
         cmocka_unit_test(test_a_rule_in_error_ends_nothing),
+        cmocka_unit_test(test_alerts_past_a_limit_are_not_left_open),
         cmocka_unit_test(test_a_rule_that_is_gone_ends_its_alerts),
         cmocka_unit_test(test_a_restart_does_not_make_it_wait_anew),
         cmocka_unit_test(test_a_clock_that_was_set_back_stops_nothing),

@@ -157,8 +157,7 @@ static void say_reloaded(const struct core_reloaded *reloaded, size_t metric_rul
     json_kv_u64(&json, "changed", reloaded->rules.changed);
     json_kv_u64(&json, "added", reloaded->rules.added);
     json_kv_u64(&json, "removed", reloaded->rules.removed);
-    if (fresh->metrics)
-        json_kv_u64(&json, "metric_rules", metric_rules);
+    json_kv_u64(&json, "metric_rules", metric_rules);
     say_restart(running, fresh, &json);
     json_object_end(&json);
     log_info("reload",

@@ -216,7 +216,12 @@ static int start_sentinel(struct service *s, struct err *err)
                                  .beat = service_send_beat,
                                  .judged = service_is_judged,
                                  .courier_turns = service_courier_turns};
-    return sentinel_start(&o, &s->sentinel, err);
+    struct sentinel *sentinel = NULL;
+    int rc = sentinel_start(&o, &sentinel, err);
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->sentinel = sentinel;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
 }
 
 static int start_sealing(struct service *s, struct err *err)
