@@ -1,86 +1,33 @@
 #!/usr/bin/env python3
-"""Measures, and writes bench/RESULTS.md: parse only, scan with the auth pack, scan with all Sigma rules, HTTP ingest durable.
+"""Measures, and writes bench/RESULTS.md: parse only, scan with the auth pack, scan with all Sigma rules, HTTP ingest durable, the lanes of
+Sigma engines beside rsigma (sigma_lanes.py), growth with rules, threads, and correlations (engine.py).
 
-Inputs are made here from a seed. Each figure is the median of five runs (three for the slow ones). Peers run beside it in the same run,
+    ./dev bench             everything
+    ./dev bench PART...     files, http, lanes, lane:NAME (as in lanes.py), engine; prints, and leaves the page alone
+
+Inputs are made from a seed. Each figure is the median of five runs (three for the slow ones). Peers run beside it in the same run,
 where they can be installed: SEC for brute force over sshd lines, jq for JSON. Ratios mean something; absolute figures belong to the
 machine that is named at the top of the page.
 """
 import datetime
-import json
 import os
 import platform
-import random
 import re
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+import engine
+import sigma_lanes
+from inputs import make_json, make_sshd
+from measure import SCALE, SIGMA, TOCSIN, add, install, rows, tables, timed
+
 sys.path.insert(0, "test/e2e")
 import kit  # noqa: E402
-
-TOCSIN = os.path.abspath("build/tocsin")
-SIGMA = [f"../shared/data/sigma/{d}" for d in ("rules", "rules-emerging-threats", "rules-threat-hunting")]
-SCALE = float(os.environ.get("BENCH_SCALE", "1"))
-rows = []
-
-
-def install(package):
-    if shutil.which(package):
-        return True
-    done = subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", package], capture_output=True, check=False,
-                          env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-    return done.returncode == 0 and shutil.which(package) is not None
-
-
-def make_json(path, count):
-    """Application, CloudTrail-like and process-creation records, about 700 bytes and 20 fields each."""
-    chance = random.Random(7)
-    actions = ["login_success"] * 30 + ["token_refresh"] * 10 + ["login_failed"]
-    start = datetime.datetime(2026, 3, 1)
-    with open(path, "w", encoding="utf-8") as file:
-        for i in range(count):
-            at = (start + datetime.timedelta(milliseconds=i * 40)).isoformat() + "Z"
-            kind = chance.random()
-            hexes = f"{chance.getrandbits(128):032x}"
-            if kind < 0.5:
-                event = {"@timestamp": at, "level": chance.choice(["info", "warn", "error"]), "service": chance.choice(["billing", "search", "cart", "auth"]),
-                         "event_type": chance.choice(actions), "source.ip": f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}",
-                         "user.name": f"user{chance.randrange(50000)}", "trace_id": hexes, "span_id": hexes[:16], "http": {"method": "POST", "path": f"/api/v2/items/{chance.randrange(10**6)}", "status": chance.choice([200, 201, 404, 500]), "duration_ms": round(chance.random() * 900, 3)},
-                         "message": "request finished " + " ".join(chance.choice(["upstream", "cache", "retry", "slow", "ok", "queue"]) for _ in range(12)), "host": f"node-{chance.randrange(40)}", "build": "2026.3.1-" + hexes[:8], "labels": ["eu-central-1", "prod", f"az{chance.randrange(3)}"]}
-            elif kind < 0.85:
-                event = {"eventVersion": "1.08", "eventTime": at, "eventSource": chance.choice(["s3.amazonaws.com", "ec2.amazonaws.com", "iam.amazonaws.com"]), "eventName": chance.choice(["GetObject", "DescribeInstances", "ListBuckets", "AssumeRole", "PutObject"]),
-                         "awsRegion": "eu-central-1", "sourceIPAddress": f"198.51.{chance.randrange(256)}.{chance.randrange(1, 255)}", "userAgent": "aws-sdk-go/1.44.0 (go1.19; linux; amd64)",
-                         "userIdentity": {"type": "AssumedRole", "principalId": hexes[:20].upper(), "arn": f"arn:aws:sts::123456789012:assumed-role/app/{hexes[:12]}", "accountId": "123456789012"},
-                         "requestParameters": {"bucketName": "data-" + hexes[:6], "key": f"a/{hexes}/part-{i}"}, "responseElements": None, "requestID": hexes[:16], "eventID": hexes, "readOnly": True, "eventType": "AwsApiCall", "managementEvent": False, "recipientAccountId": "123456789012"}
-            else:
-                event = {"UtcTime": at.replace("T", " ").rstrip("Z"), "EventID": 1, "Image": "C:\\Windows\\System32\\" + chance.choice(["svchost.exe", "cmd.exe", "powershell.exe", "taskhostw.exe"]), "ParentImage": "C:\\Windows\\explorer.exe",
-                         "CommandLine": f"svchost.exe -k netsvcs -p -s Schedule {hexes}", "User": "NT AUTHORITY\\SYSTEM", "Computer": f"ws{chance.randrange(500)}.corp.example", "ProcessGuid": hexes, "Hashes": f"SHA256={hexes}{hexes}", "IntegrityLevel": "System", "LogonId": "0x3e7", "ProcessId": chance.randrange(60000), "OriginalFileName": "svchost.exe", "Company": "Microsoft Corporation", "Product": "Microsoft Windows Operating System", "Description": "Host Process for Windows Services", "CurrentDirectory": "C:\\Windows\\system32\\"}
-            file.write(json.dumps(event, separators=(",", ":")) + "\n")
-
-
-def make_sshd(path, count):
-    """A day of sshd lines: mostly sessions, one percent of addresses attack."""
-    chance = random.Random(11)
-    start = datetime.datetime(2026, 3, 1)
-    attackers = [f"203.0.{chance.randrange(256)}.{chance.randrange(1, 255)}" for _ in range(400)]
-    with open(path, "w", encoding="utf-8") as file:
-        for i in range(count):
-            at = (start + datetime.timedelta(seconds=i * 86400 / count)).strftime("%b %e %H:%M:%S")
-            pid = chance.randrange(1000, 60000)
-            if chance.random() < 0.09:
-                address, user = chance.choice(attackers), chance.choice(["root", "invalid user admin", "invalid user oracle"])
-                text = f"Failed password for {user} from {address} port {chance.randrange(1024, 65535)} ssh2"
-            else:
-                address = f"10.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}"
-                text = chance.choice([f"Accepted publickey for deploy from {address} port 51022 ssh2: RSA SHA256:abc", f"Connection closed by {address} port 40022 [preauth]",
-                                      "pam_unix(sshd:session): session opened for user deploy by (uid=0)", f"Received disconnect from {address} port 41022:11: disconnected by user"])
-            file.write(f"{at} web{i % 20} sshd[{pid}]: {text}\n")
-
 
 SEC_RULE = """type=SingleWithThreshold
 ptype=RegExp
@@ -90,26 +37,6 @@ action=write - brute force $1
 window=300
 thresh=6
 """
-
-
-def timed(command, runs=5):
-    """Median wall and CPU seconds, peak memory in MiB."""
-    walls, cpus, memory = [], [], 0
-    for _ in range(runs):
-        started = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        if os.waitstatus_to_exitcode(status) not in (0,):
-            raise RuntimeError(f"{command} ended with {status}")
-        walls.append(time.monotonic() - started)
-        cpus.append(usage.ru_utime + usage.ru_stime)
-        memory = max(memory, usage.ru_maxrss / 1024)
-    return statistics.median(walls), statistics.median(cpus), memory
-
-
-def add(name, events, size, wall, cpu, memory, note=""):
-    rows.append((name, events / wall, events / cpu if cpu else None, size / wall / 1e6, memory, note))
-    print(f"{name}: {events / wall:,.0f} events/s, {size / wall / 1e6:,.0f} MB/s, {memory:.0f} MiB {note}", flush=True)
 
 
 def bench_files(folder):
@@ -240,6 +167,9 @@ def write_results(where):
     for name, rate, per_core, speed, memory, note in rows:
         lines.append(f"| {name} | {rate:,.0f} | {per_core:,.0f} | {speed:,.0f} | {memory:,.0f} | {note} |" if per_core else
                      f"| {name} | {rate:,.0f} | - | {speed:,.0f} | {memory:,.0f} | {note} |")
+    for title, words, head, cells in tables:
+        lines += ["", f"## {title}", "", words, "", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+        lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in cells]
     tail = "bench/limits.md"
     text = "\n".join(lines) + "\n"
     if os.path.exists(tail):
@@ -248,13 +178,25 @@ def write_results(where):
         file.write(text)
 
 
+PARTS = {"files": bench_files, "http": bench_http, "lanes": sigma_lanes.bench, "engine": engine.bench}
+
+
 def main():
+    wanted = sys.argv[1:]
+    unknown = [part for part in wanted if part not in PARTS and not part.startswith("lane:")]
+    if unknown:
+        sys.exit(f"bench: no part {unknown[0]}; there are {', '.join(PARTS)} and lane:NAME")
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-", dir="build") as folder:
         where = machine(folder)
         print(where)
-        bench_files(folder)
-        bench_http(folder)
-    write_results(where)
+        for name, part in PARTS.items():
+            if not wanted or name in wanted:
+                part(folder)
+        for part in wanted:
+            if part.startswith("lane:"):
+                sigma_lanes.bench(folder, part[5:])
+    if not wanted:
+        write_results(where)
 
 
 main()

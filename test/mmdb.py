@@ -9,7 +9,7 @@ import struct
 import sys
 
 MARKER = b"\xab\xcd\xefMaxMind.com"
-STRING, UINT16, UINT32, MAP, UINT64, ARRAY, BOOLEAN = 2, 5, 6, 7, 9, 11, 14
+STRING, DOUBLE, UINT16, UINT32, MAP, UINT64, ARRAY, BOOLEAN = 2, 3, 5, 6, 7, 9, 11, 14
 
 
 def control(kind, size):
@@ -32,6 +32,8 @@ def encode(value):
         return control(BOOLEAN, int(value))
     if isinstance(value, int):
         return number(UINT32, value)
+    if isinstance(value, float):
+        return control(DOUBLE, 8) + struct.pack(">d", value)
     if isinstance(value, str):
         return control(STRING, len(value.encode())) + value.encode()
     if isinstance(value, list):

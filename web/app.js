@@ -28,7 +28,7 @@ function make(name, options = {}, ...children) {
   return element;
 }
 
-const isOpen = (alert) => alert.state === "firing" || alert.state === "acknowledged";
+const isOpen = (alert) => alert.state !== "resolved" && alert.state !== "closed";
 const time = (text) => (text ? Date.parse(text) : NaN);
 
 /* A string that the file's colours and words can be chosen by; anything else than P1 to P4 is no severity. */

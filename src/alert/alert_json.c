@@ -44,6 +44,73 @@ static void history_json(struct json_out *json, const struct alert *alert)
     json_array_end(json);
 }
 
+/* What people did; an alert of whom nobody did anything has the same keys, empty. */
+static const struct alert_life no_life = {.assessed_ns = TC_NO_TIME,
+                                          .responded_ns = TC_NO_TIME,
+                                          .documented_ns = TC_NO_TIME,
+                                          .breached_ns = TC_NO_TIME,
+                                          .snoozed_until_ns = TC_NO_TIME,
+                                          .answer_due_ns = TC_NO_TIME};
+
+static void response_json(struct json_out *json, const struct alert *alert, const struct alert_life *life)
+{
+    json_key(json, SV("response"));
+    json_object(json);
+    json_kv_time(json, "acknowledged_at", alert->acknowledged_ns);
+    json_kv_time(json, "assessed_at", life->assessed_ns);
+    json_kv_string(json, "assessed_by", life->assessed_by);
+    json_kv_string(json, "impact", life->impact);
+    json_kv_string(json, "urgency", life->urgency);
+    json_kv_time(json, "responded_at", life->responded_ns);
+    json_kv_string(json, "responded_by", life->responded_by);
+    json_kv_time(json, "resolved_at", alert->ended_ns);
+    json_kv_time(json, "documented_at", life->documented_ns);
+    json_kv_string(json, "documented_by", life->documented_by);
+    json_kv_string(json, "document", life->document);
+    json_kv_time(json, "breached_at", life->breached_ns);
+    json_object_end(json);
+}
+
+static void question_json(struct json_out *json, const struct alert_life *life)
+{
+    json_key(json, SV("question"));
+    json_object(json);
+    json_kv_string(json, "to", life->asked);
+    json_kv_u64(json, "number", life->asks);
+    json_kv_time(json, "answer_by", life->answer_due_ns);
+    json_object_end(json);
+}
+
+static void tasks_json(struct json_out *json, const struct alert_life *life)
+{
+    json_key(json, SV("tasks"));
+    json_array(json);
+    for (size_t i = 0; i < life->task_count; i++) {
+        const struct alert_task *task = &life->tasks[i];
+        json_object(json);
+        json_kv_u64(json, "number", task->number);
+        json_kv_string(json, "what", task->what);
+        json_kv_string(json, "owner", task->owner);
+        json_kv_string(json, "by", task->by);
+        json_kv_time(json, "due", task->due_ns);
+        json_kv_time(json, "reminded_at", task->reminded_ns);
+        json_kv_time(json, "done_at", task->done_ns);
+        json_kv_string(json, "done_by", task->done_by);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void life_json(struct json_out *json, const struct alert *alert)
+{
+    const struct alert_life *life = alert->life != NULL ? alert->life : &no_life;
+    json_kv_string(json, "assigned", life->assigned);
+    json_kv_time(json, "snoozed_until", life->snoozed_until_ns);
+    response_json(json, alert, life);
+    question_json(json, life);
+    tasks_json(json, life);
+}
+
 void alert_to_json(const struct alert *alert, struct buf *out)
 {
     struct json_out json = json_out_to(out);
@@ -66,10 +133,12 @@ void alert_to_json(const struct alert *alert, struct buf *out)
     json_kv_string(&json, "note", alert->note);
     json_kv_string(&json, "description", alert->description);
     json_kv_string(&json, "owner", alert->owner);
+    json_kv_string(&json, "secondary_owner", alert->secondary_owner);
     json_kv_string(&json, "runbook", alert->runbook);
     actions_json(&json, alert);
     labels_json(&json, "labels", alert);
     json_kv_u64(&json, "position", alert->last_position);
+    life_json(&json, alert);
     history_json(&json, alert);
     json_object_end(&json);
 }
@@ -110,6 +179,7 @@ static void annotations_json(struct json_out *json, const struct alert *alert)
     annotation(json, "summary", alert->message);
     annotation(json, "description", alert->description);
     annotation(json, "owner", alert->owner);
+    annotation(json, "secondary_owner", alert->secondary_owner);
     annotation(json, "runbook_url", alert->runbook);
     annotation(json, "count", buf_view(&number));
     annotation(json, "acknowledged_by", alert->acknowledged_by);

@@ -14,6 +14,8 @@
 #include "base/hash.h"
 #include "base/map.h"
 
+#include <stdarg.h>
+
 enum {
     ALERT_TEXT_MAX = 1024, /* bytes of a label's value, a title, an owner, an action */
     ALERT_DESCRIPTION_MAX = 4096,
@@ -27,6 +29,7 @@ enum {
     ALERT_HISTORY_SPARE = 8, /* of these, kept free for what people do */
     ALERT_ID_DIGITS = 32,
     ALERT_PREFIX_MIN = 6,
+    ALERT_TASKS_MAX = 32,
     BOOK_STEPS_MAX = 64,
     BOOK_MAX_OPEN = TC_ALERTS_MAX,
 };
@@ -35,8 +38,15 @@ enum {
 bool lifecycle_allows(enum alert_state from, enum alert_state to);
 static inline bool lifecycle_open(enum alert_state state)
 {
-    return state == ALERT_FIRING || state == ALERT_ACKNOWLEDGED;
+    return state != ALERT_RESOLVED && state != ALERT_CLOSED;
 }
+enum {
+    LIFECYCLE_ENDED = 1u << ALERT_RESOLVED | 1u << ALERT_CLOSED,
+    LIFECYCLE_OPEN = ((1u << ALERT_STATES) - 1) & ~(unsigned)LIFECYCLE_ENDED,
+};
+struct held;
+/* A snooze ends: back to the state that it came from. */
+void lifecycle_wake(struct held *held, int64_t now_ns);
 /* "true_positive" for "True-Positive" and so on; n == 0 where it is none of the three. */
 struct sv lifecycle_disposition(struct sv word);
 
@@ -55,24 +65,34 @@ struct entity { /* names as rules write them ("source.ip"), values whole; lent b
     bool overflow; /* the book is full: one alert for the rest of this rule */
 };
 void entity_of(const struct finding *finding, struct arena *arena, struct entity *ret);
-/* The merge key: rule, severity and entity. SHA-256, because the values are the attacker's to choose. */
+/* The merge key's: the entity, or what the rule names under tocsin: dedup, as far as the finding has any. */
+void entity_of_key(const struct finding *finding, const struct entity *entity, struct arena *arena,
+                   struct entity *ret);
+/* The merge key: rule, the rule's severity and entity. SHA-256, because the values are the attacker's to
+ * choose. */
 void entity_key(struct sv rule_id, enum severity severity, const struct entity *entity,
                 uint8_t ret[TC_SHA256_BYTES]);
 /* alertname, severity, rule_id and the entity's, sorted by name, names fit for Prometheus, values cleaned. */
-size_t entity_labels(const struct rule_info *rule, const struct entity *entity, struct arena *arena,
-                     struct alert_label ret[ALERT_LABELS_MAX]);
-/* "<title>: source.ip=203.0.113.7 (count 6)" */
+size_t entity_labels(const struct rule_info *rule, enum severity severity, const struct entity *entity,
+                     struct arena *arena, struct alert_label ret[ALERT_LABELS_MAX]);
+/* Of an alert of a rule on metrics: its own label set, at most ALERT_LABELS_MAX of it. */
+size_t entity_metric_labels(const struct finding *finding, struct arena *arena,
+                            struct alert_label ret[ALERT_LABELS_MAX]);
+/* "<title>: source.ip=203.0.113.7 (count 6)"; of a rule on metrics its annotation `summary`, or `message` */
 struct sv entity_message(const struct finding *finding, const struct entity *entity, struct arena *arena);
 
 /* --- card.c: what all alerts of a rule share */
 struct card {
     size_t refs;
     struct sv packed; /* its canonical bytes: key in the map of cards, and what is saved */
-    struct sv rule_id, title, description, owner, runbook;
+    struct sv rule_id, title, description, owner, secondary_owner, runbook;
+    int64_t quiet_ns; /* 0: as the options have it */
     const struct sv *actions;
     size_t action_count;
 };
 void card_pack(const struct rule_info *rule, struct arena *scratch, struct buf *out);
+/* What version 1 of a book saved lacks these at its end: the same card with nothing in them. */
+void card_complete(struct buf *packed);
 /* The card of these bytes, one more reference; NULL where they are no card. */
 struct card *card_take(struct map *cards, struct sv packed);
 void card_drop(struct map *cards, struct card **card);
@@ -83,22 +103,33 @@ struct held {
     struct card *card;
     char *block; /* labels, message: fixed at birth */
     struct held_text *texts;
+    struct alert_life *life; /* as the alert's, to write to */
     struct alert_event *history;
     size_t history_capacity;
     uint8_t key[TC_SHA256_BYTES];
-    uint64_t serial;     /* 0.. in order of making, over the life of the book */
-    uint64_t end_serial; /* in order of ending */
-    uint64_t told_step;  /* highest count step that was passed */
-    uint64_t said_count; /* the count when it was last decided upon */
-    int64_t touched_ns;  /* receive time of the last occurrence; once ended, of the end */
-    bool current;        /* the newest of its key: the one that counts */
+    uint64_t serial;        /* 0.. in order of making, over the life of the book */
+    uint64_t end_serial;    /* in order of ending */
+    uint64_t told_step;     /* highest count step that was passed */
+    uint64_t said_count;    /* the count when it was last decided upon */
+    int64_t touched_ns;     /* receive time of the last occurrence; once ended, of the end */
+    int64_t ladder_from_ns; /* when escalation and the goal began to count: the making, or the last raise */
+    int64_t paused_ns;      /* how long escalation was paused since then */
+    int64_t paused_at_ns;   /* since when it is; TC_NO_TIME: it is not */
+    uint32_t ladder_step;   /* steps of the escalation that were told */
+    uint32_t reminders;     /* told so far */
+    bool told;              /* a notification was decided: only then its end is one, too */
+    bool owed;              /* a silence kept a notification back: due when it ends */
+    bool gone;              /* no longer in the book */
+    bool current;           /* the newest of its key: the one that counts */
     bool overflow;
-    bool ended_by_hand;         /* by a person, not by time */
-    size_t at;                  /* in book->all */
-    size_t heap_at;             /* in book->due; SIZE_MAX: not there */
-    size_t changed_at;          /* in book->changed; SIZE_MAX: not there */
-    int64_t due_ns;             /* where the heap believes its timer to be; never later than the truth */
-    struct held *older, *newer; /* neighbours in the list of ended ones; newer: also the list of the dying */
+    bool ended_by_hand;          /* by a person, not by time */
+    bool rule_fires;             /* its rule says that it does, and will say when it ends (book_change) */
+    enum severity told_severity; /* the highest that was told; of such an alert */
+    size_t at;                   /* in book->all */
+    size_t heap_at;              /* in book->due; SIZE_MAX: not there */
+    size_t changed_at;           /* in book->changed; SIZE_MAX: not there */
+    int64_t due_ns;              /* where the heap believes its timer to be; never later than the truth */
+    struct held *older, *newer;  /* neighbours in the list of ended ones; newer: also the list of the dying */
 };
 struct held_birth {
     const char *id;
@@ -109,7 +140,11 @@ struct held_birth {
     enum severity severity;
 };
 struct held *held_new(const struct held_birth *birth);
+void held_raise(struct held *held, enum severity severity); /* and its label, so its fingerprint */
 void held_free(struct map *cards, struct held **held);
+struct alert_life *held_life(struct held *held); /* made when it is first asked for */
+/* A task of the next number, all else empty; the caller has seen to ALERT_TASKS_MAX. */
+struct alert_task *held_add_task(struct held *held);
 struct sv held_copy(struct held *held, struct sv text); /* lives as long as the alert */
 /* `what` must be a literal or of held_copy; by and note are copied. Past ALERT_HISTORY_MAX nothing is added.
  */
@@ -149,17 +184,87 @@ struct held *book_current(const struct book *book, const uint8_t key[TC_SHA256_B
 void book_make_current(struct book *book, struct held *held);
 void book_mark_ended(struct book *book, struct held *held);
 void book_mark_changed(struct book *book, struct held *held);
+/* How long an alert is left open without an occurrence: as its rule says, else as the options do. */
+static inline int64_t book_quiet_ns(const struct book *book, const struct held *held)
+{
+    return held->card->quiet_ns > 0 ? held->card->quiet_ns : book->options.resolve_after_ns;
+}
 /* The next alert whose timer has passed, taken off the heap; NULL when there is none. */
 struct held *book_pop_due(struct book *book, int64_t now_ns);
 void book_schedule(struct book *book, struct held *held);
 int book_compare_serial(const void *a, const void *b); /* for qsort of struct held * */
 
+/* --- book_command.c: a command on its way through the book */
+struct order {
+    struct book *book;
+    struct held *held;
+    const struct alert_command *given; /* cleaned and bounded; lives as long as the call */
+    uint64_t position;
+    int64_t now_ns;
+    const char *what;       /* of the history's line and the decision: a literal */
+    struct sv history_note; /* starts as the given note */
+    bool tells;             /* a notification follows */
+    enum notify_reason reason;
+    uint64_t step;
+};
+typedef int (*command_fn)(struct order *order, struct err *err);
+/* The command's `until`, which must lie within `most_ns` from now. */
+int order_time(const struct order *order, int64_t most_ns, int64_t *ret_ns, struct err *err);
+/* What history says of it, before the note that was given. */
+void order_note(struct order *order, const char *format, ...) TC_PRINTF(2, 3);
+static inline void order_tell(struct order *order, enum notify_reason reason, uint64_t step)
+{
+    order->tells = true;
+    order->reason = reason;
+    order->step = step;
+}
+
+/* --- book_response.c: commands that leave the state as it is */
+int response_assign(struct order *order, struct err *err);
+int response_note(struct order *order, struct err *err);
+int response_assess(struct order *order, struct err *err);
+int response_respond(struct order *order, struct err *err);
+int response_document(struct order *order, struct err *err);
+int response_task(struct order *order, struct err *err);
+int response_done(struct order *order, struct err *err);
+
+/* --- book_timer.c: what time does */
+#define BOOK_LATE_NS (60 * TC_SECOND_NS) /* a step of the escalation past its time by so much is overdue */
+int64_t book_timer_ns(const struct book *book, const struct held *held); /* the alert's next timer */
+/* When the next step of the escalation is due; INT64_MAX: none while the alert is as it is. */
+int64_t book_step_due_ns(const struct book *book, const struct held *held);
+void book_pause(struct held *held, int64_t now_ns);
+void book_unpause(struct held *held, int64_t now_ns); /* nothing where it was not paused */
+/* To the severity of the options, if it is not as high already; the caller tells of it. */
+void book_raise(struct book *book, struct held *held, int64_t now_ns);
+/* The same to this severity. */
+void book_raise_to(struct held *held, enum severity to, int64_t now_ns);
+/* Its escalation begins at its first step. */
+void book_escalate_anew(struct held *held, int64_t now_ns);
+uint32_t book_next_reminder(struct held *held); /* its number, for the key */
+
+/* --- book_save_life.c */
+void book_save_life(const struct held *held, struct buf *out);
+bool book_load_life(struct held *held, struct reader *reader); /* false where the bytes contradict it */
+
 /* --- book.c */
+/* DECIDE_INTENT: a notification; `step` is part of its key (of a raise: the severity). */
+void book_tell(struct book *book, struct decision_list *out, uint64_t position, int64_t now_ns,
+               struct held *held, enum notify_reason reason, uint64_t step);
+/* Lets an alert leave memory. Where it counted on after it had ended, its last count goes out first. */
+void book_forget(struct book *book, struct held *held, uint64_t position, struct decision_list *out);
 struct decision *book_decide(struct decision_list *out, enum decision_kind kind, uint64_t position,
                              const struct held *held, struct sv what, struct sv by);
 /* DECIDE_ALERT: a snapshot for the projection. */
 void book_snapshot(struct book *book, struct decision_list *out, uint64_t position, struct held *held,
                    struct sv what, struct sv by);
+/* A new alert of this key, told. */
+struct held *book_add_alert(struct book *book, const struct finding *finding, const struct entity *entity,
+                            const uint8_t key[TC_SHA256_BYTES], struct decision_list *out);
+/* Lets the longest ended leave; false where all are open. */
+bool book_make_room(struct book *book, uint64_t position, struct decision_list *out);
+/* No room: counts on the overflow alert of the rule. */
+void book_overflow(struct book *book, const struct finding *finding, struct decision_list *out);
 /* Ends an alert: state, times, list of the ended, timer. */
 void book_end(struct book *book, struct held *held, enum alert_state state, int64_t now_ns, struct sv by,
               bool by_hand);

@@ -136,39 +136,99 @@ static void read_actions(struct reading *r, struct alert *alert)
     alert->action_count = n;
 }
 
-static void read_history(struct reading *r, struct alert *alert)
+/* Calls `each` with every object of the list, read on its own. */
+static void each_object(struct reading *r, const char *key, size_t max, const char *expected,
+                        void (*each)(struct reading *element, void *to), void *to)
 {
-    const struct field *list = get(r, "history", FIELD_ARRAY);
+    const struct field *list = get(r, key, FIELD_ARRAY);
     if (list == NULL)
         return;
-    struct alert_event *history = NULL;
-    size_t n = 0, capacity = 0, length;
+    size_t n = 0, length;
     struct sv rest = sv_trim(sv_from(list->value, 1));
     struct reading element = {.arena = r->arena, .err = r->err};
     while (rest.n > 0 && rest.p[0] == '{') {
         length = json_value_length(rest);
-        if (length == 0 || n == ALERT_HISTORY_MAX || read_object(&element, sv_head(rest, length)) != 0) {
-            wrong(r, "history", "a list of changes");
+        if (length == 0 || n++ == max || read_object(&element, sv_head(rest, length)) != 0) {
+            wrong(r, key, expected);
             return;
         }
-        if (n == capacity) {
-            capacity = capacity == 0 ? 8 : capacity * 2;
-            struct alert_event *more = ARENA_ARRAY(r->arena, struct alert_event, capacity);
-            if (n > 0)
-                memcpy(more, history, n * sizeof more[0]);
-            history = more;
-        }
-        history[n++] = (struct alert_event){.time_ns = when(&element, "time"),
-                                            .what = text(&element, "what"),
-                                            .by = text(&element, "by"),
-                                            .note = text(&element, "note")};
+        each(&element, to);
         rest = sv_trim(sv_from(rest, length));
         if (rest.n > 0 && rest.p[0] == ',')
             rest = sv_trim(sv_from(rest, 1));
     }
     r->rc = r->rc != 0 ? r->rc : element.rc;
-    alert->history = history;
-    alert->history_count = n;
+}
+
+struct history {
+    struct alert_event *items;
+    size_t count, capacity;
+};
+
+static void add_history(struct reading *element, void *to)
+{
+    struct history *history = to;
+    if (history->count == history->capacity) {
+        history->capacity = history->capacity == 0 ? 8 : history->capacity * 2;
+        struct alert_event *more = ARENA_ARRAY(element->arena, struct alert_event, history->capacity);
+        if (history->count > 0)
+            memcpy(more, history->items, history->count * sizeof more[0]);
+        history->items = more;
+    }
+    history->items[history->count++] = (struct alert_event){.time_ns = when(element, "time"),
+                                                            .what = text(element, "what"),
+                                                            .by = text(element, "by"),
+                                                            .note = text(element, "note")};
+}
+
+static void read_history(struct reading *r, struct alert *alert)
+{
+    struct history history = {0};
+    each_object(r, "history", ALERT_HISTORY_MAX, "a list of changes", add_history, &history);
+    alert->history = history.items;
+    alert->history_count = history.count;
+}
+
+static void add_task(struct reading *element, void *to)
+{
+    struct alert_life *life = to;
+    life->tasks[life->task_count] = (struct alert_task){.number = (uint32_t)life->task_count + 1,
+                                                        .what = text(element, "what"),
+                                                        .owner = text(element, "owner"),
+                                                        .by = text(element, "by"),
+                                                        .due_ns = when(element, "due"),
+                                                        .reminded_ns = when(element, "reminded_at"),
+                                                        .done_ns = when(element, "done_at"),
+                                                        .done_by = text(element, "done_by")};
+    life->task_count++;
+}
+
+/* What version 0.1 wrote has none of it. */
+static void read_life(struct reading *r, struct alert *alert)
+{
+    struct alert_life *life = ARENA_NEW(r->arena, struct alert_life);
+    uint64_t asks = 0;
+    life->tasks = ARENA_ARRAY(r->arena, struct alert_task, ALERT_TASKS_MAX);
+    life->assigned = text(r, "assigned");
+    life->assessed_ns = when(r, "response.assessed_at");
+    life->assessed_by = text(r, "response.assessed_by");
+    life->impact = text(r, "response.impact");
+    life->urgency = text(r, "response.urgency");
+    life->responded_ns = when(r, "response.responded_at");
+    life->responded_by = text(r, "response.responded_by");
+    life->documented_ns = when(r, "response.documented_at");
+    life->documented_by = text(r, "response.documented_by");
+    life->document = text(r, "response.document");
+    life->breached_ns = when(r, "response.breached_at");
+    life->snoozed_until_ns = when(r, "snoozed_until");
+    life->asked = text(r, "question.to");
+    life->answer_due_ns = when(r, "question.answer_by");
+    const struct field *number_of = get(r, "question.number", FIELD_NUMBER);
+    if (number_of != NULL && !num_u64(number_of->value, 0, UINT32_MAX, &asks))
+        wrong(r, "question.number", "a whole number");
+    life->asks = (uint32_t)asks;
+    each_object(r, "tasks", ALERT_TASKS_MAX, "a list of tasks", add_task, life);
+    alert->life = life;
 }
 
 static void read_alert(struct reading *r, struct alert *alert)
@@ -179,7 +239,7 @@ static void read_alert(struct reading *r, struct alert *alert)
     alert->title = text(r, "title");
     alert->severity = severity_in(r);
     if (!alert_state_of(text(r, "state"), &alert->state))
-        wrong(r, "state", "one of firing, acknowledged, resolved, closed");
+        wrong(r, "state", "a state of an alert");
     alert->disposition = text(r, "disposition");
     alert->message = text(r, "message");
     alert->count = number(r, "count");
@@ -192,10 +252,12 @@ static void read_alert(struct reading *r, struct alert *alert)
     alert->note = text(r, "note");
     alert->description = text(r, "description");
     alert->owner = text(r, "owner");
+    alert->secondary_owner = text(r, "secondary_owner");
     alert->runbook = text(r, "runbook");
     read_actions(r, alert);
     read_labels(r, alert);
     alert->last_position = number(r, "position");
+    read_life(r, alert);
     read_history(r, alert);
 }
 

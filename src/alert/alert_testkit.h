@@ -92,6 +92,44 @@ static inline void kit_command(struct kit *kit, const char *verb, const char *id
     book_command(kit->book, ++kit->position, (struct receive_time){now_ns}, &command, &kit->out);
 }
 
+/* Any command; who does it and to which alert is filled in. */
+static inline void kit_do(struct kit *kit, const char *verb, const char *id, struct alert_command command,
+                          int64_t now_ns)
+{
+    kit_clear(kit);
+    command.verb = sv_of(verb);
+    command.alert_id = sv_of(id);
+    if (command.by.n == 0)
+        command.by = SV("alice");
+    book_command(kit->book, ++kit->position, (struct receive_time){now_ns}, &command, &kit->out);
+}
+
+/* Saves the book, and goes on with one that was loaded from the bytes. */
+static inline void kit_save_and_load(struct kit *kit, const struct alert_options *options)
+{
+    struct buf saved;
+    struct err err;
+    buf_init(&saved, 64 << 20);
+    book_save(kit->book, &saved);
+    struct book *fresh = book_new(options);
+    assert_int_equal(book_load(fresh, buf_view(&saved), &err), 0);
+    book_free(&kit->book);
+    kit->book = fresh;
+    buf_free(&saved);
+}
+
+/* The only notification in kit->out; NULL: there is none. */
+static inline const struct decision *kit_intent(const struct kit *kit)
+{
+    const struct decision *found = NULL;
+    for (size_t i = 0; i < kit->out.count; i++)
+        if (kit->out.items[i].kind == DECIDE_INTENT) {
+            assert_null(found);
+            found = &kit->out.items[i];
+        }
+    return found;
+}
+
 static inline size_t kit_intents(const struct kit *kit)
 {
     size_t n = 0;

@@ -1,17 +1,22 @@
 /*
  * The book of alerts: a fold over what the journal holds (ledger D-05 to D-09, X-27).
  *
- * It changes only by findings, commands (book_command.c) and ticks, in journal order; it reads no clock and
- * no address decides anything, so the same records give the same decisions, in one run or split by saves.
+ * It changes only by findings, commands (book_command.c) and ticks (book_timer.c), in journal order; it reads
+ * no clock and no address decides anything, so the same records give the same decisions, in one run or split
+ * by saves.
  *
- * How findings merge. The key is (rule, severity, entity); its newest alert is the current one. A finding
+ * How findings merge. The key is (rule, its severity, entity); its newest alert is the current one. A finding
  * whose time is before first + dedup belongs to it while it is open. Past that window a new alert is made,
  * with its own notification, and the older one keeps what it counted until it ends.
  *
  * What comes after the end. An alert that a person resolved or closed stays ended. A later hit of the same
  * episode (`repeat`) within the window still raises its count, silently: the person has seen this attack, and
- * its tail is no news. A new episode, a detection's next event, or any hit past the window is news: a new
- * alert. What ended by mere time was seen by nobody, so there even a repeat makes a new one.
+ * its tail is no news, unless it is more severe than what was seen. A new episode, a detection's next event,
+ * or any hit past the window is news: a new alert. What ended by mere time was seen by nobody, so there even
+ * a repeat makes a new one.
+ *
+ * Severity. What a finding raises above the rule's own (D-13) is an attribute of the alert, which only rises;
+ * a raise is told, a finding that is less severe is counted like any other.
  *
  * What is told. New at once; then once when the count reaches or jumps over a step (10, 50, 100), and only
  * while nobody acknowledged it; steps passed meanwhile are not told later. An acknowledgement and an end are
@@ -50,6 +55,7 @@ struct decision *book_decide(struct decision_list *out, enum decision_kind kind,
     fresh->kind = kind;
     fresh->position = position;
     fresh->alert = held == NULL ? NULL : &held->alert;
+    fresh->quiet = held != NULL && !held->told;
     fresh->what = what;
     fresh->by = by;
     return fresh;
@@ -64,16 +70,28 @@ void book_snapshot(struct book *book, struct decision_list *out, uint64_t positi
 }
 
 /* The key names the step, not the count, which may have jumped over it: a step is told once. */
-static void tell(struct decision_list *out, uint64_t position, const struct held *held,
-                 enum notify_reason reason, uint64_t step)
+void book_tell(struct book *book, struct decision_list *out, uint64_t position, int64_t now_ns,
+               struct held *held, enum notify_reason reason, uint64_t step)
 {
-    struct sv what = reason == NOTIFY_NEW ? SV("created") : SV("count");
+    const char *name = notify_reason_name(reason);
+    struct sv what = reason == NOTIFY_NEW               ? SV("created")
+                     : reason == NOTIFY_COUNT_STEP      ? SV("count")
+                     : reason == NOTIFY_SEVERITY_RAISED ? SV("severity")
+                                                        : sv_of(name);
     struct decision *d = book_decide(out, DECIDE_INTENT, position, held, what, SV("tocsin"));
+    (void)book;
+    held->told = true;
     d->reason = reason;
+    d->now_ns = now_ns;
+    d->step = step;
     if (reason == NOTIFY_NEW)
         snprintf(d->key, sizeof d->key, "%s-new", held->alert.id);
-    else
+    else if (reason == NOTIFY_COUNT_STEP)
         snprintf(d->key, sizeof d->key, "%s-%llu", held->alert.id, (unsigned long long)step);
+    else if (reason == NOTIFY_SEVERITY_RAISED)
+        snprintf(d->key, sizeof d->key, "%s-%s", held->alert.id, severity_name((enum severity)step));
+    else
+        snprintf(d->key, sizeof d->key, "%s-%s-%llu", held->alert.id, name, (unsigned long long)step);
 }
 
 /* --- counting */
@@ -92,20 +110,23 @@ static int64_t time_of(const struct finding *finding)
 }
 
 /* Unknown times cannot part what a key has joined. */
-static bool in_window(const struct book *book, const struct held *held, int64_t time_ns)
+static bool in_window(const struct book *book, const struct held *held, const struct finding *finding)
 {
-    int64_t first_ns = held->alert.first_ns;
+    int64_t first_ns = held->alert.first_ns, time_ns = time_of(finding);
+    int64_t dedup_ns = finding->rule->dedup_ns > 0 ? finding->rule->dedup_ns : book->options.dedup_ns;
     if (first_ns == TC_NO_TIME || time_ns == TC_NO_TIME)
         return true;
-    return time_ns < book_add_ns(first_ns, book->options.dedup_ns);
+    return time_ns < book_add_ns(first_ns, dedup_ns);
 }
 
 /* Does this finding belong to that alert, the current one of its key? */
 static bool belongs(const struct book *book, const struct held *held, const struct finding *finding)
 {
-    if (held == NULL || !in_window(book, held, time_of(finding)))
+    if (held == NULL || !in_window(book, held, finding))
         return false;
-    return lifecycle_open(held->alert.state) || (finding->repeat && held->ended_by_hand);
+    if (lifecycle_open(held->alert.state))
+        return true;
+    return finding->repeat && held->ended_by_hand && finding_severity(finding) >= held->alert.severity;
 }
 
 static void pass_steps(struct book *book, struct held *held, const struct finding *finding,
@@ -116,16 +137,33 @@ static void pass_steps(struct book *book, struct held *held, const struct findin
     if (step <= held->told_step)
         return;
     held->told_step = step;
-    bool quiet = alert->state == ALERT_ACKNOWLEDGED;
+    bool quiet = alert->state != ALERT_FIRING;
     char note[96];
-    int n = snprintf(note, sizeof note, "%llu occurrences%s", (unsigned long long)alert->count,
-                     quiet ? "; not told, because it is acknowledged" : "");
+    int n = snprintf(note, sizeof note, "%llu occurrences%s%s", (unsigned long long)alert->count,
+                     quiet ? "; not told, because it is " : "", quiet ? alert_state_name(alert->state) : "");
     if (alert->history_count < ALERT_HISTORY_MAX - ALERT_HISTORY_SPARE)
         held_history(held, finding->received.ns, SV("count"), SV("tocsin"), sv_make(note, (size_t)n));
     if (quiet)
         return;
     book_snapshot(book, out, finding->position, held, SV("count"), SV("tocsin"));
-    tell(out, finding->position, held, NOTIFY_COUNT_STEP, step);
+    book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_COUNT_STEP, step);
+}
+
+/* A raise is told even where somebody acknowledged the alert: what they took on was less. */
+static void raise_alert(struct book *book, struct held *held, const struct finding *finding,
+                        struct decision_list *out)
+{
+    enum severity severity = finding_severity(finding);
+    char note[48];
+    if (severity >= held->alert.severity)
+        return;
+    int n = snprintf(note, sizeof note, "raised from %s to %s", severity_name(held->alert.severity),
+                     severity_name(severity));
+    book_raise_to(held, severity, finding->received.ns);
+    if (held->alert.history_count < ALERT_HISTORY_MAX - ALERT_HISTORY_SPARE)
+        held_history(held, finding->received.ns, SV("severity"), SV("tocsin"), sv_make(note, (size_t)n));
+    book_snapshot(book, out, finding->position, held, SV("severity"), SV("tocsin"));
+    book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_SEVERITY_RAISED, severity);
 }
 
 static void count_finding(struct book *book, struct held *held, const struct finding *finding,
@@ -140,6 +178,7 @@ static void count_finding(struct book *book, struct held *held, const struct fin
     if (!lifecycle_open(alert->state))
         return;
     held->touched_ns = TC_MAX(held->touched_ns, finding->received.ns);
+    raise_alert(book, held, finding, out);
     pass_steps(book, held, finding, out);
 }
 
@@ -181,17 +220,20 @@ static struct held *make_alert(struct book *book, const struct finding *finding,
     struct held *held = held_new(&(struct held_birth){
         .id = id,
         .labels = labels,
-        .label_count = entity_labels(finding->rule, entity, &book->scratch, labels),
+        .label_count =
+            finding->kind == FINDING_METRIC && !entity->overflow
+                ? entity_metric_labels(finding, &book->scratch, labels)
+                : entity_labels(finding->rule, finding_severity(finding), entity, &book->scratch, labels),
         .message = entity_message(finding, entity, &book->scratch),
         .card = card_of(book, finding->rule),
-        .severity = finding->rule->severity,
+        .severity = finding_severity(finding),
     });
     struct alert *alert = &held->alert;
     memcpy(held->key, key, sizeof held->key);
     alert->count = TC_MAX(finding->weight, 1u);
     alert->first_ns = alert->last_ns = time_of(finding);
     alert->last_position = finding->position;
-    held->touched_ns = finding->received.ns;
+    held->touched_ns = held->ladder_from_ns = finding->received.ns;
     held->told_step = step_reached(book, alert->count); /* the first notification tells it all */
     held->overflow = entity->overflow;
     held->serial = book->next_serial++;
@@ -199,34 +241,35 @@ static struct held *make_alert(struct book *book, const struct finding *finding,
     return held;
 }
 
-static void add_alert(struct book *book, const struct finding *finding, const struct entity *entity,
-                      const uint8_t key[TC_SHA256_BYTES], struct decision_list *out)
+struct held *book_add_alert(struct book *book, const struct finding *finding, const struct entity *entity,
+                            const uint8_t key[TC_SHA256_BYTES], struct decision_list *out)
 {
     struct held *held = make_alert(book, finding, entity, key);
     book_insert(book, held);
     book_make_current(book, held);
     book_snapshot(book, out, finding->position, held, SV("created"), SV("tocsin"));
-    tell(out, finding->position, held, NOTIFY_NEW, 0);
+    book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_NEW, 0);
+    return held;
 }
 
 /* Lets an alert leave memory. Where it counted on after it had ended, its last count goes out first. */
-static void forget(struct book *book, struct held *held, uint64_t position, struct decision_list *out)
+void book_forget(struct book *book, struct held *held, uint64_t position, struct decision_list *out)
 {
     if (held->said_count != held->alert.count)
         book_snapshot(book, out, position, held, SV("count"), SV("tocsin"));
     book_remove(book, held);
 }
 
-static bool make_room(struct book *book, uint64_t position, struct decision_list *out)
+bool book_make_room(struct book *book, uint64_t position, struct decision_list *out)
 {
     while (book->count >= book->options.max_open && book->ended_oldest != NULL)
-        forget(book, book->ended_oldest, position, out);
+        book_forget(book, book->ended_oldest, position, out);
     return book->count < book->options.max_open;
 }
 
 /* The book is full of open alerts. The overflow alert before, past its window, makes way for this one: so
  * there is one per rule and severity, and the bound holds. */
-static void overflow_finding(struct book *book, const struct finding *finding, struct decision_list *out)
+void book_overflow(struct book *book, const struct finding *finding, struct decision_list *out)
 {
     const struct entity entity = {.overflow = true};
     uint8_t key[TC_SHA256_BYTES];
@@ -244,9 +287,37 @@ static void overflow_finding(struct book *book, const struct finding *finding, s
             held->alert.last_position = finding->position;
             book_snapshot(book, out, finding->position, held, SV("resolved"), SV("tocsin"));
         }
-        forget(book, held, finding->position, out);
+        book_forget(book, held, finding->position, out);
     }
-    add_alert(book, finding, &entity, key, out);
+    book_add_alert(book, finding, &entity, key, out);
+}
+
+static void find_key(struct book *book, const struct finding *finding, struct entity *ret,
+                     uint8_t ret_key[TC_SHA256_BYTES])
+{
+    struct entity parts;
+    entity_of(finding, &book->scratch, ret);
+    entity_of_key(finding, ret, &book->scratch, &parts);
+    entity_key(finding->rule->id, finding->rule->severity, &parts, ret_key);
+}
+
+/* `action: reset`: the alert that the other rule has of this entity is over. */
+static void reset_finding(struct book *book, const struct finding *finding, struct decision_list *out)
+{
+    struct entity entity;
+    uint8_t key[TC_SHA256_BYTES];
+    struct finding other = *finding;
+    other.rule = finding->resets;
+    find_key(book, &other, &entity, key);
+    struct held *held = book_current(book, key);
+    if (held == NULL || !lifecycle_open(held->alert.state))
+        return;
+    struct sv note = arena_printf(&book->scratch, "reset by %.*s",
+                                  SV_FMT(text_line(&book->scratch, finding->rule->title, 200)));
+    book_end(book, held, ALERT_RESOLVED, finding->received.ns, SV("tocsin"), false);
+    held->alert.last_position = finding->position;
+    held_history(held, finding->received.ns, SV("resolved"), SV("tocsin"), note);
+    book_snapshot(book, out, finding->position, held, SV("resolved"), SV("tocsin"));
 }
 
 void book_finding(struct book *book, const struct finding *finding, struct decision_list *out)
@@ -254,15 +325,18 @@ void book_finding(struct book *book, const struct finding *finding, struct decis
     struct entity entity;
     uint8_t key[TC_SHA256_BYTES];
     book_enter(book);
-    entity_of(finding, &book->scratch, &entity);
-    entity_key(finding->rule->id, finding->rule->severity, &entity, key);
+    if (finding->resets != NULL) {
+        reset_finding(book, finding, out);
+        return;
+    }
+    find_key(book, finding, &entity, key);
     struct held *held = book_current(book, key);
     if (belongs(book, held, finding))
         count_finding(book, held, finding, out);
-    else if (make_room(book, finding->position, out))
-        add_alert(book, finding, &entity, key, out);
+    else if (book_make_room(book, finding->position, out))
+        book_add_alert(book, finding, &entity, key, out);
     else
-        overflow_finding(book, finding, out);
+        book_overflow(book, finding, out);
 }
 
 /* --- time */
@@ -272,6 +346,7 @@ void book_end(struct book *book, struct held *held, enum alert_state state, int6
 {
     struct alert *alert = &held->alert;
     bool was_open = lifecycle_open(alert->state);
+    book_unpause(held, now_ns);
     tc_assert(lifecycle_allows(alert->state, state));
     alert->state = state;
     if (!was_open) /* resolved, now closed: it ended when it was resolved */
@@ -283,43 +358,4 @@ void book_end(struct book *book, struct held *held, enum alert_state state, int6
     held->end_serial = book->next_end_serial++;
     book_mark_ended(book, held);
     book_schedule(book, held);
-}
-
-static void resolve_quiet(struct book *book, struct held *held, uint64_t position, int64_t now_ns,
-                          struct decision_list *out)
-{
-    char note[64 + TC_RFC3339_MAX], duration[TC_RFC3339_MAX];
-    clk_format_duration(book->options.resolve_after_ns, duration);
-    int n = snprintf(note, sizeof note, "no occurrence for %s", duration);
-    book_end(book, held, ALERT_RESOLVED, now_ns, SV("tocsin"), false);
-    held->alert.last_position = position;
-    held_history(held, now_ns, SV("resolved"), SV("tocsin"), sv_make(note, (size_t)n));
-    book_snapshot(book, out, position, held, SV("resolved"), SV("tocsin"));
-}
-
-int64_t book_due_ns(const struct book *book)
-{
-    return book->due_count == 0 ? INT64_MAX : book->due[0]->due_ns;
-}
-
-void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out)
-{
-    book_enter(book);
-    struct held **due = NULL;
-    size_t count = 0, capacity = 0;
-    for (struct held *held; (held = book_pop_due(book, now.ns)) != NULL;) {
-        if (count == capacity) {
-            capacity = capacity == 0 ? 16 : capacity * 2;
-            due = tc_realloc(due, capacity * sizeof(struct held *));
-        }
-        due[count++] = held;
-    }
-    if (count > 1)
-        qsort(due, count, sizeof due[0], book_compare_serial);
-    for (size_t i = 0; i < count; i++)
-        if (lifecycle_open(due[i]->alert.state))
-            resolve_quiet(book, due[i], position, now.ns, out);
-        else
-            forget(book, due[i], position, out);
-    free(due);
 }

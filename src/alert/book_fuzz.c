@@ -13,7 +13,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct alert_options options = {
-    .dedup_ns = 1000, .resolve_after_ns = 500, .forget_after_ns = 700, .max_open = 8};
+    .dedup_ns = 1000,
+    .resolve_after_ns = 500,
+    .forget_after_ns = 700,
+    .acknowledge_within_ns = 100,
+    .answer_within_ns = 90,
+    .ladders = {[SEVERITY_P1] = {.after_ns = {50, 120}, .count = 2, .repeats = 2, .repeat_every_ns = 200},
+                [SEVERITY_P2] = {.after_ns = {60}, .count = 1}},
+    .max_open = 8};
 
 struct tape {
     const uint8_t *p, *end;
@@ -104,13 +111,22 @@ static void step(struct tape *tape, struct book *book, uint64_t position, int64_
     if ((what & 3) == 0) {
         book_tick(book, position, now, out);
     } else if ((what & 3) == 1) {
-        static const char *const verbs[] = {"ack", "resolve", "close", "x"};
-        struct alert_command command = {.verb = sv_of(verbs[what >> 2 & 3])};
+        static const char *const verbs[] = {"ack",    "resolve", "close",   "x",       "snooze", "wake",
+                                            "assign", "note",    "confirm", "answer",  "assess", "respond",
+                                            "task",   "done",    "ack",     "document"};
+        struct alert_command command = {.verb = sv_of(verbs[what >> 2 & 15])};
         size_t count = book_count(book);
         command.alert_id = count > 0 ? sv_of(book_at(book, next(tape) % count)->id) : next_text(tape);
         command.by = next_text(tape);
         command.note = next_text(tape);
         command.disposition = what & 64 ? SV("benign") : next_text(tape);
+        if ((what >> 2 & 15) > 3) {
+            static const char *const times[] = {"1s", "10ms", "1h", "", "9999999d", "1970-01-01T00:00:01Z"};
+            command.until = sv_of(times[next(tape) % TC_ARRAY_LEN(times)]);
+            command.to = what & 64 ? SV("1") : next_text(tape);
+            command.what = what & 128 ? SV("yes") : next_text(tape);
+            command.impact = command.urgency = SV("low");
+        }
         book_command(book, position, now, &command, out);
     } else {
         rule.id = next_text(tape);

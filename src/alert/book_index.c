@@ -29,6 +29,8 @@ static void book_take_options(struct book *book, const struct alert_options *opt
     o->dedup_ns = o->dedup_ns > 0 ? o->dedup_ns : hour;
     o->resolve_after_ns = o->resolve_after_ns > 0 ? o->resolve_after_ns : 24 * hour;
     o->forget_after_ns = o->forget_after_ns > 0 ? o->forget_after_ns : 48 * hour;
+    o->answer_within_ns = o->answer_within_ns > 0 ? o->answer_within_ns : 24 * hour;
+    o->raise_to = o->raise_to != SEVERITY_NONE ? o->raise_to : SEVERITY_P1;
     o->max_open = o->max_open > 0 ? o->max_open : BOOK_MAX_OPEN;
     const uint64_t *steps = o->count_steps != NULL ? o->count_steps : default_steps;
     size_t n = 0;
@@ -133,16 +135,9 @@ static void heap_remove(struct book *book, struct held *held)
     heap_down(book, last->heap_at);
 }
 
-static int64_t timer_of(const struct book *book, const struct held *held)
-{
-    bool open = lifecycle_open(held->alert.state);
-    return book_add_ns(held->touched_ns,
-                       open ? book->options.resolve_after_ns : book->options.forget_after_ns);
-}
-
 void book_schedule(struct book *book, struct held *held)
 {
-    held->due_ns = timer_of(book, held);
+    held->due_ns = book_timer_ns(book, held);
     if (held->heap_at != SIZE_MAX) {
         heap_up(book, held->heap_at);
         heap_down(book, held->heap_at);
@@ -160,7 +155,7 @@ struct held *book_pop_due(struct book *book, int64_t now_ns)
 {
     while (book->due_count > 0 && book->due[0]->due_ns <= now_ns) {
         struct held *held = book->due[0];
-        int64_t truth = timer_of(book, held);
+        int64_t truth = book_timer_ns(book, held);
         if (truth <= now_ns) {
             heap_remove(book, held);
             return held;
@@ -270,6 +265,7 @@ void book_remove(struct book *book, struct held *held)
     book->all[held->at] = book->all[--book->count];
     book->all[held->at]->at = held->at;
     book->order->valid = false;
+    held->gone = true;
     held->newer = book->dying;
     book->dying = held;
 }

@@ -2,12 +2,16 @@
  * The book as bytes and back, for checkpoints. Equal books give equal bytes; a book that was saved and loaded
  * decides as one that never was.
  *
- * Format, version 1, little-endian; a string is u32 length and bytes:
+ * Format, version 2 (1, whose cards end with the actions, is read), little-endian; a string is u32 length and
+ * bytes:
  *
  *   u32 magic "TCBK" · u32 version · u64 next serial · u64 next end serial
  *   u32 cards · per card: string (card.c), in order of first use
  *   u32 alerts · per alert, in order of serial: see save_alert
  *   u64 XXH3 of all that stands before
+ *
+ * Version 1 had nothing of what people do beside the states (book_save_life.c), nor of rules that end their
+ * alerts themselves; it is read, too.
  *
  * Not in it: the options (they come from the configuration, and timers follow those in force), the heap, what
  * changed for the projection (after a load, everything has), and what can be computed (fingerprint).
@@ -18,11 +22,25 @@
 
 #include <stdlib.h>
 
-enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 1 };
+enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 2, SAVE_VERSION_OLDEST = 1 };
 #define SERIAL_MAX (UINT64_MAX / 2) /* no life is that long; and adding one never wraps */
-enum { FLAG_CURRENT = 1, FLAG_OVERFLOW = 2, FLAG_ENDED_BY_HAND = 4, FLAGS_ALL = 7 };
+enum {
+    FLAG_CURRENT = 1,
+    FLAG_OVERFLOW = 2,
+    FLAG_ENDED_BY_HAND = 4,
+    FLAG_UNTOLD = 8, /* no notification was decided yet */
+    FLAG_OWED = 16,
+    FLAG_RULE_FIRES = 32,
+    FLAGS_ALL = 63
+};
 
-static const char *const words[] = {"created", "count", "acknowledged", "resolved", "closed"};
+/* What history can say; saved as a number: append, never reorder. */
+static const char *const words[] = {
+    "created",   "count",    "acknowledged", "resolved",   "closed",     "snoozed",
+    "woken",     "asked",    "denied",       "unanswered", "breached",   "escalated",
+    "assigned",  "noted",    "assessed",     "responding", "documented", "task",
+    "task_done", "task_due", "silenced",     "unsilenced", "drill",      "severity",
+};
 
 /* --- writing */
 
@@ -56,7 +74,9 @@ static void save_alert(const struct held *held, uint32_t card, struct buf *out)
     buf_u8(out, (uint8_t)a->severity);
     buf_u8(out, (uint8_t)a->state);
     buf_u8(out, (uint8_t)((held->current ? FLAG_CURRENT : 0) | (held->overflow ? FLAG_OVERFLOW : 0) |
-                          (held->ended_by_hand ? FLAG_ENDED_BY_HAND : 0)));
+                          (held->ended_by_hand ? FLAG_ENDED_BY_HAND : 0) | (held->told ? 0 : FLAG_UNTOLD) |
+                          (held->owed ? FLAG_OWED : 0) | (held->rule_fires ? FLAG_RULE_FIRES : 0)));
+    buf_u8(out, (uint8_t)held->told_severity); /* not in version 1 */
     const uint64_t numbers[] = {a->count,
                                 (uint64_t)a->first_ns,
                                 (uint64_t)a->last_ns,
@@ -78,6 +98,7 @@ static void save_alert(const struct held *held, uint32_t card, struct buf *out)
         buf_string(out, a->labels[i].value);
     }
     save_history(a, out);
+    book_save_life(held, out);
 }
 
 static struct held **by_serial(const struct book *book)
@@ -136,7 +157,7 @@ struct load {
     struct reader reader;
     struct book *book; /* being filled */
     struct card **cards;
-    uint32_t card_count;
+    uint32_t card_count, version;
     uint64_t next_serial_min; /* one more than the last alert's */
 };
 
@@ -147,6 +168,20 @@ static struct sv load_text(struct load *load, size_t max_bytes)
     return load->reader.bad ? (struct sv){0} : text;
 }
 
+static struct card *load_card(struct load *load)
+{
+    struct buf packed;
+    struct sv text = reader_string(&load->reader);
+    if (load->reader.bad || load->version >= 2)
+        return load->reader.bad ? NULL : card_take(&load->book->cards, text);
+    buf_init(&packed, text.n + 64);
+    buf_sv(&packed, text);
+    card_complete(&packed);
+    struct card *card = card_take(&load->book->cards, buf_view(&packed));
+    buf_free(&packed);
+    return card;
+}
+
 static bool load_cards(struct load *load)
 {
     load->card_count = reader_u32(&load->reader);
@@ -154,8 +189,7 @@ static bool load_cards(struct load *load)
         return false;
     load->cards = tc_alloc(load->card_count * sizeof(struct card *));
     for (uint32_t i = 0; i < load->card_count; i++) {
-        struct sv packed = reader_string(&load->reader);
-        load->cards[i] = load->reader.bad ? NULL : card_take(&load->book->cards, packed);
+        load->cards[i] = load_card(load);
         if (load->cards[i] == NULL)
             return false;
     }
@@ -212,7 +246,7 @@ struct saved { /* one alert as it stands in the file */
     uint64_t serial;
     struct sv id, key;
     uint32_t card;
-    uint8_t severity, state, flags;
+    uint8_t severity, state, flags, told_severity;
     uint64_t numbers[10];
     struct sv message, disposition, acknowledged_by, ended_by, note;
     struct alert_label labels[ALERT_LABELS_MAX];
@@ -229,6 +263,7 @@ static bool load_saved(struct load *load, struct saved *s)
     s->severity = reader_u8(r);
     s->state = reader_u8(r);
     s->flags = reader_u8(r);
+    s->told_severity = load->version >= 2 ? reader_u8(r) : SEVERITY_NONE;
     for (size_t i = 0; i < TC_ARRAY_LEN(s->numbers); i++)
         s->numbers[i] = reader_u64(r);
     s->message = load_text(load, ALERT_MESSAGE_MAX);
@@ -239,8 +274,9 @@ static bool load_saved(struct load *load, struct saved *s)
     s->label_count = load_labels(load, s->labels);
     return !r->bad && s->serial >= load->next_serial_min && s->serial < load->book->next_serial &&
            good_id(s->id.p) && map_get(&load->book->by_id, s->id) == NULL && s->card < load->card_count &&
-           s->severity <= SEVERITY_P4 && s->state <= ALERT_CLOSED && s->flags <= FLAGS_ALL &&
-           s->numbers[0] > 0 && (s->state == ALERT_CLOSED) == (s->disposition.n > 0);
+           s->severity <= SEVERITY_P4 && s->state < ALERT_STATES && s->flags <= FLAGS_ALL &&
+           s->told_severity <= SEVERITY_P4 && s->numbers[0] > 0 &&
+           (s->state == ALERT_CLOSED) == (s->disposition.n > 0);
 }
 
 static void fill(struct held *held, const struct saved *s)
@@ -250,6 +286,10 @@ static void fill(struct held *held, const struct saved *s)
     memcpy(held->key, s->key.p, sizeof held->key);
     held->overflow = (s->flags & FLAG_OVERFLOW) != 0;
     held->ended_by_hand = (s->flags & FLAG_ENDED_BY_HAND) != 0;
+    held->told = (s->flags & FLAG_UNTOLD) == 0;
+    held->owed = (s->flags & FLAG_OWED) != 0;
+    held->rule_fires = (s->flags & FLAG_RULE_FIRES) != 0;
+    held->told_severity = (enum severity)s->told_severity;
     a->state = (enum alert_state)s->state;
     a->count = s->numbers[0];
     a->first_ns = (int64_t)s->numbers[1];
@@ -265,6 +305,15 @@ static void fill(struct held *held, const struct saved *s)
     a->acknowledged_by = held_copy(held, s->acknowledged_by);
     a->ended_by = held_copy(held, s->ended_by);
     a->note = held_copy(held, s->note);
+}
+
+/* Before version 2 nothing escalated: it is as if the alert had begun to fire when it was made. */
+static bool load_life(struct load *load, struct held *held)
+{
+    if (load->version > 1)
+        return book_load_life(held, &load->reader);
+    held->ladder_from_ns = held->alert.history_count > 0 ? held->alert.history[0].time_ns : 0;
+    return held->alert.state != ALERT_PENDING && held->alert.state != ALERT_SNOOZED;
 }
 
 static bool load_alert(struct load *load)
@@ -284,13 +333,18 @@ static bool load_alert(struct load *load)
         .severity = (enum severity)s.severity,
     });
     fill(held, &s);
+    if (s.state == ALERT_PENDING || s.state == ALERT_SNOOZED)
+        held_life(held); /* timers look at it; what it says comes last */
     bool twice = (s.flags & FLAG_CURRENT) && book_current(load->book, held->key) != NULL;
     bool disposition_bad = s.disposition.n > 0 && held->alert.disposition.n == 0;
     book_insert(load->book, held);
     if (s.flags & FLAG_CURRENT)
         book_make_current(load->book, held);
     load->next_serial_min = s.serial + 1;
-    return !twice && !disposition_bad && load_history(load, held);
+    bool good = !twice && !disposition_bad && load_history(load, held) && load_life(load, held);
+    if (good)
+        book_schedule(load->book, held);
+    return good;
 }
 
 static int compare_ending(const void *a, const void *b)
@@ -329,13 +383,15 @@ static bool load_body(struct load *load)
     return !load->reader.bad && load->reader.rest.n == 0 && link_ended(load->book);
 }
 
-static int check_frame(struct sv saved, struct sv *ret_body, struct err *err)
+static int check_frame(struct sv saved, struct sv *ret_body, uint32_t *ret_version, struct err *err)
 {
     if (saved.n < 16 || load_u32(saved.p) != SAVE_MAGIC)
         return err_set(err, TC_ECORRUPT, "these are not the bytes of a book of alerts");
-    if (load_u32(saved.p + 4) != SAVE_VERSION)
-        return err_set(err, TC_EUNSUPPORTED, "the book of alerts is of version %u; this program reads %d",
-                       load_u32(saved.p + 4), SAVE_VERSION);
+    *ret_version = load_u32(saved.p + 4);
+    if (*ret_version < SAVE_VERSION_OLDEST || *ret_version > SAVE_VERSION)
+        return err_set(err, TC_EUNSUPPORTED,
+                       "the book of alerts is of version %u; this program reads %d to %d", *ret_version,
+                       SAVE_VERSION_OLDEST, SAVE_VERSION);
     struct sv covered = sv_head(saved, saved.n - 8);
     if (hash_64(covered) != load_u64(saved.p + covered.n))
         return err_set(err, TC_ECORRUPT, "the checksum of the book of alerts does not hold");
@@ -346,10 +402,11 @@ static int check_frame(struct sv saved, struct sv *ret_body, struct err *err)
 int book_load(struct book *book, struct sv saved, struct err *err)
 {
     struct sv body = {0};
-    int rc = check_frame(saved, &body, err);
+    uint32_t version = 0;
+    int rc = check_frame(saved, &body, &version, err);
     if (rc != 0)
         return rc;
-    struct load load = {.reader = reader_of(body), .book = book_new(&book->options)};
+    struct load load = {.reader = reader_of(body), .book = book_new(&book->options), .version = version};
     bool good = load_body(&load);
     drop_cards(&load);
     if (good) { /* the options point into their book: each keeps its own */

@@ -1,5 +1,5 @@
 /*
- * Cards: what all alerts of one rule share (title, description, owner, runbook, actions), kept once and
+ * Cards: what all alerts of one rule share (title, description, owners, runbook, actions), kept once and
  * counted by reference. An alert outlives the rule set that made it, so it cannot borrow from there; and a
  * hundred thousand copies of a description would be most of the book's memory.
  *
@@ -21,6 +21,14 @@ void card_pack(const struct rule_info *rule, struct arena *scratch, struct buf *
     buf_u32(out, (uint32_t)actions);
     for (size_t i = 0; i < actions; i++)
         buf_string(out, text_clean(scratch, rule->actions[i], ALERT_TEXT_MAX));
+    buf_string(out, text_clean(scratch, rule->secondary_owner, ALERT_TEXT_MAX));
+    buf_u64(out, (uint64_t)rule->quiet_ns);
+}
+
+void card_complete(struct buf *packed)
+{
+    buf_string(packed, (struct sv){0});
+    buf_u64(packed, 0);
 }
 
 /* A string of at most max_bytes; longer ones make the reader bad. */
@@ -51,7 +59,9 @@ static struct card *card_new(struct sv packed)
     for (size_t i = 0; !reader.bad && i < card->action_count; i++)
         actions[i] = bounded(&reader, ALERT_TEXT_MAX);
     card->actions = actions;
-    if (reader.bad || reader.rest.n > 0) {
+    card->secondary_owner = bounded(&reader, ALERT_TEXT_MAX);
+    card->quiet_ns = (int64_t)reader_u64(&reader);
+    if (reader.bad || card->quiet_ns < 0 || reader.rest.n > 0) {
         free(card);
         return NULL;
     }

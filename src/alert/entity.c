@@ -85,7 +85,7 @@ void entity_of(const struct finding *finding, struct arena *arena, struct entity
     size_t room = TC_MAX(finding->group_count, finding->rule->entity_field_count) + 1;
     struct alert_label *parts = ARENA_ARRAY(arena, struct alert_label, room);
     *ret = (struct entity){.parts = parts};
-    if (finding->kind != FINDING_DETECTION) {
+    if (finding->kind != FINDING_DETECTION) { /* its group, or its label set */
         for (size_t i = 0; i < finding->group_count; i++)
             parts[ret->count++] = (struct alert_label){finding->group[i].name, finding->group[i].value};
     } else if (finding->rule->entity_field_count > 0) {
@@ -93,6 +93,30 @@ void entity_of(const struct finding *finding, struct arena *arena, struct entity
     } else {
         ret->count = entity_by_default(finding, parts);
     }
+}
+
+/* Of a correlation its group says more than the event that completed it. */
+static struct sv value_anywhere(const struct finding *finding, struct sv name)
+{
+    for (size_t i = 0; i < finding->group_count; i++)
+        if (event_name_eq(finding->group[i].name, name) && finding->group[i].value.n > 0)
+            return finding->group[i].value;
+    return value_of(finding, name);
+}
+
+void entity_of_key(const struct finding *finding, const struct entity *entity, struct arena *arena,
+                   struct entity *ret)
+{
+    const struct rule_info *rule = finding->rule;
+    struct alert_label *parts = ARENA_ARRAY(arena, struct alert_label, rule->dedup_field_count + 1);
+    *ret = (struct entity){.parts = parts, .overflow = entity->overflow};
+    for (size_t i = 0; i < rule->dedup_field_count; i++) {
+        struct sv value = value_anywhere(finding, rule->dedup_fields[i]);
+        if (value.n > 0)
+            parts[ret->count++] = (struct alert_label){rule->dedup_fields[i], value};
+    }
+    if (ret->count == 0)
+        *ret = *entity;
 }
 
 static void key_text(struct sha256_ctx *context, struct sv text)
@@ -159,14 +183,14 @@ static int compare_labels(const void *a, const void *b)
     return sv_cmp(x->name, y->name);
 }
 
-size_t entity_labels(const struct rule_info *rule, const struct entity *entity, struct arena *arena,
-                     struct alert_label ret[ALERT_LABELS_MAX])
+size_t entity_labels(const struct rule_info *rule, enum severity severity, const struct entity *entity,
+                     struct arena *arena, struct alert_label ret[ALERT_LABELS_MAX])
 {
     struct sv title = rule->title.n > 0 ? rule->title : rule->name.n > 0 ? rule->name : rule->id;
     size_t n = 0;
     ret[n++] = (struct alert_label){SV("alertname"), text_clean(arena, title, ALERT_TEXT_MAX)};
     ret[n++] = (struct alert_label){SV("rule_id"), text_clean(arena, rule->id, ALERT_TEXT_MAX)};
-    ret[n++] = (struct alert_label){SV("severity"), sv_of(severity_word(rule->severity))};
+    ret[n++] = (struct alert_label){SV("severity"), sv_of(severity_word(severity))};
     if (entity->overflow)
         ret[n++] = (struct alert_label){SV("overflow"), SV("true")};
     for (size_t i = 0; i < entity->count && i < ALERT_ENTITY_MAX; i++) {
@@ -178,9 +202,23 @@ size_t entity_labels(const struct rule_info *rule, const struct entity *entity, 
     return n;
 }
 
+size_t entity_metric_labels(const struct finding *finding, struct arena *arena,
+                            struct alert_label ret[ALERT_LABELS_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < finding->group_count && n < ALERT_LABELS_MAX; i++) {
+        struct sv name = text_line(arena, finding->group[i].name, ALERT_TEXT_MAX),
+                  value = text_clean(arena, finding->group[i].value, ALERT_TEXT_MAX);
+        if (name.n > 0 && value.n > 0 && !label_taken(ret, n, name))
+            ret[n++] = (struct alert_label){name, value};
+    }
+    qsort(ret, n, sizeof ret[0], compare_labels);
+    return n;
+}
+
 /* --- message */
 
-enum { MESSAGE_VALUE_MAX = 120, MESSAGE_FIELDS_MAX = 3 };
+enum { MESSAGE_VALUE_MAX = 120, MESSAGE_FIELDS_MAX = 3, MESSAGE_WHY_MAX = 300 };
 
 static bool is_part(const struct entity *entity, struct sv value)
 {
@@ -219,17 +257,33 @@ static void message_seen(struct buf *out, struct arena *arena, const struct find
         buf_char(out, ')');
 }
 
+/* What a rule on metrics says of itself. */
+static struct sv own_words(const struct finding *finding)
+{
+    struct sv summary = {0};
+    if (finding->kind == FINDING_METRIC)
+        summary = value_in_fields(finding, SV("summary"));
+    if (finding->kind == FINDING_METRIC && summary.n == 0)
+        summary = value_in_fields(finding, SV("message"));
+    return sv_trim(summary);
+}
+
 struct sv entity_message(const struct finding *finding, const struct entity *entity, struct arena *arena)
 {
     const struct rule_info *rule = finding->rule;
     struct sv title = rule->title.n > 0 ? rule->title : rule->name.n > 0 ? rule->name : rule->id;
+    struct sv own = entity->overflow ? (struct sv){0} : own_words(finding);
     struct buf out;
+    if (own.n > 0)
+        return text_line(arena, own, ALERT_MESSAGE_MAX);
     buf_init(&out, (size_t)ALERT_MESSAGE_MAX * 8);
     buf_sv(&out, text_line(arena, title, ALERT_TEXT_MAX));
     for (size_t i = 0; i < entity->count && i < ALERT_ENTITY_MAX; i++)
         message_pair(&out, arena, entity->parts[i].name, entity->parts[i].value, i == 0 ? ": " : ", ");
     if (entity->overflow)
         buf_str(&out, ": too many alerts are open, so the further ones of this rule are counted here");
+    else if (finding->why.n > 0)
+        buf_printf(&out, " (%.*s)", SV_FMT(text_line(arena, finding->why, MESSAGE_WHY_MAX)));
     else if (finding->kind == FINDING_CORRELATION)
         buf_printf(&out, " (count %u)", finding->count);
     else

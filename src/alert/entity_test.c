@@ -37,7 +37,7 @@ static void seen_init(struct seen *s, const char *const *pairs)
 static void look(struct seen *s)
 {
     entity_of(&s->finding, &s->arena, &s->entity);
-    s->label_count = entity_labels(&s->rule, &s->entity, &s->arena, s->labels);
+    s->label_count = entity_labels(&s->rule, s->rule.severity, &s->entity, &s->arena, s->labels);
 }
 
 static struct sv label(const struct seen *s, const char *name)

@@ -48,6 +48,7 @@ struct held *held_new(const struct held_birth *birth)
         .state = ALERT_FIRING,
         .description = card->description,
         .owner = card->owner,
+        .secondary_owner = card->secondary_owner,
         .runbook = card->runbook,
         .actions = card->actions,
         .action_count = card->action_count,
@@ -55,10 +56,21 @@ struct held *held_new(const struct held_birth *birth)
         .acknowledged_ns = TC_NO_TIME,
         .ended_ns = TC_NO_TIME,
     };
+    held->paused_at_ns = TC_NO_TIME;
     memcpy(held->alert.id, birth->id, sizeof held->alert.id);
     held_fill_block(held, birth);
     fingerprint_of(held->alert.labels, held->alert.label_count, held->alert.fingerprint);
     return held;
+}
+
+void held_raise(struct held *held, enum severity severity)
+{
+    struct alert_label *labels = (struct alert_label *)(void *)held->block;
+    held->alert.severity = severity;
+    for (size_t i = 0; i < held->alert.label_count; i++)
+        if (sv_is(labels[i].name, "severity"))
+            labels[i].value = sv_of(severity_word(severity));
+    fingerprint_of(labels, held->alert.label_count, held->alert.fingerprint);
 }
 
 void held_free(struct map *cards, struct held **held)
@@ -72,9 +84,39 @@ void held_free(struct map *cards, struct held **held)
         free(text);
     }
     card_drop(cards, &old->card);
+    free(old->life == NULL ? NULL : old->life->tasks);
+    free(old->life);
     free(old->history);
     free(old->block);
     free(old);
+}
+
+struct alert_life *held_life(struct held *held)
+{
+    if (held->life == NULL) {
+        held->life = tc_alloc(sizeof *held->life);
+        *held->life = (struct alert_life){.assessed_ns = TC_NO_TIME,
+                                          .responded_ns = TC_NO_TIME,
+                                          .documented_ns = TC_NO_TIME,
+                                          .breached_ns = TC_NO_TIME,
+                                          .snoozed_until_ns = TC_NO_TIME,
+                                          .answer_due_ns = TC_NO_TIME};
+        held->alert.life = held->life;
+    }
+    return held->life;
+}
+
+struct alert_task *held_add_task(struct held *held)
+{
+    struct alert_life *life = held_life(held);
+    tc_assert(life->task_count < ALERT_TASKS_MAX);
+    life->tasks = tc_realloc(life->tasks, (life->task_count + 1) * sizeof life->tasks[0]);
+    struct alert_task *task = &life->tasks[life->task_count++];
+    *task = (struct alert_task){.number = (uint32_t)life->task_count,
+                                .due_ns = TC_NO_TIME,
+                                .reminded_ns = TC_NO_TIME,
+                                .done_ns = TC_NO_TIME};
+    return task;
 }
 
 struct sv held_copy(struct held *held, struct sv text)

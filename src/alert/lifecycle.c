@@ -2,23 +2,36 @@
  * The states of an alert and the moves between them (ledger D-14).
  *
  *   firing ──► acknowledged ──► resolved ──► closed
- *      └─────────────┴─────────────┴───────────▲        (any of them may be closed; firing may be resolved)
+ *     │ ▲            │ ▲
+ *     ▼ │            ▼ │         pending, snoozed: open, and told of by nobody until they end,
+ *   pending, snoozed ──┘         which leads back to where they came from, or on as from there
  *
- * Invariants. A state is left only along this table. History only grows. Nothing leads out of closed, and
- * nothing back to firing: when the trouble returns, that is a new alert with its own notification. An alert
- * bears a disposition exactly when it is closed. What ended has a time of its end and a name.
+ * Whatever is open may be acknowledged, resolved and closed. Invariants. A state is left only along this
+ * table. History only grows. Nothing leads out of closed, and nothing that has ended opens again: when the
+ * trouble returns, that is a new alert with its own notification. An alert bears a disposition exactly when
+ * it is closed. What ended has a time of its end and a name.
  */
 #include "alert/alert_priv.h"
+
+enum {
+    TO_FIRING = 1u << ALERT_FIRING,
+    TO_ACKNOWLEDGED = 1u << ALERT_ACKNOWLEDGED,
+    TO_PENDING = 1u << ALERT_PENDING,
+    TO_SNOOZED = 1u << ALERT_SNOOZED,
+    TO_CLOSED = 1u << ALERT_CLOSED,
+    TO_ENDED = 1u << ALERT_RESOLVED | TO_CLOSED,
+};
 
 static const struct {
     const char *name, *synonym;
     unsigned successors; /* bit per enum alert_state */
 } states[] = {
-    [ALERT_FIRING] = {"firing", "active",
-                      1u << ALERT_ACKNOWLEDGED | 1u << ALERT_RESOLVED | 1u << ALERT_CLOSED},
-    [ALERT_ACKNOWLEDGED] = {"acknowledged", "investigating", 1u << ALERT_RESOLVED | 1u << ALERT_CLOSED},
-    [ALERT_RESOLVED] = {"resolved", "resolved", 1u << ALERT_CLOSED},
+    [ALERT_FIRING] = {"firing", "active", TO_ACKNOWLEDGED | TO_PENDING | TO_SNOOZED | TO_ENDED},
+    [ALERT_ACKNOWLEDGED] = {"acknowledged", "investigating", TO_PENDING | TO_SNOOZED | TO_ENDED},
+    [ALERT_RESOLVED] = {"resolved", "resolved", TO_CLOSED},
     [ALERT_CLOSED] = {"closed", "closed", 0},
+    [ALERT_PENDING] = {"pending_confirmation", "pending", TO_FIRING | TO_ACKNOWLEDGED | TO_ENDED},
+    [ALERT_SNOOZED] = {"snoozed", "snoozed", TO_FIRING | TO_ACKNOWLEDGED | TO_ENDED},
 };
 
 static const char *const dispositions[] = {"true_positive", "false_positive", "benign"};
@@ -43,6 +56,14 @@ bool lifecycle_allows(enum alert_state from, enum alert_state to)
     return (states[from].successors >> to & 1u) != 0;
 }
 
+void lifecycle_wake(struct held *held, int64_t now_ns)
+{
+    struct alert_life *life = held_life(held);
+    held->alert.state = life->snoozed_from;
+    life->snoozed_until_ns = TC_NO_TIME;
+    book_unpause(held, now_ns);
+}
+
 struct sv lifecycle_disposition(struct sv word)
 {
     char plain[32];
@@ -60,6 +81,8 @@ struct sv lifecycle_disposition(struct sv word)
 const char *notify_reason_name(enum notify_reason reason)
 {
     static const char *const names[] = {"new",          "count_step", "severity_raised", "resolved",
-                                        "acknowledged", "test",       "digest"};
+                                        "acknowledged", "test",       "digest",          "escalated",
+                                        "question",     "task_due",   "reminder"};
+    _Static_assert(TC_ARRAY_LEN(names) == NOTIFY_REMINDER + 1, "every reason has a name");
     return names[reason];
 }

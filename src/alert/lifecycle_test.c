@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-static const enum alert_state all_states[] = {ALERT_FIRING, ALERT_ACKNOWLEDGED, ALERT_RESOLVED, ALERT_CLOSED};
+static const enum alert_state all_states[] = {ALERT_FIRING, ALERT_ACKNOWLEDGED, ALERT_RESOLVED,
+                                              ALERT_CLOSED, ALERT_PENDING,      ALERT_SNOOZED};
+_Static_assert(TC_ARRAY_LEN(all_states) == ALERT_STATES, "every state is tried");
 
 /* An alert of severity `severity` brought to `state`; returns its id in `id`. */
 static void bring(struct kit *kit, enum severity severity, enum alert_state state, char id[33])
@@ -22,6 +24,10 @@ static void bring(struct kit *kit, enum severity severity, enum alert_state stat
         kit_command(kit, "resolve", id, "", "", KIT_T0 + 1);
     if (state == ALERT_CLOSED)
         kit_command(kit, "close", id, "benign", "a test", KIT_T0 + 1);
+    if (state == ALERT_PENDING)
+        kit_do(kit, "confirm", id, (struct alert_command){.to = SV("u@example.org")}, KIT_T0 + 1);
+    if (state == ALERT_SNOOZED)
+        kit_do(kit, "snooze", id, (struct alert_command){.until = SV("1h")}, KIT_T0 + 1);
     assert_int_equal(book_at(kit->book, 0)->state, state);
 }
 
@@ -31,11 +37,13 @@ static void test_D_14_every_move(void **state)
     static const struct {
         const char *verb;
         enum alert_state to;
-        bool allowed[4]; /* from each state */
+        bool allowed[ALERT_STATES]; /* from each state */
     } moves[] = {
-        {"ack", ALERT_ACKNOWLEDGED, {true, false, false, false}},
-        {"resolve", ALERT_RESOLVED, {true, true, false, false}},
-        {"close", ALERT_CLOSED, {true, true, true, false}},
+        {"ack", ALERT_ACKNOWLEDGED, {true, false, false, false, true, true}},
+        {"resolve", ALERT_RESOLVED, {true, true, false, false, true, true}},
+        {"close", ALERT_CLOSED, {true, true, true, false, true, true}},
+        {"confirm", ALERT_PENDING, {true, true, false, false, false, false}},
+        {"snooze", ALERT_SNOOZED, {true, true, false, false, false, false}},
     };
     for (size_t m = 0; m < TC_ARRAY_LEN(moves); m++)
         for (size_t from = 0; from < TC_ARRAY_LEN(all_states); from++) {
@@ -44,10 +52,15 @@ static void test_D_14_every_move(void **state)
             bring(&kit, SEVERITY_P2, all_states[from], id);
             const struct alert *alert = book_at(kit.book, 0);
             size_t history = alert->history_count;
-            kit_command(&kit, moves[m].verb, id, "benign", "why", KIT_T0 + 2);
+            kit_do(&kit, moves[m].verb, id,
+                   (struct alert_command){.disposition = SV("benign"),
+                                          .note = SV("why"),
+                                          .to = SV("u@example.org"),
+                                          .until = SV("2h")},
+                   KIT_T0 + 2);
             assert_int_equal(lifecycle_allows(all_states[from], moves[m].to), moves[m].allowed[from]);
             if (moves[m].allowed[from]) {
-                assert_int_equal(kit.out.count, 1);
+                assert_int_equal(kit.out.count, moves[m].to == ALERT_PENDING ? 2 : 1);
                 assert_int_equal(kit.out.items[0].kind, DECIDE_ALERT);
                 assert_int_equal(alert->state, moves[m].to);
                 assert_int_equal(alert->history_count, history + 1);
@@ -60,11 +73,13 @@ static void test_D_14_every_move(void **state)
         }
 }
 
-static void test_D_14_nothing_leads_back_to_firing(void **state)
+static void test_D_14_what_has_ended_opens_no_more(void **state)
 {
     (void)state;
     for (size_t from = 0; from < TC_ARRAY_LEN(all_states); from++)
-        assert_false(lifecycle_allows(all_states[from], ALERT_FIRING));
+        for (size_t to = 0; to < TC_ARRAY_LEN(all_states); to++)
+            if (!lifecycle_open(all_states[from]) && lifecycle_open(all_states[to]))
+                assert_false(lifecycle_allows(all_states[from], all_states[to]));
 }
 
 static void test_D_14_dispositions(void **state)
@@ -215,7 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_D_14_every_move),
-        cmocka_unit_test(test_D_14_nothing_leads_back_to_firing),
+        cmocka_unit_test(test_D_14_what_has_ended_opens_no_more),
         cmocka_unit_test(test_D_14_dispositions),
         cmocka_unit_test(test_D_15_closing_p1_p2_needs_a_note),
         cmocka_unit_test(test_D_09_acknowledge_sets_fields),

@@ -194,13 +194,10 @@ static bool is_channel(const struct api *api, struct sv name)
 /* One member of the body; false where it is none of ours, or no text. */
 static bool take_member(struct alert_command *command, const struct field *field)
 {
-    const struct {
-        const char *name;
-        struct sv *to;
-    } members[] = {{"by", &command->by}, {"note", &command->note}, {"disposition", &command->disposition}};
-    for (size_t i = 0; i < TC_ARRAY_LEN(members); i++)
-        if (sv_is(field->name, members[i].name) && field->type == FIELD_STRING) {
-            *members[i].to = field->value;
+    const struct alert_command_member *m = alert_command_members + 2; /* the path names verb and alert */
+    for (; m->name != NULL; m++)
+        if (sv_is(field->name, m->name) && field->type == FIELD_STRING) {
+            *alert_command_at(command, m) = field->value;
             return true;
         }
     return false;
@@ -222,8 +219,8 @@ static bool read_command(const struct request *request, struct arena *arena, str
     for (uint32_t i = 0; i < event.field_count; i++)
         if (!take_member(command, &event.fields[i])) {
             reply_error(reply, 400,
-                        "the body takes the texts \"by\", \"note\" and \"disposition\": \"%.*s\" is none of "
-                        "them",
+                        "the body takes the texts \"by\", \"note\", \"disposition\", \"to\", \"until\", "
+                        "\"what\", \"impact\" and \"urgency\": \"%.*s\" is none of them",
                         SV_FMT(sv_head(event.fields[i].name, 64)));
             return false;
         }

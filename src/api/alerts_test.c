@@ -175,7 +175,7 @@ static void test_D_09_commands(void **state)
         {"ack", "", "[]", 0, 400, NULL},
         {"ack", "", "\"x\"", 0, 400, NULL},
         {"ack", "Content-Type: text/plain\r\n", "{}", 0, 415, NULL},
-        {"snooze", "", "{}", 0, 404, NULL},
+        {"reopen", "", "{}", 0, 404, NULL},
     };
     struct kit *kit = start();
     (void)state;

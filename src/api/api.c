@@ -300,6 +300,7 @@ void api_stop(struct api **at)
     wait_for_requests(api, api->stop_grace_ns);
     pending_abandon_all(api);
     wait_for_requests(api, TC_MIN(api->stop_grace_ns, TC_SECOND_NS));
+    connections_end(&api->connections, TC_SECOND_NS);
     MHD_stop_daemon(api->daemon);
     free_all(at);
 }

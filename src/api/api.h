@@ -17,9 +17,30 @@
 #include "journal/journal.h"
 
 struct delta_state;
+struct json_out;
+struct label;
+struct rule_engine;
 struct metadata;
 struct scrape_manager;
 struct tsdb;
+struct callbacks;
+
+/* What only app/ knows of what Prometheus' API tells. Callbacks may be NULL: there is nothing then; they are
+ * called with the options' context. */
+struct api_prometheus {
+    int64_t lookback_ms; /* 0: 5 minutes */
+    bool delayed_name_removal;
+    const char *retention;      /* "15d" */
+    const char *cwd, *hostname; /* of the process */
+    /* Calls `look` once with the rules, which stand still meanwhile. */
+    void (*look_at_rules)(void *context, void (*look)(void *look_context, const struct rule_engine *engine),
+                          void *look_context);
+    void (*config)(void *context, struct buf *out); /* the configuration, as Prometheus writes it (YAML) */
+    void (*flags)(void *context, struct json_out *out); /* members of an object of texts */
+    /* Sorted by name; texts in `arena`. */
+    void (*external_labels)(void *context, struct arena *arena, const struct label **ret, size_t *ret_count);
+    void (*last_reload)(void *context, bool *ret_successful, int64_t *ret_success_ns);
+};
 
 struct api_token {    /* bearer token of one source */
     struct sv source; /* events bear source "http:" + this */
@@ -30,6 +51,13 @@ struct api_delivery { /* whether notifications are held back */
     bool held;
     int64_t since_ns; /* TC_NO_TIME where that was never so */
     char by[128], note[512];
+};
+
+struct api_oncall_question { /* who is on call from, to; the same instant: who it is then */
+    struct sv schedule;      /* empty: all */
+    int64_t from_ns, to_ns;
+    bool as_calendar; /* iCal, of one schedule */
+    bool overrides;   /* the list of overrides in place of all that */
 };
 
 struct api_options {
@@ -64,19 +92,30 @@ struct api_options {
      * which may wait as long as the core is behind. *ret_json: the alert after it. TC_ENOTFOUND, TC_ESTATE,
      * TC_EINPUT. */
     int (*command)(void *context, const struct alert_command *command, struct buf *ret_json, struct err *err);
+    /* Whether `token` is that of a question about this alert, and of which one; NULL: nobody is asked. */
+    bool (*question)(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number);
     /* Reads rules and what goes with them anew and puts them in force; on the thread of commands. *ret_json:
      * what changed. Refused: nothing changed, err says which file and place. NULL: 404 to those who ask. */
     int (*reload)(void *context, struct buf *ret_json, struct err *err);
     /* Appends what only the core knows to the text of /metrics (Prometheus text format 0.0.4). */
     void (*metrics)(void *context, struct buf *out);
+    /* JSON, or a calendar. TC_ENOTFOUND, TC_EINPUT; NULL: 404 to those who ask. */
+    int (*oncall)(void *context, const struct api_oncall_question *question, struct buf *out,
+                  struct err *err);
     void (*rules)(void *context, struct buf *out);    /* JSON array for /v1/rules; NULL: none */
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
-    struct metadata *metadata;                        /* what metrics are; NULL with tsdb */
-    struct scrape_manager *scrape;                    /* NULL: nothing is scraped */
-    struct delta_state *deltas;                       /* of what comes as deltas; NULL with tsdb */
-    const struct sv *receivers;                       /* names of channels, for /api/v2/alerts */
+    struct api_prometheus prometheus;
+    struct metadata *metadata;     /* what metrics are; NULL with tsdb */
+    struct scrape_manager *scrape; /* NULL: nothing is scraped */
+    struct delta_state *deltas;    /* of what comes as deltas; NULL with tsdb */
+    struct callbacks *callbacks;   /* what vendors send back; lent; NULL: nothing comes back */
+    /* A recipient of that channel wants no more messages; on the server's threads. NULL: nobody listens. */
+    void (*opted_out)(void *context, struct sv channel);
+    /* Sends `body` (JSON) there, once, without a receipt; NULL: not sent. */
+    void (*say)(void *context, struct sv channel, struct sv url, struct sv body);
+    const struct sv *receivers; /* names of channels, for /api/v2/alerts */
     size_t receiver_count;
 };
 

@@ -73,7 +73,7 @@ struct pending {
 /* What became of a message of remote write. */
 struct write_result {
     bool version_2;
-    uint64_t samples, histograms, refused;
+    uint64_t samples, histograms, exemplars, refused;
 };
 
 /* What became of a body of samples (samples_door.c). */
@@ -101,6 +101,7 @@ struct request {
     struct write_result write;
     struct samples_result samples;
     struct buf answer;         /* body of the 200 that waits for the journal */
+    struct callback *callback; /* what a vendor sent */
     struct command *command;   /* what the core was asked to do, and its answer */
     struct search_job *search; /* what is looked for in the journal, and what was found */
 };
@@ -112,7 +113,7 @@ struct workbench {
     struct workbench *next;
 };
 
-enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 128 };
+enum { TC_API_CODES = 24, TC_API_ROUTES_MAX = 160 };
 
 struct stream;
 struct search_job;
@@ -212,6 +213,8 @@ void command_begin(struct api *api, struct request *request, const struct alert_
 void command_begin_reload(struct api *api, struct request *request, struct reply *reply);
 /* The reply, or `later`. */
 void command_finish(struct api *api, struct request *request, struct reply *reply);
+/* Of a command that is over: code 0, or why not. */
+const struct err *command_error(const struct request *request);
 void command_release(struct api *api, struct command **command);
 
 /* --- stream_route.c --- */
@@ -284,6 +287,21 @@ void promql_range_route(struct api *api, struct request *request, struct reply *
 void promql_series_route(struct api *api, struct request *request, struct reply *reply);
 void promql_labels_route(struct api *api, struct request *request, struct reply *reply);
 void promql_values_route(struct api *api, struct request *request, struct reply *reply);
+void promql_exemplars_route(struct api *api, struct request *request, struct reply *reply);
+void promql_format_route(struct api *api, struct request *request, struct reply *reply);
+void promql_parse_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_alerts_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_alertmanagers_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_rules_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_config_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_flags_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_runtime_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_build_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_tsdb_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_replay_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_metadata_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_admin_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_federate_route(struct api *api, struct request *request, struct reply *reply);
 void targets_list(struct api *api, struct request *request, struct reply *reply);
 void targets_metadata(struct api *api, struct request *request, struct reply *reply);
 void workbench_free_all(struct api *api);
@@ -292,6 +310,11 @@ void alerts_show(struct api *api, struct request *request, struct reply *reply);
 void alerts_deliveries(struct api *api, struct request *request, struct reply *reply);
 void channels_list(struct api *api, struct request *request, struct reply *reply);
 void sources_list(struct api *api, struct request *request, struct reply *reply);
+void oncall_list(struct api *api, struct request *request, struct reply *reply);
+void oncall_show(struct api *api, struct request *request, struct reply *reply);
+void oncall_overrides(struct api *api, struct request *request, struct reply *reply);
+void confirm_show(struct api *api, struct request *request, struct reply *reply);
+void confirm_answer(struct api *api, struct request *request, struct reply *reply);
 void alerts_command(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply);
 void alertmanager_status(struct api *api, struct request *request, struct reply *reply);
@@ -299,6 +322,8 @@ void alertmanager_receivers(struct api *api, struct request *request, struct rep
 void vault_command(struct api *api, struct request *request, struct reply *reply);
 void rules_list(struct api *api, struct request *request, struct reply *reply);
 void delivery_show(struct api *api, struct request *request, struct reply *reply);
+void callback_begin(struct api *api, struct request *request, struct reply *reply);
+void callback_handle(struct api *api, struct request *request, struct reply *reply);
 void stream_begin(struct api *api, struct request *request, struct reply *reply);
 void stream_handle(struct api *api, struct request *request, struct reply *reply);
 void page_index(struct api *api, struct request *request, struct reply *reply);

@@ -221,7 +221,8 @@ static void check_browser(const struct auth *auth, const struct auth_request *re
 void auth_check(const struct auth *auth, const struct auth_request *request, struct auth_result *ret)
 {
     *ret = (struct auth_result){0};
-    if (request->host.p == NULL || !host_is_ours(auth, request->host)) {
+    bool any_host = request->role == ROLE_SIGNED; /* the name that the vendor knows, by a proxy or tunnel */
+    if (!any_host && (request->host.p == NULL || !host_is_ours(auth, request->host))) {
         ret->status = 403;
         ret->text = "the Host header is not this server's: use localhost, 127.0.0.1, the listen address or "
                     "console_url";
@@ -232,11 +233,11 @@ void auth_check(const struct auth *auth, const struct auth_request *request, str
         check_source(auth, request, ret);
         if (ret->status == 0)
             check_browser(auth, request, ret);
-    } else if (request->role != ROLE_PUBLIC && !auth->loopback && !request->peer_local) {
+    } else if (request->role > ROLE_SIGNED && !auth->loopback && !request->peer_local) {
         ret->status = 403;
         ret->text = "the page and the alerts are served to this host only: come by an SSH tunnel or a proxy "
                     "on this host";
-    } else if (request->role != ROLE_PUBLIC) {
+    } else if (request->role > ROLE_SIGNED) {
         check_browser(auth, request, ret);
     }
 }

@@ -7,6 +7,7 @@
  *   Origin    where there is one, must be ours by the same rule (and its scheme).
  *   token     senders of events: needed where tokens are configured (anything but loopback must have some).
  *             Compared by SHA-256 digests, all of them, in constant time.
+ *   signature callbacks of vendors are let in whatever their Host, because each is proved by its signature.
  *   secret    changes that come from a browser (Origin or Sec-Fetch-Site is there) bear X-Tocsin-Secret,
  * which only our page knows; Sec-Fetch-Site must not be cross-site. peer      people's routes are served to
  * peers on this host only. Whoever listens on other addresses reaches them by a tunnel or a proxy on this

@@ -205,6 +205,12 @@ static void test_other_hosts(void **state)
     assert_int_equal(auth_add_token(&auth, SV("web"), SV("right-token"), NULL), 0);
     const struct request_case cases[] = {
         {.method = "GET", .host = host, .role = ROLE_READER, .remote = true, .status = 403},
+        {.method = "POST", .host = "tocsin.example.com", .role = ROLE_SIGNED, .remote = true, .status = 0},
+        {.method = "POST",
+         .host = "tocsin.example.com",
+         .origin = "http://evil.example",
+         .role = ROLE_SIGNED,
+         .status = 403},
         {.method = "POST", .host = host, .role = ROLE_OPERATOR, .remote = true, .status = 403},
         {.method = "GET", .host = host, .role = ROLE_READER, .remote = false, .status = 0},
         {.method = "GET", .host = host, .role = ROLE_PUBLIC, .remote = true, .status = 0},

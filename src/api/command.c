@@ -121,11 +121,8 @@ void command_begin(struct api *api, struct request *request, const struct alert_
 {
     struct command *command = request->command = tc_alloc(sizeof *command);
     struct arena *arena = &command->arena;
-    command->what = (struct alert_command){.verb = arena_sv(arena, what->verb),
-                                           .alert_id = arena_sv(arena, what->alert_id),
-                                           .by = arena_sv(arena, what->by),
-                                           .note = arena_sv(arena, what->note),
-                                           .disposition = arena_sv(arena, what->disposition)};
+    for (const struct alert_command_member *m = alert_command_members; m->name != NULL; m++)
+        *alert_command_at(&command->what, m) = arena_sv(arena, *alert_command_at(what, m));
     begin(api, request, reply);
 }
 
@@ -156,6 +153,11 @@ void command_finish(struct api *api, struct request *request, struct reply *repl
     }
     reply_json(reply, 200);
     buf_sv(&reply->body, buf_view(&request->command->json));
+}
+
+const struct err *command_error(const struct request *request)
+{
+    return &request->command->err;
 }
 
 void command_release(struct api *api, struct command **at)

@@ -7,9 +7,11 @@
 #include "base/arena.h"
 #include "base/clk.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -38,12 +40,18 @@ void connections_init(struct connections *c)
 {
     *c = (struct connections){0};
     pthread_mutex_init(&c->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->emptied, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 void connections_fini(struct connections *c)
 {
     while (c->first != NULL)
         connections_remove(c, c->first);
+    pthread_cond_destroy(&c->emptied);
     pthread_mutex_destroy(&c->lock);
 }
 
@@ -89,7 +97,8 @@ void connections_remove(struct connections *c, struct connection *one)
         c->first = one->next;
     if (one->next != NULL)
         one->next->previous = one->previous;
-    c->count--;
+    if (--c->count == 0)
+        pthread_cond_broadcast(&c->emptied);
     pthread_mutex_unlock(&c->lock);
     free(one);
 }
@@ -136,5 +145,22 @@ void connections_sweep(struct connections *c, int64_t now_ns)
             c->timed_out++;
             shutdown(one->fd, SHUT_RDWR);
         }
+    pthread_mutex_unlock(&c->lock);
+}
+
+void connections_end(struct connections *c, int64_t at_most_ns)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + at_most_ns;
+    until.tv_sec += (time_t)(ns / TC_SECOND_NS);
+    until.tv_nsec = (long)(ns % TC_SECOND_NS);
+    pthread_mutex_lock(&c->lock);
+    for (struct connection *one = c->first; one != NULL; one = one->next) {
+        one->cut = true;
+        shutdown(one->fd, SHUT_RDWR);
+    }
+    while (c->count > 0 && pthread_cond_timedwait(&c->emptied, &c->lock, &until) != ETIMEDOUT)
+        ;
     pthread_mutex_unlock(&c->lock);
 }

@@ -36,6 +36,7 @@ struct connection {
 
 struct connections { /* all under lock */
     pthread_mutex_t lock;
+    pthread_cond_t emptied;
     struct connection *first;
     unsigned count;
     uint64_t refused, timed_out;
@@ -54,5 +55,8 @@ void connections_stage(struct connections *connections, struct connection *conne
 void connections_bytes(struct connections *connections, struct connection *connection, uint64_t n);
 /* Shuts down those that are past their deadline. */
 void connections_sweep(struct connections *connections, int64_t now_ns);
+/* Shuts down all and waits until the library has taken them out, at most so long. The library is stopped
+ * after it with none open: stopping it while it reads broken requests can crash it (0.9.75). */
+void connections_end(struct connections *connections, int64_t at_most_ns);
 
 #endif

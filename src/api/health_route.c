@@ -1,9 +1,10 @@
 /*
- * Health for supervisors and metrics for Prometheus (text format 0.0.4): this room's own counters, intake's,
- * and then what only the core knows.
+ * Health for supervisors and metrics for Prometheus (text format 0.0.4, or OpenMetrics for who asks for it):
+ * this room's own counters, intake's, and then what only the core knows.
  */
 #include "api/api_priv.h"
 
+#include "api/openmetrics.h"
 #include "base/json_out.h"
 
 void health_live(struct api *api, struct request *request, struct reply *reply)
@@ -142,12 +143,8 @@ static void connection_metrics(struct api *api, struct buf *out)
            TC_API_COMMANDS_MAX);
 }
 
-void health_metrics(struct api *api, struct request *request, struct reply *reply)
+static void print_metrics(struct api *api, struct buf *out)
 {
-    struct buf *out = &reply->body;
-    (void)request;
-    reply->status = 200;
-    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
     metric(out, "auth_invalid_token_total", "counter", "Requests refused for a missing or unknown token.",
            api->bad_tokens);
     metric(out, "tocsin_events_accepted_total", "counter", "Events of HTTP bodies that are durable.",
@@ -168,4 +165,20 @@ void health_metrics(struct api *api, struct request *request, struct reply *repl
     http_metrics(api, out);
     if (api->options.metrics != NULL)
         api->options.metrics(api->options.context, out);
+}
+
+void health_metrics(struct api *api, struct request *request, struct reply *reply)
+{
+    reply->status = 200;
+    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    if (!openmetrics_wanted(request_header(request, "Accept"))) {
+        print_metrics(api, &reply->body);
+        return;
+    }
+    struct buf text;
+    buf_init(&text, TC_API_REPLY_BYTES);
+    print_metrics(api, &text);
+    reply->content_type = OPENMETRICS_TYPE;
+    openmetrics_from_text(buf_view(&text), &reply->body);
+    buf_free(&text);
 }

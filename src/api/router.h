@@ -21,6 +21,7 @@ enum {
 enum route_role {
     ROLE_PUBLIC,   /* anybody: health */
     ROLE_SOURCE,   /* senders of events: a token where tokens are configured */
+    ROLE_SIGNED,   /* vendors: the handler checks the signature over the body, in place of tokens and Host */
     ROLE_READER,   /* people who look */
     ROLE_OPERATOR, /* people who change something: from a browser with the page's secret */
 };

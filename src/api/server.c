@@ -362,6 +362,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     stage(api, request, CONNECTION_KEPT);
     pending_release(api, &request->pending);
     command_release(api, &request->command);
+    free(request->callback);
     search_release(api, &request->search);
     release_body(request);
     reply_free(&request->reply);

@@ -39,7 +39,8 @@ static void written(struct reply *reply, const struct write_result *result)
     reply_header(reply, "X-Prometheus-Remote-Write-Samples-Written", text);
     snprintf(text, sizeof text, "%llu", (unsigned long long)result->histograms);
     reply_header(reply, "X-Prometheus-Remote-Write-Histograms-Written", text);
-    reply_header(reply, "X-Prometheus-Remote-Write-Exemplars-Written", "0");
+    snprintf(text, sizeof text, "%llu", (unsigned long long)result->exemplars);
+    reply_header(reply, "X-Prometheus-Remote-Write-Exemplars-Written", text);
 }
 
 static void durable(void *context, int rc)
@@ -66,6 +67,7 @@ static void append(struct api *api, struct request *request, enum remote_write_v
     request->write = (struct write_result){.version_2 = version == REMOTE_WRITE_2,
                                            .samples = got.samples,
                                            .histograms = got.histograms,
+                                           .exemplars = got.exemplars,
                                            .refused = got.refused};
     if (got.refused > 0)
         buf_printf(&request->answer, "%llu samples were not taken; the first: %s",

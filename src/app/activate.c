@@ -67,6 +67,66 @@ static void write_watch(const struct core_options *o, struct json_out *json)
     json_array_end(json);
 }
 
+/* Absent where nothing of it was wanted, as in journals of versions that did not know it. */
+static void response_json(struct json_out *json, const struct alert_options *o)
+{
+    if (o->acknowledge_within_ns <= 0 && o->answer_within_ns <= 0)
+        return;
+    json_key(json, SV("response"));
+    json_object(json);
+    json_kv_i64(json, "acknowledge_within_ns", o->acknowledge_within_ns);
+    json_kv_i64(json, "answer_within_ns", o->answer_within_ns);
+    json_kv_bool(json, "silence_is_no_objection", o->silence_is_no_objection);
+    json_kv_i64(json, "raise_to", o->raise_to);
+    json_kv_i64(json, "zone_offset_s", o->zone_offset_s);
+    json_object_end(json);
+}
+
+static int64_t number_of(const struct event *json, const char *name)
+{
+    int64_t number;
+    return num_i64(event_value(json, name), &number) ? number : 0;
+}
+
+static void read_response(const struct event *json, struct alert_options *ret)
+{
+    int64_t severity = number_of(json, "response.raise_to");
+    ret->acknowledge_within_ns = number_of(json, "response.acknowledge_within_ns");
+    ret->answer_within_ns = number_of(json, "response.answer_within_ns");
+    ret->silence_is_no_objection = sv_is(event_value(json, "response.silence_is_no_objection"), "true");
+    ret->raise_to =
+        severity >= SEVERITY_P1 && severity <= SEVERITY_P4 ? (enum severity)severity : SEVERITY_NONE;
+    ret->zone_offset_s = (int)number_of(json, "response.zone_offset_s");
+}
+
+static int text_json(struct core *core, const struct core_text *text, struct json_out *json, struct err *err)
+{
+    char hex[TC_SHA256_HEX] = "";
+    int rc = object_write(core, text->bytes, hex, err);
+    json_object(json);
+    json_kv_string(json, "path", text->path);
+    json_kv_str(json, "sha256", hex);
+    json_object_end(json);
+    return rc;
+}
+
+/* Absent where nothing escalates, as in journals of versions that did not know it. */
+static int oncall_json(struct core *core, const struct core_options *o, struct json_out *json,
+                       struct err *err)
+{
+    int rc = 0;
+    if (o->oncall.path.n == 0)
+        return 0;
+    json_key(json, SV("oncall"));
+    rc = text_json(core, &o->oncall, json, err);
+    json_key(json, SV("calendars"));
+    json_array(json);
+    for (size_t i = 0; rc == 0 && i < o->calendar_count; i++)
+        rc = text_json(core, &o->calendars[i], json, err);
+    json_array_end(json);
+    return rc;
+}
+
 int activate_json(struct core *core, const struct core_options *o, struct buf *out, struct err *err)
 {
     static const uint64_t default_steps[] = {10, 50, 100, 0};
@@ -87,6 +147,8 @@ int activate_json(struct core *core, const struct core_options *o, struct buf *o
     for (const uint64_t *step = o->count_steps != NULL ? o->count_steps : default_steps; *step != 0; step++)
         json_u64(&json, *step);
     json_array_end(&json);
+    response_json(&json, &o->response);
+    rc = rc == 0 ? oncall_json(core, o, &json, err) : rc;
     if (o->policy.n > 0)
         json_kv_string(&json, "policy", o->policy);
     if (o->watch_count > 0)
@@ -189,6 +251,56 @@ static void read_settings(const struct event *json, struct in_force *ret)
             n++;
     ret->steps[n] = 0;
     ret->alerts.count_steps = ret->steps;
+    read_response(json, &ret->alerts);
+}
+
+struct calendars {
+    struct core *core;
+    const struct event *json;
+    struct arena *arena;
+    struct err *err;
+    int rc;
+};
+
+static bool give_calendar(void *context, struct sv path, struct sv *ret)
+{
+    struct calendars *c = context;
+    const struct field *at = event_find(c->json, SV("calendars.path"), event_name_hash(SV("calendars.path")));
+    const struct field *sha =
+        event_find(c->json, SV("calendars.sha256"), event_name_hash(SV("calendars.sha256")));
+    for (; at != NULL && sha != NULL; at = event_next(c->json, at), sha = event_next(c->json, sha))
+        if (sv_eq(at->value, path)) {
+            c->rc = c->rc == 0 ? object_read(c->core, sha->value, c->arena, ret, c->err) : c->rc;
+            return c->rc == 0;
+        }
+    return false;
+}
+
+/* *ret NULL: the record says nothing of it, and nothing escalates. */
+static int read_oncall(struct core *core, const struct event *json, struct arena *arena, struct oncall **ret,
+                       struct err *err)
+{
+    struct calendars calendars = {core, json, arena, err, 0};
+    struct sv path = event_value(json, "oncall.path"), sha256 = event_value(json, "oncall.sha256"), bytes;
+    if (path.n == 0)
+        return 0;
+    int rc = object_read(core, sha256, arena, &bytes, err);
+    if (rc == 0)
+        rc = oncall_read(arena_str(arena, path), bytes, give_calendar, &calendars, ret, err);
+    return rc == 0 ? calendars.rc : rc;
+}
+
+/* What the fold is told of people from now on; without a file, the built-in policies, which nobody waits for.
+ */
+static void take_oncall(struct core *core, struct oncall *fresh)
+{
+    struct err err;
+    if (fresh == NULL)
+        tc_assert(oncall_read("", SV(""), NULL, NULL, &fresh, &err) == 0);
+    pthread_mutex_lock(&core->oncall_lock);
+    oncall_free(&core->oncall);
+    core->oncall = fresh;
+    pthread_mutex_unlock(&core->oncall_lock);
 }
 
 static void watch(struct core *core, const struct event *json)
@@ -275,7 +387,13 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
     if (rc == 0 && ruleset == NULL)
         rc = ruleset_new_under(sources, count, policy, &ruleset, err);
     policy_free(&policy);
+    struct oncall *oncall = NULL;
+    if (rc == 0)
+        rc = read_oncall(core, &json, &arena, &oncall, err);
+    if (rc == 0 && oncall != NULL)
+        oncall_ladders(oncall, in_force.alerts.ladders);
     if (rc == 0) {
+        take_oncall(core, oncall);
         struct detector *detector = next_detector(core, ruleset, in_force.lateness_ns);
         struct book *book = next_book(core, &in_force.alerts);
         if (core->detector != NULL)

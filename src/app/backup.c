@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "event/json.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,6 +42,12 @@ static int add(struct collecting *c, const char *name, const char *path, uint64_
     return rc;
 }
 
+static bool is_gone(const struct collecting *c, const char *path)
+{
+    struct fs_stat st;
+    return c->options->fs->stat(c->options->fs, path, &st) == -ENOENT;
+}
+
 static int add_journal(struct collecting *c, const char *name, struct err *err)
 {
     const struct backup_options *o = c->options;
@@ -51,9 +58,12 @@ static int add_journal(struct collecting *c, const char *name, struct err *err)
     for (size_t i = 0; rc == 0 && i < c->snapshot.count; i++) {
         const struct journal_part *part = &c->snapshot.parts[i];
         char in[128], path[BACKUP_PATH_MAX];
-        snprintf(in, sizeof in, "%s/%020llu.seg", name, (unsigned long long)part->first);
+        snprintf(in, sizeof in, "%s/%020llu.%s", name, (unsigned long long)part->first,
+                 part->is_cold ? "cold" : "seg");
         snprintf(path, sizeof path, "%s/%s", o->data, in);
         rc = add(c, in, path, part->bytes, err);
+        if (rc != 0 && is_gone(c, path))
+            rc = TC_EAGAIN; /* it became cold meanwhile */
     }
     return rc;
 }
@@ -162,7 +172,8 @@ bool backup_name_is_ours(struct sv name)
         bool hex = true; /* a folder's files have numbers or hashes for names */
         for (size_t at = 1; at < rest.n; at++)
             hex = hex && strchr("0123456789abcdef", rest.p[at]) != NULL && rest.p[at] != '\0';
-        bool segment = kinds[i].add == add_journal && rest.n == 25 && sv_is(sv_from(rest, 21), ".seg");
+        bool segment = kinds[i].add == add_journal &&
+                       (sv_is(sv_from(rest, 21), ".seg") || sv_is(sv_from(rest, 21), ".cold"));
         for (size_t at = 1; segment && at < 21; at++)
             segment = rest.p[at] >= '0' && rest.p[at] <= '9';
         if (good && (kinds[i].add == add_journal ? segment : hex && rest.n == 65))
@@ -304,6 +315,9 @@ static int write_all(struct collecting *c, struct backup_summary *s, struct err 
     int rc = sums.overflow || manifest.overflow ? err_set(err, TC_EBOUND, "too many files for one backup")
              : archive ? pack_archive(o->fs, o->to, items, c->count + 2, s->created_ns, err)
                        : pack_directory(o->fs, o->to, items, c->count + 2, err);
+    for (size_t i = 0; rc != 0 && rc != TC_EAGAIN && i < c->count; i++)
+        if (is_gone(c, c->items[i].path))
+            rc = TC_EAGAIN;
     free(items);
     buf_free(&sums);
     buf_free(&manifest);

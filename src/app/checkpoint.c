@@ -4,8 +4,8 @@
  * epoch, damaged, of another version) is passed over: the journal is the truth, the replay only takes longer.
  *
  * DIR/checkpoint: "TOCSINCK", u32 version, u64 epoch, u64 position, i64 last tick, strings (u32 length,
- * bytes): activated, detector, book, and since version 2 positions (positions.h), delivery, watchdog; u64
- * XXH3 of all before. Little-endian.
+ * bytes): activated, detector, book, since version 2 positions (positions.h), delivery, watchdog, and since
+ * version 3 overrides (override.c); u64 XXH3 of all before. Little-endian.
  */
 #include "app/core_priv.h"
 
@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-enum { CHECKPOINT_VERSION = 2, CHECKPOINT_VERSION_OLDEST = 1 };
+enum { CHECKPOINT_VERSION = 3, CHECKPOINT_VERSION_OLDEST = 1 };
 #define CHECKPOINT_MAGIC     SV("TOCSINCK")
 #define CHECKPOINT_MAX_BYTES ((size_t)2 << 30)
 
@@ -53,6 +53,11 @@ static void save_book(void *context, struct buf *to)
     book_save(context, to);
 }
 
+static void save_overrides(void *context, struct buf *to)
+{
+    oncall_overrides_save(context, to);
+}
+
 static void save_positions(void *context, struct buf *to)
 {
     positions_save(context, to);
@@ -76,6 +81,7 @@ int checkpoint_write(struct core *core, struct err *err)
     put_string(&out, save_positions, &core->positions);
     put_string(&out, save_delivery, &core->delivery);
     put_string(&out, save_watchdog, core);
+    put_string(&out, save_overrides, &core->overrides);
     buf_u64(&out, hash_64(buf_view(&out)));
     checkpoint_path(core, path, sizeof path);
     int rc = out.overflow ? err_set(err, TC_EBOUND, "the state is too large for a checkpoint")
@@ -113,6 +119,8 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
         rc = positions_load(&core->positions, positions, err);
     if (rc == 0 && watchdog.n > 0 && !watchdog_load(&core->watchdog, watchdog))
         rc = err_set(err, TC_ECORRUPT, "its state of sources is malformed");
+    if (rc == 0 && version > 2 && !oncall_overrides_load(&core->overrides, reader_string(&r)))
+        rc = err_set(err, TC_ECORRUPT, "its overrides are malformed");
     if (rc != 0)
         return rc;
     core->position = core->checkpoint_position = position;
@@ -147,6 +155,8 @@ int checkpoint_read(struct core *core, struct err *err)
     core->position = core->checkpoint_position = 0;
     core->last_tick_ns = core->folded_tick_ns = 0;
     core->delivery = (struct delivery_state){0};
+    oncall_free(&core->oncall);
+    oncall_overrides_free(&core->overrides);
     watchdog_free(&core->watchdog);
     watchdog_init(&core->watchdog);
     (void)err;

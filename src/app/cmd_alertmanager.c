@@ -25,7 +25,10 @@ static const struct option_spec options[] = {
     {"log.silences", OPTION_FLAG, NULL, ACCEPTED},
     {"no-log.silences", OPTION_FLAG, NULL, ACCEPTED},
     {"alerts.gc-interval", OPTION_VALUE, "TIME", ACCEPTED},
-    {"alerts.per-alertname-limit", OPTION_VALUE, "N", "not done: only 0 is taken"},
+    {"alerts.per-alertname-limit", OPTION_VALUE, "N",
+     "at most so many alerts of one alertname; default 0: any number"},
+    {"dispatch.keep-timers", OPTION_FLAG, NULL,
+     "a reload keeps the timers of groups; without it they start anew, as Alertmanager's do"},
     {"dispatch.maintenance-interval", OPTION_VALUE, "TIME", ACCEPTED},
     {"dispatch.start-delay", OPTION_VALUE, "TIME",
      "no notification before so long after the start; default 0s"},
@@ -34,7 +37,7 @@ static const struct option_spec options[] = {
     {"web.route-prefix", OPTION_VALUE, "PATH", "prefix of paths; default: that of --web.external-url"},
     {"web.config.file", OPTION_VALUE, "FILE",
      "not done: TLS and logins are a proxy's work; only an empty value"},
-    {"web.systemd-socket", OPTION_FLAG, NULL, "not done: refused"},
+    {"web.systemd-socket", OPTION_FLAG, NULL, "listen on the socket that systemd hands over"},
     {"web.get-concurrency", OPTION_VALUE, "N", ACCEPTED},
     {"web.timeout", OPTION_VALUE, "TIME", ACCEPTED},
     {"auto-gomemlimit.ratio", OPTION_VALUE, "R", ACCEPTED},
@@ -137,18 +140,9 @@ static bool read_mode(const struct cli_args *args, enum am_matcher_mode *ret)
 /* What would not be done is not taken silently. */
 static bool refuse_undone(const struct cli_args *args)
 {
-    const char *limit = cli_value(args, "alerts.per-alertname-limit", "0");
-    if (cli_value(args, "web.config.file", "")[0] != '\0')
-        cli_fail(args, CLI_USAGE,
-                 "--web.config.file: TLS and logins are not done here: put a proxy before it");
-    else if (cli_flag(args, "web.systemd-socket"))
-        cli_fail(args, CLI_USAGE,
-                 "--web.systemd-socket is not done by this version: use --web.listen-address");
-    else if (strtol(limit, NULL, 10) > 0)
-        cli_fail(args, CLI_USAGE, "--alerts.per-alertname-limit %s is not done by this version: only 0 is",
-                 limit);
-    else
+    if (cli_value(args, "web.config.file", "")[0] == '\0')
         return true;
+    cli_fail(args, CLI_USAGE, "--web.config.file: TLS and logins are not done here: put a proxy before it");
     return false;
 }
 
@@ -168,7 +162,7 @@ static bool read_log(const struct cli_args *args, struct slog *ret)
 
 static bool read_flags(const struct cli_args *args, struct am_server_options *ret)
 {
-    uint64_t max;
+    uint64_t max, per_name;
     const char *most = cli_value(args, "silences.max-silences", "0");
     ret->config_file = cli_value(args, "config.file", "alertmanager.yml");
     ret->storage_path = cli_value(args, "storage.path", "data/");
@@ -184,6 +178,11 @@ static bool read_flags(const struct cli_args *args, struct am_server_options *re
         !cli_duration(args, "dispatch.start-delay", 0, &ret->start_delay_ns) ||
         !cli_duration(args, "data.maintenance-interval", INT64_C(900) * TC_SECOND_NS, &ret->maintenance_ns))
         return false;
+    if (!cli_number(args, "alerts.per-alertname-limit", 0, 100000, 0, &per_name))
+        return false;
+    ret->max_alerts_of_a_name = (size_t)per_name;
+    ret->keep_timers = cli_flag(args, "dispatch.keep-timers");
+    ret->systemd_socket = cli_flag(args, "web.systemd-socket");
     if (most[0] == '-') /* negative: no limit */
         return true;
     if (!cli_number(args, "silences.max-silences", 0, 100000, 0, &max))

@@ -5,9 +5,11 @@
 
 #include "api/api.h"
 #include "app/config.h"
+#include "app/oncall_files.h"
 #include "base/json_out.h"
 #include "cli/alertmanager_file.h"
 #include "cli/check_prometheus.h"
+#include "cli/journal_seen.h"
 #include "cli/parsers.h"
 #include "cli/rules.h"
 #include "event/policy.h"
@@ -26,6 +28,8 @@ static const struct option_spec options[] = {
      "change the rules by this processing pipeline before they are read: a file, or one that the program "
      "carries "
      "(may be given again)"},
+    {"data", OPTION_VALUE, "DIR",
+     "warn of log sources and fields that rules ask and that no event in this data directory's journal has"},
     {"format", OPTION_VALUE, "table|json",
      "how what is found is told: lines on standard error (table), or one JSON object a line on standard "
      "output"},
@@ -65,6 +69,22 @@ static size_t notes_json(const struct ruleset *ruleset)
     return refused;
 }
 
+/* --data: what the rules ask that nobody sends. */
+static int check_seen(const struct cli_args *args, struct ruleset *ruleset, struct err *err)
+{
+    const char *dir = cli_value(args, "data", NULL);
+    if (dir == NULL)
+        return 0;
+    struct seen *seen = seen_new();
+    int rc = journal_seen(dir, seen, err);
+    if (rc == 0 && seen_events(seen) == 0)
+        rc = err_set(err, TC_EINPUT, "%s: its journal holds no event, so it says nothing about fields", dir);
+    if (rc == 0)
+        seen_lint(seen, ruleset);
+    seen_free(&seen);
+    return rc;
+}
+
 static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count,
                                  const struct under *under)
 {
@@ -85,6 +105,8 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
         rc = policy_new(under->policy_text, &policy, &err);
     if (rc == 0)
         rc = ruleset_new_under(sources, source_count, policy, &ruleset, &err);
+    if (rc == 0)
+        rc = check_seen(args, ruleset, &err);
     policy_free(&policy);
     if (rc != 0) {
         cli_fail_err(args, &err);
@@ -171,6 +193,51 @@ static enum cli_exit check_shipped(const struct cli_args *args, struct sv policy
     return rc != 0 ? cli_fail_err(args, &err) : refused > 0 ? CLI_USAGE : CLI_DONE;
 }
 
+/* `metrics.rule_files`, with promtool's words. */
+static enum cli_exit check_metric_rules(const struct cli_args *args, const struct config *config)
+{
+    struct arena arena = {0};
+    struct err err = {0};
+    const char *const *paths;
+    size_t count;
+    enum cli_exit code;
+    if (metric_rule_files_find(config->metric_rules.files, config->metric_rules.file_count, &arena, &paths,
+                               &count, &err) != 0)
+        code = cli_fail_err(args, &err);
+    else
+        code = check_prometheus(paths, count, cli_flag(args, "strict"));
+    arena_free(&arena);
+    return code;
+}
+
+static void say_gap(void *context, const struct oncall_schedule *schedule, int64_t from_ns, int64_t to_ns)
+{
+    char from[TC_RFC3339_MAX], to[TC_RFC3339_MAX];
+    clk_rfc3339(from_ns, from);
+    clk_rfc3339(to_ns, to);
+    fprintf(stderr, "%s:%u: warning: schedule %.*s has nobody from %s to %s\n", (const char *)context,
+            schedule->line, SV_FMT(schedule->name), from, to);
+}
+
+/* People and policies as `run` would read them; hours without anybody are warnings. */
+static enum cli_exit check_oncall(const struct cli_args *args, const struct config *config)
+{
+    struct arena arena = {0};
+    struct oncall_files files;
+    struct oncall *oncall = NULL;
+    struct err err;
+    int rc = oncall_files_read(config, &arena, &files, &err);
+    if (rc == 0)
+        rc = oncall_files_parse(&files, &oncall, &err);
+    enum cli_exit code = rc == 0 ? CLI_DONE : cli_fail_err(args, &err);
+    size_t gaps = rc != 0 || config->oncall == NULL ? 0
+                                                    : oncall_gaps(oncall, clk_now(&clk_system).ns, say_gap,
+                                                                  (void *)(uintptr_t)config->oncall);
+    oncall_free(&oncall);
+    arena_free(&arena);
+    return gaps > 0 && cli_flag(args, "strict") ? TC_MAX(code, CLI_FOUND) : code;
+}
+
 /* As `run` would take it: who may come in, and the rules that it names. */
 static enum cli_exit check_meaning(const struct cli_args *args, const struct config *config)
 {
@@ -191,7 +258,15 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
     }
     if (!check_geoip(args, config))
         return CLI_USAGE;
-    enum cli_exit code = check_config_rules(args, config);
+    static enum cli_exit (*const checks[])(const struct cli_args *, const struct config *) = {
+        check_metric_rules, check_oncall, check_config_rules};
+    enum cli_exit code = CLI_DONE;
+    for (size_t i = 0; i < TC_ARRAY_LEN(checks); i++) {
+        enum cli_exit one = checks[i](args, config);
+        if (one == CLI_USAGE || one == CLI_FAILED)
+            return one;
+        code = TC_MAX(code, one);
+    }
     if (config->rule_count == 0 && config->shipped_packs) {
         enum cli_exit shipped = check_shipped(args, config->policy_text);
         code = TC_MAX(code, shipped);

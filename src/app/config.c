@@ -17,6 +17,8 @@
 
 enum { CONFIG_FILE_MAX = 1 << 20, STEPS_MAX = 16 };
 
+#define DAY_NS (INT64_C(86400) * TC_SECOND_NS)
+
 /* --- alerts
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -46,9 +48,61 @@ static int alerts_steps(struct reading *r, const struct yaml_node *node)
     return 0;
 }
 
+static int alerts_acknowledge(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &r->config->acknowledge_within_ns);
+}
+
+static int confirmation_channel(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &r->config->confirmation_channel);
+}
+
+static int confirmation_timeout(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_duration(r, node, &r->config->answer_within_ns);
+    return rc == 0 && r->config->answer_within_ns < 60 * TC_SECOND_NS
+               ? setting_bad(r, node, "a minute at least")
+               : rc;
+}
+
+static int confirmation_silence(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = setting_text(r, node, &text);
+    if (rc == 0 && !sv_is(text, "raise") && !sv_is(text, "keep"))
+        return setting_bad(r, node, "raise or keep is expected here");
+    r->config->silence_is_no_objection = sv_is(text, "keep");
+    return rc;
+}
+
+static int confirmation_raise_to(struct reading *r, const struct yaml_node *node)
+{
+    r->config->raise_to = node->type == YAML_SCALAR ? severity_of(node->text) : SEVERITY_NONE;
+    return r->config->raise_to == SEVERITY_NONE ? setting_bad(r, node, "P1 to P4 is expected here") : 0;
+}
+
+static const struct setting confirmation_settings[] = {
+    {"channel", "channel of type email that asks a user whether that was them (`tocsin alerts confirm`)",
+     "none: nobody can be asked", confirmation_channel},
+    {"timeout", "how long an answer is waited for", "24h", confirmation_timeout},
+    {"silence", "no answer in time: `raise` as after a \"no\", or `keep` as it was", "raise",
+     confirmation_silence},
+    {"raise_to", "severity after a \"no\"", "P1", confirmation_raise_to},
+    {0}};
+
+static int alerts_confirmation(struct reading *r, const struct yaml_node *node)
+{
+    return setting_section(r, node, confirmation_settings);
+}
+
 static const struct setting alerts_settings[] = {
     {"dedup_window", "occurrences within this time after the first belong to one alert", "1h", alerts_dedup},
     {"count_steps", "counts at which an open alert is told again", "[10, 50, 100]", alerts_steps},
+    {"acknowledge_within", "goal of the first step of a response to a P1 or P2: missed, it is noted; 0: none",
+     "5m", alerts_acknowledge},
+    {"confirmation", "asking the user that an alert is about: channel, timeout, silence, raise_to", "off",
+     alerts_confirmation},
     {"resolve_after", "an alert without occurrences for so long resolves itself", "24h", alerts_resolve},
     {0}};
 
@@ -259,6 +313,11 @@ static int metrics_retention(struct reading *r, const struct yaml_node *node)
     return setting_duration(r, node, &r->config->metrics_retention_ns);
 }
 
+static int metrics_trend_retention(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &r->config->metrics_trend_retention_ns);
+}
+
 static int metrics_retention_bytes(struct reading *r, const struct yaml_node *node)
 {
     return setting_number(r, node, 1 << 20, INT64_MAX, &r->config->metrics_retention_bytes);
@@ -289,14 +348,38 @@ static const struct setting metrics_settings[] = {
     {"source_series_limit", "series in memory that one source may have", "`series_limit`",
      metrics_source_series},
     {"retention", "how long samples are kept", "15d", metrics_retention},
+    {"trend_retention",
+     "how long a few samples of every four minutes are kept, for trends (docs/promql.md); 0: not at all",
+     "396d", metrics_trend_retention},
     {"retention_bytes", "bytes of all blocks past which the oldest go", "no bound", metrics_retention_bytes},
     {"out_of_order", "how late a sample may come, at most 1h", "0 (refused, as Prometheus does)",
      metrics_out_of_order},
+    {"rule_files",
+     "files of Prometheus' rules, or patterns of such; `NAME.tocsin.yml` beside one is read along", "none",
+     config_rule_files},
+    {"evaluation_interval", "how often groups of rules are evaluated that do not say it", "1m",
+     config_evaluation_interval},
+    {"rule_query_offset", "how far in the past rules look whose group does not say it", "0",
+     config_rule_query_offset},
+    {"lookback_delta", "how old the newest sample of a series may be", "5m", config_lookback_delta},
+    {"for_grace_period", "alerts taken up after a restart fire no sooner than this", "10m",
+     config_for_grace_period},
+    {"for_outage_tolerance", "state of alerts older than this is not taken up after a restart", "1h",
+     config_for_outage_tolerance},
+    {"external_labels", "labels of all alerts on metrics, and of what is federated, beside their own", "none",
+     config_external_labels},
+    {"enable_features",
+     "Prometheus' feature flags of PromQL: promql-delayed-name-removal; promql-experimental-functions, "
+     "promql-duration-expr, promql-extended-range-selectors and promql-binop-fill-modifiers are always on",
+     "none", config_enable_features},
     {0}};
 
 static int read_metrics(struct reading *r, const struct yaml_node *node)
 {
-    return setting_section(r, node, metrics_settings);
+    int rc = setting_section(r, node, metrics_settings);
+    return rc == 0 && r->config->metric_rules.file_count > 0 && !r->config->metrics
+               ? setting_bad(r, node, "rule_files need enabled: true")
+               : rc;
 }
 
 /* --- top level
@@ -333,8 +416,7 @@ static int read_console(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
-static int read_paths(struct reading *r, const struct yaml_node *node, const char *const **ret,
-                      size_t *ret_count)
+int setting_paths(struct reading *r, const struct yaml_node *node, const char *const **ret, size_t *ret_count)
 {
     int rc = setting_list(r, node);
     if (rc != 0)
@@ -358,22 +440,22 @@ static int read_paths(struct reading *r, const struct yaml_node *node, const cha
 static int read_rules(struct reading *r, const struct yaml_node *node)
 {
     r->config->shipped_packs = false;
-    return read_paths(r, node, &r->config->rules, &r->config->rule_count);
+    return setting_paths(r, node, &r->config->rules, &r->config->rule_count);
 }
 
 static int read_placeholders(struct reading *r, const struct yaml_node *node)
 {
-    return read_paths(r, node, &r->config->placeholders, &r->config->placeholder_count);
+    return setting_paths(r, node, &r->config->placeholders, &r->config->placeholder_count);
 }
 
 static int read_pipelines(struct reading *r, const struct yaml_node *node)
 {
-    return read_paths(r, node, &r->config->pipelines, &r->config->pipeline_count);
+    return setting_paths(r, node, &r->config->pipelines, &r->config->pipeline_count);
 }
 
 static int read_geoip(struct reading *r, const struct yaml_node *node)
 {
-    return read_paths(r, node, &r->config->geoip, &r->config->geoip_count);
+    return setting_paths(r, node, &r->config->geoip, &r->config->geoip_count);
 }
 
 static int read_parsers(struct reading *r, const struct yaml_node *node)
@@ -437,6 +519,14 @@ static int read_sandbox(struct reading *r, const struct yaml_node *node)
 }
 
 /* `shipped_packs` stands after `rules`, whose reader sets its default. */
+static int read_oncall(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = setting_text(r, node, &text);
+    r->config->oncall = rc == 0 ? text.p : NULL;
+    return rc;
+}
+
 static const struct setting top_settings[] = {
     {"listen", "address and port of the HTTP server", "127.0.0.1:9797", read_listen},
     {"data", "the data directory", "--data", read_data},
@@ -460,21 +550,28 @@ static const struct setting top_settings[] = {
      config_read_channels},
     {"routing", "which channels are told of which priority", "by min_severity of each channel",
      config_read_routing},
+    {"forward", "which events go to a SIEM", "none", config_read_forward},
     {"digest", "the daily digest of P4 alerts", "to email channels, at 08:00", config_read_digest},
     {"alerts", "how occurrences become alerts", "", read_alerts},
+    {"oncall",
+     "file of people, roles, schedules and policies of escalation (docs/oncall.md, docs/escalation.md)",
+     "none: the built-in policy doc4", read_oncall},
     {"parsers", "files of parsers of your own, or directories with *.yml and *.yaml (docs/parsers.md)",
      "none", read_parsers},
     {"privacy", "what is replaced, and who may see behind it", "", read_privacy},
     {"heartbeat", "call a dead man's switch while everything works", "none", read_heartbeat},
     {"seal", "sign checkpoints of the journal (docs/evidence.md)", "none", read_seal},
+    {"retention", "how long what is kept (docs/retention.md)", "", config_read_retention},
     {"watch", "sources whose silence is an alert", "none", config_read_watch},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", config_read_syslog},
     {"files", "log files that are followed", "none", config_read_files},
     {"journald", "read the journal of systemd", "none", config_read_journald},
     {"metrics", "a store of metrics, for Prometheus' senders and readers", "off", read_metrics},
     {"lateness",
-     "events older than this when they arrive are marked suspect and judged by their receive time", "1h",
-     read_lateness},
+     "events older than this when they arrive are marked suspect and judged by their receive time; of "
+     "sources that "
+     "declare none of their own",
+     "1h", read_lateness},
     {"timezone", "zone of times that bear none", "UTC", read_timezone},
     {"threads", "worker threads of detection, 1 to 64", "one per processor", read_threads},
     {"max_body_bytes", "largest unpacked body of a request, in bytes: 1024 to 1073741824", "33554432",
@@ -492,15 +589,25 @@ void config_defaults(struct config *config)
                               .max_body_bytes = 32 << 20,
                               .sandbox = true,
                               .syslog_lateness_ns = -1,
+                              .journald_lateness_ns = -1,
                               .syslog_parser = parser_find(SV("syslog")),
                               .policy_text = SV(DEFAULT_POLICY),
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
+                              .metric_rules = {.evaluation_interval_ns = 60 * TC_SECOND_NS},
                               .metrics_retention_ns = INT64_C(15) * 86400 * TC_SECOND_NS,
+                              .metrics_trend_retention_ns = INT64_C(396) * 86400 * TC_SECOND_NS,
                               .statsd_flush_ns = 10 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
+                              .retention_keep_ns = {395 * DAY_NS, 2557 * DAY_NS, 30 * DAY_NS},
+                              .retention_cold_after_ns = 3600 * TC_SECOND_NS,
+                              .retention_segment_age_ns = DAY_NS,
+                              .retention_distrust_ns = DAY_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
-                              .resolve_after_ns = 86400 * TC_SECOND_NS};
+                              .resolve_after_ns = 86400 * TC_SECOND_NS,
+                              .acknowledge_within_ns = 300 * TC_SECOND_NS,
+                              .answer_within_ns = 86400 * TC_SECOND_NS,
+                              .raise_to = SEVERITY_P1};
     int rc = parsers_open(NULL, 0, &config->parsers, NULL);
     tc_assert(rc == 0); /* without files of the user nothing is read */
     config->channels = ARENA_ARRAY(&config->arena, struct channel_config, 2);
@@ -518,8 +625,10 @@ void config_defaults(struct config *config)
 static uint64_t print_of(const struct yaml_node *node)
 {
     uint64_t print = hash_64_seed(node->key, hash_64_seed(node->text, (uint64_t)node->type + 1));
+    bool metrics = sv_is(node->key, "metrics"); /* some of its keys are read anew by a reload */
     for (const struct yaml_node *n = node->first; n != NULL; n = n->next)
-        print = hash_64_seed(sv_make((const char *)&print, sizeof print), print_of(n));
+        if (!metrics || !config_metrics_is_reloaded(n->key))
+            print = hash_64_seed(sv_make((const char *)&print, sizeof print), print_of(n));
     return print;
 }
 
@@ -538,8 +647,8 @@ static void take_prints(struct config *c, const struct yaml_node *root)
 size_t config_restart_needed(const struct config *running, const struct config *fresh,
                              const char *ret_keys[CONFIG_KEYS_MAX])
 {
-    static const char *const read_anew[] = {"rules", "shipped_packs", "placeholders", "pipelines",
-                                            "geoip", "alerts",        "watch",        NULL};
+    static const char *const read_anew[] = {"rules",  "shipped_packs", "placeholders", "pipelines", "geoip",
+                                            "alerts", "watch",         "oncall",       NULL};
     size_t count = 0;
     for (size_t i = 0; top_settings[i].key != NULL; i++) {
         uint64_t before = i < running->print_count ? running->prints[i].print : 0;
@@ -583,6 +692,14 @@ int config_load(const char *path, struct config *config, struct err *err)
     return rc;
 }
 
+int64_t config_longest_lateness(const struct config *c)
+{
+    int64_t longest_ns = TC_MAX(c->lateness_ns, TC_MAX(c->syslog_lateness_ns, c->journald_lateness_ns));
+    for (size_t i = 0; i < c->file_count; i++)
+        longest_ns = TC_MAX(longest_ns, c->files[i].lateness_ns);
+    return longest_ns;
+}
+
 void config_free(struct config *config)
 {
     parsers_close(&config->parsers);
@@ -610,12 +727,17 @@ void config_reference(struct buf *out)
     reference_table(out, "channels (a list)", config_channel_settings);
     reference_table(out, "mentions (of a channel)", config_mention_settings);
     reference_table(out, "routing", config_routing_settings);
+    reference_table(out, "forward (a list)", config_forward_settings);
     reference_table(out, "digest", config_digest_settings);
     reference_table(out, "alerts", alerts_settings);
+    reference_table(out, "alerts.confirmation", confirmation_settings);
     reference_table(out, "privacy", privacy_settings);
     reference_table(out, "privacy.officers (a list)", officer_settings);
     reference_table(out, "heartbeat", heartbeat_settings);
     reference_table(out, "seal", seal_settings);
+    reference_table(out, "retention", config_retention_settings);
+    reference_table(out, "retention.classes (a list)", config_class_settings);
+    reference_table(out, "retention.holds (a list)", config_hold_settings);
     reference_table(out, "watch (a list)", config_watch_settings);
     reference_table(out, "syslog", config_syslog_settings);
     reference_table(out, "files (a list)", config_file_settings);

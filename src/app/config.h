@@ -8,11 +8,15 @@
 
 #include "api/api.h"
 #include "app/event_metric_config.h"
+#include "app/forward.h"
+#include "app/metric_rules.h"
 #include "app/sources.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "cli/parsers.h"
+#include "ingest/intake.h"
 #include "ingest/tail.h"
+#include "journal/retention.h"
 #include "metrics/scrape/scrape_config.h"
 #include "notify/notify.h"
 
@@ -28,6 +32,7 @@ struct config {
     const char *listen;       /* "127.0.0.1:9797" */
     const char *data;         /* NULL: not set */
     const char *console_url;  /* NULL: http:// + listen */
+    const char *oncall;       /* file of people, schedules and policies; NULL: the built-in policies */
     const char *const *rules; /* paths; none: the shipped packs */
     size_t rule_count;
     const char *const *pipelines; /* processing pipelines: files, or names of shipped ones */
@@ -39,7 +44,7 @@ struct config {
     bool shipped_packs; /* load the packs that the binary carries (default: true where no rules are named) */
     struct parser_files parsers;        /* of the files below, and those that the program ships */
     const struct parser *syslog_parser; /* of messages that come by syslog */
-    int64_t lateness_ns;
+    int64_t lateness_ns;                /* of sources that declare none of their own */
     int zone_offset_s;
     unsigned threads;
     size_t max_body_bytes;
@@ -52,7 +57,8 @@ struct config {
     bool journald;                  /* the system's journal is read */
     const char *journald_directory; /* NULL: where the system keeps it */
     bool journald_from_beginning;
-    struct sv heartbeat_url; /* a secret; n == 0: none */
+    int64_t journald_lateness_ns; /* -1: lateness_ns */
+    struct sv heartbeat_url;      /* a secret; n == 0: none */
     int64_t heartbeat_interval_ns;
     bool heartbeat_get;
     const char *seal_key_path; /* NULL: the journal is not sealed */
@@ -60,6 +66,13 @@ struct config {
     const char *seal_witness_file; /* NULL: none */
     struct sv seal_witness_url;    /* a secret; n == 0: none */
     bool seal_witness_log;
+    int64_t retention_keep_ns[CLASS_COUNT]; /* 0: for ever */
+    int64_t retention_cold_after_ns, retention_segment_age_ns, retention_distrust_ns;
+    const char *retention_archive; /* NULL: none */
+    struct retention_hold *retention_holds;
+    size_t retention_hold_count;
+    struct intake_class *retention_classes; /* which class events get */
+    size_t retention_class_count;
     struct source_watch *watch;
     size_t watch_count;
     struct api_token *tokens;
@@ -71,18 +84,26 @@ struct config {
         size_t count;
         bool given; /* not: by the channels' own severities */
     } routing[SEVERITY_P4 + 1];
+    struct forward_config forwards[TC_FORWARDS_MAX];
+    size_t forward_count;
     struct routing digest; /* not given: all email channels */
     int digest_at_s;       /* after midnight */
     int64_t dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0 */
-    const char *vault_key_path;  /* NULL: in the data directory */
-    struct sv policy_text;       /* policy.h's lines */
-    struct api_token *officers;  /* `source` is the name */
+    int64_t acknowledge_within_ns;
+    struct sv confirmation_channel; /* who asks users whether that was them; n == 0: nobody can be asked */
+    int64_t answer_within_ns;
+    bool silence_is_no_objection;
+    enum severity raise_to;
+    const char *vault_key_path; /* NULL: in the data directory */
+    struct sv policy_text;      /* policy.h's lines */
+    struct api_token *officers; /* `source` is the name */
     size_t officer_count;
     bool metrics; /* keep a store of metrics, and take remote write */
     uint64_t series_limit, source_series_limit;
-    int64_t metrics_retention_ns, metrics_out_of_order_ns;
+    int64_t metrics_retention_ns, metrics_trend_retention_ns, metrics_out_of_order_ns;
     uint64_t metrics_retention_bytes; /* 0: no bound */
+    struct metric_rule_settings metric_rules;
     struct scrape_defaults scrape_defaults;
     struct scrape_config scrape; /* no jobs: nothing is scraped */
     struct event_metrics_config event_metrics;
@@ -102,6 +123,8 @@ bool config_routes(const struct config *config, const struct channel_config *cha
 void config_defaults(struct config *config);
 /* Reads `path` over the defaults. */
 int config_load(const char *path, struct config *config, struct err *err);
+/* The longest lateness that any source declares: so long windows wait. */
+int64_t config_longest_lateness(const struct config *config);
 void config_free(struct config *config);
 /* The keys that only a restart puts in force and for which `fresh` says other things than `running`, in
  * order. Returns how many. */

@@ -80,6 +80,16 @@ CHANNEL_TEXT(hello)
 CHANNEL_TEXT(auth_username)
 CHANNEL_TEXT(ca_file)
 CHANNEL_TEXT(fallback)
+CHANNEL_TEXT(api_url)
+CHANNEL_TEXT(account)
+CHANNEL_TEXT(callback_url)
+CHANNEL_TEXT(region)
+CHANNEL_TEXT(index)
+CHANNEL_TEXT(project)
+CHANNEL_TEXT(issue)
+CHANNEL_TEXT(transition)
+CHANNEL_SECRET(token)
+CHANNEL_SECRET(signing_secret)
 CHANNEL_SECRET(auth_password)
 CHANNEL_SECRET(bearer_token)
 CHANNEL_SECRET(routing_key)
@@ -171,6 +181,31 @@ static int channel_headers(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
+static int channel_people(struct reading *r, const struct yaml_node *node)
+{
+    struct channel_config *channel = r->item;
+    if (node->type != YAML_MAP || node->count > TC_PEOPLE_MAX)
+        return setting_bad(r, node, "a map of at most 256 is expected here: an id or number, and the person");
+    struct channel_header *people = ARENA_ARRAY(&r->config->arena, struct channel_header, node->count + 1);
+    int rc = 0;
+    channel->people = people;
+    for (const struct yaml_node *n = node->first; rc == 0 && n != NULL; n = n->next) {
+        struct channel_header *person = &people[channel->people_count++];
+        person->name = arena_sv(&r->config->arena, n->key);
+        rc = setting_text(r, n, &person->value);
+    }
+    return rc;
+}
+
+static int channel_segments(struct reading *r, const struct yaml_node *node)
+{
+    uint64_t v;
+    int rc = setting_number(r, node, 1, 10, &v);
+    if (rc == 0)
+        ((struct channel_config *)r->item)->segments = (uint32_t)v;
+    return rc;
+}
+
 #define SEVERITY_SETTING(set, severity, read)                                                                \
     static int set##_##severity(struct reading *r, const struct yaml_node *node)                             \
     {                                                                                                        \
@@ -199,30 +234,40 @@ static int channel_mentions(struct reading *r, const struct yaml_node *node)
 
 const struct setting config_channel_settings[] = {
     {"name", "name of the channel", "required", channel_name},
-    {"type", "slack, email, webhook, pagerduty, file or stdout", "required", channel_type},
+    {"type", "what it is: see [channels.md](channels.md)", "required", channel_type},
     {"url",
-     "slack: the incoming webhook; webhook: where to; pagerduty: another endpoint; as env:NAME or file:PATH",
-     "required for slack and webhook", channel_url},
+     "slack, teams, discord, mattermost: the incoming webhook; webhook, ticket: where to; pagerduty: another "
+     "endpoint; as env:NAME or file:PATH",
+     "required but for pagerduty", channel_url},
     {"path", "file: where to append one JSON object a line", "required for file", channel_path},
-    {"slack_channel", "slack: the channel named in the message", "#security-incidents",
+    {"slack_channel", "slack, slack_app, mattermost: the channel", "#security-incidents",
      channel_slack_channel},
-    {"username", "slack: the name shown", "Security Bot", channel_username},
+    {"username", "slack, mattermost: the name shown", "Security Bot", channel_username},
     {"icon_emoji", "slack: the icon shown", ":rotating_light:", channel_icon},
     {"reveal", "what it may know of persons: none, addresses (IP addresses, no account names) or all",
      "all for stdout and file, else none", channel_reveal},
     {"mentions",
-     "slack: whom to call, by priority: a map of P1 to P4; @channel, @here, the id of a group (S012…) or "
+     "slack, slack_app, mattermost, discord: whom to call, by priority: a map of P1 to P4; @channel, @here, "
+     "the id of a group "
+     "(S012…) or "
      "person",
      "P1: @channel", channel_mentions},
     {"smarthost", "email: the mail server, as mail.example.com:587", "required for email", channel_smarthost},
-    {"from", "email: the sender, as soc@example.com or Security <soc@example.com>", "required for email",
-     channel_from},
-    {"to", "email: recipients, at most 64", "required for email", channel_to},
+    {"from",
+     "email: the sender, as soc@example.com or Security <soc@example.com>; sms, voice: a number of the "
+     "account",
+     "required for email, sms and voice", channel_from},
+    {"to",
+     "who is told, at most 64: email: addresses; sms, voice: numbers, as +15005550006; telegram: chats; "
+     "pushover: "
+     "user keys; webex: rooms; sns: topics",
+     "required there", channel_to},
     {"hello", "email: the name to greet the mail server with", "localhost", channel_hello},
     {"require_tls", "email: send nothing unless the server does STARTTLS", "true", channel_require_tls},
     {"implicit_tls", "email: TLS from the first byte, as on port 465", "false", channel_implicit_tls},
-    {"auth_username", "email, webhook: name for the login", "none", channel_auth_username},
-    {"auth_password", "email, webhook: its password, as env:NAME or file:PATH", "none",
+    {"auth_username", "email, webhook, elastic, jira, ticket: name for the login", "none",
+     channel_auth_username},
+    {"auth_password", "email, webhook, elastic, jira, ticket: its password, as env:NAME or file:PATH", "none",
      channel_auth_password},
     {"bearer_token", "webhook: sent as Authorization: Bearer, as env:NAME or file:PATH", "none",
      channel_bearer_token},
@@ -230,15 +275,48 @@ const struct setting config_channel_settings[] = {
      "not signed", channel_signing_keys},
     {"headers", "webhook: more headers, a map; a value may be env:NAME or file:PATH", "none",
      channel_headers},
-    {"routing_key", "pagerduty: the integration's key, as env:NAME or file:PATH", "required for pagerduty",
-     channel_routing_key},
-    {"ca_file",
-     "email, webhook, slack, pagerduty: PEM file of certificates to trust in place of the system's",
-     "the system's", channel_ca_file},
+    {"routing_key", "pagerduty: the integration's key; victorops: the routing key; as env:NAME or file:PATH",
+     "required for pagerduty", channel_routing_key},
+    {"api_url", "the address of the service's API, in place of the vendor's: a proxy, a test", "the vendor's",
+     channel_api_url},
+    {"account", "sms, voice: the account's SID; sns: the access key's id", "required there", channel_account},
+    {"token",
+     "slack_app, telegram, webex: the bot's; sms, voice: the account's; pushover: the application's; "
+     "opsgenie: the "
+     "API key; victorops: the endpoint's key; sns: the secret access key; datadog: the API key; splunk_hec: "
+     "the collector's; "
+     "elastic: an API key; jira, ticket: a bearer token; as "
+     "env:NAME "
+     "or file:PATH",
+     "required but for elastic, jira and ticket", channel_token},
+    {"region", "sns: the region, as eu-west-1; datadog: the site, as datadoghq.eu", "required there",
+     channel_region},
+    {"index", "splunk_hec, elastic: where to write", "Splunk's default; tocsin-alerts, tocsin-events",
+     channel_index},
+    {"project", "jira: the project's key", "required there", channel_project},
+    {"issue", "jira: the type of issue", "Task", channel_issue},
+    {"transition", "jira: the id of the transition to make when an alert has ended", "none",
+     channel_transition},
+    {"segments", "sms: the longest that a message may be, 1 to 10 SMS; longer ones are cut", "3",
+     channel_segments},
+    {"callback_url",
+     "sms, voice: where the vendor reaches this program, as https://tocsin.example.com: people then "
+     "acknowledge "
+     "by reply or digit",
+     "nothing comes back", channel_callback_url},
+    {"signing_secret",
+     "slack_app: the app's, pagerduty: the webhook's, as env:NAME or file:PATH: what is done there comes "
+     "back",
+     "nothing comes back", channel_signing_secret},
+    {"people", "who is who: a map of a number or id over there to a person's name here", "nobody",
+     channel_people},
+    {"ca_file", "PEM file of certificates to trust in place of the system's", "the system's",
+     channel_ca_file},
     {"min_severity", "only alerts of this priority or a higher one, where `routing` does not name it",
-     "slack, pagerduty: P2; email: P3; others: P4", channel_min_severity},
-    {"send_resolved", "also tell when an alert has ended", "webhook, pagerduty: true; others: false",
-     channel_send_resolved},
+     "sms, voice, pushover: P1; email: P3; webhook, sns, file, stdout, SIEMs: P4; others: P2",
+     channel_min_severity},
+    {"send_resolved", "also tell when an alert has ended",
+     "slack, email, sms, voice, stdout: false; others: true", channel_send_resolved},
     {"fallback", "name of the channel that is told as well once this one is broken", "none",
      channel_fallback},
     {"fallback_after", "how long it must have failed to be called broken", "30s", channel_fallback_after},
@@ -330,6 +408,57 @@ int config_read_digest(struct reading *r, const struct yaml_node *node)
     return setting_section(r, node, config_digest_settings);
 }
 
+/* --- forward
+ * ------------------------------------------------------------------------------------------------------- */
+
+static int forward_channel(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &((struct forward_config *)r->item)->channel);
+}
+
+static int forward_select(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &((struct forward_config *)r->item)->select);
+}
+
+const struct setting config_forward_settings[] = {
+    {"channel", "name of a channel of type splunk_hec, datadog, elastic, cef or cef_udp, with `reveal: all`",
+     "required", forward_channel},
+    {"select", "which events: LogQL, such as {source=~\"http:.+\"} |= \"denied\"", "required",
+     forward_select},
+    {0}};
+
+int config_read_forward(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_list(r, node);
+    if (rc == 0 && node->count > TC_FORWARDS_MAX)
+        rc = setting_bad(r, node, "at most 8 are possible");
+    if (rc == 0)
+        rc = setting_rows(r, node, config_forward_settings, r->config->forwards,
+                          sizeof r->config->forwards[0]);
+    r->config->forward_count = rc == 0 ? node->count : 0;
+    return rc;
+}
+
+static int check_forwards(struct config *c, const char *file, struct err *err)
+{
+    struct err why;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < c->forward_count; i++) {
+        struct forward_config *forward = &c->forwards[i];
+        for (size_t j = 0; j < c->channel_count; j++)
+            if (sv_eq(c->channels[j].name, forward->channel))
+                forward->config = &c->channels[j];
+        for (size_t j = 0; rc == 0 && j < i; j++)
+            if (sv_eq(c->forwards[j].channel, forward->channel))
+                rc = err_at(err, TC_EINPUT, file, 0, 0, "forward: channel %.*s is named twice",
+                            SV_FMT(forward->channel));
+        if (rc == 0 && forward_check(forward, &why) != 0)
+            rc = err_at(err, TC_EINPUT, file, 0, 0, "forward: %s", why.text);
+    }
+    return rc;
+}
+
 static bool is_channel(const struct config *config, struct sv name)
 {
     for (size_t i = 0; i < config->channel_count; i++)
@@ -352,6 +481,8 @@ static int check_routing(const struct config *c, const char *file, const struct 
 int config_check_names(struct config *c, const char *file, struct err *err)
 {
     int rc = check_routing(c, file, &c->digest, "digest", err);
+    const struct routing asks = {.names = &c->confirmation_channel, .count = c->confirmation_channel.n > 0};
+    rc = rc == 0 ? check_routing(c, file, &asks, "alerts.confirmation", err) : rc;
     for (int i = SEVERITY_P1; rc == 0 && i <= SEVERITY_P4; i++)
         rc = check_routing(c, file, &c->routing[i], "routing", err);
     for (size_t i = 0; rc == 0 && i < c->channel_count; i++) {
@@ -361,7 +492,7 @@ int config_check_names(struct config *c, const char *file, struct err *err)
                         "channels: the fallback \"%.*s\" of %.*s is no other channel",
                         SV_FMT(sv_head(fallback, 64)), SV_FMT(c->channels[i].name));
     }
-    return rc;
+    return rc == 0 ? check_forwards(c, file, err) : rc;
 }
 
 /* Where nobody was named, mail is the channel for digests (D-04). */

@@ -209,11 +209,19 @@ static int file_start(struct reading *r, const struct yaml_node *node)
     return read_start(r, node, &((struct tail_source *)r->item)->from_end);
 }
 
+static int file_lateness(struct reading *r, const struct yaml_node *node)
+{
+    struct tail_source *source = r->item;
+    source->has_lateness = true;
+    return setting_duration(r, node, &source->lateness_ns);
+}
+
 const struct setting config_file_settings[] = {
     {"name", "their events bear the source file:NAME", "file: and the path", file_name},
     {"paths", "absolute paths, each part of which may hold the patterns * ? [...]", "required", file_paths},
     {"format", "how a line is read: json, syslog, nginx … or a shipped or declared parser (docs/parsers.md)",
      "auto", file_format},
+    {"lateness", "as `lateness` of the top level, for these files", "`lateness`", file_lateness},
     {"start", "beginning or end: where files begin that are there when this source is first followed", "end",
      file_start},
     {0}};
@@ -260,6 +268,11 @@ static int journald_start(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
+static int journald_lateness(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &r->config->journald_lateness_ns);
+}
+
 static int journald_enabled(struct reading *r, const struct yaml_node *node)
 {
     return setting_bool(r, node, &r->config->journald);
@@ -269,6 +282,7 @@ const struct setting config_journald_settings[] = {
     {"enabled", "read the journal of systemd", "true where this section stands", journald_enabled},
     {"directory", "where its files lie", "the system's own", journald_directory},
     {"start", "beginning or end: where to begin at the first start", "end", journald_start},
+    {"lateness", "as `lateness` of the top level, for its entries", "`lateness`", journald_lateness},
     {0}};
 
 int config_read_journald(struct reading *r, const struct yaml_node *node)

@@ -33,6 +33,8 @@ static void blank(struct core *core)
     struct detector_options options = {
         .lateness_ns = core->options.lateness_ns, .receive_time_stands_in = true, .pool = core->pool};
     tc_assert(ruleset_new(NULL, 0, &core->ruleset, &err) == 0);
+    if (core->oncall == NULL)
+        tc_assert(oncall_read("", SV(""), NULL, NULL, &core->oncall, &err) == 0);
     core->detector = detector_new(core->ruleset, &options);
     core->book = book_new(&(struct alert_options){0});
     positions_clear(&core->positions);
@@ -47,6 +49,7 @@ static int open_journal(struct core *core, struct err *err)
                                       .rng = o->rng,
                                       .dir = o->dir,
                                       .segment_bytes = o->segment_bytes,
+                                      .segment_age_ns = o->segment_age_ns,
                                       .durable = o->latencies == NULL ? NULL : &o->latencies->durable,
                                       .reserve_file_bytes = o->reserve_file_bytes,
                                       .inline_commit = o->inline_commit,
@@ -228,6 +231,7 @@ static void take_stats(struct core *core)
     core->stats.rules = ruleset_count(core->ruleset);
     core->stats.alerts_in_memory = book_count(core->book);
     core->stats.store_behind = core->store_behind;
+    core->stats.overrides = core->overrides.count;
     core->delivery_shown = core->delivery;
     core_show_sources(core);
     core->stats.events = core->counts.events;
@@ -260,6 +264,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     buf_init(&core->prepared_json, CORE_JSON_BYTES);
     pthread_mutex_init(&core->reloading, NULL);
     pthread_mutex_init(&core->lock, NULL);
+    pthread_mutex_init(&core->oncall_lock, NULL);
     pthread_cond_init(&core->changed, NULL);
     core->pool = options->threads > 1 ? pool_new(options->threads) : NULL;
     int rc = open_journal(core, err);
@@ -537,11 +542,9 @@ int core_command(struct core *core, const struct alert_command *command, struct 
     buf_init(&json, 1 << 20);
     struct json_out out = json_out_to(&json);
     json_object(&out);
-    json_kv_string(&out, "verb", command->verb);
-    json_kv_string(&out, "alert", command->alert_id);
-    json_kv_string(&out, "by", command->by);
-    json_kv_string(&out, "note", command->note);
-    json_kv_string(&out, "disposition", command->disposition);
+    for (const struct alert_command_member *m = alert_command_members; m->name != NULL; m++)
+        if (alert_command_at(command, m)->n > 0)
+            json_kv_string(&out, m->name, *alert_command_at(command, m));
     json_object_end(&out);
     int rc = json.overflow ? err_set(err, TC_EINPUT, "the command is too long")
                            : core_control(core, REC_COMMAND, buf_view(&json), ret_json, &(uint64_t){0}, err);
@@ -592,6 +595,18 @@ int core_receipt(struct core *core, const struct receipt *receipt)
     buf_free(&json);
     buf_free(&block);
     return rc;
+}
+
+int core_rule_states(struct core *core, struct sv blocks, uint32_t count, struct err *err)
+{
+    struct journal_batch batch = {
+        .kind = BATCH_CONTROL, .received = clk_now(core->options.clk), .blocks = blocks, .count = count};
+    return journal_append_wait(core->journal, &batch, &(uint64_t){0}, err);
+}
+
+void core_each_firing(const struct core *core, book_firing_fn each, void *context)
+{
+    book_each_firing(core->book, each, context);
 }
 
 int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subject, struct sv by,
@@ -687,6 +702,8 @@ void core_abandon(struct core **core_at)
     buf_free(&core->activated);
     buf_free(&core->prepared_json);
     positions_free(&core->positions);
+    oncall_free(&core->oncall);
+    oncall_overrides_free(&core->overrides);
     buf_free(&core->source_text);
     buf_free(&core->source_json);
     free(core->costs.items);
@@ -697,6 +714,7 @@ void core_abandon(struct core **core_at)
     free(core->run);
     pthread_mutex_destroy(&core->reloading);
     pthread_mutex_destroy(&core->lock);
+    pthread_mutex_destroy(&core->oncall_lock);
     pthread_cond_destroy(&core->changed);
     free(core);
     *core_at = NULL;

@@ -15,6 +15,7 @@
 #define APP_CORE_H
 
 #include "alert/alert.h"
+#include "alert/oncall/oncall.h"
 #include "app/delivery.h"
 #include "app/sources.h"
 #include "base/duration_histogram.h"
@@ -26,6 +27,10 @@
 struct core_data_file { /* named in the record of what is in force; not needed to replay */
     struct sv what;     /* "geoip" */
     struct sv path, sha256;
+};
+
+struct core_text { /* a file's contents that are in force: kept in DIR/objects, named in the record */
+    struct sv path, bytes;
 };
 
 struct latencies { /* filled by the core and its journal */
@@ -42,7 +47,11 @@ struct core_options {
     size_t rule_count;
     struct sv policy; /* event/policy.h's lines: rules are judged by it; empty: none */
     int64_t lateness_ns, dedup_window_ns, resolve_after_ns;
-    const uint64_t *count_steps;        /* ends with 0; NULL = 10, 50, 100 */
+    const uint64_t *count_steps; /* ends with 0; NULL = 10, 50, 100 */
+    struct core_text oncall;     /* people, schedules, policies (alert/oncall); no path: nothing escalates */
+    const struct core_text *calendars; /* that its schedules name */
+    size_t calendar_count;
+    struct alert_options response; /* what people are to do in what time: from acknowledge_within_ns on */
     const struct core_data_file *files; /* other files that facts of events come from */
     size_t file_count;
     const struct source_watch *watch; /* sources whose silence is told */
@@ -52,6 +61,7 @@ struct core_options {
     struct latencies *latencies; /* NULL: nobody asks */
     uint64_t reserve_file_bytes; /* see journal.h */
     uint64_t segment_bytes;      /* 0: the journal's default */
+    int64_t segment_age_ns;      /* 0: any */
     /* journal_options.before_commit; called with `context` on the journal's thread. NULL: nothing to do */
     int (*before_commit)(void *context, struct err *err);
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
@@ -60,6 +70,9 @@ struct core_options {
     /* Names of the channels that are told of this severity for this reason, in order. */
     size_t (*route)(void *context, enum severity severity, enum notify_reason reason,
                     const struct sv **ret_channels);
+    const struct oncall_channel *channels; /* that there are, for policies of escalation */
+    size_t channel_count;
+    struct sv confirmation_channel;   /* by which users are asked whether that was them; n == 0: none */
     const struct sv *digest_channels; /* who gets the daily digest of P4 alerts; count 0: nobody */
     size_t digest_channel_count;
     int digest_at_s, zone_offset_s; /* its time: seconds after midnight of a zone (seconds east of UTC) */
@@ -94,11 +107,11 @@ int core_checkpoint(struct core *core, struct err *err);
 
 /*
  * Puts other rules (and windows of alerts, and files) in force while the core runs: `wanted` as for
- * core_open, of which only `rules`, `policy`, `dedup_window_ns`, `resolve_after_ns`, `count_steps` and
- * `files` are read. Rules are compiled on the calling thread; the record of what is in force then goes into
- * the journal, and the core changes over when it comes to it, between two records. Rules that are the same
- * (ruleset_compare) keep their windows and episodes; changed ones begin anew; alerts stay as they are, also
- * those of rules that are gone.
+ * core_open, of which only `rules`, `policy`, `dedup_window_ns`, `resolve_after_ns`, `count_steps`,
+ * `response`, `oncall`, `calendars` and `files` are read. Rules are compiled on the calling thread; the
+ * record of what is in force then goes into the journal, and the core changes over when it comes to it,
+ * between two records. Rules that are the same (ruleset_compare) keep their windows and episodes; changed
+ * ones begin anew; alerts stay as they are, also those of rules that are gone.
  *
  * A rule file that is refused refuses all: TC_EINPUT with its place, and nothing changes; but one that was
  * refused when it was put in force already (as a start allows) does not stand in the way. Waits until the
@@ -126,16 +139,38 @@ int core_receipt(struct core *core, const struct receipt *receipt);
 typedef void (*core_position_fn)(void *context, struct sv key, struct sv value);
 void core_each_position(const struct core *core, core_position_fn each, void *context);
 
+/* Makes records of rules on metrics (metric_record.h) durable: whole record blocks, one frame. Any thread but
+ * the core's. */
+int core_rule_states(struct core *core, struct sv blocks, uint32_t count, struct err *err);
+/* book_each_firing of the book as recovered. Before core_start only. */
+void core_each_firing(const struct core *core, book_firing_fn each, void *context);
+
 /* Makes an audit record {"verb", NAME: subject, "by", "note"} durable. `verb` begins with "vault_", and is
  * nothing to the book of alerts. Any thread but the core's. */
 int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subject, struct sv by,
                struct sv note, struct err *err);
 
+/*
+ * Who is on call. `schedule` empty: all. From `from_ns` to `to_ns` (a year at most, 10,000 shifts): a JSON
+ * array of {schedule, from, to, person, name, layer, override}; from == to: who it is at that instant. Or as
+ * a calendar (schedule is then needed). TC_ENOTFOUND, TC_EINPUT. Any thread.
+ */
+struct core_oncall_question {
+    struct sv schedule;
+    int64_t from_ns, to_ns;
+    bool as_calendar;
+};
+int core_oncall(struct core *core, const struct core_oncall_question *question, struct buf *out,
+                struct err *err);
+/* The overrides that there are: a JSON array. Any thread. */
+void core_overrides_json(struct core *core, struct buf *out);
+
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;
     uint64_t rules; /* in force */
     uint64_t sources, sources_silent;
-    bool store_behind; /* the store fails: lists and notifications wait for it, judging does not */
+    uint64_t overrides; /* of schedules */
+    bool store_behind;  /* the store fails: lists and notifications wait for it, judging does not */
     struct detector_stats detector;
     struct journal_recovery recovery;
 };

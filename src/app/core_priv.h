@@ -8,6 +8,7 @@
 #include "app/core.h"
 #include "app/positions.h"
 #include "app/watchdog.h"
+#include "base/json_out.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,10 +42,13 @@ struct core {
     struct detector *detector;
     struct book *book;
     struct positions positions;
-    struct buf activated; /* JSON of the newest REC_ACTIVATED, empty before the first */
-    uint64_t position;    /* last record folded */
-    uint64_t said;        /* decisions caused at or before this are durable */
-    uint64_t half_said;   /* and, of those caused at this position, the first half_count */
+    struct oncall *oncall; /* written under oncall_lock by the core's thread, read under it by others */
+    struct oncall_overrides overrides; /* likewise */
+    pthread_mutex_t oncall_lock;       /* taken after `lock`, or alone */
+    struct buf activated;              /* JSON of the newest REC_ACTIVATED, empty before the first */
+    uint64_t position;                 /* last record folded */
+    uint64_t said;                     /* decisions caused at or before this are durable */
+    uint64_t half_said;                /* and, of those caused at this position, the first half_count */
     uint64_t half_count;
     struct watchdog watchdog;
     struct delivery_state delivery;
@@ -120,6 +124,17 @@ int fold_add(struct core *core, const struct journal_frame *frame,
              struct err *err); /* copies a frame's records into the batch */
 int fold_flush(struct core *core,
                struct err *err); /* judges the batch, makes decisions durable, projects them */
+
+/* address.c */
+/* Writes of a notification's record who is told and how it begins: key, reason, count, prefix, channels,
+ * targets. */
+void address_intent(struct core *core, const struct decision *decision, enum notify_reason reason,
+                    struct sv key, struct json_out *json);
+/* Calls `each` for every channel and target that the record names. `to` is where on that channel; n == 0: the
+ * channel's own recipients. Stops where it does not return 0. */
+typedef int (*address_fn)(void *context, struct sv channel, struct sv to, struct sv row_key);
+int address_each(struct core *core, const struct event *record_json, struct arena *arena, address_fn each,
+                 void *context);
 
 /* digest.c */
 /* Whether this tick has passed a digest's moment with something to tell; *out is then its intent. Once per

@@ -9,6 +9,7 @@
  */
 #include "app/core_priv.h"
 
+#include "app/metric_record.h"
 #include "base/json_out.h"
 #include "base/log.h"
 #include "cli/finding_out.h"
@@ -140,21 +141,6 @@ static int finding_record(struct core *core, const struct finding *f, struct err
     return add_block(core, REC_FINDING, CLASS_SECURITY, f->time.ns, f->position, err);
 }
 
-static void tell(struct core *core, const struct alert *alert, enum notify_reason reason, struct sv key,
-                 struct json_out *json)
-{
-    const struct sv *channels;
-    size_t count = core->options.route(core->options.context, alert->severity, reason, &channels);
-    json_kv_string(json, "key", key);
-    json_kv_str(json, "reason", notify_reason_name(reason));
-    json_kv_u64(json, "count", alert->count);
-    json_key(json, SV("channels"));
-    json_array(json);
-    for (size_t i = 0; i < count; i++)
-        json_string(json, channels[i]);
-    json_array_end(json);
-}
-
 /* An acknowledgement and an end are told by the decision's own record to the channels that have a word for it
  * (D-09, E-04). Their key names the step, so an alert that is resolved, then closed, is told once. */
 static bool news_of(const struct decision *d, enum notify_reason *ret)
@@ -175,10 +161,10 @@ static void decision_json(struct core *core, const struct decision *d)
     char key[sizeof d->key];
     enum notify_reason reason;
     if (d->kind == DECIDE_INTENT)
-        tell(core, d->alert, d->reason, sv_of(d->key), &json);
-    else if (news_of(d, &reason)) {
+        address_intent(core, d, d->reason, sv_of(d->key), &json);
+    else if (!d->quiet && news_of(d, &reason)) {
         int n = snprintf(key, sizeof key, "%s-%s", d->alert->id, notify_reason_name(reason));
-        tell(core, d->alert, reason, sv_make(key, (size_t)n), &json);
+        address_intent(core, d, reason, sv_make(key, (size_t)n), &json);
     }
     json_key(&json, SV("alert"));
     struct buf alert;
@@ -242,7 +228,7 @@ static int take_findings(struct core *core, struct err *err)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < core->findings.count; i++) {
         const struct finding *f = &core->findings.items[i];
-        if (!f->repeat && !was_said(core, f->position)) {
+        if (!f->repeat && f->resets == NULL && !was_said(core, f->position)) {
             rc = finding_record(core, f, err);
             core->counts.findings++;
         }
@@ -272,7 +258,8 @@ static int say(struct core *core, const struct event *cause, const struct buf *o
 static int tick_rooms(struct core *core, const struct event *record, struct err *err)
 {
     detector_tick(core->detector, record->position, record->received, &core->findings);
-    watchdog_tick(&core->watchdog, core->detector, record->position, record->received, &core->findings);
+    watchdog_tick(&core->watchdog, core->detector, core->book, record->position, record->received,
+                  &core->findings);
     int rc = take_findings(core, err);
     if (rc != 0)
         return rc;
@@ -331,6 +318,27 @@ static void answer_delivery(struct core *core, uint64_t position)
     pthread_mutex_unlock(&core->lock);
 }
 
+static int fold_oncall(struct core *core, const struct event *record, const struct alert_command *command)
+{
+    struct buf json;
+    struct err err = {0};
+    buf_init(&json, 64 << 10);
+    pthread_mutex_lock(&core->oncall_lock);
+    int rc = oncall_command(&core->overrides, core->oncall, command, record->received, &json, &err);
+    pthread_mutex_unlock(&core->oncall_lock);
+    pthread_mutex_lock(&core->lock);
+    for (struct waiter *w = core->waiters; w != NULL; w = w->next)
+        if (w->position == record->position) {
+            w->rc = rc;
+            w->err = err;
+            buf_clear(w->json);
+            buf_sv(w->json, buf_view(&json));
+        }
+    pthread_mutex_unlock(&core->lock);
+    buf_free(&json);
+    return 0;
+}
+
 static int fold_command(struct core *core, const struct event *record, struct err *err)
 {
     struct event e = {.time = {TC_NO_TIME}};
@@ -339,13 +347,13 @@ static int fold_command(struct core *core, const struct event *record, struct er
     event_index(&e, &core->batch);
     if (sv_is(event_value(&e, "verb"), "test"))
         return fold_test(core, record, event_value(&e, "alert"), event_value(&e, "by"), err);
-    struct alert_command command = {.verb = event_value(&e, "verb"),
-                                    .alert_id = event_value(&e, "alert"),
-                                    .by = event_value(&e, "by"),
-                                    .note = event_value(&e, "note"),
-                                    .disposition = event_value(&e, "disposition")};
+    struct alert_command command = {0};
+    for (const struct alert_command_member *m = alert_command_members; m->name != NULL; m++)
+        *alert_command_at(&command, m) = event_value(&e, m->name);
     if (sv_starts(command.verb, SV("vault_")))
         return 0; /* an audit record: what was done was done beside the core */
+    if (oncall_is_command(command.verb))
+        return fold_oncall(core, record, &command);
     bool was_held = core->delivery.held;
     if (delivery_apply(&core->delivery, &command, record->received)) {
         core->delivery_moved = core->delivery_moved || core->delivery.held != was_held;
@@ -354,6 +362,22 @@ static int fold_command(struct core *core, const struct event *record, struct er
     }
     book_command(core->book, record->position, record->received, &command, &core->decisions);
     return take_decisions(core, err);
+}
+
+/* The record bears what the rule said then: no rule, and no sample, is asked again. */
+static int fold_rule_state(struct core *core, const struct event *record, struct err *err)
+{
+    struct alert_change change;
+    int rc = 0;
+    if (!metric_record_read(record, &core->batch, &change))
+        return 0; /* we wrote it; a record of another version says nothing to us */
+    if (change.firing && !was_said(core, record->position)) {
+        rc = finding_record(core, change.finding, err);
+        core->counts.findings++;
+    }
+    book_change(core->book, &change, &core->decisions);
+    core->store_dirty = true;
+    return rc == 0 ? take_decisions(core, err) : rc;
 }
 
 static int fold_control(struct core *core, const struct event *record, struct err *err)
@@ -365,6 +389,8 @@ static int fold_control(struct core *core, const struct event *record, struct er
         return fold_command(core, record, err);
     case REC_ACTIVATED:
         return activate_apply(core, record->raw, err);
+    case REC_METRIC:
+        return fold_rule_state(core, record, err);
     case REC_POSITION:
         positions_put(&core->positions, record->source, record->raw);
         return 0;

@@ -35,6 +35,8 @@ static const struct verb *const verbs[] = {
     &verb_explain,
     &verb_replay,
     &verb_top,
+    &verb_oncall,
+    &verb_policy,
     &verb_alertmanager,
     NULL,
 };

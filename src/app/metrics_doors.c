@@ -79,6 +79,27 @@ void metrics_reload(bool successful, int64_t success_ns, struct buf *out)
     metrics_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
+void metrics_callbacks(struct callbacks *callbacks, struct buf *out)
+{
+    struct callback_stats stats;
+    callbacks_stats(callbacks, &stats);
+    buf_printf(out,
+               "# HELP tocsin_callbacks_total Callbacks of vendors: carried out, repeats of such, refused.\n"
+               "# TYPE tocsin_callbacks_total counter\n"
+               "tocsin_callbacks_total{outcome=\"done\"} %llu\n"
+               "tocsin_callbacks_total{outcome=\"repeated\"} %llu\n"
+               "tocsin_callbacks_total{outcome=\"refused\"} %llu\n",
+               (unsigned long long)stats.carried_out, (unsigned long long)stats.repeated,
+               (unsigned long long)stats.refused);
+    const struct metric rows[] = {
+        {"tocsin_callbacks_remembered", "gauge", "Callbacks whose repeats are known.",
+         (double)stats.remembered},
+        {"tocsin_callbacks_remembered_limit", "gauge",
+         "Bound of tocsin_callbacks_remembered; past it the oldest is forgotten.", TC_CALLBACKS_SEEN},
+    };
+    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+}
+
 void metrics_channels(struct notifier *notifier, struct buf *out)
 {
     static const struct {

@@ -102,6 +102,7 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
                              .series_max = c->series_limit,
                              .source_series_max = c->source_series_limit,
                              .retention_ms = c->metrics_retention_ns / 1000000,
+                             .trend_retention_ms = c->metrics_trend_retention_ns / 1000000,
                              .retention_bytes = c->metrics_retention_bytes,
                              .out_of_order_ms = c->metrics_out_of_order_ns / 1000000,
                              .background = true};

@@ -107,24 +107,49 @@ static struct sv last_note(const struct alert *alert)
     return alert->history_count > 0 ? alert->history[alert->history_count - 1].note : (struct sv){0};
 }
 
-/* One row for each channel that the record names. */
+struct rows {
+    struct core *core;
+    const struct event *record;
+    struct arena *arena;
+    struct sv alert_id;
+    struct err *err;
+};
+
+/* The row's payload is the record; where one recipient is meant, it says so first. */
+static struct sv payload_to(struct rows *rows, struct sv channel, struct sv to)
+{
+    struct buf text;
+    if (to.n == 0)
+        return rows->record->raw;
+    buf_init(&text, CORE_JSON_BYTES);
+    buf_str(&text, "{\"to\":{\"channel\":\"");
+    json_escape(&text, channel);
+    buf_str(&text, "\",\"address\":\"");
+    json_escape(&text, to);
+    buf_str(&text, "\"},");
+    buf_sv(&text, sv_from(rows->record->raw, 1));
+    struct sv payload = arena_sv(rows->arena, buf_view(&text));
+    buf_free(&text);
+    return payload;
+}
+
+static int put_row(void *context, struct sv channel, struct sv to, struct sv row_key)
+{
+    struct rows *rows = context;
+    struct outbox_row row = {.key = row_key,
+                             .channel = channel,
+                             .alert_id = rows->alert_id,
+                             .payload = payload_to(rows, channel, to),
+                             .position = rows->record->position};
+    return store_outbox_put(rows->core->store, &row, rows->err);
+}
+
+/* One row for each channel and person that the record names. */
 static int put_rows(struct core *core, const struct event *record, const struct event *json,
                     struct arena *arena, struct sv alert_id, struct err *err)
 {
-    const struct field *channel = event_find(json, SV("channels"), event_name_hash(SV("channels")));
-    int rc = 0;
-    for (; rc == 0 && channel != NULL; channel = event_next(json, channel)) {
-        if (channel->type != FIELD_STRING)
-            continue;
-        struct outbox_row row = {
-            .key = arena_printf(arena, "%.*s:%.*s", SV_FMT(event_value(json, "key")), SV_FMT(channel->value)),
-            .channel = channel->value,
-            .alert_id = alert_id,
-            .payload = record->raw,
-            .position = record->position};
-        rc = store_outbox_put(core->store, &row, err);
-    }
-    return rc;
+    struct rows rows = {core, record, arena, alert_id, err};
+    return address_each(core, json, arena, put_row, &rows);
 }
 
 static int project_decision(struct core *core, const struct event *record, const struct event *json,

@@ -45,7 +45,7 @@ struct count {
 static void count_segment(void *context, const char *name)
 {
     struct count *c = context;
-    c->files += sv_ends(sv_of(name), SV(".seg"));
+    c->files += sv_ends(sv_of(name), SV(".seg")) || sv_ends(sv_of(name), SV(".cold"));
 }
 
 /* A segment that no sum names would be read with the others. */

@@ -130,8 +130,9 @@ static bool say_by(const struct sentinel *s, const struct speaker *speaker, enum
     buf_init(&body, TC_CHANNEL_BODY_MAX);
     snprintf(key, sizeof key, "emergency-%lld-%d-%u", (long long)s->since_ns, (int)state, s->repeats);
     payload(s, state, sv_of(key), &text);
-    bool out = speaker->channel->body(&speaker->config, sv_of(key), buf_view(&text), s->options.console_url,
-                                      &body, &err) == 0;
+    struct message message = {
+        .key = sv_of(key), .payload = buf_view(&text), .console_url = s->options.console_url};
+    bool out = speaker->channel->body(&speaker->config, &message, &body, &err) == 0;
     if (out && speaker->channel->deliver != NULL)
         out = speaker->channel->deliver(&speaker->config, buf_view(&body), &err) == SEND_OK;
     else if (out) {
@@ -139,7 +140,9 @@ static bool say_by(const struct sentinel *s, const struct speaker *speaker, enum
                                 .body = buf_view(&body),
                                 .now_ns = clk_now(s->options.clk).ns,
                                 .timeout_ns = TIMEOUT_S * TC_SECOND_NS};
-        out = perform(s, speaker->channel->send(&speaker->config, &parcel));
+        size_t steps = channel_steps(speaker->channel, buf_view(&body));
+        for (out = false; parcel.step < steps; parcel.step++) /* whoever can be reached counts */
+            out |= perform(s, channel_send(speaker->channel, &speaker->config, &parcel));
     }
     buf_free(&text);
     buf_free(&body);

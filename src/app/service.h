@@ -13,7 +13,10 @@
 #include "app/config.h"
 #include "app/core.h"
 #include "app/event_metrics.h"
+#include "app/keeping.h"
+#include "app/metric_rules.h"
 #include "app/metrics_room.h"
+#include "app/oncall_files.h"
 #include "app/privacy.h"
 #include "app/sealing.h"
 #include "app/sentinel.h"
@@ -23,6 +26,8 @@
 #include "ingest/journald_source.h"
 #include "ingest/syslog_listener.h"
 #include "ingest/tail.h"
+#include "notify/callback.h"
+#include "notify/question.h"
 
 #include <pthread.h>
 
@@ -35,6 +40,8 @@ struct wishes { /* what the configuration wants in force, read from its files */
     struct geoip_files *geoip_files;
     struct core_data_file *files;
     size_t file_count;
+    struct metric_rule_files *metric_rules; /* NULL: metrics are off */
+    struct oncall_files oncall;
 };
 
 struct service {
@@ -49,20 +56,27 @@ struct service {
     } last_reload; /* under `lock` */
     char store_path[SERVICE_PATH_BYTES];
     struct sv channel_names[SERVICE_CHANNELS_MAX];
+    struct oncall_channel channels[SERVICE_CHANNELS_MAX]; /* as the core knows them */
     struct core *core;
     struct privacy privacy;
     struct intake *intake;
     pthread_mutex_t lock; /* the four below come and go while other threads call them */
     struct notifier *notifier;
+    struct callbacks *callbacks; /* made before the API, freed after it */
     struct api *api;
     struct sentinel *sentinel;
     struct sealing *sealing; /* NULL: off */
+    struct keeping_room *keeping;
+    struct forwarding *forwarding;                                       /* NULL: nothing is forwarded */
+    char cwd[SERVICE_PATH_BYTES], hostname[256], metrics_retention[128]; /* as Prometheus' API shows them */
+    uint8_t question_key[TC_QUESTION_KEY_BYTES];
     struct latencies latencies;
     int64_t started_ns;
     struct stdin_source *stdin_source;
     struct intake *syslog_intake;
     struct metrics_room *metrics;        /* NULL: off */
     struct event_metrics *event_metrics; /* NULL: no metric is made of events */
+    struct metric_rules *metric_rules;   /* likewise; under `lock` while it comes and goes */
     struct tail *_Atomic tail;
     struct journald_source *_Atomic journald;
     struct syslog_listener *_Atomic syslog; /* set while the API's threads may look for /metrics */
@@ -79,6 +93,8 @@ int service_open_doors(struct service *service, struct err *err);
 void service_close_doors(struct service *service);
 
 /* service_reload.c */
+/* What the configuration says of people's part in an alert's life (core_options.response). */
+struct alert_options service_response(const struct config *config);
 int service_load_config(const struct cli_args *args, struct config *config, struct err *err);
 int service_read_wishes(const struct cli_args *args, const struct config *config, struct wishes *ret,
                         struct err *err);
@@ -94,6 +110,8 @@ void service_outbox_filled(void *context);
 void service_alert_changed(void *context, struct sv json);
 int service_take_receipt(void *context, const struct receipt *receipt);
 void service_take_trouble(void *context, struct sv channel, struct sv detail);
+void service_opted_out(void *context, struct sv channel);
+void service_say(void *context, struct sv channel, struct sv url, struct sv body);
 void service_delivery_moved(void *context, bool held);
 void service_delivery(void *context, struct api_delivery *ret);
 bool service_is_ready(void *context);
@@ -104,12 +122,19 @@ int service_append(void *context, const struct journal_batch *batch, journal_don
 int service_append_live(void *context, const struct intake_batch *batch, outlet_done_fn done,
                         void *done_context, struct err *err);
 int service_command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err);
+int service_oncall(void *context, const struct api_oncall_question *question, struct buf *out,
+                   struct err *err);
+bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number);
 int service_before_commit(void *context, struct err *err);
 enum sentinel_state service_look(void *context);
 const char *service_trouble(void *context);
 uint64_t service_send_beat(void *context);
+int service_rule_states(void *context, struct sv blocks, uint32_t count, struct err *err);
 bool service_is_judged(void *context, uint64_t position);
 uint64_t service_courier_turns(void *context);
+
+/* service_prometheus.c: what Prometheus' API shows of the service */
+void service_prometheus(struct service *service, struct api_prometheus *ret);
 
 /* service_metrics.c: the API's callbacks */
 void service_metrics(void *context, struct buf *out);

@@ -14,7 +14,9 @@ static int open_syslog(struct service *s, struct err *err)
         .redactor = s->privacy.redactor,
         .geoip = s->geoip,
         .lateness_ns = c->syslog_lateness_ns >= 0 ? c->syslog_lateness_ns : c->lateness_ns,
-        .zone_offset_s = c->zone_offset_s});
+        .zone_offset_s = c->zone_offset_s,
+        .classes = c->retention_classes,
+        .class_count = c->retention_class_count});
     struct syslog_options o = {.clk = &clk_system,
                                .intake = s->syslog_intake,
                                .parser = c->syslog_parser,
@@ -84,6 +86,8 @@ static int make_journald(struct service *s, struct err *err)
     if (!s->config.journald)
         return 0;
     struct journald_options o = {.intake = s->intake,
+                                 .has_lateness = s->config.journald_lateness_ns >= 0,
+                                 .lateness_ns = s->config.journald_lateness_ns,
                                  .directory = s->config.journald_directory,
                                  .from_beginning = s->config.journald_from_beginning,
                                  .append = service_append_live,

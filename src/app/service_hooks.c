@@ -44,21 +44,29 @@ int service_take_receipt(void *context, const struct receipt *receipt)
 }
 
 /* A channel in trouble is an event like any other, of the source `self`: a rule makes an alert of it. */
-void service_take_trouble(void *context, struct sv channel, struct sv detail)
+static int read_trouble(struct service *s, struct sv channel, struct sv detail, struct intake_batch *batch,
+                        struct err *err)
 {
-    struct service *s = context;
-    struct intake_batch batch;
     struct buf body;
-    struct err err;
     buf_init(&body, 16 << 10);
-    intake_batch_init(&batch, 1 << 20);
+    intake_batch_init(batch, 1 << 20);
     struct json_out json = json_out_to(&body);
     json_object(&json);
     json_kv_str(&json, "event_type", "notification_channel_failed");
     json_kv_string(&json, "channel", channel);
     json_kv_string(&json, "error.message", detail);
     json_object_end(&json);
-    int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, buf_view(&body), &batch, &err);
+    int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, buf_view(&body), batch, err);
+    buf_free(&body);
+    return rc;
+}
+
+void service_take_trouble(void *context, struct sv channel, struct sv detail)
+{
+    struct service *s = context;
+    struct intake_batch batch;
+    struct err err;
+    int rc = read_trouble(s, channel, detail, &batch, &err);
     struct journal_batch input = {.kind = BATCH_INPUT,
                                   .received = batch.received,
                                   .refuse_when_full = true, /* the courier must not wait */
@@ -69,7 +77,6 @@ void service_take_trouble(void *context, struct sv channel, struct sv detail)
     if (rc != 0)
         log_warn("notify", "no alert about channel %.*s: %s", SV_FMT(channel), err.text);
     intake_batch_free(&batch);
-    buf_free(&body);
 }
 
 void service_delivery_moved(void *context, bool held)
@@ -132,6 +139,30 @@ static int append_batch(struct service *s, const struct intake_batch *batch, out
     return service_append(s, &input, done, done_context, ret_first, err);
 }
 
+/* Called by the API: not waited for. */
+void service_opted_out(void *context, struct sv channel)
+{
+    struct service *s = context;
+    struct intake_batch batch;
+    struct err err;
+    int rc = read_trouble(s, channel, SV("a recipient has asked for no more messages (STOP)"), &batch, &err);
+    if (rc == 0)
+        rc = append_batch(s, &batch, NULL, NULL, NULL, &err);
+    if (rc != 0)
+        log_warn("notify", "no alert about channel %.*s: %s", SV_FMT(channel), err.text);
+    intake_batch_free(&batch);
+}
+
+void service_say(void *context, struct sv channel, struct sv url, struct sv body)
+{
+    struct service *s = context;
+    pthread_mutex_lock(&s->lock);
+    bool said = s->notifier != NULL && notifier_say(s->notifier, channel, url, body);
+    pthread_mutex_unlock(&s->lock);
+    if (!said)
+        log_warn("notify", "a word to one person in channel %.*s is dropped", SV_FMT(channel));
+}
+
 int service_append_live(void *context, const struct intake_batch *batch, outlet_done_fn done,
                         void *done_context, struct err *err)
 {
@@ -141,8 +172,31 @@ int service_append_live(void *context, const struct intake_batch *batch, outlet_
 int service_command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err)
 {
     struct service *s = context;
+    if (sv_is(what->verb, "confirm") && s->config.confirmation_channel.n == 0)
+        return err_set(err, TC_ESTATE,
+                       "no channel asks users: name one of type email as alerts.confirmation.channel");
     return privacy_is_command(what->verb) ? privacy_command(&s->privacy, s->core, what, ret_json, err)
                                           : core_command(s->core, what, ret_json, err);
+}
+
+int service_oncall(void *context, const struct api_oncall_question *q, struct buf *out, struct err *err)
+{
+    struct core *core = ((struct service *)context)->core;
+    if (q->overrides) {
+        core_overrides_json(core, out);
+        return 0;
+    }
+    return core_oncall(
+        core,
+        &(struct core_oncall_question){
+            .schedule = q->schedule, .from_ns = q->from_ns, .to_ns = q->to_ns, .as_calendar = q->as_calendar},
+        out, err);
+}
+
+bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number)
+{
+    struct service *s = context;
+    return question_token_holds(s->question_key, alert_id, token, ret_number);
 }
 
 int service_before_commit(void *context, struct err *err)
@@ -191,6 +245,11 @@ uint64_t service_send_beat(void *context)
         first = 0;
     intake_batch_free(&batch);
     return first;
+}
+
+int service_rule_states(void *context, struct sv blocks, uint32_t count, struct err *err)
+{
+    return core_rule_states(((struct service *)context)->core, blocks, count, err);
 }
 
 bool service_is_judged(void *context, uint64_t position)

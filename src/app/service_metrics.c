@@ -64,6 +64,8 @@ static void door_metrics(struct service *s, struct buf *out)
         journald_source_stats(journald, &stats);
         metrics_journald(&stats, out);
     }
+    if (s->callbacks != NULL)
+        metrics_callbacks(s->callbacks, out);
     pthread_mutex_lock(&s->lock);
     if (s->notifier != NULL)
         metrics_channels(s->notifier, out);
@@ -89,6 +91,10 @@ void service_metrics(void *context, struct buf *out)
         sentinel_stats(s->sentinel, &view.sentinel);
     if (s->sealing != NULL)
         sealing_metrics(s->sealing, out);
+    if (s->keeping != NULL)
+        keeping_metrics(s->keeping, out);
+    if (s->forwarding != NULL)
+        forwarding_metrics(s->forwarding, out);
     pthread_mutex_unlock(&s->lock);
     const struct syslog_listener *syslog = s->syslog;
     view.has_syslog = syslog != NULL;
@@ -103,6 +109,8 @@ void service_metrics(void *context, struct buf *out)
         metrics_room_metrics(s->metrics, out);
     if (s->event_metrics != NULL)
         event_metrics_metrics(s->event_metrics, out);
+    if (s->metric_rules != NULL)
+        metric_rules_metrics(s->metric_rules, out);
     tend_metrics(out);
     core_source_metrics(s->core, out);
 }

@@ -49,6 +49,10 @@ int service_read_wishes(const struct cli_args *args, const struct config *c, str
                         struct err *err)
 {
     int rc = read_rules(args, c, w, err);
+    if (rc == 0 && c->metrics)
+        rc = metric_rule_files_read(c->metric_rules.files, c->metric_rules.file_count, &w->metric_rules, err);
+    if (rc == 0)
+        rc = oncall_files_read(c, &w->arena, &w->oncall, err);
     if (rc == 0)
         rc = geoip_files_open(&fs_system, c->geoip, c->geoip_count, &w->geoip_files, err);
     if (rc != 0)
@@ -65,7 +69,17 @@ int service_read_wishes(const struct cli_args *args, const struct config *c, str
 void service_wishes_free(struct wishes *w)
 {
     geoip_files_close(&w->geoip_files);
+    metric_rule_files_free(&w->metric_rules);
     arena_free(&w->arena);
+}
+
+struct alert_options service_response(const struct config *c)
+{
+    return (struct alert_options){.acknowledge_within_ns = c->acknowledge_within_ns,
+                                  .answer_within_ns = c->answer_within_ns,
+                                  .silence_is_no_objection = c->silence_is_no_objection,
+                                  .raise_to = c->raise_to,
+                                  .zone_offset_s = c->zone_offset_s};
 }
 
 int service_load_config(const struct cli_args *args, struct config *config, struct err *err)
@@ -87,11 +101,20 @@ static int reload_wishes(struct service *s, const struct config *c, struct wishe
                                   .file_count = w->file_count,
                                   .dedup_window_ns = c->dedup_window_ns,
                                   .resolve_after_ns = c->resolve_after_ns,
-                                  .count_steps = c->count_steps};
+                                  .count_steps = c->count_steps,
+                                  .oncall = w->oncall.text,
+                                  .calendars = w->oncall.calendars,
+                                  .calendar_count = w->oncall.calendar_count,
+                                  .response = service_response(c)};
     int rc = core_reload(s->core, &wanted, ret, err);
-    if (rc == 0)
-        geoip_put(s->geoip, &w->geoip_files);
-    return rc;
+    if (rc != 0)
+        return rc;
+    geoip_put(s->geoip, &w->geoip_files);
+    struct metric_rule_settings settings = c->metric_rules;
+    settings.external_url = s->config.console_url;
+    if (s->metric_rules != NULL && w->metric_rules != NULL)
+        metric_rules_replace(s->metric_rules, &settings, &w->metric_rules);
+    return 0;
 }
 
 static void note_reload(struct service *s, bool successful)
@@ -123,8 +146,8 @@ static void say_restart(const struct config *running, const struct config *fresh
     buf_free(&text);
 }
 
-static void say_reloaded(const struct core_reloaded *reloaded, const struct config *running,
-                         const struct config *fresh, struct buf *out)
+static void say_reloaded(const struct core_reloaded *reloaded, size_t metric_rules,
+                         const struct config *running, const struct config *fresh, struct buf *out)
 {
     struct json_out json = json_out_to(out);
     json_object(&json);
@@ -134,6 +157,8 @@ static void say_reloaded(const struct core_reloaded *reloaded, const struct conf
     json_kv_u64(&json, "changed", reloaded->rules.changed);
     json_kv_u64(&json, "added", reloaded->rules.added);
     json_kv_u64(&json, "removed", reloaded->rules.removed);
+    if (fresh->metrics)
+        json_kv_u64(&json, "metric_rules", metric_rules);
     say_restart(running, fresh, &json);
     json_object_end(&json);
     log_info("reload",
@@ -157,11 +182,12 @@ int service_reload(void *context, struct buf *ret_json, struct err *err)
     int rc = service_load_config(s->args, &config, err);
     if (rc == 0)
         rc = service_read_wishes(s->args, &config, &wishes, err);
+    size_t metric_rules = wishes.metric_rules == NULL ? 0 : metric_rule_files_rules(wishes.metric_rules);
     if (rc == 0)
         rc = reload_wishes(s, &config, &wishes, &reloaded, err);
     note_reload(s, rc == 0);
     if (rc == 0) {
-        say_reloaded(&reloaded, &s->config, &config, ret_json);
+        say_reloaded(&reloaded, metric_rules, &s->config, &config, ret_json);
     } else {
         rc = rc == TC_ENOTFOUND ? TC_EINPUT : rc; /* a file that is named and missing is the user's to mend */
         err_format(err, text, sizeof text);

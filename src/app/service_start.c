@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-enum { RESERVE_FILE_BYTES = 16 << 20, SUBKEY_DISCLOSE = 16 /* vault_subkey */ };
+enum { RESERVE_FILE_BYTES = 16 << 20, SUBKEY_DISCLOSE = 16, SUBKEY_QUESTION = 17 /* vault_subkey */ };
 
 static int start_core(struct service *s, struct err *err)
 {
@@ -28,10 +28,18 @@ static int start_core(struct service *s, struct err *err)
                              .files = s->wishes.files,
                              .file_count = s->wishes.file_count,
                              .policy = c->policy_text,
-                             .lateness_ns = c->lateness_ns,
+                             .segment_age_ns = c->retention_segment_age_ns,
+                             .lateness_ns = config_longest_lateness(c),
                              .dedup_window_ns = c->dedup_window_ns,
                              .resolve_after_ns = c->resolve_after_ns,
                              .count_steps = c->count_steps,
+                             .response = service_response(c),
+                             .oncall = s->wishes.oncall.text,
+                             .calendars = s->wishes.oncall.calendars,
+                             .calendar_count = s->wishes.oncall.calendar_count,
+                             .channels = s->channels,
+                             .channel_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(s->channels)),
+                             .confirmation_channel = c->confirmation_channel,
                              .digest_channels = c->digest.names,
                              .digest_channel_count = c->digest.count,
                              .digest_at_s = c->digest_at_s,
@@ -47,6 +55,8 @@ static int start_core(struct service *s, struct err *err)
                              .outbox_filled = service_outbox_filled,
                              .changed = service_alert_changed,
                              .delivery = service_delivery_moved};
+    for (size_t i = 0; i < o.channel_count; i++)
+        s->channels[i] = (struct oncall_channel){c->channels[i].name, c->channels[i].type};
     snprintf(s->store_path, sizeof s->store_path, "%s/state.sqlite", c->data);
     int rc = core_open(&o, &s->core, err);
     if (rc != 0)
@@ -68,7 +78,9 @@ static int start_intake(struct service *s, struct err *err)
                                                     .redactor = s->privacy.redactor,
                                                     .geoip = s->geoip,
                                                     .lateness_ns = s->config.lateness_ns,
-                                                    .zone_offset_s = s->config.zone_offset_s});
+                                                    .zone_offset_s = s->config.zone_offset_s,
+                                                    .classes = s->config.retention_classes,
+                                                    .class_count = s->config.retention_class_count});
     return 0;
 }
 
@@ -76,6 +88,7 @@ static int start_courier(struct service *s, struct err *err)
 {
     uint8_t disclose_key[TC_DISCLOSE_KEY_BYTES];
     vault_subkey(s->privacy.vault, SUBKEY_DISCLOSE, disclose_key);
+    vault_subkey(s->privacy.vault, SUBKEY_QUESTION, s->question_key);
     struct notifier_options o = {.clk = &clk_system,
                                  .rng = &rng_system,
                                  .store_path = s->store_path,
@@ -83,6 +96,7 @@ static int start_courier(struct service *s, struct err *err)
                                  .channels = s->config.channels,
                                  .channel_count = s->config.channel_count,
                                  .disclose_key = disclose_key,
+                                 .question_key = s->question_key,
                                  .receipt = service_take_receipt,
                                  .trouble = service_take_trouble,
                                  .context = s};
@@ -102,12 +116,36 @@ static int start_courier(struct service *s, struct err *err)
     return notifier_start(notifier, err);
 }
 
+/* Before the core goes on: what fires is a part of the recovered fold. */
+static int start_metrics(struct service *s, struct err *err)
+{
+    struct metric_rule_settings settings = s->config.metric_rules;
+    if (!s->config.metrics)
+        return 0;
+    int rc = metrics_room_start(&s->config, &s->metrics, err);
+    if (rc != 0)
+        return rc;
+    settings.external_url = s->config.console_url;
+    struct metric_rules *rules =
+        metric_rules_new(&(struct metric_rules_options){.clk = &clk_system,
+                                                        .tsdb = metrics_room_tsdb(s->metrics),
+                                                        .append = service_rule_states,
+                                                        .context = s},
+                         &settings, &s->wishes.metric_rules);
+    core_each_firing(s->core, metric_rules_know, rules);
+    pthread_mutex_lock(&s->lock);
+    s->metric_rules = rules;
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
 static int start_api(struct service *s, struct err *err)
 {
     static struct sv receivers[256];
     const struct config *c = &s->config;
     for (size_t i = 0; i < c->channel_count && i < TC_ARRAY_LEN(receivers); i++)
         receivers[i] = c->channels[i].name;
+    s->callbacks = callbacks_new(c->channels, c->channel_count);
     struct api_options o = {.listen = c->listen,
                             .store_path = s->store_path,
                             .fs = &fs_system,
@@ -130,6 +168,8 @@ static int start_api(struct service *s, struct err *err)
                             .delivery = service_delivery,
                             .append = service_append,
                             .command = service_command,
+                            .question = service_is_question,
+                            .oncall = service_oncall,
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
                             .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),
@@ -139,8 +179,12 @@ static int start_api(struct service *s, struct err *err)
                             .channels = service_channels_json,
                             .sources = service_sources_json,
                             .rules = service_rules_json,
+                            .callbacks = s->callbacks,
+                            .opted_out = service_opted_out,
+                            .say = service_say,
                             .receivers = receivers,
                             .receiver_count = TC_MIN(c->channel_count, TC_ARRAY_LEN(receivers))};
+    service_prometheus(s, &o.prometheus);
     struct api *api = NULL;
     int rc = api_start(&o, &api, err);
     pthread_mutex_lock(&s->lock);
@@ -213,6 +257,41 @@ static int start_event_metrics(struct service *s, struct err *err)
                                &s->event_metrics, err);
 }
 
+static int start_keeping(struct service *s, struct err *err)
+{
+    struct keeping_room *keeping;
+    struct core_stats stats;
+    core_stats(s->core, &stats);
+    int rc = keeping_start(&s->config, core_journal(s->core), stats.recovery.newest, &keeping, err);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->keeping = keeping;
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
+static int start_forwarding(struct service *s, struct err *err)
+{
+    struct forwarding *forwarding = NULL;
+    if (s->config.forward_count == 0)
+        return 0;
+    struct forward_options o = {.clk = &clk_system,
+                                .rng = &rng_system,
+                                .fs = &fs_system,
+                                .dir = s->config.data,
+                                .journal = core_journal(s->core),
+                                .forwards = s->config.forwards,
+                                .count = s->config.forward_count,
+                                .trouble = service_take_trouble,
+                                .context = s};
+    int rc = forwarding_start(&o, &forwarding, err);
+    pthread_mutex_lock(&s->lock); /* /metrics looks at it */
+    s->forwarding = forwarding;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
 int service_start(struct service *s, struct err *err)
 {
     int rc = service_read_wishes(s->args, &s->config, &s->wishes, err);
@@ -222,8 +301,8 @@ int service_start(struct service *s, struct err *err)
         rc = start_intake(s, err);
     if (rc == 0)
         rc = service_make_doors(s, err);
-    if (rc == 0 && s->config.metrics)
-        rc = metrics_room_start(&s->config, &s->metrics, err);
+    if (rc == 0)
+        rc = start_metrics(s, err);
     if (rc == 0)
         rc = start_event_metrics(s, err);
     if (rc == 0)
@@ -232,10 +311,16 @@ int service_start(struct service *s, struct err *err)
         rc = start_courier(s, err);
     if (rc == 0)
         rc = core_start(s->core, err);
+    if (rc == 0 && s->metric_rules != NULL)
+        rc = metric_rules_start(s->metric_rules, err);
     if (rc == 0)
         rc = start_sentinel(s, err);
     if (rc == 0)
         rc = start_sealing(s, err);
+    if (rc == 0)
+        rc = start_keeping(s, err);
+    if (rc == 0)
+        rc = start_forwarding(s, err);
     return rc == 0 ? service_open_doors(s, err) : rc;
 }
 
@@ -255,6 +340,8 @@ void service_stop(struct service *s)
     s->api = NULL;
     pthread_mutex_unlock(&s->lock);
     api_stop(&api);
+    callbacks_free(&s->callbacks);
+    metric_rules_stop(&s->metric_rules); /* after the API, which looks at them, and before their store */
     event_metrics_stop(&s->event_metrics);
     metrics_room_stop(&s->metrics); /* after the API, whose requests wait for it */
     service_close_doors(s);         /* after the API, whose /metrics looks at them */
@@ -268,6 +355,16 @@ void service_stop(struct service *s)
     s->sealing = NULL;
     pthread_mutex_unlock(&s->lock);
     sealing_stop(&sealing);
+    pthread_mutex_lock(&s->lock);
+    struct keeping_room *keeping = s->keeping;
+    s->keeping = NULL;
+    pthread_mutex_unlock(&s->lock);
+    keeping_stop(&keeping);
+    pthread_mutex_lock(&s->lock);
+    struct forwarding *forwarding = s->forwarding;
+    s->forwarding = NULL;
+    pthread_mutex_unlock(&s->lock);
+    forwarding_stop(&forwarding);
     core_close(&s->core);
     intake_free(&s->syslog_intake);
     intake_free(&s->intake);

@@ -38,6 +38,21 @@ static const struct rule_info errors_rule = {
     .action_count = TC_ARRAY_LEN(rules_actions),
 };
 
+static const struct sv overdue_actions[] = {
+    {"The late steps are told now: see which alerts escalated, and acknowledge them", 77},
+    {"Was Tocsin down, or its clock or disk stuck? Its log says since when", 68},
+};
+static const struct rule_info overdue_rule = {
+    .id = {"tocsin-self-escalation-overdue", 30},
+    .name = {"escalation_overdue", 18},
+    .title = {"ESCALATION_OVERDUE", 18},
+    .level = {"critical", 8},
+    .severity = SEVERITY_P1,
+    .description = {"Steps of an escalation came more than a minute after their time.", 64},
+    .actions = overdue_actions,
+    .action_count = TC_ARRAY_LEN(overdue_actions),
+};
+
 void watchdog_init(struct watchdog *w)
 {
     *w = (struct watchdog){0};
@@ -59,8 +74,7 @@ bool watchdog_heard(struct watchdog *w, const struct event *event)
 
 static bool is_about(const struct alert *alert, struct sv source)
 {
-    if (!sv_eq(alert->rule_id, silent_rule.id) ||
-        (alert->state != ALERT_FIRING && alert->state != ALERT_ACKNOWLEDGED))
+    if (!sv_eq(alert->rule_id, silent_rule.id) || alert->ended_ns != TC_NO_TIME)
         return false;
     for (size_t i = 0; i < alert->label_count; i++)
         if (sv_is(alert->labels[i].name, "tocsin_source") && sv_eq(alert->labels[i].value, source))
@@ -169,13 +183,30 @@ static void say_limited(struct watchdog *w, struct ticking *t)
     map_clear(&w->limited);
 }
 
-void watchdog_tick(struct watchdog *w, struct detector *detector, uint64_t position, struct receive_time now,
-                   struct finding_list *out)
+/* An escalation that came late is an alert of its own, whatever the reason: nobody may learn of it by chance.
+ */
+static void say_overdue(const struct book *book, struct ticking *t)
+{
+    int64_t late_ns;
+    size_t count = book_overdue(book, t->now.ns, &late_ns);
+    char late[TC_RFC3339_MAX];
+    if (count == 0)
+        return;
+    clk_format_duration(late_ns / TC_SECOND_NS * TC_SECOND_NS, late);
+    struct finding_field *fields = ARENA_ARRAY(t->out->arena, struct finding_field, 2);
+    fields[0] = (struct finding_field){SV("steps"), arena_printf(t->out->arena, "%zu", count), FIELD_STRING};
+    fields[1] = (struct finding_field){SV("late"), arena_sv(t->out->arena, sv_of(late)), FIELD_STRING};
+    add_finding(t, &overdue_rule, 0, 2)->fields = fields;
+}
+
+void watchdog_tick(struct watchdog *w, struct detector *detector, const struct book *book, uint64_t position,
+                   struct receive_time now, struct finding_list *out)
 {
     struct ticking t = {.out = out, .position = position, .now = now};
     sources_tick(&w->sources, now, say_silent, &t);
     watchdog_gather(w, detector);
     say_limited(w, &t);
+    say_overdue(book, &t);
 }
 
 void watchdog_save(const struct watchdog *w, struct buf *out)

@@ -59,11 +59,6 @@ void buf_str(struct buf *buf, const char *text)
     buf_add(buf, text, strlen(text));
 }
 
-void buf_char(struct buf *buf, char c)
-{
-    buf_add(buf, &c, 1);
-}
-
 void buf_printf(struct buf *buf, const char *format, ...)
 {
     va_list args;

@@ -24,7 +24,13 @@ char *buf_reserve(struct buf *buf, size_t n);
 void buf_add(struct buf *buf, const void *bytes, size_t n);
 void buf_sv(struct buf *buf, struct sv text);
 void buf_str(struct buf *buf, const char *text);
-void buf_char(struct buf *buf, char c);
+static inline void buf_char(struct buf *buf, char c)
+{
+    if (TC_LIKELY(buf->n < buf->capacity && !buf->overflow))
+        buf->p[buf->n++] = c;
+    else
+        buf_add(buf, &c, 1);
+}
 void buf_printf(struct buf *buf, const char *format, ...) TC_PRINTF(2, 3);
 /* Little-endian integers, as in every file format of ours. */
 void buf_u8(struct buf *buf, uint8_t v);

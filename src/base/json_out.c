@@ -58,12 +58,25 @@ void json_array_end(struct json_out *out)
     close_level(out, ']');
 }
 
+/* Do eight bytes stand for themselves: ASCII, neither control characters nor quotes nor backslashes? May say
+ * no where they do. */
+static bool is_plain(uint64_t w)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
+    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
+    return (((w - ones * 0x20) | (quote - ones) | (backslash - ones) | w) & high) == 0;
+}
+
 void json_escape(struct buf *buf, struct sv text)
 {
     size_t clean = 0; /* start of the run that can be copied as it is */
     if (text.n == 0)  /* its pointer may be NULL */
         return;
     for (size_t i = 0; i < text.n;) {
+        if (text.n - i >= 8 && is_plain(load_u64(text.p + i))) {
+            i += 8;
+            continue;
+        }
         unsigned char c = (unsigned char)text.p[i];
         if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
             i++;
@@ -118,16 +131,27 @@ void json_key(struct json_out *out, struct sv key)
     out->after_key = true;
 }
 
+static void digits(struct buf *buf, uint64_t v)
+{
+    char text[20], *end = text + sizeof text, *at = end;
+    do
+        *--at = (char)('0' + v % 10);
+    while ((v /= 10) > 0);
+    buf_add(buf, at, (size_t)(end - at));
+}
+
 void json_i64(struct json_out *out, int64_t v)
 {
     item(out);
-    buf_printf(out->buf, "%lld", (long long)v);
+    if (v < 0)
+        buf_char(out->buf, '-');
+    digits(out->buf, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
 void json_u64(struct json_out *out, uint64_t v)
 {
     item(out);
-    buf_printf(out->buf, "%llu", (unsigned long long)v);
+    digits(out->buf, v);
 }
 
 void json_double(struct json_out *out, double v)

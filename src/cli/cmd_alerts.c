@@ -19,9 +19,20 @@ static const struct option_spec options[] = {
     {"by", OPTION_VALUE, "NAME", "who does it (default: the login name)"},
     {"note", OPTION_VALUE, "TEXT", "a note for the alert's history; closing a P1 or P2 needs one"},
     {"disposition", OPTION_VALUE, "WORD", "close: true_positive, false_positive or benign"},
+    {"to", OPTION_VALUE, "WHOM", "assign, task: to whom; confirm: mail address of the user who is asked"},
+    {"until", OPTION_VALUE, "TIME",
+     "snooze: its end; task: when it is due; a time (RFC 3339) or a duration (4h)"},
+    {"what", OPTION_VALUE, "TEXT", "task: what is to be done; done: the task's number"},
+    {"impact", OPTION_VALUE, "LEVEL", "assess: low, medium, high or critical"},
+    {"urgency", OPTION_VALUE, "LEVEL", "assess: likewise"},
     {"reason", OPTION_VALUE, "TEXT", "reveal: why; it goes into the audit record"},
     {"format", OPTION_VALUE, "table|json", "how alerts are printed"},
     {0}};
+
+#define ALERT_VERBS                                                                                          \
+    "list, show, export, ack, snooze, wake, assign, note, confirm, assess, respond, resolve, close, "        \
+    "document, "                                                                                             \
+    "task, done or reveal"
 
 static void print_one(struct sv json, bool as_json, struct buf *out)
 {
@@ -71,6 +82,20 @@ static void print_details(struct sv json)
     arena_free(&arena);
 }
 
+static void print_markdown(struct sv json)
+{
+    struct arena arena = {0};
+    struct alert alert;
+    struct err err;
+    struct buf out;
+    buf_init(&out, TC_CLIENT_BODY_MAX * 2ul);
+    if (alert_from_json(json, &arena, &alert, &err) == 0)
+        alert_to_markdown(&alert, &out);
+    fwrite(out.p, 1, out.n, stdout);
+    buf_free(&out);
+    arena_free(&arena);
+}
+
 /* What became of the alert's notifications: a line each. A server that cannot say is no reason to fail. */
 static void print_deliveries(const struct cli_args *args, struct sv alert_json)
 {
@@ -100,15 +125,14 @@ static void print_deliveries(const struct cli_args *args, struct sv alert_json)
 
 static void command_body(const struct cli_args *args, struct buf *out)
 {
+    static const char *const members[] = {"note", "disposition", "to", "until", "what", "impact", "urgency"};
     struct json_out json = json_out_to(out);
     const char *by = cli_value(args, "by", NULL), *login = getlogin();
-    const char *note = cli_value(args, "note", NULL), *disposition = cli_value(args, "disposition", NULL);
     json_object(&json);
     json_kv_str(&json, "by", by != NULL ? by : login != NULL ? login : "cli");
-    if (note != NULL)
-        json_kv_str(&json, "note", note);
-    if (disposition != NULL)
-        json_kv_str(&json, "disposition", disposition);
+    for (size_t i = 0; i < TC_ARRAY_LEN(members); i++)
+        if (cli_value(args, members[i], NULL) != NULL)
+            json_kv_str(&json, members[i], cli_value(args, members[i], NULL));
     json_object_end(&json);
     buf_char(out, '\0');
 }
@@ -128,7 +152,8 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
     buf_init(&url, 8192);
     buf_init(&body, TC_CLIENT_BODY_MAX);
     buf_init(&post, 1 << 20);
-    bool list = strcmp(verb, "list") == 0, show = strcmp(verb, "show") == 0;
+    bool list = strcmp(verb, "list") == 0, export = strcmp(verb, "export") == 0;
+    bool show = export || strcmp(verb, "show") == 0;
     bool reveal = strcmp(verb, "reveal") == 0;
     const char *bearer = reveal ? getenv("TOCSIN_PRIVACY_TOKEN") : NULL;
     buf_printf(&url, "%s/v1/alerts", cli_value(args, "url", "http://127.0.0.1:9797"));
@@ -153,6 +178,8 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
     else if ((code = client_exit(args, status, buf_view(&body))) == CLI_DONE) {
         if (list)
             print_list(buf_view(&body), as_json);
+        else if (export)
+            print_markdown(buf_view(&body));
         else if ((show || reveal) && !as_json) {
             print_details(buf_view(&body));
             print_deliveries(args, buf_view(&body));
@@ -173,7 +200,9 @@ static bool is_id(const char *text)
 
 static enum cli_exit alerts_run(const struct cli_args *args)
 {
-    static const char *const verbs[] = {"list", "show", "ack", "resolve", "close", "reveal", NULL};
+    static const char *const verbs[] = {"list",   "show",     "export",  "ack",    "snooze",  "wake",
+                                        "assign", "note",     "confirm", "assess", "respond", "resolve",
+                                        "close",  "document", "task",    "done",   "reveal",  NULL};
     bool ok, as_json = cli_wants_json(args, false, &ok);
     const char *const *words;
     size_t count = cli_operands(args, &words);
@@ -184,7 +213,7 @@ static enum cli_exit alerts_run(const struct cli_args *args)
     while (verbs[i] != NULL && strcmp(verbs[i], verb) != 0)
         i++;
     if (verbs[i] == NULL)
-        return cli_fail(args, CLI_USAGE, "\"%s\": it is list, show, ack, resolve, close or reveal", verb);
+        return cli_fail(args, CLI_USAGE, "\"%s\": it is " ALERT_VERBS, verb);
     const char *state = cli_value(args, "state", "open");
     if (strcmp(state, "open") != 0 && strcmp(state, "ended") != 0)
         return cli_fail(args, CLI_USAGE, "--state %s: it is open or ended", state);
@@ -200,9 +229,12 @@ static enum cli_exit alerts_run(const struct cli_args *args)
 
 const struct verb verb_alerts = {
     .name = "alerts",
-    .operands = "[list|show|ack|resolve|close|reveal] [ID]",
-    .summary = "list, acknowledge, resolve and close alerts of a running server",
+    .operands = "[list|show|export|ack|snooze|wake|assign|note|confirm|assess|respond|resolve|close|document|"
+                "task|done|reveal] [ID]",
+    .summary = "list alerts of a running server, and do with them what people do",
     .details =
+        "docs/alerts.md tells what each word does and when it can be done. `export` prints a post-mortem to\n"
+        "go on from, in Markdown.\n"
         "`reveal` shows an alert with the values behind its tokens. It needs a reason, and the token of "
         "a privacy officer in the\n"
         "environment as TOCSIN_PRIVACY_TOKEN.",

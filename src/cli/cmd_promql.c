@@ -5,7 +5,7 @@
 #include "base/fs.h"
 #include "base/go_text.h"
 #include "cli/cli.h"
-#include "metrics/exposition_text.h"
+#include "metrics/exposition/load.h"
 #include "metrics/prom_duration.h"
 #include "metrics/promql/result_json.h"
 #include "metrics/promql/test_language.h"
@@ -59,7 +59,7 @@ static int load_file(struct data *data, const char *path)
     bool test = sv_ends(sv_of(path), SV(".test")) || sv_starts(sv_trim(buf_view(&text)), SV("load"));
     if (rc == 0)
         rc = test ? promql_test_load(buf_view(&text), path, data->store, &err)
-                  : exposition_text_load(buf_view(&text), path, data->default_ms, data->store, &err);
+                  : exposition_load(buf_view(&text), path, data->default_ms, data->store, &err);
     buf_free(&text);
     if (rc != 0)
         cli_fail_err(data->args, &err);

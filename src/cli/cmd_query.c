@@ -37,7 +37,8 @@ struct query {
 static const char *const type_names[] = {
     [REC_EVENT] = "event",     [REC_TICK] = "tick",       [REC_ACTIVATED] = "activated",
     [REC_COMMAND] = "command", [REC_FINDING] = "finding", [REC_DECISION] = "decision",
-    [REC_INTENT] = "intent",   [REC_RECEIPT] = "receipt", [REC_POSITION] = "position"};
+    [REC_INTENT] = "intent",   [REC_RECEIPT] = "receipt", [REC_POSITION] = "position",
+    [REC_METRIC] = "metric"};
 static const char *const class_names[] = {"security", "audit", "debug"};
 
 static const struct {

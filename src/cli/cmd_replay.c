@@ -52,7 +52,7 @@ static void print_findings(struct replay *r)
 {
     for (size_t i = 0; i < r->findings.count; i++) {
         const struct finding *f = &r->findings.items[i];
-        if (f->repeat || f->time.ns < r->from_ns || f->time.ns >= r->to_ns)
+        if (f->repeat || f->resets != NULL || f->time.ns < r->from_ns || f->time.ns >= r->to_ns)
             continue;
         char *source = f->event == NULL ? NULL : arena_str(&r->batch, f->event->source);
         uint64_t line = f->event == NULL ? 0 : f->event->source_position;

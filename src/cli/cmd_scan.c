@@ -84,10 +84,10 @@ static void take_finding(struct scan *s, const struct finding *f)
         book_finding(s->book, &timed, &decisions);
         arena_free(&scratch);
     }
-    if (f->repeat)
+    if (f->repeat || f->resets != NULL)
         return;
     s->findings++;
-    if (s->fail_on != SEVERITY_NONE && f->rule->severity <= s->fail_on)
+    if (s->fail_on != SEVERITY_NONE && finding_severity(f) <= s->fail_on)
         s->failed_on = true;
     if (s->book != NULL)
         return;

@@ -348,7 +348,7 @@ static int expect_one(struct rule_case *c, const struct yaml_node *expect, bool 
         return bad(c, rule, err, "no loaded rule has this title, name or id");
     for (size_t i = 0; i < c->findings.count; i++) {
         const struct finding *f = &c->findings.items[i];
-        if (f->repeat || claimed[i] || !names_rule(f, rule->text) ||
+        if (f->repeat || f->resets != NULL || claimed[i] || !names_rule(f, rule->text) ||
             !same_group(f, yaml_get(expect, "group")) || (at != INT64_MIN && f->time.ns != c->start_ns + at))
             continue;
         claimed[i] = true;
@@ -375,7 +375,7 @@ static int compare(struct rule_case *c, struct err *err)
          i++) {
         const struct finding *f = &c->findings.items[i];
         char time[TC_RFC3339_MAX] = "-";
-        if (f->repeat || claimed[i])
+        if (f->repeat || f->resets != NULL || claimed[i])
             continue;
         if (f->time.ns != TC_NO_TIME)
             clk_rfc3339(f->time.ns, time);

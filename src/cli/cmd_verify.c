@@ -31,6 +31,7 @@ static void evidence_json(struct json_out *json, const struct evidence_report *e
     json_kv_str(json, "state", states[e->state]);
     json_kv_u64(json, "count", e->checkpoints);
     json_kv_u64(json, "agreed", e->agreed);
+    json_kv_u64(json, "within_dropped", e->passed);
     json_kv_bool(json, "signatures_judged", e->signatures_judged);
     json_kv_u64(json, "proven_records", e->size);
     json_kv_time(json, "proven_time", e->agreed > 0 ? e->time.ns : TC_NO_TIME);
@@ -54,6 +55,9 @@ static void print_json(const struct journal_verify_report *r, const struct evide
     json_kv_u64(&json, "frames", r->frames);
     json_kv_u64(&json, "records", r->records);
     json_kv_u64(&json, "bytes", r->bytes);
+    json_kv_u64(&json, "cold_segments", r->cold_segments);
+    json_kv_u64(&json, "dropped_records", r->dropped);
+    json_kv_time(&json, "dropped_last", r->dropped > 0 ? r->dropped_last.ns : TC_NO_TIME);
     json_kv_u64(&json, "torn_bytes", r->torn_bytes);
     json_kv_str(&json, "torn_file", r->torn_file);
     json_kv_str(&json, "head", head);
@@ -77,6 +81,12 @@ static void print_table(const struct journal_verify_report *r)
     printf("intact: %llu records in %llu frames, %llu segments, %llu bytes\nchain head: %s\n",
            (unsigned long long)r->records, (unsigned long long)r->frames, (unsigned long long)r->segments,
            (unsigned long long)r->bytes, head);
+    if (r->dropped > 0) {
+        char time[TC_RFC3339_MAX];
+        clk_rfc3339(r->dropped_last.ns, time);
+        printf("dropped by retention: %llu records, the last at %s; their hashes are in place\n",
+               (unsigned long long)r->dropped, time);
+    }
     if (r->torn_bytes > 0)
         printf("torn tail: %llu bytes at the end of %s were being written when the process ended; nobody was "
                "told that they are kept\n",
@@ -93,6 +103,9 @@ static void print_evidence(const struct evidence_report *e)
                time, e->signatures_judged ? ", signed by " : "; signatures were not judged (--key)",
                e->signer);
     }
+    if (e->passed > 0)
+        printf("checkpoints: %llu end within what retention dropped, later ones cover them\n",
+               (unsigned long long)e->passed);
     if (e->torn_bytes > 0)
         printf("checkpoints: the last %llu bytes of the file are no whole checkpoint\n",
                (unsigned long long)e->torn_bytes);
@@ -118,13 +131,23 @@ static bool read_wish(const char *text, struct evidence_wish *ret)
     return ret->by_id;
 }
 
-static enum cli_exit prove(const struct cli_args *args, const char *id, const struct evidence_report *e)
+static enum cli_exit prove(const struct cli_args *args, const char *id, const struct journal_verify_report *r,
+                           const struct evidence_report *e)
 {
+    char time[TC_RFC3339_MAX];
     char folder[4096];
     struct err err;
     const char *wanted = cli_value(args, "proof", NULL);
     if (wanted == NULL && (size_t)snprintf(folder, sizeof folder, "proof-%s", id) >= sizeof folder)
         return cli_fail(args, CLI_USAGE, "--prove: the name is too long");
+    clk_rfc3339(r->dropped_last.ns, time);
+    if (e->position == 0 && r->dropped > 0)
+        return cli_fail(args, CLI_FOUND,
+                        e->dropped
+                            ? "--prove %s: dropped by retention, at %s or before"
+                            : "--prove %s: the journal holds no such record; it may be one of those that "
+                              "retention dropped until %s",
+                        id, time);
     if (e->position == 0)
         return cli_fail(args, CLI_FOUND, "--prove %s: the journal holds no such record", id);
     if (!e->found)
@@ -198,7 +221,7 @@ static enum cli_exit tell(const struct cli_args *args, const struct verifying *v
         return cli_fail(args, CLI_FOUND, "%s: %s", v->checkpoints, evidence->why);
     if (v->has_keys && evidence->agreed == 0)
         return cli_fail(args, CLI_FOUND, "%s: there is no checkpoint to judge by", v->checkpoints);
-    return v->prove != NULL ? prove(args, v->prove, evidence) : CLI_DONE;
+    return v->prove != NULL ? prove(args, v->prove, report, evidence) : CLI_DONE;
 }
 
 static enum cli_exit verify_run(const struct cli_args *args)

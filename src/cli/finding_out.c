@@ -93,7 +93,10 @@ void finding_out_json(const struct finding *f, const char *file, uint64_t line, 
 {
     struct json_out json = json_out_to(out);
     json_object(&json);
-    json_kv_str(&json, "kind", f->kind == FINDING_CORRELATION ? "correlation" : "detection");
+    static const char *const kinds[] = {[FINDING_DETECTION] = "detection",
+                                        [FINDING_CORRELATION] = "correlation",
+                                        [FINDING_METRIC] = "metric"};
+    json_kv_str(&json, "kind", kinds[f->kind]);
     json_key(&json, SV("rule"));
     json_object(&json);
     json_kv_string(&json, "id", f->rule->id);
@@ -104,7 +107,7 @@ void finding_out_json(const struct finding *f, const char *file, uint64_t line, 
     else
         json_null(&json);
     json_object_end(&json);
-    json_kv_str(&json, "severity", severity_name(f->rule->severity));
+    json_kv_str(&json, "severity", severity_name(finding_severity(f)));
     json_kv_time(&json, "time", f->time.ns);
     place_json(&json, file, line, index);
     json_key(&json, SV("event"));
@@ -115,6 +118,8 @@ void finding_out_json(const struct finding *f, const char *file, uint64_t line, 
         json_kv_u64(&json, "count", f->count);
     if (f->value.n > 0)
         json_kv_string(&json, "value", f->value);
+    if (f->why.n > 0)
+        json_kv_string(&json, "why", f->why);
     json_object_end(&json);
     buf_char(out, '\n');
 }
@@ -150,10 +155,14 @@ void finding_out_table(const struct finding *f, const char *file, uint64_t line,
     char time[TC_RFC3339_MAX] = "-";
     if (f->time.ns != TC_NO_TIME)
         clk_rfc3339(f->time.ns, time);
-    buf_printf(out, "%-20s %s ", time, severity_name(f->rule->severity));
+    buf_printf(out, "%-20s %s ", time, severity_name(finding_severity(f)));
     terminal_text(out, f->rule->title);
     pairs(out, f->kind == FINDING_CORRELATION ? f->group : f->fields,
           f->kind == FINDING_CORRELATION ? f->group_count : f->field_count);
+    if (f->why.n > 0) {
+        buf_str(out, ": ");
+        terminal_text(out, f->why);
+    }
     if (file != NULL) {
         buf_str(out, "  (");
         terminal_text(out, sv_of(file));

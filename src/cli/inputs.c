@@ -16,10 +16,11 @@
 #include <stdlib.h>
 
 enum {
-    CHUNK_EVENTS = 2048, /* over all files; a file's share is at least CHUNK_EVENTS_MIN */
+    CHUNK_EVENTS = 256, /* for each thread, over all files: what is parsed is still in the nearer caches when
+                           it is judged; a file's share is at least CHUNK_EVENTS_MIN */
     CHUNK_EVENTS_MIN = 16,
     CHUNK_BYTES = 4 << 20,
-    PARSE_PART = 64, /* events of one part of a parallel parse */
+    PARSE_PART = 32, /* events of one part of a parallel parse */
     PARSE_WORKERS_MAX = 64,
 };
 
@@ -160,8 +161,9 @@ int inputs_open(const struct inputs_options *options, struct inputs **ret, struc
     in->stream_count = options->file_count;
     in->streams = tc_alloc(in->stream_count * sizeof in->streams[0]);
     in->heap = tc_alloc(in->stream_count * sizeof(struct stream *));
-    in->chunk_events =
-        TC_MAX((uint64_t)CHUNK_EVENTS / TC_MAX(in->stream_count, (size_t)1), (uint64_t)CHUNK_EVENTS_MIN);
+    uint64_t chunk_events =
+        (uint64_t)CHUNK_EVENTS * (options->pool == NULL ? 1 : pool_threads(options->pool));
+    in->chunk_events = TC_MAX(chunk_events / TC_MAX(in->stream_count, (size_t)1), (uint64_t)CHUNK_EVENTS_MIN);
     in->chunk_bytes = TC_MAX((uint64_t)CHUNK_BYTES / TC_MAX(in->stream_count, (size_t)1), (uint64_t)65536);
     for (size_t i = 0; i < in->stream_count; i++) {
         in->streams[i].file = options->files[i];

@@ -35,8 +35,10 @@ static uint64_t entries_for(const struct corr_spec *spec)
     return most * 2 + 2;
 }
 
-static const struct memory_kind *const memories[] = {
-    [CORR_NEW_VALUE] = &memory_new_value, [CORR_ABSENCE] = &memory_absence};
+static const struct memory_kind *const memories[] = {[CORR_NEW_VALUE] = &memory_new_value,
+                                                     [CORR_ABSENCE] = &memory_absence,
+                                                     [CORR_TRAVEL] = &memory_travel,
+                                                     [CORR_BASELINE] = &memory_baseline};
 
 void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_groups, size_t max_entries)
 {
@@ -48,6 +50,8 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
     spec->ordered = c->type == CORR_TEMPORAL_ORDERED;
     spec->measured = measure_is_for(c->type);
     spec->window.steps = c->steps;
+    spec->window.travel = c->travel;
+    spec->window.baseline = c->baseline;
     spec->closing = c->steps != NULL && step_condition_negates(c->steps);
     spec->memory = (size_t)c->type < TC_ARRAY_LEN(memories) ? memories[c->type] : NULL;
     spec->closing |= spec->memory != NULL && spec->memory->closes_ns != NULL;
@@ -62,6 +66,8 @@ void corr_spec_init(struct corr_spec *spec, const struct rule *rule, size_t max_
     uint64_t entries = TC_MAX(entries_for(spec), max_entries == 0 ? (uint64_t)10000 : max_entries);
     spec->window.max_entries = (uint32_t)TC_MIN(entries, (uint64_t)CORR_ENTRIES_MAX);
     size_t groups = (max_groups == 0 ? 100000 : max_groups) / CORR_SHARDS;
+    if (c->type == CORR_BASELINE)
+        groups /= BASELINE_GROUPS_PART;
     spec->max_groups = (uint32_t)TC_MAX(1u, TC_MIN(groups, (size_t)1 << 24));
     spec->seed = hash_64(sv_make((const char *)rule->content, sizeof rule->content));
     spec->measure = (struct measure_spec){.type = c->type,
@@ -108,6 +114,21 @@ static bool all_hold(const struct corr_spec *spec, uint64_t value)
 static struct corr_group *group_at(const struct corr_table *t, uint32_t place)
 {
     return &t->groups[place - 1];
+}
+
+static struct sv group_key(const struct corr_group *g)
+{
+    return sv_make(g->key_bytes <= CORR_KEY_INSIDE_BYTES ? g->key.inside : g->key.outside, g->key_bytes);
+}
+
+static void set_key(struct corr_group *g, struct sv key)
+{
+    g->key_bytes = (uint32_t)key.n;
+    char *to = g->key.inside;
+    if (key.n > CORR_KEY_INSIDE_BYTES)
+        to = g->key.outside = tc_alloc(key.n);
+    if (key.n > 0)
+        memcpy(to, key.p, key.n);
 }
 
 static void unlink_group(struct corr_table *t, uint32_t place)
@@ -184,7 +205,7 @@ static uint32_t slot_of(const struct corr_table *t, uint64_t hash, struct sv key
     uint32_t at = (uint32_t)(hash >> 6) & (t->slot_count - 1); /* the low 6 bits chose the shard */
     while (t->slots[at] != 0) {
         const struct corr_group *g = group_at(t, t->slots[at]);
-        if (g->hash == hash && sv_eq(sv_make(g->key, g->key_bytes), key))
+        if (g->hash == hash && sv_eq(group_key(g), key))
             break;
         at = (at + 1) & (t->slot_count - 1);
     }
@@ -201,7 +222,7 @@ static void grow_slots(struct corr_table *t)
     for (uint32_t place = 1; place <= t->used; place++) {
         const struct corr_group *g = group_at(t, place);
         if (g->rank < CORR_RANKS)
-            t->slots[slot_of(t, g->hash, sv_make(g->key, g->key_bytes))] = place;
+            t->slots[slot_of(t, g->hash, group_key(g))] = place;
     }
 }
 
@@ -225,13 +246,14 @@ static void free_group(const struct corr_spec *spec, struct corr_group *g)
     measure_free(&g->measure);
     if (spec->memory != NULL)
         spec->memory->free(g->memory);
-    free(g->key);
+    if (g->key_bytes > CORR_KEY_INSIDE_BYTES)
+        free(g->key.outside);
 }
 
 static void remove_group(struct corr_table *t, const struct corr_spec *spec, uint32_t place)
 {
     struct corr_group *g = group_at(t, place);
-    free_slot(t, slot_of(t, g->hash, sv_make(g->key, g->key_bytes)));
+    free_slot(t, slot_of(t, g->hash, group_key(g)));
     unlink_group(t, place);
     free_group(spec, g);
     *g = (struct corr_group){.rank = CORR_RANKS, .newer = t->free_place};
@@ -290,10 +312,8 @@ static uint32_t find_or_add(struct corr_table *t, const struct corr_spec *spec, 
     }
     uint32_t place = take_place(t);
     struct corr_group *g = group_at(t, place);
-    *g = (struct corr_group){.hash = hash, .key_bytes = (uint32_t)key.n, .episode_ns = TC_NO_TIME};
-    g->key = tc_alloc(key.n + 1);
-    if (key.n > 0)
-        memcpy(g->key, key.p, key.n);
+    *g = (struct corr_group){.hash = hash, .episode_ns = TC_NO_TIME};
+    set_key(g, key);
     t->slots[slot] = place;
     if (t->count++ == 0)
         t->next_close_ns = INT64_MAX;
@@ -315,7 +335,7 @@ void corr_table_free(struct corr_table *t, const struct corr_spec *spec)
 
 struct judging {
     const struct corr_hit *hit;
-    const struct correlation *correlation;
+    const struct corr_spec *spec;
     struct corr_group *group;
     corr_outcome_fn each;
     void *context;
@@ -337,24 +357,26 @@ static void say(void *context, const struct window_hit *w)
                                                .episode_ns = j->group->episode_ns,
                                                .value = w->value,
                                                .amount = w->amount,
+                                               .facts = j->spec->memory == NULL ? NULL : w->facts,
                                                .key = j->hit->key,
-                                               .correlation = j->correlation,
+                                               .correlation = j->spec->correlation,
                                                .from = j->hit->from});
 }
 
 static uint32_t remember(struct corr_group *g, const struct corr_spec *spec, const struct corr_hit *hit,
-                         window_hit_fn each, void *context)
+                         int64_t floor_ns, window_hit_fn each, void *context)
 {
+    const struct memory_input input = {hit->time_ns, floor_ns, hit->value, hit->amount, hit->weight};
     if (g->memory == NULL)
         g->memory = spec->memory->create();
-    return spec->memory->add(g->memory, &spec->window, hit->time_ns, hit->value, each, context);
+    return spec->memory->add(g->memory, &spec->window, &input, each, context);
 }
 
 /* Judged at a window's end: only kept. Returns entries lost. */
 static uint32_t gather(struct corr_group *g, const struct corr_spec *spec, const struct corr_hit *hit)
 {
     if (spec->memory != NULL)
-        return remember(g, spec, hit, NULL, NULL);
+        return remember(g, spec, hit, INT64_MIN, NULL, NULL);
     if (spec->measured)
         return !measure_gather(g->measure, &spec->measure, hit->time_ns, hit->amount, hit->weight);
     return !window_gather(&g->window, &spec->window, hit->time_ns, hit->value, hit->weight);
@@ -366,7 +388,7 @@ static uint32_t slide(struct corr_group *g, const struct corr_spec *spec, const 
 {
     int64_t horizon_ns = window_before(floor_ns, spec->window.timespan_ns);
     if (spec->memory != NULL)
-        return remember(g, spec, hit, say, j);
+        return remember(g, spec, hit, floor_ns, say, j);
     if (spec->ordered) {
         if (g->sequence == NULL)
             g->sequence = sequence_new(&spec->window);
@@ -393,12 +415,19 @@ void corr_table_hit(struct corr_table *t, const struct corr_spec *spec, const st
         t->lost_entries += gather(g, spec, hit);
         t->next_close_ns = TC_MIN(t->next_close_ns, closes_ns(spec, g));
     } else {
-        struct judging j = {hit, spec->correlation, g, each, context};
+        struct judging j = {hit, spec, g, each, context};
         t->lost_entries += slide(g, spec, hit, floor_ns, &j);
     }
     if (!fresh)
         unlink_group(t, place);
     link_newest(t, place, rank_of(spec, g));
+}
+
+void corr_table_forget(struct corr_table *t, const struct corr_spec *spec, uint64_t hash, struct sv key)
+{
+    uint32_t slot = t->count == 0 ? 0 : slot_of(t, hash, key);
+    if (t->count > 0 && t->slots[slot] != 0)
+        remove_group(t, spec, t->slots[slot]);
 }
 
 /* --- windows that are over
@@ -435,7 +464,7 @@ static void close_group(struct corr_group *g, const struct corr_spec *spec, int6
                                              .episode_ns = end.time_ns,
                                              .value = end.value,
                                              .amount = end.amount,
-                                             .key = sv_make(g->key, g->key_bytes),
+                                             .key = group_key(g),
                                              .correlation = spec->correlation});
     }
 }
@@ -465,7 +494,7 @@ static void save_group(const struct corr_table *t, const struct corr_spec *spec,
                        struct buf *out)
 {
     const struct corr_group *g = group_at(t, place);
-    buf_string(out, sv_make(g->key, g->key_bytes));
+    buf_string(out, group_key(g));
     buf_u8(out, (uint8_t)g->rank); /* as of its last arrival; a window's end does not change it */
     buf_u64(out, (uint64_t)g->episode_ns);
     if (spec->memory != NULL) {

@@ -31,6 +31,7 @@
 enum {
     CORR_SHARDS = 64,
     CORR_RANKS = 16,
+    CORR_KEY_INSIDE_BYTES = 24,
     CORR_VALUE_BYTES = 1024,    /* longer group values are kept as their first bytes and a hash of all */
     CORR_ENTRIES_MAX = 1 << 27, /* hard bound of max_entries: room for CORR_COUNT_MAX distinct values */
 };
@@ -55,7 +56,10 @@ struct corr_spec { /* one correlation, compiled for its tables */
 
 struct corr_group {
     uint64_t hash;
-    char *key; /* owned; see corr_key */
+    union { /* see corr_key; most are short, and a block of their own would cost them twice their bytes */
+        char inside[CORR_KEY_INSIDE_BYTES];
+        char *outside; /* owned */
+    } key;
     uint32_t key_bytes;
     uint32_t older, newer; /* list of its rank by last arrival; index + 1, 0 = none */
     uint32_t rank;         /* CORR_RANKS: the place is free */
@@ -91,6 +95,7 @@ struct corr_hit {
     num_amount amount; /* value_sum and its like */
     uint64_t hash;     /* of the key; shard = hash % CORR_SHARDS */
     struct sv key;
+    bool clears;                     /* no hit: the group is to be forgotten (action: reset) */
     const struct corr_outcome *from; /* the finding of a correlation that it is; NULL: an event */
 };
 
@@ -103,7 +108,8 @@ struct corr_outcome {
     int64_t time_ns, episode_ns;
     uint64_t value;
     num_amount amount;
-    struct sv key; /* of the hit; judged at the end: lent for the call */
+    const int64_t *facts; /* of the hit, lent for the call; NULL: none */
+    struct sv key;        /* of the hit; judged at the end: lent for the call */
     const struct correlation *correlation;
     const struct corr_outcome *from; /* of the hit */
 };
@@ -138,6 +144,8 @@ bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject
 void corr_table_free(struct corr_table *table, const struct corr_spec *spec); /* all zero is an empty table */
 void corr_table_hit(struct corr_table *table, const struct corr_spec *spec, const struct corr_hit *hit,
                     int64_t floor_ns, corr_outcome_fn each, void *context);
+/* Forgets the group of that hash and key, where there is one. */
+void corr_table_forget(struct corr_table *table, const struct corr_spec *spec, uint64_t hash, struct sv key);
 /* Judges and clears windows that ended before the floor; closing specs only. Outcomes in no promised order.
  */
 void corr_table_close(struct corr_table *table, const struct corr_spec *spec, int64_t floor_ns,

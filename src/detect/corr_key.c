@@ -111,6 +111,21 @@ uint64_t corr_key_hash(const struct corr_spec *spec, struct sv key)
     return hash_64_seed(key, spec->seed);
 }
 
+/* The fields are latitude, longitude and, where the event has it, the radius in kilometres. */
+static bool travel_value(const struct correlation *c, const struct corr_subject *subject,
+                         struct corr_hit *hit)
+{
+    struct sv latitude, longitude, radius;
+    num_amount lat, lon;
+    if (!subject_value(c, subject, c->group_count, &latitude) || !num_millionths(latitude, &lat) ||
+        !subject_value(c, subject, c->group_count + 1, &longitude) || !num_millionths(longitude, &lon))
+        return false;
+    hit->amount = 0;
+    if (subject_value(c, subject, c->group_count + 2, &radius) && !num_millionths(radius, &hit->amount))
+        hit->amount = 0;
+    return memory_place(lat, lon, &hit->value);
+}
+
 bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject, struct buf *scratch,
                 struct corr_hit *hit)
 {
@@ -120,6 +135,12 @@ bool corr_value(const struct corr_spec *spec, const struct corr_subject *subject
     hit->value = 1;
     if (c->type == CORR_TEMPORAL) /* 0 marks a dropped entry */
         hit->value = subject->step | CORR_STEP;
+    if (c->type == CORR_TRAVEL)
+        return travel_value(c, subject, hit);
+    hit->amount = 1000000; /* baseline: an event is one */
+    if (c->type == CORR_BASELINE && c->field_count > 0)
+        return subject_value(c, subject, c->group_count, &value) && num_millionths(value, &hit->amount) &&
+               hit->amount >= 0;
     if (spec->measured)
         return subject_value(c, subject, c->group_count, &value) && num_millionths(value, &hit->amount);
     if (c->type != CORR_VALUE_COUNT && c->type != CORR_NEW_VALUE)

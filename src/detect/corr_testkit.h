@@ -70,6 +70,11 @@ bool rule_matches(const struct rule *rule, const struct event *event, struct mat
     scratch->unused++;
     return sv_find_char(kind, rule->detection->letter) < kind.n;
 }
+enum severity rule_raised(const struct rule *rule, const struct event *event, struct match_scratch *scratch)
+{
+    (void)rule, (void)event, (void)scratch;
+    return SEVERITY_NONE;
+}
 size_t rule_candidates(const struct ruleset *ruleset, const struct event *event,
                        struct match_scratch *scratch, const uint32_t **ret_ordinals)
 {

@@ -176,6 +176,47 @@ static void add_hit(const struct detector *d, struct slice *s, uint32_t at, cons
     s->hits[s->hit_count++] = hit;
 }
 
+/* The group of `rule`, which is to be reset, that an event is of: by the names that any of the rules which it
+ * counts has for its fields. */
+static bool reset_key(const struct detector *d, const struct rule *rule, const struct event *event,
+                      struct buf *out)
+{
+    const struct correlation *c = rule->correlation;
+    struct corr_subject subject = {.event = event};
+    for (; subject.step == 0 || (c->lookups != NULL && subject.step < c->rule_count); subject.step++) {
+        buf_clear(out);
+        if (corr_key(&d->specs[d->spec_of[rule->info.ordinal]], &subject, out))
+            return true;
+    }
+    return false;
+}
+
+bool detector_reset_key(const struct detector *d, const struct rule *rule, const struct event *event,
+                        struct arena *arena, struct sv *ret)
+{
+    struct buf key;
+    buf_init(&key, (size_t)64 << 20);
+    bool found = reset_key(d, rule, event, &key);
+    *ret = found ? arena_sv(arena, buf_view(&key)) : SV("");
+    buf_free(&key);
+    return found;
+}
+
+/* After all that the event itself counts. */
+static void add_resets(const struct detector *d, struct slice *s, uint32_t at, const struct rule *rule)
+{
+    for (size_t i = 0; i < rule->reset_count; i++) {
+        const struct rule *to = &d->ruleset->rules[rule->resets[i]];
+        struct corr_hit hit = {.event = at, .step = UINT32_MAX, .clears = true};
+        if (to->correlation == NULL || !detector_reset_key(d, to, d->events[at], &s->keys, &hit.key))
+            continue;
+        hit.spec = d->spec_of[to->info.ordinal];
+        hit.hash = corr_key_hash(&d->specs[hit.spec], hit.key);
+        s->hits = detector_grown(s->hits, s->hit_count, &s->hit_capacity, sizeof s->hits[0]);
+        s->hits[s->hit_count++] = hit;
+    }
+}
+
 /* As rule_matches, and what it cost. */
 static bool try_rule(const struct rule *rule, const struct event *event, struct match_scratch *scratch,
                      struct rule_cost *cost)
@@ -193,24 +234,28 @@ static void match_event(const struct detector *d, struct slice *s, uint32_t at, 
     struct match_scratch *scratch = d->scratch[worker];
     const struct event *event = d->events[at];
     const uint32_t *ordinals = d->detections;
-    size_t count = d->detection_count;
+    size_t count = d->detection_count, matched = s->match_count;
     if (!d->options.no_index)
         count = rule_candidates(d->ruleset, event, scratch, &ordinals);
     for (size_t i = 0; i < count; i++) {
         uint32_t ordinal = ordinals[i];
         const struct rule *rule = &d->ruleset->rules[ordinal];
-        if (!rule_applies(rule, event) || !try_rule(rule, event, scratch, &d->costs[worker][ordinal]))
+        if (d->options.no_index && !rule_applies(rule, event))
+            continue; /* candidates apply */
+        if (!try_rule(rule, event, scratch, &d->costs[worker][ordinal]))
             continue;
         if (rule->correlation != NULL) { /* its memory speaks for it, and is what others count */
             if (d->moments[at].in_windows)
                 add_hit(d, s, at, rule, ordinal, 0);
             continue;
         }
-        if (!rule->silent)
+        if (!rule->silent || rule->reset_count > 0)
             add_match(s, at, ordinal);
         for (size_t k = 0; k < rule->used_by_count && d->moments[at].in_windows; k++)
             add_hit(d, s, at, rule, rule->used_by[k], rule->steps[k]);
     }
+    for (; matched < s->match_count && d->moments[at].in_windows; matched++)
+        add_resets(d, s, at, &d->ruleset->rules[s->matches[matched].rule]);
 }
 
 static void match_slice(void *context, unsigned part, unsigned worker)
@@ -267,7 +312,13 @@ static void keep_outcome(void *context, const struct corr_outcome *outcome)
     struct lane *lane = context;
     lane->outcomes = detector_grown(lane->outcomes, lane->outcome_count, &lane->outcome_capacity,
                                     sizeof lane->outcomes[0]);
-    lane->outcomes[lane->outcome_count++] = *outcome;
+    struct corr_outcome *kept = &lane->outcomes[lane->outcome_count++];
+    *kept = *outcome;
+    if (outcome->facts != NULL) { /* lent for the call */
+        int64_t *facts = ARENA_ARRAY(&lane->keys, int64_t, WINDOW_FACTS);
+        memcpy(facts, outcome->facts, WINDOW_FACTS * sizeof facts[0]);
+        kept->facts = facts;
+    }
 }
 
 struct closing {
@@ -305,8 +356,12 @@ static void work_lane(void *context, unsigned shard, unsigned worker)
         for (; d->closing && closed <= hit->event; closed++)
             if (d->moments[closed].floor_moved)
                 close_windows(d, shard, d->moments[closed].floor_ns, (uint32_t)closed);
-        corr_table_hit(detector_table(d, hit->spec, shard), &d->specs[hit->spec], hit,
-                       d->moments[hit->event].floor_ns, keep_outcome, lane);
+        struct corr_table *table = detector_table(d, hit->spec, shard);
+        if (hit->clears)
+            corr_table_forget(table, &d->specs[hit->spec], hit->hash, hit->key);
+        else
+            corr_table_hit(table, &d->specs[hit->spec], hit, d->moments[hit->event].floor_ns, keep_outcome,
+                           lane);
     }
     for (; d->closing && closed < d->event_count; closed++)
         if (d->moments[closed].floor_moved)

@@ -97,22 +97,32 @@ static struct finding *begin(struct emit *e, enum finding_kind kind, const struc
     return f;
 }
 
-static void emit_match(struct emit *e, const struct match *m)
+/* Threads have done their part: the first one's scratch is free. */
+static enum severity raised_by(const struct detector *d, const struct rule *rule, const struct event *event)
 {
-    const struct detector *d = e->detector;
-    const struct rule *rule = &d->ruleset->rules[m->rule];
-    const struct event *event = d->events[m->event];
-    struct finding *f = begin(e, FINDING_DETECTION, rule, m->event);
-    f->time.ns = d->moments[m->event].time_ns;
-    if (f->time.ns == TC_NO_TIME)
-        f->time = event->time;
-    f->episode_start = f->time;
-    f->weight = TC_MAX(event->repeat, 1u);
-    f->event = event;
-    struct field_list list = {.arena = e->findings->arena};
-    read_rule(&list, rule, event);
-    set_fields(f, &list);
-    e->detector->stats.findings++;
+    return rule->raise_count == 0 ? SEVERITY_NONE : rule_raised(rule, event, d->scratch[0]);
+}
+
+static bool raise_holds(const struct rule_raise *raise, bool measured, const struct corr_outcome *o)
+{
+    for (size_t i = 0; i < raise->test_count; i++) {
+        num_amount value = measured ? o->amount : (num_amount)o->value;
+        num_amount limit = measured ? raise->amounts[i] : (num_amount)raise->tests[i].value;
+        const bool answers[] = {
+            [CORR_GT] = value > limit,   [CORR_GTE] = value >= limit, [CORR_LT] = value < limit,
+            [CORR_LTE] = value <= limit, [CORR_EQ] = value == limit,  [CORR_NEQ] = value != limit};
+        if (!answers[raise->tests[i].op])
+            return false;
+    }
+    return true;
+}
+
+static enum severity raised_to(const struct corr_spec *spec, const struct corr_outcome *o)
+{
+    for (size_t i = 0; i < spec->rule->raise_count; i++)
+        if (raise_holds(&spec->rule->raises[i], spec->measured, o))
+            return spec->rule->raises[i].severity;
+    return SEVERITY_NONE;
 }
 
 static void set_group(struct finding *f, const struct correlation *c, struct sv key, struct arena *arena)
@@ -124,6 +134,66 @@ static void set_group(struct finding *f, const struct correlation *c, struct sv 
                                           FIELD_STRING};
     f->group = group;
     f->group_count = c->group_count;
+}
+
+static void set_time(struct finding *f, const struct detector *d, uint32_t at)
+{
+    const struct event *event = d->events[at];
+    f->time.ns = d->moments[at].time_ns;
+    if (f->time.ns == TC_NO_TIME)
+        f->time = event->time;
+    f->episode_start = f->time;
+    f->weight = TC_MAX(event->repeat, 1u);
+    f->event = event;
+}
+
+/* One for each rule that is reset, as far as the event says which of its groups. */
+static void emit_resets(struct emit *e, const struct match *m, const struct rule *rule)
+{
+    const struct detector *d = e->detector;
+    for (size_t i = 0; i < rule->reset_count; i++) {
+        const struct rule *to = &d->ruleset->rules[rule->resets[i]];
+        struct sv key = SV("");
+        if (to->correlation != NULL &&
+            !detector_reset_key(d, to, d->events[m->event], e->findings->arena, &key))
+            continue;
+        struct finding *f =
+            begin(e, to->correlation != NULL ? FINDING_CORRELATION : FINDING_DETECTION, rule, m->event);
+        f->resets = &to->info;
+        set_time(f, d, m->event);
+        if (to->correlation != NULL)
+            set_group(f, to->correlation, key, e->findings->arena);
+    }
+}
+
+static void emit_match(struct emit *e, const struct match *m)
+{
+    const struct detector *d = e->detector;
+    const struct rule *rule = &d->ruleset->rules[m->rule];
+    if (rule->reset_count > 0) {
+        emit_resets(e, m, rule);
+        return;
+    }
+    const struct event *event = d->events[m->event];
+    struct finding *f = begin(e, FINDING_DETECTION, rule, m->event);
+    set_time(f, d, m->event);
+    f->severity = raised_by(d, rule, event);
+    struct field_list list = {.arena = e->findings->arena};
+    read_rule(&list, rule, event);
+    set_fields(f, &list);
+    e->detector->stats.findings++;
+}
+
+static void set_why(struct finding *f, const struct corr_spec *spec, const struct corr_outcome *o,
+                    struct arena *arena)
+{
+    struct buf why;
+    if (spec->memory->tell == NULL)
+        return;
+    buf_init(&why, 1024);
+    spec->memory->tell(&spec->window, o->facts, &why);
+    f->why = arena_sv(arena, buf_view(&why));
+    buf_free(&why);
 }
 
 static void emit_outcome(struct emit *e, const struct corr_outcome *o)
@@ -143,9 +213,15 @@ static void emit_outcome(struct emit *e, const struct corr_outcome *o)
         char text[NUM_AMOUNT_TEXT_BYTES];
         f->value = arena_sv(e->findings->arena, num_amount_text(o->amount, text));
     }
+    if (o->facts != NULL)
+        set_why(f, spec, o, e->findings->arena);
     set_group(f, spec->correlation, o->key, e->findings->arena);
+    if (spec->rule->kind == RULE_CORRELATION)
+        f->severity = raised_to(spec, o);
     if (o->rule != UINT32_MAX) {
         f->event = d->events[o->event];
+        if (spec->rule->kind == RULE_DETECTION)
+            f->severity = raised_by(d, spec->rule, f->event);
         read_rule(&list, spec->rule, f->event);
         read_rule(&list, &d->ruleset->rules[o->rule], f->event);
         for (const struct corr_outcome *from = o->from; from != NULL; from = from->from)

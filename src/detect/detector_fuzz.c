@@ -34,7 +34,12 @@ static const char rules[] =
     "---\ntitle: k\nid: k\ncorrelation:\n  type: value_median\n  rules: [a]\n"
     "  group-by: [u]\n  timespan: 10s\n  condition:\n    gte: 2\n    field: w\n"
     "---\ntitle: l\nid: l\ncorrelation:\n  type: value_sum\n  rules: [a]\n"
-    "  group-by: [u]\n  timespan: 10s\n  condition:\n    lt: 2\n    field: w\n";
+    "  group-by: [u]\n  timespan: 10s\n  condition:\n    lt: 2\n    field: w\n"
+    "---\ntitle: m\nid: m\nlogsource: {category: x}\ndetection:\n  s:\n    k: v\n"
+    "  condition: s\ntocsin: {owner: o, runbook: r, travel: {group-by: [u], place: g, timespan: 10s}}\n"
+    "---\ntitle: n\nid: n\nlogsource: {category: x}\ndetection:\n  s:\n    k: v\n"
+    "  condition: s\ntocsin: {owner: o, runbook: r, baseline: {group-by: [u], bucket: 1m, season: none, "
+    "learn: 2m, history: 1h, least: 0}}\n";
 
 static const struct ruleset *ruleset(void)
 {
@@ -42,7 +47,7 @@ static const struct ruleset *ruleset(void)
     struct rule_source source = {.path = SV("fuzz.yml"), .bytes = sv_of(rules)};
     struct err err;
     if (set == NULL)
-        tc_assert(ruleset_new(&source, 1, &set, &err) == 0 && ruleset_count(set) == 12);
+        tc_assert(ruleset_new(&source, 1, &set, &err) == 0 && ruleset_count(set) == 14);
     return set;
 }
 
@@ -52,7 +57,9 @@ static void judge(struct detector *detector, struct arena *arena)
     for (int i = 0; i < 8; i++) {
         struct event event = {.position = 1000 + (uint64_t)i, .type = REC_EVENT, .repeat = 1};
         struct err err;
-        event.raw = arena_printf(arena, "{\"k\":\"%c\",\"u\":\"%d\",\"w\":%d}", "vwv"[i % 3], i % 2, i);
+        event.raw = arena_printf(
+            arena, "{\"k\":\"%c\",\"u\":\"%d\",\"w\":%d,\"g.location.lat\":%d,\"g.location.lon\":0}",
+            "vwv"[i % 3], i % 2, i, i * 10);
         event.source = SV("s");
         tc_assert(json_parse_event(event.raw, arena, &event, &err) == 0);
         event_index(&event, arena);

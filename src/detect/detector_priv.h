@@ -99,6 +99,10 @@ static inline void *detector_grown(void *items, size_t count, size_t *capacity, 
 bool detector_hit(const struct detector *detector, struct arena *arena, struct buf *scratch,
                   const struct corr_subject *subject, struct corr_hit *hit);
 
+/* The key of the event's group of a correlation or memory that is reset; false where it has none. */
+bool detector_reset_key(const struct detector *detector, const struct rule *rule, const struct event *event,
+                        struct arena *arena, struct sv *ret);
+
 /* Outcomes in order of (event, rule, order); `fresh`: only those that were not passed on yet. The caller
  * frees. */
 struct ordered {

@@ -95,10 +95,37 @@ static void explain_item(struct explaining *x, const struct match_item *item, un
                                       .text = item->values[i].written});
 }
 
+static void explain_calendar(struct explaining *x, const struct match_calendar *asked, unsigned depth)
+{
+    static const char *const why[] = {[CALENDAR_OPEN] = "the calendar is open then",
+                                      [CALENDAR_CLOSED] = "outside of the calendar's hours",
+                                      [CALENDAR_HOLIDAY] = "a holiday of the calendar",
+                                      [CALENDAR_NO_TIME] = "the event has no time"};
+    char text[CALENDAR_TEXT_BYTES];
+    enum calendar_answer answer = calendar_ask(asked->calendar, x->event);
+    calendar_text(asked->calendar, x->event, text);
+    say(x, &(struct explain_step){.kind = EXPLAIN_LINE,
+                                  .depth = depth,
+                                  .holds = answer == CALENDAR_OPEN,
+                                  .text = asked->key,
+                                  .why = why[answer],
+                                  .value = sv_of(text),
+                                  .value_count = 1,
+                                  .line = asked->line});
+    say(x, &(struct explain_step){.kind = EXPLAIN_VALUE,
+                                  .depth = depth + 1,
+                                  .holds = answer == CALENDAR_OPEN,
+                                  .text = asked->calendar->name});
+}
+
 static void explain_node(struct explaining *x, const struct match_node *node, unsigned depth)
 {
     if (node->kind == NODE_ITEM) {
         explain_item(x, node->item, depth);
+        return;
+    }
+    if (node->kind == NODE_CALENDAR) {
+        explain_calendar(x, node->calendar, depth);
         return;
     }
     say(x, &(struct explain_step){.kind = EXPLAIN_GROUP,

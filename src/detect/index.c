@@ -24,6 +24,7 @@ struct index_scratch {
     size_t rule_capacity;
     uint32_t touched_count;
     bool everything; /* a value that is too long to be folded: no rule can be left out */
+    struct index_recent recent[INDEX_RECENT];
 };
 
 struct index_scratch *index_scratch_new(void)
@@ -45,16 +46,16 @@ void index_scratch_free(struct index_scratch **scratch)
     *scratch = NULL;
 }
 
-static void scratch_fit(struct index_scratch *s, const struct rule_index *index)
+static void scratch_fit(struct index_scratch *s, const struct index_tables *tables)
 {
-    if (index->predicate_count >= s->seen_capacity) {
-        s->seen_capacity = (size_t)index->predicate_count + 1;
+    if (tables->predicate_count >= s->seen_capacity) {
+        s->seen_capacity = (size_t)tables->predicate_count + 1;
         free(s->seen);
         s->seen = tc_alloc(s->seen_capacity * sizeof s->seen[0]);
         s->now = 0;
     }
-    if (index->rule_count >= s->rule_capacity) {
-        s->rule_capacity = (size_t)index->rule_count + 1;
+    if (tables->rule_count >= s->rule_capacity) {
+        s->rule_capacity = (size_t)tables->rule_count + 1;
         s->touched = tc_realloc(s->touched, s->rule_capacity * sizeof s->touched[0]);
         s->candidates = tc_realloc(s->candidates, s->rule_capacity * sizeof s->candidates[0]);
         s->bits = tc_realloc(s->bits, (s->rule_capacity / 64 + 1) * sizeof s->bits[0]);
@@ -74,7 +75,7 @@ static void scratch_fit(struct index_scratch *s, const struct rule_index *index)
  */
 
 struct asking {
-    const struct rule_index *index;
+    const struct index_tables *tables;
     struct index_scratch *scratch;
 };
 
@@ -85,8 +86,8 @@ static void predicate_holds(void *context, uint32_t number)
     if (s->seen[number] == s->now)
         return;
     s->seen[number] = s->now;
-    const struct index_predicate *p = &a->index->predicates[number];
-    const uint32_t *postings = a->index->postings + p->first;
+    const struct index_predicate *p = &a->tables->predicates[number];
+    const uint32_t *postings = a->tables->postings + p->first;
     for (uint32_t i = 0; i < p->count; i++) {
         uint32_t rule = postings[i] / WITNESS_CLAUSES_MAX;
         if (s->marks[rule] == 0)
@@ -118,7 +119,7 @@ static void ask_slots(struct asking *a, const struct field_index *field, uint64_
         if (at->predicate == INDEX_NONE)
             return;
         if (at->tag == (uint32_t)(hash >> 32) &&
-            text_fits(kind, value, a->index->predicates[at->predicate].text))
+            text_fits(kind, value, a->tables->predicates[at->predicate].text))
             predicate_holds(a, at->predicate);
     }
 }
@@ -126,17 +127,10 @@ static void ask_slots(struct asking *a, const struct field_index *field, uint64_
 static void ask_probe(struct asking *a, const struct field_index *field, struct index_probe probe,
                       struct sv value)
 {
-    struct sv part = value;
-    if (probe.kind == ATOM_EXACT) {
-        if (value.n > field->exact_max)
-            return;
-    } else {
-        if (value.n < probe.bytes)
-            return;
-        part =
-            probe.kind == ATOM_PREFIX ? sv_head(value, probe.bytes) : sv_from(value, value.n - probe.bytes);
-    }
-    ask_slots(a, field, index_hash(part, probe), (enum atom_kind)probe.kind, value);
+    if (value.n < probe.bytes)
+        return;
+    const char *part = probe.kind == ATOM_PREFIX ? value.p : value.p + value.n - probe.bytes;
+    ask_slots(a, field, index_anchor_hash(part, probe), (enum atom_kind)probe.kind, value);
 }
 
 /* `value` is as sent, `folded` its folded form. */
@@ -145,6 +139,8 @@ static void ask_value(struct asking *a, const struct field_index *field, struct 
     uint64_t number;
     if (field->has_numbers && number_key(value, &number))
         ask_slots(a, field, index_number_hash(number), ATOM_NUMBER, value);
+    if (field->exact_lengths >> (folded.n % 64) & 1)
+        ask_slots(a, field, index_exact_hash(folded), ATOM_EXACT, folded);
     for (size_t i = 0; i < field->probe_count; i++)
         ask_probe(a, field, field->probes[i], folded);
     if (field->needles != NULL)
@@ -155,131 +151,103 @@ static void ask_value(struct asking *a, const struct field_index *field, struct 
  * ----------------------------------------------------------------------------------------------------------------
  */
 
-static const struct field_index *field_of(const struct rule_index *index, const struct field *field)
+static const struct field_index *field_of(const struct index_tables *tables, const struct field *field)
 {
-    for (uint32_t slot = field->name_hash & index->name_mask;; slot = (slot + 1) & index->name_mask) {
-        uint32_t number = index->names[slot];
+    for (uint32_t slot = field->name_hash & tables->name_mask;; slot = (slot + 1) & tables->name_mask) {
+        uint32_t number = tables->names[slot];
         if (number == INDEX_NONE)
             return NULL;
-        const struct field_index *found = &index->fields[number];
+        const struct field_index *found = &tables->fields[number];
         if (found->name_hash == field->name_hash && event_name_eq(found->name, field->name))
             return found;
     }
 }
 
-/* `own` is the field's index, NULL where no rule names it. */
 static void ask_field(struct asking *a, const struct event *event, struct match_scratch *folds,
                       const struct field *field, const struct field_index *own)
 {
-    const struct needles *keywords = field->flags & FIELD_DERIVED ? NULL : a->index->fields[0].needles;
-    if (own != NULL && own->present != INDEX_NONE)
+    if (own->present != INDEX_NONE)
         predicate_holds(a, own->present);
-    if ((own == NULL && keywords == NULL) || !field_is_value(field))
+    if (!field_is_value(field))
         return;
-    struct sv folded = match_scratch_folded(folds, event, (size_t)(field - event->fields));
     a->scratch->everything |= field->value.n > MATCH_FOLD_MAX_BYTES;
-    if (own != NULL)
-        ask_value(a, own, field->value, folded);
-    if (keywords != NULL)
-        needles_search(keywords, folded, predicate_holds, a);
+    ask_value(a, own, field->value, match_scratch_folded(folds, event, (size_t)(field - event->fields)));
 }
 
-enum {
-    DIMENSION_WORDS = 8
-}; /* that an event may have in one dimension; an event with more is asked word by word */
-
-/* What an event says in one dimension: the numbers of its words that some rule has. */
-struct said {
-    struct sv words;
-    uint32_t count, numbers[DIMENSION_WORDS];
-    bool many;
-};
-
-static void say(const struct index_dimension *dimension, struct sv words, struct said *ret)
+/* Keywords are searched in all values at once: what would join two of them holds a zero byte, and a rule that
+ * is woken by that is still judged. */
+static void ask_keywords(struct asking *a, const struct event *event, struct match_scratch *folds)
 {
-    *ret = (struct said){.words = words};
-    for (uint32_t i = 0; words.n > 0 && i < dimension->count && !ret->many; i++) {
-        if (!event_logsource_is(words, dimension->names[i]))
-            continue;
-        ret->many = ret->count == DIMENSION_WORDS;
-        if (!ret->many)
-            ret->numbers[ret->count++] = i + 1;
-    }
-}
-
-static bool said_applies(const struct said *said, const struct index_dimension *dimension, uint32_t of_rule)
-{
-    if (of_rule == 0 || said->words.n == 0)
-        return true;
-    if (said->many)
-        return event_logsource_is(said->words, dimension->names[of_rule - 1]);
-    for (uint32_t i = 0; i < said->count; i++)
-        if (said->numbers[i] == of_rule)
-            return true;
-    return false;
+    const struct needles *keywords = a->tables->fields[0].needles;
+    if (keywords == NULL)
+        return;
+    struct sv all;
+    if (match_scratch_all_folded(folds, event, &all))
+        needles_search(keywords, all, predicate_holds, a);
+    else
+        a->scratch->everything = true;
+    if (raw_is_searched(event))
+        needles_search(keywords, match_scratch_folded(folds, event, event->field_count), predicate_holds, a);
 }
 
 /* The rules whose clauses are all marked become bits, so that they come out in order. */
-static void gather(const struct rule_index *index, struct index_scratch *s)
+static void gather(const struct index_tables *tables, struct index_scratch *s)
 {
-    memcpy(s->bits, s->everything ? index->detections : index->open, index->words * sizeof s->bits[0]);
+    memcpy(s->bits, tables->open, tables->words * sizeof s->bits[0]);
     for (uint32_t i = 0; i < s->touched_count; i++) {
         uint32_t rule = s->touched[i];
-        if (s->marks[rule] == index->needed[rule])
+        if (s->marks[rule] == tables->needed[rule])
             s->bits[rule / 64] |= UINT64_C(1) << (rule % 64);
         s->marks[rule] = 0;
     }
+    for (uint32_t rule = 0; s->everything && rule < tables->rule_count; rule++)
+        s->bits[rule / 64] |= UINT64_C(1) << (rule % 64);
 }
 
-static size_t list_candidates(const struct rule_index *index, const struct event *event,
-                              struct index_scratch *s)
+static size_t list_candidates(const struct index_tables *tables, struct index_scratch *s)
 {
-    struct said said[INDEX_DIMENSIONS];
     size_t n = 0;
-    for (size_t d = 0; d < INDEX_DIMENSIONS; d++)
-        say(&index->dimensions[d], index_dimension_of_event(event, d), &said[d]);
-    for (size_t w = 0; w < index->words; w++)
-        for (uint64_t bits = s->bits[w]; bits != 0; bits &= bits - 1) {
-            uint32_t rule = (uint32_t)(w * 64 + (size_t)__builtin_ctzll(bits));
-            bool applies = true;
-            for (size_t d = 0; d < INDEX_DIMENSIONS; d++)
-                applies = applies &&
-                          said_applies(&said[d], &index->dimensions[d], index->dimensions[d].of_rule[rule]);
-            s->candidates[n] = rule;
-            n += applies;
-        }
+    for (size_t w = 0; w < tables->words; w++)
+        for (uint64_t bits = s->bits[w]; bits != 0; bits &= bits - 1)
+            s->candidates[n++] = tables->ordinals[w * 64 + (size_t)__builtin_ctzll(bits)];
     return n;
 }
 
 static void ask_every_field(struct asking *a, const struct event *event, struct match_scratch *folds)
 {
-    for (size_t i = 0; i < event->field_count; i++)
-        ask_field(a, event, folds, &event->fields[i], field_of(a->index, &event->fields[i]));
+    for (size_t i = 0; i < event->field_count; i++) {
+        const struct field_index *own = field_of(a->tables, &event->fields[i]);
+        if (own != NULL)
+            ask_field(a, event, folds, &event->fields[i], own);
+    }
 }
 
-/* For few rules, without keywords: only the fields that they name. */
+/* For few rules: only the fields that they name. */
 static void ask_named_fields(struct asking *a, const struct event *event, struct match_scratch *folds)
 {
-    for (size_t i = 1; i <= a->index->field_count; i++) {
-        const struct field_index *own = &a->index->fields[i];
+    for (size_t i = 1; i <= a->tables->field_count; i++) {
+        const struct field_index *own = &a->tables->fields[i];
         for (const struct field *f = event_find(event, own->name, own->name_hash); f != NULL;
              f = event_next(event, f))
             ask_field(a, event, folds, f, own);
     }
 }
 
-size_t index_ask(const struct rule_index *index, const struct event *event, struct match_scratch *folds,
+size_t index_ask(struct rule_index *index, const struct event *event, struct match_scratch *folds,
                  struct index_scratch *scratch, const uint32_t **ret_ordinals)
 {
-    struct asking asking = {index, scratch};
-    scratch_fit(scratch, index);
-    bool few = index->fields[0].needles == NULL && index->field_count < event->field_count;
-    (few ? ask_named_fields : ask_every_field)(&asking, event, folds);
-    if (index->fields[0].needles != NULL && raw_is_searched(event))
-        needles_search(index->fields[0].needles, match_scratch_folded(folds, event, event->field_count),
-                       predicate_holds, &asking);
+    bool exact;
+    const struct index_tables *tables = &index_view_of(index, event, scratch->recent, &exact)->tables;
+    struct asking asking = {tables, scratch};
+    scratch_fit(scratch, tables);
+    ask_keywords(&asking, event, folds);
+    if (tables->field_count < event->field_count)
+        ask_named_fields(&asking, event, folds);
+    else
+        ask_every_field(&asking, event, folds);
     scratch->everything |= event->raw.n > MATCH_FOLD_MAX_BYTES;
-    gather(index, scratch);
+    gather(tables, scratch);
+    size_t count = list_candidates(tables, scratch);
     *ret_ordinals = scratch->candidates;
-    return list_candidates(index, event, scratch);
+    return exact ? count : index_leave_out(index, event, scratch->candidates, count);
 }

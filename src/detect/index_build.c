@@ -25,7 +25,7 @@ struct posting {
 struct building {
     struct arena *arena;  /* the rule set's */
     struct arena scratch; /* of the building */
-    struct rule_index *index;
+    struct index_tables *tables;
     struct map fields, predicates; /* name without spaces; field, kind, text: to numbers */
     struct name_ref *field_names;
     size_t field_capacity;
@@ -59,7 +59,7 @@ static uint32_t field_number(struct building *b, const struct name_ref *field)
     uint64_t *number = map_put(&b->fields, buf_view(&b->key), &fresh);
     tc_assert(number != NULL);
     if (fresh) {
-        *number = ++b->index->field_count;
+        *number = ++b->tables->field_count;
         b->field_names = room_for(b->field_names, *number, &b->field_capacity, sizeof b->field_names[0]);
         b->field_names[*number] = *field;
     }
@@ -76,7 +76,7 @@ static uint32_t predicate_number(struct building *b, uint32_t field, const struc
     uint64_t *number = map_put(&b->predicates, buf_view(&b->key), &fresh);
     tc_assert(number != NULL);
     if (fresh) {
-        *number = ++b->index->predicate_count;
+        *number = ++b->tables->predicate_count;
         b->built = room_for(b->built, *number, &b->built_capacity, sizeof b->built[0]);
         b->built[*number] = (struct built_predicate){.field = field, .atom = *atom, .last = UINT32_MAX};
         b->built[*number].atom.text = arena_sv(b->arena, atom->text);
@@ -96,18 +96,16 @@ static void add_atom(void *context, const struct name_ref *field, const struct a
     b->postings[b->posting_count++] = (struct posting){number, b->rule_clause};
 }
 
-static void add_rule(struct building *b, const struct rule *rule)
+static void add_rule(struct building *b, const struct rule *rule, uint32_t number)
 {
     struct witness witness;
-    uint32_t ordinal = rule->info.ordinal;
     arena_reset(&b->scratch);
     witness_of(&b->scratch, rule->detection, &witness);
-    b->index->detections[ordinal / 64] |= UINT64_C(1) << (ordinal % 64);
     if (witness.count == 0)
-        b->index->open[ordinal / 64] |= UINT64_C(1) << (ordinal % 64);
-    b->index->needed[ordinal] = (uint8_t)((1u << witness.count) - 1);
+        b->tables->open[number / 64] |= UINT64_C(1) << (number % 64);
+    b->tables->needed[number] = (uint8_t)((1u << witness.count) - 1);
     for (uint32_t i = 0; i < witness.count; i++) {
-        b->rule_clause = ordinal * WITNESS_CLAUSES_MAX + i;
+        b->rule_clause = number * WITNESS_CLAUSES_MAX + i;
         clause_atoms(witness.clauses[i], &b->scratch, add_atom, b);
     }
 }
@@ -115,17 +113,17 @@ static void add_rule(struct building *b, const struct rule *rule)
 /* A list by predicate, each in order of rules. */
 static void place_postings(struct building *b)
 {
-    struct rule_index *index = b->index;
+    struct index_tables *tables = b->tables;
     uint32_t at = 0;
-    index->predicates = ARENA_ARRAY(b->arena, struct index_predicate, (size_t)index->predicate_count + 1);
-    index->postings = ARENA_ARRAY(b->arena, uint32_t, b->posting_count + 1);
-    for (uint32_t i = 1; i <= index->predicate_count; i++) {
-        index->predicates[i] = (struct index_predicate){.text = b->built[i].atom.text, .first = at};
+    tables->predicates = ARENA_ARRAY(b->arena, struct index_predicate, (size_t)tables->predicate_count + 1);
+    tables->postings = ARENA_ARRAY(b->arena, uint32_t, b->posting_count + 1);
+    for (uint32_t i = 1; i <= tables->predicate_count; i++) {
+        tables->predicates[i] = (struct index_predicate){.text = b->built[i].atom.text, .first = at};
         at += b->built[i].postings;
     }
     for (size_t i = 0; i < b->posting_count; i++) {
-        struct index_predicate *p = &index->predicates[b->postings[i].predicate];
-        index->postings[p->first + p->count++] = b->postings[i].rule_clause;
+        struct index_predicate *p = &tables->predicates[b->postings[i].predicate];
+        tables->postings[p->first + p->count++] = b->postings[i].rule_clause;
     }
 }
 
@@ -136,7 +134,7 @@ static void place_postings(struct building *b)
 /* Starts and ends are hashed by the most of so many bytes. */
 static uint8_t anchor_bytes(size_t n)
 {
-    static const uint8_t steps[] = {24, 16, 12, 8, 6, 4, 3, 2, 1};
+    static const uint8_t steps[] = {INDEX_ANCHOR_MAX_BYTES, 12, 8, 6, 4, 3, 2, 1};
     for (size_t i = 0; i < TC_ARRAY_LEN(steps); i++)
         if (n >= steps[i])
             return steps[i];
@@ -171,11 +169,11 @@ static uint64_t predicate_hash(struct field_index *field, const struct atom *ato
         text = sv_from(text, text.n - probe.bytes);
         break;
     default:
-        field->exact_max = TC_MAX(field->exact_max, text.n);
-        break;
+        field->exact_lengths |= UINT64_C(1) << (text.n % 64);
+        return index_exact_hash(text);
     }
     note_probe(field, probe);
-    return index_hash(text, probe);
+    return index_anchor_hash(text.p, probe);
 }
 
 static void add_slot(struct field_index *field, uint32_t predicate, const struct atom *atom)
@@ -218,23 +216,23 @@ static void build_field(struct building *b, struct field_index *field, const uin
 
 static void build_fields(struct building *b)
 {
-    struct rule_index *index = b->index;
-    size_t fields = (size_t)index->field_count + 1;
+    struct index_tables *tables = b->tables;
+    size_t fields = (size_t)tables->field_count + 1;
     uint32_t *starts = tc_alloc((fields + 1) * sizeof starts[0]);
-    uint32_t *numbers = tc_alloc(((size_t)index->predicate_count + 1) * sizeof numbers[0]);
-    for (uint32_t i = 1; i <= index->predicate_count; i++)
+    uint32_t *numbers = tc_alloc(((size_t)tables->predicate_count + 1) * sizeof numbers[0]);
+    for (uint32_t i = 1; i <= tables->predicate_count; i++)
         starts[b->built[i].field + 1]++;
     for (size_t i = 0; i < fields; i++)
         starts[i + 1] += starts[i];
-    for (uint32_t i = 1; i <= index->predicate_count; i++)
+    for (uint32_t i = 1; i <= tables->predicate_count; i++)
         numbers[starts[b->built[i].field]++] = i; /* now each start is its field's end */
-    index->fields = ARENA_ARRAY(b->arena, struct field_index, fields);
+    tables->fields = ARENA_ARRAY(b->arena, struct field_index, fields);
     for (size_t i = 0; i < fields; i++) {
         if (i > 0)
-            index->fields[i] =
+            tables->fields[i] =
                 (struct field_index){.name = b->field_names[i].name, .name_hash = b->field_names[i].hash};
         uint32_t first = i == 0 ? 0 : starts[i - 1];
-        build_field(b, &index->fields[i], numbers + first, starts[i] - first);
+        build_field(b, &tables->fields[i], numbers + first, starts[i] - first);
     }
     free(starts);
     free(numbers);
@@ -242,79 +240,42 @@ static void build_fields(struct building *b)
 
 static void build_names(struct building *b)
 {
-    struct rule_index *index = b->index;
-    index->name_mask = 15;
-    while (index->name_mask < index->field_count * 4)
-        index->name_mask = index->name_mask * 2 + 1;
-    index->names = ARENA_ARRAY(b->arena, uint32_t, (size_t)index->name_mask + 1);
-    for (uint32_t i = 1; i <= index->field_count; i++) {
-        uint32_t slot = index->fields[i].name_hash & index->name_mask;
-        while (index->names[slot] != INDEX_NONE)
-            slot = (slot + 1) & index->name_mask;
-        index->names[slot] = i;
+    struct index_tables *tables = b->tables;
+    tables->name_mask = 15;
+    while (tables->name_mask < tables->field_count * 4)
+        tables->name_mask = tables->name_mask * 2 + 1;
+    tables->names = ARENA_ARRAY(b->arena, uint32_t, (size_t)tables->name_mask + 1);
+    for (uint32_t i = 1; i <= tables->field_count; i++) {
+        uint32_t slot = tables->fields[i].name_hash & tables->name_mask;
+        while (tables->names[slot] != INDEX_NONE)
+            slot = (slot + 1) & tables->name_mask;
+        tables->names[slot] = i;
     }
-}
-
-/* --- log sources
- * --------------------------------------------------------------------------------------------------------------
- */
-
-static struct sv lower_key(struct building *b, struct sv text)
-{
-    buf_clear(&b->key);
-    for (size_t i = 0; i < text.n; i++)
-        buf_char(&b->key, text.p[i] >= 'A' && text.p[i] <= 'Z' ? (char)(text.p[i] + 32) : text.p[i]);
-    return buf_view(&b->key);
-}
-
-static void build_dimension(struct building *b, const struct rule *rules, size_t count, size_t which)
-{
-    struct index_dimension *dimension = &b->index->dimensions[which];
-    struct map numbers;
-    bool fresh;
-    map_init(&numbers, count + 1);
-    dimension->of_rule = ARENA_ARRAY(b->arena, uint32_t, count + 1);
-    dimension->names = ARENA_ARRAY(b->arena, struct sv, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        struct sv name = index_dimension_of_rule(&rules[i], which);
-        if (name.n == 0)
-            continue;
-        uint64_t *number = map_put(&numbers, lower_key(b, name), &fresh);
-        tc_assert(number != NULL);
-        if (fresh) {
-            dimension->names[dimension->count++] = name;
-            *number = dimension->count;
-        }
-        dimension->of_rule[i] = (uint32_t)*number;
-    }
-    map_free(&numbers);
 }
 
 /* --- the door
  * -----------------------------------------------------------------------------------------------------------------
  */
 
-const struct rule_index *index_new(struct arena *arena, const struct rule *rules, size_t count)
+void index_tables_build(struct arena *arena, const struct rule *const *rules, size_t count,
+                        struct index_tables *ret)
 {
-    struct rule_index *index = ARENA_NEW(arena, struct rule_index);
-    struct building b = {.arena = arena, .index = index};
+    struct building b = {.arena = arena, .tables = ret};
     tc_assert(count < UINT32_MAX / WITNESS_CLAUSES_MAX);
+    *ret = (struct index_tables){.rule_count = (uint32_t)count, .words = count / 64 + 1};
     map_init(&b.fields, FIELDS_MAX);
     map_init(&b.predicates, PREDICATES_MAX);
     buf_init(&b.key, (size_t)64 << 20);
-    index->rule_count = (uint32_t)count;
-    index->words = count / 64 + 1;
-    index->open = ARENA_ARRAY(arena, uint64_t, index->words);
-    index->detections = ARENA_ARRAY(arena, uint64_t, index->words);
-    index->needed = ARENA_ARRAY(arena, uint8_t, count + 1);
-    for (size_t i = 0; i < count; i++)
-        if (rules[i].kind == RULE_DETECTION)
-            add_rule(&b, &rules[i]);
+    ret->open = ARENA_ARRAY(arena, uint64_t, ret->words);
+    ret->ordinals = ARENA_ARRAY(arena, uint32_t, count + 1);
+    ret->needed = ARENA_ARRAY(arena, uint8_t, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        ret->ordinals[i] = rules[i]->info.ordinal;
+        add_rule(&b, rules[i], (uint32_t)i);
+    }
     place_postings(&b);
     build_fields(&b);
     build_names(&b);
-    for (size_t i = 0; i < INDEX_DIMENSIONS; i++)
-        build_dimension(&b, rules, count, i);
     map_free(&b.fields);
     map_free(&b.predicates);
     buf_free(&b.key);
@@ -322,5 +283,4 @@ const struct rule_index *index_new(struct arena *arena, const struct rule *rules
     free(b.field_names);
     free(b.built);
     free(b.postings);
-    return index;
 }

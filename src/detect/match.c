@@ -12,6 +12,7 @@
 #include "detect/match.h"
 
 #include "base/utf8.h"
+#include "detect/fold.h"
 #include "detect/index.h"
 
 #include <stdio.h>
@@ -26,7 +27,7 @@ enum { FOLDED_MAX_BYTES = 16 << 20 };
 struct folded { /* of one field, or of the raw text */
     const char *of;
     size_t of_n;
-    size_t at, n; /* in match_scratch.text; n == SIZE_MAX: the value is its own folded form */
+    size_t at, n; /* in match_scratch.text; n == SIZE_MAX: the value stands for itself */
     bool known;
 };
 
@@ -132,55 +133,20 @@ static void scratch_begin(struct match_scratch *s, const struct event *e)
     forget_folded(s);
 }
 
-#define BYTES_OF(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* The high bit of each byte of `w` that is A..Z; all bytes must be ASCII. */
-static inline uint64_t capitals(uint64_t w)
-{
-    return ((w + BYTES_OF(0x80 - 'A')) ^ (w + BYTES_OF(0x7F - 'Z'))) & BYTES_OF(0x80);
-}
-
-/* Up to eight bytes, the missing ones zero. */
-static inline uint64_t load_some(const char *p, size_t n)
-{
-    uint64_t w = 0;
-    if (n >= 8)
-        return load_u64(p);
-    memcpy(&w, p, n);
-    return w;
-}
-
-/* Lower-case ASCII is its own folded form: most values are, and need no copy. */
-static bool is_folded_ascii(struct sv value)
-{
-    for (size_t i = 0; i < value.n; i += 8) {
-        uint64_t w = load_some(value.p + i, value.n - i);
-        if (((w | capitals(w & BYTES_OF(0x7F))) & BYTES_OF(0x80)) != 0)
-            return false;
-    }
-    return true;
-}
-
-/* As utf8_fold, eight bytes at a time while they are ASCII. */
+/* As utf8_fold, many bytes at a time while they are ASCII. */
 static void fold_text(struct buf *buf, struct sv value)
 {
-    size_t i = 0;
-    char *to = buf_reserve(buf, value.n + 8);
-    for (; to != NULL && i < value.n; i += 8) {
-        uint64_t w = load_some(value.p + i, value.n - i);
-        if ((w & BYTES_OF(0x80)) != 0)
-            break;
-        store_u64(to + i, w | capitals(w) >> 2);
-    }
-    buf->n += TC_MIN(i, value.n);
-    if (i < value.n)
-        utf8_fold(buf, sv_from(value, i));
+    char *to = buf_reserve(buf, value.n);
+    size_t n = to == NULL ? 0 : fold_ascii(to, value);
+    buf->n += n;
+    if (n < value.n)
+        utf8_fold(buf, sv_from(value, n));
 }
 
 static void fold_slot(struct match_scratch *s, struct folded *slot, struct sv value)
 {
     *slot = (struct folded){.of = value.p, .of_n = value.n, .n = SIZE_MAX, .known = true};
-    if (value.n > MATCH_FOLD_MAX_BYTES || is_folded_ascii(value))
+    if (value.n == 0 || value.n > MATCH_FOLD_MAX_BYTES)
         return;
     size_t at = s->text.n;
     fold_text(&s->text, value);
@@ -209,6 +175,58 @@ struct sv match_scratch_folded(struct match_scratch *scratch, const struct event
     return folded_value(scratch, at, at == event->field_count ? event->raw : event->fields[at].value);
 }
 
+/* Is the field among those that keywords are searched in? */
+static bool is_searched(const struct field *field)
+{
+    return !(field->flags & FIELD_DERIVED) && field_is_value(field);
+}
+
+/* Room for the values of all fields that are searched, as long as they are ASCII, and a byte behind each;
+ * SIZE_MAX: too much. */
+static size_t searched_bytes(const struct event *event)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < event->field_count; i++) {
+        if (!is_searched(&event->fields[i]))
+            continue;
+        if (event->fields[i].value.n > MATCH_FOLD_MAX_BYTES)
+            return SIZE_MAX;
+        bytes += event->fields[i].value.n + 1;
+    }
+    return bytes;
+}
+
+bool match_scratch_all_folded(struct match_scratch *scratch, const struct event *event, struct sv *ret)
+{
+    struct buf *text = &scratch->text;
+    scratch_begin(scratch, event);
+    size_t start = text->n, bytes = searched_bytes(event);
+    if (bytes > FOLDED_MAX_BYTES || buf_reserve(text, bytes) == NULL)
+        return false;
+    for (uint32_t i = 0; i < event->field_count; i++) {
+        struct sv value = event->fields[i].value;
+        if (!is_searched(&event->fields[i]))
+            continue;
+        size_t at = text->n;
+        text->n += fold_ascii(text->p + at, value);
+        if (TC_UNLIKELY(text->n < at + value.n)) { /* may come out longer than it went in */
+            utf8_fold(text, sv_from(value, text->n - at));
+            bytes += 4 * value.n;
+            if (buf_reserve(text, bytes) == NULL)
+                break;
+        }
+        scratch->folded[i] =
+            (struct folded){.of = value.p, .of_n = value.n, .at = at, .n = text->n - at, .known = true};
+        text->p[text->n++] = '\0'; /* parts it from the next */
+    }
+    if (text->overflow) {
+        forget_folded(scratch);
+        return false;
+    }
+    *ret = sv_make(text->p + start, text->n - start);
+    return true;
+}
+
 /* --- one predicate, one value
  * ------------------------------------------------------------------------------------------------ */
 
@@ -230,13 +248,9 @@ static bool date_matches(const struct predicate *p, struct sv value)
 /* Lists hold at the event's time; at that of receipt where it has none to be believed. */
 static bool list_matches(const struct matching *m, const struct predicate *p, struct sv value, size_t slot)
 {
-    const struct event *event = m->event;
-    int64_t now_ns = event->time.ns;
-    if (now_ns == TC_NO_TIME || (event->flags & EVENT_SUSPECT_TIME) != 0)
-        now_ns = event->received.ns > 0 ? event->received.ns : TC_NO_TIME;
     if (!p->list.cased)
         value = folded_value(m->scratch, slot, value);
-    return list_holds(p->list.table, p->list.question, value, now_ns);
+    return list_holds(p->list.table, p->list.question, value, event_judged_ns(m->event));
 }
 
 /* `slot` names the value in the scratch: its field's index, or field_count for the raw text. */
@@ -355,7 +369,7 @@ static bool keyword_matches(const struct matching *m, const struct predicate *p)
     const struct event *event = m->event;
     for (size_t i = 0; i < event->field_count; i++) {
         const struct field *f = &event->fields[i];
-        if (!(f->flags & FIELD_DERIVED) && field_is_value(f) && value_matches(m, p, f->value, i))
+        if (is_searched(f) && value_matches(m, p, f->value, i))
             return true;
     }
     return raw_is_searched(event) && value_matches(m, p, event->raw, event->field_count);
@@ -388,6 +402,8 @@ static bool node_holds(const struct matching *m, const struct match_node *node)
     switch (node->kind) {
     case NODE_ITEM:
         return item_holds(m, node->item);
+    case NODE_CALENDAR:
+        return calendar_ask(node->calendar->calendar, m->event) == CALENDAR_OPEN;
     case NODE_NOT:
         return !node_holds(m, node->kids[0]);
     case NODE_AND:

@@ -4,7 +4,7 @@
  * sigma_*.c build these structures in the rule set's arena, match.c walks them. All of it is read-only while
  * events are judged; what a thread needs to remember lives in its `struct match_scratch`.
  *
- *   detection = a tree of nodes            and, or, not, item
+ *   detection = a tree of nodes            and, or, not, item, calendar
  *   item      = field|modifiers: values    OR over values (AND with |all), negated by |neq
  *   value     = alternatives               OR always: base64offset and windash make several of one value
  *   predicate = one question to one value  text pattern, number, comparison, regex, network, …
@@ -12,6 +12,7 @@
 #ifndef DETECT_MATCH_H
 #define DETECT_MATCH_H
 
+#include "detect/calendar.h"
 #include "detect/list.h"
 #include "detect/ruleset.h"
 
@@ -152,13 +153,20 @@ struct match_item {
     const struct match_value *values;
     size_t count;
     struct sv key; /* field and modifiers as written, and where */
+    unsigned line, column;
+};
+
+struct match_calendar { /* is it open at the event's time? */
+    const struct calendar *calendar;
+    struct sv key; /* as written, and where */
     unsigned line;
 };
 
-enum node_kind { NODE_AND, NODE_OR, NODE_NOT, NODE_ITEM };
+enum node_kind { NODE_AND, NODE_OR, NODE_NOT, NODE_ITEM, NODE_CALENDAR };
 struct match_node {
     enum node_kind kind;
     const struct match_item *item;
+    const struct match_calendar *calendar;
     const struct match_node *const *kids; /* NODE_NOT: one */
     size_t count;
 };
@@ -197,5 +205,8 @@ enum { MATCH_FOLD_MAX_BYTES = 4 << 20 }; /* longer values stand as they are sent
 bool raw_is_searched(const struct event *event);
 /* The folded value of the field at `at`, or at field_count of the raw text; good until the next call. */
 struct sv match_scratch_folded(struct match_scratch *scratch, const struct event *event, size_t at);
+/* The folded values of all fields that keywords are searched in, one behind the other, a zero byte behind
+ * each; false where that is too much. Good until the next call. */
+bool match_scratch_all_folded(struct match_scratch *scratch, const struct event *event, struct sv *ret);
 
 #endif

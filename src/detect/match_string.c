@@ -201,7 +201,7 @@ bool pattern_matches(const struct pattern *pattern, struct sv value)
         return sv_ends(value, pattern->text);
     case SHAPE_CONTAINS:
         return value.n >= pattern->text.n &&
-               memmem(value.p, value.n, pattern->text.p, pattern->text.n) != NULL;
+               (pattern->text.n == 0 || sv_find(value, pattern->text) < value.n);
     case SHAPE_ANY:
         return true;
     case SHAPE_GENERAL:

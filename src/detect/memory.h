@@ -11,17 +11,26 @@
 #define DETECT_MEMORY_H
 
 #include "base/buf.h"
+#include "detect/season.h"
 #include "detect/window.h"
 
 struct memory; /* each kind's own */
+
+struct memory_input { /* a hit */
+    int64_t time_ns;
+    int64_t floor_ns; /* nothing before it can come any more; INT64_MIN: not known yet */
+    uint64_t value;   /* not 0: a hash; of travel the place (memory_place) */
+    num_amount amount;
+    uint32_t weight;
+};
 
 struct memory_kind {
     const char *name;
     struct memory *(*create)(void);
     void (*free)(struct memory *memory);
-    /* Takes a hit, of `value` (a hash, not 0); calls `hit` where that is a finding. Returns what had to be
-     * forgotten for want of room. spec->timespan_ns is how long a memory lasts. */
-    uint32_t (*add)(struct memory *memory, const struct window_spec *spec, int64_t time_ns, uint64_t value,
+    /* Takes a hit; calls `hit` where that is a finding. Returns what had to be forgotten for want of room.
+     * spec->timespan_ns is how long a memory lasts. */
+    uint32_t (*add)(struct memory *memory, const struct window_spec *spec, const struct memory_input *input,
                     window_hit_fn hit, void *context);
     /* The group may be forgotten once this lies the timespan before anything that can still come. */
     int64_t (*newest_ns)(const struct memory *memory);
@@ -33,6 +42,9 @@ struct memory_kind {
     int64_t (*closes_ns)(const struct memory *memory, const struct window_spec *spec);
     bool (*close_first)(struct memory *memory, const struct window_spec *spec, bool end_of_input);
     bool (*is_empty)(const struct memory *memory);
+    /* What was expected and what was seen, for people, of the facts of a hit. NULL: the kind measures
+     * nothing. */
+    void (*tell)(const struct window_spec *spec, const int64_t facts[static WINDOW_FACTS], struct buf *out);
     void (*save)(const struct memory *memory, struct buf *out);
     struct memory *(*load)(struct reader *from); /* NULL where the bytes make no sense */
 };
@@ -54,5 +66,38 @@ extern const struct memory_kind memory_new_value;
  */
 enum { MEMORY_TIMES_MAX = 1024 };
 extern const struct memory_kind memory_absence;
+
+/*
+ * travel: two places of a group (a user), one after the other by event time, that lie further apart than
+ * anybody gets in the time between. Places are circles (accuracy radius): the way counted is the shortest.
+ * MEMORY_PLACES_MAX places are kept of a group; of a stay the first and the last time matter.
+ */
+enum { MEMORY_PLACES_MAX = 64, MEMORY_RADIUS_MAX_KM = 20000 };
+struct travel_spec {
+    int64_t max_speed_mmh; /* metres an hour, rounded down */
+    int64_t min_distance_m;
+};
+extern const struct memory_kind memory_travel;
+/* A place as a value: millionths of a degree. False where it is none on earth. */
+bool memory_place(num_amount latitude, num_amount longitude, uint64_t *ret);
+
+/*
+ * baseline: a group sends more in a bucket of time than its own history of that time of the week allows for.
+ * MEMORY_BUCKETS_MAX buckets of a group may still grow at once (where events come late); with more, the
+ * oldest is closed before its time. A group takes up to 8 KiB, so there are a tenth of the usual groups.
+ */
+enum {
+    MEMORY_BUCKETS_MAX = 16,
+    MEMORY_RANK_MAX = 15,
+    BASELINE_BUCKETS_MAX = 10000,
+    BASELINE_GROUPS_PART = 10
+};
+struct baseline_spec {
+    struct season season;
+    int64_t learn_s;
+    uint32_t n_max;                    /* buckets of a slot that its mean is over */
+    int64_t deviations, factor, least; /* millionths */
+};
+extern const struct memory_kind memory_baseline;
 
 #endif

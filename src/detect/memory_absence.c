@@ -58,11 +58,12 @@ static bool is_spare(const struct memory *m, uint32_t at, int64_t timespan_ns)
     return at > 0 && at + 1 < m->count && is_within(m->times_ns[at - 1], m->times_ns[at + 1], timespan_ns);
 }
 
-static uint32_t add(struct memory *m, const struct window_spec *spec, int64_t time_ns, uint64_t value,
+static uint32_t add(struct memory *m, const struct window_spec *spec, const struct memory_input *input,
                     window_hit_fn hit, void *context)
 {
+    int64_t time_ns = input->time_ns;
     uint32_t at = m->count, lost = 0;
-    (void)value, (void)hit, (void)context;
+    (void)hit, (void)context;
     m->heard_again |= m->count > 0;
     while (at > 0 && m->times_ns[at - 1] > time_ns)
         at--;

@@ -74,9 +74,11 @@ static uint32_t learn(struct memory *m, uint64_t value, int64_t time_ns)
     return 0;
 }
 
-static uint32_t add(struct memory *m, const struct window_spec *spec, int64_t time_ns, uint64_t value,
+static uint32_t add(struct memory *m, const struct window_spec *spec, const struct memory_input *input,
                     window_hit_fn hit, void *context)
 {
+    int64_t time_ns = input->time_ns;
+    uint64_t value = input->value;
     int64_t since_ns = window_before(time_ns, spec->timespan_ns);
     uint32_t others = count_since(m, since_ns), lost = 0;
     struct known *known = find(m, value);

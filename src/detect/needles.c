@@ -1,12 +1,17 @@
 /*
- * Needles by their rarest four bytes.
+ * Needles by their rarest bytes.
  *
- * Each needle is filed under one of its grams (four bytes in a row): the one that the fewest other needles
- * contain, so that lists are short and grams like "http" or ".exe" decide nothing. A search looks at each
- * place of the text once: four bytes, one multiplication, one bit of a filter that stays in the first-level
- * cache; only where the bit is set the table is asked, and only where the gram is known bytes are compared.
- * Needles of less than four bytes have tables of their own, with grams of three, two and one; each table is
- * another pass over the text, so few needles rather share the one with grams of three.
+ * A needle is filed under grams of it (four bytes in a row): those that the fewest other needles contain, so
+ * that lists are short and grams like "http" or ".exe" decide nothing. It is filed under two that follow one
+ * another, so that a search need only look at every second place of the text: one of the two stands at such a
+ * place. There: four bytes, one multiplication, two bits in one word of a filter that stays in the
+ * first-level cache; only where both are set the table is asked, and only where the gram is known bytes are
+ * compared, the needle's first eight at once. Two bits turn away nearly all that one would let through, and
+ * what is let through costs a mispredicted branch and a cache line.
+ *
+ * Needles of less than five bytes are filed by three bytes, at every second place too unless some needle has
+ * no more than three; few needles all share that table. Those of one and two bytes share a map of all pairs
+ * of bytes. All of it is one pass.
  */
 #include "detect/needles.h"
 
@@ -15,13 +20,22 @@
 #include <stdlib.h>
 
 enum { SHARED_MAX = 1024 }; /* so many needles may share coarser grams */
-enum { GRAM_MAX_BYTES = 4, FILTER_BITS_MIN = 10, FILTER_BITS_MAX = 18, FILTER_BITS_PER_GRAM = 32 };
+enum {
+    WIDE_BYTES = 4,
+    NARROW_BYTES = 3,
+    WIDTHS = 4,
+    FILTER_BITS_MIN = 10,
+    FILTER_BITS_MAX = 18,
+    FILTER_BITS_PER_GRAM = 32,
+    PAIRS = 1 << 16,
+};
 
 struct needle_entry { /* sorted by gram */
     uint32_t gram;
     uint32_t at; /* where the gram stands in the needle */
     uint32_t n;
     uint32_t id;
+    uint64_t head; /* the first eight bytes; missing ones zero */
     const char *text;
 };
 
@@ -30,22 +44,63 @@ struct gram_slot {
     uint32_t first; /* index + 1 into entries; 0 = empty */
 };
 
+struct gram_filter {
+    const uint64_t *words;
+    unsigned shift; /* from a gram's product to its word */
+};
+
 struct gram_table {                     /* of needles that are filed by grams of one width */
     const struct needle_entry *entries; /* one more at the end, with another gram */
     uint32_t entry_count;
-    unsigned filter_bits, slot_bits;
-    uint32_t mask; /* the bytes of four that a gram has */
-    uint64_t *filter;
+    unsigned slot_bits;
+    struct gram_filter filter; /* for grams of three and four bytes */
     struct gram_slot *slots;
 };
 
+typedef void (*found_fn)(void *context, uint32_t id);
+struct search {
+    struct sv text;
+    found_fn found;
+    void *context;
+};
+
 struct needles {
-    struct gram_table tables[GRAM_MAX_BYTES]; /* by width - 1 */
+    void (*search)(const struct needles *needles, const struct search *in);
+    struct gram_table tables[WIDTHS]; /* by width - 1 */
+    bool narrow_everywhere;           /* not only at every second place */
+    uint64_t *
+        pairs; /* a bit for each two bytes in a row that begin a needle of one or two; NULL: no such needle */
 };
 
 static inline uint32_t gram_hash(uint32_t gram, unsigned bits)
 {
     return (gram * UINT32_C(0x9E3779B1)) >> (32 - bits);
+}
+
+static inline uint64_t gram_product(uint32_t gram)
+{
+    return gram * UINT64_C(0x9E3779B97F4A7C15);
+}
+/* The `width` bytes at p, in the low bytes. */
+static inline uint32_t gram_load(const char *p, size_t width)
+{
+    uint32_t gram = 0;
+    memcpy(&gram, p, width);
+    return gram;
+}
+/* Up to eight bytes, the missing ones zero. */
+static inline uint64_t head_load(const char *p, size_t n)
+{
+    uint64_t head = 0;
+    if (TC_LIKELY(n >= 8))
+        return load_u64(p);
+    memcpy(&head, p, n);
+    return head;
+}
+/* The two bits of a product in its word; middle bits, as the upper ones chose the word. */
+static inline unsigned gram_bit(uint64_t product, unsigned which)
+{
+    return (unsigned)(product >> (24 + which * 6)) & 63;
 }
 
 /* --- building
@@ -60,14 +115,6 @@ static int compare_u32(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return (x > y) - (x < y);
-}
-
-/* The `width` bytes at p, in the low bytes. */
-static uint32_t gram_load(const char *p, size_t width)
-{
-    uint32_t gram = 0;
-    memcpy(&gram, p, width);
-    return gram;
 }
 
 /* All grams of all needles with the number of their occurrences, sorted. The caller frees. */
@@ -100,22 +147,32 @@ static uint32_t count_of(const struct gram_count *counts, size_t n, uint32_t gra
     return c == NULL ? 0 : c->count;
 }
 
-/* The gram that the needle is filed under; ties go to the later one, as texts differ more towards their ends.
- */
-static struct needle_entry entry_of(const struct gram_count *counts, size_t n, size_t width,
-                                    const struct needle *needle)
+/* Where the grams stand that the needle is filed under, `places` in a row; ties go to the later ones, as
+ * texts differ more towards their ends. */
+static size_t rarest(const struct gram_count *counts, size_t n, size_t width, size_t places, struct sv text)
 {
-    struct needle_entry e = {.n = (uint32_t)needle->text.n, .id = needle->id, .text = needle->text.p};
-    uint32_t fewest = UINT32_MAX;
-    for (size_t k = 0; k + width <= needle->text.n; k++) {
-        uint32_t gram = gram_load(needle->text.p + k, width), count = count_of(counts, n, gram);
-        if (count > fewest)
-            continue;
-        fewest = count;
-        e.gram = gram;
-        e.at = (uint32_t)k;
+    size_t best = 0;
+    uint64_t fewest = UINT64_MAX;
+    for (size_t k = 0; k + width + places - 1 <= text.n; k++) {
+        uint64_t count = 0;
+        for (size_t i = 0; i < places; i++)
+            count += count_of(counts, n, gram_load(text.p + k + i, width));
+        if (count <= fewest) {
+            fewest = count;
+            best = k;
+        }
     }
-    return e;
+    return best;
+}
+
+static struct needle_entry entry_at(const struct needle *needle, size_t at, size_t width)
+{
+    return (struct needle_entry){.gram = gram_load(needle->text.p + at, width),
+                                 .at = (uint32_t)at,
+                                 .n = (uint32_t)needle->text.n,
+                                 .id = needle->id,
+                                 .head = head_load(needle->text.p, needle->text.n),
+                                 .text = needle->text.p};
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -123,7 +180,9 @@ static int compare_entries(const void *a, const void *b)
     const struct needle_entry *x = a, *y = b;
     if (x->gram != y->gram)
         return x->gram < y->gram ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
+    if (x->id != y->id)
+        return x->id < y->id ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
 }
 
 static unsigned bits_for(size_t n, unsigned min, unsigned max)
@@ -134,85 +193,95 @@ static unsigned bits_for(size_t n, unsigned min, unsigned max)
     return bits;
 }
 
-static void add_gram(struct gram_table *t, uint32_t gram, uint32_t first)
+static void add_gram(struct gram_table *t, uint64_t *filter, uint32_t gram, uint32_t first)
 {
-    uint32_t bit = gram_hash(gram, t->filter_bits), mask = (UINT32_C(1) << t->slot_bits) - 1;
-    t->filter[bit / 64] |= UINT64_C(1) << (bit % 64);
-    uint32_t slot = gram_hash(gram, t->slot_bits);
+    uint32_t mask = (UINT32_C(1) << t->slot_bits) - 1, slot = gram_hash(gram, t->slot_bits);
+    uint64_t product = gram_product(gram);
+    if (filter != NULL)
+        filter[product >> t->filter.shift] |=
+            UINT64_C(1) << gram_bit(product, 0) | UINT64_C(1) << gram_bit(product, 1);
     while (t->slots[slot].first != 0)
         slot = (slot + 1) & mask;
     t->slots[slot] = (struct gram_slot){gram, first + 1};
 }
 
-static void fill_table(struct gram_table *t, struct arena *arena)
+static void fill_table(struct gram_table *t, struct arena *arena, size_t width)
 {
     size_t grams = 0;
+    uint64_t *filter = NULL;
     for (uint32_t i = 0; i < t->entry_count; i++)
         grams += i == 0 || t->entries[i].gram != t->entries[i - 1].gram;
-    t->filter_bits = bits_for(grams * FILTER_BITS_PER_GRAM, FILTER_BITS_MIN, FILTER_BITS_MAX);
+    if (width >= NARROW_BYTES) {
+        unsigned bits = bits_for(grams * FILTER_BITS_PER_GRAM, FILTER_BITS_MIN, FILTER_BITS_MAX);
+        filter = arena_alloc(arena, (size_t)1 << (bits - 3));
+        t->filter = (struct gram_filter){filter, 64 - (bits - 6)};
+    }
     t->slot_bits = bits_for(grams * 2 + 1, 4, 31);
-    t->filter = arena_alloc(arena, (size_t)1 << (t->filter_bits - 3));
     t->slots = ARENA_ARRAY(arena, struct gram_slot, (size_t)1 << t->slot_bits);
     for (uint32_t i = 0; i < t->entry_count; i++)
         if (i == 0 || t->entries[i].gram != t->entries[i - 1].gram)
-            add_gram(t, t->entries[i].gram, i);
+            add_gram(t, filter, t->entries[i].gram, i);
 }
 
 static void build_table(struct gram_table *t, struct arena *arena, const struct needle *list, size_t count,
-                        size_t width)
+                        size_t width, size_t places)
 {
-    size_t grams;
-    struct needle_entry *entries = ARENA_ARRAY(arena, struct needle_entry, count + 1);
+    size_t grams, n = 0;
+    struct needle_entry *entries = ARENA_ARRAY(arena, struct needle_entry, count * places + 1);
     struct gram_count *counts = count_grams(list, count, width, &grams);
-    for (size_t i = 0; i < count; i++)
-        entries[i] = entry_of(counts, grams, width, &list[i]);
-    free(counts);
-    qsort(entries, count, sizeof entries[0], compare_entries);
-    entries[count].gram = ~entries[count - 1].gram;
-    t->entries = entries;
-    t->entry_count = (uint32_t)count;
-    t->mask = UINT32_MAX >> (32 - width * 8);
-    fill_table(t, arena);
-}
-
-/* The width of the grams that long needles are filed by: four, or three where a table of three is searched
- * anyway and few needles make it no less choosy. */
-static size_t widest(const struct needle *list, size_t count)
-{
-    bool any_of_three = false;
-    for (size_t i = 0; i < count; i++)
-        any_of_three |= list[i].text.n == GRAM_MAX_BYTES - 1;
-    return any_of_three && count <= SHARED_MAX ? GRAM_MAX_BYTES - 1 : GRAM_MAX_BYTES;
-}
-
-const struct needles *needles_new(struct arena *arena, const struct needle *list, size_t count)
-{
-    if (count == 0)
-        return NULL;
-    struct needles *s = ARENA_NEW(arena, struct needles);
-    struct needle *some = tc_alloc(count * sizeof some[0]);
-    const size_t most = widest(list, count);
-    for (size_t width = 1; width <= most; width++) {
-        size_t n = 0;
-        for (size_t i = 0; i < count; i++)
-            if (TC_MIN(list[i].text.n, most) == width)
-                some[n++] = list[i];
-        if (n > 0)
-            build_table(&s->tables[width - 1], arena, some, n, width);
+    for (size_t i = 0; i < count; i++) {
+        size_t at = rarest(counts, grams, width, places, list[i].text);
+        for (size_t k = 0; k < places; k++)
+            entries[n++] = entry_at(&list[i], at + k, width);
     }
-    free(some);
-    return s;
+    free(counts);
+    qsort(entries, n, sizeof entries[0], compare_entries);
+    entries[n].gram = ~entries[n - 1].gram;
+    t->entries = entries;
+    t->entry_count = (uint32_t)n;
+    fill_table(t, arena, width);
+}
+
+/* The width of the grams that a needle of n bytes is filed by. */
+static size_t width_of(size_t n, bool all_narrow)
+{
+    return n < NARROW_BYTES ? n : n > WIDE_BYTES && !all_narrow ? WIDE_BYTES : NARROW_BYTES;
+}
+
+static void build_pairs(struct needles *s, struct arena *arena)
+{
+    if (s->tables[0].entry_count + s->tables[1].entry_count == 0)
+        return;
+    s->pairs = ARENA_ARRAY(arena, uint64_t, PAIRS / 64);
+    for (uint32_t i = 0; i < s->tables[1].entry_count; i++) {
+        uint32_t pair = s->tables[1].entries[i].gram;
+        s->pairs[pair / 64] |= UINT64_C(1) << (pair % 64);
+    }
+    for (uint32_t i = 0; i < s->tables[0].entry_count; i++)
+        for (uint32_t second = 0; second < 256; second++) {
+            uint32_t pair = s->tables[0].entries[i].gram | second << 8;
+            s->pairs[pair / 64] |= UINT64_C(1) << (pair % 64);
+        }
 }
 
 /* --- searching
  * ------------------------------------------------------------------------------------------------------------------
  */
 
-typedef void (*found_fn)(void *context, uint32_t id);
+static inline bool stands_at(const struct needle_entry *e, struct sv text, size_t at)
+{
+    if (at < e->at || e->n > text.n - (at - e->at))
+        return false;
+    const char *p = text.p + at - e->at;
+    uint64_t mask = e->n >= 8 ? UINT64_MAX : (UINT64_C(1) << (e->n * 8)) - 1;
+    if ((head_load(p, text.n - (at - e->at)) & mask) != e->head)
+        return false;
+    return e->n <= 8 || memcmp(p + 8, e->text + 8, e->n - 8) == 0;
+}
 
-/* The filter let the gram at `at` through: which needles stand around it? */
-static __attribute__((noinline)) void search_around(const struct gram_table *t, struct sv text, size_t at,
-                                                    uint32_t gram, found_fn found, void *context)
+/* Which needles that are filed under `gram` stand around it? */
+static __attribute__((noinline)) void search_around(const struct gram_table *t, const struct search *in,
+                                                    size_t at, uint32_t gram)
 {
     uint32_t mask = (UINT32_C(1) << t->slot_bits) - 1, slot = gram_hash(gram, t->slot_bits);
     while (t->slots[slot].first != 0 && t->slots[slot].gram != gram)
@@ -220,28 +289,130 @@ static __attribute__((noinline)) void search_around(const struct gram_table *t, 
     if (t->slots[slot].first == 0)
         return;
     for (const struct needle_entry *e = &t->entries[t->slots[slot].first - 1]; e->gram == gram; e++)
-        if (at >= e->at && e->n <= text.n - (at - e->at) && memcmp(text.p + at - e->at, e->text, e->n) == 0)
-            found(context, e->id);
+        if (stands_at(e, in->text, at))
+            in->found(in->context, e->id);
 }
 
-static void search_table(const struct gram_table *t, size_t width, struct sv text, found_fn found,
-                         void *context)
+static __attribute__((noinline)) void search_short(const struct needles *s, const struct search *in,
+                                                   size_t at, uint32_t gram)
 {
-    const uint64_t *filter = t->filter;
-    const unsigned bits = t->filter_bits;
+    if (s->tables[0].entry_count > 0)
+        search_around(&s->tables[0], in, at, gram & 0xFF);
+    if (s->tables[1].entry_count > 0 && in->text.n - at >= 2)
+        search_around(&s->tables[1], in, at, gram & 0xFFFF);
+}
+
+static inline bool filter_passes(struct gram_filter filter, uint32_t gram)
+{
+    uint64_t product = gram_product(gram), word = filter.words[product >> filter.shift];
+    return (word >> gram_bit(product, 0) & word >> gram_bit(product, 1) & 1) != 0;
+}
+
+/* What is looked for, and whether at odd places, too. */
+struct looks {
+    bool wide, narrow, narrow_odd, pairs;
+};
+
+/* One place. `gram` is the four bytes there, of which `left` stand in the text. */
+static inline __attribute__((always_inline)) void look(const struct needles *s, const struct search *in,
+                                                       size_t at, uint32_t gram, size_t left,
+                                                       struct looks looks)
+{
+    const struct gram_table *wide = &s->tables[WIDE_BYTES - 1], *narrow = &s->tables[NARROW_BYTES - 1];
+    if (looks.wide && left >= WIDE_BYTES && TC_UNLIKELY(filter_passes(wide->filter, gram)))
+        search_around(wide, in, at, gram);
+    if (looks.narrow && left >= NARROW_BYTES && TC_UNLIKELY(filter_passes(narrow->filter, gram & 0xFFFFFF)))
+        search_around(narrow, in, at, gram & 0xFFFFFF);
+    if (looks.pairs && TC_UNLIKELY(s->pairs[gram % PAIRS / 64] >> (gram % 64) & 1))
+        search_short(s, in, at, gram);
+}
+
+/* The pass. Each set of looks has a copy of its own, in which the tests for absent ones are gone: they would
+ * cost as much as the rest. */
+static inline __attribute__((always_inline)) void search_with(const struct needles *s,
+                                                              const struct search *in, struct looks looks)
+{
+    const struct looks odd = {.narrow = looks.narrow_odd, .pairs = looks.pairs};
+    const char *p = in->text.p;
+    const size_t n = in->text.n;
     size_t at = 0;
-    for (; at + GRAM_MAX_BYTES <= text.n; at++) {
-        uint32_t gram = load_u32(text.p + at) & t->mask, bit = gram_hash(gram, bits);
-        if (TC_UNLIKELY(filter[bit / 64] >> (bit % 64) & 1))
-            search_around(t, text, at, gram, found, context);
+    for (; at + WIDE_BYTES < n; at += 2) {
+        look(s, in, at, load_u32(p + at), WIDE_BYTES, looks);
+        if (odd.narrow || odd.pairs)
+            look(s, in, at + 1, load_u32(p + at + 1), WIDE_BYTES, odd);
     }
-    for (; at + width <= text.n; at++)
-        search_around(t, text, at, gram_load(text.p + at, width), found, context);
+    for (; at < n; at++) /* the last four at most */
+        look(s, in, at, gram_load(p + at, TC_MIN(n - at, (size_t)WIDE_BYTES)), n - at,
+             at % 2 == 0 ? looks : odd);
+}
+
+static void search_wide(const struct needles *s, const struct search *in)
+{
+    search_with(s, in, (struct looks){.wide = true});
+}
+static void search_narrow(const struct needles *s, const struct search *in)
+{
+    search_with(s, in, (struct looks){.narrow = true});
+}
+static void search_narrow_everywhere(const struct needles *s, const struct search *in)
+{
+    search_with(s, in, (struct looks){.narrow = true, .narrow_odd = true});
+}
+static void search_both(const struct needles *s, const struct search *in)
+{
+    search_with(s, in, (struct looks){.wide = true, .narrow = true});
+}
+static void search_any(const struct needles *s, const struct search *in)
+{
+    search_with(s, in,
+                (struct looks){.wide = s->tables[WIDE_BYTES - 1].entry_count > 0,
+                               .narrow = s->tables[NARROW_BYTES - 1].entry_count > 0,
+                               .narrow_odd = s->narrow_everywhere,
+                               .pairs = s->pairs != NULL});
+}
+
+static void (*search_of(const struct needles *s))(const struct needles *, const struct search *)
+{
+    bool wide = s->tables[WIDE_BYTES - 1].entry_count > 0,
+         narrow = s->tables[NARROW_BYTES - 1].entry_count > 0;
+    if (s->pairs != NULL || (wide && s->narrow_everywhere))
+        return search_any;
+    if (wide)
+        return narrow ? search_both : search_wide;
+    return s->narrow_everywhere ? search_narrow_everywhere : search_narrow;
+}
+
+/* --- the doors
+ * -----------------------------------------------------------------------------------------------------------------
+ */
+
+const struct needles *needles_new(struct arena *arena, const struct needle *list, size_t count)
+{
+    if (count == 0)
+        return NULL;
+    struct needles *s = ARENA_NEW(arena, struct needles);
+    struct needle *some = tc_alloc(count * sizeof some[0]);
+    bool any_narrow = false;
+    for (size_t i = 0; i < count; i++) {
+        s->narrow_everywhere |= list[i].text.n == NARROW_BYTES;
+        any_narrow |= list[i].text.n == NARROW_BYTES || list[i].text.n == WIDE_BYTES;
+    }
+    for (size_t width = 1; width <= WIDTHS; width++) {
+        bool twice = width == WIDE_BYTES || (width == NARROW_BYTES && !s->narrow_everywhere);
+        size_t n = 0;
+        for (size_t i = 0; i < count; i++)
+            if (width_of(list[i].text.n, any_narrow && count <= SHARED_MAX) == width)
+                some[n++] = list[i];
+        if (n > 0)
+            build_table(&s->tables[width - 1], arena, some, n, width, twice ? 2 : 1);
+    }
+    free(some);
+    build_pairs(s, arena);
+    s->search = search_of(s);
+    return s;
 }
 
 void needles_search(const struct needles *s, struct sv text, found_fn found, void *context)
 {
-    for (size_t width = 1; width <= GRAM_MAX_BYTES; width++)
-        if (s->tables[width - 1].entry_count > 0)
-            search_table(&s->tables[width - 1], width, text, found, context);
+    s->search(s, &(struct search){text, found, context});
 }

@@ -20,6 +20,12 @@ static void note(void *context, uint32_t id)
     found[id] = true;
 }
 
+static void note_many(void *context, uint32_t id)
+{
+    bool *found = context;
+    found[id] = true;
+}
+
 static struct sv random_text(struct sim_rng *rng, struct arena *arena, size_t min, size_t max)
 {
     static const char letters[] = "aab\0\xFF";
@@ -60,6 +66,44 @@ static void test_needles_as_plain_search(void **state)
     arena_free(&arena);
 }
 
+/* So many that long ones and short ones have tables of their own. */
+static void test_needles_by_the_thousand(void **state)
+{
+    (void)state;
+    enum { MANY = 3000 };
+    static struct needle list[MANY];
+    static bool found[MANY];
+    struct sim_rng rng;
+    struct arena arena = {0};
+    size_t hits = 0;
+    sim_rng_init(&rng, 8);
+    for (size_t shortest = 1; shortest <= 5; shortest++) {
+        for (uint32_t i = 0; i < MANY; i++) {
+            size_t n = shortest + (size_t)(rng_u64(&rng.rng) % 9);
+            char *p = arena_alloc_raw(&arena, n, 1);
+            for (size_t k = 0; k < n; k++)
+                p[k] = (char)('a' + rng_u64(&rng.rng) % 12);
+            list[i] = (struct needle){sv_make(p, n), i};
+        }
+        const struct needles *needles = needles_new(&arena, list, MANY);
+        for (size_t k = 0; k < 60; k++) {
+            char text[80];
+            size_t n = k < 20 ? k : (size_t)(rng_u64(&rng.rng) % sizeof text);
+            for (size_t i = 0; i < n; i++)
+                text[i] = (char)('a' + rng_u64(&rng.rng) % 12);
+            memset(found, 0, sizeof found);
+            needles_search(needles, sv_make(text, n), note_many, found);
+            for (uint32_t i = 0; i < MANY; i++) {
+                bool is = sv_find(sv_make(text, n), list[i].text) < n;
+                assert_int_equal(found[i], is);
+                hits += is;
+            }
+        }
+    }
+    assert_true(hits > 1000);
+    arena_free(&arena);
+}
+
 static void test_needles_none(void **state)
 {
     (void)state;
@@ -72,6 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_needles_as_plain_search),
+        cmocka_unit_test(test_needles_by_the_thousand),
         cmocka_unit_test(test_needles_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

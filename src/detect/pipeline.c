@@ -530,9 +530,13 @@ static int run_on_fields(struct pipeline_run *run, const struct pipeline_item *i
         rc = rename_texts(run, item, tree_get(own, SV("field")), NULL);
     if (rc == 0)
         rc = rename_texts(run, item, tree_get(own, SV("group-by")), NULL);
-    own = tree_get(tree_get(run->root, SV("tocsin")), SV("absence"));
-    if (rc == 0)
+    static const char *const grouped[] = {"absence", "travel", "baseline"};
+    for (size_t i = 0; rc == 0 && i < TC_ARRAY_LEN(grouped); i++) {
+        own = tree_get(tree_get(run->root, SV("tocsin")), sv_of(grouped[i]));
         rc = rename_texts(run, item, tree_get(own, SV("group-by")), NULL);
+        if (rc == 0)
+            rc = rename_texts(run, item, tree_get(own, SV("field")), NULL);
+    }
     return rc;
 }
 

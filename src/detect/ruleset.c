@@ -122,12 +122,13 @@ static void read_document(struct loading *l, const struct yaml_node *root, const
         add_note(l, RULE_REFUSED, sigma.construct)->err = err;
 }
 
-/* A first look at the sources: placeholders' values, wherever they stand. */
+/* A first look at the sources: placeholders' values and calendars, wherever they stand. */
 static void read_placeholders(struct loading *l, const struct rule_source *source)
 {
     struct yaml_doc *docs = NULL;
     const char *file = arena_str(&l->set->arena, source->path);
-    if (sv_find(source->bytes, SV("placeholders")) == source->bytes.n)
+    if (sv_find(source->bytes, SV("placeholders")) == source->bytes.n &&
+        sv_find(source->bytes, SV("calendar")) == source->bytes.n)
         return;
     arena_reset(&l->scratch);
     if (yaml_parse(&l->scratch, file, source->bytes, &docs, NULL) != 0)
@@ -142,6 +143,9 @@ static void read_placeholders(struct loading *l, const struct rule_source *sourc
                               .err = &err};
         if (doc->root != NULL && sigma_is_placeholders(doc->root) &&
             sigma_read_values(&sigma, doc->root) != 0)
+            add_note(l, RULE_REFUSED, sigma.construct)->err = err;
+        if (doc->root != NULL && sigma_is_calendar(doc->root) &&
+            sigma_read_calendar(&sigma, doc->root, source->in_pack) != 0)
             add_note(l, RULE_REFUSED, sigma.construct)->err = err;
     }
 }
@@ -220,7 +224,8 @@ static void read_source(struct loading *l, const struct rule_source *source)
         if (doc->root == NULL)
             continue;
         found++;
-        if (!sigma_is_placeholders(doc->root) && !sigma_is_pipeline(doc->root))
+        if (!sigma_is_placeholders(doc->root) && !sigma_is_pipeline(doc->root) &&
+            !sigma_is_calendar(doc->root))
             read_document(l, doc->root, file, source->in_pack);
     }
     if (found == 0)
@@ -364,7 +369,7 @@ static void finish(struct loading *l, const struct policy *policy)
     order_rules(l);
     ruleset_link(l);
     gather_fields(l->set);
-    l->set->index = index_new(&l->set->arena, l->set->rules, l->set->count);
+    l->set->index = index_new(l->set->rules, l->set->count);
     keep_notes(l);
 }
 
@@ -401,6 +406,7 @@ void ruleset_free(struct ruleset **ruleset)
 {
     if (*ruleset == NULL)
         return;
+    index_free(&(*ruleset)->index);
     regex_free_list(&(*ruleset)->regexes);
     arena_free(&(*ruleset)->arena);
     free(*ruleset);

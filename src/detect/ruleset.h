@@ -23,7 +23,9 @@ enum corr_type {
     CORR_VALUE_PERCENTILE,
     CORR_VALUE_MEDIAN,
     CORR_NEW_VALUE, /* of a detection that has a memory (memory.h), not of a `correlation:` document */
-    CORR_ABSENCE,   /* likewise */
+    CORR_ABSENCE,   /* likewise, as those below */
+    CORR_TRAVEL,
+    CORR_BASELINE,
 };
 enum {
     CORR_STEPS_MAX = 64,      /* rules of a temporal_ordered */
@@ -55,9 +57,11 @@ struct correlation {
     const num_amount *amounts; /* types that look at numbers (measure.h): one for each test, in place of its
                                   value */
     const struct step_condition *steps; /* temporal: the condition in words, in place of tests; NULL: none */
-    uint32_t percentile;                /* value_percentile: 0 to 100 */
-    const struct name_ref *fields;      /* value_count, new_value: one name, or several (distinct tuples);
-                                           value_sum      and its like: one */
+    const struct travel_spec *travel;   /* travel, baseline: memory.h's */
+    const struct baseline_spec *baseline;
+    uint32_t percentile;           /* value_percentile: 0 to 100 */
+    const struct name_ref *fields; /* value_count, new_value: one name, or several (distinct tuples);
+                                      value_sum      and its like: one */
     size_t field_count;
     /* Where the names of group_by, then those of `fields`, stand in what each of `rules` matched
      * (group_count + field_count for each): aliases resolved. NULL: no alias, each under its own name. */
@@ -67,6 +71,17 @@ struct correlation {
 };
 
 struct detection; /* match.c's: predicates and condition */
+struct match_node;
+
+/* One more condition under which what the rule finds is more severe (tocsin: raise). */
+struct rule_raise {
+    enum severity severity;
+    const struct match_node *condition; /* a detection: over its selections, of the event at hand */
+    const struct corr_test *tests;      /* a correlation: over the value that met its condition */
+    const num_amount *amounts;          /* types that look at numbers: in place of the tests' values */
+    size_t test_count;
+    struct sv written; /* for explaining */
+};
 
 struct rule {
     struct rule_info info;
@@ -84,6 +99,11 @@ struct rule {
     const uint32_t *used_by; /* ordinals of correlations that refer to it, ascending */
     const uint32_t *steps;   /* its step in each of them */
     size_t used_by_count;
+    const struct rule_raise *raises; /* the most severe first */
+    size_t raise_count;
+    const uint32_t
+        *resets; /* ordinals of the rules whose windows and alerts it ends; it says nothing itself */
+    size_t reset_count;
 };
 
 struct ruleset {
@@ -94,8 +114,8 @@ struct ruleset {
     size_t note_count;
     struct sv *field_names;
     size_t field_name_count;
-    const struct rule_index *index; /* index.h's: which rules could match an event */
-    struct regex *regexes; /* match_regex.c's: a list through all compiled expressions, to free them by */
+    struct rule_index *index; /* index.h's: which rules could match an event */
+    struct regex *regexes;    /* match_regex.c's: a list through all compiled expressions, to free them by */
 };
 
 /* Memory of one thread for matching: regular-expression match data, folded copies. */
@@ -120,6 +140,9 @@ uint64_t match_scratch_work(const struct match_scratch *scratch);
 bool rule_applies(const struct rule *rule, const struct event *event);
 /* Does the detection hold? Only for RULE_DETECTION. No allocation on the way after warm-up. */
 bool rule_matches(const struct rule *rule, const struct event *event, struct match_scratch *scratch);
+/* How severe what a detection found is: the most severe of its raises that hold for the event, or
+ * SEVERITY_NONE. raise.c's. */
+enum severity rule_raised(const struct rule *rule, const struct event *event, struct match_scratch *scratch);
 /*
  * The detections that could match: every rule that applies and matches is among them, few others are.
  * Ordinals rise; they are good until the next call with this scratch.

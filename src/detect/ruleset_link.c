@@ -259,8 +259,19 @@ static void give_layers(struct loading *l)
             l->rules[i]->correlation->layer--;
 }
 
+/* What `action: reset` names must be there; the correlations among it may be refused later. */
+static void resolve_resets(struct loading *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        for (size_t k = 0; k < l->rules[i]->reset_count && !l->rules[i]->refused; k++)
+            if (resolve_reference(l, l->rules[i], l->rules[i]->resets[k]) == l->rules[i])
+                ruleset_refuse(l, l->rules[i], TC_EINPUT, "action", "a rule cannot reset itself",
+                               l->rules[i]->resets[k]);
+}
+
 void ruleset_resolve(struct loading *l)
 {
+    resolve_resets(l);
     l->refs = ARENA_ARRAY(&l->kept, struct references, l->count + 1);
     for (size_t i = 0; i < l->count; i++) {
         struct sigma_rule *r = l->rules[i];
@@ -341,6 +352,27 @@ static void link_correlation(struct loading *l, struct sigma_rule *r, const stru
     hash_correlation(set, &set->rules[r->rule.info.ordinal]);
 }
 
+/* Ordinals of what it resets, distinct, in the order listed. */
+static void link_resets(struct loading *l, const struct sigma_rule *r)
+{
+    struct rule *rule = &l->set->rules[r->rule.info.ordinal];
+    uint32_t *ordinals = ARENA_ARRAY(&l->set->arena, uint32_t, r->reset_count);
+    for (size_t i = 0; i < r->reset_count; i++) {
+        const uint64_t *slot = map_get(&l->ids, r->resets[i]);
+        slot = slot == NULL ? map_get(&l->names, r->resets[i]) : slot;
+        const struct sigma_rule *to = l->rules[*slot - 1];
+        bool twice = false;
+        for (size_t k = 0; k < rule->reset_count; k++)
+            twice |= ordinals[k] == to->rule.info.ordinal;
+        if (to->refused)
+            ruleset_warn(l, r, "action", "a rule that it resets was refused", r->resets[i]);
+        else if (!twice)
+            ordinals[rule->reset_count++] = to->rule.info.ordinal;
+    }
+    rule->resets = ordinals;
+    rule->silent |= rule->reset_count == 0;
+}
+
 static void link_used_by(struct ruleset *set)
 {
     struct uses {
@@ -369,5 +401,8 @@ void ruleset_link(struct loading *l)
         for (size_t i = 0; i < l->count; i++)
             if (is_live_correlation(l->rules[i]) && l->rules[i]->correlation->layer == layer)
                 link_correlation(l, l->rules[i], &l->refs[i]);
+    for (size_t i = 0; i < l->count; i++)
+        if (!l->rules[i]->refused && l->rules[i]->reset_count > 0)
+            link_resets(l, l->rules[i]);
     link_used_by(l->set);
 }

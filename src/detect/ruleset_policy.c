@@ -78,8 +78,19 @@ static void check_item(struct check *c, const struct match_item *item)
         }
 }
 
+/* The time zone that a calendar goes by stands in the field, by name. */
+static void check_calendar(struct check *c, const struct calendar *calendar)
+{
+    if (calendar->zone_field.n == 0 || policy_of(c->policy, calendar->zone_field).action == POLICY_KEEP)
+        return;
+    c->field = calendar->zone_field;
+    c->reason = "the policy replaces the field that names a calendar's time zone";
+}
+
 static void check_node(struct check *c, const struct match_node *node)
 {
+    if (node->kind == NODE_CALENDAR)
+        check_calendar(c, node->calendar->calendar);
     if (node->kind == NODE_ITEM)
         check_item(c, node->item);
     for (size_t i = 0; node->kind != NODE_ITEM && i < node->count && c->reason == NULL; i++)
@@ -106,6 +117,8 @@ void ruleset_check_policy(struct loading *l, const struct policy *policy)
             continue;
         if (r->rule.detection != NULL)
             check_node(&check, r->rule.detection->root);
+        for (size_t k = 0; k < r->rule.raise_count && r->rule.raises[k].condition != NULL; k++)
+            check_node(&check, r->rule.raises[k].condition);
         if (r->correlation != NULL) {
             check_names(&check, r->correlation->group_by, r->correlation->group_count);
             check_names(&check, r->correlation->fields, r->correlation->field_count);

@@ -78,6 +78,9 @@ struct sigma_rule {
     size_t ref_count;
     const struct sigma_alias *aliases;
     size_t alias_count;
+    const struct yaml_node *own; /* the tocsin: map while the document is read; NULL: none */
+    const struct sv *resets;     /* ids or names, as written */
+    size_t reset_count;
     uint8_t document_hash[TC_SHA256_BYTES];            /* all of it */
     uint8_t meaning_hash[TC_SHA256_BYTES];             /* what decides whether it matches, and its windows */
     struct sigma_warning warnings[SIGMA_WARNINGS_MAX]; /* what is over is left out */
@@ -110,9 +113,23 @@ struct selection {
     const struct yaml_node *node;
     struct name_list reads;
     unsigned line, column;
-    bool used; /* by the condition */
+    bool used; /* by the condition, or by one of raise */
+    bool used_by_condition;
 };
 int sigma_read_detection(struct sigma *sigma, const struct yaml_node *detection, struct sigma_rule *ret);
+
+/* --- sigma_tocsin.c: the tocsin: map; the detection or correlation was read */
+int sigma_read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret);
+/* A scalar's text, or nothing where the key is absent or null. */
+int sigma_read_text(struct sigma *sigma, const struct yaml_node *map, const char *key, struct sv *ret);
+int sigma_read_severity(struct sigma *sigma, const struct yaml_node *map, const char *key,
+                        struct sv *ret_word, enum severity *ret);
+
+/* --- sigma_raise.c: `raise` of the tocsin: map. Of a detection it is read while its selections are at hand,
+ * of a correlation once that was read; sigma_check_raises when the rule's own severity is known. */
+int sigma_read_raises(struct sigma *sigma, struct sigma_rule *rule, struct selection *selections,
+                      size_t count);
+int sigma_check_raises(struct sigma *sigma, struct sigma_rule *rule);
 
 /* --- sigma_lint.c: what can be read but is hardly meant */
 void sigma_warn(struct sigma *sigma, struct sigma_rule *rule, unsigned line, unsigned column,
@@ -154,12 +171,22 @@ struct placeholders *placeholders_new(struct arena *arena);
 void placeholders_free(struct placeholders *placeholders);
 /* A list gives the placeholder of its name its values. One of a pack gives way to one that is not. */
 int sigma_add_list(struct sigma *sigma, struct sv name, struct list *list);
+/* The same of calendars. */
+int sigma_add_calendar(struct sigma *sigma, struct calendar *calendar, const struct yaml_node *at);
 /* Each list, in the order in which they came. */
 void placeholders_each_list(const struct placeholders *placeholders,
                             void (*each)(void *context, const struct list *list), void *context);
 /* `map`: that of the key `placeholders`; into sigma->placeholders. */
 int sigma_read_placeholders(struct sigma *sigma, const struct yaml_node *map,
                             const uint8_t document_hash[TC_SHA256_BYTES]);
+
+/* --- sigma_calendar.c: documents of calendars, read before all others; lines that ask one */
+bool sigma_is_calendar(const struct yaml_node *root);
+int sigma_read_calendar(struct sigma *sigma, const struct yaml_node *root, bool in_pack);
+bool sigma_asks_calendar(const struct sigma *sigma, const struct yaml_node *const *values, size_t count);
+int sigma_read_calendar_line(struct sigma *sigma, struct sv key, const struct yaml_node *place,
+                             const struct yaml_node *const *values, size_t count, struct name_list *reads,
+                             const struct match_node **ret);
 
 /* --- sigma_condition.c */
 int sigma_read_condition(struct sigma *sigma, const struct yaml_node *condition, struct selection *selections,
@@ -174,6 +201,12 @@ int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, co
 int sigma_read_names(struct sigma *sigma, const struct yaml_node *node, const char *what,
                      const struct name_ref **ret, size_t *ret_count);
 int sigma_read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *ret);
+/* A duration such as 15m, ten years at most, under any key; *ret is left alone where the key is absent. */
+int sigma_read_duration(struct sigma *sigma, const struct yaml_node *map, const char *key, int64_t *ret_ns);
+/* The tests of a condition's map, such as {gte: 10}; other keys than `but` (NULL-terminated) are refused. */
+int sigma_read_tests(struct sigma *sigma, const struct yaml_node *condition, enum corr_type type,
+                     const char *const but[], const struct corr_test **ret, const num_amount **ret_amounts,
+                     size_t *ret_count);
 
 /* --- sigma_steps.c: a temporal correlation's condition in words; rule->refs were read, or are then taken
  * from it. Steps are places in rule->refs until ruleset_link.c knows ordinals. */
@@ -189,7 +222,19 @@ int sigma_read_new_value(struct sigma *sigma, const struct yaml_node *map, struc
 int sigma_read_memory_fields(struct sigma *sigma, const struct yaml_node *map, const struct correlation *c,
                              struct rule *rule);
 
+/* --- sigma_travel.c: the same */
+int sigma_read_travel(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
+
+/* --- sigma_baseline.c: the same */
+int sigma_read_baseline(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
+
 /* --- sigma_absence.c: the same */
+/* The map of such a key: a map of the known keys, of a detection that has no other memory. */
+int sigma_check_memory(struct sigma *sigma, const struct yaml_node *map, const char *const known[],
+                       const struct sigma_rule *rule);
+/* A decimal number of at least `least`, in millionths; *ret is left alone where the key is absent. */
+int sigma_read_decimal(struct sigma *sigma, const struct yaml_node *map, const char *key, int64_t least,
+                       int64_t *ret);
 int sigma_read_absence(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *rule);
 
 #endif

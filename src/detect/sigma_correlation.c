@@ -61,22 +61,29 @@ static const struct {
 };
 enum { TIMESPAN_MAX_S = 31556952 * 10 };
 
-int sigma_read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+int sigma_read_duration(struct sigma *sigma, const struct yaml_node *map, const char *key, int64_t *ret_ns)
 {
-    const struct yaml_node *node = yaml_get(map, "timespan");
+    const struct yaml_node *node = yaml_get(map, key);
     uint64_t n;
     if (node == NULL)
-        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "timespan",
-                            "a timespan is missing, such as 15m");
+        return 0;
     struct sv text = node->text;
     for (size_t i = 0; node->type == YAML_SCALAR && text.n > 1 && i < TC_ARRAY_LEN(units); i++)
         if (text.p[text.n - 1] == units[i].unit &&
             num_u64(sv_head(text, text.n - 1), 1, TIMESPAN_MAX_S / (uint64_t)units[i].seconds, &n)) {
-            c->timespan_ns = (int64_t)n * units[i].seconds * INT64_C(1000000000);
+            *ret_ns = (int64_t)n * units[i].seconds * INT64_C(1000000000);
             return 0;
         }
     return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "timespan",
-                        "a timespan is a number and s, m, h, d, w, M or y, ten years at most, such as 15m");
+                        "a %s is a number and s, m, h, d, w, M or y, ten years at most, such as 15m", key);
+}
+
+int sigma_read_timespan(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
+{
+    if (yaml_get(map, "timespan") == NULL)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "timespan",
+                            "a timespan is missing, such as 15m");
+    return sigma_read_duration(sigma, map, "timespan", &c->timespan_ns);
 }
 
 /* --- condition
@@ -104,11 +111,11 @@ int sigma_read_names(struct sigma *sigma, const struct yaml_node *node, const ch
     return rc;
 }
 
-static int read_number(struct sigma *sigma, const struct yaml_node *node, const struct correlation *c,
+static int read_number(struct sigma *sigma, const struct yaml_node *node, enum corr_type type,
                        struct corr_test *test, num_amount *amount)
 {
     const char *name = operators[test->op];
-    if (measure_is_for(c->type)) {
+    if (measure_is_for(type)) {
         if (node->type == YAML_SCALAR && num_millionths(node->text, amount))
             return 0;
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "correlation condition",
@@ -123,16 +130,47 @@ static int read_number(struct sigma *sigma, const struct yaml_node *node, const 
                               "a correlation counts to %d at most", CORR_COUNT_MAX);
 }
 
-static int read_test(struct sigma *sigma, const struct yaml_node *node, const struct correlation *c,
+static int read_test(struct sigma *sigma, const struct yaml_node *node, enum corr_type type,
                      struct corr_test *test, num_amount *amount)
 {
     for (size_t i = 0; i < TC_ARRAY_LEN(operators); i++)
         if (sv_is(node->key, operators[i])) {
             test->op = (enum corr_op)i;
-            return read_number(sigma, node, c, test, amount);
+            return read_number(sigma, node, type, test, amount);
         }
     return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(node), "correlation condition",
                         "unknown key \"%.*s\" in a correlation's condition", SV_FMT(sv_head(node->key, 60)));
+}
+
+static bool is_one_of(struct sv key, const char *const names[])
+{
+    for (size_t i = 0; names[i] != NULL; i++)
+        if (sv_is(key, names[i]))
+            return true;
+    return false;
+}
+
+int sigma_read_tests(struct sigma *sigma, const struct yaml_node *condition, enum corr_type type,
+                     const char *const but[], const struct corr_test **ret, const num_amount **ret_amounts,
+                     size_t *ret_count)
+{
+    struct corr_test *tests = ARENA_ARRAY(sigma->arena, struct corr_test, condition->count + 1);
+    num_amount *amounts = ARENA_ARRAY(sigma->arena, num_amount, condition->count + 1);
+    size_t n = 0;
+    int rc = 0;
+    for (const struct yaml_node *node = condition->first; rc == 0 && node != NULL; node = node->next) {
+        if (is_one_of(node->key, but))
+            continue;
+        rc = read_test(sigma, node, type, &tests[n], &amounts[n]);
+        n++;
+    }
+    if (rc == 0 && n == 0)
+        rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(condition), "correlation condition",
+                          "the condition has no threshold: gt, gte, lt, lte, eq or neq");
+    *ret = tests;
+    *ret_amounts = amounts;
+    *ret_count = n;
+    return rc;
 }
 
 static int read_field(struct sigma *sigma, const struct yaml_node *map, struct correlation *c)
@@ -196,19 +234,9 @@ static int read_condition(struct sigma *sigma, const struct yaml_node *map, stru
     int rc = read_field(sigma, condition, c);
     if (rc == 0)
         rc = read_percentile(sigma, condition, c);
-    struct corr_test *tests = ARENA_ARRAY(sigma->arena, struct corr_test, condition->count + 1);
-    num_amount *amounts = ARENA_ARRAY(sigma->arena, num_amount, condition->count + 1);
-    for (const struct yaml_node *n = condition->first; rc == 0 && n != NULL; n = n->next) {
-        if (sv_is(n->key, "field") || sv_is(n->key, "percentile"))
-            continue;
-        rc = read_test(sigma, n, c, &tests[c->test_count], &amounts[c->test_count]);
-        c->test_count++;
-    }
-    if (rc == 0 && c->test_count == 0)
-        rc = sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(condition), "correlation condition",
-                          "the condition has no threshold: gt, gte, lt, lte, eq or neq");
-    c->tests = tests;
-    c->amounts = amounts;
+    static const char *const others[] = {"field", "percentile", NULL};
+    if (rc == 0)
+        rc = sigma_read_tests(sigma, condition, c->type, others, &c->tests, &c->amounts, &c->test_count);
     return rc;
 }
 
@@ -332,5 +360,5 @@ int sigma_read_correlation(struct sigma *sigma, const struct yaml_node *root, co
     ret->rule.kind = RULE_CORRELATION;
     ret->rule.correlation = c;
     ret->correlation = c;
-    return rc;
+    return rc == 0 ? sigma_read_raises(sigma, ret, NULL, 0) : rc;
 }

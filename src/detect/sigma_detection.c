@@ -147,12 +147,16 @@ int sigma_read_detection(struct sigma *sigma, const struct yaml_node *map, struc
     struct detection_selection *kept = ARENA_ARRAY(sigma->arena, struct detection_selection, count + 1);
     int rc = sigma_read_condition(sigma, condition, selections, count, &detection->root);
     for (size_t i = 0; i < count; i++)
+        selections[i].used_by_condition = selections[i].used;
+    for (size_t i = 0; i < count; i++)
         kept[i] = (struct detection_selection){arena_sv(sigma->arena, selections[i].name), selections[i].root,
                                                selections[i].line, selections[i].used};
     detection->selections = kept;
     detection->selection_count = count;
     detection->condition = condition_text(sigma, condition);
     detection->condition_line = condition->line;
+    if (rc == 0)
+        rc = sigma_read_raises(sigma, ret, selections, count);
     if (rc == 0)
         sigma_lint_detection(sigma, map, selections, count, detection->root, ret);
     if (rc == 0)

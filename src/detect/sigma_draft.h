@@ -55,6 +55,9 @@ int placeholders_expand(struct item_draft *item, const struct draft_value *value
                         const struct sv **ret, size_t *ret_count);
 /* The list that a value which is a placeholder and nothing else stands for; NULL: none. */
 struct list *placeholders_list(const struct item_draft *item, struct sv raw);
+/* The calendar that a value which is a placeholder and nothing else stands for; NULL: none. */
+const struct calendar *placeholders_calendar(const struct sigma *sigma, struct sv raw);
+bool placeholder_is_name(struct sv text); /* may stand between the %% */
 /* Applies the modifier of that name to all values of the item. */
 int modifier_apply(struct item_draft *item, struct sv name);
 

@@ -1,5 +1,5 @@
 /*
- * What is known of a rule beside its logic: title, id, level, tags, log source, and the `tocsin:` map.
+ * What is known of a rule beside its logic: title, id, level, tags, log source, and who answers for it.
  *
  * Sigma lets files carry any key of their own, so unknown keys pass; but inside `tocsin:`, which is ours, an
  * unknown key is a mistake and refused. Ledger D-19: who is woken and what they do must stand in a rule that
@@ -7,8 +7,7 @@
  */
 #include "detect/sigma.h"
 
-/* A scalar's text, or nothing where the key is absent or null. */
-static int read_text(struct sigma *sigma, const struct yaml_node *map, const char *key, struct sv *ret)
+int sigma_read_text(struct sigma *sigma, const struct yaml_node *map, const char *key, struct sv *ret)
 {
     const struct yaml_node *node = yaml_get(map, key);
     *ret = SV("");
@@ -29,13 +28,13 @@ static void warn(struct sigma_rule *rule, const char *construct, const char *tex
 static int read_identity(struct sigma *sigma, const struct yaml_node *root, struct sigma_rule *rule)
 {
     struct rule_info *info = &rule->rule.info;
-    int rc = read_text(sigma, root, "id", &info->id);
+    int rc = sigma_read_text(sigma, root, "id", &info->id);
     if (rc == 0)
-        rc = read_text(sigma, root, "name", &info->name);
+        rc = sigma_read_text(sigma, root, "name", &info->name);
     if (rc == 0)
-        rc = read_text(sigma, root, "title", &info->title);
+        rc = sigma_read_text(sigma, root, "title", &info->title);
     if (rc == 0)
-        rc = read_text(sigma, root, "description", &info->description);
+        rc = sigma_read_text(sigma, root, "description", &info->description);
     if (rc != 0)
         return rc;
     if (info->id.n == 0 && info->name.n > 0) {
@@ -52,10 +51,10 @@ static int read_identity(struct sigma *sigma, const struct yaml_node *root, stru
     return 0;
 }
 
-static int read_severity(struct sigma *sigma, const struct yaml_node *map, const char *key,
-                         struct sv *ret_word, enum severity *ret)
+int sigma_read_severity(struct sigma *sigma, const struct yaml_node *map, const char *key,
+                        struct sv *ret_word, enum severity *ret)
 {
-    int rc = read_text(sigma, map, key, ret_word);
+    int rc = sigma_read_text(sigma, map, key, ret_word);
     if (rc != 0)
         return rc;
     *ret = severity_of(*ret_word);
@@ -77,63 +76,11 @@ static int read_logsource(struct sigma *sigma, const struct yaml_node *root, str
     }
     if (map->type != YAML_MAP)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "wrong type", "logsource must be a map");
-    int rc = read_text(sigma, map, "product", &rule->rule.product);
+    int rc = sigma_read_text(sigma, map, "product", &rule->rule.product);
     if (rc == 0)
-        rc = read_text(sigma, map, "category", &rule->rule.category);
+        rc = sigma_read_text(sigma, map, "category", &rule->rule.category);
     if (rc == 0)
-        rc = read_text(sigma, map, "service", &rule->rule.service);
-    return rc;
-}
-
-/* --- the tocsin: map
- * ------------------------------------------------------------------------------------------------------- */
-
-static int read_tocsin_texts(struct sigma *sigma, const struct yaml_node *map, struct rule_info *info)
-{
-    int rc = read_text(sigma, map, "owner", &info->owner);
-    if (rc == 0)
-        rc = read_text(sigma, map, "runbook", &info->runbook);
-    if (rc == 0)
-        rc = sigma_texts(sigma, yaml_get(map, "actions"), "actions", &info->actions, &info->action_count);
-    if (rc == 0)
-        rc = sigma_texts(sigma, yaml_get(map, "entity"), "entity", &info->entity_fields,
-                         &info->entity_field_count);
-    return rc;
-}
-
-/* A building block is counted by correlations and says nothing itself, whatever they generate. */
-static int read_building_block(struct sigma *sigma, const struct yaml_node *map, struct rule *rule)
-{
-    const struct yaml_node *node = yaml_get(map, "building_block");
-    if (node != NULL && !yaml_bool(node, &rule->silent))
-        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "wrong type",
-                            "building_block must be true or false");
-    return 0;
-}
-
-static int read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
-{
-    struct rule *rule = &ret->rule;
-    struct rule_info *info = &rule->info;
-    static const char *const known[] = {"owner",          "runbook",   "actions", "severity", "entity",
-                                        "building_block", "new_value", "absence", NULL};
-    struct sv word;
-    if (map->type != YAML_MAP)
-        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(map), "tocsin map", "tocsin must be a map");
-    int rc = yaml_check_keys(map, sigma->file, known, sigma->err);
-    if (rc != 0) {
-        sigma->construct = "tocsin map";
-        return rc;
-    }
-    rc = read_tocsin_texts(sigma, map, info);
-    if (rc == 0 && yaml_get(map, "severity") != NULL)
-        rc = read_severity(sigma, map, "severity", &word, &info->severity);
-    if (rc == 0)
-        rc = read_building_block(sigma, map, rule);
-    if (rc == 0 && yaml_get(map, "new_value") != NULL)
-        rc = sigma_read_new_value(sigma, yaml_get(map, "new_value"), ret);
-    if (rc == 0 && yaml_get(map, "absence") != NULL)
-        rc = sigma_read_absence(sigma, yaml_get(map, "absence"), ret);
+        rc = sigma_read_text(sigma, map, "service", &rule->rule.service);
     return rc;
 }
 
@@ -161,13 +108,15 @@ int sigma_read_info(struct sigma *sigma, const struct yaml_node *root, bool in_p
     rule->column = root->column;
     int rc = read_identity(sigma, root, rule);
     if (rc == 0)
-        rc = read_severity(sigma, root, "level", &info->level, &info->severity);
+        rc = sigma_read_severity(sigma, root, "level", &info->level, &info->severity);
     if (rc == 0)
         rc = sigma_texts(sigma, yaml_get(root, "tags"), "tags", &info->tags, &info->tag_count);
     if (rc == 0)
         rc = read_logsource(sigma, root, rule);
     if (rc == 0 && tocsin != NULL)
-        rc = read_tocsin(sigma, tocsin, rule);
+        rc = sigma_read_tocsin(sigma, tocsin, rule);
+    if (rc == 0)
+        rc = sigma_check_raises(sigma, rule);
     if (rc == 0 && rule->is_filter) { /* it raises nothing that somebody would have to answer */
         rule->warning_count = lints;
         return 0;

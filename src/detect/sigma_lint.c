@@ -104,10 +104,28 @@ static bool repeats_within_repeats(struct sv text)
     return false;
 }
 
+/* Ledger H-05: "anything@anything.anything" is in every other log line. An address or domain that is written
+ * out is somebody's; so a repetition must stand right before the @, and a class or a dot for any right
+ * behind. */
+static bool is_any_address(struct sv text)
+{
+    size_t at = sv_find_char(text, '@');
+    if (at == 0 || at + 1 >= text.n)
+        return false;
+    char before = text.p[at - 1];
+    struct sv after = sv_from(text, at + 1);
+    bool repeats = before == '+' || before == '*' || before == '}' || before == ')';
+    return repeats && (after.p[0] == '[' || after.p[0] == '(' || after.p[0] == '.' ||
+                       sv_starts(after, SV("\\w")) || sv_starts(after, SV("\\S")));
+}
+
 static void lint_regex(struct lint *l, const struct yaml_node *value)
 {
     if (value->type != YAML_SCALAR)
         return;
+    if (is_any_address(value->text))
+        warn(l, SIGMA_AT(value), "generic e-mail pattern",
+             "any e-mail address matches: alarms go by explicit codes, not by what looks like personal data");
     if (repeats_within_repeats(value->text))
         warn(l, SIGMA_AT(value), "slow regular expression",
              "a repetition within a repetition, such as (a+)+, takes very long on what nearly matches");
@@ -191,6 +209,48 @@ static bool asked_plainly(const struct lint *l, const struct match_node *node,
     return false;
 }
 
+/* --- what can never hold, or makes no difference: by the table of truth of the selections
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+enum { LINT_SELECTIONS_MAX = 12 };
+
+static bool would_hold(const struct lint *l, const struct match_node *node, size_t truth)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (l->selections[i].root == node)
+            return (truth >> i & 1) != 0;
+    if (node->kind == NODE_NOT)
+        return !would_hold(l, node->kids[0], truth);
+    for (size_t i = 0; i < node->count; i++)
+        if (would_hold(l, node->kids[i], truth) == (node->kind == NODE_OR))
+            return node->kind == NODE_OR;
+    return node->kind == NODE_AND;
+}
+
+static void lint_truth(struct lint *l, const struct yaml_node *condition, const struct match_node *root)
+{
+    size_t rows = (size_t)1 << l->count, matters = 0;
+    bool ever = false;
+    if (l->count == 0 || l->count > LINT_SELECTIONS_MAX)
+        return;
+    for (size_t truth = 0; truth < rows; truth++) {
+        bool holds = would_hold(l, root, truth);
+        ever |= holds;
+        for (size_t i = 0; i < l->count; i++)
+            if (would_hold(l, root, truth ^ (size_t)1 << i) != holds)
+                matters |= (size_t)1 << i;
+    }
+    if (!ever)
+        warn(l, SIGMA_AT(condition), "condition never holds",
+             "whatever its selections say, the condition is false");
+    for (size_t i = 0; ever && i < l->count; i++)
+        if (l->selections[i].used_by_condition && (matters >> i & 1) == 0)
+            warn(l, l->selections[i].line, l->selections[i].column, "unreachable selection",
+                 "the selection \"%.*s\" makes no difference to the condition",
+                 SV_FMT(sv_head(l->selections[i].name, 80)));
+}
+
 static bool has_not(const struct lint *l, const struct match_node *node)
 {
     if (node->kind == NODE_NOT)
@@ -224,6 +284,7 @@ void sigma_lint_detection(struct sigma *sigma, const struct yaml_node *map,
         lint_selection(&l, selections[i].node);
         lint_use(&l, condition, &selections[i], root);
     }
+    lint_truth(&l, condition, root);
     if (timeframe != NULL)
         warn(&l, timeframe->key_line, timeframe->key_column, "timeframe",
              "a timeframe belonged to aggregations of an old Sigma and means nothing here: write a "

@@ -37,6 +37,30 @@ static void test_unused_selections(void **state)
     check(RULE("  s: {a: 1}\n  _t: {b: 1}\n  condition: all of them\n"), "7:3 unused selection");
 }
 
+static void test_conditions_that_never_hold_and_selections_without_a_difference(void **state)
+{
+    (void)state;
+    check(RULE("  s: {a: 1}\n  t: {b: 1}\n  condition: s and t and not s\n"), "8:14 condition never holds");
+    check(RULE("  s: {a: 1}\n  t: {b: 1}\n  condition: s or (s and t)\n"), "7:3 unreachable selection");
+    check(RULE("  s: {a: 1}\n  t: {b: 1}\n  u: {c: 1}\n  condition: (s or t or not t) and u\n"),
+          "6:3 unreachable selection, 7:3 unreachable selection");
+    check(RULE("  s: {a: 1}\n  t: {b: 1}\n  condition: s and not (s and t)\n"), "");
+    check(RULE("  s: {a: 1}\n  t: {b: 1}\n  condition: 1 of them and not all of them\n"), "");
+}
+
+static void test_H_05_generic_e_mail_patterns(void **state)
+{
+    (void)state;
+    check(RULE("  s:\n    m|re: '[a-z0-9._%+-]+@[a-z0-9.-]+\\.[a-z]{2,}'\n  condition: s\n"),
+          "7:11 generic e-mail pattern");
+    check(RULE("  s:\n    m|re: '\\S+@\\S+'\n  condition: s\n"), "7:11 generic e-mail pattern");
+    check(RULE("  s:\n    m|re: ['x', '\\w{1,64}@(?:\\w+\\.)+com']\n  condition: s\n"),
+          "7:17 generic e-mail pattern");
+    check(RULE("  s:\n    m|re: '[a-z]+@example\\.com$'\n  condition: s\n"), ""); /* somebody's */
+    check(RULE("  s:\n    m|re: 'root@[0-9.]+'\n  condition: s\n"), "");
+    check(RULE("  s:\n    m|re: '@[a-z]+'\n  condition: s\n"), "");
+}
+
 static void test_filters_without_not(void **state)
 {
     (void)state;
@@ -105,6 +129,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unused_selections),
+        cmocka_unit_test(test_conditions_that_never_hold_and_selections_without_a_difference),
+        cmocka_unit_test(test_H_05_generic_e_mail_patterns),
         cmocka_unit_test(test_filters_without_not),
         cmocka_unit_test(test_keywords_without_logsource),
         cmocka_unit_test(test_slow_regular_expressions),

@@ -10,6 +10,8 @@
  * written in its place, so wildcards count. Where a value holds several placeholders all combinations are
  * tried. The values are part of what a rule means.
  *
+ * Or a document with the key `calendar` (calendar.h), which gives the placeholder of its name its hours.
+ *
  * Or a file NAME.list (list.h): then the placeholder must be the whole value, and is looked up. Lists change
  * daily, so what is in one is not part of what a rule means: windows go on.
  */
@@ -20,7 +22,8 @@ enum { COMBINATIONS_MAX = 10000 };
 struct placeholder {
     const struct sv *values;
     size_t count;
-    struct list *list; /* in place of values */
+    struct list *list;         /* in place of values */
+    struct calendar *calendar; /* likewise */
 };
 
 struct placeholders *placeholders_new(struct arena *arena)
@@ -48,6 +51,23 @@ int sigma_add_list(struct sigma *sigma, struct sv name, struct list *list)
         p = ARENA_NEW(sigma->arena, struct placeholder);
     if (p->list == NULL || list_in_pack(p->list))
         p->list = list;
+    *slot = (uint64_t)(uintptr_t)p;
+    return 0;
+}
+
+int sigma_add_calendar(struct sigma *sigma, struct calendar *calendar, const struct yaml_node *at)
+{
+    bool fresh = false;
+    uint64_t *slot = map_put(&sigma->placeholders->names, calendar->name, &fresh);
+    struct placeholder *p = slot == NULL || fresh ? NULL : (struct placeholder *)(uintptr_t)*slot;
+    if (slot == NULL || (p != NULL && (p->calendar == NULL || p->calendar->in_pack == calendar->in_pack)))
+        return sigma_refuse(sigma, TC_EEXIST, SIGMA_AT(at), "calendar",
+                            "%.*s is the name of something else among the placeholders, too",
+                            SV_FMT(sv_head(calendar->name, 60)));
+    if (p == NULL)
+        p = ARENA_NEW(sigma->arena, struct placeholder);
+    if (p->calendar == NULL || p->calendar->in_pack)
+        p->calendar = calendar;
     *slot = (uint64_t)(uintptr_t)p;
     return 0;
 }
@@ -103,15 +123,26 @@ int sigma_read_placeholders(struct sigma *sigma, const struct yaml_node *map,
     return rc;
 }
 
+static bool is_name_char(char c)
+{
+    return c == '_' || c == '-' || c == '.' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+}
+
+bool placeholder_is_name(struct sv text)
+{
+    size_t n = 0;
+    while (n < text.n && is_name_char(text.p[n]))
+        n++;
+    return n > 0 && n == text.n;
+}
+
 /* A placeholder is %name%, neither % escaped. Returns its length at the start of `text`, or 0. */
 static size_t placeholder_at(struct sv text)
 {
     size_t n = 1;
     if (text.n == 0 || text.p[0] != '%')
         return 0;
-    while (n < text.n &&
-           (text.p[n] == '_' || text.p[n] == '-' || text.p[n] == '.' ||
-            (text.p[n] >= '0' && text.p[n] <= '9') || ((text.p[n] | 32) >= 'a' && (text.p[n] | 32) <= 'z')))
+    while (n < text.n && is_name_char(text.p[n]))
         n++;
     return n > 1 && n < text.n && text.p[n] == '%' ? n + 1 : 0;
 }
@@ -132,6 +163,10 @@ static int append_values(struct item_draft *item, const struct draft_value *valu
         return sigma_refuse(item->sigma, TC_EUNSUPPORTED, SIGMA_AT(value->node), "expand without values",
                             "the placeholder %%%.*s%% has no values: give them in a document with the key "
                             "placeholders",
+                            SV_FMT(sv_head(name, 100)));
+    if (p->calendar != NULL)
+        return sigma_refuse(item->sigma, TC_EUNSUPPORTED, SIGMA_AT(value->node), "calendar",
+                            "%%%.*s%% is a calendar: it must be the whole of a value",
                             SV_FMT(sv_head(name, 100)));
     if (p->list != NULL)
         return sigma_refuse(item->sigma, TC_EUNSUPPORTED, SIGMA_AT(value->node), "list",
@@ -191,10 +226,23 @@ int placeholders_expand(struct item_draft *item, const struct draft_value *value
     return 0;
 }
 
-struct list *placeholders_list(const struct item_draft *item, struct sv raw)
+/* What a value that is a placeholder and nothing else stands for; NULL: it is none, or has nothing. */
+static const struct placeholder *whole(const struct sigma *sigma, struct sv raw)
 {
     const uint64_t *slot = NULL;
-    if (raw.n > 2 && placeholder_at(raw) == raw.n && item->sigma->placeholders != NULL)
-        slot = map_get(&item->sigma->placeholders->names, sv_make(raw.p + 1, raw.n - 2));
-    return slot == NULL ? NULL : ((const struct placeholder *)(uintptr_t)*slot)->list;
+    if (raw.n > 2 && placeholder_at(raw) == raw.n && sigma->placeholders != NULL)
+        slot = map_get(&sigma->placeholders->names, sv_make(raw.p + 1, raw.n - 2));
+    return slot == NULL ? NULL : (const struct placeholder *)(uintptr_t)*slot;
+}
+
+struct list *placeholders_list(const struct item_draft *item, struct sv raw)
+{
+    const struct placeholder *p = whole(item->sigma, raw);
+    return p == NULL ? NULL : p->list;
+}
+
+const struct calendar *placeholders_calendar(const struct sigma *sigma, struct sv raw)
+{
+    const struct placeholder *p = whole(sigma, raw);
+    return p == NULL ? NULL : p->calendar;
 }

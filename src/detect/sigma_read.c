@@ -118,6 +118,8 @@ static void hash_meaning(const struct yaml_node *root, uint8_t ret[TC_SHA256_BYT
 {
     static const char *const keys[] = {"logsource", "detection", "correlation", "generate", "filter"};
     static const char *const own_keys[] = {"building_block", "new_value"};
+    /* Where these are not there they leave no trace: rules are the same as before there were such keys. */
+    static const char *const later_keys[] = {"absence", "travel", "baseline"};
     struct walk walk = {.nodes = 0};
     const struct yaml_node *own = yaml_get(root, "tocsin");
     sha256_init(&walk.hash);
@@ -130,11 +132,12 @@ static void hash_meaning(const struct yaml_node *root, uint8_t ret[TC_SHA256_BYT
         if (node != NULL)
             walk_node(&walk, node); /* bounded: the whole document was */
     }
-    /* Where it is not there it leaves no trace: rules are the same as before there was such a key. */
-    const struct yaml_node *absence = own == NULL || own->type != YAML_MAP ? NULL : yaml_get(own, "absence");
-    if (absence != NULL) {
-        walk_text(&walk, SV("absence"));
-        walk_node(&walk, absence);
+    for (size_t i = 0; own != NULL && own->type == YAML_MAP && i < TC_ARRAY_LEN(later_keys); i++) {
+        const struct yaml_node *node = yaml_get(own, later_keys[i]);
+        if (node == NULL)
+            continue;
+        walk_text(&walk, sv_of(later_keys[i]));
+        walk_node(&walk, node);
     }
     hash_sha256_final(&walk.hash, ret);
 }
@@ -231,6 +234,7 @@ int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, 
         rc = pipelines_run(sigma->pipelines, sigma, root, &root);
     if (rc == 0)
         hash_meaning(root, ret->meaning_hash);
+    ret->own = yaml_get(root, "tocsin");
     if (rc == 0)
         rc = read_body(sigma, root, ret);
     if (rc == 0)

@@ -192,6 +192,7 @@ static int finish_item(struct item_draft *item, const struct match_node **ret)
         .count = item->count,
         .key = arena_sv(arena, item->key),
         .line = item->field.n > 0 ? item->place->key_line : item->place->line,
+        .column = item->field.n > 0 ? item->place->key_column : item->place->column,
     };
     struct match_node *node = ARENA_NEW(arena, struct match_node);
     *node = (struct match_node){.kind = NODE_ITEM, .item = done};
@@ -217,6 +218,8 @@ int sigma_read_item(struct sigma *sigma, struct sv key, const struct yaml_node *
     bool has_modifiers = field.n < key.n;
     if (count == 0)
         return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(place), "empty list", "a list without values");
+    if (sigma_asks_calendar(sigma, values, count))
+        return sigma_read_calendar_line(sigma, key, place, values, count, reads, ret);
     item.values = ARENA_ARRAY(sigma->scratch, struct draft_value, count);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++)

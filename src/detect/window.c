@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CAPACITY = 2 };
+/* Most groups of a flood see one event; those that go on grow by half. */
+enum { FIRST_CAPACITY = 1 };
 
 void window_free(struct window *w)
 {
@@ -118,7 +119,7 @@ static void make_room(struct window *w)
         compact(w);
         return;
     }
-    w->capacity = w->capacity == 0 ? FIRST_CAPACITY : w->capacity * 2;
+    w->capacity += w->capacity / 2 + FIRST_CAPACITY;
     w->entries = tc_realloc(w->entries, w->capacity * sizeof w->entries[0]);
 }
 

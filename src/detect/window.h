@@ -19,6 +19,9 @@
 #include "base/num.h"
 #include "detect/step_condition.h"
 
+struct travel_spec;
+struct baseline_spec;
+
 struct window_spec {
     bool distinct;                      /* distinct values, else events */
     int64_t timespan_ns;                /* > 0 */
@@ -26,6 +29,8 @@ struct window_spec {
     const struct step_condition *steps; /* distinct values are steps, and this stands in for `need`; or NULL.
                                            For sliding it does not negate. */
     uint32_t max_entries;
+    const struct travel_spec *travel; /* memory.h's: what these kinds go by */
+    const struct baseline_spec *baseline;
 };
 
 struct window_entry {
@@ -47,11 +52,14 @@ struct window { /* all zero is empty */
 
 void window_free(struct window *window); /* leaves it empty */
 
+enum { WINDOW_FACTS = 4 };
+
 struct window_hit {
-    bool repeat;       /* the episode was said before */
-    int64_t time_ns;   /* the earliest time at which a window holds the event and the rule */
-    uint64_t value;    /* F there */
-    num_amount amount; /* measure.h's: what came of the numbers */
+    bool repeat;                 /* the episode was said before */
+    int64_t time_ns;             /* the earliest time at which a window holds the event and the rule */
+    uint64_t value;              /* F there */
+    num_amount amount;           /* measure.h's: what came of the numbers */
+    int64_t facts[WINDOW_FACTS]; /* memory.h's: what a kind tells of */
 };
 typedef void (*window_hit_fn)(void *context, const struct window_hit *hit);
 

@@ -271,6 +271,8 @@ static void node_witness(struct arena *arena, const struct match_node *node, boo
     case NODE_OR:
         (negated ? and_witness : or_witness)(arena, node, negated, ret);
         break;
+    case NODE_CALENDAR: /* about no field: no clause */
+        break;
     case NODE_NOT:
         node_witness(arena, node->kids[0], !negated, ret);
         break;

@@ -68,6 +68,7 @@ enum record_type {
     REC_RECEIPT,   /* JSON: a notification was delivered, or given up */
     REC_POSITION,  /* how far a positioned source was read: the record's source names what was read, raw is
                       the door's own; empty: forget it. In one frame with the events read up to there */
+    REC_METRIC,    /* JSON: an alert of a rule on metrics fires, or ended */
 };
 enum record_class { CLASS_SECURITY, CLASS_AUDIT, CLASS_DEBUG, CLASS_COUNT }; /* retention class = log */
 
@@ -103,6 +104,14 @@ static inline bool event_logsource_is(struct sv dimension, struct sv word)
         if (sv_eq_nocase(sv_cut(&dimension, ','), word))
             return true;
     return false;
+}
+/* The time that it is judged by where the answer depends on one: its own, or that of receipt where it has
+ * none to be believed; TC_NO_TIME where it has neither. */
+static inline int64_t event_judged_ns(const struct event *event)
+{
+    if (event->time.ns != TC_NO_TIME && (event->flags & EVENT_SUSPECT_TIME) == 0)
+        return event->time.ns;
+    return event->received.ns > 0 ? event->received.ns : TC_NO_TIME;
 }
 /* Hash of a field name; spaces do not count. */
 uint32_t event_name_hash(struct sv name);

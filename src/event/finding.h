@@ -20,14 +20,18 @@ struct rule_info {
     struct sv level; /* as written; empty where missing */
     enum severity severity;
     struct sv description;
-    struct sv owner, runbook; /* of the tocsin: map, may be empty */
-    const struct sv *actions; /* ordered */
+    struct sv owner, secondary_owner, runbook; /* of the tocsin: map, may be empty */
+    const struct sv *actions;                  /* ordered */
     size_t action_count;
     const struct sv *tags;
     size_t tag_count;
     const struct sv *entity_fields; /* tocsin: dedup key of a detection; NULL: the defaults of alert/ */
     size_t entity_field_count;
-    struct sv file; /* as given, with the line its document starts on */
+    const struct sv *dedup_fields; /* tocsin: what makes two findings one alert; NULL: the entity */
+    size_t dedup_field_count;
+    int64_t dedup_ns, quiet_ns; /* tocsin: how long an alert of it takes further findings, and without any
+                                   resolves itself; 0: as the configuration has it */
+    struct sv file;             /* as given, with the line its document starts on */
     unsigned line;
     uint32_t ordinal; /* 0.. in the rule set, by (id) order: stable whatever the order of files */
 };
@@ -50,8 +54,11 @@ struct finding {
     bool repeat; /* a later hit of an episode that was reported: raises the alert's count, is not printed by
                     scan */
     const struct rule_info *rule;
-    uint64_t position; /* of the record that completed it */
-    uint32_t ordinal;  /* order among findings of the same position and rule */
+    const struct rule_info *resets; /* not NULL: it says no more than that this rule's alert of the same
+                                       entity is over; kind and group are that rule's. Nothing is printed. */
+    enum severity severity;         /* raised above the rule's (tocsin: raise); SEVERITY_NONE: the rule's */
+    uint64_t position;              /* of the record that completed it */
+    uint32_t ordinal;               /* order among findings of the same position and rule */
     struct event_time
         time; /* of that event, or of the receive time that stood in; TC_NO_TIME in scan where it has none */
     struct receive_time received;    /* of that record */
@@ -61,6 +68,7 @@ struct finding {
                         at  numbers: how many; detection: 1 */
     struct sv value; /* of such a correlation: what came of them, a decimal number of six places at most; else
                         empty */
+    struct sv why;   /* of a kind that measures: what it expected and what it saw, for people; else empty */
     const struct finding_field *group; /* correlation: group-by names and values, in the rule's order */
     size_t group_count;
     const struct finding_field
@@ -68,6 +76,11 @@ struct finding {
     size_t field_count;
     const struct event *event; /* the event that completed it; NULL for a tick. Lent for the call. */
 };
+
+static inline enum severity finding_severity(const struct finding *finding)
+{
+    return finding->severity != SEVERITY_NONE ? finding->severity : finding->rule->severity;
+}
 
 /* A growing list whose findings live in `arena`. */
 struct finding_list {

@@ -235,35 +235,65 @@ static bool read_place(struct sv text, struct place *place)
  */
 
 /* In the order of the table. */
-enum fact { FACT_CONTINENT, FACT_COUNTRY, FACT_COUNTRY_NAME, FACT_REGION, FACT_CITY, FACT_AS, FACT_AS_NAME };
+enum fact {
+    FACT_CONTINENT,
+    FACT_COUNTRY,
+    FACT_COUNTRY_NAME,
+    FACT_REGION,
+    FACT_CITY,
+    FACT_LATITUDE,
+    FACT_LONGITUDE,
+    FACT_RADIUS,
+    FACT_AS,
+    FACT_AS_NAME
+};
 
 enum { SIDES = 2 }; /* source, destination */
+typedef bool (*fact_fn)(const MMDB_entry_data_s *data, struct arena *arena, struct sv *ret);
+static bool read_number(const MMDB_entry_data_s *data, struct arena *arena, struct sv *ret);
+static bool read_degrees(const MMDB_entry_data_s *data, struct arena *arena, struct sv *ret);
+static bool read_text(const MMDB_entry_data_s *data, struct arena *arena, struct sv *ret);
+
 static const struct {
     const char *names[SIDES];
+    fact_fn read;
     const char *const *path;
 } facts[] = {
-#define FACT(name, ...)                                                                                      \
+#define FACT(name, read, ...)                                                                                \
     {                                                                                                        \
-        {"source." name, "destination." name}, (const char *const[])                                         \
+        {"source." name, "destination." name}, read, (const char *const[])                                   \
         {                                                                                                    \
             __VA_ARGS__, NULL                                                                                \
         }                                                                                                    \
     }
-    [FACT_CONTINENT] = FACT("geo.continent_code", "continent", "code"),
-    [FACT_COUNTRY] = FACT("geo.country_iso_code", "country", "iso_code"),
-    [FACT_COUNTRY_NAME] = FACT("geo.country_name", "country", "names", "en"),
-    [FACT_REGION] = FACT("geo.region_iso_code", "subdivisions", "0", "iso_code"),
-    [FACT_CITY] = FACT("geo.city_name", "city", "names", "en"),
-    [FACT_AS] = FACT("as.number", "autonomous_system_number"),
-    [FACT_AS_NAME] = FACT("as.organization.name", "autonomous_system_organization"),
+    [FACT_CONTINENT] = FACT("geo.continent_code", read_text, "continent", "code"),
+    [FACT_COUNTRY] = FACT("geo.country_iso_code", read_text, "country", "iso_code"),
+    [FACT_COUNTRY_NAME] = FACT("geo.country_name", read_text, "country", "names", "en"),
+    [FACT_REGION] = FACT("geo.region_iso_code", read_text, "subdivisions", "0", "iso_code"),
+    [FACT_CITY] = FACT("geo.city_name", read_text, "city", "names", "en"),
+    [FACT_LATITUDE] = FACT("geo.location.lat", read_degrees, "location", "latitude"),
+    [FACT_LONGITUDE] = FACT("geo.location.lon", read_degrees, "location", "longitude"),
+    [FACT_RADIUS] = FACT("geo.accuracy_radius", read_number, "location", "accuracy_radius"),
+    [FACT_AS] = FACT("as.number", read_number, "autonomous_system_number"),
+    [FACT_AS_NAME] = FACT("as.organization.name", read_text, "autonomous_system_organization"),
 };
 _Static_assert(TC_ARRAY_LEN(facts) * SIDES <= TC_GEOIP_FACTS_MAX, "all facts have room");
 
 static bool read_number(const MMDB_entry_data_s *data, struct arena *arena, struct sv *ret)
 {
-    if (data->type != MMDB_DATA_TYPE_UINT32)
+    if (data->type != MMDB_DATA_TYPE_UINT32 && data->type != MMDB_DATA_TYPE_UINT16)
         return false;
-    *ret = arena_printf(arena, "%lu", (unsigned long)data->uint32);
+    *ret = arena_printf(arena, "%lu",
+                        (unsigned long)(data->type == MMDB_DATA_TYPE_UINT16 ? data->uint16 : data->uint32));
+    return true;
+}
+
+/* Four digits are eleven metres; no file knows more. */
+static bool read_degrees(const MMDB_entry_data_s *data, struct arena *arena, struct sv *ret)
+{
+    if (data->type != MMDB_DATA_TYPE_DOUBLE || !(data->double_value >= -180 && data->double_value <= 180))
+        return false;
+    *ret = arena_printf(arena, "%.4f", data->double_value);
     return true;
 }
 
@@ -285,10 +315,21 @@ static bool find_fact(MMDB_entry_s *entries, size_t count, enum fact fact, struc
     for (size_t i = 0; i < count; i++) {
         MMDB_entry_data_s data;
         if (MMDB_aget_value(&entries[i], &data, facts[fact].path) == MMDB_SUCCESS && data.has_data &&
-            (fact == FACT_AS ? read_number : read_text)(&data, arena, ret))
+            facts[fact].read(&data, arena, ret))
             return true;
     }
     return false;
+}
+
+/* Where a place is comes from one file, the first that knows it: degrees of two would be nowhere. */
+static bool find_place(MMDB_entry_s *entries, size_t count, enum fact fact, struct arena *arena,
+                       struct sv *ret)
+{
+    size_t at = 0;
+    while (at < count && (!find_fact(&entries[at], 1, FACT_LATITUDE, arena, ret) ||
+                          !find_fact(&entries[at], 1, FACT_LONGITUDE, arena, ret)))
+        at++;
+    return at < count && find_fact(&entries[at], 1, fact, arena, ret);
 }
 
 static bool has_field(const struct event *event, struct sv name)
@@ -320,7 +361,8 @@ static void add_facts(struct asking *a, size_t side, MMDB_entry_s *entries, size
 {
     struct sv country = {0}, value;
     for (enum fact fact = 0; fact < TC_ARRAY_LEN(facts); fact++) {
-        if (!find_fact(entries, count, fact, a->arena, &value))
+        bool is_place = fact == FACT_LATITUDE || fact == FACT_LONGITUDE || fact == FACT_RADIUS;
+        if (!(is_place ? find_place : find_fact)(entries, count, fact, a->arena, &value))
             continue;
         if (fact == FACT_COUNTRY)
             country = value;
@@ -328,7 +370,7 @@ static void add_facts(struct asking *a, size_t side, MMDB_entry_s *entries, size
             continue;
         if (fact == FACT_REGION) /* ISO 3166-2: the file has the part behind the country */
             value = arena_printf(a->arena, "%.*s-%.*s", SV_FMT(country), SV_FMT(value));
-        add_fact(a, sv_of(facts[fact].names[side]), value, fact == FACT_AS);
+        add_fact(a, sv_of(facts[fact].names[side]), value, facts[fact].read != read_text);
     }
 }
 

@@ -19,7 +19,7 @@
 
 enum {
     TC_GEOIP_FILES_MAX = 8,
-    TC_GEOIP_FACTS_MAX = 16,   /* fields of one event */
+    TC_GEOIP_FACTS_MAX = 20,   /* fields of one event */
     TC_GEOIP_TEXT_BYTES = 256, /* longer names are left out */
 };
 #define TC_GEOIP_FILE_BYTES ((size_t)512 << 20)

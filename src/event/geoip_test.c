@@ -20,6 +20,7 @@
 static const char city[] =
     "{\"203.0.113.0/24\": {\"country\": {\"iso_code\": \"DE\", \"names\": {\"en\": \"Germany\"}},"
     " \"continent\": {\"code\": \"EU\"}, \"city\": {\"names\": {\"en\": \"Köln\", \"de\": \"Koeln\"}},"
+    " \"location\": {\"latitude\": 50.9375, \"longitude\": -6.9603, \"accuracy_radius\": 20},"
     " \"subdivisions\": [{\"iso_code\": \"NW\"}, {\"iso_code\": \"XX\"}]},"
     " \"203.0.113.128/25\": {\"country\": {\"iso_code\": \"AT\"}},"
     " \"2001:db8::/32\": {\"country\": {\"iso_code\": \"BR\"}},"
@@ -116,7 +117,9 @@ static void test_A_29_country_city_and_network(void **state)
     kit_begin(&kit);
     assert_string_equal("source.geo.continent_code=EU source.geo.country_iso_code=DE "
                         "source.geo.country_name=Germany source.geo.region_iso_code=DE-NW "
-                        "source.geo.city_name=Köln source.as.number=64500 "
+                        "source.geo.city_name=Köln source.geo.location.lat=50.9375 "
+                        "source.geo.location.lon=-6.9603 source.geo.accuracy_radius=20 "
+                        "source.as.number=64500 "
                         "source.as.organization.name=Example Net",
                         facts_of(&kit, "{\"source.ip\":\"203.0.113.7\"}"));
     assert_string_equal("source.geo.country_iso_code=AT source.as.number=64500 "

@@ -73,12 +73,26 @@ static char unescape_simple(char c)
     }
 }
 
+/* Copies up to the next backslash, or all; returns the number of bytes. `to` has room for JSON_LEX_STEP more.
+ */
+static size_t copy_plain(char *to, struct sv bytes)
+{
+    size_t at = 0;
+    for (; bytes.n - at >= JSON_LEX_STEP; at += JSON_LEX_STEP) {
+        uint32_t backslashes = json_lex_copy(to + at, bytes.p + at);
+        if (backslashes != 0)
+            return at + (unsigned)__builtin_ctz(backslashes);
+    }
+    for (; at < bytes.n && bytes.p[at] != '\\'; at++)
+        to[at] = bytes.p[at];
+    return at;
+}
+
 struct sv json_unescape(struct arena *arena, struct sv bytes)
 {
-    char *out = arena_alloc_raw(arena, bytes.n, 1), *to = out;
+    char *out = arena_alloc_raw(arena, bytes.n + JSON_LEX_STEP, 1), *to = out;
     for (size_t at = 0; at < bytes.n;) {
-        size_t plain = sv_find_char(sv_from(bytes, at), '\\'), used = 2;
-        memcpy(to, bytes.p + at, plain);
+        size_t plain = copy_plain(to, sv_from(bytes, at)), used = 2;
         to += plain;
         at += plain;
         if (at == bytes.n)

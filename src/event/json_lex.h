@@ -73,6 +73,13 @@ static inline uint32_t json_lex_stops(const char *p, uint32_t *ret_high)
     *ret_high = (uint32_t)_mm_movemask_epi8(v);
     return (uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), control));
 }
+/* Copies JSON_LEX_STEP bytes; bit i of the result: byte i is a backslash. */
+static inline uint32_t json_lex_copy(char *to, const char *p)
+{
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    _mm_storeu_si128((__m128i *)(void *)to, v);
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+}
 #else
 enum { JSON_LEX_STEP = 8 };
 static inline uint32_t json_lex_bits(uint64_t high_bits)
@@ -92,6 +99,12 @@ static inline uint32_t json_lex_stops(const char *p, uint32_t *ret_high)
         json_lex_zeros(v ^ ones * '"') | json_lex_zeros(v ^ ones * '\\') | json_lex_zeros(v & ones * 0xE0);
     *ret_high = json_lex_bits(v & ones * 0x80);
     return json_lex_bits(stops);
+}
+static inline uint32_t json_lex_copy(char *to, const char *p)
+{
+    const uint64_t v = load_u64(p);
+    store_u64(to, v);
+    return json_lex_bits(json_lex_zeros(v ^ UINT64_C(0x0101010101010101) * '\\'));
 }
 #endif
 

@@ -30,6 +30,7 @@ void parse_state_init(struct parse_state *state, int zone_offset_s, int year_or_
     *state = (struct parse_state){.zone_offset_s = zone_offset_s,
                                   .year = year_or_0 != 0 ? year_or_0 : clk_to_civil(local_ns).year,
                                   .year_given = year_or_0 != 0,
+                                  .lateness_ns = -1,
                                   .modified_ns = modified_ns,
                                   .last_ns = TC_NO_TIME};
 }

@@ -30,6 +30,7 @@ struct parse_state {
     int year;          /* for times without year: --year, else from modified_ns */
     bool year_given;
     int64_t modified_ns;  /* the file's modification time; now for stdin and live sources */
+    int64_t lateness_ns;  /* how late the stream may be (intake.h); -1: as the door has it */
     int64_t last_ns;      /* last syslog time seen, TC_NO_TIME before the first */
     uint8_t key_lines;    /* of a private key that may still follow, a line each; see redact_key_line */
     uint8_t column_count; /* of the header line seen last, 0 before one */

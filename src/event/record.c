@@ -152,7 +152,7 @@ static int lay_out(struct sv block, struct layout *ret, struct err *err)
     l.raw_at = l.salt_at + TC_RECORD_SALT_BYTES;
     l.table_at = l.raw_at + l.raw;
     if (l.table_at > block.n || block.n - l.table_at != l.table || (uint8_t)block.p[10] >= CLASS_COUNT ||
-        (uint8_t)block.p[9] < REC_EVENT || (uint8_t)block.p[9] > REC_POSITION)
+        (uint8_t)block.p[9] < REC_EVENT || (uint8_t)block.p[9] > REC_METRIC)
         return err_set(err, TC_ECORRUPT, "a record's parts do not add up to its length");
     *ret = l;
     return 0;

@@ -405,19 +405,18 @@ static void take_line(struct splitter *s, struct split_record *ret)
         take_long_line(s, ret);
 }
 
-/* True where nothing follows a brace that could not stand behind it inside one value. `},{` could, in an
- * array, but as well part two values. */
-static bool braces_belong_inside(struct sv line)
+/* True where behind no brace another value begins: only there the line could hold two. (A brace in a string
+ * may be followed by anything; where that is a value's beginning, the caller looks closer.) */
+static bool is_one_value(struct sv line)
 {
     const char *p = line.p, *end = line.p + line.n;
     while ((p = memchr(p, '}', (size_t)(end - p))) != NULL) {
-        bool comma = false;
-        do
-            comma |= *p++ == ',';
-        while (p < end && (is_blank(*p) || *p == ','));
+        p++;
+        while (p < end && (is_blank(*p) || *p == ','))
+            p++;
         if (p == end)
             return true;
-        if (comma ? *p != '"' : *p != '}' && *p != ']')
+        if (*p == '{' || *p == '[')
             return false;
     }
     return true;
@@ -434,7 +433,7 @@ static bool is_plain_line(const struct splitter *s, struct sv line, size_t n)
     while (at < next.n && is_blank(next.p[at]))
         at++;
     bool at_border = at < next.n ? next.p[at] == '{' : s->eof;
-    return line.n > 1 && line.p[line.n - 1] == '}' && at_border && braces_belong_inside(line);
+    return line.n > 1 && line.p[line.n - 1] == '}' && at_border && is_one_value(line);
 }
 
 /* Does the word "Records" stand in the next n bytes? Each byte of the stream is searched once. */

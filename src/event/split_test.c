@@ -97,6 +97,11 @@ static void test_json_lines(void **state)
     expect(SPLIT_JSON, SV("{\n \"a\": {\n  \"b\": 1\n }\n}\n{\n}\n{}"),
            "1:{\n \"a\": {\n  \"b\": 1\n }\n}|6:{\n}|8:{}|");
     expect(SPLIT_JSON, SV("12\n\"x\"\nnull"), "1:12|2:\"x\"|3:null|");
+    /* braces in strings, and where two values stand in a line nevertheless */
+    expect(SPLIT_JSON, SV("{\"a\":\"{1-2}\",\"b\":\"x} y},z\"}\n{\"c\":\"},{\"}\n"),
+           "1:{\"a\":\"{1-2}\",\"b\":\"x} y},z\"}|2:{\"c\":\"},{\"}|");
+    expect(SPLIT_JSON, SV("{\"a\":\"{1}\"}{\"b\":\"}\"}\n{\"c\":1}\n"),
+           "1:{\"a\":\"{1}\"}|1:{\"b\":\"}\"}|2:{\"c\":1}|");
     expect(SPLIT_JSON, SV("\xEF\xBB\xBF{\"a\":1}"), "1:{\"a\":1}|");
     expect(SPLIT_JSON, SV(""), "");
     expect(SPLIT_JSON, SV(" \n\t\r\n"), "");

@@ -9,81 +9,90 @@
 /* --- the log source --- */
 
 struct service {
-    const char *channel, *service;
+    struct sv channel, service; /* with their lengths, as each event is held against all of them */
 };
+#define TEXT(literal)                                                                                        \
+    {                                                                                                        \
+        literal, sizeof(literal) - 1                                                                         \
+    }
 
 /* Channels in the words of Sigma's rules. */
 static const struct service services[] = {
-    {"Security", "security"},
-    {"Microsoft-Windows-Sysmon/Operational", "sysmon"},
-    {"System", "system"},
-    {"Application", "application"},
-    {"Microsoft-Windows-PowerShell/Operational", "powershell"},
-    {"PowerShellCore/Operational", "powershell"},
-    {"Windows PowerShell", "powershell-classic"},
-    {"Microsoft-Windows-TaskScheduler/Operational", "taskscheduler"},
-    {"Microsoft-Windows-WMI-Activity/Operational", "wmi"},
-    {"Microsoft-Windows-Windows Defender/Operational", "windefend"},
-    {"Microsoft-Windows-NTLM/Operational", "ntlm"},
-    {"Microsoft-Windows-Bits-Client/Operational", "bits-client"},
-    {"Microsoft-Windows-Windows Firewall With Advanced Security/Firewall", "firewall-as"},
-    {"Microsoft-Windows-CodeIntegrity/Operational", "codeintegrity-operational"},
-    {"Microsoft-Windows-AppLocker/EXE and DLL", "applocker"},
-    {"Microsoft-Windows-AppLocker/MSI and Script", "applocker"},
-    {"Microsoft-Windows-AppLocker/Packaged app-Deployment", "applocker"},
-    {"Microsoft-Windows-AppLocker/Packaged app-Execution", "applocker"},
-    {"Microsoft-Windows-AppModel-Runtime/Admin", "appmodel-runtime"},
-    {"Microsoft-Windows-AppXDeploymentServer/Operational", "appxdeployment-server"},
-    {"Microsoft-Windows-AppxPackaging/Operational", "appxpackaging-om"},
-    {"Microsoft-Windows-Application-Experience/Program-Telemetry", "application-experience"},
-    {"Microsoft-Windows-Application-Experience/Program-Compatibility-Assistant", "application-experience"},
-    {"Microsoft-Windows-BitLocker/BitLocker Management", "bitlocker"},
-    {"Microsoft-Windows-CAPI2/Operational", "capi2"},
-    {"Microsoft-Windows-CertificateServicesClient-Lifecycle-System/Operational",
-     "certificateservicesclient-lifecycle-system"},
-    {"Microsoft-Windows-DHCP-Server/Operational", "dhcp"},
-    {"Microsoft-Windows-Diagnosis-Scripted/Operational", "diagnosis-scripted"},
-    {"Microsoft-Windows-DNS Client Events/Operational", "dns-client"},
-    {"Microsoft-Windows-DNS-Client/Operational", "dns-client"},
-    {"DNS Server", "dns-server"},
-    {"Microsoft-Windows-DNS-Server/Audit", "dns-server-audit"},
-    {"Microsoft-Windows-DNS-Server/Analytical", "dns-server-analytic"},
-    {"Microsoft-Windows-DNSServer/Analytical", "dns-server-analytic"},
-    {"Microsoft-Windows-DriverFrameworks-UserMode/Operational", "driver-framework"},
-    {"Microsoft-Windows-Hyper-V-Worker", "hyper-v-worker"},
-    {"Microsoft-IIS-Configuration/Operational", "iis-configuration"},
-    {"Microsoft-Windows-Kernel-EventTracing", "kernel-event-tracing"},
-    {"Microsoft-Windows-Kernel-ShimEngine/Operational", "kernel-shimengine"},
-    {"Microsoft-Windows-Kernel-ShimEngine/Diagnostic", "kernel-shimengine"},
-    {"Microsoft-Windows-LDAP-Client/Debug", "ldap"},
-    {"Microsoft-Windows-LSA/Operational", "lsa-server"},
-    {"MSExchange Management", "msexchange-management"},
-    {"Microsoft-Windows-Ntfs/Operational", "ntfs"},
-    {"OpenSSH/Operational", "openssh"},
-    {"Microsoft-Windows-PrintService/Admin", "printservice-admin"},
-    {"Microsoft-Windows-PrintService/Operational", "printservice-operational"},
-    {"Microsoft-Windows-Security-Mitigations/Kernel Mode", "security-mitigations"},
-    {"Microsoft-Windows-Security-Mitigations/User Mode", "security-mitigations"},
-    {"Microsoft-Windows-SENSE/Operational", "sense"},
-    {"Microsoft-ServiceBus-Client/Admin", "servicebus-client,microsoft-servicebus-client"},
-    {"Microsoft-ServiceBus-Client/Operational", "servicebus-client,microsoft-servicebus-client"},
-    {"Microsoft-Windows-Shell-Core/Operational", "shell-core"},
-    {"Microsoft-Windows-SmbClient/Connectivity", "smbclient-connectivity"},
-    {"Microsoft-Windows-SmbClient/Security", "smbclient-security"},
-    {"Microsoft-Windows-SMBServer/Connectivity", "smbserver-connectivity"},
-    {"Microsoft-Windows-TerminalServices-LocalSessionManager/Operational",
-     "terminalservices-localsessionmanager"},
-    {"Microsoft-Windows-VHDMP/Operational", "vhdmp"},
-    {"Linux-Sysmon/Operational", "sysmon"},
+    {TEXT("Security"), TEXT("security")},
+    {TEXT("Microsoft-Windows-Sysmon/Operational"), TEXT("sysmon")},
+    {TEXT("System"), TEXT("system")},
+    {TEXT("Application"), TEXT("application")},
+    {TEXT("Microsoft-Windows-PowerShell/Operational"), TEXT("powershell")},
+    {TEXT("PowerShellCore/Operational"), TEXT("powershell")},
+    {TEXT("Windows PowerShell"), TEXT("powershell-classic")},
+    {TEXT("Microsoft-Windows-TaskScheduler/Operational"), TEXT("taskscheduler")},
+    {TEXT("Microsoft-Windows-WMI-Activity/Operational"), TEXT("wmi")},
+    {TEXT("Microsoft-Windows-Windows Defender/Operational"), TEXT("windefend")},
+    {TEXT("Microsoft-Windows-NTLM/Operational"), TEXT("ntlm")},
+    {TEXT("Microsoft-Windows-Bits-Client/Operational"), TEXT("bits-client")},
+    {TEXT("Microsoft-Windows-Windows Firewall With Advanced Security/Firewall"), TEXT("firewall-as")},
+    {TEXT("Microsoft-Windows-CodeIntegrity/Operational"), TEXT("codeintegrity-operational")},
+    {TEXT("Microsoft-Windows-AppLocker/EXE and DLL"), TEXT("applocker")},
+    {TEXT("Microsoft-Windows-AppLocker/MSI and Script"), TEXT("applocker")},
+    {TEXT("Microsoft-Windows-AppLocker/Packaged app-Deployment"), TEXT("applocker")},
+    {TEXT("Microsoft-Windows-AppLocker/Packaged app-Execution"), TEXT("applocker")},
+    {TEXT("Microsoft-Windows-AppModel-Runtime/Admin"), TEXT("appmodel-runtime")},
+    {TEXT("Microsoft-Windows-AppXDeploymentServer/Operational"), TEXT("appxdeployment-server")},
+    {TEXT("Microsoft-Windows-AppxPackaging/Operational"), TEXT("appxpackaging-om")},
+    {TEXT("Microsoft-Windows-Application-Experience/Program-Telemetry"), TEXT("application-experience")},
+    {TEXT("Microsoft-Windows-Application-Experience/Program-Compatibility-Assistant"),
+     TEXT("application-experience")},
+    {TEXT("Microsoft-Windows-BitLocker/BitLocker Management"), TEXT("bitlocker")},
+    {TEXT("Microsoft-Windows-CAPI2/Operational"), TEXT("capi2")},
+    {TEXT("Microsoft-Windows-CertificateServicesClient-Lifecycle-System/Operational"),
+     TEXT("certificateservicesclient-lifecycle-system")},
+    {TEXT("Microsoft-Windows-DHCP-Server/Operational"), TEXT("dhcp")},
+    {TEXT("Microsoft-Windows-Diagnosis-Scripted/Operational"), TEXT("diagnosis-scripted")},
+    {TEXT("Microsoft-Windows-DNS Client Events/Operational"), TEXT("dns-client")},
+    {TEXT("Microsoft-Windows-DNS-Client/Operational"), TEXT("dns-client")},
+    {TEXT("DNS Server"), TEXT("dns-server")},
+    {TEXT("Microsoft-Windows-DNS-Server/Audit"), TEXT("dns-server-audit")},
+    {TEXT("Microsoft-Windows-DNS-Server/Analytical"), TEXT("dns-server-analytic")},
+    {TEXT("Microsoft-Windows-DNSServer/Analytical"), TEXT("dns-server-analytic")},
+    {TEXT("Microsoft-Windows-DriverFrameworks-UserMode/Operational"), TEXT("driver-framework")},
+    {TEXT("Microsoft-Windows-Hyper-V-Worker"), TEXT("hyper-v-worker")},
+    {TEXT("Microsoft-IIS-Configuration/Operational"), TEXT("iis-configuration")},
+    {TEXT("Microsoft-Windows-Kernel-EventTracing"), TEXT("kernel-event-tracing")},
+    {TEXT("Microsoft-Windows-Kernel-ShimEngine/Operational"), TEXT("kernel-shimengine")},
+    {TEXT("Microsoft-Windows-Kernel-ShimEngine/Diagnostic"), TEXT("kernel-shimengine")},
+    {TEXT("Microsoft-Windows-LDAP-Client/Debug"), TEXT("ldap")},
+    {TEXT("Microsoft-Windows-LSA/Operational"), TEXT("lsa-server")},
+    {TEXT("MSExchange Management"), TEXT("msexchange-management")},
+    {TEXT("Microsoft-Windows-Ntfs/Operational"), TEXT("ntfs")},
+    {TEXT("OpenSSH/Operational"), TEXT("openssh")},
+    {TEXT("Microsoft-Windows-PrintService/Admin"), TEXT("printservice-admin")},
+    {TEXT("Microsoft-Windows-PrintService/Operational"), TEXT("printservice-operational")},
+    {TEXT("Microsoft-Windows-Security-Mitigations/Kernel Mode"), TEXT("security-mitigations")},
+    {TEXT("Microsoft-Windows-Security-Mitigations/User Mode"), TEXT("security-mitigations")},
+    {TEXT("Microsoft-Windows-SENSE/Operational"), TEXT("sense")},
+    {TEXT("Microsoft-ServiceBus-Client/Admin"), TEXT("servicebus-client,microsoft-servicebus-client")},
+    {TEXT("Microsoft-ServiceBus-Client/Operational"), TEXT("servicebus-client,microsoft-servicebus-client")},
+    {TEXT("Microsoft-Windows-Shell-Core/Operational"), TEXT("shell-core")},
+    {TEXT("Microsoft-Windows-SmbClient/Connectivity"), TEXT("smbclient-connectivity")},
+    {TEXT("Microsoft-Windows-SmbClient/Security"), TEXT("smbclient-security")},
+    {TEXT("Microsoft-Windows-SMBServer/Connectivity"), TEXT("smbserver-connectivity")},
+    {TEXT("Microsoft-Windows-TerminalServices-LocalSessionManager/Operational"),
+     TEXT("terminalservices-localsessionmanager")},
+    {TEXT("Microsoft-Windows-VHDMP/Operational"), TEXT("vhdmp")},
+    {TEXT("Linux-Sysmon/Operational"), TEXT("sysmon")},
 };
 
 /* ForwardedEvents is where a collector puts the events of all channels: there the provider tells. */
 static const struct service providers[] = {
-    {"Microsoft-Windows-Sysmon", "sysmon"},         {"Microsoft-Windows-Security-Auditing", "security"},
-    {"Microsoft-Windows-PowerShell", "powershell"}, {"PowerShellCore", "powershell"},
-    {"PowerShell", "powershell-classic"},           {"Microsoft-Windows-TaskScheduler", "taskscheduler"},
-    {"Microsoft-Windows-WMI-Activity", "wmi"},      {"Microsoft-Windows-Windows Defender", "windefend"},
-    {"Service Control Manager", "system"},
+    {TEXT("Microsoft-Windows-Sysmon"), TEXT("sysmon")},
+    {TEXT("Microsoft-Windows-Security-Auditing"), TEXT("security")},
+    {TEXT("Microsoft-Windows-PowerShell"), TEXT("powershell")},
+    {TEXT("PowerShellCore"), TEXT("powershell")},
+    {TEXT("PowerShell"), TEXT("powershell-classic")},
+    {TEXT("Microsoft-Windows-TaskScheduler"), TEXT("taskscheduler")},
+    {TEXT("Microsoft-Windows-WMI-Activity"), TEXT("wmi")},
+    {TEXT("Microsoft-Windows-Windows Defender"), TEXT("windefend")},
+    {TEXT("Service Control Manager"), TEXT("system")},
 };
 
 /* Of one event id several where it says; the most specific first. */
@@ -136,8 +145,8 @@ static const struct category {
 static struct sv service_of(const struct service *table, size_t count, struct sv word)
 {
     for (size_t i = 0; i < count; i++)
-        if (sv_eq_nocase(word, sv_of(table[i].channel)))
-            return sv_of(table[i].service);
+        if (word.n == table[i].channel.n && sv_eq_nocase(word, table[i].channel))
+            return table[i].service;
     return (struct sv){0};
 }
 
@@ -227,22 +236,22 @@ static struct sv join_path(struct sv path, struct arena *arena)
 }
 
 static const struct prefix {
-    const char *text;
+    struct sv text;
     bool has_wrapper; /* an inner element of any name, which does not count */
 } prefixes[] = {
-    {"Event.EventData.", false},   {"Event.System.", false},     {"Event.UserData.", true},
-    {"winlog.event_data.", false}, {"winlog.user_data.", false}, {"event_data.", false},
-    {"user_data.", false},         {"EventData.", false},        {"System.", false},
-    {"UserData.", true},
+    {TEXT("Event.EventData."), false},   {TEXT("Event.System."), false},     {TEXT("Event.UserData."), true},
+    {TEXT("winlog.event_data."), false}, {TEXT("winlog.user_data."), false}, {TEXT("event_data."), false},
+    {TEXT("user_data."), false},         {TEXT("EventData."), false},        {TEXT("System."), false},
+    {TEXT("UserData."), true},
 };
 
 static void derive_below(struct deriving *d, const struct field *field)
 {
-    if (field->type == FIELD_OBJECT || field->type == FIELD_ARRAY)
+    if (field->type == FIELD_OBJECT || field->type == FIELD_ARRAY || field->name.n == 0)
         return;
     for (size_t i = 0; i < TC_ARRAY_LEN(prefixes); i++) {
-        struct sv prefix = sv_of(prefixes[i].text);
-        if (!sv_starts(field->name, prefix))
+        struct sv prefix = prefixes[i].text;
+        if (field->name.p[0] != prefix.p[0] || !sv_starts(field->name, prefix))
             continue;
         struct sv rest = sv_from(field->name, prefix.n);
         size_t dot = sv_find_char(rest, '.');

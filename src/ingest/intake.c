@@ -153,23 +153,54 @@ static bool strict_accepts(const struct passage *p, enum parse_outcome outcome)
 /* --- one record ------------------------------------------------------------------------------------------
  */
 
-static bool time_suspect(const struct intake *intake, struct event_time time, struct receive_time received)
+static bool time_suspect(const struct passage *p, struct event_time time, struct receive_time received)
 {
     int64_t ahead;
+    int64_t lateness_ns = p->state->lateness_ns >= 0 ? p->state->lateness_ns : p->intake->options.lateness_ns;
     if (__builtin_sub_overflow(time.ns, received.ns, &ahead))
         return true;
-    return ahead > TC_INTAKE_FUTURE_S * TC_SECOND_NS || ahead < -intake->options.lateness_ns;
+    return ahead > TC_INTAKE_FUTURE_S * TC_SECOND_NS || ahead < -lateness_ns;
+}
+
+static bool has_level(const struct intake_class *row, const struct event *event)
+{
+    static const char *const names[] = {"log.level", "level", "severity"};
+    for (size_t i = 0; i < TC_ARRAY_LEN(names); i++) {
+        struct sv level = event_value(event, names[i]);
+        for (size_t k = 0; level.n > 0 && k < row->level_count; k++)
+            if (sv_eq_nocase(level, row->levels[k]))
+                return true;
+    }
+    return row->level_count == 0;
+}
+
+static bool has_source(const struct intake_class *row, struct sv source)
+{
+    if (row->source.n > 0 && row->source.p[row->source.n - 1] == '*')
+        return sv_starts(source, sv_head(row->source, row->source.n - 1));
+    return row->source.n == 0 || sv_eq(source, row->source);
+}
+
+/* What Tocsin says of itself is not put in another class. */
+static uint8_t choose_class(const struct intake *intake, const struct event *event)
+{
+    const struct intake_options *o = &intake->options;
+    for (size_t i = 0; i < o->class_count && !sv_is(event->source, "self"); i++)
+        if (has_source(&o->classes[i], event->source) && has_level(&o->classes[i], event))
+            return (uint8_t)o->classes[i].class;
+    return event->class;
 }
 
 static void encode(const struct passage *p, struct event *event)
 {
     struct intake_batch *batch = p->batch;
     event->source = p->source;
+    event->class = choose_class(p->intake, event);
     event->received = batch->received;
     event->source_position = p->position;
     if (event->time.ns == TC_NO_TIME) {
         batch->all_have_time = false;
-    } else if (time_suspect(p->intake, event->time, batch->received)) {
+    } else if (time_suspect(p, event->time, batch->received)) {
         event->flags |= EVENT_SUSPECT_TIME;
         p->stats->suspect_time++;
     }

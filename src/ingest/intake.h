@@ -22,6 +22,15 @@ enum {
     TC_INTAKE_FUTURE_S = 300, /* an event time further ahead of the receive time is suspect */
 };
 
+/* Which retention class events get: the first of the rows that fits; security where none does. */
+struct intake_class {
+    struct sv source; /* exact, or with a * at its end; n == 0: any */
+    const struct sv
+        *levels; /* any of these is the event's level (log.level, level, severity), in any case of letters */
+    size_t level_count; /* 0: any, or none */
+    enum record_class class;
+};
+
 struct intake_options {
     const struct clk *clk;
     const struct redactor *redactor; /* NULL only in tests */
@@ -29,6 +38,8 @@ struct intake_options {
     int64_t lateness_ns; /* older event times are marked suspect; later than receive + 5 min too */
     size_t max_records;  /* per body; 0 = 100,000 */
     int zone_offset_s;   /* for times without zone */
+    const struct intake_class *classes; /* lent */
+    size_t class_count;
 };
 
 struct intake_error {

@@ -199,6 +199,37 @@ static void test_lenient_keeps_text(void **state)
     teardown(f);
 }
 
+static void test_a_stream_declares_its_own_lateness(void **state)
+{
+    static const struct {
+        int64_t lateness_s, offset_s; /* -1: the intake's */
+        bool suspect;
+    } cases[] = {{-1, -HOUR_S, false},
+                 {-1, -HOUR_S - 1, true},
+                 {2 * HOUR_S, -2 * HOUR_S, false},
+                 {2 * HOUR_S, -2 * HOUR_S - 1, true},
+                 {0, -1, true},
+                 {0, 0, false},
+                 {2 * HOUR_S, 301, true}};
+    struct fixture *f = setup(0, 1 << 20);
+    (void)state;
+    for (size_t i = 0; i < TC_ARRAY_LEN(cases); i++) {
+        char time[TC_RFC3339_MAX], body[128];
+        struct parse_state stream;
+        parse_state_init(&stream, 0, 0, NOW_NS);
+        stream.lateness_ns = cases[i].lateness_s < 0 ? -1 : cases[i].lateness_s * TC_SECOND_NS;
+        clk_rfc3339(NOW_NS + cases[i].offset_s * TC_SECOND_NS, time);
+        snprintf(body, sizeof body, "{\"@timestamp\":\"%s\"}", time);
+        intake_batch_clear(&f->batch);
+        assert_int_equal(intake_line(f->intake, parser_find(SV("json")), &stream, SV("file:app"), 1,
+                                     sv_of(body), &f->batch, &f->err),
+                         0);
+        decode(f);
+        assert_int_equal((f->events[0].flags & EVENT_SUSPECT_TIME) != 0, cases[i].suspect);
+    }
+    teardown(f);
+}
+
 static void test_suspect_times(void **state)
 {
     static const struct {
@@ -402,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_A_32_errors_are_bounded),
         cmocka_unit_test(test_lenient_keeps_text),
         cmocka_unit_test(test_suspect_times),
+        cmocka_unit_test(test_a_stream_declares_its_own_lateness),
         cmocka_unit_test(test_redaction_rewrites),
         cmocka_unit_test(test_H_03_redactor_failed_is_quarantine),
         cmocka_unit_test(test_A_32_long_records_are_cut),

@@ -226,7 +226,10 @@ static bool take_entry(struct journald_source *s)
         record.raw = sv_head(record.raw, TC_EVENT_CUT_BYTES);
         record.cut = true;
     }
-    if (outlet_take(s->outlet, s->parser, SV("journald"), 0, 0, &record) == TC_EAGAIN)
+    struct parse_state state; /* entries bear whole times: nothing is remembered from one to the next */
+    parse_state_init(&state, 0, 0, intake_now(s->options.intake).ns);
+    state.lateness_ns = s->options.has_lateness ? s->options.lateness_ns : -1;
+    if (outlet_take_line(s->outlet, s->parser, &state, SV("journald"), 0, &record) == TC_EAGAIN)
         return false;
     s->entries++;
     s->has_entry = false;

@@ -22,6 +22,8 @@ struct journald_options {
     struct intake *intake;
     const char *directory; /* NULL: the system's */
     bool from_beginning;   /* at the first start; else what comes from then on */
+    bool has_lateness;
+    int64_t lateness_ns; /* in place of the intake's, where has_lateness */
     /* As in outlet.h; called on the source's thread. */
     int (*append)(void *context, const struct intake_batch *batch, outlet_done_fn done, void *done_context,
                   struct err *err);

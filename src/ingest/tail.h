@@ -38,6 +38,8 @@ struct tail_source {
     const char *const *paths; /* patterns (* ? [...] in each part of the path; no **) */
     size_t path_count;
     const struct parser *parser; /* NULL: recognised from the first lines */
+    bool has_lateness;
+    int64_t lateness_ns; /* in place of the intake's, where has_lateness */
     bool from_end; /* files that are there when the source is first seen are not read from their beginning */
 };
 

@@ -34,6 +34,7 @@ static bool take(struct tail *tail, struct tail_file *file, const struct split_r
         parse_state_init(&file->state, tail->options.zone_offset_s, 0,
                          file->modified_ns != 0 ? file->modified_ns : clk_now(tail->options.clk).ns);
     file->state_ready = true;
+    file->state.lateness_ns = file->source->has_lateness ? file->source->lateness_ns : -1;
     int rc = outlet_take_line(tail->outlet, file->parser, &file->state, label(file, name, sizeof name),
                               position, record);
     if (rc == TC_EAGAIN)

@@ -28,6 +28,7 @@ struct evidence_wish { /* the record to prove; all zero: none */
 struct evidence_report {
     enum evidence_state state;
     uint64_t checkpoints;     /* in the file, whole */
+    uint64_t passed;          /* of these, within what retention has dropped: only later ones can tell */
     uint64_t agreed;          /* of these, signed by a trusted key (where keys were given) and right */
     uint64_t torn_bytes;      /* at the end of the file of checkpoints: one that was being written */
     bool signatures_judged;   /* keys were given */
@@ -38,6 +39,7 @@ struct evidence_report {
     /* the proof, where it was wished for */
     bool found; /* the record, in a checkpoint that agrees */
     uint64_t position;
+    bool dropped;      /* the record at that position was dropped by retention */
     struct buf record; /* the bytes whose SHA-256 is the leaf; owned */
     uint8_t leaf[TC_SHA256_BYTES];
     struct merkle_proof path; /* to the root of the newest checkpoint that agrees */

@@ -35,9 +35,11 @@ struct journal_options {
     const struct rng *rng;
     const char *dir;        /* the data directory; segments lie in DIR/journal */
     uint64_t segment_bytes; /* a new segment is begun past this; 0 = 128 MiB */
-    uint64_t queue_bytes;   /* batches waiting for commit; 0 = 64 MiB; past it append returns TC_EAGAIN */
-    uint64_t reserve_bytes; /* free space kept for decisions; 0 = 64 MiB; at most a quarter of the file
-                               system; input is refused (TC_EBOUND) below it */
+    int64_t
+        segment_age_ns;   /* a new segment is begun when the open one is older, and holds records; 0: never */
+    uint64_t queue_bytes; /* batches waiting for commit; 0 = 64 MiB; past it append returns TC_EAGAIN */
+    uint64_t reserve_bytes;      /* free space kept for decisions; 0 = 64 MiB; at most a quarter of the file
+                                    system; input is refused (TC_EBOUND) below it */
     uint64_t reserve_file_bytes; /* DIR/reserve is as long and given up when the disk is full, so that what
                                     waits still finds room, whoever filled it; 0 = none */
     struct duration_histogram
@@ -55,7 +57,8 @@ struct journal_recovery {
     uint64_t frames;            /* in the last segment, which is read in full */
     uint64_t torn_bytes;        /* cut off the tail; 0 = clean */
     char torn_file[256];
-    bool fresh; /* there was no journal yet */
+    struct receive_time newest; /* of the last segment's frames; 0: it has none */
+    bool fresh;                 /* there was no journal yet */
 };
 
 enum batch_kind {
@@ -138,13 +141,26 @@ struct journal_frame {
     uint64_t consumed;
     bool has_key;
     uint8_t key[16];
-    struct sv blocks;              /* lent until the next call */
+    struct sv blocks; /* lent until the next call */
+    bool is_cold; /* from a cold segment: `head` is not known, and what was dropped is not there. A frame of
+                     which some was dropped comes as several, each of consecutive records */
     uint8_t head[TC_SHA256_BYTES]; /* of the chain, after this frame: as stored, see journal_verify */
+};
+/* So that chunks of cold segments that cannot hold what is wanted are passed over; other records may come,
+ * too. */
+struct journal_want {
+    int64_t from_ns, to_ns; /* [from, to) of event time, or receive time where there is none */
+    struct sv literal;      /* occurs in the raw text of every record that is wanted; lent; n == 0: any */
+    uint64_t until;         /* positions before this one; 0: any */
 };
 /* From the frame that holds `position` (0 = the oldest). `limit_to`: NULL, or a live journal whose durable
  * end bounds the reader. */
 int journal_reader_open(const struct fs *fs, const char *dir, uint64_t position,
                         const struct journal *limit_to, struct journal_reader **ret, struct err *err);
+/* As journal_reader_open, for what is wanted (copied; NULL: everything). */
+int journal_reader_open_for(const struct fs *fs, const char *dir, uint64_t position,
+                            const struct journal *limit_to, const struct journal_want *want,
+                            struct journal_reader **ret, struct err *err);
 void journal_reader_close(struct journal_reader **reader);
 /* 1 = a frame; 0 = nothing more now (call again later on a live directory); TC_ECORRUPT with file and offset.
  * A torn tail reads as 0. */
@@ -153,8 +169,10 @@ int journal_reader_next(struct journal_reader *reader, struct journal_frame *ret
 bool journal_reader_torn(const struct journal_reader *reader, const char **ret_file, uint64_t *ret_offset);
 
 struct journal_verify_report {
-    uint64_t segments, frames, records, bytes;
-    uint64_t torn_bytes; /* an unfinished tail: not damage */
+    uint64_t segments, frames, records, bytes; /* that are there; bytes: as they lie on disk */
+    uint64_t cold_segments, dropped;           /* of these; records that retention dropped */
+    struct receive_time dropped_last;          /* when it last did */
+    uint64_t torn_bytes;                       /* an unfinished tail: not damage */
     char torn_file[256];
     uint8_t head[TC_SHA256_BYTES]; /* chain head after the last frame */
     struct receive_time first, last;
@@ -165,7 +183,10 @@ int journal_verify(const struct fs *fs, const char *dir, struct journal_verify_r
 /* As journal_verify, and shows each record and frame that was found good, in order. */
 struct journal_watch {
     void *context;
+    /* Of one that was dropped only the leaf is left: block.n == 0. */
     void (*record)(void *context, uint64_t position, struct sv block, const uint8_t leaf[TC_SHA256_BYTES]);
+    /* A full subtree of 2^level records that were dropped, the first at `position`. */
+    void (*dropped)(void *context, uint64_t position, unsigned level, const uint8_t node[TC_SHA256_BYTES]);
     void (*frame)(void *context, uint64_t last, const uint8_t head[TC_SHA256_BYTES]); /* position, chain */
 };
 int journal_verify_watched(const struct fs *fs, const char *dir, const struct journal_watch *watch,
@@ -174,8 +195,9 @@ int journal_verify_watched(const struct fs *fs, const char *dir, const struct jo
 /* --- backup and restore
  * ------------------------------------------------------------------------------------------------------- */
 
-struct journal_part { /* of a segment: as many bytes as hold whole frames */
+struct journal_part { /* of a segment: as many bytes as hold whole frames; or a cold segment, whole */
     uint64_t first, bytes;
+    bool is_cold;
 };
 struct journal_snapshot {
     struct journal_part *parts;
@@ -187,8 +209,9 @@ struct journal_snapshot {
 /*
  * What a copy of the journal must hold to be whole, as it stands now: verified from first to last byte. Takes
  * no lock and needs no stop: the bytes of these parts do not change any more, save at the end of the last
- * one, where a live journal may take back a commit that found no room. So whoever copies compares the bytes
- * with the hash he took, and begins anew where they differ. TC_ECORRUPT as journal_verify; TC_ENOTFOUND.
+ * one, where a live journal may take back a commit that found no room; but a segment may become cold, and a
+ * cold one be replaced. So whoever copies compares the bytes with the hash he took, and begins anew where
+ * they differ. TC_ECORRUPT as journal_verify; TC_ENOTFOUND.
  */
 int journal_snapshot(const struct fs *fs, const char *dir, struct journal_snapshot *ret, struct err *err);
 void journal_snapshot_free(struct journal_snapshot *snapshot);

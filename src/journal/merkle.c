@@ -20,12 +20,13 @@ static void add_step(struct merkle_proof *proof, const uint8_t hash[TC_SHA256_BY
     proof->steps[proof->n++].is_left = is_left;
 }
 
-/* `held`: what is followed is in `leaf`, else it is at the edge or nowhere. */
-static void add(struct merkle *t, const uint8_t leaf[TC_SHA256_BYTES], struct merkle_proof *proof, bool held)
+/* `held`: what is followed is in `added`, else it is at the edge or nowhere. */
+static void add(struct merkle *t, unsigned level, const uint8_t added[TC_SHA256_BYTES],
+                struct merkle_proof *proof, bool held)
 {
     uint8_t node[TC_SHA256_BYTES];
-    unsigned level = 0;
-    memcpy(node, leaf, sizeof node);
+    const unsigned from = level;
+    memcpy(node, added, sizeof node);
     for (; t->size >> level & 1; level++) {
         if (held) {
             add_step(proof, t->nodes[level], true);
@@ -38,18 +39,48 @@ static void add(struct merkle *t, const uint8_t leaf[TC_SHA256_BYTES], struct me
     memcpy(t->nodes[level], node, sizeof node);
     if (held)
         proof->level = level;
-    t->size++;
+    t->size += UINT64_C(1) << from;
 }
 
 void merkle_add(struct merkle *tree, const uint8_t leaf[TC_SHA256_BYTES], struct merkle_proof *proof)
 {
-    add(tree, leaf, proof, false);
+    add(tree, 0, leaf, proof, false);
 }
 
 void merkle_add_followed(struct merkle *tree, const uint8_t leaf[TC_SHA256_BYTES], struct merkle_proof *proof)
 {
     *proof = (struct merkle_proof){.following = true};
-    add(tree, leaf, proof, true);
+    add(tree, 0, leaf, proof, true);
+}
+
+static bool is_aligned(uint64_t leaves, unsigned level)
+{
+    return level < MERKLE_LEVELS && (leaves & ((UINT64_C(1) << level) - 1)) == 0;
+}
+
+bool merkle_add_subtree(struct merkle *tree, unsigned level, const uint8_t node[TC_SHA256_BYTES],
+                        struct merkle_proof *proof)
+{
+    if (!is_aligned(tree->size, level))
+        return false;
+    add(tree, level, node, proof, false);
+    return true;
+}
+
+bool merkle_range_add(struct merkle_range *r, unsigned level, const uint8_t node[TC_SHA256_BYTES])
+{
+    if (!is_aligned(r->start + r->count, level) || r->n == MERKLE_RANGE_NODES)
+        return false;
+    r->nodes[r->n].level = (uint8_t)level;
+    memcpy(r->nodes[r->n++].hash, node, TC_SHA256_BYTES);
+    r->count += UINT64_C(1) << level;
+    for (; r->n > 1 && r->nodes[r->n - 2].level == level; level++) {
+        if (!is_aligned(r->start + r->count - (UINT64_C(2) << level), level + 1))
+            break; /* neighbours, but not the two halves of one subtree */
+        join(r->nodes[r->n - 2].hash, r->nodes[r->n - 1].hash, r->nodes[r->n - 2].hash);
+        r->nodes[--r->n - 1].level = (uint8_t)(level + 1);
+    }
+    return true;
 }
 
 static unsigned lowest(uint64_t size)

@@ -10,7 +10,7 @@
 
 #include "base/hash.h"
 
-enum { MERKLE_LEVELS = 64 };
+enum { MERKLE_LEVELS = 64, MERKLE_RANGE_NODES = 2 * MERKLE_LEVELS };
 
 struct merkle {
     uint64_t size;                                 /* leaves */
@@ -37,6 +37,21 @@ void merkle_add_followed(struct merkle *tree, const uint8_t leaf[TC_SHA256_BYTES
  * later root proves that the later tree begins with this one. *ret_node is that subtree's root. */
 void merkle_follow_edge(const struct merkle *tree, struct merkle_proof *proof,
                         uint8_t ret_node[TC_SHA256_BYTES]);
+/* Adds a full subtree of 2^level leaves by its root. False where the tree's size is no multiple of that. */
+bool merkle_add_subtree(struct merkle *tree, unsigned level, const uint8_t node[TC_SHA256_BYTES],
+                        struct merkle_proof *proof);
+
+/* Leaves in a row, anywhere in a tree, as the roots of the largest full subtrees that they make up. */
+struct merkle_range {
+    uint64_t start, count; /* leaves before it, counted from the tree's first; in it */
+    size_t n;
+    struct {
+        uint8_t level, hash[TC_SHA256_BYTES];
+    } nodes[MERKLE_RANGE_NODES];
+};
+/* At its end; a leaf has level 0. False where no such subtree can stand there. */
+bool merkle_range_add(struct merkle_range *range, unsigned level, const uint8_t node[TC_SHA256_BYTES]);
+
 /* The root; of no leaves SHA-256 of nothing. `proof` (NULL: none) is completed for this root: of a proof that
  * is to go on, hand in a copy. */
 void merkle_root(const struct merkle *tree, struct merkle_proof *proof, uint8_t out[TC_SHA256_BYTES]);

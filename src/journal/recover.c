@@ -6,6 +6,7 @@
  */
 #include "journal/recover.h"
 
+#include "journal/cold.h"
 #include "journal/cursor.h"
 #include "journal/verify.h"
 
@@ -36,6 +37,8 @@ static int remove_unfinished(struct recovery *r, struct err *err)
     struct cursor c;
     int rc = cursor_open(&c, r->w->fs, r->w->dir, r->list.first[r->list.n - 1], err);
     cursor_close(&c);
+    if (rc == TC_ENOTFOUND)
+        return 0; /* it is cold: check_headers tells that the last one is missing */
     if (rc != CURSOR_TORN_HEADER)
         return rc < 0 ? rc : 0;
     struct fs_stat st = {0};
@@ -50,23 +53,43 @@ static int remove_unfinished(struct recovery *r, struct err *err)
     return sync_dir(r, err);
 }
 
+static int read_header(const struct recovery *r, size_t i, struct segment_header *ret, struct err *err)
+{
+    const char *missing = "a segment before this one is missing";
+    bool is_last = i + 1 == r->list.n;
+    struct cursor c;
+    struct cold cold;
+    int rc = cold_open(&cold, r->w->fs, r->w->dir, r->list.first[i], err);
+    if (rc == 0) {
+        *ret = cold.header.segment;
+        if (i > 0 && ret->previous != r->list.first[i - 1])
+            rc = cold_damaged(&cold, 0, missing, err);
+        else if (is_last || cold.header.next != r->list.first[i + 1])
+            rc = cold_damaged(&cold, 0, "the segment after this one is missing", err);
+        cold_close(&cold);
+    }
+    if (rc != TC_ENOTFOUND)
+        return rc;
+    rc = cursor_open(&c, r->w->fs, r->w->dir, r->list.first[i], err);
+    *ret = c.header;
+    if (rc == CURSOR_TORN_HEADER)
+        rc = cursor_damaged(&c, "no segment header", err);
+    else if (rc == CURSOR_FRAME)
+        rc = i > 0 && ret->previous != r->list.first[i - 1] ? cursor_damaged(&c, missing, err) : 0;
+    cursor_close(&c);
+    return rc;
+}
+
 /* Every segment names the one before it: a missing one is noticed. Finds where the keys' window begins. */
 static int check_headers(struct recovery *r, struct err *err)
 {
     int64_t window_start = clk_now(r->w->clk).ns - TC_KEYS_WINDOW_S * TC_SECOND_NS;
     for (size_t i = 0; i < r->list.n; i++) {
-        struct cursor c;
-        int rc = cursor_open(&c, r->w->fs, r->w->dir, r->list.first[i], err);
-        if (rc == CURSOR_TORN_HEADER)
-            rc = cursor_damaged(&c, "no segment header", err);
-        else if (rc == CURSOR_FRAME)
-            rc = i > 0 && c.header.previous != r->list.first[i - 1]
-                     ? cursor_damaged(&c, "a segment before this one is missing", err)
-                     : 0;
-        cursor_close(&c);
+        struct segment_header header;
+        int rc = read_header(r, i, &header, err);
         if (rc != 0)
             return rc;
-        if (c.header.created.ns < window_start)
+        if (header.created.ns < window_start)
             r->keys_from = i; /* all before were full by then */
     }
     return 0;
@@ -78,11 +101,37 @@ static void note_key(struct recovery *r, const struct frame *f)
         keys_add(r->keys, f->key, f->first, f->received);
 }
 
+static int keys_of_cold(struct recovery *r, size_t i, struct err *err)
+{
+    struct cold cold;
+    struct buf bytes;
+    struct cold_item item;
+    int rc = cold_open(&cold, r->w->fs, r->w->dir, r->list.first[i], err);
+    if (rc != 0)
+        return rc;
+    buf_init(&bytes, COLD_RAW_MAX_BYTES);
+    rc = cold_read(&cold, &cold.header.frames, true, &bytes, err);
+    struct reader in = reader_of(buf_view(&bytes));
+    struct cold_rows rows = cold_rows_begin(&cold.header.segment);
+    int got = 0;
+    while (rc == 0 && (got = cold_rows_get(&rows, &in, &item)) == 1)
+        if (!item.is_gap)
+            note_key(r, &item.frame);
+    if (got < 0)
+        rc = cold_damaged(&cold, cold.header.frames.offset, "a row of frames that cannot be", err);
+    buf_free(&bytes);
+    cold_close(&cold);
+    return rc;
+}
+
 static int keys_of_earlier(struct recovery *r, size_t i, struct err *err)
 {
     struct cursor c;
     struct frame f;
-    int rc = cursor_open(&c, r->w->fs, r->w->dir, r->list.first[i], err);
+    int rc = keys_of_cold(r, i, err);
+    if (rc != TC_ENOTFOUND)
+        return rc;
+    rc = cursor_open(&c, r->w->fs, r->w->dir, r->list.first[i], err);
     while (rc == CURSOR_FRAME && (rc = cursor_next_judged(&c, true, &f, NULL, err)) == CURSOR_FRAME)
         note_key(r, &f);
     if (rc == CURSOR_END && c.position != r->list.first[i + 1])
@@ -120,6 +169,7 @@ static int walk_last(struct recovery *r, struct cursor *c, struct verify_state *
             return cursor_damaged(c, why, err);
         }
         note_key(r, &f);
+        r->ret->newest.ns = TC_MAX(r->ret->newest.ns, f.received.ns);
         r->ret->frames++;
         at = c->offset;
     }
@@ -151,6 +201,7 @@ static void continue_from(struct recovery *r, const struct cursor *c, const stru
 {
     struct writer *w = r->w;
     w->header = c->header;
+    salts_read(w->fs, w->dir, w->header.first, &w->salts);
     w->offset = w->out_at = c->offset;
     w->position = c->position;
     w->commit = c->commit + 1;

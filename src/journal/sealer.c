@@ -8,7 +8,7 @@
  */
 #include "journal/sealer.h"
 
-#include "journal/segment.h"
+#include "journal/verify.h"
 
 #include "base/arena.h"
 
@@ -174,8 +174,66 @@ static int open_checkpoints(struct sealer *s, struct err *err)
 /* --- following the journal
  * ----------------------------------------------------------------------------------------- */
 
+/* The rest of a cold segment: what was dropped is taken in by its hashes. TC_ENOTFOUND: this one is not cold.
+ */
+static int take_cold(struct sealer *s, uint64_t first, struct err *err)
+{
+    struct cold_walk walk;
+    struct cold_item item;
+    const char *why = NULL;
+    int rc = cold_walk_open(&walk, s->fs, s->dir, first, NULL, true, err);
+    if (rc != 0)
+        return rc;
+    struct verify_state state = verify_start(&walk.cold.header.segment);
+    while (why == NULL && (rc = cold_walk_next(&walk, 0, &item, err)) == 1) {
+        why = verify_item(&state, &item);
+        for (uint32_t i = 0; why == NULL && !item.is_gap && i < item.frame.count; i++)
+            if (item.frame.first + i == s->tree.size + 1)
+                merkle_add(&s->tree, item.records[i].leaf, NULL);
+        uint64_t at = item.gap.first;
+        for (size_t i = 0; item.is_gap && i < item.gap.range.n; i++) {
+            unsigned level = item.gap.range.nodes[i].level;
+            if (at == s->tree.size + 1)
+                merkle_add_subtree(&s->tree, level, item.gap.range.nodes[i].hash, NULL);
+            at += UINT64_C(1) << level;
+        }
+    }
+    if (rc == 0 && why == NULL)
+        why = verify_cold_end(&state, &walk.cold.header);
+    if (why != NULL)
+        rc = cold_damaged(&walk.cold, 0, why, err);
+    else if (rc == 0 && s->tree.size + 1 != walk.cold.header.next)
+        rc = err_at(err, TC_ESTATE, walk.cold.path, 0, 0, "the tree ends within what retention dropped");
+    s->epoch = walk.cold.header.segment.epoch;
+    memcpy(s->head, state.head, sizeof s->head);
+    cold_walk_close(&walk);
+    return rc;
+}
+
+/* Takes in the cold segments from the one on that holds the next record. TC_ESTATE: the tree that is there
+ * cannot go on. */
+static int catch_up(struct sealer *s, struct err *err)
+{
+    struct segment_list list;
+    int rc = segment_list_read(s->fs, s->dir, &list, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; rc == 0 && i + 1 < list.n; i++)
+        if (list.first[i + 1] > s->tree.size + 1 && list.first[i] <= s->tree.size + 1)
+            rc = take_cold(s, list.first[i], err);
+    segment_list_free(&list);
+    return rc == TC_ENOTFOUND ? 0 : rc;
+}
+
 static int open_reader(struct sealer *s, struct err *err)
 {
+    int rc = catch_up(s, err);
+    if (rc == TC_ESTATE) {
+        s->tree = (struct merkle){0};
+        rc = catch_up(s, err);
+    }
+    if (rc != 0)
+        return rc;
     return journal_reader_open(s->fs, s->dir, s->tree.size + 1, s->journal, &s->reader, err);
 }
 
@@ -228,6 +286,13 @@ int sealer_step(struct sealer *s, uint64_t max_records, struct err *err)
             return too_short(s, s->tree.size, err);
         if (rc <= 0)
             return rc;
+        if (frame.is_cold) { /* it became so before it was read: by the other way */
+            journal_reader_close(&s->reader);
+            rc = open_reader(s, err);
+            if (rc != 0)
+                return rc;
+            continue;
+        }
         if (frame.first != s->tree.size + 1) {
             if (s->tree.size == 0)
                 return err_set(err, TC_ECORRUPT, "the journal of %s does not begin with its first record",

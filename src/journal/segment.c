@@ -29,7 +29,7 @@ _Static_assert((int)AT_SEQUENCES + 8 * (int)CLASS_COUNT == (int)AT_HEAD, "one se
 _Static_assert((int)AT_CHECKSUM + 8 == (int)SEGMENT_HEADER_BYTES, "the checksum ends the header");
 
 static const char magic[8] = {'T', 'o', 'c', 's', 'i', 'n', 'J', 0x1e};
-static const char suffix[] = ".seg";
+static const char suffix[] = ".seg", cold_suffix[] = ".cold";
 enum { NAME_DIGITS = 20 };
 
 void segment_encode(const struct segment_header *h, char to[SEGMENT_HEADER_BYTES])
@@ -130,9 +130,12 @@ static void take_name(void *context, const char *text)
     struct listing *l = context;
     struct sv name = sv_of(text);
     uint64_t first;
-    if (name.n != NAME_DIGITS + sizeof suffix - 1 || !sv_ends(name, sv_of(suffix)) ||
+    struct sv rest = sv_from(name, NAME_DIGITS);
+    if ((!sv_eq(rest, sv_of(suffix)) && !sv_eq(rest, sv_of(cold_suffix))) ||
         !num_u64(sv_head(name, NAME_DIGITS), 1, UINT64_MAX, &first))
         return;
+    if (l->list.n > 0 && l->list.first[l->list.n - 1] == first)
+        return; /* as a segment and cold: it is being replaced */
     l->too_many = l->too_many || l->list.n == SEGMENT_LIST_MAX;
     if (l->too_many)
         return;

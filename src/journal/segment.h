@@ -45,7 +45,8 @@ struct segment_list {
     uint64_t *first; /* rising */
     size_t n;
 };
-/* Other names in the directory are ignored. TC_ENOTFOUND where DIR/journal is absent. */
+/* Cold ones (cold.h), too. Other names in the directory are ignored. TC_ENOTFOUND where DIR/journal is
+ * absent. */
 int segment_list_read(const struct fs *fs, const char *dir, struct segment_list *ret, struct err *err);
 void segment_list_free(struct segment_list *list);
 

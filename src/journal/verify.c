@@ -45,6 +45,51 @@ const char *verify_frame(struct verify_state *s, const struct frame *frame, stru
     return memcmp(s->head, frame->head, sizeof s->head) == 0 ? NULL : "the hash chain does not match";
 }
 
+const char *verify_item(struct verify_state *s, struct cold_item *item)
+{
+    struct chain chain;
+    struct event e;
+    char header[FRAME_HEADER_BYTES];
+    if (item->is_gap) {
+        memcpy(s->head, item->gap.head, sizeof s->head);
+        s->loose = true;
+        return NULL;
+    }
+    uint64_t payload = 0;
+    bool dropped = false;
+    frame_encode(&item->frame, header);
+    chain_begin(&chain, s->head, header);
+    for (uint32_t i = 0; i < item->frame.count; i++) {
+        struct cold_record *r = &item->records[i];
+        if (r->bytes.n > 0) {
+            if (record_decode_envelope(r->bytes, &e, NULL) != 0)
+                return "a record of the frame is malformed";
+            uint64_t *next = &s->sequences[e.class];
+            if (e.epoch != s->epoch || e.sequence < *next || (!s->loose && !dropped && e.sequence != *next))
+                return "a record bears another epoch or sequence than it should";
+            *next = e.sequence + 1;
+            record_leaf_hash(r->bytes, r->leaf);
+        }
+        payload += r->bytes.n;
+        dropped = dropped || r->bytes.n == 0;
+        chain_leaf_hash(&chain, r->leaf);
+    }
+    s->loose = s->loose || dropped;
+    chain_end(&chain, s->head);
+    return !dropped && payload != item->frame.payload_bytes ? "the records are not as long as their frame was"
+                                                            : NULL;
+}
+
+const char *verify_cold_end(const struct verify_state *s, const struct cold_header *h)
+{
+    if (memcmp(s->head, h->head, sizeof s->head) != 0)
+        return "the hash chain does not match";
+    for (int i = 0; i < CLASS_COUNT; i++)
+        if (s->loose ? s->sequences[i] > h->sequences[i] : s->sequences[i] != h->sequences[i])
+            return "the sequences do not end as the header says";
+    return NULL;
+}
+
 struct verifier {
     const struct fs *fs;
     const char *dir;
@@ -58,9 +103,8 @@ struct verifier {
     struct buf leaves;                 /* of a frame, for the watch */
 };
 
-static const char *check_start(const struct verifier *v, size_t i)
+static const char *check_start(const struct verifier *v, const struct segment_header *h, size_t i)
 {
-    const struct segment_header *h = &v->cursor.header;
     struct verify_state start = verify_start(h);
     if (i > 0 && (h->previous != v->list.first[i - 1] || h->first != v->position))
         return "records before this segment are missing";
@@ -152,19 +196,118 @@ static void note_part(const struct verifier *v, size_t i)
     struct journal_snapshot *s = v->snapshot;
     if (s == NULL || (v->cursor.position == v->list.first[i] && i > 0))
         return;
-    s->parts[s->count++] = (struct journal_part){v->list.first[i], v->cursor.offset};
+    s->parts[s->count++] = (struct journal_part){v->list.first[i], v->cursor.offset, false};
     s->epoch = v->cursor.header.epoch;
     s->position = v->cursor.position - 1;
 }
 
+/* --- cold segments
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void show_item(const struct verifier *v, const struct cold_item *item)
+{
+    uint64_t at = item->gap.first;
+    for (size_t i = 0; item->is_gap && i < item->gap.range.n; i++) {
+        unsigned level = item->gap.range.nodes[i].level;
+        v->watch->dropped(v->watch->context, at, level, item->gap.range.nodes[i].hash);
+        at += UINT64_C(1) << level;
+    }
+    for (uint32_t i = 0; !item->is_gap && i < item->frame.count; i++)
+        v->watch->record(v->watch->context, item->frame.first + i, item->records[i].bytes,
+                         item->records[i].leaf);
+    v->watch->frame(v->watch->context, item->is_gap ? at - 1 : item->frame.first + item->frame.count - 1,
+                    v->state.head);
+}
+
+static void count_cold(struct journal_verify_report *r, const struct cold_header *h, uint64_t file_bytes)
+{
+    uint64_t kept = 0;
+    for (int i = 0; i < CLASS_COUNT; i++) {
+        kept += h->classes[i].kept;
+        r->dropped += h->classes[i].dropped;
+        r->dropped_last.ns = TC_MAX(r->dropped_last.ns, h->classes[i].dropped_at.ns);
+    }
+    if (kept > 0 && r->records == 0)
+        r->first = h->oldest;
+    if (kept > 0)
+        r->last = h->newest;
+    r->records += kept;
+    r->segments++;
+    r->cold_segments++;
+    r->bytes += file_bytes;
+}
+
+static int walk_cold(struct verifier *v, struct cold_walk *walk, struct err *err)
+{
+    const struct cold_header *h = &walk->cold.header;
+    struct cold_item item;
+    const char *why = NULL;
+    uint64_t kept = 0;
+    int rc = 0;
+    while (why == NULL && (rc = cold_walk_next(walk, 0, &item, err)) == 1) {
+        why = verify_item(&v->state, &item);
+        v->report->frames += !item.is_gap;
+        for (uint32_t i = 0; !item.is_gap && i < item.frame.count; i++)
+            kept += item.records[i].bytes.n > 0;
+        if (why == NULL && v->watch != NULL)
+            show_item(v, &item);
+    }
+    if (rc == 0 && why == NULL)
+        why = verify_cold_end(&v->state, h);
+    if (rc == 0 && why == NULL && kept != h->classes[0].kept + h->classes[1].kept + h->classes[2].kept)
+        why = "there are not as many records as the header says";
+    for (size_t i = 0; rc == 0 && why == NULL && i < walk->cold.n; i++)
+        if (walk->cold.entries[i].words.bytes > 0)
+            rc = cold_read(&walk->cold, &walk->cold.entries[i].words, false, &walk->packed, err);
+    return why == NULL ? rc : cold_damaged(&walk->cold, h->frames.offset, why, err);
+}
+
+/* TC_ENOTFOUND: it is not cold. */
+static int verify_cold(struct verifier *v, size_t i, struct err *err)
+{
+    struct cold_walk walk;
+    uint64_t file_bytes = 0;
+    int rc = cold_walk_open(&walk, v->fs, v->dir, v->list.first[i], NULL, true, err);
+    if (rc != 0)
+        return rc;
+    const struct cold_header *h = &walk.cold.header;
+    const char *why = check_start(v, &h->segment, i);
+    v->state = verify_start(&h->segment);
+    rc = v->fs->size(v->fs, walk.cold.file, &file_bytes);
+    if (rc < 0)
+        rc = segment_sys(err, rc, "cannot look at", walk.cold.path);
+    else
+        rc = why != NULL ? cold_damaged(&walk.cold, 0, why, err) : walk_cold(v, &walk, err);
+    if (rc == 0) {
+        count_cold(v->report, h, file_bytes);
+        memcpy(v->state.sequences, h->sequences, sizeof v->state.sequences);
+        v->state.loose = false;
+        v->position = h->next;
+        v->commit = h->commit;
+        if (v->snapshot != NULL) {
+            v->snapshot->parts[v->snapshot->count++] =
+                (struct journal_part){v->list.first[i], file_bytes, true};
+            v->snapshot->epoch = h->segment.epoch;
+            v->snapshot->position = h->next - 1;
+        }
+    }
+    cold_walk_close(&walk);
+    return rc;
+}
+
 static int verify_segment(struct verifier *v, size_t i, bool sealed, struct err *err)
 {
-    int rc = cursor_open(&v->cursor, v->fs, v->dir, v->list.first[i], err);
+    int rc = verify_cold(v, i, err);
+    if (rc != TC_ENOTFOUND)
+        return rc;
+    rc = cursor_open(&v->cursor, v->fs, v->dir, v->list.first[i], err);
+    if (rc == TC_ENOTFOUND) /* it became cold between the two looks */
+        return verify_cold(v, i, err);
     if (rc == CURSOR_TORN_HEADER)
         return torn_header(v, i, err);
     if (rc < 0)
         return rc;
-    const char *why = check_start(v, i);
+    const char *why = check_start(v, &v->cursor.header, i);
     if (why != NULL)
         return cursor_damaged(&v->cursor, why, err);
     v->state = verify_start(&v->cursor.header);

@@ -18,6 +18,7 @@ void writer_init(struct writer *w, const struct journal_options *o)
                          .clk = o->clk,
                          .dir = tc_strdup(o->dir),
                          .segment_bytes = o->segment_bytes,
+                         .segment_age_ns = o->segment_age_ns,
                          .file = -1};
     buf_init(&w->out, WRITE_BYTES);
 }
@@ -41,6 +42,8 @@ int writer_roll(struct writer *w, struct err *err)
                                .checksum_seed = rng_u64(w->rng)};
     memcpy(h.sequences, w->sequences, sizeof h.sequences);
     memcpy(h.head, w->head, sizeof h.head);
+    struct salts salts;
+    salts_make(w->fs, w->rng, w->dir, h.first, &salts); /* its entry is synced with the segment's */
     int file, rc = segment_create(w->fs, w->dir, &h, &file, err);
     if (rc != 0)
         return rc;
@@ -48,6 +51,7 @@ int writer_roll(struct writer *w, struct err *err)
         w->fs->close(w->fs, w->file);
     w->file = file;
     w->header = h;
+    w->salts = salts;
     w->offset = w->out_at = SEGMENT_HEADER_BYTES;
     w->bytes += SEGMENT_HEADER_BYTES;
     w->must_roll = false;
@@ -88,8 +92,13 @@ static void seal_records(struct writer *w, struct writer_entry *e)
     for (uint32_t i = 0; i < e->frame.count; i++) {
         uint8_t salt[TC_RECORD_SALT_BYTES];
         size_t n = record_length(rest);
-        rng_fill(w->rng, salt, sizeof salt);
-        record_seal(block, w->header.epoch, w->sequences[(uint8_t)block[10]]++, salt);
+        uint8_t class = (uint8_t)block[10];
+        uint64_t sequence = w->sequences[class]++;
+        if (w->salts.known)
+            salts_derive(w->salts.seeds[class], sequence, salt);
+        else
+            rng_fill(w->rng, salt, sizeof salt);
+        record_seal(block, w->header.epoch, sequence, salt);
         chain_leaf(&chain, sv_make(block, n));
         rest = sv_from(rest, n);
         block += n;
@@ -172,7 +181,8 @@ static bool take_back(struct writer *w, const struct before *b)
 
 static bool is_full(const struct writer *w)
 {
-    return w->must_roll || (w->offset >= w->segment_bytes && w->position > w->header.first);
+    bool is_old = w->segment_age_ns > 0 && clk_now(w->clk).ns - w->header.created.ns >= w->segment_age_ns;
+    return w->must_roll || ((is_old || w->offset >= w->segment_bytes) && w->position > w->header.first);
 }
 
 static int begin(struct writer *w, struct err *err)

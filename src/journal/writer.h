@@ -7,6 +7,7 @@
 #ifndef JOURNAL_WRITER_H
 #define JOURNAL_WRITER_H
 
+#include "journal/salts.h"
 #include "journal/segment.h"
 
 /* A batch in the queue, its frame's bytes ready but for what only the commit knows. */
@@ -27,13 +28,15 @@ struct writer {
     const struct clk *clk;
     char *dir; /* owned */
     uint64_t segment_bytes;
+    int64_t segment_age_ns;       /* 0: any */
     struct segment_header header; /* of the open segment */
     int file;                     /* -1: none */
     uint64_t offset;              /* where the next frame goes; all before is durable between commits */
     uint64_t position, commit;    /* the next ones */
     uint64_t sequences[CLASS_COUNT];
     uint8_t head[TC_SHA256_BYTES];
-    bool must_roll; /* the open segment may be read but not written */
+    struct salts salts; /* of the open segment */
+    bool must_roll;     /* the open segment may be read but not written */
     bool failed;
     struct buf out; /* bytes on their way to out_at */
     uint64_t out_at;

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/go_text.h"
-#include "metrics/exposition_text.h"
+#include "metrics/exposition/load.h"
 #include "metrics/memory_store.h"
 #include "metrics/prom_duration.h"
 
@@ -185,18 +185,22 @@ static void samples_are_read(void **state)
     struct matcher matcher;
     size_t n;
     assert_int_equal(
-        exposition_text_load(SV("# TYPE a counter\na{b=\"x\\\"y\",} 1.5 1000\na{b=\"x\\\"y\"} 2 2000\n\n"),
-                             "f", 0, store, &err),
+        exposition_load(SV("# TYPE a counter\na{b=\"x\\\"y\",} 1.5 1000\na{b=\"x\\\"y\"} 2 2000\n\n"), "f", 0,
+                        store, &err),
         0);
-    assert_int_equal(exposition_text_load(SV("c 7 1.5 # {t=\"1\"} 3\n# EOF\n"), "f", 0, store, &err), 0);
+    assert_int_equal(exposition_load(SV("c 7 1.5 # {t=\"1\"} 3\n# EOF\n"), "f", 0, store, &err), 0);
     matcher_init(&matcher, MATCH_EQUAL, SV("b"), SV("x\"y"), NULL);
     assert_int_equal(source.select(source.context, &matcher, 1, 0, 5000, &arena, &series, &n, &err), 0);
     assert_int_equal(n, 1);
     source.read(source.context, series[0].ref, 0, 5000, &arena, &samples, &err);
     assert_int_equal(samples.n, 2);
     assert_true(samples.t[1] == 2000 && samples.f[0] == 1.5);
-    assert_int_not_equal(exposition_text_load(SV("x\n\na{b=} 1\n"), "f", 0, store, &err), 0);
+    assert_int_not_equal(exposition_load(SV("x\n\na{b=} 1\n"), "f", 0, store, &err), 0);
     assert_int_equal(err.line, 1);
+    err = (struct err){0};
+    assert_int_not_equal(exposition_load(SV("d 1 9\n# a comment\nd 1 8\n"), "f", 0, store, &err), 0);
+    assert_int_equal(err.line, 3);
+    assert_string_equal(err.file, "f");
     arena_free(&arena);
     memory_store_free(&store);
 }

@@ -61,8 +61,9 @@ static void body_of(const char *type, const struct channel_config *config, const
 {
     struct err err;
     const struct channel *channel = channel_find(sv_of(type));
-    assert_int_equal(channel->body(config, sv_of(key), sv_of(payload), "http://127.0.0.1:9797/", out, &err),
-                     0);
+    const struct message message = {
+        .key = sv_of(key), .payload = sv_of(payload), .console_url = "http://127.0.0.1:9797/"};
+    assert_int_equal(channel->body(config, &message, out, &err), 0);
     assert_false(out->overflow);
 }
 

@@ -72,8 +72,8 @@ static void stdout_line(const char *payload, const char *key, const char *want)
     struct buf out;
     struct err err;
     buf_init(&out, 1 << 16);
-    assert_int_equal(channel->body(&(struct channel_config){0}, sv_of(key), sv_of(payload), NULL, &out, &err),
-                     0);
+    const struct message message = {.key = sv_of(key), .payload = sv_of(payload)};
+    assert_int_equal(channel->body(&(struct channel_config){0}, &message, &out, &err), 0);
     buf_char(&out, '\0');
     assert_string_equal(out.p, want);
     buf_free(&out);
@@ -117,9 +117,8 @@ static void test_stdout_line_is_bounded(void **state)
     buf_str(&payload, "}}}");
     char key[2000];
     memset(key, 'k', sizeof key);
-    assert_int_equal(channel->body(&(struct channel_config){0}, sv_make(key, sizeof key), buf_view(&payload),
-                                   NULL, &out, &err),
-                     0);
+    const struct message message = {.key = sv_make(key, sizeof key), .payload = buf_view(&payload)};
+    assert_int_equal(channel->body(&(struct channel_config){0}, &message, &out, &err), 0);
     assert_true(out.n <= 4096);
     assert_ptr_equal(memchr(out.p, '\n', out.n), out.p + out.n - 1);
     buf_free(&payload);

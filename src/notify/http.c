@@ -4,6 +4,7 @@
 #include "notify/http.h"
 
 #include "base/arena.h"
+#include "base/num.h"
 #include "event/json.h"
 #include "notify/retry.h"
 
@@ -11,14 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RESPONSE_BYTES = 4096, KEY_HEADER_BYTES = 4096, WORD_BYTES = 60 };
+/* Who reads a JSON answer needs all of it. */
+enum { RESPONSE_BYTES = 4096, READ_RESPONSE_BYTES = 64 << 10, KEY_HEADER_BYTES = 4096, WORD_BYTES = 60 };
 
 struct http_request {
     struct transfer transfer;
-    const char *id_member;
+    const struct http_reading *reading; /* NULL: the status says it all */
     struct curl_slist *headers;
-    char response[RESPONSE_BYTES];
-    size_t response_bytes;
+    struct buf response;
 };
 
 static pthread_once_t setup_once = PTHREAD_ONCE_INIT;
@@ -66,10 +67,8 @@ int http_check_url(struct sv url, struct err *err)
 static size_t take_response(char *bytes, size_t size, size_t n, void *context)
 {
     struct http_request *r = context;
-    size_t room = sizeof r->response - r->response_bytes;
-    size_t take = TC_MIN(room, size * n);
-    memcpy(r->response + r->response_bytes, bytes, take);
-    r->response_bytes += take;
+    size_t take = TC_MIN(r->response.max_bytes - r->response.n, size * n);
+    buf_add(&r->response, bytes, take);
     return take; /* short where it is full: libcurl ends the transfer */
 }
 
@@ -127,7 +126,7 @@ static bool set_authentication(CURL *easy, const struct http_post *post)
         ok = curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC) == CURLE_OK &&
              set_text(easy, CURLOPT_USERNAME, post->username) == CURLE_OK &&
              set_text(easy, CURLOPT_PASSWORD, post->password) == CURLE_OK;
-    return ok;
+    return ok && set_text(easy, CURLOPT_AWS_SIGV4, post->aws_sigv4) == CURLE_OK;
 }
 
 static void free_request(struct transfer *transfer);
@@ -139,10 +138,12 @@ struct transfer *http_transfer_new(const struct http_post *post)
     char type[128];
     r->transfer.judge = judge;
     r->transfer.free = free_request;
-    r->id_member = post->id_member;
+    r->reading = post->reading;
+    buf_init(&r->response, post->reading == NULL ? RESPONSE_BYTES : READ_RESPONSE_BYTES);
     snprintf(type, sizeof type, "Content-Type: %s", post->content_type);
     add_header(r, type);
-    add_header(r, "Expect:"); /* a round trip saved */
+    if (post->aws_sigv4.n == 0)   /* libcurl would sign the header that it then leaves out */
+        add_header(r, "Expect:"); /* a round trip saved */
     if (post->key.n > 0)
         add_key(r, post->key);
     for (size_t i = 0; i < post->header_count; i++) {
@@ -164,6 +165,8 @@ struct transfer *http_transfer_new(const struct http_post *post)
               curl_easy_setopt(easy, CURLOPT_USERAGENT, "tocsin/" TC_VERSION) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->headers) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+              (post->method.n == 0 || sv_is(post->method, "POST") ||
+               set_text(easy, CURLOPT_CUSTOMREQUEST, post->method) == CURLE_OK) &&
               curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.n) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post->body.p) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_response) == CURLE_OK &&
@@ -179,6 +182,7 @@ static void free_request(struct transfer *transfer)
     struct http_request *r = (struct http_request *)(void *)transfer;
     curl_easy_cleanup(transfer->easy);
     curl_slist_free_all(r->headers);
+    buf_free(&r->response);
     free(r);
 }
 
@@ -212,19 +216,42 @@ int http_check_header(struct sv name, struct sv value, struct err *err)
     return 0;
 }
 
+static bool stands_in_url(const struct http_request *r, struct sv word)
+{
+    const char *url = NULL;
+    return curl_easy_getinfo(r->transfer.easy, CURLINFO_EFFECTIVE_URL, &url) != 0 || url == NULL ||
+           sv_find(sv_of(url), word) < strlen(url);
+}
+
 /* A server's word for what it minds, such as Slack's "invalid_payload": letters and underscores only, and not
  * a part of the URL that it might be echoing. */
 static struct sv server_word(const struct http_request *r)
 {
-    struct sv word = sv_trim(sv_make(r->response, r->response_bytes));
-    const char *url = NULL;
-    if (word.n == 0 || word.n > WORD_BYTES ||
-        curl_easy_getinfo(r->transfer.easy, CURLINFO_EFFECTIVE_URL, &url) != 0)
+    struct sv word = sv_trim(buf_view(&r->response));
+    if (word.n == 0 || word.n > WORD_BYTES)
         return SV("");
     for (size_t i = 0; i < word.n; i++)
         if ((word.p[i] < 'a' || word.p[i] > 'z') && word.p[i] != '_' && word.p[i] != ' ')
             return SV("");
-    return sv_find(sv_of(url), word) < strlen(url) ? SV("") : word;
+    return stands_in_url(r, word) ? SV("") : word;
+}
+
+/* The same of a member of a JSON answer: words, or a number of up to six digits. No token is only that. */
+static struct sv told_error(const struct http_request *r, struct sv text)
+{
+    size_t digits = 0;
+    if (text.n == 0 || text.n > WORD_BYTES)
+        return SV("");
+    for (size_t i = 0; i < text.n; i++) {
+        bool letter = (text.p[i] >= 'a' && text.p[i] <= 'z') || (text.p[i] >= 'A' && text.p[i] <= 'Z') ||
+                      (text.p[i] != '\0' && strchr("_ :,.'-", text.p[i]) != NULL);
+        digits += text.p[i] >= '0' && text.p[i] <= '9';
+        if (!letter && digits == 0)
+            return SV("");
+    }
+    if (digits > 0 && (digits != text.n || digits > 6))
+        return SV("");
+    return digits == 0 && stands_in_url(r, text) ? SV("") : text;
 }
 
 static const struct {
@@ -248,29 +275,118 @@ static void judge_status(const struct http_request *r, long status, struct answe
     snprintf(ret->detail, sizeof ret->detail, word.n > 0 ? "HTTP status %ld: %.*s" : "HTTP status %ld%.*s",
              status, SV_FMT(word));
     /* A proxy's login or error page is not the webhook's answer. */
-    struct sv response = sv_trim(sv_make(r->response, r->response_bytes));
-    if (ret->result == SEND_OK && response.n > 0 && response.p[0] == '<') {
+    struct sv response = sv_trim(buf_view(&r->response));
+    bool takes_xml = r->reading != NULL && r->reading->xml_id != NULL;
+    if (ret->result == SEND_OK && response.n > 0 && response.p[0] == '<' && !takes_xml) {
         ret->result = SEND_RETRY;
         snprintf(ret->detail, sizeof ret->detail, "HTTP status %ld with a web page: not the webhook's answer",
                  status);
     }
 }
 
-/* A plain word only: it goes into receipts. */
-static void take_id(const struct http_request *r, struct answer *ret)
+/* Plain words only: it goes into receipts. */
+static void take_id(const struct event *said, const struct http_reading *reading, struct answer *ret)
+{
+    char id[sizeof ret->provider_id];
+    size_t n = 0;
+    for (size_t i = 0; i < TC_ARRAY_LEN(reading->id_members) && reading->id_members[i] != NULL; i++) {
+        struct sv part = event_value(said, reading->id_members[i]);
+        if (part.n == 0 && reading->id_otherwise != NULL)
+            part = event_value(said, reading->id_otherwise);
+        if (part.n == 0 || n + 1 + part.n >= sizeof id)
+            return;
+        if (i > 0)
+            id[n++] = ':';
+        for (size_t j = 0; j < part.n; j++) {
+            if (part.p[j] <= ' ' || (unsigned char)part.p[j] >= 0x7f)
+                return;
+            id[n++] = part.p[j];
+        }
+    }
+    memcpy(ret->provider_id, id, n);
+    ret->provider_id[n] = '\0';
+}
+
+/* <MessageId>94f20ce6-13c5</MessageId> */
+static void take_xml_id(struct sv text, const char *element, struct answer *ret)
+{
+    char open[64];
+    int n = snprintf(open, sizeof open, "<%s>", element);
+    size_t at = sv_find(text, sv_make(open, (size_t)n));
+    struct sv id = sv_from(text, at + (size_t)n);
+    id = sv_head(id, sv_find_char(id, '<'));
+    for (size_t i = 0; i < id.n; i++)
+        if (id.p[i] <= ' ' || (unsigned char)id.p[i] >= 0x7f)
+            return;
+    if (at < text.n && id.n < sizeof ret->provider_id)
+        snprintf(ret->provider_id, sizeof ret->provider_id, "%.*s", SV_FMT(id));
+}
+
+static bool means_later(const struct http_reading *reading, struct sv error)
+{
+    for (const char *const *word = reading->later; word != NULL && *word != NULL; word++)
+        if (sv_is(error, *word))
+            return true;
+    return false;
+}
+
+/* What the service says in words: "chat not found", 21610. */
+static void judge_words(const struct http_request *r, const struct event *said, struct answer *ret)
+{
+    const struct http_reading *reading = r->reading;
+    struct sv raw = reading->error_member == NULL ? (struct sv){0} : event_value(said, reading->error_member);
+    struct sv error = told_error(r, raw);
+    bool not_done = ret->result == SEND_OK && reading->ok_member != NULL &&
+                    !sv_is(event_value(said, reading->ok_member), "true");
+    if (not_done) {
+        ret->result = means_later(reading, raw) || said->field_count == 0 ? SEND_RETRY : SEND_REFUSED;
+        ret->destination_down = ret->result == SEND_RETRY && said->field_count > 0;
+    }
+    if (ret->result != SEND_OK && error.n > 0)
+        snprintf(ret->detail, sizeof ret->detail, "HTTP status %u: %.*s", ret->code, SV_FMT(error));
+    else if (not_done)
+        snprintf(ret->detail, sizeof ret->detail, "HTTP status %u, but it is not done", ret->code);
+    uint64_t seconds;
+    if (ret->result == SEND_RETRY && reading->retry_after_member != NULL &&
+        num_u64(event_value(said, reading->retry_after_member), 0, UINT32_MAX, &seconds))
+        ret->retry_after_ns = TC_MIN((int64_t)seconds * TC_SECOND_NS, TC_RETRY_AFTER_MAX_NS);
+}
+
+/* A bulk is taken only where all of its parts are: 429 and 5xx of one is again, another error final. */
+static void judge_items(const struct event *said, const char *member, struct answer *ret)
+{
+    const struct field *field = event_find(said, sv_of(member), event_name_hash(sv_of(member)));
+    size_t taken = 0, worst = 0;
+    for (; field != NULL; field = event_next(said, field)) {
+        uint64_t status;
+        if (!num_u64(field->value, 100, 599, &status) || status < 300 || status == 409) {
+            taken++;
+            continue;
+        }
+        bool later = status == 429 || status >= 500;
+        ret->result = later || ret->result == SEND_RETRY ? SEND_RETRY : SEND_REFUSED;
+        worst = status;
+    }
+    if (worst > 0)
+        snprintf(ret->detail, sizeof ret->detail, "a part of the bulk has status %zu; %zu are taken", worst,
+                 taken);
+}
+
+static void read_answer(const struct http_request *r, struct answer *ret)
 {
     struct arena arena = {0};
-    struct event answer = {0};
-    if (r->id_member != NULL && ret->result == SEND_OK &&
-        json_parse_event(sv_make(r->response, r->response_bytes), &arena, &answer, NULL) == 0) {
-        event_index(&answer, &arena);
-        struct sv id = event_value(&answer, r->id_member);
-        bool plain = id.n > 0 && id.n < sizeof ret->provider_id;
-        for (size_t i = 0; i < id.n; i++)
-            plain = plain && id.p[i] > ' ' && id.p[i] < 0x7f;
-        if (plain)
-            snprintf(ret->provider_id, sizeof ret->provider_id, "%.*s", SV_FMT(id));
-    }
+    struct event said = {0};
+    if (json_parse_event(buf_view(&r->response), &arena, &said, NULL) == 0)
+        event_index(&said, &arena);
+    else
+        said.field_count = 0;
+    judge_words(r, &said, ret);
+    if (ret->result == SEND_OK && r->reading->item_status_member != NULL)
+        judge_items(&said, r->reading->item_status_member, ret);
+    if (ret->result == SEND_OK && r->reading->xml_id != NULL)
+        take_xml_id(buf_view(&r->response), r->reading->xml_id, ret);
+    else if (ret->result == SEND_OK)
+        take_id(&said, r->reading, ret);
     arena_free(&arena);
 }
 
@@ -280,7 +396,7 @@ static void judge(const struct transfer *transfer, CURLcode outcome, int64_t now
     long status = 0;
     *ret = (struct answer){.result = SEND_RETRY, .retry_after_ns = -1};
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (outcome == CURLE_WRITE_ERROR && request->response_bytes == RESPONSE_BYTES)
+    if (outcome == CURLE_WRITE_ERROR && request->response.n == request->response.max_bytes)
         outcome = CURLE_OK; /* we hung up on a long answer; its status stands */
     if (outcome != CURLE_OK || status == 0) {
         ret->destination_down = true;
@@ -289,7 +405,8 @@ static void judge(const struct transfer *transfer, CURLcode outcome, int64_t now
     }
     ret->code = (unsigned)status;
     judge_status(request, status, ret);
-    take_id(request, ret);
+    if (request->reading != NULL)
+        read_answer(request, ret);
     struct curl_header *header;
     if (ret->result == SEND_RETRY &&
         curl_easy_header(transfer->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)

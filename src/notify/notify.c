@@ -57,30 +57,61 @@ static int check_channel(const struct notifier *n, const struct channel_config *
     return 0;
 }
 
+static const struct channel_header *copy_headers(struct notifier *n, const struct channel_header *headers,
+                                                 size_t count)
+{
+    struct channel_header *copy = ARENA_ARRAY(&n->arena, struct channel_header, count + 1);
+    for (size_t i = 0; i < count; i++)
+        copy[i] = (struct channel_header){.name = arena_sv(&n->arena, headers[i].name),
+                                          .value = arena_sv(&n->arena, headers[i].value)};
+    return copy;
+}
+
 static void copy_lists(struct notifier *n, struct channel_config *copy)
 {
     struct sv *to = ARENA_ARRAY(&n->arena, struct sv, copy->to_count + 1);
-    struct channel_header *headers = ARENA_ARRAY(&n->arena, struct channel_header, copy->header_count + 1);
     for (size_t i = 0; i < copy->to_count; i++)
         to[i] = arena_sv(&n->arena, copy->to[i]);
-    for (size_t i = 0; i < copy->header_count; i++)
-        headers[i] = (struct channel_header){.name = arena_sv(&n->arena, copy->headers[i].name),
-                                             .value = arena_sv(&n->arena, copy->headers[i].value)};
     copy->to = to;
-    copy->headers = headers;
+    copy->headers = copy_headers(n, copy->headers, copy->header_count);
+    copy->people = copy_headers(n, copy->people, copy->people_count);
 }
 
 static int add_lane(struct notifier *n, const struct channel_config *config, struct err *err)
 {
     struct channel_config copy = *config;
-    struct sv *const texts[] = {&copy.name,           &copy.type,          &copy.url,
-                                &copy.path,           &copy.slack_channel, &copy.username,
-                                &copy.icon_emoji,     &copy.smarthost,     &copy.from,
-                                &copy.hello,          &copy.auth_username, &copy.auth_password,
-                                &copy.bearer_token,   &copy.routing_key,   &copy.ca_file,
-                                &copy.fallback,       &copy.mentions[1],   &copy.mentions[2],
-                                &copy.mentions[3],    &copy.mentions[4],   &copy.signing_keys[0],
-                                &copy.signing_keys[1]};
+    struct sv *const texts[] = {&copy.name,
+                                &copy.type,
+                                &copy.url,
+                                &copy.path,
+                                &copy.slack_channel,
+                                &copy.username,
+                                &copy.icon_emoji,
+                                &copy.smarthost,
+                                &copy.from,
+                                &copy.hello,
+                                &copy.auth_username,
+                                &copy.auth_password,
+                                &copy.bearer_token,
+                                &copy.routing_key,
+                                &copy.ca_file,
+                                &copy.fallback,
+                                &copy.mentions[1],
+                                &copy.mentions[2],
+                                &copy.mentions[3],
+                                &copy.mentions[4],
+                                &copy.signing_keys[0],
+                                &copy.signing_keys[1],
+                                &copy.api_url,
+                                &copy.token,
+                                &copy.account,
+                                &copy.region,
+                                &copy.project,
+                                &copy.issue,
+                                &copy.transition,
+                                &copy.index,
+                                &copy.callback_url,
+                                &copy.signing_secret};
     copy.url = sv_trim(copy.url); /* a file with a secret mostly ends with a line break */
     for (size_t i = 0; i < TC_ARRAY_LEN(texts); i++)
         *texts[i] = arena_sv(&n->arena, *texts[i]);
@@ -139,9 +170,12 @@ static int report_orphans(void *context, struct sv channel, uint64_t pending)
 int notifier_new(const struct notifier_options *options, struct notifier **ret, struct err *err)
 {
     struct notifier *n = tc_alloc(sizeof *n);
+    pthread_mutex_init(&n->aside_lock, NULL);
     n->options = *options;
     if (options->disclose_key != NULL)
         memcpy(n->disclose_key, options->disclose_key, sizeof n->disclose_key);
+    if (options->question_key != NULL)
+        memcpy(n->question_key, options->question_key, sizeof n->question_key);
     atomic_store(&n->held, options->held);
     fill_defaults(&n->options);
     map_init(&n->handed, TC_HANDED_MAX);
@@ -223,6 +257,7 @@ void notifier_free(struct notifier **notifier)
     map_free(&n->handed);
     for (size_t i = 0; i < n->lane_count; i++)
         map_free(&n->lanes[i].served);
+    pthread_mutex_destroy(&n->aside_lock);
     arena_free(&n->arena);
     free(n);
     *notifier = NULL;

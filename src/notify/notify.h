@@ -23,7 +23,7 @@ enum send_result {
     SEND_REFUSED
 }; /* refused: permanent (4xx other than 408, 425, 429) */
 
-enum { TC_RECIPIENTS_MAX = 64, TC_HEADERS_MAX = 16, TC_LATENCY_BUCKETS = 8 };
+enum { TC_RECIPIENTS_MAX = 64, TC_HEADERS_MAX = 16, TC_PEOPLE_MAX = 256, TC_LATENCY_BUCKETS = 8 };
 enum choice { CHOICE_DEFAULT, CHOICE_NO, CHOICE_YES };
 
 struct channel_header {
@@ -50,8 +50,21 @@ struct channel_config {
     struct sv signing_keys[2];
     const struct channel_header *headers;
     size_t header_count;
-    struct sv routing_key;     /* pagerduty */
-    struct sv ca_file;         /* webhook, email, pagerduty */
+    struct sv routing_key; /* pagerduty, victorops */
+    struct sv ca_file;
+    /* services (service.h) */
+    struct sv api_url; /* where the service is, in place of the vendor's; empty: the vendor's */
+    struct sv token;   /* resolved secret */
+    struct sv account; /* twilio: SID; sns: key id */
+    struct sv region;  /* sns */
+    struct sv project, issue, transition; /* jira: project's key, type of issue, what an end does */
+    struct sv index;                      /* splunk_hec, elastic */
+    uint32_t segments;                    /* sms: at most so many; 0: 3 */
+    /* what comes back by callback.h */
+    struct sv callback_url;              /* of this program, as the vendor reaches it */
+    struct sv signing_secret;            /* resolved; slack, pagerduty */
+    const struct channel_header *people; /* name: their id or number there; value: who that is here */
+    size_t people_count;
     struct sv fallback;        /* name of the channel that takes over */
     int64_t fallback_after_ns; /* 0 = 30 s of failing */
     int64_t timeout_ns;        /* of an attempt; 0: the notifier's */
@@ -82,6 +95,7 @@ struct notifier_options {
     const char *console_url;               /* for links: http://127.0.0.1:9797 */
     const struct channel_config *channels; /* copied */
     size_t channel_count;
+    const uint8_t *question_key;          /* TC_QUESTION_KEY_BYTES, copied; NULL: nobody is asked anything */
     const uint8_t *disclose_key;          /* TC_DISCLOSE_KEY_BYTES, copied; NULL: channels see all (tests) */
     uint32_t max_attempts;                /* 0 = 100; then given up (receipt "failed") */
     int64_t first_retry_ns, max_retry_ns; /* 0 = 1 s, 5 min; doubling, +-20 % */
@@ -103,6 +117,9 @@ int notifier_start(struct notifier *notifier, struct err *err); /* its thread */
 void notifier_wake(struct notifier *notifier);                  /* new rows are due; any thread */
 /* Held: nothing new is sent, what is under way ends. Any thread. */
 void notifier_hold(struct notifier *notifier, bool held);
+/* A word aside to one person, at an address that the channel's vendor named: once, without a receipt. False
+ * where too many wait (it is dropped). Any thread. */
+bool notifier_say(struct notifier *notifier, struct sv channel, struct sv url, struct sv body);
 /* Moves while the courier's thread turns (at least once a second where nothing hangs). Any thread. */
 uint64_t notifier_turns(const struct notifier *notifier);
 void notifier_free(

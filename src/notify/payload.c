@@ -25,6 +25,8 @@ int payload_read(struct sv json, struct payload *ret, struct err *err)
     if (ret->id.n == 0 || ret->alert.n == 0 || ret->alert.p[0] != '{')
         return err_set(err, TC_EINPUT, "reading a notification: it holds no alert with an id");
     ret->reason = event_value(e, "reason");
+    ret->prefix = event_value(e, "prefix");
+    ret->answer = event_value(e, "answer");
     ret->title = first_of(event_value(e, "alert.title"), SV("ALERT"));
     ret->message = first_of(event_value(e, "alert.message"), ret->title);
     ret->time = first_of(event_value(e, "alert.last_seen"), event_value(e, "alert.first_seen"));
@@ -34,6 +36,7 @@ int payload_read(struct sv json, struct payload *ret, struct err *err)
     ret->state = event_value(e, "alert.state");
     ret->description = event_value(e, "alert.description");
     ret->owner = event_value(e, "alert.owner");
+    ret->secondary_owner = event_value(e, "alert.secondary_owner");
     ret->runbook = event_value(e, "alert.runbook");
     ret->fingerprint = event_value(e, "alert.fingerprint");
     ret->first = event_value(e, "alert.first_seen");
@@ -83,6 +86,15 @@ int payload_action(const struct payload *payload, uint32_t *at, struct sv *ret)
     return 0;
 }
 
+void payload_steps(const struct payload *payload, struct buf *out)
+{
+    struct sv text;
+    for (uint32_t at = 0, i = 1; payload_action(payload, &at, &text) == 1; i++) {
+        buf_printf(out, "%s%u. ", i > 1 ? "\n" : "", i);
+        buf_sv(out, text);
+    }
+}
+
 bool payload_is_over(const struct payload *payload)
 {
     return sv_is(payload->reason, "resolved");
@@ -92,10 +104,14 @@ void payload_headline(const struct payload *payload, struct buf *out)
 {
     static const struct {
         const char *reason, *word;
-    } words[] = {{"acknowledged", "Acknowledged: "}, {"resolved", "Resolved: "}, {"test", "Test: "}};
+    } words[] = {{"acknowledged", "Acknowledged: "},
+                 {"resolved", "Resolved: "},
+                 {"severity_raised", "More severe: "},
+                 {"test", "Test: "}};
     for (size_t i = 0; i < TC_ARRAY_LEN(words); i++)
         if (sv_is(payload->reason, words[i].reason))
             buf_str(out, words[i].word);
+    buf_sv(out, payload->prefix);
     buf_sv(out, payload->message);
     payload_occurrences(payload, out);
 }

@@ -17,11 +17,14 @@ struct payload { /* texts point into the JSON it was read from, or into the aren
     struct arena arena;
     struct event fields;
     struct sv reason, id, title, message;
-    struct sv state, description, owner, runbook, fingerprint; /* empty where the alert has none */
-    struct sv by;                                              /* who acknowledged or ended it; else empty */
-    struct sv first, ended;                                    /* RFC 3339 or empty */
-    struct sv time;  /* RFC 3339, of the occurrence that this is about: the same on every repeat */
-    struct sv alert; /* its JSON */
+    struct sv prefix; /* what the headline begins with; empty: the reason says it */
+    struct sv answer; /* of a question to a user: the token of its link (question.h); else empty */
+    struct sv state, description, owner, secondary_owner, runbook,
+        fingerprint;        /* empty where the alert has none */
+    struct sv by;           /* who acknowledged or ended it; else empty */
+    struct sv first, ended; /* RFC 3339 or empty */
+    struct sv time;         /* RFC 3339, of the occurrence that this is about: the same on every repeat */
+    struct sv alert;        /* its JSON */
     enum severity severity;
     uint64_t count;
 };
@@ -36,6 +39,8 @@ int payload_label(const struct payload *payload, uint32_t *at, struct sv *ret_na
 
 /* The actions, in their order: 1 with the next one, 0 at the end. *at starts with 0. */
 int payload_action(const struct payload *payload, uint32_t *at, struct sv *ret);
+/* All of them, numbered, a line each; nothing where there is none. */
+void payload_steps(const struct payload *payload, struct buf *out);
 /* The alert has ended, and this is to tell so. */
 bool payload_is_over(const struct payload *payload);
 /* One line for subjects and summaries: what it is about, after a word where it is no alarm ("Resolved: …"),

@@ -8,6 +8,8 @@
 #include "notify/pump.h"
 
 #include "base/log.h"
+#include "base/num.h"
+#include "event/json.h"
 #include "notify/retry.h"
 
 #include <math.h>
@@ -52,6 +54,7 @@ static void release(struct delivery *d)
 {
     buf_free(&d->key);
     buf_free(&d->payload);
+    buf_free(&d->alert_id);
     buf_free(&d->body);
     transfer_free(&d->transfer);
     *d = (struct delivery){.lane = d->lane};
@@ -162,45 +165,6 @@ static void postpone(struct notifier *n, struct delivery *d, const struct answer
     finish(n, d);
 }
 
-/* Once until something gets through again. */
-static void tell_trouble(struct notifier *n, struct lane *lane, const char *detail)
-{
-    if (lane->troubled)
-        return;
-    lane->troubled = true;
-    log_warn("notify", "channel %.*s does not deliver: %s%s%.*s", SV_FMT(lane->config.name), detail,
-             lane->config.fallback.n > 0 ? "; falling back to " : "", SV_FMT(lane->config.fallback));
-    if (n->options.trouble != NULL)
-        n->options.trouble(n->options.context, lane->config.name, sv_of(detail));
-}
-
-static int64_t broken_after_ns(const struct lane *lane)
-{
-    return lane->config.fallback_after_ns > 0 ? lane->config.fallback_after_ns : TC_FALLBACK_AFTER_NS;
-}
-
-static bool is_broken(const struct notifier *n, const struct lane *lane)
-{
-    return lane->failing_mono_ns != 0 && mono(n) - lane->failing_mono_ns >= broken_after_ns(lane);
-}
-
-static void note_health(struct notifier *n, struct lane *lane, const struct answer *answer)
-{
-    if (!answer->destination_down) {
-        lane->probing = false;
-        lane->failing_mono_ns = 0;
-    } else if (lane->failing_mono_ns == 0) {
-        lane->failing_mono_ns = mono(n);
-    }
-    atomic_store(&lane->failing, lane->failing_mono_ns != 0);
-    if (answer->result == SEND_OK && lane->troubled) {
-        lane->troubled = false;
-        log_info("notify", "channel %.*s delivers again", SV_FMT(lane->config.name));
-    } else if (answer->result == SEND_REFUSED || is_broken(n, lane)) {
-        tell_trouble(n, lane, answer->detail);
-    }
-}
-
 static void note_latency(struct notifier *n, const struct delivery *d)
 {
     struct lane *lane = d->lane;
@@ -212,6 +176,8 @@ static void note_latency(struct notifier *n, const struct delivery *d)
             atomic_fetch_add(&lane->latency[i], 1);
 }
 
+static void send_off(struct notifier *n, struct delivery *d);
+
 /* Who has the mail already is not asked to take it again, as long as this process lives. */
 static void note_served(struct delivery *d, uint64_t served)
 {
@@ -220,13 +186,49 @@ static void note_served(struct delivery *d, uint64_t served)
         *slot |= served;
 }
 
-static void settle(struct notifier *n, struct delivery *d, const struct answer *answer)
+/* The first request that is neither taken nor refused for good; d->steps: there is none. */
+static size_t open_step(const struct delivery *d)
 {
-    d->attempts++;
+    size_t step = 0;
+    while (step < d->steps && (d->parcel.served >> step & 1) != 0)
+        step++;
+    return step;
+}
+
+/* One of several requests is over; the last says what became of the whole. */
+static void end_step(struct delivery *d, struct answer *answer)
+{
+    bool taken = answer->result == SEND_OK;
+    d->taken += taken;
+    d->refused += !taken;
+    d->parcel.served |= UINT64_C(1) << d->parcel.step;
+    note_served(d, UINT64_C(1) << d->parcel.step);
+    if (taken && d->provider_id[0] == '\0')
+        memcpy(d->provider_id, answer->provider_id, sizeof d->provider_id);
+    if (!taken)
+        snprintf(d->error, sizeof d->error, "%s", answer->detail);
+    if (open_step(d) < d->steps || d->refused == 0)
+        return;
+    answer->result = d->refused < d->steps ? SEND_OK : SEND_REFUSED;
+    snprintf(answer->detail, sizeof answer->detail, "%u of %zu requests refused for good; the last: %.120s",
+             d->refused, d->steps, d->error);
+}
+
+static void settle(struct notifier *n, struct delivery *d, struct answer *answer)
+{
     d->code = answer->code;
-    memcpy(d->provider_id, answer->provider_id, sizeof d->provider_id);
+    lane_note_health(n, d->lane, answer);
+    if (d->steps > 1 && answer->result != SEND_RETRY) {
+        end_step(d, answer);
+        if (open_step(d) < d->steps) {
+            send_off(n, d);
+            return;
+        }
+    } else {
+        memcpy(d->provider_id, answer->provider_id, sizeof d->provider_id);
+    }
+    d->attempts++;
     note_latency(n, d);
-    note_health(n, d->lane, answer);
     if (answer->result == SEND_RETRY) {
         note_served(d, answer->served);
         postpone(n, d, answer);
@@ -242,7 +244,7 @@ static void deliver_here(struct notifier *n, struct delivery *d)
 {
     struct err err = {0};
     struct answer answer = {.retry_after_ns = -1};
-    answer.result = d->lane->channel->deliver(&d->lane->config, buf_view(&d->body), &err);
+    answer.result = d->lane->channel->deliver(&d->config, buf_view(&d->body), &err);
     answer.destination_down = answer.result == SEND_RETRY;
     if (answer.result != SEND_OK)
         snprintf(answer.detail, sizeof answer.detail, "%.*s", (int)sizeof answer.detail - 1, err.text);
@@ -257,16 +259,57 @@ static void send_off(struct notifier *n, struct delivery *d)
     d->parcel = (struct parcel){.key = buf_view(&d->key),
                                 .body = buf_view(&d->body),
                                 .now_ns = clk_now(n->options.clk).ns,
-                                .served = served == NULL ? 0 : *served,
+                                .served = d->parcel.served | (served == NULL ? 0 : *served),
                                 .timeout_ns = lane->config.timeout_ns > 0 ? lane->config.timeout_ns
                                                                           : n->options.timeout_ns};
-    d->transfer = lane->channel->send(&lane->config, &d->parcel);
+    if (d->steps > 1)
+        d->parcel.step = open_step(d);
+    d->transfer = channel_send(lane->channel, &d->config, &d->parcel);
     if (d->transfer != NULL && curl_easy_setopt(d->transfer->easy, CURLOPT_PRIVATE, d) == CURLE_OK &&
         curl_multi_add_handle(n->multi, d->transfer->easy) == CURLM_OK)
         return;
     snprintf(none.detail, sizeof none.detail, "libcurl gives no handle");
     transfer_free(&d->transfer);
     settle(n, d, &none);
+}
+
+/* A question's link is made here, so that it lies nowhere but in the mail. */
+static void add_answer(struct notifier *n, struct delivery *d, const struct event *fields)
+{
+    uint64_t number;
+    char token[TC_QUESTION_TOKEN_BYTES];
+    struct buf payload;
+    if (n->options.question_key == NULL || !sv_is(event_value(fields, "reason"), "question") ||
+        !num_u64(event_value(fields, "alert.question.number"), 1, UINT32_MAX, &number))
+        return;
+    question_token(n->question_key, event_value(fields, "alert.id"), number, token);
+    buf_init(&payload, TC_CHANNEL_BODY_MAX);
+    buf_printf(&payload, "{\"answer\":\"%s\",", token);
+    buf_sv(&payload, sv_from(buf_view(&d->payload), 1));
+    buf_free(&d->payload);
+    d->payload = payload;
+}
+
+/* Whom the message is for: the channel's own recipients, or the one that it names. A message that went over
+ * to a fallback channel is for that channel's own. */
+static void take_recipient(struct notifier *n, struct delivery *d)
+{
+    struct arena arena = {0};
+    struct event fields = {.time = {TC_NO_TIME}};
+    struct lane *lane = d->lane;
+    d->config = lane->config;
+    if (json_parse_event(buf_view(&d->payload), &arena, &fields, NULL) == 0) { /* else the channel says so */
+        event_index(&fields, &arena);
+        struct sv to = event_value(&fields, "to.address");
+        if (to.n > 0 && sv_eq(event_value(&fields, "to.channel"), lane->config.name)) {
+            d->to = sv_make(d->to_text, TC_MIN(to.n, sizeof d->to_text));
+            memcpy(d->to_text, to.p, d->to.n);
+            d->config.to = &d->to;
+            d->config.to_count = 1;
+        }
+        add_answer(n, d, &fields);
+    }
+    arena_free(&arena);
 }
 
 /* The last step before a channel: what it may not know of persons becomes pseudonyms. */
@@ -286,29 +329,22 @@ static int pseudonymise(struct notifier *n, struct delivery *d, struct err *err)
     return rc;
 }
 
-/* --- max_per_minute: a sixth of a minute's allowance may go out at once, then one each interval */
-
-static int64_t interval_ns(const struct lane *lane)
+static int make_body(struct notifier *n, struct delivery *d, struct err *err)
 {
-    return 60 * TC_SECOND_NS / lane->config.max_per_minute;
-}
-
-static void use_allowance(const struct notifier *n, struct lane *lane)
-{
-    if (lane->config.max_per_minute > 0)
-        lane->full_mono_ns = TC_MAX(lane->full_mono_ns, mono(n)) + interval_ns(lane);
-}
-
-/* How many may go out now; 0 with *ret_mono_ns = when the next may. */
-static size_t allowance(const struct notifier *n, const struct lane *lane, int64_t *ret_mono_ns)
-{
-    if (lane->config.max_per_minute == 0)
-        return TC_CHANNEL_IN_FLIGHT_MAX;
-    int64_t burst = TC_MAX(lane->config.max_per_minute / 6, 1u), each_ns = interval_ns(lane);
-    int64_t used_ns = TC_MAX(lane->full_mono_ns - mono(n), INT64_C(0));
-    int64_t free = (burst * each_ns - used_ns) / each_ns;
-    *ret_mono_ns = mono(n) + used_ns - (burst - 1) * each_ns;
-    return (size_t)TC_MAX(free, INT64_C(0));
+    const struct lane *lane = d->lane;
+    char first_id[TC_PROVIDER_ID_BYTES];
+    int rc = store_outbox_first_id(n->store, lane->config.name, buf_view(&d->alert_id), first_id,
+                                   sizeof first_id, err);
+    struct message message = {.key = buf_view(&d->key),
+                              .payload = buf_view(&d->payload),
+                              .first_id = sv_of(first_id),
+                              .console_url = n->options.console_url};
+    if (rc == 0)
+        rc = lane->channel->body(&d->config, &message, &d->body, err);
+    d->steps = channel_steps(lane->channel, buf_view(&d->body));
+    if (rc == 0 && (d->steps == 0 || d->steps > TC_SERVICE_STEPS_MAX))
+        rc = err_set(err, TC_EBOUND, "the message is no request, or more than %d", TC_SERVICE_STEPS_MAX);
+    return rc;
 }
 
 static void begin(struct notifier *n, struct delivery *d)
@@ -316,12 +352,12 @@ static void begin(struct notifier *n, struct delivery *d)
     struct err err = {0};
     struct lane *lane = d->lane;
     d->begun_mono_ns = mono(n);
-    use_allowance(n, lane);
+    lane_use_allowance(n, lane);
     buf_init(&d->body, TC_CHANNEL_BODY_MAX);
+    take_recipient(n, d);
     int rc = pseudonymise(n, d, &err);
     if (rc == 0)
-        rc = lane->channel->body(&lane->config, buf_view(&d->key), buf_view(&d->payload),
-                                 n->options.console_url, &d->body, &err);
+        rc = make_body(n, d, &err);
     if (rc == 0 && d->body.overflow)
         rc = err_set(&err, TC_EBOUND, "the message is longer than %d bytes", TC_CHANNEL_BODY_MAX);
     buf_free(&d->payload);
@@ -356,10 +392,11 @@ static int admit_row(void *context, const struct outbox_row *row)
     snprintf(d->error, sizeof d->error, "%.*s", (int)TC_MIN(row->error.n, sizeof d->error - 1), row->error.p);
     copy_to(&d->key, row->key);
     copy_to(&d->payload, row->payload);
+    copy_to(&d->alert_id, row->alert_id);
     return --a->room == 0;
 }
 
-static void store_failed(struct notifier *n, const struct err *err)
+void notifier_store_failed(struct notifier *n, const struct err *err)
 {
     if (err != NULL && !n->complained)
         log_warn("notify", "%s; trying again each second", err->text);
@@ -379,7 +416,7 @@ static bool fill(struct notifier *n, struct lane *lane)
         return false;
     }
     int64_t allowed_mono_ns = at;
-    size_t allowed = allowance(n, lane, &allowed_mono_ns);
+    size_t allowed = lane_allowance(n, lane, &allowed_mono_ns);
     if (allowed == 0) {
         lane->look_mono_ns = allowed_mono_ns;
         return false;
@@ -390,7 +427,7 @@ static bool fill(struct notifier *n, struct lane *lane)
     struct admission a = {.notifier = n, .lane = lane, .room = places - under_way};
     int rc = store_outbox_due_for(n->store, lane->config.name, now_ns, n->handed.live + places + under_way,
                                   admit_row, &a, &next_ns, &err);
-    store_failed(n, rc == 0 ? NULL : &err);
+    notifier_store_failed(n, rc == 0 ? NULL : &err);
     if (rc == 0 && next_ns < INT64_MAX)
         lane->look_mono_ns = TC_MIN(lane->look_mono_ns, at + TC_MAX(next_ns - now_ns, INT64_C(0)));
     bool begun = false;
@@ -421,46 +458,6 @@ static void prune(struct notifier *n)
     n->prune_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
 }
 
-/* --- fallback -------------------------------------------------------------------------------------------
- */
-
-struct diversion {
-    struct notifier *notifier;
-    struct buf keys[TC_DIVERT_MAX];
-    size_t count;
-};
-
-static int admit_diversion(void *context, struct sv key)
-{
-    struct diversion *diversion = context;
-    copy_to(&diversion->keys[diversion->count++], key);
-    return diversion->count == TC_DIVERT_MAX;
-}
-
-/* What waits in a broken channel goes to its fallback as well: each row once, by a record. The row stays; a
- * channel that comes back delivers it, late. */
-static void divert(struct notifier *n, struct lane *lane)
-{
-    struct diversion diversion = {.notifier = n};
-    struct err err;
-    if (lane->config.fallback.n == 0 || !is_broken(n, lane) || mono(n) < lane->divert_mono_ns)
-        return;
-    lane->divert_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
-    if (store_outbox_undiverted(n->store, lane->config.name, TC_DIVERT_MAX, admit_diversion, &diversion,
-                                &err) != 0)
-        store_failed(n, &err);
-    for (size_t i = 0; i < diversion.count; i++) {
-        struct receipt receipt = {.key = buf_view(&diversion.keys[i]),
-                                  .channel = lane->config.name,
-                                  .status = SV("diverted"),
-                                  .detail = SV("the channel does not deliver"),
-                                  .fallback = lane->config.fallback};
-        if (n->options.receipt(n->options.context, &receipt) == 0)
-            atomic_fetch_add(&lane->diverted, 1);
-        buf_free(&diversion.keys[i]);
-    }
-}
-
 static int take_count(void *context, struct sv channel, uint64_t pending)
 {
     struct notifier *n = context;
@@ -480,7 +477,7 @@ static void count_pending(struct notifier *n)
     for (size_t i = 0; i < n->lane_count; i++)
         n->lanes[i].counted = 0;
     if (store_outbox_channels(n->store, take_count, n, &err) != 0)
-        store_failed(n, &err);
+        notifier_store_failed(n, &err);
     for (size_t i = 0; i < n->lane_count; i++)
         atomic_store(&n->lanes[i].pending, n->lanes[i].counted);
 }
@@ -493,11 +490,12 @@ static bool begin_due(struct notifier *n)
     bool woken = atomic_exchange(&n->wake, false), any = false;
     if (n->draining || atomic_load(&n->held))
         return false;
+    any |= aside_begin(n);
     prune(n);
     count_pending(n);
     for (size_t i = 0; i < n->lane_count; i++) {
         struct lane *lane = &n->lanes[i];
-        divert(n, lane);
+        lane_divert(n, lane);
         if (woken || mono(n) >= lane->look_mono_ns)
             any |= fill(n, lane);
     }
@@ -533,6 +531,10 @@ static bool reap(struct notifier *n)
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
         struct delivery *d = (struct delivery *)(void *)private;
         struct answer answer;
+        if (*(const enum delivery_state *)(const void *)private == DELIVERY_ASIDE) {
+            aside_end(n, (struct aside *)(void *)private, outcome);
+            continue;
+        }
         d->transfer->judge(d->transfer, outcome, clk_now(n->options.clk).ns, &answer);
         curl_multi_remove_handle(n->multi, easy);
         transfer_free(&d->transfer);
@@ -579,6 +581,7 @@ size_t notifier_sending(const struct notifier *n)
 
 void notifier_abandon(struct notifier *n)
 {
+    aside_abandon(n);
     for (size_t i = 0; i < n->lane_count; i++)
         for (size_t j = 0; j < TC_CHANNEL_IN_FLIGHT_MAX; j++) {
             struct delivery *d = &n->lanes[i].deliveries[j];

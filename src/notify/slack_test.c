@@ -61,6 +61,26 @@ static void test_E_01_P1(void **state)
                   "http://127.0.0.1:9797");
 }
 
+static void test_D_21_owners_runbook_and_steps_in_order(void **state)
+{
+    static const char payload[] =
+        "{\"key\":\"k\",\"reason\":\"severity_raised\",\"count\":2,\"alert\":{\"id\":\"" ID
+        "\",\"title\":\"T\",\"severity\":\"P2\",\"message\":\"m\",\"owner\":\"soc\","
+        "\"secondary_owner\":\"leadership\",\"runbook\":\"a&b.md\",\"actions\":[\"z first\",\"a then\"]}}";
+    struct buf body;
+    struct err err;
+    (void)state;
+    buf_init(&body, 1 << 16);
+    assert_int_equal(
+        slack_body(&(struct channel_config){.name = SV("soc")}, sv_of(payload), "http://c", &body, &err), 0);
+    buf_char(&body, '\0');
+    assert_non_null(strstr(body.p, "{\"title\":\"Owner\",\"value\":\"soc\",\"short\":true}"));
+    assert_non_null(strstr(body.p, "\"Secondary owner\",\"value\":\"leadership\""));
+    assert_non_null(strstr(body.p, "\"value\":\"a&amp;b.md\""));
+    assert_non_null(strstr(body.p, "\"value\":\"1. z first\\n2. a then\""));
+    buf_free(&body);
+}
+
 static void test_E_01_P2_D_06_count_step(void **state)
 {
     (void)state;
@@ -165,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_E_01_P1),
+        cmocka_unit_test(test_D_21_owners_runbook_and_steps_in_order),
         cmocka_unit_test(test_E_01_P2_D_06_count_step),
         cmocka_unit_test(test_E_01_P3_X_16_names_of_the_configuration),
         cmocka_unit_test(test_long_texts_are_cut_between_characters),

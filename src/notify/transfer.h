@@ -9,14 +9,16 @@
 
 #include <curl/curl.h>
 
+enum { TC_PROVIDER_ID_BYTES = 80 };
+
 struct answer {
     enum send_result result;
     bool destination_down;  /* the failure is the destination's, not this message's */
     int64_t retry_after_ns; /* -1: the server did not say */
     unsigned code;          /* HTTP status or SMTP reply; 0: there was none */
     uint64_t served;        /* recipients (by number, bit 0 the first) who need no further attempt */
-    char provider_id[80];   /* the destination's name for what it took; empty: it gave none */
-    char detail[200];       /* for receipts and logs: holds no part of a URL, no password */
+    char provider_id[TC_PROVIDER_ID_BYTES]; /* the destination's name for what it took; empty: it gave none */
+    char detail[200];                       /* for receipts and logs: holds no part of a URL, no password */
 };
 
 struct transfer { /* the first member of what http.c and smtp.c allocate */
@@ -31,7 +33,8 @@ struct parcel { /* what an attempt sends; must outlive the transfer */
     struct sv key, body;
     int64_t now_ns;     /* wall clock: for Date and signatures */
     int64_t timeout_ns; /* of this attempt */
-    uint64_t served;    /* recipients who have the message already */
+    uint64_t served;    /* recipients who have the message already, or requests that are done */
+    size_t step;        /* of a body of several requests: the one that is meant */
 };
 
 static inline void transfer_free(struct transfer **transfer)

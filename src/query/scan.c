@@ -216,12 +216,13 @@ static int scan_segment(struct scan *scan, uint64_t first, uint64_t end, struct 
         scan->stats->skipped_segments++;
         return 0;
     }
-    int rc = journal_reader_open(source->fs, source->dir, TC_MAX(first, source->after), source->limit_to,
-                                 &reader, err);
+    struct journal_want want = {scan->from_ns, scan->to_ns, scan->literal, end};
+    int rc = journal_reader_open_for(source->fs, source->dir, TC_MAX(first, source->after), source->limit_to,
+                                     &want, &reader, err);
     if (rc != 0)
         return rc;
     scan->stats->segments++;
-    bool is_last = end == UINT64_MAX, whole = false;
+    bool is_last = end == UINT64_MAX, whole = false, is_hot = false; /* of a cold one not all is seen */
     scan->measure = source->index != NULL && !known && !is_last && source->after < first;
     scan->min_ns = INT64_MAX;
     scan->max_ns = INT64_MIN;
@@ -229,6 +230,7 @@ static int scan_segment(struct scan *scan, uint64_t first, uint64_t end, struct 
         whole = frame.first + frame.count >= end;
         if (frame.first >= end)
             break;
+        is_hot = is_hot || !frame.is_cold;
         if (source->stop != NULL && source->stop(source->context)) {
             rc = err_set(err, TC_ESTATE, "the query was ended before it was done");
             break;
@@ -236,7 +238,7 @@ static int scan_segment(struct scan *scan, uint64_t first, uint64_t end, struct 
         if ((rc = scan_frame(scan, &frame, err)) != 0 || (whole && !is_last))
             break;
     }
-    if (rc >= 0 && whole && scan->measure)
+    if (rc >= 0 && whole && is_hot && scan->measure)
         index_put(source->index, first, scan->min_ns, scan->max_ns);
     journal_reader_close(&reader);
     return TC_MIN(rc, 0);

@@ -332,6 +332,29 @@ int store_outbox_undiverted(struct store *store, struct sv channel, size_t limit
     return rc < 0 ? rc : 0;
 }
 
+int store_outbox_first_id(struct store *store, struct sv channel, struct sv alert_id, char *ret, size_t size,
+                          struct err *err)
+{
+    sqlite3_stmt *s;
+    ret[0] = '\0';
+    int rc = statement_get(store, STATEMENT_OUTBOX_FIRST_ID,
+                           "SELECT provider_id FROM outbox WHERE alert_id = ?1 AND channel = ?2 AND"
+                           " status = 'sent' AND provider_id <> '' ORDER BY position, key LIMIT 1",
+                           &s, err);
+    if (rc != 0)
+        return rc;
+    statement_text(s, 1, alert_id);
+    statement_text(s, 2, channel);
+    rc = statement_step(store, s, err, "reading the name of an alert's first message");
+    struct sv id = rc == 1 ? statement_column(s, 0) : (struct sv){0};
+    if (id.n < size && id.n > 0) {
+        memcpy(ret, id.p, id.n);
+        ret[id.n] = '\0';
+    }
+    statement_done(s);
+    return rc < 0 ? rc : 0;
+}
+
 static void delivery_json(sqlite3_stmt *s, struct json_out *json)
 {
     json_object(json);

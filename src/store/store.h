@@ -106,6 +106,10 @@ int store_outbox_divert(struct store *store, struct sv key, struct sv to_channel
 /* Keys of a channel's pending rows that were not diverted, by position. */
 int store_outbox_undiverted(struct store *store, struct sv channel, size_t limit,
                             int (*each)(void *context, struct sv key), void *context, struct err *err);
+/* The destination's name for the first message of this alert that the channel got through; "" where there is
+ * none, or none that fits `size`. */
+int store_outbox_first_id(struct store *store, struct sv channel, struct sv alert_id, char *ret, size_t size,
+                          struct err *err);
 /* JSON array, by position: {channel, key, status, attempts, code, provider_id, detail, error, at, next_at}.
  */
 int store_deliveries_json(struct store *store, struct sv alert_id, struct buf *ret_json, struct err *err);

@@ -183,9 +183,9 @@ def logins():
       authorization: {credentials_file: token}
       tls_config: {insecure_skip_verify: true}
       http_headers: {X-Team: {values: [red], secrets: [hidden]}}
-    payload: {text: '{{ .CommonLabels.alertname }} fires', n: 7, list: [true, '{{ len .Alerts }}']}
+    payload: {text: '{{ .CommonLabels.alertname }} fires', number: 7, list: [true, '{{ len .Alerts }}']}
   - url: http://127.0.0.1:9/
-    http_config: {tls_config: {min_version: TLS13}, basic_auth: {username: u}}"""
+    http_config: {tls_config: {ca_ref: store}, basic_auth: {username: u}}"""
         with Alertmanager("http://x", more=more) as am:
             with open(os.path.join(am.folder, "token"), "w", encoding="utf-8") as file:
                 file.write("sesame\n")
@@ -197,8 +197,8 @@ def logins():
             kit.wait_for("one webhook", lambda: len(bodies(hook)) == 1)
             _, headers, body, _ = hook.requests[0]
             assert headers["Authorization"] == "Bearer sesame", headers
-            assert json.loads(body) == {"text": "Login fires", "n": 7, "list": [True, "1"]}, body
-            kit.wait_for("the complaint", lambda: "http_config.tls_config.min_version is not done by this version" in am.output())
+            assert json.loads(body) == {"text": "Login fires", "number": 7, "list": [True, 1]}, body
+            kit.wait_for("the complaint", lambda: "http_config: ca_ref: there is no secret manager" in am.output())
             shown = am.get("/api/v2/status")["config"]["original"]
             assert "hidden" not in shown and "red" in shown and "127.0.0.1:9" not in shown, shown
 
@@ -277,7 +277,7 @@ def refusals():
         assert got[0] == 400 and json.loads(got[1]) == "start time must be before end time", got
 
 
-@kit.test("alertmanager: a reload keeps timers and what was told; a bad file is refused and changes nothing")
+@kit.test("alertmanager: a reload keeps what was told; a bad file is refused and changes nothing")
 def reload():
     with kit.Receiver() as hook, Alertmanager(hook.url) as am:
         am.push(alert("Kept"))
@@ -288,7 +288,6 @@ def reload():
         assert "alertmanager_config_last_reload_successful 0" in am.call("GET", "/metrics")[1]
         am.write(CONFIG % am.settings + "- name: mail\n  email_configs: [{to: a@b.c, from: d@e.f, smarthost: 'localhost:25'}]\n")
         assert am.call("POST", "/-/reload")[0] == 200
-        assert "receiver mail: kind email is not sent by this version" in am.output(), am.output()
         assert [r["name"] for r in am.get("/api/v2/receivers")] == ["hook", "mail"]
         am.process.send_signal(1)
         kit.wait_for("SIGHUP", lambda: am.output().count("Completed loading of configuration file") == 3)

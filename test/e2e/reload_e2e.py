@@ -114,7 +114,7 @@ def by_api():
         write(server.rules, locked="account_closed")
         status, text, _ = server.request("POST", "/-/reload")
         assert status == 200, (status, text)
-        assert json.loads(text) == {"status": "success", "rules": 3, "unchanged": 2, "changed": 1, "added": 0, "removed": 0,
+        assert json.loads(text) == {"status": "success", "rules": 3, "unchanged": 2, "changed": 1, "added": 0, "removed": 0, "metric_rules": 0,
                                     "restart_needed": []}
         status, text, _ = server.request("POST", "/-/reload")
         assert json.loads(text)["unchanged"] == 3

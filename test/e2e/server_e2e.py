@@ -29,7 +29,8 @@ def brute_force():
         assert message["icon_emoji"] == ":rotating_light:" and message["text"] == "Security Alert"
         (attachment,) = message["attachments"]
         assert attachment["color"] == "warning" and attachment["title"] == "BRUTE_FORCE_ATTACK"
-        assert [f["title"] for f in attachment["fields"]] == ["Severity", "Time"] and all(f["short"] for f in attachment["fields"])
+        fields = attachment["fields"]  # D-21: what is to be done stands behind what E-01 asks for
+    assert [f["title"] for f in fields[:2]] == ["Severity", "Time"] and all(f["short"] for f in fields[:2]), fields
         assert attachment["actions"][0]["url"].endswith(f"/alerts/{alert['id']}")
         status, page, headers = server.get("/")
         assert status == 200 and "<html" in page and "Content-Security-Policy" in headers

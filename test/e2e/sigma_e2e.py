@@ -219,6 +219,46 @@ def absence():
             kit.wait_for("one again", lambda: sum(alert["count"] for alert in server.alerts()) == 3)
 
 
+@test("C-110 check --data warns of fields that no event in the journal has, with file, line and column")
+def never_seen():
+    rules = ("title: used\nid: a\nlogsource: {category: authentication}\ntocsin: {owner: o, runbook: b}\ndetection:\n  s:\n    Image: x\n    Imagee: y\n"
+             "    Other|exists: false\n  f: {Misspelt: z}\n  condition: s and not f\n---\n"
+             "title: foreign\nid: b\nlogsource: {product: okta}\ntocsin: {owner: o, runbook: b}\ndetection: {s: {eventType: x}, condition: s}\n---\n"
+             "title: counted\nid: c\ntocsin: {owner: o, runbook: b}\n"
+             "correlation: {type: event_count, rules: [a], group-by: [Userr], timespan: 1h, condition: {gte: 3}}\n")
+    with folder() as where:
+        path = write(where, "rule.yml", rules)
+        with kit.Server() as server:
+            server.send({"@timestamp": kit.now(), "event_type": "login_failed", "Image": "x"})
+            kit.wait_for("the event", lambda: tocsin("check", "--data", server.data, path)[0] == 0)
+            code, out, err = tocsin("check", "--data", server.data, "--format", "json", "--strict", path)
+            found = [(note["line"], note["column"], note["construct"]) for note in lines(out)]
+            assert code == 1 and found == [(8, 5, "field never seen"), (17, 17, "field never seen"), (19, 1, "field never seen")], (code, out)
+            code, out, err = tocsin("check", "--data", os.path.join(where, "nowhere"), path)
+            assert code == 2 and "nowhere" in err, (code, err)
+
+
+@test("lateness is declared per source: files of their own count events in their order where others take the time of receipt")
+def declared_lateness():
+    rule = ("title: hit\nid: h\nname: h\nlogsource: {category: any}\ndetection: {s: {kind: hit}, condition: s}\n---\n"
+            "title: Three\nid: three\ncorrelation: {type: event_count, rules: [h], group-by: [from], timespan: 10s, condition: {gte: 3}}\n"
+            "level: high\ntocsin: {owner: o, runbook: r}\n")
+    with folder() as where:
+        path = write(where, "rule.yml", rule)
+        for name in ("slow", "quick"):  # three hits a minute apart, two hours ago
+            write(where, name + ".log", "".join(json.dumps({"@timestamp": kit.now(offset), "kind": "hit", "from": name}) + "\n"
+                                                for offset in (-7200, -7140, -7080)))
+        config = (f"rules: [{path}]\nlateness: 1h\nfiles:\n  - {{name: slow, paths: ['{where}/slow.log'], start: beginning, lateness: 3h}}\n"
+                  f"  - {{name: quick, paths: ['{where}/quick.log'], start: beginning}}\n")
+        with kit.Server(config=config) as server:
+            # what is later than declared is judged by its receipt: three at once. What is not keeps its minutes.
+            kit.wait_for("the burst that is none", lambda: [a["labels"]["from"] for a in server.alerts()] == ["quick"])
+            server.send({"@timestamp": kit.now(3600), "kind": "hit", "from": "future"}, {"@timestamp": kit.now(7200), "kind": "hit", "from": "future"},
+                        {"@timestamp": kit.now(), "kind": "hit", "from": "future"})
+            kit.wait_for("times that lie ahead are those of receipt", lambda: len(server.alerts()) == 2)
+            assert sorted(a["labels"]["from"] for a in server.alerts()) == ["future", "quick"], server.alerts()
+
+
 @test("C-110 a server's pipelines are in force, also after a kill")
 def server_pipelines():
     with folder() as where:

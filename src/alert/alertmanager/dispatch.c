@@ -74,21 +74,15 @@ static struct am_labels copy_labels(struct arena *arena, struct am_labels labels
     return (struct am_labels){items, labels.count};
 }
 
-static struct sv print_key(struct arena *arena, struct am_labels labels)
+/* Its name in the notification log: the same after a restart. */
+static uint64_t hash_labels(struct am_labels labels)
 {
     struct buf text;
     buf_init(&text, KEY_MAX_BYTES);
     am_labels_print(labels, &text);
-    struct sv key = arena_sv(arena, buf_view(&text));
+    uint64_t hash = hash_64(buf_view(&text));
     buf_free(&text);
-    return key;
-}
-
-static void free_stored(struct stored *stored)
-{
-    free(stored->groups);
-    arena_free(&stored->arena);
-    free(stored);
+    return hash;
 }
 
 static void free_group(struct group *group)
@@ -100,33 +94,97 @@ static void free_group(struct group *group)
 
 bool stored_is_firing(const struct stored *stored, int64_t now_ns)
 {
-    return stored->alert.ends_at_ns > now_ns;
+    return stored->ends_at_ns > now_ns;
 }
 
 static void join(struct group *group, struct stored *stored)
 {
     for (size_t i = 0; i < stored->group_count; i++)
-        if (stored->groups[i] == group)
+        if (stored_groups(stored)[i] == group)
             return;
     if (group->count == group->capacity) {
-        group->capacity = TC_MAX(4, group->capacity * 2);
+        group->capacity = group->capacity == 0 ? 1 : group->capacity + group->capacity / 2 + 1;
         group->members = tc_realloc(group->members, group->capacity * sizeof(struct stored *));
     }
     group->members[group->count++] = stored;
-    stored->groups = tc_realloc(stored->groups, (stored->group_count + 1) * sizeof(struct group *));
-    stored->groups[stored->group_count++] = group;
+    stored_join(stored, group);
+}
+
+/* The block of an alert has moved. */
+static void replace_member(const struct stored *was, struct stored *is)
+{
+    for (size_t i = 0; i < is->group_count; i++) {
+        struct group *group = stored_groups(is)[i];
+        for (size_t k = 0; k < group->count; k++)
+            if (group->members[k] == was)
+                group->members[k] = is;
+    }
+}
+
+/* --- who may inhibit --- */
+
+static void drop_source(struct am_dispatch *d, struct stored *stored)
+{
+    if (stored->source == UINT32_MAX)
+        return;
+    d->sources[stored->source] = d->sources[--d->source_count];
+    d->sources[stored->source]->source = stored->source;
+    stored->source = UINT32_MAX;
+}
+
+static bool may_inhibit(const struct am_config *config, struct am_labels labels)
+{
+    for (size_t i = 0; i < config->inhibit_rule_count; i++)
+        if (am_matchers_match(config->inhibit_rules[i].source, labels))
+            return true;
+    return false;
+}
+
+static void judge_source(struct am_dispatch *d, struct stored *stored, struct am_labels labels)
+{
+    drop_source(d, stored);
+    if (!may_inhibit(d->config, labels))
+        return;
+    if (d->source_count == d->source_capacity) {
+        d->source_capacity = TC_MAX((size_t)64, 2 * d->source_capacity);
+        d->sources = tc_realloc(d->sources, d->source_capacity * sizeof(struct stored *));
+    }
+    stored->source = (uint32_t)d->source_count;
+    d->sources[d->source_count++] = stored;
+}
+
+/* One more of its name; false past the limit. */
+static bool count_in(struct am_dispatch *d, struct am_labels labels)
+{
+    struct sv name = am_labels_get(labels, SV("alertname"));
+    uint64_t *count = d->per_name == 0 ? NULL : map_put(&d->names, name, NULL);
+    if (count == NULL || *count >= d->per_name)
+        return d->per_name == 0;
+    ++*count;
+    return true;
+}
+
+static void forget_alert(struct am_dispatch *d, struct stored *stored)
+{
+    struct arena arena = {0};
+    if (d->per_name > 0) {
+        struct sv name =
+            am_labels_get(alert_store_view(&d->alerts, stored, &arena).labels, SV("alertname"));
+        uint64_t *count = map_get(&d->names, name);
+        if (count != NULL && --*count == 0)
+            (void)map_remove(&d->names, name);
+    }
+    drop_source(d, stored);
+    alert_store_remove(&d->alerts, stored);
+    arena_free(&arena);
 }
 
 /* The alert has left the group; the last one out forgets it. */
 static void leave(struct am_dispatch *d, struct group *group, struct stored *stored)
 {
-    for (size_t i = 0; i < stored->group_count; i++)
-        if (stored->groups[i] == group)
-            stored->groups[i] = stored->groups[--stored->group_count];
-    if (stored->group_count > 0)
-        return;
-    (void)map_remove(&d->alerts, stored->key);
-    free_stored(stored);
+    stored_leave(stored, group);
+    if (stored->group_count == 0)
+        forget_alert(d, stored);
 }
 
 static void name_group(struct group *group)
@@ -145,12 +203,12 @@ static void name_group(struct group *group)
 
 /* The group of the alert under a route, made if it is not there. `before`: the groups of the configuration
  * before, whose timers hold on; may be NULL. */
-static int find_group(struct am_dispatch *d, const struct am_route *route, const struct stored *stored,
+static int find_group(struct am_dispatch *d, const struct am_route *route, struct am_labels of,
                       const struct map *before, int64_t now_ns, struct group **ret, struct err *err)
 {
     struct group *group = tc_alloc(sizeof *group);
-    struct am_label *labels = ARENA_ARRAY(&group->arena, struct am_label, stored->alert.labels.count + 1);
-    size_t count = am_route_group_labels(route, stored->alert.labels, labels);
+    struct am_label *labels = ARENA_ARRAY(&group->arena, struct am_label, of.count + 1);
+    size_t count = am_route_group_labels(route, of, labels);
     group->route = route;
     group->labels = copy_labels(&group->arena, (struct am_labels){labels, count});
     name_group(group);
@@ -168,10 +226,12 @@ static int find_group(struct am_dispatch *d, const struct am_route *route, const
     *slot = (uintptr_t)group;
     const uint64_t *old = before == NULL ? NULL : map_get(before, group->id);
     const struct group *kept = old == NULL ? NULL : (const struct group *)(uintptr_t)*old;
-    group->sequence = kept != NULL ? kept->sequence : d->sequence++;
-    group->looked = kept != NULL && kept->looked;
     group->on_the_way = kept != NULL ? kept->on_the_way : 0;
     group->failed = kept != NULL && kept->failed;
+    if (d->restart_timers)
+        kept = NULL;
+    group->sequence = kept != NULL ? kept->sequence : d->sequence++;
+    group->looked = kept != NULL && kept->looked;
     group->looked_ns = kept != NULL ? kept->looked_ns : 0;
     group->next_ns = kept != NULL ? kept->next_ns : TC_MAX(now_ns + route->group_wait_ns, d->hold_until_ns);
     heap_add(d, group);
@@ -179,22 +239,23 @@ static int find_group(struct am_dispatch *d, const struct am_route *route, const
     return 0;
 }
 
-static int route_alert(struct am_dispatch *d, struct stored *stored, const struct map *before, int64_t now_ns,
-                       struct err *err)
+static int route_alert(struct am_dispatch *d, struct stored *stored, struct am_labels labels,
+                       const struct map *before, int64_t now_ns, struct err *err)
 {
     size_t max = d->config->route_count;
     const struct am_route **routes = tc_alloc(max * sizeof(struct am_route *));
-    size_t count = am_route_match(d->config->route, stored->alert.labels, routes, max);
+    size_t count = am_route_match(d->config->route, labels, routes, max);
     int rc = 0;
+    stored->route_count = (uint32_t)count;
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct group *group = NULL;
-        rc = find_group(d, routes[i], stored, before, now_ns, &group, err);
+        rc = find_group(d, routes[i], labels, before, now_ns, &group, err);
         if (rc != 0)
             break;
         join(group, stored);
         /* An alert that has waited long enough elsewhere does not wait here, but kept timers hold. */
-        bool kept = before != NULL && map_get(before, group->id) != NULL;
-        if (!kept && !group->looked && stored->alert.starts_at_ns + routes[i]->group_wait_ns < now_ns) {
+        bool kept = before != NULL && !d->restart_timers && map_get(before, group->id) != NULL;
+        if (!kept && !group->looked && stored->starts_at_ns + routes[i]->group_wait_ns < now_ns) {
             group->next_ns = TC_MAX(now_ns, d->hold_until_ns);
             heap_move(d, group);
         }
@@ -208,10 +269,11 @@ static int route_alert(struct am_dispatch *d, struct stored *stored, const struc
 struct am_dispatch *am_dispatch_new(void)
 {
     struct am_dispatch *d = tc_alloc(sizeof *d);
-    map_init(&d->alerts, ALERTS_MAX);
+    alert_store_init(&d->alerts);
     map_init(&d->groups, GROUPS_MAX);
     told_init(&d->told);
     map_init(&d->on_the_way, GROUPS_MAX);
+    map_init(&d->names, ALERTS_MAX);
     return d;
 }
 
@@ -219,6 +281,7 @@ struct am_dispatch *am_dispatch_new(void)
 struct on_the_way {
     struct told_now now;
     int64_t at_ns, keep_ns;
+    bool anew; /* nothing is remembered from before */
 };
 
 static void free_on_the_way(struct on_the_way *told)
@@ -242,13 +305,13 @@ void am_dispatch_free(struct am_dispatch *d)
     if (d == NULL)
         return;
     free_groups(&d->groups);
-    for (size_t i = 0; map_next(&d->alerts, &i, &entry);)
-        free_stored((struct stored *)(uintptr_t)entry->value);
-    map_free(&d->alerts);
+    alert_store_free(&d->alerts);
+    free(d->sources);
     told_free(&d->told);
     for (size_t i = 0; map_next(&d->on_the_way, &i, &entry);)
         free_on_the_way((struct on_the_way *)(uintptr_t)entry->value);
     map_free(&d->on_the_way);
+    map_free(&d->names);
     free(d->heap);
     free(d);
 }
@@ -257,17 +320,21 @@ int am_dispatch_configure(struct am_dispatch *d, const struct am_config *config,
                           struct err *err)
 {
     struct map before = d->groups;
-    struct map_entry *entry;
+    struct arena arena = {0};
     int rc = 0;
     d->config = config;
     d->heap_count = 0;
     map_init(&d->groups, GROUPS_MAX);
-    for (size_t i = 0; map_next(&d->alerts, &i, &entry);) {
-        struct stored *stored = (struct stored *)(uintptr_t)entry->value;
-        stored->group_count = 0;
+    for (size_t i = 0; i < d->alerts.count; i++) {
+        struct stored *stored = d->alerts.list[i];
+        stored_leave_all(stored);
+        arena_reset(&arena);
+        struct am_labels labels = alert_store_view(&d->alerts, stored, &arena).labels;
+        judge_source(d, stored, labels);
         if (rc == 0)
-            rc = route_alert(d, stored, &before, now_ns, err);
+            rc = route_alert(d, stored, labels, &before, now_ns, err);
     }
+    arena_free(&arena);
     free_groups(&before);
     return rc;
 }
@@ -276,7 +343,7 @@ int am_dispatch_configure(struct am_dispatch *d, const struct am_config *config,
  * only assumed. */
 static void merge(const struct stored *old, struct am_alert *alert, bool *timed_out, int64_t now_ns)
 {
-    const struct am_alert *was = &old->alert;
+    const struct stored *was = old;
     bool overlap = (alert->ends_at_ns > was->starts_at_ns && alert->ends_at_ns < was->ends_at_ns) ||
                    (alert->starts_at_ns > was->starts_at_ns && alert->starts_at_ns < was->ends_at_ns);
     if (!overlap)
@@ -289,43 +356,86 @@ static void merge(const struct stored *old, struct am_alert *alert, bool *timed_
     }
 }
 
+/* One of its groups has not been looked at yet: what came now may have waited long enough elsewhere. */
+static bool starts_sooner(const struct stored *stored, int64_t now_ns)
+{
+    for (size_t i = 0; i < stored->group_count; i++) {
+        const struct group *group = stored_groups(stored)[i];
+        if (!group->looked && stored->starts_at_ns + group->route->group_wait_ns < now_ns)
+            return true;
+    }
+    return false;
+}
+
+/* NULL: err says why. */
+static struct stored *new_alert(struct am_dispatch *d, const struct am_alert *alert, int *rc, struct err *err)
+{
+    if (d->alerts.count >= ALERTS_MAX) {
+        *rc = err_set(err, TC_EBOUND, "more than %d alerts at once", ALERTS_MAX);
+        return NULL;
+    }
+    if (!count_in(d, alert->labels)) {
+        *rc = err_set(err, TC_EAGAIN, "more than %zu alerts of its alertname at once", d->per_name);
+        return NULL;
+    }
+    struct stored *stored = alert_store_add(&d->alerts, alert);
+    if (stored == NULL) {
+        *rc = err_set(err, TC_EBOUND, "an alert has more than %d labels or annotations", UINT16_MAX);
+        return NULL;
+    }
+    stored->hash = hash_labels(alert->labels);
+    judge_source(d, stored, alert->labels);
+    return stored;
+}
+
+static struct stored *known_alert(struct am_dispatch *d, struct stored *stored, struct am_alert *alert,
+                                  bool *timed_out, int64_t now_ns)
+{
+    merge(stored, alert, timed_out, now_ns);
+    struct stored *changed = alert_store_change(&d->alerts, stored, alert);
+    if (changed == NULL || changed == stored)
+        return stored; /* past its bound an alert keeps the annotations that it had */
+    replace_member(stored, changed);
+    if (changed->source != UINT32_MAX)
+        d->sources[changed->source] = changed;
+    return changed;
+}
+
 int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64_t now_ns, struct err *err)
 {
-    struct arena arena = {0};
     tc_assert(d->config != NULL);
-    struct sv key = print_key(&arena, given->labels);
     struct am_alert alert = *given;
-    bool timed_out = alert.ends_at_ns == 0, is_new;
+    bool timed_out = alert.ends_at_ns == 0;
+    int rc = 0;
     if (alert.starts_at_ns == 0)
         alert.starts_at_ns = alert.ends_at_ns != 0 ? TC_MIN(now_ns, alert.ends_at_ns) : now_ns;
     if (timed_out)
         alert.ends_at_ns = now_ns + d->config->resolve_timeout_ns;
-    uint64_t *slot = map_put(&d->alerts, key, &is_new);
-    if (slot == NULL) {
-        arena_free(&arena);
-        return err_set(err, TC_EBOUND, "more than %d alerts at once", ALERTS_MAX);
-    }
-    struct stored *stored = is_new ? tc_alloc(sizeof *stored) : (struct stored *)(uintptr_t)*slot;
-    if (is_new)
-        *slot = (uintptr_t)stored;
-    else
-        merge(stored, &alert, &timed_out, now_ns);
-    alert.labels = copy_labels(&arena, alert.labels);
-    alert.annotations = copy_labels(&arena, alert.annotations);
-    alert.generator_url = arena_sv(&arena, alert.generator_url);
-    arena_free(&stored->arena);
-    stored->arena = arena;
-    stored->alert = alert;
-    stored->key = key;
-    stored->hash = hash_64(key);
+    struct stored *stored = alert_store_find(&d->alerts, alert.labels);
+    bool is_new = stored == NULL;
+    stored = is_new ? new_alert(d, &alert, &rc, err) : known_alert(d, stored, &alert, &timed_out, now_ns);
+    if (stored == NULL)
+        return rc;
+    stored->starts_at_ns = alert.starts_at_ns;
+    stored->ends_at_ns = alert.ends_at_ns;
     stored->timed_out = timed_out;
     stored->updated_ns = now_ns;
-    int rc = route_alert(d, stored, NULL, now_ns, err);
-    if (rc != 0 && stored->group_count == 0) {
-        (void)map_remove(&d->alerts, stored->key);
-        free_stored(stored);
-    }
+    /* an alert that is known is in its groups, unless it has left one after its end */
+    if (is_new || stored->group_count < stored->route_count || starts_sooner(stored, now_ns))
+        rc = route_alert(d, stored, alert.labels, NULL, now_ns, err);
+    if (rc != 0 && stored->group_count == 0)
+        forget_alert(d, stored);
     return rc;
+}
+
+void am_dispatch_restart_timers(struct am_dispatch *d, bool restart)
+{
+    d->restart_timers = restart;
+}
+
+void am_dispatch_limit(struct am_dispatch *d, size_t per_name)
+{
+    d->per_name = per_name;
 }
 
 void am_dispatch_hold(struct am_dispatch *d, int64_t until_ns)
@@ -340,7 +450,7 @@ int64_t am_dispatch_next_ns(const struct am_dispatch *d)
 
 size_t am_dispatch_alert_count(const struct am_dispatch *d)
 {
-    return d->alerts.live;
+    return d->alerts.count;
 }
 
 size_t am_dispatch_group_count(const struct am_dispatch *d)
@@ -356,10 +466,14 @@ struct run {
     size_t silence_count;
     am_tell_fn *tell;
     void *context;
+    struct am_silence_index index; /* made when it is first asked */
+    bool indexed;
+    struct arena arena; /* views of the alerts of the group that is looked at */
 };
 
 struct member {
     struct stored *stored;
+    struct am_alert alert; /* a view */
     bool firing, held; /* held back: inhibited, silenced, or the route's time is wrong */
 };
 
@@ -374,8 +488,8 @@ static int compare_label(struct am_labels a, struct am_labels b, struct sv name)
 /* By job, by instance, then the smaller set first, then label by label. */
 static int compare_members(const void *left, const void *right)
 {
-    struct am_labels a = ((const struct member *)left)->stored->alert.labels,
-                     b = ((const struct member *)right)->stored->alert.labels;
+    struct am_labels a = ((const struct member *)left)->alert.labels,
+                     b = ((const struct member *)right)->alert.labels;
     int c = compare_label(a, b, SV("job"));
     if (c == 0)
         c = compare_label(a, b, SV("instance"));
@@ -390,36 +504,24 @@ static int compare_members(const void *left, const void *right)
     return c;
 }
 
-static bool is_silenced(const struct run *run, struct am_labels labels, int64_t now_ns)
+static bool is_silenced(struct run *run, struct am_labels labels, int64_t now_ns)
 {
-    for (size_t i = 0; i < run->silence_count; i++)
-        if (run->silences[i].starts_at_ns <= now_ns && now_ns < run->silences[i].ends_at_ns &&
-            am_matchers_match(run->silences[i].matchers, labels))
-            return true;
-    return false;
+    if (run->silence_count == 0)
+        return false;
+    if (!run->indexed)
+        am_silence_index_init(&run->index, run->silences, run->silence_count);
+    run->indexed = true;
+    return am_silence_index_find(&run->index, labels, now_ns, NULL, 0) > 0;
 }
 
-static bool may_inhibit(const struct am_config *config, struct am_labels labels)
+struct am_labels *am_dispatch_sources(const struct am_dispatch *d, int64_t now_ns, struct arena *arena,
+                                      size_t *ret_count)
 {
-    for (size_t i = 0; i < config->inhibit_rule_count; i++)
-        if (am_matchers_match(config->inhibit_rules[i].source, labels))
-            return true;
-    return false;
-}
-
-struct am_labels *am_dispatch_sources(const struct am_dispatch *d, int64_t now_ns, size_t *ret_count)
-{
-    struct am_labels *list;
-    struct map_entry *entry;
+    struct am_labels *list = ARENA_ARRAY(arena, struct am_labels, d->source_count + 1);
     *ret_count = 0;
-    if (d->config->inhibit_rule_count == 0)
-        return NULL;
-    list = tc_alloc((d->alerts.live + 1) * sizeof(struct am_labels));
-    for (size_t i = 0; map_next(&d->alerts, &i, &entry);) {
-        const struct stored *stored = (const struct stored *)(uintptr_t)entry->value;
-        if (stored_is_firing(stored, now_ns) && may_inhibit(d->config, stored->alert.labels))
-            list[(*ret_count)++] = stored->alert.labels;
-    }
+    for (size_t i = 0; i < d->source_count; i++)
+        if (stored_is_firing(d->sources[i], now_ns))
+            list[(*ret_count)++] = alert_store_view(&d->alerts, d->sources[i], arena).labels;
     return list;
 }
 
@@ -430,15 +532,15 @@ static struct member *collect(struct run *run, const struct group *group, int64_
     bool wrong_time =
         am_route_state_at(d->config, group->route, now_ns / TC_SECOND_NS, NULL) != AM_ROUTE_ACTIVE;
     size_t source_count;
-    struct am_labels *firing = am_dispatch_sources(d, now_ns, &source_count);
+    struct am_labels *firing = am_dispatch_sources(d, now_ns, &run->arena, &source_count);
     for (size_t i = 0; i < group->count; i++) {
-        struct am_labels labels = group->members[i]->alert.labels;
-        members[i] = (struct member){group->members[i], stored_is_firing(group->members[i], now_ns),
-                                     wrong_time || is_silenced(run, labels, now_ns) ||
-                                         am_inhibited(d->config->inhibit_rules, d->config->inhibit_rule_count,
-                                                      labels, firing, source_count, NULL, NULL)};
+        struct am_alert alert = alert_store_view(&d->alerts, group->members[i], &run->arena);
+        members[i] = (struct member){
+            group->members[i], alert, stored_is_firing(group->members[i], now_ns),
+            wrong_time || is_silenced(run, alert.labels, now_ns) ||
+                am_inhibited(d->config->inhibit_rules, d->config->inhibit_rule_count, alert.labels, firing,
+                             source_count, NULL, NULL)};
     }
-    free(firing);
     qsort(members, group->count, sizeof members[0], compare_members);
     return members;
 }
@@ -449,9 +551,10 @@ static int64_t kept_for_ns(const struct am_route *route)
     return longest_ns > INT64_MAX / 4 ? longest_ns : 2 * longest_ns;
 }
 
-static void keep(struct am_dispatch *d, struct sv name, const struct told_now *now, int64_t at_ns)
+static void keep(struct am_dispatch *d, struct sv name, const struct told_now *now, struct sv remember,
+                 int64_t at_ns)
 {
-    told_keep(&d->told, name, now, at_ns);
+    told_keep(&d->told, name, now, remember, at_ns);
     struct told *told = told_find(&d->told, name);
     if (d->kept == NULL || told == NULL)
         return;
@@ -465,13 +568,13 @@ static void keep(struct am_dispatch *d, struct sv name, const struct told_now *n
 
 /* Takes over the arrays of `now`. */
 static void send_off(struct am_dispatch *d, struct group *group, struct sv name, const struct told_now *now,
-                     int64_t at_ns)
+                     int64_t at_ns, bool anew)
 {
     struct on_the_way *told = tc_alloc(sizeof *told);
-    *told = (struct on_the_way){*now, at_ns, kept_for_ns(group->route)};
+    *told = (struct on_the_way){*now, at_ns, kept_for_ns(group->route), anew};
     uint64_t *slot = map_put(&d->on_the_way, name, NULL);
     if (slot == NULL) { /* past the bound: what becomes of it is not heard */
-        keep(d, name, now, at_ns);
+        keep(d, name, now, SV(""), at_ns);
         free_on_the_way(told);
         return;
     }
@@ -502,7 +605,7 @@ static bool tell_integration(struct run *run, struct group *group, const struct 
         else
             now.resolved[now.resolved_count++] = hash;
         if (member->firing || send_resolved)
-            alerts[note->count++] = (struct am_told_alert){&member->stored->alert, member->firing};
+            alerts[note->count++] = (struct am_told_alert){&member->alert, member->firing};
     }
     note->alerts = alerts;
     note->firing_count = now.firing_count;
@@ -516,13 +619,15 @@ static bool tell_integration(struct run *run, struct group *group, const struct 
         note->name = name;
         note->group_id = group->id;
         note->later = &later;
+        bool anew = note->reason == AM_REASON_FIRST;
+        note->remembered = anew ? SV("") : told_remembered(told);
         /* routes of the same matchers and receiver have one name: one after the other */
         taken = silent || (map_get(&d->on_the_way, name) == NULL && run->tell(run->context, note));
         if (taken && later) {
-            send_off(d, group, name, &now, note->at_ns);
+            send_off(d, group, name, &now, note->at_ns, anew);
             now = (struct told_now){0};
         } else if (taken) {
-            keep(d, name, &now, note->at_ns);
+            keep(d, name, &now, note->remembered, note->at_ns);
         }
     }
     told_seen(&d->told, name, note->at_ns, kept_for_ns(group->route));
@@ -580,6 +685,7 @@ static void look(struct run *run, struct group *group, int64_t at_ns)
     struct member *members = collect(run, group, at_ns);
     bool taken = tell_receiver(run, group, members, at_ns);
     free(members);
+    arena_reset(&run->arena);
     group->looked = true;
     group->looked_ns = at_ns;
     group->failed = !taken;
@@ -591,14 +697,17 @@ static void look(struct run *run, struct group *group, int64_t at_ns)
         tidy(d, group);
 }
 
-void am_dispatch_told(struct am_dispatch *d, struct sv name, struct sv group_id, bool told)
+void am_dispatch_told(struct am_dispatch *d, struct sv name, struct sv group_id, bool told,
+                      struct sv remember)
 {
     uint64_t *found = map_get(&d->on_the_way, name);
     if (found == NULL)
         return;
     struct on_the_way *sent = (struct on_the_way *)(uintptr_t)*found;
     if (told) {
-        keep(d, name, &sent->now, sent->at_ns);
+        if (remember.n == 0 && !sent->anew)
+            remember = told_remembered(told_find(&d->told, name));
+        keep(d, name, &sent->now, remember, sent->at_ns);
         told_seen(&d->told, name, sent->at_ns, sent->keep_ns);
     }
     free_on_the_way(sent);
@@ -615,7 +724,11 @@ void am_dispatch_told(struct am_dispatch *d, struct sv name, struct sv group_id,
 void am_dispatch_run(struct am_dispatch *d, int64_t now_ns, const struct am_silence *silences,
                      size_t silence_count, am_tell_fn *tell, void *context)
 {
-    struct run run = {d, silences, silence_count, tell, context};
+    struct run run = {.dispatch = d,
+                      .silences = silences,
+                      .silence_count = silence_count,
+                      .tell = tell,
+                      .context = context};
     while (d->heap_count > 0 && d->heap[0]->next_ns <= now_ns) {
         struct group *group = d->heap[0];
         if (group->on_the_way > 0) { /* what was told last must have ended */
@@ -628,4 +741,7 @@ void am_dispatch_run(struct am_dispatch *d, int64_t now_ns, const struct am_sile
         look(&run, group, late ? now_ns : group->next_ns);
     }
     told_expire(&d->told, now_ns);
+    if (run.indexed)
+        am_silence_index_free(&run.index);
+    arena_free(&run.arena);
 }

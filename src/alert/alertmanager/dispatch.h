@@ -61,6 +61,7 @@ struct am_notification {
     const struct am_told_alert *alerts; /* in Alertmanager's order: by job, instance, then all labels */
     size_t count;
     size_t firing_count;
+    struct sv remembered;     /* what was given to am_dispatch_told since the group's first notification */
     struct sv name, group_id; /* for am_dispatch_told */
     bool *later;              /* set: it is on its way, and am_dispatch_told says how it ended */
 };
@@ -80,10 +81,21 @@ void am_dispatch_free(struct am_dispatch *dispatch);
 int am_dispatch_configure(struct am_dispatch *dispatch, const struct am_config *config, int64_t now_ns,
                           struct err *err);
 
+/*
+ * Alertmanager's way with a reload: groups are made anew, so that what has waited long enough is looked at at
+ * once, and every group_interval counts from the reload. What was told is kept all the same.
+ */
+void am_dispatch_restart_timers(struct am_dispatch *dispatch, bool restart);
+
+/* At most so many alerts of one alertname at once (0: any number); an alert that has ended counts until its
+ * end was told. What is beyond is refused by am_dispatch_alert (TC_EAGAIN). */
+void am_dispatch_limit(struct am_dispatch *dispatch, size_t per_name);
+
 /* No new group is looked at before that time. */
 void am_dispatch_hold(struct am_dispatch *dispatch, int64_t until_ns);
 
-/* An alert came in, for the first time or again; copied. TC_EBOUND past a bound. Run what is due before. */
+/* An alert came in, for the first time or again; copied. TC_EBOUND past a bound, TC_EAGAIN past
+ * am_dispatch_limit. Run what is due before. */
 int am_dispatch_alert(struct am_dispatch *dispatch, const struct am_alert *alert, int64_t now_ns,
                       struct err *err);
 
@@ -96,9 +108,11 @@ void am_dispatch_run(struct am_dispatch *dispatch, int64_t now_ns, const struct 
 /*
  * What had been on its way has ended; `name` and `group_id` are the notification's. Told: it counts as such,
  * as of the time at which it was due. Not told: it is offered again at the group's next look. Until then the
- * group is not looked at.
+ * group is not looked at. `remember` (a copy is kept; empty: what was remembered stays) is lent to the
+ * group's next notification to the same integration, until the group begins anew.
  */
-void am_dispatch_told(struct am_dispatch *dispatch, struct sv name, struct sv group_id, bool told);
+void am_dispatch_told(struct am_dispatch *dispatch, struct sv name, struct sv group_id, bool told,
+                      struct sv remember);
 
 /* The notification log, for who keeps it: `kept` hears of each new entry (bytes are ours); load gives one
  * back (false: no such bytes), and it holds until expires_ns where its group is not seen before. */
@@ -107,12 +121,14 @@ void am_dispatch_on_told(struct am_dispatch *dispatch, am_told_fn *kept, void *c
 void am_dispatch_each_told(const struct am_dispatch *dispatch, am_told_fn *each, void *context);
 bool am_dispatch_load_told(struct am_dispatch *dispatch, struct sv name, struct sv entry, int64_t expires_ns);
 
-/* Walks, *at starting with 0; what is returned is good until the next call that changes something. */
+/* Walks, *at starting with 0; what is returned lies in the arena and is good until the next call that changes
+ * something. */
 struct am_stored_alert {
     const struct am_alert *alert;
     int64_t updated_ns;
 };
-bool am_dispatch_next_alert(const struct am_dispatch *dispatch, size_t *at, struct am_stored_alert *ret);
+bool am_dispatch_next_alert(const struct am_dispatch *dispatch, size_t *at, struct arena *arena,
+                            struct am_stored_alert *ret);
 struct am_group_view {
     const struct am_route *route;
     struct am_labels labels;
@@ -121,12 +137,13 @@ struct am_group_view {
     size_t count;
 };
 bool am_dispatch_next_group(const struct am_dispatch *dispatch, size_t *at, struct am_group_view *ret);
-struct am_stored_alert am_group_alert(const struct am_group_view *group, size_t index);
+struct am_stored_alert am_group_alert(const struct am_dispatch *dispatch, const struct am_group_view *group,
+                                      size_t index, struct arena *arena);
 /* Prometheus' fingerprint of a label set, 16 hexadecimal digits. */
 void am_fingerprint(struct am_labels labels, char ret[17]);
-/* The labels of all alerts that fire and are a source of some inhibition rule; free(). NULL where no rules.
- */
-struct am_labels *am_dispatch_sources(const struct am_dispatch *dispatch, int64_t now_ns, size_t *ret_count);
+/* The labels of all alerts that fire and are a source of some inhibition rule, in the arena. */
+struct am_labels *am_dispatch_sources(const struct am_dispatch *dispatch, int64_t now_ns, struct arena *arena,
+                                      size_t *ret_count);
 
 size_t am_dispatch_alert_count(const struct am_dispatch *dispatch);
 size_t am_dispatch_group_count(const struct am_dispatch *dispatch);

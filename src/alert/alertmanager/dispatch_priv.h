@@ -5,7 +5,8 @@
 #ifndef ALERT_ALERTMANAGER_DISPATCH_PRIV_H
 #define ALERT_ALERTMANAGER_DISPATCH_PRIV_H
 
-#include "alert/alertmanager/dispatch.h"
+#include "alert/alertmanager/alert_store.h"
+#include "alert/alertmanager/silence_index.h"
 #include "base/hash.h"
 #include "base/map.h"
 
@@ -31,7 +32,10 @@ struct told *told_find(const struct told_log *log, struct sv name); /* NULL wher
 bool told_fired(const struct told *told, uint64_t hash);            /* was told that it fires */
 enum am_reason told_reason(const struct told *told, const struct told_now *now, bool send_resolved,
                            int64_t now_ns, int64_t repeat_interval_ns);
-void told_keep(struct told_log *log, struct sv name, const struct told_now *now, int64_t now_ns);
+/* `remember` is copied. */
+void told_keep(struct told_log *log, struct sv name, const struct told_now *now, struct sv remember,
+               int64_t now_ns);
+struct sv told_remembered(const struct told *told);
 /* The group is still there: its entry holds for `keep_ns` from now. */
 void told_seen(struct told_log *log, struct sv name, int64_t now_ns, int64_t keep_ns);
 /* One entry as bytes of ours, and back; false where they are none. What is read holds until `expires_ns`. */
@@ -39,17 +43,6 @@ void told_write(const struct told *told, struct buf *out);
 bool told_read(struct told_log *log, struct sv name, struct sv bytes, int64_t expires_ns);
 /* Forgets what nobody has seen for its time; looks at most once a minute. */
 void told_expire(struct told_log *log, int64_t now_ns);
-
-struct stored {
-    struct am_alert alert;
-    struct arena arena; /* what it is made of */
-    struct sv key;      /* its labels, printed */
-    uint64_t hash;      /* of the key */
-    int64_t updated_ns; /* when it was last heard of */
-    bool timed_out;     /* the end is resolve_timeout's, not the sender's */
-    struct group **groups;
-    size_t group_count;
-};
 
 struct group {
     const struct am_route *route;
@@ -70,13 +63,19 @@ struct group {
 
 struct am_dispatch {
     const struct am_config *config;
-    struct map alerts, groups; /* key -> address */
+    struct am_alert_store alerts;
+    struct map groups; /* id -> address */
+    struct stored **sources; /* that may inhibit others, in no order */
+    size_t source_count, source_capacity;
     struct group **heap;
     size_t heap_count, heap_capacity;
     uint64_t sequence;
     struct told_log told;
     struct map on_the_way; /* name -> address of what is being told */
     int64_t hold_until_ns;
+    bool restart_timers;
+    size_t per_name;  /* 0: any number */
+    struct map names; /* alertname -> how many there are */
     am_told_fn *kept; /* may be NULL */
     void *kept_context;
 };

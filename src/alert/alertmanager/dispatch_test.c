@@ -26,7 +26,7 @@ struct world {
     size_t silence_count;
     int64_t now_ns;
     bool refuse, later;
-    char name[256], group_id[256]; /* of what is on its way */
+    char name[256], group_id[256], remembered[64]; /* of what is on its way */
     size_t name_bytes;
 };
 
@@ -45,12 +45,13 @@ static bool tell(void *context, const struct am_notification *note)
     memcpy(w->name, note->name.p, note->name.n);
     w->name_bytes = note->name.n;
     snprintf(w->group_id, sizeof w->group_id, "%.*s", SV_FMT(note->group_id));
+    snprintf(w->remembered, sizeof w->remembered, "%.*s", SV_FMT(note->remembered));
     return true;
 }
 
 static void ends(struct world *w, bool told)
 {
-    am_dispatch_told(w->dispatch, sv_make(w->name, w->name_bytes), sv_of(w->group_id), told);
+    am_dispatch_told(w->dispatch, sv_make(w->name, w->name_bytes), sv_of(w->group_id), told, SV(""));
 }
 
 static struct am_config *read_config(const char *yaml)
@@ -317,6 +318,83 @@ static void reloads_keep_timers(void **state)
     world_free(w);
 }
 
+static void reloads_restart_timers(void **state)
+{
+    struct world *w = world_new(PLAIN);
+    (void)state;
+    am_dispatch_restart_timers(w->dispatch, true);
+    fire(w, "a", "");
+    until(w, 100);
+    expect(w, "30s r/webhook0 first notification: a\n");
+    reload(w, PLAIN); /* a has waited long enough, and is known to have been told */
+    until(w, 110);
+    fire(w, "b", "");
+    until(w, 399); /* five minutes from the first look, which was at 30 s, are over: they count from the reload */
+    expect(w, "");
+    until(w, 400);
+    expect(w, "400s r/webhook0 new alerts added: a b\n");
+    fire(w, "c", "");
+    w->later = true;
+    until(w, 700);
+    expect(w, "700s r/webhook0 new alerts added: a b c\n");
+    reload(w, PLAIN); /* while it is on its way: it is not sent twice */
+    until(w, 760);
+    expect(w, "");
+    ends(w, true);
+    until(w, 1400);
+    expect(w, "");
+    world_free(w);
+}
+
+static void a_limit_by_name(void **state)
+{
+    struct world *w = world_new(PLAIN);
+    struct am_label labels[] = {{SV("alertname"), SV("flood")}, {SV("n"), SV("")}};
+    struct am_alert given = {.labels = {labels, 2}, .starts_at_ns = start_ns};
+    struct err err = {0};
+    (void)state;
+    am_dispatch_limit(w->dispatch, 2);
+    for (char n[] = "a"; n[0] <= 'd'; n[0]++) {
+        labels[1].value = sv_of(n);
+        given.ends_at_ns = start_ns + (n[0] == 'a' ? 10 : 100000) * S;
+        assert_int_equal(am_dispatch_alert(w->dispatch, &given, w->now_ns, &err), n[0] <= 'b' ? 0 : TC_EAGAIN);
+    }
+    assert_string_equal(err.text, "more than 2 alerts of its alertname at once");
+    fire(w, "other", "");
+    assert_int_equal(am_dispatch_alert_count(w->dispatch), 3);
+    until(w, 40); /* a has ended, and makes room */
+    labels[1].value = SV("d");
+    assert_int_equal(am_dispatch_alert(w->dispatch, &given, w->now_ns, &err), 0);
+    labels[1].value = SV("e");
+    assert_int_equal(am_dispatch_alert(w->dispatch, &given, w->now_ns, &err), TC_EAGAIN);
+    world_free(w);
+}
+
+/* What a receiver wants to remember holds until its group begins anew, over a move of the log, too. */
+static void receivers_remember(void **state)
+{
+    struct world *w = world_new(PLAIN);
+    (void)state;
+    w->later = true;
+    fire(w, "a", "");
+    until(w, 30);
+    am_dispatch_told(w->dispatch, sv_make(w->name, w->name_bytes), sv_of(w->group_id), true, SV("C1 17.5"));
+    fire(w, "b", "");
+    until(w, 330);
+    assert_string_equal(w->remembered, "C1 17.5");
+    ends(w, true);
+    end(w, "a", "");
+    end(w, "b", "");
+    until(w, 630);
+    assert_string_equal(w->remembered, "C1 17.5");
+    ends(w, true);
+    until(w, 640);
+    fire(w, "a", "");
+    until(w, 700);
+    assert_string_equal(w->remembered, "");
+    world_free(w);
+}
+
 static void continue_goes_to_both(void **state)
 {
     struct world *w = world_new("route:\n  receiver: r\n  group_wait: 0s\n  routes:\n"
@@ -414,6 +492,9 @@ int main(void)
         {"Y-02: a source inhibits, and what still fires is told when it ends", inhibition, NULL, NULL, NULL},
         cmocka_unit_test(refusals_are_offered_again),
         cmocka_unit_test(reloads_keep_timers),
+        cmocka_unit_test(reloads_restart_timers),
+        cmocka_unit_test(a_limit_by_name),
+        cmocka_unit_test(receivers_remember),
         cmocka_unit_test(continue_goes_to_both),
         cmocka_unit_test(late_runs_look_once),
         cmocka_unit_test(ends_come_later),

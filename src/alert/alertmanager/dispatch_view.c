@@ -31,13 +31,19 @@ bool am_dispatch_load_told(struct am_dispatch *d, struct sv name, struct sv entr
     return told_read(&d->told, name, entry, expires_ns);
 }
 
-bool am_dispatch_next_alert(const struct am_dispatch *d, size_t *at, struct am_stored_alert *ret)
+static struct am_stored_alert view_of(const struct am_dispatch *d, const struct stored *stored, struct arena *arena)
 {
-    struct map_entry *entry;
-    if (!map_next(&d->alerts, at, &entry))
+    struct am_alert *alert = ARENA_NEW(arena, struct am_alert);
+    *alert = alert_store_view(&d->alerts, stored, arena);
+    return (struct am_stored_alert){alert, stored->updated_ns};
+}
+
+bool am_dispatch_next_alert(const struct am_dispatch *d, size_t *at, struct arena *arena,
+                            struct am_stored_alert *ret)
+{
+    if (*at >= d->alerts.count)
         return false;
-    const struct stored *stored = (const struct stored *)(uintptr_t)entry->value;
-    *ret = (struct am_stored_alert){&stored->alert, stored->updated_ns};
+    *ret = view_of(d, d->alerts.list[(*at)++], arena);
     return true;
 }
 
@@ -51,10 +57,11 @@ bool am_dispatch_next_group(const struct am_dispatch *d, size_t *at, struct am_g
     return true;
 }
 
-struct am_stored_alert am_group_alert(const struct am_group_view *group, size_t index)
+struct am_stored_alert am_group_alert(const struct am_dispatch *d, const struct am_group_view *group,
+                                      size_t index, struct arena *arena)
 {
     struct stored *const *members = group->members;
-    return (struct am_stored_alert){&members[index]->alert, members[index]->updated_ns};
+    return view_of(d, members[index], arena);
 }
 
 void am_fingerprint(struct am_labels labels, char ret[17])

@@ -502,8 +502,9 @@ static const struct am_field sigv4_fields[] = {{"region", AM_KIND_STRING},
                                                {"secret_key", AM_KIND_SECRET},
                                                {"profile", AM_KIND_STRING},
                                                {"role_arn", AM_KIND_STRING},
-                                               {"service", AM_KIND_STRING},
+                                               {"external_id", AM_KIND_STRING},
                                                {"use_fips_sts_endpoint", AM_KIND_BOOL},
+                                               {"service_name", AM_KIND_STRING},
                                                {0}};
 
 static int check_sigv4(const struct am_decoder *decoder, struct am_object *object, struct err *err)
@@ -514,6 +515,8 @@ static int check_sigv4(const struct am_decoder *decoder, struct am_object *objec
             err, TC_EINPUT,
             "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the "
             "SigV4 config");
+    if (am_is_set(object, "external_id") && !am_is_set(object, "role_arn"))
+        return err_set(err, TC_EINPUT, "external_id can only be used with role_arn");
     return 0;
 }
 

@@ -15,6 +15,8 @@ struct told {
     int64_t told_ns, expires_ns;
     size_t firing_count, resolved_count;
     uint64_t *firing, *resolved; /* sorted */
+    char *remembered;            /* the receiver's; NULL: nothing */
+    size_t remembered_bytes;
 };
 
 const char *am_reason_text(enum am_reason reason)
@@ -38,6 +40,7 @@ static void free_entry(struct told *told)
 {
     free(told->firing);
     free(told->resolved);
+    free(told->remembered);
     free(told);
 }
 
@@ -119,21 +122,38 @@ static uint64_t *copy_sorted(const uint64_t *hashes, size_t count)
     return copy;
 }
 
-void told_keep(struct told_log *log, struct sv name, const struct told_now *now, int64_t now_ns)
+static char *copy_bytes(struct sv bytes)
+{
+    if (bytes.n == 0)
+        return NULL;
+    char *copy = tc_alloc(bytes.n);
+    memcpy(copy, bytes.p, bytes.n);
+    return copy;
+}
+
+struct sv told_remembered(const struct told *told)
+{
+    return told == NULL ? SV("") : sv_make(told->remembered, told->remembered_bytes);
+}
+
+void told_keep(struct told_log *log, struct sv name, const struct told_now *now, struct sv remember,
+               int64_t now_ns)
 {
     bool is_new;
     uint64_t *slot = map_put(&log->entries, name, &is_new);
     if (slot == NULL)
         return; /* past the bound: it may be told twice, but not lost */
-    if (!is_new)
-        free_entry((struct told *)(uintptr_t)*slot);
     struct told *told = tc_alloc(sizeof *told);
     *told = (struct told){.told_ns = now_ns,
                           .expires_ns = INT64_MAX,
                           .firing_count = now->firing_count,
                           .resolved_count = now->resolved_count,
                           .firing = copy_sorted(now->firing, now->firing_count),
-                          .resolved = copy_sorted(now->resolved, now->resolved_count)};
+                          .resolved = copy_sorted(now->resolved, now->resolved_count),
+                          .remembered = copy_bytes(remember),
+                          .remembered_bytes = remember.n};
+    if (!is_new) /* after the copies: what is remembered may be its own */
+        free_entry((struct told *)(uintptr_t)*slot);
     *slot = (uintptr_t)told;
 }
 
@@ -168,6 +188,7 @@ void told_write(const struct told *told, struct buf *out)
     buf_u32(out, (uint32_t)told->resolved_count);
     for (size_t i = 0; i < told->resolved_count; i++)
         buf_u64(out, told->resolved[i]);
+    buf_sv(out, told_remembered(told)); /* the rest */
 }
 
 static bool read_hashes(struct reader *reader, uint64_t **ret, size_t *ret_count)
@@ -188,9 +209,9 @@ bool told_read(struct told_log *log, struct sv name, struct sv bytes, int64_t ex
     struct told_now now = {0};
     int64_t told_ns = (int64_t)reader_u64(&reader);
     bool good = read_hashes(&reader, &now.firing, &now.firing_count) &&
-                read_hashes(&reader, &now.resolved, &now.resolved_count) && reader.rest.n == 0;
+                read_hashes(&reader, &now.resolved, &now.resolved_count);
     if (good) {
-        told_keep(log, name, &now, told_ns);
+        told_keep(log, name, &now, reader.rest, told_ns);
         struct told *told = told_find(log, name);
         if (told != NULL)
             told->expires_ns = expires_ns;

@@ -4,6 +4,7 @@
 #include "api/alertmanager/server_priv.h"
 
 #include "alert/alertmanager/inhibit.h"
+#include "alert/alertmanager/silence_index.h"
 #include "base/utf8.h"
 #include "template/go_format.h"
 
@@ -15,7 +16,7 @@ enum { SILENCED_BY_MAX = 100 };
 /* --- what an alert's status is --- */
 
 struct status {
-    const char **silenced_by; /* ids, lent; in the request's arena */
+    struct sv *silenced_by; /* ids, lent; in the request's arena */
     size_t silence_count;
     char inhibited_by[17];
     const struct sv *muted_by;
@@ -28,31 +29,31 @@ struct judge { /* of one request */
     int64_t now_ns;
     struct am_labels *sources;
     size_t source_count;
+    struct am_silence_index silences;
 };
 
 static struct judge judge_new(const struct am_request *request)
 {
-    struct judge judge = {request->server, request->arena, request->now_ns, NULL, 0};
-    judge.sources = am_dispatch_sources(request->server->dispatch, request->now_ns, &judge.source_count);
+    struct judge judge = {.server = request->server, .arena = request->arena, .now_ns = request->now_ns};
+    size_t count;
+    const struct am_silence *silences = am_silences_flat(request->server->silences, &count);
+    judge.sources =
+        am_dispatch_sources(request->server->dispatch, request->now_ns, request->arena, &judge.source_count);
+    am_silence_index_init(&judge.silences, silences, count);
     return judge;
 }
 
 static void judge_alert(const struct judge *judge, struct am_labels labels, struct status *ret)
 {
     const struct am_config *config = judge->server->config;
-    const char *silenced_by[SILENCED_BY_MAX];
-    size_t count, source, silence_count = 0;
-    const struct am_silence_record *const *all = am_silences_all(judge->server->silences, &count);
-    *ret = (struct status){0};
-    for (size_t i = 0; i < count && silence_count < TC_ARRAY_LEN(silenced_by); i++)
-        if (am_silence_state_at(&all[i]->silence, judge->now_ns) == AM_SILENCE_ACTIVE &&
-            am_matchers_match(all[i]->silence.matchers, labels))
-            silenced_by[silence_count++] = all[i]->id;
-    if (silence_count > 0) {
-        ret->silenced_by = ARENA_ARRAY(judge->arena, const char *, silence_count);
-        memcpy(ret->silenced_by, silenced_by, silence_count * sizeof silenced_by[0]);
-        ret->silence_count = silence_count;
-    }
+    uint32_t silenced_by[SILENCED_BY_MAX];
+    size_t source, found =
+                       am_silence_index_find(&judge->silences, labels, judge->now_ns, silenced_by, SILENCED_BY_MAX);
+    *ret = (struct status){.silence_count = TC_MIN(found, (size_t)SILENCED_BY_MAX)};
+    if (found > 0)
+        ret->silenced_by = ARENA_ARRAY(judge->arena, struct sv, ret->silence_count);
+    for (size_t i = 0; i < ret->silence_count; i++)
+        ret->silenced_by[i] = judge->silences.silences[silenced_by[i]].id;
     if (am_inhibited(config->inhibit_rules, config->inhibit_rule_count, labels, judge->sources,
                      judge->source_count, NULL, &source))
         am_fingerprint(judge->sources[source], ret->inhibited_by);
@@ -144,7 +145,7 @@ static void write_status(struct json_out *json, const struct status *status)
     json_key(json, SV("silencedBy"));
     json_array(json);
     for (size_t i = 0; i < status->silence_count; i++)
-        json_string(json, sv_of(status->silenced_by[i]));
+        json_string(json, status->silenced_by[i]);
     json_array_end(json);
     json_kv_str(json, "state", suppressed ? "suppressed" : "active");
     json_object_end(json);
@@ -213,7 +214,7 @@ void am_get_alerts(struct am_request *request, struct am_reply *reply)
     struct json_out json = json_out_to(&reply->body);
     struct am_stored_alert stored;
     size_t count = 0;
-    for (size_t at = 0; am_dispatch_next_alert(server->dispatch, &at, &stored);) {
+    for (size_t at = 0; am_dispatch_next_alert(server->dispatch, &at, request->arena, &stored);) {
         struct listed *next = &list[count];
         if (!takes_alert(&filter, &judge, stored.alert, &next->status))
             continue;
@@ -229,7 +230,7 @@ void am_get_alerts(struct am_request *request, struct am_reply *reply)
     json_array_end(&json);
     buf_char(&reply->body, '\n');
     free(list);
-    free(judge.sources);
+    am_silence_index_free(&judge.silences);
     am_pool_free(&filter.pool);
 }
 
@@ -280,7 +281,7 @@ static void write_group(const struct am_request *request, struct json_out *json,
     size_t count = 0;
     enum am_route_state state = am_route_state_at(config, route, request->now_ns / TC_SECOND_NS, &muting);
     for (size_t i = 0; i < group->count; i++) {
-        struct am_stored_alert stored = am_group_alert(group, i);
+        struct am_stored_alert stored = am_group_alert(request->server->dispatch, group, i, request->arena);
         if (!takes_alert(filter, judge, stored.alert, &list[count].status))
             continue;
         list[count].stored = stored;
@@ -337,7 +338,7 @@ void am_get_groups(struct am_request *request, struct am_reply *reply)
     json_array_end(&json);
     buf_char(&reply->body, '\n');
     free(groups);
-    free(judge.sources);
+    am_silence_index_free(&judge.silences);
     am_pool_free(&filter.pool);
 }
 
@@ -465,7 +466,12 @@ static int take_alert(struct am_request *request, struct am_alert *alert, struct
     int rc = check_alert(server, alert, err);
     if (rc != 0)
         server->counts.invalid++;
-    return rc == 0 ? am_dispatch_alert(server->dispatch, alert, request->now_ns, err) : rc;
+    if (rc == 0)
+        rc = am_dispatch_alert(server->dispatch, alert, request->now_ns, err);
+    if (rc != TC_EAGAIN)
+        return rc;
+    server->counts.limited++; /* dropped and counted, as Alertmanager does */
+    return 0;
 }
 
 void am_post_alerts(struct am_request *request, struct am_reply *reply)

@@ -102,7 +102,6 @@ static void tell_loaded(struct am_server *server)
     for (const struct am_warning *warning = server->config->warnings; warning != NULL;
          warning = warning->next)
         am_log(server, LOG_WARN_LEVEL, warning->text, NULL);
-    am_name_unsent(server);
 }
 
 int am_server_reload(struct am_server *server, struct err *err)
@@ -154,8 +153,11 @@ static void *run_timers(void *context)
     while (!server->stop) {
         int64_t now_ns = clk_now(server->options.clk).ns;
         size_t count;
-        const struct am_silence *silences = am_silences_flat(server->silences, &count);
-        am_dispatch_run(server->dispatch, now_ns, silences, count, am_tell, server);
+        if (am_dispatch_next_ns(server->dispatch) <= now_ns) {
+            const struct am_silence *silences = am_silences_flat(server->silences, &count);
+            am_dispatch_run(server->dispatch, now_ns, silences, count, am_tell, server);
+        }
+        am_state_flush(server);
         am_state_maintain(server, false);
         wait_until(server, now_ns, am_dispatch_next_ns(server->dispatch));
     }
@@ -192,13 +194,11 @@ static void name_node(struct am_server *server)
 static void name_urls(struct am_server *server)
 {
     const struct am_server_options *o = &server->options;
-    char host[256] = "localhost";
     const char *port = strrchr(server->address, ':');
-    gethostname(host, sizeof host - 1);
     if (o->external_url != NULL && o->external_url[0] != '\0')
         snprintf(server->external, sizeof server->external, "%s", o->external_url);
     else
-        snprintf(server->external, sizeof server->external, "http://%s%s", host, port);
+        snprintf(server->external, sizeof server->external, "http://%s%s", server->host_name, port);
     size_t n = strlen(server->external);
     while (n > 0 && server->external[n - 1] == '/')
         server->external[--n] = '\0';
@@ -274,8 +274,13 @@ int am_server_start(const struct am_server_options *options, struct am_server **
     pthread_cond_init(&server->wake, &clock);
     pthread_condattr_destroy(&clock);
     server->dispatch = am_dispatch_new();
+    am_dispatch_restart_timers(server->dispatch, !options->keep_timers);
+    am_dispatch_limit(server->dispatch, options->max_alerts_of_a_name);
     am_dispatch_hold(server->dispatch, server->started_ns + options->start_delay_ns);
     server->silences = am_silences_new(options->mode, options->max_silences, options->rng);
+    snprintf(server->host_name, sizeof server->host_name, "localhost");
+    gethostname(server->host_name, sizeof server->host_name - 1);
+    buf_init(&server->told, AM_TOLD_MAX_BYTES);
     name_prefix(server);
     name_node(server);
     int rc = start(server, err);
@@ -310,6 +315,7 @@ void am_server_stop(struct am_server **ret)
     am_state_close(server);
     am_dispatch_free(server->dispatch);
     am_silences_free(server->silences);
+    buf_free(&server->told);
     struct loaded loaded = {server->config, server->templates, server->shown, 0};
     loaded_free(&loaded);
     pthread_cond_destroy(&server->wake);

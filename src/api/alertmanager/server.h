@@ -31,6 +31,9 @@ struct am_server_options {
     int64_t maintenance_ns; /* between snapshots */
     int64_t start_delay_ns; /* no notification before so long after the start */
     size_t max_silences;    /* 0: 100,000 */
+    size_t max_alerts_of_a_name; /* 0: any number */
+    bool keep_timers;            /* a reload keeps the timers of groups; Alertmanager starts them anew */
+    bool systemd_socket;         /* listens on the socket that systemd hands over, not on `listen` */
     const struct clk *clk;
     const struct rng *rng;
     const struct fs *fs;

@@ -8,24 +8,29 @@
 #include "alert/alertmanager/config.h"
 #include "alert/alertmanager/dispatch.h"
 #include "alert/alertmanager/silence.h"
-#include "api/alertmanager/courier.h"
 #include "api/alertmanager/server.h"
+#include "api/receiver/courier.h"
 #include "base/json_out.h"
 #include "template/alertmanager.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
 
-enum { AM_BODY_MAX_BYTES = 32 << 20, AM_REPLY_MAX_BYTES = 256 << 20, AM_KINDS_MAX = 32 };
+enum {
+    AM_BODY_MAX_BYTES = 32 << 20,
+    AM_REPLY_MAX_BYTES = 256 << 20,
+    AM_TOLD_MAX_BYTES = 256 << 20,
+    AM_KINDS_MAX = 32,
+};
 
 struct am_counts { /* since the start; under the lock */
-    uint64_t firing, resolved, invalid, reloads_failed;
-    uint64_t notifications[AM_KINDS_MAX], failed[AM_KINDS_MAX], not_sent[AM_KINDS_MAX]; /* by kind's row */
+    uint64_t firing, resolved, invalid, limited, reloads_failed;
+    uint64_t notifications[AM_KINDS_MAX], failed[AM_KINDS_MAX]; /* by kind's row */
 };
 
 struct am_server {
     struct am_server_options options;
-    char address[80], external[512], prefix[256], name[64], cluster_address[128];
+    char address[80], external[512], host_name[256], prefix[256], name[64], cluster_address[128];
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stop;
@@ -45,6 +50,7 @@ struct am_server {
     struct am_counts counts;
     int lock_file, log_file; /* of the storage path */
     uint64_t log_bytes, snapshot_bytes;
+    struct buf told;       /* entries of the notification log that are not on disk yet */
     int64_t maintained_ns; /* monotonic */
     bool log_broken;
 };
@@ -98,16 +104,16 @@ am_handler am_get_alerts, am_post_alerts, am_get_groups, am_get_receivers, am_ge
 int am_web_start(struct am_server *server, struct err *err);
 void am_web_stop(struct am_server *server);
 
-/* --- webhook.c --- */
+/* --- tell.c --- */
 am_tell_fn am_tell; /* context: the server */
 courier_done_fn am_sent;
-/* Names receivers of kinds that are not sent. */
-void am_name_unsent(const struct am_server *server);
 size_t am_kind_row(const struct am_receiver_kind *kind);
 
 /* --- state.c --- */
 int am_state_open(struct am_server *server, struct err *err);
+/* Puts an entry of the notification log where am_state_flush makes it durable, with all others. */
 am_told_fn am_state_told;
+void am_state_flush(struct am_server *server);
 /* Makes changed silences durable. */
 int am_state_silences(struct am_server *server, struct err *err);
 /* A new snapshot, where it is time for one (or `now`). */

@@ -117,13 +117,19 @@ int am_state_silences(struct am_server *server, struct err *err)
 void am_state_told(void *context, struct sv name, struct sv entry)
 {
     struct am_server *server = context;
+    put_told(&server->told, name, entry);
+}
+
+void am_state_flush(struct am_server *server)
+{
     struct err err = {0};
-    struct buf out;
-    buf_init(&out, RECORD_MAX_BYTES);
-    put_told(&out, name, entry);
-    if (append(server, buf_view(&out), &err) != 0)
+    if (server->told.n == 0)
+        return;
+    /* past the bound all is written anew */
+    int rc = server->told.overflow ? snapshot(server, &err) : append(server, buf_view(&server->told), &err);
+    buf_clear(&server->told);
+    if (rc != 0)
         am_log(server, LOG_ERROR_LEVEL, "The notification log cannot be kept", "err", err.text, NULL);
-    buf_free(&out);
 }
 
 static bool take_record(struct am_server *server, struct sv bytes, int64_t now_ns)

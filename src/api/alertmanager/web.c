@@ -4,12 +4,15 @@
 #include "api/alertmanager/server_priv.h"
 
 #include "alert/alertmanager/inhibit.h"
+#include "alert/alertmanager/silence_index.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 enum { CONNECTIONS_MAX = 1000, IDLE_S = 60, THREADS = 2, HEAD_BYTES = 64 << 10 };
@@ -92,16 +95,18 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
         silences[am_silence_state_at(&all[i]->silence, request->now_ns)]++;
     struct am_stored_alert stored;
     size_t source_count;
-    struct am_labels *sources = am_dispatch_sources(server->dispatch, request->now_ns, &source_count);
-    for (size_t at = 0; am_dispatch_next_alert(server->dispatch, &at, &stored);) {
+    struct am_labels *sources = am_dispatch_sources(server->dispatch, request->now_ns, request->arena, &source_count);
+    size_t flat_count;
+    const struct am_silence *flat = am_silences_flat(server->silences, &flat_count);
+    struct am_silence_index index;
+    am_silence_index_init(&index, flat, flat_count);
+    for (size_t at = 0; am_dispatch_next_alert(server->dispatch, &at, request->arena, &stored);) {
         bool suppressed = am_inhibited(server->config->inhibit_rules, server->config->inhibit_rule_count,
                                        stored.alert->labels, sources, source_count, NULL, NULL);
-        for (size_t i = 0; i < count && !suppressed; i++)
-            suppressed = am_silence_state_at(&all[i]->silence, request->now_ns) == AM_SILENCE_ACTIVE &&
-                         am_matchers_match(all[i]->silence.matchers, stored.alert->labels);
+        suppressed = suppressed || am_silence_index_find(&index, stored.alert->labels, request->now_ns, NULL, 0) > 0;
         states[suppressed]++;
     }
-    free(sources);
+    am_silence_index_free(&index);
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
     head(out, "alertmanager_alerts", "gauge", "How many alerts by state.");
     buf_printf(out,
@@ -116,6 +121,11 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
          "The total number of received alerts that were invalid.");
     buf_printf(out, "alertmanager_alerts_invalid_total{version=\"v2\"} %llu\n",
                (unsigned long long)server->counts.invalid);
+    head(out, "alertmanager_alerts_per_alert_limit", "gauge", "Current limit on number of alerts per alert name");
+    buf_printf(out, "alertmanager_alerts_per_alert_limit %zu\n", server->options.max_alerts_of_a_name);
+    head(out, "alertmanager_alerts_limited_total", "counter",
+         "Total number of alerts that were dropped due to per alert name limit");
+    buf_printf(out, "alertmanager_alerts_limited_total %llu\n", (unsigned long long)server->counts.limited);
     head(out, "alertmanager_dispatcher_aggregation_groups", "gauge", "Number of active aggregation groups");
     buf_printf(out, "alertmanager_dispatcher_aggregation_groups %zu\n",
                am_dispatch_group_count(server->dispatch));
@@ -127,17 +137,16 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
             server->counts.notifications);
     by_kind(out, "alertmanager_notifications_failed_total", "The total number of failed notifications.",
             server->counts.failed);
-    by_kind(out, "tocsin_alertmanager_notifications_not_sent_total",
-            "Notifications of kinds that this version does not send.", server->counts.not_sent);
-    struct courier_counts sent = courier_counts(server->courier);
-    head(out, "alertmanager_notification_requests_total", "counter",
-         "The total number of attempted notification requests.");
-    buf_printf(out, "alertmanager_notification_requests_total{integration=\"webhook\"} %llu\n",
-               (unsigned long long)sent.requests);
-    head(out, "alertmanager_notification_requests_failed_total", "counter",
-         "The total number of failed notification requests.");
-    buf_printf(out, "alertmanager_notification_requests_failed_total{integration=\"webhook\"} %llu\n",
-               (unsigned long long)sent.failed_requests);
+    struct courier_counts sent;
+    courier_counts(server->courier, &sent);
+    by_kind(out, "alertmanager_notification_requests_total",
+            "The total number of attempted notification requests.", sent.requests);
+    by_kind(out, "alertmanager_notification_requests_failed_total",
+            "The total number of failed notification requests.", sent.failed_requests);
+    head(out, "tocsin_alertmanager_notifications_under_way", "gauge", "Notifications that are being sent.");
+    buf_printf(out, "tocsin_alertmanager_notifications_under_way %zu\n", sent.jobs);
+    head(out, "tocsin_alertmanager_notifications_under_way_limit", "gauge", "Their bound.");
+    buf_printf(out, "tocsin_alertmanager_notifications_under_way_limit %d\n", COURIER_JOBS_MAX);
     head(out, "alertmanager_config_hash", "gauge",
          "Hash of the currently loaded alertmanager configuration.");
     buf_printf(out, "alertmanager_config_hash %llu\n", (unsigned long long)(server->hash & 0xffffffffffff));
@@ -376,9 +385,22 @@ static int open_socket(struct am_server *server, struct err *err)
     return 0;
 }
 
+/* The first socket that systemd hands over (sd_listen_fds(3)). */
+static int take_socket(struct am_server *server, struct err *err)
+{
+    if (sd_listen_fds(1) < 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+        return err_set(err, TC_EINPUT,
+                       "--web.systemd-socket: systemd handed over no listening socket: start this by a .socket unit");
+    server->listen_fd = SD_LISTEN_FDS_START;
+    int flags = fcntl(server->listen_fd, F_GETFL);
+    (void)fcntl(server->listen_fd, F_SETFL, flags | O_NONBLOCK);
+    name_address(server->listen_fd, server->address, sizeof server->address);
+    return 0;
+}
+
 int am_web_start(struct am_server *server, struct err *err)
 {
-    int rc = open_socket(server, err);
+    int rc = server->options.systemd_socket ? take_socket(server, err) : open_socket(server, err);
     if (rc != 0)
         return rc;
     server->daemon = MHD_start_daemon(

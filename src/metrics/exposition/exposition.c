@@ -289,6 +289,7 @@ static int read_sample(struct input *in)
         if (why != NULL)
             return bad(in, why);
     }
+    s.line = in->line;
     return in->handler->sample(in->handler->context, &s, in->err);
 }
 

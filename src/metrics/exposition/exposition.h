@@ -50,6 +50,7 @@ struct exposition_sample {
     int64_t t_ms;
     double t_s;                                 /* of OpenMetrics, exactly */
     const struct exposition_exemplar *exemplar; /* NULL: none */
+    unsigned line;                              /* of the body, from 1 */
 };
 
 struct exposition_handler {

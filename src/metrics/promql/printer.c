@@ -1,9 +1,9 @@
 /*
  * The canonical text of an expression, as Prometheus prints it.
  */
+#include "metrics/promql/printer.h"
 #include "base/go_text.h"
 #include "metrics/prom_duration.h"
-#include "metrics/promql/parser.h"
 
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ static void put_names(struct buf *out, const struct name_list *names)
     buf_char(out, ')');
 }
 
-static void put_aggregate(struct buf *out, const struct expr *e)
+void promql_print_aggregation(struct buf *out, const struct expr *e)
 {
     buf_str(out, token_text(e->op));
     if (e->without || e->grouping.n > 0) {
@@ -28,6 +28,11 @@ static void put_aggregate(struct buf *out, const struct expr *e)
         put_names(out, &e->grouping);
         buf_char(out, ' ');
     }
+}
+
+static void put_aggregate(struct buf *out, const struct expr *e)
+{
+    promql_print_aggregation(out, e);
     buf_char(out, '(');
     if (e->right != NULL) {
         promql_print(out, e->right);
@@ -65,12 +70,18 @@ static void put_matching(struct buf *out, const struct vector_matching *m)
         put_fill(out, "fill_right", m->fill_right);
 }
 
+void promql_print_operator(struct buf *out, const struct expr *e)
+{
+    buf_printf(out, "%s%s", token_text(e->op), e->return_bool ? " bool" : "");
+    if (e->matching != NULL)
+        put_matching(out, e->matching);
+}
+
 static void put_binary(struct buf *out, const struct expr *e)
 {
     promql_print(out, e->left);
-    buf_printf(out, " %s%s", token_text(e->op), e->return_bool ? " bool" : "");
-    if (e->matching != NULL)
-        put_matching(out, e->matching);
+    buf_char(out, ' ');
+    promql_print_operator(out, e);
     buf_char(out, ' ');
     promql_print(out, e->right);
 }
@@ -167,9 +178,8 @@ static void put_range(struct buf *out, const struct expr *e)
         prom_duration(out, e->range_ns);
 }
 
-static void put_subquery(struct buf *out, const struct expr *e)
+void promql_print_subquery(struct buf *out, const struct expr *e)
 {
-    promql_print(out, e->left);
     buf_char(out, '[');
     put_range(out, e);
     buf_char(out, ':');
@@ -218,7 +228,8 @@ void promql_print(struct buf *out, const struct expr *e)
         put_offset(out, e->left);
         break;
     case EXPR_SUBQUERY:
-        put_subquery(out, e);
+        promql_print(out, e->left);
+        promql_print_subquery(out, e);
         break;
     case EXPR_CALL:
         buf_printf(out, "%s(", e->function->name);

@@ -1,7 +1,7 @@
 /*
  * Any bytes as a file of the test language, and as samples in the text format.
  */
-#include "metrics/exposition_text.h"
+#include "metrics/exposition/load.h"
 #include "metrics/promql/test_language.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 4096)
         text.n = 4096;
     (void)promql_test_run(text, "file", &report, NULL);
-    (void)exposition_text_load(text, "file", 0, store, NULL);
+    (void)exposition_load(text, "file", 0, store, NULL);
     memory_store_free(&store);
     return 0;
 }

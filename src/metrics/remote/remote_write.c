@@ -18,11 +18,11 @@ enum { SYMBOLS_MAX = 1 << 20, BUCKETS_MAX = 4096, BATCH_SERIES = 32 };
 
 /* Field numbers of the two, where they differ. */
 struct layout {
-    uint32_t series, labels, samples, histograms;
+    uint32_t series, labels, samples, histograms, exemplars;
 };
 static const struct layout layouts[] = {
-    [REMOTE_WRITE_1] = {.series = 1, .labels = 1, .samples = 2, .histograms = 4},
-    [REMOTE_WRITE_2] = {.series = 5, .labels = 1, .samples = 2, .histograms = 3},
+    [REMOTE_WRITE_1] = {.series = 1, .labels = 1, .samples = 2, .histograms = 4, .exemplars = 3},
+    [REMOTE_WRITE_2] = {.series = 5, .labels = 1, .samples = 2, .histograms = 3, .exemplars = 4},
 };
 
 bool remote_write_version_of(struct sv type, enum remote_write_version *ret)
@@ -64,6 +64,23 @@ static bool read_sample(struct sv bytes, struct sample *ret)
         else if (f.number == 3 && f.wire == PROTO_VARINT)
             ret->start_t = (int64_t)f.value;
         else if (f.number <= 3)
+            return false;
+    }
+    return !in.bad;
+}
+
+/* Value and time; its labels are field 1 in both versions. */
+static bool read_sample_of_exemplar(struct sv bytes, struct sample *ret)
+{
+    struct proto in = proto_of(bytes);
+    struct proto_field f;
+    *ret = (struct sample){0};
+    while (proto_next(&in, &f)) {
+        if (f.number == 2 && f.wire == PROTO_64)
+            ret->v = proto_double(&f);
+        else if (f.number == 3 && f.wire == PROTO_VARINT)
+            ret->t = (int64_t)f.value;
+        else if (f.number == 2 || f.number == 3)
             return false;
     }
     return !in.bad;
@@ -275,6 +292,9 @@ static bool check_series(enum remote_write_version version, struct sv bytes, str
             arena_reset(arena);
             if (f.wire != PROTO_BYTES || !read_histogram(f.bytes, arena, &h, &t, &start_t))
                 return false;
+        } else if (f.number == l->exemplars) {
+            if (f.wire != PROTO_BYTES || !read_sample_of_exemplar(f.bytes, &sample))
+                return false;
         }
     }
     return !in.bad;
@@ -392,6 +412,18 @@ static struct sv label_bytes(struct sv bytes)
     return sv_head(bytes, (size_t)(p - (const uint8_t *)bytes.p));
 }
 
+/* One that is not taken is not worth refusing a batch for: Prometheus passes over it, too. */
+static void append_exemplar(struct append *a, enum remote_write_version version, struct sv bytes,
+                            uint32_t series)
+{
+    struct label labels[TSDB_LABELS_MAX + 1];
+    struct sample s;
+    size_t count = version == REMOTE_WRITE_1 ? labels_1(bytes, labels) : labels_2(a, bytes, labels);
+    (void)read_sample_of_exemplar(bytes, &s);
+    if (count <= TSDB_LABELS_MAX)
+        a->result->exemplars += tsdb_exemplar(a->appender, series, labels, count, s.t, s.v) == TSDB_OK;
+}
+
 static void append_samples(struct append *a, enum remote_write_version version, struct sv bytes,
                            enum tsdb_outcome found, uint32_t series, const struct label *labels, size_t count)
 {
@@ -415,6 +447,9 @@ static void append_samples(struct append *a, enum remote_write_version version, 
             if (found == TSDB_OK)
                 outcome = tsdb_histogram(a->appender, series, t, &h, start_t);
             a->result->histograms += outcome == TSDB_OK;
+        } else if (f.number == l->exemplars && found == TSDB_OK) {
+            append_exemplar(a, version, f.bytes, series);
+            continue;
         } else {
             continue;
         }

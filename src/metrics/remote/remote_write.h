@@ -4,7 +4,7 @@
  *
  * A message is checked whole before its first sample is taken, so what is no such message changes nothing.
  * Of a good one every sample that the store takes is kept; `first` says why the first other one was not.
- * Metadata is read over; exemplars are counted as not written.
+ * Metadata is read over.
  */
 #ifndef METRICS_REMOTE_REMOTE_WRITE_H
 #define METRICS_REMOTE_REMOTE_WRITE_H
@@ -16,7 +16,7 @@ enum remote_write_version { REMOTE_WRITE_1, REMOTE_WRITE_2 };
 enum { REMOTE_WRITE_TEXT = 600, REMOTE_WRITE_SERIES_MAX = 1 << 20 };
 
 struct remote_write {
-    uint64_t samples, histograms; /* taken */
+    uint64_t samples, histograms, exemplars; /* taken */
     uint64_t refused;
     enum tsdb_outcome first;      /* of the first refused */
     char text[REMOTE_WRITE_TEXT]; /* about it, for the sender */

@@ -162,6 +162,60 @@ static void test_version_2(void **state)
     fixture_free(&f);
 }
 
+static void check_exemplar(struct fixture *f)
+{
+    struct arena arena = {0};
+    struct tsdb_exemplar_series *got;
+    struct matcher m;
+    size_t n;
+    assert_int_equal(matcher_init(&m, MATCH_EQUAL, METRIC_NAME, SV("up"), NULL), 0);
+    struct tsdb_selector selector = {&m, 1};
+    tsdb_exemplars(f->tsdb, &selector, 1, 0, INT64_MAX, &arena, &got, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(got[0].n, 1);
+    assert_true(got[0].items[0].v == 0.25 && got[0].items[0].t == 999000);
+    assert_true(sv_is(labels_get(got[0].items[0].labels, SV("trace_id")), "abc"));
+    arena_free(&arena);
+}
+
+static void test_exemplars(void **state)
+{
+    (void)state;
+    for (enum remote_write_version version = REMOTE_WRITE_1; version <= REMOTE_WRITE_2; version++) {
+        struct fixture f;
+        struct buf example, part;
+        fixture_init(&f);
+        buf_init(&example, 100);
+        buf_init(&part, 100);
+        if (version == REMOTE_WRITE_1) {
+            add_label(&f.series, "__name__", "up");
+            add_label(&example, "trace_id", "abc");
+        } else {
+            static const char *const symbols[] = {"", "__name__", "up", "trace_id", "abc"};
+            for (size_t i = 0; i < TC_ARRAY_LEN(symbols); i++)
+                field_bytes(&f.message, 4, sv_of(symbols[i]));
+            varint(&part, 1);
+            varint(&part, 2);
+            field_bytes(&f.series, 1, buf_view(&part));
+            buf_clear(&part);
+            varint(&part, 3);
+            varint(&part, 4);
+            field_bytes(&example, 1, buf_view(&part));
+        }
+        field_double(&example, 2, 0.25);
+        field_varint(&example, 3, 999000);
+        add_sample(&f.series, 1, 1000000);
+        field_bytes(&f.series, version == REMOTE_WRITE_1 ? 3 : 4, buf_view(&example));
+        field_bytes(&f.message, version == REMOTE_WRITE_1 ? 1 : 5, buf_view(&f.series));
+        struct remote_write r = append(&f, version);
+        assert_true(r.samples == 1 && r.exemplars == 1 && r.refused == 0);
+        check_exemplar(&f);
+        buf_free(&example);
+        buf_free(&part);
+        fixture_free(&f);
+    }
+}
+
 static void test_histogram(void **state)
 {
     (void)state;
@@ -275,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         {"A-11: messages 1.0", test_version_1, NULL, NULL, NULL},
         {"A-11: messages 2.0", test_version_2, NULL, NULL, NULL},
+        {"exemplars, in both versions", test_exemplars, NULL, NULL, NULL},
         {"native histograms", test_histogram, NULL, NULL, NULL},
         {"which message a Content-Type means", test_content_types, NULL, NULL, NULL},
         {"no prefix of a message is a message", test_damaged, NULL, NULL, NULL},

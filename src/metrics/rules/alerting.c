@@ -183,7 +183,7 @@ static void note_instance(struct evaluation *e, const struct instance *instance)
         *slot = (uint64_t)(uintptr_t)alert;
     }
     alert->value = instance->value;
-    alert->given = e->state->evaluations;
+    alert->given = e->state->timing.evaluations;
     alert->stands_for_no_data = instance->stands_for_no_data;
     keep_annotations(alert, instance->annotations);
 }
@@ -350,7 +350,8 @@ void alert_view(const struct group_state *group, const struct rule_state *state,
                                     .value = alert->value,
                                     .active_at_ns = alert->active_at_ns,
                                     .fired_at_ns = alert->fired_at_ns,
-                                    .resolved_at_ns = alert->resolved_at_ns};
+                                    .resolved_at_ns = alert->resolved_at_ns,
+                                    .keep_firing_since_ns = alert->keep_firing_since_ns};
     label_key_read(key, arena, &labels, &ret->label_count);
     label_key_read(sv_make(alert->annotations, alert->annotation_bytes), arena, &annotations,
                    &ret->annotation_count);

@@ -45,13 +45,15 @@ static void open_group(struct rule_engine *engine, const struct rule_file *file,
                              .rules = ARENA_ARRAY(&engine->arena, struct rule_state, group->rule_count + 1),
                              .interval_ns = interval,
                              .offset_ns = (int64_t)(hash % (uint64_t)interval),
-                             .next_ns = TC_NO_TIME};
+                             .next_ns = TC_NO_TIME,
+                             .timing.last_ns = TC_NO_TIME};
     struct map names;
     map_init(&ret->gone, RULE_INSTANCES_MAX);
     map_init(&names, group->rule_count + 1);
     for (size_t i = 0; i < group->rule_count; i++) {
         struct rule_state *state = &ret->rules[i];
-        *state = (struct rule_state){.rule = &group->rules[i], .restored = !engine->options.restore};
+        *state = (struct rule_state){
+            .rule = &group->rules[i], .restored = !engine->options.restore, .timing.last_ns = TC_NO_TIME};
         uint64_t *before = map_put(&names, state->rule->name, NULL);
         rule_info_fill(&engine->arena, ret, i, (*before)++, engine->rule_count++, &state->info);
         map_init(&state->active, RULE_INSTANCES_MAX);
@@ -142,13 +144,16 @@ static void adopt_group(struct group_state *group, struct group_state *old)
             swap_maps(&state->previous, &old->rules[k].previous);
             forget_severities(&state->active);
             state->restored = old->rules[k].restored;
-            state->evaluations = old->rules[k].evaluations;
+            state->timing = old->rules[k].timing;
+            state->error = old->rules[k].error;
+            old->rules[k].error = NULL;
             break;
         }
     }
     if (group->interval_ns == old->interval_ns)
         group->next_ns = old->next_ns;
-    group->evaluations = old->evaluations;
+    group->timing = old->timing;
+    group->missed = old->missed;
     move_keys(&old->gone, &group->gone);
     for (size_t k = 0; k < count; k++)
         if (!taken[k])
@@ -192,12 +197,14 @@ int64_t group_query_offset_ns(const struct rule_engine *engine, const struct gro
 
 static void evaluate_group(struct rule_engine *engine, struct group_state *group, int64_t time_ns)
 {
+    int64_t began_ns = timing_begin(engine, &group->timing, time_ns);
     for (size_t i = 0; i < group->group->rule_count; i++)
         rule_evaluate(engine, group, &group->rules[i], time_ns);
     group_mark_gone(engine, group, time_ns);
     /* the first evaluation may lack samples that came with the start; the second has them */
-    if (++group->evaluations >= 2 && engine->options.restore)
+    if (group->timing.evaluations >= 2 && engine->options.restore)
         group_restore(engine, group, time_ns);
+    timing_end(engine, &group->timing, began_ns);
 }
 
 void rule_engine_evaluate(struct rule_engine *engine, size_t group, int64_t time_ns)
@@ -212,37 +219,54 @@ static int64_t slot_at(const struct group_state *group, int64_t now_ns)
     return now_ns - (past < 0 ? past + group->interval_ns : past);
 }
 
-struct due {
-    int64_t slot_ns;
-    size_t group;
-};
-
-static int by_slot(const void *a, const void *b)
+/* The group whose slot comes first; of equal slots the first group. NULL where none is due. */
+static struct group_state *first_due(struct rule_engine *engine, int64_t now_ns, int64_t *ret_slot_ns)
 {
-    const struct due *x = a, *y = b;
-    return x->slot_ns != y->slot_ns ? (x->slot_ns < y->slot_ns ? -1 : 1)
-                                    : (x->group > y->group) - (x->group < y->group);
-}
-
-void rule_engine_advance(struct rule_engine *engine, int64_t now_ns)
-{
-    struct due *due = tc_alloc((engine->group_count + 1) * sizeof *due);
-    size_t count = 0;
+    struct group_state *first = NULL;
     for (size_t g = 0; g < engine->group_count; g++) {
         struct group_state *group = &engine->groups[g];
-        if (group->next_ns == TC_NO_TIME)
+        bool set_back = group->next_ns != TC_NO_TIME && group->next_ns - group->interval_ns > now_ns;
+        if (group->next_ns == TC_NO_TIME || set_back) /* the clock was; its time has to come again */
             group->next_ns = slot_at(group, now_ns) + group->interval_ns;
         if (now_ns < group->next_ns)
             continue;
         int64_t slot = slot_at(group, now_ns);
-        engine->missed += (uint64_t)((slot - group->next_ns) / group->interval_ns);
-        group->next_ns = slot + group->interval_ns;
-        due[count++] = (struct due){slot, g};
+        if (first == NULL || slot < *ret_slot_ns) {
+            first = group;
+            *ret_slot_ns = slot;
+        }
     }
-    qsort(due, count, sizeof *due, by_slot);
-    for (size_t i = 0; i < count; i++)
-        evaluate_group(engine, &engine->groups[due[i].group], due[i].slot_ns);
-    free(due);
+    return first;
+}
+
+bool rule_engine_step(struct rule_engine *engine, int64_t now_ns)
+{
+    int64_t slot = now_ns;
+    struct group_state *group = first_due(engine, now_ns, &slot);
+    if (group == NULL)
+        return false;
+    uint64_t missed = (uint64_t)((slot - group->next_ns) / group->interval_ns);
+    group->missed += missed;
+    engine->missed += missed;
+    group->next_ns = slot + group->interval_ns;
+    evaluate_group(engine, group, slot);
+    return true;
+}
+
+void rule_engine_advance(struct rule_engine *engine, int64_t now_ns)
+{
+    while (rule_engine_step(engine, now_ns)) {
+    }
+}
+
+void rule_engine_retire(struct rule_engine *engine, int64_t time_ns)
+{
+    for (size_t g = 0; g < engine->group_count; g++) {
+        struct group_state *group = &engine->groups[g];
+        for (size_t i = 0; i < group->group->rule_count; i++)
+            move_keys(&group->rules[i].previous, &group->gone);
+        group_mark_gone(engine, group, time_ns);
+    }
 }
 
 int64_t rule_engine_next_ns(const struct rule_engine *engine)
@@ -278,6 +302,25 @@ struct sv rule_engine_group_file(const struct rule_engine *engine, size_t group)
 const char *rule_engine_error(const struct rule_engine *engine, size_t group, size_t rule)
 {
     return engine->groups[group].rules[rule].error;
+}
+
+struct rule_timing rule_engine_rule_timing(const struct rule_engine *engine, size_t group, size_t rule)
+{
+    return engine->groups[group].rules[rule].timing;
+}
+
+struct rule_group_timing rule_engine_group_timing(const struct rule_engine *engine, size_t group)
+{
+    const struct group_state *g = &engine->groups[group];
+    return (struct rule_group_timing){.timing = g->timing,
+                                      .interval_ns = g->interval_ns,
+                                      .query_offset_ns = group_query_offset_ns(engine, g),
+                                      .missed = g->missed};
+}
+
+const struct rule_info *rule_engine_info(const struct rule_engine *engine, size_t group, size_t rule)
+{
+    return &engine->groups[group].rules[rule].info;
 }
 
 void rule_engine_alerts(const struct rule_engine *engine, size_t group, size_t rule,

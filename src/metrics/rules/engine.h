@@ -10,6 +10,7 @@
 #ifndef METRICS_RULES_ENGINE_H
 #define METRICS_RULES_ENGINE_H
 
+#include "base/clk.h"
 #include "event/finding.h"
 #include "metrics/rules/rule_file.h"
 #include "metrics/series_source.h"
@@ -28,6 +29,13 @@ struct rule_storage {
     int (*append)(void *context, const struct labels *labels, int64_t time_ms, double value,
                   const struct histogram *histogram, struct err *err);
     void *context;
+    /* Each may be NULL. A rule is about to be evaluated: what was appended before must be seen by `source`
+     * from now on, and nothing that `source` lent is in use. */
+    void (*refresh)(void *context);
+    /* Stand around the samples of one rule, with no query between them. Where `begin` fails nothing is
+     * appended, `commit` is not called, and the rule has the error. */
+    int (*begin)(void *context, struct err *err);
+    void (*commit)(void *context);
 };
 
 enum rule_alert_state { RULE_ALERT_INACTIVE, RULE_ALERT_PENDING, RULE_ALERT_FIRING };
@@ -45,6 +53,7 @@ struct rule_alert_view {
     struct sv level; /* severity that the side file gives the instance; empty: its label `severity` counts */
     double value;
     int64_t active_at_ns, fired_at_ns, resolved_at_ns; /* TC_NO_TIME where it has not been so */
+    int64_t keep_firing_since_ns; /* likewise: since when only keep_firing_for keeps it */
 };
 
 enum rule_change_kind {
@@ -63,10 +72,14 @@ struct rule_change {
 
 struct rule_engine_options {
     struct rule_storage storage;
-    int64_t interval_ns;                 /* of groups that name none; 0: 1 minute */
-    int64_t query_offset_ns;             /* likewise */
-    int64_t subquery_step_ms;            /* of subqueries without a step; 0: interval_ns */
-    int64_t lookback_ms;                 /* 0: 5 minutes */
+    int64_t interval_ns;                                /* of groups that name none; 0: 1 minute */
+    int64_t query_offset_ns;                            /* likewise */
+    int64_t subquery_step_ms;                           /* of subqueries without a step; 0: interval_ns */
+    int64_t lookback_ms;                                /* 0: 5 minutes */
+    bool ignore_start_timestamps, delayed_name_removal; /* as in promql_options */
+    bool (*cancelled)(void *context);                   /* asked during a query; true ends it. May be NULL */
+    void *cancel_context;
+    const struct clk *clk; /* only to show when evaluations were and how long they took; NULL: their slots */
     const struct label *external_labels; /* for templates; copied */
     size_t external_label_count;
     struct sv external_url; /* for templates; copied */
@@ -105,6 +118,10 @@ void rule_engine_adopt(struct rule_engine *engine, struct rule_engine *old);
  * left out and counted. Errors of rules stay with the rules (rule_engine_error).
  */
 void rule_engine_advance(struct rule_engine *engine, int64_t now_ns);
+/* As rule_engine_advance for the one group that is due first; false where none is. */
+bool rule_engine_step(struct rule_engine *engine, int64_t now_ns);
+/* Marks all that the engine's rules wrote last as stale: they end, and nobody adopts them. */
+void rule_engine_retire(struct rule_engine *engine, int64_t time_ns);
 /* When the next group is due; INT64_MAX where there is none. */
 int64_t rule_engine_next_ns(const struct rule_engine *engine);
 uint64_t rule_engine_missed(const struct rule_engine *engine);
@@ -118,6 +135,19 @@ struct sv rule_engine_group_file(const struct rule_engine *engine, size_t group)
 void rule_engine_evaluate(struct rule_engine *engine, size_t group, int64_t time_ns);
 /* The error of the rule's last evaluation; NULL where it went well or was not. */
 const char *rule_engine_error(const struct rule_engine *engine, size_t group, size_t rule);
+struct rule_timing {
+    uint64_t evaluations, failures;
+    int64_t last_ns; /* when the last evaluation began; TC_NO_TIME: there was none */
+    int64_t took_ns; /* it */
+};
+struct rule_timing rule_engine_rule_timing(const struct rule_engine *engine, size_t group, size_t rule);
+struct rule_group_timing {
+    struct rule_timing timing;
+    int64_t interval_ns, query_offset_ns;
+    uint64_t missed;
+};
+struct rule_group_timing rule_engine_group_timing(const struct rule_engine *engine, size_t group);
+const struct rule_info *rule_engine_info(const struct rule_engine *engine, size_t group, size_t rule);
 /* Calls `each` for every pending and firing instance, in order of appearance. */
 void rule_engine_alerts(const struct rule_engine *engine, size_t group, size_t rule,
                         void (*each)(void *context, const struct rule_alert_view *alert), void *context);

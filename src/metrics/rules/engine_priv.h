@@ -32,7 +32,7 @@ struct rule_state {
     struct map active;   /* label_key -> struct active_alert * */
     struct map previous; /* label_keys of the series that the last evaluation wrote */
     bool restored;
-    uint64_t evaluations;
+    struct rule_timing timing;
     char *error; /* NULL: none */
 };
 
@@ -42,7 +42,8 @@ struct group_state {
     struct rule_state *rules;
     int64_t interval_ns, offset_ns; /* slots are at n * interval + offset */
     int64_t next_ns;                /* TC_NO_TIME before the first call of rule_engine_advance */
-    uint64_t evaluations;
+    struct rule_timing timing;
+    uint64_t missed;
     struct map gone; /* label_keys of series that no rule writes any more: to be marked stale */
 };
 
@@ -53,7 +54,7 @@ struct rule_engine {
     size_t group_count;
     uint32_t rule_count;
     struct sv path_prefix; /* of the external URL */
-    uint64_t missed;
+    uint64_t missed;       /* of groups that are gone, too */
 };
 
 /* One evaluation of one rule. */
@@ -86,6 +87,9 @@ int rule_query(struct rule_engine *engine, struct sv text, int64_t time_ns, stru
                struct promql_series **ret, size_t *ret_count, struct err *err);
 void evaluation_add(struct evaluation *e, const struct labels *labels, double value,
                     const struct histogram *histogram);
+/* One more evaluation begins; its slot stands for the time where there is no clock. */
+int64_t timing_begin(const struct rule_engine *engine, struct rule_timing *timing, int64_t slot_ns);
+void timing_end(const struct rule_engine *engine, struct rule_timing *timing, int64_t began_ns);
 void rule_evaluate(struct rule_engine *engine, struct group_state *group, struct rule_state *state,
                    int64_t time_ns);
 /* Marks the group's `gone` series stale. */

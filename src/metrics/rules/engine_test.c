@@ -71,7 +71,8 @@ static void open_stage(struct stage *s, const char *rules, struct rule_engine_op
     s->files[0] = &s->file;
     s->store = memory_store_new();
     buf_init(&s->told, 1 << 16);
-    s->options.storage = (struct rule_storage){memory_store_source(s->store), append, s};
+    s->options.storage =
+        (struct rule_storage){.source = memory_store_source(s->store), .append = append, .context = s};
     s->options.on_change = on_change;
     s->options.change_context = s;
     s->engine = rule_engine_new(s->files, 1, &s->options);

@@ -51,6 +51,10 @@ int rule_query(struct rule_engine *engine, struct sv text, int64_t time_ns, stru
     struct promql_options options = {.start_ms = ms,
                                      .end_ms = ms,
                                      .lookback_ms = engine->options.lookback_ms,
+                                     .ignore_start_timestamps = engine->options.ignore_start_timestamps,
+                                     .delayed_name_removal = engine->options.delayed_name_removal,
+                                     .cancelled = engine->options.cancelled,
+                                     .cancel_context = engine->options.cancel_context,
                                      .subquery_step_ms = engine->options.subquery_step_ms};
     int rc = promql_query(&engine->options.storage.source, text, &options, result, err);
     if (rc != 0)
@@ -146,10 +150,28 @@ static void mark_stale(struct rule_engine *engine, struct labels_table *table, s
     arena_free(&arena);
 }
 
+static int storage_begin(const struct rule_storage *storage, struct err *err)
+{
+    return storage->begin == NULL ? 0 : storage->begin(storage->context, err);
+}
+
+static void storage_commit(const struct rule_storage *storage)
+{
+    if (storage->commit != NULL)
+        storage->commit(storage->context);
+}
+
 static void write_samples(struct evaluation *e)
 {
     const struct rule_storage *storage = &e->engine->options.storage;
     int64_t time_ms = ns_to_ms(e->query_ns);
+    struct err refused = {0};
+    if (e->sample_count == 0 && e->state->previous.live == 0)
+        return;
+    if (storage_begin(storage, &refused) != 0) {
+        set_error(e->state, &refused);
+        return; /* what was written before is still known, and marked stale another time */
+    }
     struct map written;
     struct map_entry *entry;
     struct buf key;
@@ -166,9 +188,24 @@ static void write_samples(struct evaluation *e)
     for (size_t at = 0; map_next(&e->state->previous, &at, &entry);)
         if (map_get(&written, entry->key) == NULL)
             mark_stale(e->engine, &e->labels, entry->key, time_ms);
+    storage_commit(storage);
     map_free(&e->state->previous);
     e->state->previous = written;
     buf_free(&key);
+}
+
+int64_t timing_begin(const struct rule_engine *engine, struct rule_timing *timing, int64_t slot_ns)
+{
+    const struct clk *clk = engine->options.clk;
+    timing->evaluations++;
+    timing->last_ns = clk == NULL ? slot_ns : clk_now(clk).ns;
+    return clk == NULL ? 0 : clk_monotonic_ns(clk);
+}
+
+void timing_end(const struct rule_engine *engine, struct rule_timing *timing, int64_t began_ns)
+{
+    const struct clk *clk = engine->options.clk;
+    timing->took_ns = clk == NULL ? 0 : clk_monotonic_ns(clk) - began_ns;
 }
 
 void rule_evaluate(struct rule_engine *engine, struct group_state *group, struct rule_state *state,
@@ -181,7 +218,9 @@ void rule_evaluate(struct rule_engine *engine, struct group_state *group, struct
                            .time_ns = time_ns,
                            .query_ns = time_ns - group_query_offset_ns(engine, group)};
     labels_table_init(&e.labels);
-    state->evaluations++;
+    if (engine->options.storage.refresh != NULL)
+        engine->options.storage.refresh(engine->options.storage.context);
+    int64_t began_ns = timing_begin(engine, &state->timing, time_ns);
     int rc = state->rule->alerting ? alerting_evaluate(&e, &err) : recording_evaluate(&e, &err);
     set_error(state, rc != 0 ? &err : NULL);
     if (rc == 0) {
@@ -189,6 +228,8 @@ void rule_evaluate(struct rule_engine *engine, struct group_state *group, struct
             alerting_tell(&e);
         write_samples(&e);
     }
+    state->timing.failures += state->error != NULL;
+    timing_end(engine, &state->timing, began_ns);
     promql_result_free(&e.result);
     labels_table_free(&e.labels);
     arena_free(&e.arena);
@@ -202,9 +243,12 @@ void group_mark_gone(struct rule_engine *engine, struct group_state *group, int6
     struct map_entry *entry;
     if (group->gone.live == 0)
         return;
+    if (storage_begin(&engine->options.storage, NULL) != 0)
+        return; /* the next evaluation tries again */
     labels_table_init(&table);
     for (size_t at = 0; map_next(&group->gone, &at, &entry);)
         mark_stale(engine, &table, entry->key, time_ms);
     labels_table_free(&table);
+    storage_commit(&engine->options.storage);
     map_clear(&group->gone);
 }

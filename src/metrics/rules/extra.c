@@ -88,7 +88,7 @@ bool extra_judge(struct evaluation *e, const struct extra_answers *answers, stru
                  struct active_alert *alert, bool *ret_hold)
 {
     const struct rule_extra *extra = e->state->rule->extra;
-    bool given = alert->given == e->state->evaluations, truth = given;
+    bool given = alert->given == e->state->timing.evaluations, truth = given;
     struct label *items;
     size_t count;
     *ret_hold = false;

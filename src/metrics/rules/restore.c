@@ -104,6 +104,8 @@ static void restore_rule(struct restoring *r)
 
 void group_restore(struct rule_engine *engine, struct group_state *group, int64_t time_ns)
 {
+    if (engine->options.storage.refresh != NULL)
+        engine->options.storage.refresh(engine->options.storage.context);
     for (size_t i = 0; i < group->group->rule_count; i++) {
         struct restoring r = {.engine = engine, .state = &group->rules[i], .time_ns = time_ns};
         /* with a short `for` there is nothing to win */

@@ -13,6 +13,7 @@
 #define METRICS_TSDB_BLOCK_H
 
 #include "base/fs.h"
+#include "metrics/tsdb/chunk.h"
 #include "metrics/tsdb/index.h"
 
 enum {
@@ -34,6 +35,7 @@ struct block_info {
     uint64_t number;
     int64_t min_t, max_t; /* [min_t, max_t): the stretch it stands for */
     uint32_t level;       /* 1: from the head */
+    uint32_t thinned_ms;  /* of each so many milliseconds a few samples are left (thin.h); 0: all are */
     uint64_t series, samples, bytes;
 };
 
@@ -41,10 +43,12 @@ struct block_info {
 struct block_writer;
 /* Series come in the order of their labels, chunks of one in order of time. */
 int block_writer_new(const struct fs *fs, const char *dir, uint64_t number, int64_t min_t, int64_t max_t,
-                     uint32_t level, struct block_writer **ret, struct err *err);
+                     uint32_t level, uint32_t thinned_ms, struct block_writer **ret, struct err *err);
 void block_writer_series(struct block_writer *writer, const struct label *labels, size_t count);
 void block_writer_chunk(struct block_writer *writer, int64_t min_t, int64_t max_t, uint32_t count,
                         struct sv bytes);
+/* The same from samples in order of time. */
+void block_writer_samples(struct block_writer *writer, const struct chunk_columns *columns);
 /* Makes it a block, durably, or removes what there is; frees the writer either way. Nothing is written where
  * no series has a chunk; ret->series is 0 then. */
 int block_writer_finish(struct block_writer **writer, struct block_info *ret, struct err *err);

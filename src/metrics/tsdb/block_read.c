@@ -62,6 +62,7 @@ static int read_ends(struct block *b, struct err *err)
     b->info.min_t = (int64_t)load_u64(head + 8);
     b->info.max_t = (int64_t)load_u64(head + 16);
     b->info.level = load_u32(head + 24);
+    b->info.thinned_ms = load_u32(head + 28);
     b->info.samples = load_u64(foot + 72);
     b->info.bytes = size;
     for (size_t i = 0; i < BLOCK_PARTS; i++) {

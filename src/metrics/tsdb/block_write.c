@@ -49,12 +49,13 @@ static void put(struct block_writer *w, const void *bytes, size_t n)
 }
 
 int block_writer_new(const struct fs *fs, const char *dir, uint64_t number, int64_t min_t, int64_t max_t,
-                     uint32_t level, struct block_writer **ret, struct err *err)
+                     uint32_t level, uint32_t thinned_ms, struct block_writer **ret, struct err *err)
 {
     struct block_writer *w = tc_alloc(sizeof *w);
     w->fs = fs;
     w->dir = tc_strdup(dir);
-    w->info = (struct block_info){.number = number, .min_t = min_t, .max_t = max_t, .level = level};
+    w->info = (struct block_info){
+        .number = number, .min_t = min_t, .max_t = max_t, .level = level, .thinned_ms = thinned_ms};
     buf_init(&w->out, OUT_BYTES);
     buf_init(&w->series, INDEX_BYTES_MAX);
     map_init(&w->symbols, INDEX_SYMBOLS_MAX);
@@ -72,6 +73,7 @@ int block_writer_new(const struct fs *fs, const char *dir, uint64_t number, int6
     store_u64(head + 8, (uint64_t)min_t);
     store_u64(head + 16, (uint64_t)max_t);
     store_u32(head + 24, level);
+    store_u32(head + 28, thinned_ms);
     store_u64(head + 56, hash_64(sv_make(head, 56)));
     put(w, head, sizeof head);
     *ret = w;
@@ -118,6 +120,38 @@ void block_writer_chunk(struct block_writer *w, int64_t min_t, int64_t max_t, ui
     char *n = w->series.p + w->chunk_count_at;
     store_u32(n, load_u32(n) + 1);
     w->info.samples += count;
+}
+
+static void write_chunk(struct block_writer *w, struct chunk_writer *chunk, int64_t max_t)
+{
+    int64_t min_t = chunk->min_t;
+    uint32_t count = chunk->count;
+    struct sv bytes = chunk_take(chunk);
+    block_writer_chunk(w, min_t, max_t, count, bytes);
+    free((char *)(uintptr_t)bytes.p);
+}
+
+void block_writer_samples(struct block_writer *w, const struct chunk_columns *c)
+{
+    struct chunk_writer chunk = {0};
+    for (size_t i = 0; i < c->n; i++) {
+        unsigned mode = CHUNK_XOR + 1;
+        bool is_float = c->h[i] == NULL, added = false;
+        if (chunk.p != NULL && chunk.kind == (is_float ? CHUNK_FLOAT : CHUNK_HISTOGRAM))
+            added = is_float ? chunk_float_add(&chunk, c->t[i], c->f[i], c->st[i], &mode)
+                             : chunk_histogram_add(&chunk, c->t[i], c->h[i], c->st[i]);
+        if (added)
+            continue;
+        if (chunk.p != NULL)
+            write_chunk(w, &chunk, c->t[i - 1]);
+        if (is_float)
+            chunk_float_begin(&chunk, mode > CHUNK_XOR ? chunk_mode_of(c->f[i]) : mode, c->t[i], c->f[i],
+                              c->st[i]);
+        else
+            chunk_histogram_begin(&chunk, c->t[i], c->h[i], c->st[i]);
+    }
+    if (chunk.p != NULL)
+        write_chunk(w, &chunk, c->t[c->n - 1]);
 }
 
 static int by_text(const void *a, const void *b)

@@ -1,6 +1,8 @@
 /*
- * The list of blocks: loading, joining, letting go. The maintainer alone changes it; see tsdb_priv.h.
+ * The list of blocks: loading, joining, thinning, letting go. The maintainer alone changes it; see
+ * tsdb_priv.h.
  */
+#include "metrics/tsdb/thin.h"
 #include "metrics/tsdb/tsdb_priv.h"
 
 #include "base/num.h"
@@ -226,7 +228,7 @@ static int compact(struct tsdb *tsdb, size_t from, size_t count, uint32_t level,
     if (rc == 0)
         rc = block_writer_new(tsdb->options.fs, tsdb->blocks_dir, tsdb->next_block++,
                               block_info(tsdb->blocks[from])->min_t,
-                              block_info(tsdb->blocks[from + count - 1])->max_t, level, &w, err);
+                              block_info(tsdb->blocks[from + count - 1])->max_t, level, 0, &w, err);
     if (rc == 0)
         rc = merge(w, inputs, count, err);
     for (size_t i = 0; i < pinned; i++)
@@ -273,28 +275,51 @@ int blocks_compact(struct tsdb *tsdb, bool *ret_more, struct err *err)
     return 0;
 }
 
+static bool is_before(const struct tsdb *tsdb, size_t at, int64_t now, int64_t retention_ms)
+{
+    return retention_ms > 0 && now != INT64_MIN && block_info(tsdb->blocks[at])->max_t < now - retention_ms;
+}
+
+/* One block that is past `retention_ms`, and not past `trend_retention_ms`, a call. */
+static int thin_next(struct tsdb *tsdb, int64_t now, bool *ret_more, struct err *err)
+{
+    *ret_more = false;
+    for (size_t i = 0; i < tsdb->block_count; i++) {
+        if (!is_before(tsdb, i, now, tsdb->options.retention_ms))
+            return 0;
+        if (block_info(tsdb->blocks[i])->thinned_ms > 0)
+            continue;
+        *ret_more = true;
+        int rc = thin_block(tsdb, i, err);
+        tsdb->blocks_thinned += rc == 0;
+        return rc;
+    }
+    return 0;
+}
+
 int blocks_expire(struct tsdb *tsdb, struct err *err)
 {
     size_t n = 0;
     uint64_t bytes = 0;
+    const struct tsdb_options *o = &tsdb->options;
+    int64_t longest = TC_MAX(o->retention_ms, o->trend_retention_ms);
     pthread_rwlock_rdlock(&tsdb->lock);
     int64_t now = tsdb->head.any ? tsdb->head.max_t : INT64_MIN;
     pthread_rwlock_unlock(&tsdb->lock);
     for (size_t i = 0; i < tsdb->block_count; i++)
         bytes += block_info(tsdb->blocks[i])->bytes;
     for (; n < tsdb->block_count; n++) {
-        const struct block_info *info = block_info(tsdb->blocks[n]);
-        bool old = tsdb->options.retention_ms > 0 && now != INT64_MIN &&
-                   info->max_t < now - tsdb->options.retention_ms;
-        bool large = tsdb->options.retention_bytes > 0 && bytes > tsdb->options.retention_bytes;
-        if (!old && !large)
+        bool large = o->retention_bytes > 0 && bytes > o->retention_bytes;
+        if (!large && !is_before(tsdb, n, now, o->retention_ms > 0 ? longest : 0))
             break;
-        bytes -= info->bytes;
+        bytes -= block_info(tsdb->blocks[n])->bytes;
     }
-    if (n == 0)
-        return 0;
     tsdb->blocks_expired += n;
-    return blocks_replace(tsdb, NULL, 0, n, err);
+    int rc = n == 0 ? 0 : blocks_replace(tsdb, NULL, 0, n, err);
+    bool more = longest > o->retention_ms;
+    for (unsigned step = 0; rc == 0 && more && step < MAINTAIN_STEPS_MAX; step++)
+        rc = thin_next(tsdb, now, &more, err);
+    return rc;
 }
 
 void blocks_trim_indexes(struct tsdb *tsdb)

@@ -123,11 +123,14 @@ const struct labels *index_labels(const struct index_view *view, const struct la
                                   uint32_t count, struct arena *arena)
 {
     struct labels *labels = arena_alloc_raw(arena, sizeof *labels + count * sizeof(struct label), 8);
-    labels->id = 0;
+    labels->id = labels->name_at = 0;
     labels->count = count;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         labels->items[i] = (struct label){arena_sv(arena, view->text(view->context, pairs[i].name)),
                                           arena_sv(arena, view->text(view->context, pairs[i].value))};
+        if (sv_eq(labels->items[i].name, METRIC_NAME))
+            labels->name_at = i + 1;
+    }
     labels->hash = labels_items_hash(labels->items, count);
     return labels;
 }

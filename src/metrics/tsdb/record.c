@@ -7,35 +7,13 @@
 #include "metrics/tsdb/tsdb_priv.h"
 
 #include "base/num.h"
+#include "base/varint.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { SNAPSHOT_FRAME_BYTES = 1 << 20 };
-
-void record_varint(struct buf *out, uint64_t v)
-{
-    char bytes[10];
-    size_t n = 0;
-    for (; v >= 128; v >>= 7)
-        bytes[n++] = (char)(v | 128);
-    bytes[n++] = (char)v;
-    buf_add(out, bytes, n);
-}
-
-uint64_t reader_varint(struct reader *in)
-{
-    uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t b = reader_u8(in);
-        v |= (uint64_t)(b & 127) << shift;
-        if (b < 128)
-            return v;
-    }
-    in->bad = true;
-    return 0;
-}
 
 static double reader_double(struct reader *in)
 {
@@ -54,7 +32,7 @@ static void record_double(struct buf *out, double v)
 
 static void record_text(struct buf *out, struct sv text)
 {
-    record_varint(out, text.n);
+    buf_varint(out, text.n);
     buf_sv(out, text);
 }
 
@@ -68,15 +46,15 @@ static struct sv reader_text(struct reader *in)
 
 void record_source(struct buf *out, unsigned source, struct sv name)
 {
-    record_varint(out, source);
+    buf_varint(out, source);
     record_text(out, name);
 }
 
 void record_series(struct buf *out, const struct head *head, const struct head_series *s)
 {
-    record_varint(out, s->id);
-    record_varint(out, s->source);
-    record_varint(out, s->label_count);
+    buf_varint(out, s->id);
+    buf_varint(out, s->source);
+    buf_varint(out, s->label_count);
     for (uint32_t i = 0; i < s->label_count; i++) {
         record_text(out, label_index_text(&head->index, s->pairs[i].name));
         record_text(out, label_index_text(&head->index, s->pairs[i].value));
@@ -102,32 +80,51 @@ void record_float(struct tsdb *tsdb, uint32_t id, int64_t t, double v, int64_t s
     memcpy(p + n, &v, sizeof v);
     out->n += n + sizeof v;
     if (start_t != 0)
-        record_varint(out, zigzag(start_t - t));
+        buf_varint(out, zigzag(start_t - t));
     tsdb->record_id = id;
     tsdb->record_t = t;
 }
 
+static void record_labels(struct buf *out, const struct label *labels, size_t count)
+{
+    buf_varint(out, count);
+    for (size_t i = 0; i < count; i++) {
+        record_text(out, labels[i].name);
+        record_text(out, labels[i].value);
+    }
+}
+
+/* With the series' labels: it may be gone from the head before its exemplars are. */
+void record_exemplar(struct buf *out, const struct label *series, size_t series_count,
+                     const struct label *labels, size_t count, int64_t t, double v)
+{
+    record_labels(out, series, series_count);
+    buf_varint(out, zigzag(t));
+    record_double(out, v);
+    record_labels(out, labels, count);
+}
+
 static void record_side(struct buf *out, const struct histogram_side *side)
 {
-    record_varint(out, side->n);
+    buf_varint(out, side->n);
     for (size_t i = 0; i < side->n; i++) {
-        record_varint(out, zigzag(side->index[i]));
+        buf_varint(out, zigzag(side->index[i]));
         record_double(out, side->count[i]);
     }
 }
 
 void record_histogram(struct buf *out, uint32_t id, int64_t t, const struct histogram *h, int64_t start_t)
 {
-    record_varint(out, id);
-    record_varint(out, zigzag(t));
-    record_varint(out, zigzag(start_t));
+    buf_varint(out, id);
+    buf_varint(out, zigzag(t));
+    buf_varint(out, zigzag(start_t));
     buf_u8(out, (uint8_t)h->hint);
-    record_varint(out, zigzag(h->schema));
+    buf_varint(out, zigzag(h->schema));
     record_double(out, h->zero_threshold);
     record_double(out, h->zero_count);
     record_double(out, h->count);
     record_double(out, h->sum);
-    record_varint(out, h->bound_count);
+    buf_varint(out, h->bound_count);
     for (size_t i = 0; i < h->bound_count; i++)
         record_double(out, h->bounds[i]);
     record_side(out, &h->positive);
@@ -343,6 +340,34 @@ static int replay_sources(struct tsdb *tsdb, struct reader *in, struct err *err)
     return 0;
 }
 
+/* False where there are too many, or the frame ends before them. */
+static bool reader_labels(struct reader *in, struct label labels[TSDB_LABELS_MAX], size_t *ret_count)
+{
+    uint64_t count = reader_varint(in);
+    if (count > TSDB_LABELS_MAX)
+        return false;
+    for (*ret_count = 0; *ret_count < count; ++*ret_count)
+        labels[*ret_count] = (struct label){reader_text(in), reader_text(in)};
+    return !in->bad;
+}
+
+static int replay_exemplars(struct tsdb *tsdb, struct reader *in, struct err *err)
+{
+    struct label series[TSDB_LABELS_MAX], labels[TSDB_LABELS_MAX];
+    size_t series_count, count;
+    bool fresh;
+    while (in->rest.n > 0) {
+        if (!reader_labels(in, series, &series_count))
+            return bad(err, "an exemplar's series");
+        int64_t t = unzigzag(reader_varint(in));
+        double v = reader_double(in);
+        if (!reader_labels(in, labels, &count))
+            return bad(err, "an exemplar");
+        (void)exemplars_add(tsdb->exemplars, series, series_count, labels, count, t, v, &fresh);
+    }
+    return 0;
+}
+
 int record_replay(void *context, unsigned kind, struct sv payload, struct err *err)
 {
     struct tsdb *tsdb = context;
@@ -361,6 +386,8 @@ int record_replay(void *context, unsigned kind, struct sv payload, struct err *e
     case RECORD_META:
         tsdb->head.min_valid = TC_MAX(tsdb->head.min_valid, (int64_t)reader_u64(&in));
         return 0;
+    case RECORD_EXEMPLARS:
+        return replay_exemplars(tsdb, &in, err);
     case RECORD_END:
         head_reserve(&tsdb->head, (uint32_t)TC_MIN(reader_u64(&in), (uint64_t)UINT32_MAX - 1));
         return 0;
@@ -374,26 +401,26 @@ int record_replay(void *context, unsigned kind, struct sv payload, struct err *e
 static void record_state(struct buf *out, const struct head_series *s)
 {
     bool has_open = s->open.p != NULL;
-    record_varint(out, s->id);
-    record_varint(out, s->closed_count + has_open);
+    buf_varint(out, s->id);
+    buf_varint(out, s->closed_count + has_open);
     buf_u8(out, has_open);
     for (uint32_t i = 0; i < s->closed_count; i++) {
-        record_varint(out, zigzag(s->closed[i].min_t));
-        record_varint(out, zigzag(s->closed[i].max_t));
-        record_varint(out, s->closed[i].count);
+        buf_varint(out, zigzag(s->closed[i].min_t));
+        buf_varint(out, zigzag(s->closed[i].max_t));
+        buf_varint(out, s->closed[i].count);
         record_text(out, sv_make(s->closed[i].bytes, s->closed[i].n));
     }
     if (has_open) {
-        record_varint(out, zigzag(s->open.min_t));
-        record_varint(out, zigzag(s->last_t));
-        record_varint(out, s->open.count);
+        buf_varint(out, zigzag(s->open.min_t));
+        buf_varint(out, zigzag(s->last_t));
+        buf_varint(out, s->open.count);
         record_text(out, chunk_view(&s->open));
     }
     uint32_t late = s->late == NULL ? 0 : s->late->n;
-    record_varint(out, late);
+    buf_varint(out, late);
     for (uint32_t i = 0; i < late; i++) {
-        record_varint(out, zigzag(s->late->items[i].t));
-        record_varint(out, zigzag(s->late->items[i].start_t));
+        buf_varint(out, zigzag(s->late->items[i].t));
+        buf_varint(out, zigzag(s->late->items[i].start_t));
         record_double(out, s->late->items[i].v);
     }
 }
@@ -438,6 +465,43 @@ static void write_series(struct tsdb *tsdb, struct wal_file *file)
     buf_free(&state);
 }
 
+struct exemplar_frames {
+    struct buf bytes;
+    size_t *ends; /* of frames in `bytes` */
+    size_t n;
+};
+
+static void end_frame(struct exemplar_frames *frames)
+{
+    frames->ends = tc_realloc(frames->ends, (frames->n + 1) * sizeof *frames->ends);
+    frames->ends[frames->n++] = frames->bytes.n;
+}
+
+static void gather_exemplar(void *context, const struct labels *series, const struct tsdb_exemplar *exemplar)
+{
+    struct exemplar_frames *frames = context;
+    record_exemplar(&frames->bytes, series->items, series->count, exemplar->labels->items,
+                    exemplar->labels->count, exemplar->t, exemplar->v);
+    if (frames->bytes.n - (frames->n == 0 ? 0 : frames->ends[frames->n - 1]) >= SNAPSHOT_FRAME_BYTES)
+        end_frame(frames);
+}
+
+/* Gathered under the lock, written without it. */
+static void write_exemplars(struct tsdb *tsdb, struct wal_file *file)
+{
+    struct exemplar_frames frames = {0};
+    buf_init(&frames.bytes, SIZE_MAX >> 1);
+    pthread_rwlock_rdlock(&tsdb->lock);
+    exemplars_each(tsdb->exemplars, gather_exemplar, &frames);
+    pthread_rwlock_unlock(&tsdb->lock);
+    end_frame(&frames);
+    for (size_t i = 0, from = 0; i < frames.n; from = frames.ends[i++])
+        if (frames.ends[i] > from)
+            wal_file_put(file, RECORD_EXEMPLARS, sv_make(frames.bytes.p + from, frames.ends[i] - from));
+    buf_free(&frames.bytes);
+    free(frames.ends);
+}
+
 static void write_number(struct wal_file *file, unsigned kind, uint64_t v)
 {
     char bytes[8];
@@ -466,6 +530,7 @@ int snapshot_write(struct tsdb *tsdb, uint64_t number, struct err *err)
     buf_free(&sources);
     write_number(&file, RECORD_META, (uint64_t)min_valid);
     write_series(tsdb, &file);
+    write_exemplars(tsdb, &file);
     pthread_rwlock_rdlock(&tsdb->lock);
     uint32_t next_id = tsdb->head.next_id;
     pthread_rwlock_unlock(&tsdb->lock);

@@ -42,6 +42,7 @@ static void set_defaults(struct tsdb_options *o)
     o->series_max = o->series_max == 0 ? 2000000 : o->series_max;
     o->source_series_max = o->source_series_max == 0 ? o->series_max : o->source_series_max;
     o->out_of_order_max = o->out_of_order_max == 0 ? 4000000 : o->out_of_order_max;
+    o->exemplars_max = o->exemplars_max == 0 ? 100000 : o->exemplars_max;
     o->block_ms = o->block_ms == 0 ? 2 * 3600 * 1000 : o->block_ms;
     o->out_of_order_ms = TC_MIN(o->out_of_order_ms, o->block_ms / 2);
     o->retention_ms = o->retention_ms == 0 ? INT64_C(15) * 24 * 3600 * 1000 : o->retention_ms;
@@ -113,6 +114,8 @@ int tsdb_open(const struct tsdb_options *options, struct tsdb **ret, uint64_t *r
     buf_init(&tsdb->source_record, WAL_PAYLOAD_MAX);
     buf_init(&tsdb->float_record, WAL_PAYLOAD_MAX);
     buf_init(&tsdb->histogram_record, WAL_PAYLOAD_MAX);
+    buf_init(&tsdb->exemplar_record, WAL_PAYLOAD_MAX);
+    tsdb->exemplars = exemplars_new(tsdb->options.exemplars_max);
     tsdb->known_slots = KNOWN_FIRST;
     tsdb->known = tc_alloc(tsdb->known_slots * sizeof *tsdb->known);
     tsdb->known_seed = rng_u64(options->rng);
@@ -145,6 +148,8 @@ void tsdb_close(struct tsdb **ret)
     buf_free(&tsdb->source_record);
     buf_free(&tsdb->float_record);
     buf_free(&tsdb->histogram_record);
+    buf_free(&tsdb->exemplar_record);
+    exemplars_free(&tsdb->exemplars);
     free(tsdb->known);
     free(tsdb->aliases);
     pthread_mutex_destroy(&tsdb->blocks_lock);
@@ -240,6 +245,7 @@ static void put_records(struct tsdb *tsdb)
     put_record(tsdb, RECORD_SERIES, &tsdb->series_record);
     put_record(tsdb, RECORD_FLOATS, &tsdb->float_record);
     put_record(tsdb, RECORD_HISTOGRAMS, &tsdb->histogram_record);
+    put_record(tsdb, RECORD_EXEMPLARS, &tsdb->exemplar_record);
     tsdb->record_t = 0;
     tsdb->record_id = 0;
 }
@@ -247,7 +253,7 @@ static void put_records(struct tsdb *tsdb)
 static void put_full_records(struct tsdb *tsdb)
 {
     if (tsdb->series_record.n > RECORD_BYTES || tsdb->float_record.n > RECORD_BYTES ||
-        tsdb->histogram_record.n > RECORD_BYTES)
+        tsdb->histogram_record.n > RECORD_BYTES || tsdb->exemplar_record.n > RECORD_BYTES)
         put_records(tsdb);
 }
 
@@ -376,6 +382,37 @@ enum tsdb_outcome tsdb_histogram(struct tsdb_appender *a, uint32_t series, int64
     return counted(tsdb, outcome);
 }
 
+enum tsdb_outcome tsdb_exemplar(struct tsdb_appender *a, uint32_t series, struct label *labels, size_t count,
+                                int64_t t, double v)
+{
+    struct tsdb *tsdb = a->tsdb;
+    const struct head_series *s = tsdb->head.series[series];
+    struct label items[TSDB_LABELS_MAX];
+    bool fresh;
+    if (t > a->max_t)
+        return TSDB_TOO_FAR;
+    if (count > 0 && !tidy(labels, &count) && count > 0)
+        return TSDB_BAD_LABELS;
+    for (uint32_t i = 0; i < s->label_count; i++)
+        items[i] = (struct label){label_index_text(&tsdb->head.index, s->pairs[i].name),
+                                  label_index_text(&tsdb->head.index, s->pairs[i].value)};
+    enum tsdb_outcome outcome =
+        exemplars_add(tsdb->exemplars, items, s->label_count, labels, count, t, v, &fresh);
+    if (fresh) {
+        record_exemplar(&tsdb->exemplar_record, items, s->label_count, labels, count, t, v);
+        put_full_records(tsdb);
+    }
+    return outcome;
+}
+
+void tsdb_exemplars(struct tsdb *tsdb, const struct tsdb_selector *selectors, size_t count, int64_t min_t,
+                    int64_t max_t, struct arena *arena, struct tsdb_exemplar_series **ret, size_t *ret_count)
+{
+    pthread_rwlock_rdlock(&tsdb->lock);
+    exemplars_select(tsdb->exemplars, selectors, count, min_t, max_t, arena, ret, ret_count);
+    pthread_rwlock_unlock(&tsdb->lock);
+}
+
 void tsdb_commit(struct tsdb_appender *a, wal_done_fn done, void *context)
 {
     struct tsdb *tsdb = a->tsdb;
@@ -400,6 +437,7 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     s.series_removed = head->removed;
     s.samples_appended = head->samples;
     s.out_of_order_held = head->late;
+    s.exemplars = exemplars_count(tsdb->exemplars);
     memcpy(s.outcomes, tsdb->outcomes, sizeof s.outcomes);
     s.head_bytes = head_bytes(head) + tsdb->known_slots * sizeof(struct known);
     s.min_t = head->min_t;
@@ -411,6 +449,7 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
         s.block_bytes += block_info(tsdb->blocks[i])->bytes;
     s.blocks_cut = tsdb->blocks_cut;
     s.compactions = tsdb->compactions;
+    s.blocks_thinned = tsdb->blocks_thinned;
     s.blocks_expired = tsdb->blocks_expired;
     pthread_mutex_unlock(&tsdb->blocks_lock);
     s.wal = wal_stats(tsdb->wal);
@@ -446,6 +485,9 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
     metric(out, "out_of_order_samples", "gauge", "Samples in memory that came late.", s.out_of_order_held);
     metric(out, "out_of_order_samples_limit", "gauge", "Late samples that may be in memory.",
            tsdb->options.out_of_order_max);
+    metric(out, "exemplars", "gauge", "Exemplars in memory.", s.exemplars);
+    metric(out, "exemplars_limit", "gauge", "Exemplars that may be in memory; past it the oldest go.",
+           tsdb->options.exemplars_max);
     buf_str(out, "# HELP tocsin_tsdb_refused_total Samples and series not taken, by reason.\n"
                  "# TYPE tocsin_tsdb_refused_total counter\n");
     for (unsigned i = TSDB_OK + 1; i < TSDB_OUTCOMES; i++)
@@ -479,6 +521,7 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
     metric(out, "block_bytes", "gauge", "Bytes of all blocks.", s.block_bytes);
     metric(out, "blocks_cut_total", "counter", "Blocks written from memory.", s.blocks_cut);
     metric(out, "compactions_total", "counter", "Blocks written from other blocks.", s.compactions);
+    metric(out, "blocks_thinned_total", "counter", "Blocks thinned to what trends need.", s.blocks_thinned);
     metric(out, "blocks_expired_total", "counter", "Blocks removed by retention.", s.blocks_expired);
     metric(out, "wal_segments", "gauge", "Files of the log.", s.wal.segments);
     metric(out, "wal_bytes_total", "counter", "Bytes written to the log.", s.wal.bytes);

@@ -36,10 +36,12 @@ struct tsdb_options {
     int64_t block_ms;           /* 0: 2 hours */
     int64_t out_of_order_ms;    /* how late a sample may come; at most half a block; 0: not at all */
     int64_t retention_ms;       /* 0: 15 days; negative: no bound */
+    int64_t trend_retention_ms; /* of thinned blocks (thin.h); not longer than the other: there are none */
     uint64_t retention_bytes;   /* of all blocks; 0: no bound */
     uint64_t segment_bytes;     /* of the log; 0: 128 MiB */
     size_t queue_bytes;         /* of the log; 0: 64 MiB */
     uint64_t index_cache_bytes; /* indexes of blocks in memory, while not in use; 0: 256 MiB */
+    uint64_t exemplars_max;     /* in memory, over all series; 0: 100,000 */
     bool background;            /* a thread of its own commits the log */
 };
 
@@ -99,6 +101,10 @@ void tsdb_know(struct tsdb_appender *a, struct hash_128 hash, uint32_t series);
 enum tsdb_outcome tsdb_float(struct tsdb_appender *a, uint32_t series, int64_t t, double v, int64_t start_t);
 enum tsdb_outcome tsdb_histogram(struct tsdb_appender *a, uint32_t series, int64_t t,
                                  const struct histogram *h, int64_t start_t);
+/* An example of what a series counted; `labels` is sorted here. Nothing new is TSDB_OK. Outcomes are not
+ * counted among those of samples. */
+enum tsdb_outcome tsdb_exemplar(struct tsdb_appender *a, uint32_t series, struct label *labels, size_t count,
+                                int64_t t, double v);
 /* Ends the batch. `done` comes once it is durable, on the log's thread, or here. May be NULL. */
 void tsdb_commit(struct tsdb_appender *a, wal_done_fn done, void *context);
 
@@ -117,6 +123,25 @@ int tsdb_label_values(struct tsdb_querier *querier, struct sv name, const struct
                       size_t count, int64_t min_t, int64_t max_t, struct arena *arena, struct sv **ret,
                       size_t *ret_count, struct err *err);
 
+struct tsdb_selector {
+    const struct matcher *matchers;
+    size_t count;
+};
+struct tsdb_exemplar {
+    int64_t t;
+    double v;
+    const struct labels *labels;
+};
+struct tsdb_exemplar_series {
+    const struct labels *labels;
+    struct tsdb_exemplar *items; /* by time */
+    size_t n;
+};
+/* Exemplars in [min_t, max_t] of series that one of the selectors takes, by labels, in `arena`. Any thread.
+ */
+void tsdb_exemplars(struct tsdb *tsdb, const struct tsdb_selector *selectors, size_t count, int64_t min_t,
+                    int64_t max_t, struct arena *arena, struct tsdb_exemplar_series **ret, size_t *ret_count);
+
 /* --- maintenance --- */
 /* Cuts blocks, joins them, lets old ones go, and trims the log. Call it every minute or so, from one thread.
  * What a failure leaves undone is tried again by the next call. */
@@ -124,9 +149,9 @@ int tsdb_maintain(struct tsdb *tsdb, struct err *err);
 
 struct tsdb_stats {
     uint64_t series, series_created, series_removed;
-    uint64_t samples_appended, out_of_order_held;
+    uint64_t samples_appended, out_of_order_held, exemplars;
     uint64_t outcomes[TSDB_OUTCOMES];
-    uint64_t blocks, block_bytes, blocks_cut, compactions, blocks_expired;
+    uint64_t blocks, block_bytes, blocks_cut, compactions, blocks_thinned, blocks_expired;
     uint64_t head_bytes; /* estimate */
     int64_t min_t, max_t;
     struct wal_stats wal;

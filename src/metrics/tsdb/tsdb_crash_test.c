@@ -1,19 +1,22 @@
 /*
  * The store on a disk that fails: the power cut at every call of a short life that writes, restarts, cuts
- * blocks, joins and expires them, in every mode; and every call failing once. After each: what was
+ * blocks, joins and thins them, in every mode; and every call failing once. After each: what was
  * acknowledged is there, with its value; nothing is there that nobody sent; and the store goes on.
  */
+#include "metrics/tsdb/thin.h"
 #include "metrics/tsdb/tsdb_kit.h"
 
 #include <errno.h>
 
-enum { SAMPLES = 60, STEP_MS = 400, BLOCK_MS = 2000, SERIES = 2 };
+/* Samples are so far apart that thinning keeps each of them. */
+enum { SAMPLES = 60, STEP_MS = 2 * THIN_WINDOW_MS, BLOCK_MS = 5 * STEP_MS, SERIES = 2 };
 
 struct life {
     struct sim_fs *sim;
     struct sim_rng rng;
     struct tsdb *tsdb;
     unsigned sent; /* samples appended, acknowledged or not */
+    uint64_t thinned;
     bool acknowledged[SAMPLES + 8];
 };
 
@@ -29,7 +32,8 @@ static int life_open(struct life *life, struct err *err)
                                    .rng = &life->rng.rng,
                                    .dir = "/data/metrics",
                                    .block_ms = BLOCK_MS,
-                                   .retention_ms = -1,
+                                   .retention_ms = 3 * BLOCK_MS,
+                                   .trend_retention_ms = INT64_C(1000) * BLOCK_MS,
                                    .segment_bytes = 700};
     return tsdb_open(&options, &life->tsdb, NULL, err);
 }
@@ -61,6 +65,7 @@ static void live(struct life *life)
         if (i % 4 == 3)
             (void)tsdb_maintain(life->tsdb, NULL);
         if (i % 25 == 24) {
+            life->thinned += tsdb_stats(life->tsdb).blocks_thinned;
             tsdb_close(&life->tsdb);
             if (life_open(life, NULL) != 0)
                 return;
@@ -107,6 +112,7 @@ static uint64_t calls_of_a_life(void)
     judge(&life, "without a failure", 0);
     for (unsigned i = 0; i < life.sent; i++)
         assert_true(life.acknowledged[i]);
+    assert_true(life.thinned > 0 && tsdb_stats(life.tsdb).blocks > 3);
     tsdb_close(&life.tsdb);
     sim_fs_free(&life.sim);
     return calls;

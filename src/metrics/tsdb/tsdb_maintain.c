@@ -97,41 +97,6 @@ static void freeze(struct tsdb *tsdb, int64_t to)
     }
 }
 
-static void emit(struct block_writer *w, struct chunk_writer *chunk, int64_t max_t)
-{
-    int64_t min_t = chunk->min_t;
-    uint32_t count = chunk->count;
-    struct sv bytes = chunk_take(chunk);
-    block_writer_chunk(w, min_t, max_t, count, bytes);
-    free((char *)(uintptr_t)bytes.p);
-}
-
-/* Samples that came late among the others: all are written again in order. */
-static int write_merged(struct block_writer *w, struct chunk_columns *c, struct arena *arena)
-{
-    struct chunk_writer chunk = {0};
-    columns_settle(c, arena);
-    for (size_t i = 0; i < c->n; i++) {
-        unsigned mode = CHUNK_XOR + 1;
-        bool is_float = c->h[i] == NULL, added = false;
-        if (chunk.p != NULL && chunk.kind == (is_float ? CHUNK_FLOAT : CHUNK_HISTOGRAM))
-            added = is_float ? chunk_float_add(&chunk, c->t[i], c->f[i], c->st[i], &mode)
-                             : chunk_histogram_add(&chunk, c->t[i], c->h[i], c->st[i]);
-        if (added)
-            continue;
-        if (chunk.p != NULL)
-            emit(w, &chunk, c->t[i - 1]);
-        if (is_float)
-            chunk_float_begin(&chunk, mode > CHUNK_XOR ? chunk_mode_of(c->f[i]) : mode, c->t[i], c->f[i],
-                              c->st[i]);
-        else
-            chunk_histogram_begin(&chunk, c->t[i], c->h[i], c->st[i]);
-    }
-    if (chunk.p != NULL)
-        emit(w, &chunk, c->t[c->n - 1]);
-    return 0;
-}
-
 static int write_one(struct cut *cut, const struct head_series *s, struct block_writer *w, struct err *err)
 {
     struct tsdb *tsdb = cut->tsdb;
@@ -172,7 +137,11 @@ static int write_one(struct cut *cut, const struct head_series *s, struct block_
     for (uint32_t i = 0; i < n && rc == 0; i++)
         rc = chunk_decode(sv_make(chunks[i].bytes, chunks[i].n), &cut->arena, &c, err);
     c.n = count + late;
-    return rc != 0 ? rc : write_merged(w, &c, &cut->arena);
+    if (rc != 0)
+        return rc;
+    columns_settle(&c, &cut->arena); /* samples that came late among the others: all are written again */
+    block_writer_samples(w, &c);
+    return 0;
 }
 
 static int write_block(struct tsdb *tsdb, int64_t from, int64_t to, struct block_info *ret, struct err *err)
@@ -180,7 +149,8 @@ static int write_block(struct tsdb *tsdb, int64_t from, int64_t to, struct block
     struct cut cut = {.tsdb = tsdb, .to = to};
     struct block_writer *w = NULL;
     list_series(&cut);
-    int rc = block_writer_new(tsdb->options.fs, tsdb->blocks_dir, tsdb->next_block++, from, to, 1, &w, err);
+    int rc =
+        block_writer_new(tsdb->options.fs, tsdb->blocks_dir, tsdb->next_block++, from, to, 1, 0, &w, err);
     for (size_t i = 0; i < cut.n && rc == 0; i++)
         rc = write_one(&cut, cut.series[i], w, err);
     if (rc == 0)

@@ -8,6 +8,7 @@
 #define METRICS_TSDB_TSDB_PRIV_H
 
 #include "metrics/tsdb/block.h"
+#include "metrics/tsdb/exemplars.h"
 #include "metrics/tsdb/head.h"
 #include "metrics/tsdb/tsdb.h"
 
@@ -20,7 +21,8 @@ enum {
     RECORD_SOURCE,
     RECORD_STATE,
     RECORD_META,
-    RECORD_END
+    RECORD_END,
+    RECORD_EXEMPLARS
 };
 enum { SLICE_SERIES = 4096, MERGE_BLOCKS = 3, MAINTAIN_STEPS_MAX = 1000 };
 
@@ -35,7 +37,9 @@ struct tsdb {
     pthread_rwlock_t lock;
     struct head head;
     struct wal *wal;
-    struct buf series_record, source_record, float_record, histogram_record; /* of the batch under way */
+    struct exemplars *exemplars;
+    struct buf series_record, source_record, float_record, histogram_record,
+        exemplar_record;  /* of the batch under way */
     uint64_t batch_bytes; /* of records put since it began */
     int64_t record_t;
     uint32_t record_id;
@@ -53,7 +57,7 @@ struct tsdb {
     uint64_t next_block;
     uint64_t generation; /* grows when a block is made public */
     struct tsdb_querier *queriers;
-    uint64_t blocks_cut, compactions, blocks_expired;
+    uint64_t blocks_cut, compactions, blocks_thinned, blocks_expired;
 
     /* of the maintainer: */
     bool truncate_due; /* a block was cut; the head still has its samples */
@@ -72,12 +76,12 @@ struct tsdb_querier {
 };
 
 /* --- records of the log --- */
-void record_varint(struct buf *out, uint64_t v);
-uint64_t reader_varint(struct reader *in);
 void record_source(struct buf *out, unsigned source, struct sv name);
 void record_series(struct buf *out, const struct head *head, const struct head_series *s);
 void record_float(struct tsdb *tsdb, uint32_t id, int64_t t, double v, int64_t start_t);
 void record_histogram(struct buf *out, uint32_t id, int64_t t, const struct histogram *h, int64_t start_t);
+void record_exemplar(struct buf *out, const struct label *series, size_t series_count,
+                     const struct label *labels, size_t count, int64_t t, double v);
 /* wal_frame_fn; context is the store. */
 int record_replay(void *context, unsigned kind, struct sv payload, struct err *err);
 /* Frames for all that the head holds, into a file that replaces the log before segment `number`. */
@@ -93,6 +97,7 @@ int blocks_replace(struct tsdb *tsdb, const struct block_info *info, size_t from
                    struct err *err);
 /* Joins blocks that are due, one group a call; *ret_more: there may be another. */
 int blocks_compact(struct tsdb *tsdb, bool *ret_more, struct err *err);
+/* Thins what is past its retention, and lets go what is past that of trends, or too much. */
 int blocks_expire(struct tsdb *tsdb, struct err *err);
 void blocks_trim_indexes(struct tsdb *tsdb);
 

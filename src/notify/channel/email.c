@@ -198,12 +198,38 @@ static void details(const struct page *page, const struct payload *p)
             line(page, name, text);
     named(page, SV("Description"), p->description, true);
     line(page, SV("Owner"), p->owner);
+    line(page, SV("Secondary owner"), p->secondary_owner);
     line(page, SV("Runbook"), p->runbook);
     for (uint32_t at = 0, i = 1; payload_action(p, &at, &text) == 1; i++) {
         char step[32];
         n = snprintf(step, sizeof step, "Step %u", i);
         line(page, sv_make(step, (size_t)n), text);
     }
+}
+
+/* D-16: a user, who may know nothing of Tocsin, is asked whether that was them. */
+static void question(const struct page *page, const struct payload *p, const char *console_url)
+{
+    struct buf url;
+    struct sv console = sv_of(console_url);
+    buf_init(&url, 4096);
+    while (sv_ends(console, SV("/")))
+        console.n--;
+    buf_printf(&url, "%.*s/confirm/%.*s/%.*s", SV_FMT(console), SV_FMT(p->id), SV_FMT(p->answer));
+    if (page->html)
+        buf_str(page->out, "<!DOCTYPE html>\n<html><body>\n<h3>Was that you?</h3>\n<p>");
+    else
+        buf_str(page->out, "Was that you?\n\n");
+    value(page, p->message, false);
+    buf_str(page->out, page->html ? "</p>\n<p>" : "\n");
+    line(&(struct page){.html = false, .out = page->out}, SV("Time"), p->time);
+    buf_str(page->out, page->html ? "</p>\n<p><a href=\"" : "\nPlease answer here: ");
+    if (page->html)
+        html_escape(buf_view(&url), page->out);
+    else
+        buf_sv(page->out, buf_view(&url));
+    buf_str(page->out, page->html ? "\">Answer yes or no</a></p>\n</body></html>\n" : "\n");
+    buf_free(&url);
 }
 
 static void body_of(const struct page *page, const struct payload *p, struct sv headline, struct sv url)
@@ -279,14 +305,21 @@ static void write_mail(const struct channel_config *config, const struct payload
         boundary, sizeof boundary, "tocsin-%s",
         hex); /* no line of quoted-printable begins with two dashes and it: it would have to know the key */
     payload_headline(p, &headline);
-    buf_printf(&subject, "[%s] ", severity_name(p->severity));
+    buf_printf(&subject, "[%s] ", p->answer.n > 0 ? "Was that you?" : severity_name(p->severity));
     payload_plain(payload_cut(buf_view(&headline), SUBJECT_BYTES), &subject);
     payload_url(p, console_url, &url);
     headers(config, p, key, buf_view(&subject), boundary, out);
-    body_of(&(struct page){.out = &text}, p, buf_view(&headline), buf_view(&url));
+    bool asks = p->answer.n > 0;
+    if (asks)
+        question(&(struct page){.out = &text}, p, console_url);
+    else
+        body_of(&(struct page){.out = &text}, p, buf_view(&headline), buf_view(&url));
     part("text/plain", buf_view(&text), boundary, out);
     buf_clear(&text);
-    body_of(&(struct page){.html = true, .out = &text}, p, buf_view(&headline), buf_view(&url));
+    if (asks)
+        question(&(struct page){.html = true, .out = &text}, p, console_url);
+    else
+        body_of(&(struct page){.html = true, .out = &text}, p, buf_view(&headline), buf_view(&url));
     part("text/html", buf_view(&text), boundary, out);
     buf_printf(out, "--%s--\r\n", boundary);
     buf_free(&subject);
@@ -295,13 +328,13 @@ static void write_mail(const struct channel_config *config, const struct payload
     buf_free(&text);
 }
 
-static int email_body(const struct channel_config *config, struct sv key, struct sv payload,
-                      const char *console_url, struct buf *out, struct err *err)
+static int email_body(const struct channel_config *config, const struct message *message, struct buf *out,
+                      struct err *err)
 {
     struct payload p;
-    int rc = payload_read(payload, &p, err);
+    int rc = payload_read(message->payload, &p, err);
     if (rc == 0)
-        write_mail(config, &p, key, console_url, out);
+        write_mail(config, &p, message->key, message->console_url, out);
     payload_free(&p);
     return rc;
 }

@@ -25,17 +25,16 @@ static int file_check(const struct channel_config *config, struct err *err)
     return 0;
 }
 
-static int file_body(const struct channel_config *config, struct sv key, struct sv payload,
-                     const char *console_url, struct buf *out, struct err *err)
+static int file_body(const struct channel_config *config, const struct message *message, struct buf *out,
+                     struct err *err)
 {
     struct payload p;
     (void)config;
-    (void)console_url;
-    int rc = payload_read(payload, &p, err);
+    int rc = payload_read(message->payload, &p, err);
     if (rc == 0) {
         struct json_out json = json_out_to(out);
         json_object(&json);
-        json_kv_string(&json, "key", key);
+        json_kv_string(&json, "key", message->key);
         json_kv_string(&json, "reason", p.reason);
         json_kv_u64(&json, "count", p.count);
         json_key(&json, SV("alert"));

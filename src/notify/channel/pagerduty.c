@@ -75,17 +75,18 @@ static void write_json(const struct channel_config *config, const struct payload
     json_object_end(&json);
 }
 
-static int pagerduty_body(const struct channel_config *config, struct sv key, struct sv payload,
-                          const char *console_url, struct buf *out, struct err *err)
+static int pagerduty_body(const struct channel_config *config, const struct message *message, struct buf *out,
+                          struct err *err)
 {
     struct payload p;
-    (void)key; /* travels as a header */
-    int rc = payload_read(payload, &p, err);
+    int rc = payload_read(message->payload, &p, err);
     if (rc == 0)
-        write_json(config, &p, console_url, out);
+        write_json(config, &p, message->console_url, out);
     payload_free(&p);
     return rc;
 }
+
+static const struct http_reading reading = {.id_members = {"dedup_key"}};
 
 static struct transfer *pagerduty_send(const struct channel_config *config, const struct parcel *parcel)
 {
@@ -95,7 +96,7 @@ static struct transfer *pagerduty_send(const struct channel_config *config, cons
                                                  .body = parcel->body,
                                                  .ca_file = config->ca_file,
                                                  .timeout_ns = parcel->timeout_ns,
-                                                 .id_member = "dedup_key"});
+                                                 .reading = &reading});
 }
 
 const struct channel channel_pagerduty = {.type = "pagerduty",
@@ -104,4 +105,5 @@ const struct channel channel_pagerduty = {.type = "pagerduty",
                                           .send = pagerduty_send,
                                           .lowest = SEVERITY_P2,
                                           .tells_acknowledged = true,
+                                          .opens_incidents = true,
                                           .tells_resolved = true};

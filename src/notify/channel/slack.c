@@ -5,7 +5,7 @@
  * three, so there is one webhook per destination. Texts from events pass through Slack's three escapes:
  * without them a log line could mention the whole channel or disguise a link.
  */
-#include "notify/channel.h"
+#include "notify/channel/slack_words.h"
 
 #include "base/json_out.h"
 #include "notify/http.h"
@@ -21,7 +21,7 @@ static int slack_check(const struct channel_config *config, struct err *err)
     return http_check_url(config->url, err);
 }
 
-static void escape(struct sv text, size_t max_bytes, struct buf *out)
+void slack_escape(struct sv text, size_t max_bytes, struct buf *out)
 {
     struct sv cut = payload_cut(text, max_bytes);
     for (size_t i = 0; i < cut.n; i++)
@@ -56,6 +56,35 @@ static void field(struct json_out *json, const char *title, struct sv value)
     json_object_end(json);
 }
 
+/* What may hold marks of Slack's; nothing where it is empty. */
+static void text_field(struct json_out *json, const char *title, struct sv value, bool is_short)
+{
+    struct buf text;
+    if (value.n == 0)
+        return;
+    buf_init(&text, 6 * MESSAGE_BYTES);
+    slack_escape(value, MESSAGE_BYTES, &text);
+    json_object(json);
+    json_kv_str(json, "title", title);
+    json_kv_string(json, "value", buf_view(&text));
+    json_kv_bool(json, "short", is_short);
+    json_object_end(json);
+    buf_free(&text);
+}
+
+/* D-21: who answers for it and what is to be done, in order. */
+static void response_fields(struct json_out *json, const struct payload *p)
+{
+    struct buf steps;
+    buf_init(&steps, 64 << 10);
+    payload_steps(p, &steps);
+    text_field(json, "Owner", p->owner, true);
+    text_field(json, "Secondary owner", p->secondary_owner, true);
+    text_field(json, "Runbook", p->runbook, false);
+    text_field(json, "Steps", buf_view(&steps), false);
+    buf_free(&steps);
+}
+
 static void acknowledge_button(struct json_out *json, const struct payload *p, const char *console_url)
 {
     char link[1024];
@@ -77,16 +106,18 @@ static void attachment(struct json_out *json, const struct payload *p, const cha
     buf_init(&text, 6 * MESSAGE_BYTES);
     json_object(json);
     json_kv_str(json, "color", color_of(p->severity));
-    escape(p->title, TITLE_BYTES, &text);
+    slack_escape(p->title, TITLE_BYTES, &text);
     json_kv_string(json, "title", buf_view(&text));
     buf_clear(&text);
-    escape(p->message, MESSAGE_BYTES, &text);
+    slack_escape(p->prefix, MESSAGE_BYTES, &text);
+    slack_escape(p->message, MESSAGE_BYTES, &text);
     payload_occurrences(p, &text);
     json_kv_string(json, "text", buf_view(&text));
     json_key(json, SV("fields"));
     json_array(json);
     field(json, "Severity", sv_of(severity_name(p->severity)));
     field(json, "Time", p->time);
+    response_fields(json, p);
     json_array_end(json);
     acknowledge_button(json, p, console_url);
     json_object_end(json);
@@ -111,40 +142,35 @@ static void mention(struct sv who, struct buf *out)
     else if (id && (who.p[0] == 'U' || who.p[0] == 'W'))
         buf_printf(out, "<@%.*s>", SV_FMT(who));
     else
-        escape(who, 200, out);
+        slack_escape(who, 200, out);
 }
 
 static bool calls_people(const struct payload *p)
 {
     return sv_is(p->reason, "new") || sv_is(p->reason, "count_step") || sv_is(p->reason, "severity_raised") ||
-           p->reason.n == 0;
+           sv_is(p->reason, "escalated") || sv_is(p->reason, "reminder") || p->reason.n == 0;
 }
 
-/* E-01's words; for an acknowledgement D-09's. */
-static void greeting(const struct channel_config *channel, const struct payload *p, struct json_out *json)
+void slack_greeting(const struct channel_config *channel, const struct payload *p, struct buf *out)
 {
-    struct buf text;
     struct sv who = channel->mentions[p->severity];
-    buf_init(&text, 8 << 10);
     if (who.n == 0 && p->severity == SEVERITY_P1)
         who = SV("@channel");
     if (sv_is(p->reason, "acknowledged")) {
-        buf_printf(&text, "Alert %.*s acknowledged by ", SV_FMT(p->id));
-        escape(p->by, 200, &text);
-        buf_str(&text, " - investigating");
+        buf_printf(out, "Alert %.*s acknowledged by ", SV_FMT(p->id));
+        slack_escape(p->by, 200, out);
+        buf_str(out, " - investigating");
     } else if (payload_is_over(p)) {
-        buf_str(&text, "Resolved");
+        buf_str(out, "Resolved");
     } else if (sv_is(p->reason, "test")) {
-        buf_str(&text, "Test: this is no alert");
+        buf_str(out, "Test: this is no alert");
     } else {
         if (calls_people(p) && who.n > 0) {
-            mention(who, &text);
-            buf_char(&text, ' ');
+            mention(who, out);
+            buf_char(out, ' ');
         }
-        buf_str(&text, p->severity == SEVERITY_P1 ? "CRITICAL ALERT" : "Security Alert");
+        buf_str(out, p->severity == SEVERITY_P1 ? "CRITICAL ALERT" : "Security Alert");
     }
-    json_kv_string(json, "text", buf_view(&text));
-    buf_free(&text);
 }
 
 int slack_body(const struct channel_config *channel, struct sv payload, const char *console_url,
@@ -158,7 +184,11 @@ int slack_body(const struct channel_config *channel, struct sv payload, const ch
         json_kv_string(&json, "channel", or_default(channel->slack_channel, SV("#security-incidents")));
         json_kv_string(&json, "username", or_default(channel->username, SV("Security Bot")));
         json_kv_string(&json, "icon_emoji", or_default(channel->icon_emoji, SV(":rotating_light:")));
-        greeting(channel, &p, &json);
+        struct buf text;
+        buf_init(&text, 8 << 10);
+        slack_greeting(channel, &p, &text);
+        json_kv_string(&json, "text", buf_view(&text));
+        buf_free(&text);
         json_key(&json, SV("attachments"));
         json_array(&json);
         attachment(&json, &p, console_url == NULL ? "" : console_url);
@@ -169,11 +199,10 @@ int slack_body(const struct channel_config *channel, struct sv payload, const ch
     return rc;
 }
 
-static int slack_channel_body(const struct channel_config *config, struct sv key, struct sv payload,
-                              const char *console_url, struct buf *out, struct err *err)
+static int slack_channel_body(const struct channel_config *config, const struct message *message,
+                              struct buf *out, struct err *err)
 {
-    (void)key; /* travels as a header */
-    return slack_body(config, payload, console_url, out, err);
+    return slack_body(config, message->payload, message->console_url, out, err);
 }
 
 static struct transfer *slack_send(const struct channel_config *config, const struct parcel *parcel)

@@ -66,13 +66,12 @@ static void labels(const struct payload *p, struct buf *out)
     }
 }
 
-static int stdout_body(const struct channel_config *config, struct sv key, struct sv payload,
-                       const char *console_url, struct buf *out, struct err *err)
+static int stdout_body(const struct channel_config *config, const struct message *message, struct buf *out,
+                       struct err *err)
 {
     struct payload p;
     (void)config;
-    (void)console_url;
-    int rc = payload_read(payload, &p, err);
+    int rc = payload_read(message->payload, &p, err);
     if (rc == 0) {
         payload_plain(p.time.n > 0 ? payload_cut(p.time, TC_RFC3339_MAX) : SV("-"), out);
         buf_printf(out, " %s ", severity_name(p.severity));
@@ -83,7 +82,7 @@ static int stdout_body(const struct channel_config *config, struct sv key, struc
             pair(SV("reason"), p.reason, out);
         pair(SV("id"), p.id, out);
         buf_str(out, " key=");
-        payload_plain(payload_cut(key, KEY_BYTES), out);
+        payload_plain(payload_cut(message->key, KEY_BYTES), out);
         buf_char(out, '\n');
     }
     payload_free(&p);

@@ -80,17 +80,24 @@ static void labels(const struct payload *p, const char *key, struct json_out *js
 static void annotations(const struct payload *p, const char *key, struct json_out *json)
 {
     char count[32];
-    struct buf summary;
+    struct buf summary, steps;
     buf_init(&summary, TEXT_BYTES);
+    buf_init(&steps, TEXT_BYTES);
     payload_headline(p, &summary);
     json_key(json, sv_of(key));
     json_object(json);
+    payload_steps(p, &steps);
+    if (steps.n > 0)
+        json_kv_string(json, "actions", buf_view(&steps));
+    buf_free(&steps);
     if (p->description.n > 0)
         json_kv_string(json, "description", p->description);
     snprintf(count, sizeof count, "%llu", (unsigned long long)p->count);
     json_kv_str(json, "occurrences", count);
     if (p->owner.n > 0)
         json_kv_string(json, "owner", p->owner);
+    if (p->secondary_owner.n > 0)
+        json_kv_string(json, "secondary_owner", p->secondary_owner);
     if (p->runbook.n > 0)
         json_kv_string(json, "runbook_url", p->runbook);
     json_kv_string(json, "summary", buf_view(&summary));
@@ -149,14 +156,13 @@ static void write_json(const struct channel_config *config, const struct payload
     buf_free(&text);
 }
 
-static int webhook_body(const struct channel_config *config, struct sv key, struct sv payload,
-                        const char *console_url, struct buf *out, struct err *err)
+static int webhook_body(const struct channel_config *config, const struct message *message, struct buf *out,
+                        struct err *err)
 {
     struct payload p;
-    (void)key; /* travels as a header */
-    int rc = payload_read(payload, &p, err);
+    int rc = payload_read(message->payload, &p, err);
     if (rc == 0)
-        write_json(config, &p, console_url, out);
+        write_json(config, &p, message->console_url, out);
     payload_free(&p);
     return rc;
 }

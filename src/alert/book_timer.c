@@ -1,0 +1,303 @@
+/*
+ * What time alone does to an alert: a snooze ends, a question stays without an answer, the goal for the
+ * acknowledgement is missed, a task is due, a step of the escalation comes, an alert without occurrences
+ * resolves, one that ended is forgotten. Each has a time of its own; the earliest is the alert's timer
+ * (book_index.c), and a tick that passes it does all that is due, in this file's order.
+ *
+ * Escalation reads the alert, never a notification (ledger D-10 to D-12). Step k comes a fixed time after the
+ * alert began to fire; time that it spent paused (snoozed, asked about, silenced) does not count. It stops
+ * when somebody acknowledges or it ends.
+ */
+#include "alert/alert_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TASK_KEPT_NS (30 * 24 * INT64_C(3600) * TC_SECOND_NS) /* past its time, while it is not done */
+
+/* --- when */
+
+static int64_t snooze_due(const struct book *book, const struct held *held)
+{
+    (void)book;
+    return held->alert.state == ALERT_SNOOZED ? held->alert.life->snoozed_until_ns : INT64_MAX;
+}
+
+static int64_t answer_due(const struct book *book, const struct held *held)
+{
+    (void)book;
+    return held->alert.state == ALERT_PENDING ? held->alert.life->answer_due_ns : INT64_MAX;
+}
+
+static int64_t breach_due(const struct book *book, const struct held *held)
+{
+    const struct alert *alert = &held->alert;
+    bool counts = alert->state == ALERT_FIRING && alert->severity <= SEVERITY_P2 &&
+                  book->options.acknowledge_within_ns > 0 &&
+                  (alert->life == NULL || alert->life->breached_ns == TC_NO_TIME);
+    return counts ? book_add_ns(held->ladder_from_ns, book->options.acknowledge_within_ns) : INT64_MAX;
+}
+
+static int64_t task_due(const struct book *book, const struct held *held)
+{
+    const struct alert_life *life = held->alert.life;
+    int64_t due_ns = INT64_MAX;
+    (void)book;
+    for (size_t i = 0; life != NULL && i < life->task_count; i++)
+        if (life->tasks[i].done_ns == TC_NO_TIME && life->tasks[i].reminded_ns == TC_NO_TIME)
+            due_ns = TC_MIN(due_ns, life->tasks[i].due_ns);
+    return due_ns;
+}
+
+static const struct alert_ladder *ladder_of(const struct book *book, const struct held *held)
+{
+    return &book->options.ladders[held->alert.severity];
+}
+
+int64_t book_step_due_ns(const struct book *book, const struct held *held)
+{
+    const struct alert_ladder *ladder = ladder_of(book, held);
+    if (held->alert.state != ALERT_FIRING || held->paused_at_ns != TC_NO_TIME || ladder->count == 0)
+        return INT64_MAX;
+    uint64_t round = held->ladder_step / ladder->count;
+    if (round > ladder->repeats)
+        return INT64_MAX;
+    int64_t due_ns = book_add_ns(book_add_ns(held->ladder_from_ns, held->paused_ns),
+                                 ladder->after_ns[held->ladder_step % ladder->count]);
+    for (uint64_t i = 0; i < round; i++)
+        due_ns = book_add_ns(due_ns, ladder->repeat_every_ns);
+    return due_ns;
+}
+
+static int64_t end_due(const struct book *book, const struct held *held)
+{
+    const struct alert_life *life = held->alert.life;
+    if (lifecycle_open(held->alert.state))
+        return held->rule_fires ? INT64_MAX /* its rule ends it */
+                                : book_add_ns(held->touched_ns, book_quiet_ns(book, held));
+    int64_t due_ns = book_add_ns(held->touched_ns, book->options.forget_after_ns);
+    for (size_t i = 0; life != NULL && i < life->task_count; i++)
+        if (life->tasks[i].done_ns == TC_NO_TIME)
+            due_ns = TC_MAX(due_ns, book_add_ns(life->tasks[i].due_ns, TASK_KEPT_NS));
+    return due_ns;
+}
+
+/* --- what */
+
+struct firing {
+    struct book *book;
+    struct held *held;
+    uint64_t position;
+    int64_t now_ns;
+    struct decision_list *out;
+};
+
+static void say(const struct firing *f, struct sv what, struct sv note)
+{
+    f->held->alert.last_position = f->position;
+    held_history(f->held, f->now_ns, what, SV("tocsin"), note);
+    book_snapshot(f->book, f->out, f->position, f->held, what, SV("tocsin"));
+}
+
+static void wake(const struct firing *f)
+{
+    lifecycle_wake(f->held, f->now_ns);
+    say(f, SV("woken"), SV("the snooze has ended"));
+    if (f->held->alert.state == ALERT_FIRING)
+        book_tell(f->book, f->out, f->position, f->now_ns, f->held, NOTIFY_REMINDER,
+                  book_next_reminder(f->held));
+}
+
+/* D-16: nobody answered in time. */
+static void unanswered(const struct firing *f)
+{
+    f->held->alert.state = ALERT_FIRING;
+    book_unpause(f->held, f->now_ns);
+    if (f->book->options.silence_is_no_objection) {
+        say(f, SV("unanswered"), SV("the user did not answer in time"));
+        book_tell(f->book, f->out, f->position, f->now_ns, f->held, NOTIFY_REMINDER,
+                  book_next_reminder(f->held));
+        return;
+    }
+    book_raise(f->book, f->held, f->now_ns);
+    say(f, SV("unanswered"), SV("the user did not answer in time: raised"));
+    book_tell(f->book, f->out, f->position, f->now_ns, f->held, NOTIFY_SEVERITY_RAISED,
+              f->held->alert.life->asks);
+}
+
+static void breach(const struct firing *f)
+{
+    char note[64 + TC_RFC3339_MAX], goal[TC_RFC3339_MAX];
+    clk_format_duration(f->book->options.acknowledge_within_ns, goal);
+    int n = snprintf(note, sizeof note, "nobody acknowledged within %s", goal);
+    held_life(f->held)->breached_ns =
+        book_add_ns(f->held->ladder_from_ns, f->book->options.acknowledge_within_ns);
+    say(f, SV("breached"), sv_make(note, (size_t)n));
+}
+
+static void remind(const struct firing *f)
+{
+    struct alert_life *life = held_life(f->held);
+    for (size_t i = 0; i < life->task_count; i++) {
+        struct alert_task *task = &life->tasks[i];
+        if (task->done_ns != TC_NO_TIME || task->reminded_ns != TC_NO_TIME || task->due_ns > f->now_ns)
+            continue;
+        task->reminded_ns = f->now_ns;
+        struct sv note = text_clean(
+            &f->book->scratch,
+            arena_printf(&f->book->scratch, "%u: %.*s", task->number, SV_FMT(sv_head(task->what, 300))),
+            ALERT_NOTE_MAX);
+        say(f, SV("task_due"), note);
+        book_tell(f->book, f->out, f->position, f->now_ns, f->held, NOTIFY_TASK_DUE, task->number);
+    }
+}
+
+/* A step that a standstill delayed is told all the same, and says how late it comes. */
+static void escalate(const struct firing *f)
+{
+    const struct alert_ladder *ladder = ladder_of(f->book, f->held);
+    char note[128 + 2 * TC_RFC3339_MAX], after[TC_RFC3339_MAX], late[TC_RFC3339_MAX];
+    int64_t late_ns = book_add_ns(f->now_ns, -TC_MAX(book_step_due_ns(f->book, f->held), (int64_t)0));
+    uint32_t step = f->held->ladder_step++;
+    clk_format_duration(ladder->after_ns[step % ladder->count], after);
+    clk_format_duration(late_ns - late_ns % TC_SECOND_NS, late);
+    int n = snprintf(note, sizeof note, "step %u: not acknowledged after %s", step + 1, after);
+    if (late_ns >= BOOK_LATE_NS)
+        n += snprintf(note + n, sizeof note - (size_t)n, "; told %s late", late);
+    say(f, SV("escalated"), sv_make(note, (size_t)n));
+    book_tell(f->book, f->out, f->position, f->now_ns, f->held, NOTIFY_ESCALATED, step + 1);
+}
+
+static void resolve_quiet(const struct firing *f)
+{
+    char note[64 + TC_RFC3339_MAX], duration[TC_RFC3339_MAX];
+    clk_format_duration(book_quiet_ns(f->book, f->held), duration);
+    int n = snprintf(note, sizeof note, "no occurrence for %s", duration);
+    book_end(f->book, f->held, ALERT_RESOLVED, f->now_ns, SV("tocsin"), false);
+    say(f, SV("resolved"), sv_make(note, (size_t)n));
+}
+
+static void end(const struct firing *f)
+{
+    if (lifecycle_open(f->held->alert.state))
+        resolve_quiet(f);
+    else
+        book_forget(f->book, f->held, f->position, f->out);
+}
+
+static const struct {
+    int64_t (*due)(const struct book *book, const struct held *held);
+    void (*fire)(const struct firing *firing);
+} timers[] = {
+    {snooze_due, wake},           {answer_due, unanswered}, {breach_due, breach}, {task_due, remind},
+    {book_step_due_ns, escalate}, {end_due, end}, /* the last: it may be the alert's end */
+};
+
+int64_t book_timer_ns(const struct book *book, const struct held *held)
+{
+    int64_t due_ns = INT64_MAX;
+    for (size_t i = 0; i < TC_ARRAY_LEN(timers); i++)
+        due_ns = TC_MIN(due_ns, timers[i].due(book, held));
+    return due_ns;
+}
+
+static bool is_due(const struct firing *f, size_t timer)
+{
+    int64_t due_ns = timers[timer].due(f->book, f->held);
+    return due_ns != INT64_MAX && due_ns <= f->now_ns;
+}
+
+static void fire(const struct firing *f)
+{
+    const size_t last = TC_ARRAY_LEN(timers) - 1;
+    for (size_t i = 0; i < last; i++)
+        while (is_due(f, i))
+            timers[i].fire(f);
+    if (is_due(f, last))
+        timers[last].fire(f);
+    if (!f->held->gone)
+        book_schedule(f->book, f->held);
+}
+
+void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out)
+{
+    book_enter(book);
+    struct held **due = NULL;
+    size_t count = 0, capacity = 0;
+    for (struct held *held; (held = book_pop_due(book, now.ns)) != NULL;) {
+        if (count == capacity) {
+            capacity = capacity == 0 ? 16 : capacity * 2;
+            due = tc_realloc(due, capacity * sizeof(struct held *));
+        }
+        due[count++] = held;
+    }
+    if (count > 1)
+        qsort(due, count, sizeof due[0], book_compare_serial);
+    for (size_t i = 0; i < count; i++)
+        fire(&(struct firing){book, due[i], position, now.ns, out});
+    free(due);
+}
+
+int64_t book_due_ns(const struct book *book)
+{
+    return book->due_count == 0 ? INT64_MAX : book->due[0]->due_ns;
+}
+
+/* Where no timer is late at all, which is always but after a standstill, nothing is walked through. */
+size_t book_overdue(const struct book *book, int64_t now_ns, int64_t *ret_late_ns)
+{
+    int64_t before_ns = book_add_ns(now_ns, -BOOK_LATE_NS);
+    size_t count = 0;
+    *ret_late_ns = 0;
+    for (size_t i = 0; book_due_ns(book) <= before_ns && i < book->count; i++) {
+        int64_t due_ns = book_step_due_ns(book, book->all[i]);
+        if (due_ns > before_ns)
+            continue;
+        count++;
+        *ret_late_ns = TC_MAX(*ret_late_ns, book_add_ns(now_ns, -TC_MAX(due_ns, (int64_t)0)));
+    }
+    return count;
+}
+
+/* --- pausing and raising */
+
+void book_pause(struct held *held, int64_t now_ns)
+{
+    if (held->paused_at_ns == TC_NO_TIME)
+        held->paused_at_ns = now_ns;
+}
+
+void book_unpause(struct held *held, int64_t now_ns)
+{
+    if (held->paused_at_ns == TC_NO_TIME)
+        return;
+    held->paused_ns =
+        book_add_ns(held->paused_ns, TC_MAX(book_add_ns(now_ns, -held->paused_at_ns), (int64_t)0));
+    held->paused_at_ns = TC_NO_TIME;
+}
+
+/* The ladder of the new severity begins anew. */
+void book_raise_to(struct held *held, enum severity to, int64_t now_ns)
+{
+    if (to < held->alert.severity)
+        held_raise(held, to);
+    book_escalate_anew(held, now_ns);
+}
+
+void book_escalate_anew(struct held *held, int64_t now_ns)
+{
+    held->ladder_from_ns = now_ns;
+    held->ladder_step = 0;
+    held->paused_ns = 0;
+    held->paused_at_ns = TC_NO_TIME;
+}
+
+void book_raise(struct book *book, struct held *held, int64_t now_ns)
+{
+    book_raise_to(held, book->options.raise_to, now_ns);
+}
+
+uint32_t book_next_reminder(struct held *held)
+{
+    return ++held->reminders;
+}

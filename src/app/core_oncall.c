@@ -1,0 +1,89 @@
+/*
+ * Who is on call, for whoever asks the running core; see core.h. The answer is computed under oncall_lock:
+ * what it takes is bounded by the question's bounds.
+ */
+#include "app/core_priv.h"
+
+#include "base/json_out.h"
+
+enum { SHIFTS_MAX = 10 * 1000 };
+#define RANGE_MAX_NS (366 * 24 * INT64_C(3600) * TC_SECOND_NS)
+
+struct writing {
+    const struct oncall *oncall;
+    const struct oncall_schedule *schedule;
+    struct json_out *json;
+    size_t count;
+};
+
+static bool write_shift(void *context, const struct oncall_shift *shift)
+{
+    struct writing *w = context;
+    const struct oncall_person *person = oncall_person(w->oncall, shift->person);
+    json_object(w->json);
+    json_kv_string(w->json, "schedule", w->schedule->name);
+    json_kv_time(w->json, "from", shift->from_ns);
+    json_kv_time(w->json, "to", shift->to_ns);
+    json_kv_string(w->json, "person", shift->person);
+    json_kv_string(w->json, "name", person == NULL ? shift->person : person->name);
+    json_kv_string(w->json, "layer", shift->layer);
+    json_kv_u64(w->json, "override", shift->override == NULL ? 0 : shift->override->number);
+    json_object_end(w->json);
+    return ++w->count < SHIFTS_MAX;
+}
+
+static void write_schedule(struct core *core, const struct oncall_schedule *schedule,
+                           const struct core_oncall_question *q, struct json_out *json, size_t *count)
+{
+    struct writing w = {core->oncall, schedule, json, *count};
+    struct oncall_shift shift;
+    if (q->from_ns == q->to_ns) {
+        oncall_who(schedule, &core->overrides, q->from_ns, &shift);
+        write_shift(&w, &shift);
+    } else {
+        oncall_each_shift(schedule, &core->overrides, q->from_ns, q->to_ns, write_shift, &w);
+    }
+    *count = w.count;
+}
+
+static int answer(struct core *core, const struct core_oncall_question *q, struct buf *out, struct err *err)
+{
+    const struct oncall_schedule *named = oncall_schedule(core->oncall, q->schedule);
+    if ((q->schedule.n > 0 || q->as_calendar) && named == NULL)
+        return err_set(err, TC_ENOTFOUND, "there is no schedule \"%.*s\"", SV_FMT(sv_head(q->schedule, 64)));
+    if (q->to_ns < q->from_ns || q->to_ns - q->from_ns > RANGE_MAX_NS)
+        return err_set(err, TC_EINPUT, "a range of at most 366 days is expected");
+    if (q->as_calendar) {
+        oncall_ical_write(core->oncall, named, &core->overrides, q->from_ns, q->to_ns, q->from_ns, out);
+        return 0;
+    }
+    struct json_out json = json_out_to(out);
+    size_t count = 0;
+    json_array(&json);
+    for (size_t i = 0; i < core->oncall->schedule_count && count < SHIFTS_MAX; i++)
+        if (named == NULL || named == &core->oncall->schedules[i])
+            write_schedule(core, &core->oncall->schedules[i], q, &json, &count);
+    json_array_end(&json);
+    return 0;
+}
+
+int core_oncall(struct core *core, const struct core_oncall_question *question, struct buf *out,
+                struct err *err)
+{
+    pthread_mutex_lock(&core->oncall_lock);
+    int rc = answer(core, question, out, err);
+    pthread_mutex_unlock(&core->oncall_lock);
+    return rc;
+}
+
+void core_overrides_json(struct core *core, struct buf *out)
+{
+    pthread_mutex_lock(&core->oncall_lock);
+    buf_char(out, '[');
+    for (size_t i = 0; i < core->overrides.count; i++) {
+        buf_str(out, i == 0 ? "" : ",");
+        oncall_override_json(&core->overrides.items[i], out);
+    }
+    buf_char(out, ']');
+    pthread_mutex_unlock(&core->oncall_lock);
+}

@@ -1,0 +1,245 @@
+/*
+ * Keeping the journal in shape; see keeping.h.
+ */
+#include "app/keeping.h"
+
+#include "base/json_out.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { NAP_MS = 200, ROUND_S_MAX = 60, BACKGROUND_NICE = 10, RECORD_BYTES_MAX = 1 << 20 };
+
+static const char *const class_names[CLASS_COUNT] = {"security", "audit", "debug"};
+
+struct keeping_room {
+    const struct config *config;
+    struct journal *journal;
+    struct retention *retention;
+    pthread_t thread;
+    atomic_bool stop;
+    int64_t round_ns;
+    bool policy_is_told;
+
+    pthread_mutex_t lock; /* of what follows */
+    struct retention_stats stats;
+    uint64_t failures;
+};
+
+/* --- records
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+/* An event of Tocsin itself, of the class audit: so it is kept as long as what people did. */
+static int say(struct keeping_room *k, struct sv json, struct err *err)
+{
+    struct buf block;
+    struct receive_time now = clk_now(&clk_system);
+    buf_init(&block, 2 * RECORD_BYTES_MAX);
+    record_encode_plain(REC_EVENT, CLASS_AUDIT, SV("self"), now, (struct event_time){TC_NO_TIME}, json,
+                        &block);
+    struct journal_batch batch = {
+        .kind = BATCH_CONTROL, .received = now, .blocks = buf_view(&block), .count = 1};
+    int rc = journal_append_wait(k->journal, &batch, NULL, err);
+    buf_free(&block);
+    return rc;
+}
+
+static void begin(struct buf *text, struct json_out *json, const char *event_type)
+{
+    buf_init(text, RECORD_BYTES_MAX);
+    *json = json_out_to(text);
+    json_object(json);
+    json_kv_str(json, "event_type", event_type);
+}
+
+static int announce(void *context, const struct retention_drop *drop, struct err *err)
+{
+    struct keeping_room *k = context;
+    struct buf text;
+    struct json_out json;
+    begin(&text, &json, "retention_drop");
+    json_kv_u64(&json, "first_position", drop->first);
+    json_kv_u64(&json, "last_position", drop->next - 1);
+    json_key(&json, SV("classes"));
+    json_array(&json);
+    for (int i = 0; i < CLASS_COUNT; i++)
+        if (drop->classes[i])
+            json_string(&json, sv_of(class_names[i]));
+    json_array_end(&json);
+    for (int i = 0; i < CLASS_COUNT; i++)
+        if (drop->classes[i]) {
+            char key[64];
+            snprintf(key, sizeof key, "%s_newest", class_names[i]);
+            json_kv_time(&json, key, drop->newest[i].ns);
+        }
+    json_object_end(&json);
+    int rc = say(k, buf_view(&text), err);
+    if (rc == 0)
+        log_info("retention", "dropping: %.*s", SV_FMT(buf_view(&text)));
+    buf_free(&text);
+    return rc;
+}
+
+/* What is kept how long, and what is held, once after each start: an auditor reads it in the journal. */
+static int tell_policy(struct keeping_room *k, struct err *err)
+{
+    const struct config *c = k->config;
+    struct buf text;
+    struct json_out json;
+    begin(&text, &json, "retention_policy");
+    for (int i = 0; i < CLASS_COUNT; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "%s_seconds", class_names[i]);
+        json_kv_u64(&json, key, (uint64_t)(c->retention_keep_ns[i] / TC_SECOND_NS));
+    }
+    json_key(&json, SV("holds"));
+    json_array(&json);
+    for (size_t i = 0; i < c->retention_hold_count; i++) {
+        const struct retention_hold *h = &c->retention_holds[i];
+        json_object(&json);
+        json_kv_str(&json, "name", h->name);
+        json_kv_time(&json, "from", h->from_ns == INT64_MIN ? TC_NO_TIME : h->from_ns);
+        json_kv_time(&json, "to", h->to_ns == INT64_MAX ? TC_NO_TIME : h->to_ns);
+        json_key(&json, SV("classes"));
+        json_array(&json);
+        for (int class = 0; class < CLASS_COUNT; class ++)
+            if (h->classes >> class & 1)
+                json_string(&json, sv_of(class_names[class]));
+        json_array_end(&json);
+        json_kv_string(&json, "source", h->source);
+        json_kv_string(&json, "text", h->text);
+        json_object_end(&json);
+    }
+    json_array_end(&json);
+    json_object_end(&json);
+    int rc = text.overflow ? 0 : say(k, buf_view(&text), err);
+    buf_free(&text);
+    return rc;
+}
+
+/* --- the round
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static bool step(struct keeping_room *k)
+{
+    struct err err;
+    int rc = k->policy_is_told ? 0 : tell_policy(k, &err);
+    k->policy_is_told = rc == 0;
+    if (rc == 0)
+        rc = retention_step(k->retention, &err);
+    if (rc < 0)
+        log_err(LOG_ERROR_LEVEL, "retention", &err, "a segment was not packed, or nothing dropped from it");
+    pthread_mutex_lock(&k->lock);
+    retention_stats(k->retention, &k->stats);
+    k->failures += rc < 0;
+    pthread_mutex_unlock(&k->lock);
+    return rc == 1;
+}
+
+static void *keeping_main(void *context)
+{
+    struct keeping_room *k = context;
+    int64_t next_ns = clk_monotonic_ns(&clk_system) + k->round_ns;
+    setpriority(PRIO_PROCESS, 0,
+                BACKGROUND_NICE); /* of this thread alone, as Linux has it; refused: no matter */
+    while (!atomic_load(&k->stop)) {
+        struct timespec nap = {.tv_nsec = NAP_MS * 1000000L};
+        int64_t now_ns = clk_monotonic_ns(&clk_system);
+        if (now_ns >= next_ns && !step(k))
+            next_ns = now_ns + k->round_ns;
+        nanosleep(&nap, NULL);
+    }
+    return NULL;
+}
+
+/* A quarter of the shortest time that matters, between a second and a minute. */
+static int64_t choose_round(const struct config *c)
+{
+    int64_t shortest_ns = TC_MIN(c->retention_segment_age_ns, c->retention_cold_after_ns);
+    for (int i = 0; i < CLASS_COUNT; i++)
+        if (c->retention_keep_ns[i] > 0)
+            shortest_ns = TC_MIN(shortest_ns, c->retention_keep_ns[i]);
+    return TC_MAX(TC_SECOND_NS, TC_MIN(shortest_ns / 4, ROUND_S_MAX * TC_SECOND_NS));
+}
+
+int keeping_start(const struct config *config, struct journal *journal, struct receive_time newest,
+                  struct keeping_room **ret, struct err *err)
+{
+    struct keeping_room *k = tc_alloc(sizeof *k);
+    *k = (struct keeping_room){.config = config, .journal = journal, .round_ns = choose_round(config)};
+    struct retention_options o = {.fs = &fs_system,
+                                  .clk = &clk_system,
+                                  .dir = config->data,
+                                  .cold_after_ns = config->retention_cold_after_ns,
+                                  .distrust_ns = config->retention_distrust_ns,
+                                  .newest = newest,
+                                  .holds = config->retention_holds,
+                                  .hold_count = config->retention_hold_count,
+                                  .archive = config->retention_archive,
+                                  .announce = announce,
+                                  .context = k};
+    memcpy(o.keep_ns, config->retention_keep_ns, sizeof o.keep_ns);
+    k->retention = retention_new(&o);
+    pthread_mutex_init(&k->lock, NULL);
+    errno = pthread_create(&k->thread, NULL, keeping_main, k);
+    if (errno != 0) {
+        int rc = err_sys(err, "cannot start the thread of retention");
+        retention_free(&k->retention);
+        pthread_mutex_destroy(&k->lock);
+        free(k);
+        return rc;
+    }
+    *ret = k;
+    return 0;
+}
+
+void keeping_stop(struct keeping_room **keeping)
+{
+    struct keeping_room *k = *keeping;
+    if (k == NULL)
+        return;
+    atomic_store(&k->stop, true);
+    pthread_join(k->thread, NULL);
+    retention_free(&k->retention);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
+    *keeping = NULL;
+}
+
+void keeping_metrics(struct keeping_room *k, struct buf *out)
+{
+    pthread_mutex_lock(&k->lock);
+    struct retention_stats s = k->stats;
+    uint64_t failures = k->failures;
+    pthread_mutex_unlock(&k->lock);
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } figures[] = {
+        {"tocsin_journal_segments", "gauge", "Segments of the journal, cold ones with them.", s.segments},
+        {"tocsin_journal_cold_segments", "gauge", "Segments that are packed.", s.cold_segments},
+        {"tocsin_journal_cold_bytes", "gauge", "Bytes that the packed segments take.", s.cold_bytes},
+        {"tocsin_journal_cold_source_bytes", "gauge", "Bytes that they took before.", s.segment_bytes},
+        {"tocsin_retention_packed_total", "counter", "Segments that were packed.", s.made_cold},
+        {"tocsin_retention_drops_total", "counter", "Times that something was dropped from a segment.",
+         s.drops},
+        {"tocsin_retention_dropped_records_total", "counter", "Records that were dropped.",
+         s.records_dropped},
+        {"tocsin_retention_archived_total", "counter", "Segments that were copied to the archive.",
+         s.archived},
+        {"tocsin_retention_failures_total", "counter", "Rounds that failed.", failures},
+        {"tocsin_retention_clock_distrusted", "gauge",
+         "1: the clock jumped ahead, and nothing is dropped for a while.", s.distrusts},
+    };
+    for (size_t i = 0; i < TC_ARRAY_LEN(figures); i++)
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", figures[i].name, figures[i].help,
+                   figures[i].name, figures[i].type, figures[i].name, (unsigned long long)figures[i].value);
+}

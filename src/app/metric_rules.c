@@ -1,0 +1,426 @@
+/*
+ * Evaluating rules on metrics while the server runs; see metric_rules.h.
+ *
+ * The engine is handed the store through the five functions of struct rule_storage: a querier is opened for
+ * each rule, so that a rule sees what those before it wrote, and an appender stands around the samples of
+ * each. Samples are durable as all others are: the log's thread commits them in groups.
+ */
+#include "app/metric_rules.h"
+
+#include "base/json_out.h"
+#include "base/log.h"
+#include "metrics/prom_duration.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { QUERY_TIMEOUT_S = 120, LOOK_AGAIN_S = 5 /* the wall clock may have been set */ };
+
+struct metric_rules {
+    struct metric_rules_options options;
+    /* of one rule's evaluation */
+    struct tsdb_querier *querier;
+    struct tsdb_appender appender;
+    unsigned source;
+    int64_t deadline_ns; /* monotonic, of its queries */
+
+    /* `gate` is held by whoever waits for `lock`, so that nobody takes it twice while another waits */
+    pthread_mutex_t gate, lock;
+    struct rule_engine *engine; /* under lock, as all below */
+    struct metric_rule_files *files;
+    struct metric_alerts *alerts;
+    struct arena arena;                   /* of `settings` */
+    struct metric_rule_settings settings; /* those in force */
+    uint64_t evaluations, took_ns;
+
+    pthread_mutex_t sleep;
+    pthread_cond_t wake;
+    atomic_bool ending;
+    bool woken;
+    bool runs;
+    pthread_t thread;
+};
+
+static void enter(struct metric_rules *r)
+{
+    pthread_mutex_lock(&r->gate);
+    pthread_mutex_lock(&r->lock);
+    pthread_mutex_unlock(&r->gate);
+}
+
+static void leave(struct metric_rules *r)
+{
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* --- the store, as the engine sees it --- */
+
+static int store_select(void *context, const struct matcher *matchers, size_t count, int64_t min_t,
+                        int64_t max_t, struct arena *arena, struct source_series **ret, size_t *ret_count,
+                        struct err *err)
+{
+    struct series_source source = tsdb_querier_source(((struct metric_rules *)context)->querier);
+    return source.select(source.context, matchers, count, min_t, max_t, arena, ret, ret_count, err);
+}
+
+static int store_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t, struct arena *scratch,
+                      struct series_samples *ret, struct err *err)
+{
+    struct series_source source = tsdb_querier_source(((struct metric_rules *)context)->querier);
+    return source.read(source.context, ref, min_t, max_t, scratch, ret, err);
+}
+
+static void store_refresh(void *context)
+{
+    struct metric_rules *r = context;
+    tsdb_querier_close(&r->querier);
+    r->querier = tsdb_querier_open(r->options.tsdb);
+    r->deadline_ns = clk_monotonic_ns(r->options.clk) + QUERY_TIMEOUT_S * TC_SECOND_NS;
+}
+
+static int store_begin(void *context, struct err *err)
+{
+    struct metric_rules *r = context;
+    return tsdb_begin(r->options.tsdb, r->source, INT64_MAX, &r->appender, err);
+}
+
+static int store_append(void *context, const struct labels *labels, int64_t time_ms, double value,
+                        const struct histogram *histogram, struct err *err)
+{
+    static const int codes[TSDB_OUTCOMES] = {[TSDB_DUPLICATE] = TC_EEXIST,
+                                             [TSDB_OUT_OF_ORDER] = TC_ESTATE,
+                                             [TSDB_TOO_OLD] = TC_ESTATE,
+                                             [TSDB_OUT_OF_BOUNDS] = TC_ESTATE};
+    struct metric_rules *r = context;
+    struct label items[TSDB_LABELS_MAX];
+    uint32_t series;
+    enum tsdb_outcome outcome = TSDB_BAD_LABELS;
+    if (labels->count <= TC_ARRAY_LEN(items)) {
+        if (labels->count > 0)
+            memcpy(items, labels->items, labels->count * sizeof *items);
+        outcome = tsdb_series(&r->appender, items, labels->count, &series);
+    }
+    if (outcome == TSDB_OK)
+        outcome = histogram != NULL ? tsdb_histogram(&r->appender, series, time_ms, histogram, 0)
+                                    : tsdb_float(&r->appender, series, time_ms, value, 0);
+    return outcome == TSDB_OK ? 0
+                              : err_set(err, codes[outcome] != 0 ? codes[outcome] : TC_EBOUND, "%s",
+                                        tsdb_outcome_text(outcome));
+}
+
+static void store_commit(void *context)
+{
+    tsdb_commit(&((struct metric_rules *)context)->appender, NULL, NULL);
+}
+
+static bool is_late(void *context)
+{
+    struct metric_rules *r = context;
+    return atomic_load(&r->ending) || clk_monotonic_ns(r->options.clk) > r->deadline_ns;
+}
+
+/* --- what is in force --- */
+
+static struct rule_engine *make_engine(struct metric_rules *r, const struct metric_rule_settings *s,
+                                       const struct metric_rule_files *files)
+{
+    size_t count;
+    const struct rule_file *const *items = metric_rule_files_items(files, &count);
+    struct rule_engine_options o = {
+        .storage = {.source = {.context = r, .select = store_select, .read = store_read},
+                    .append = store_append,
+                    .context = r,
+                    .refresh = store_refresh,
+                    .begin = store_begin,
+                    .commit = store_commit},
+        .interval_ns = s->evaluation_interval_ns,
+        .query_offset_ns = s->query_offset_ns,
+        .lookback_ms = s->lookback_ns / 1000000,
+        .ignore_start_timestamps = true, /* as Prometheus, unless it is told otherwise */
+        .delayed_name_removal = s->delayed_name_removal,
+        .cancelled = is_late,
+        .cancel_context = r,
+        .clk = r->options.clk,
+        .external_labels = s->external_labels,
+        .external_label_count = s->external_label_count,
+        .external_url = s->external_url == NULL ? SV("") : sv_of(s->external_url),
+        .restore = true,
+        .outage_tolerance_ns = s->outage_tolerance_ns,
+        .grace_period_ns = s->grace_period_ns,
+        .on_change = metric_alerts_change,
+        .change_context = r->alerts,
+    };
+    return rule_engine_new(items, count, &o);
+}
+
+static void keep_settings(struct metric_rules *r, const struct metric_rule_settings *s)
+{
+    struct arena *arena = &r->arena;
+    struct label *labels = ARENA_ARRAY(arena, struct label, s->external_label_count + 1);
+    const char **files = ARENA_ARRAY(arena, const char *, s->file_count + 1);
+    for (size_t i = 0; i < s->external_label_count; i++)
+        labels[i] = (struct label){arena_sv(arena, s->external_labels[i].name),
+                                   arena_sv(arena, s->external_labels[i].value)};
+    for (size_t i = 0; i < s->file_count; i++)
+        files[i] = arena_str(arena, sv_of(s->files[i]));
+    r->settings = *s;
+    r->settings.files = files;
+    r->settings.external_labels = labels;
+    r->settings.external_url = NULL; /* the engine has it */
+    metric_alerts_label(r->alerts, labels, s->external_label_count);
+}
+
+struct metric_rules *metric_rules_new(const struct metric_rules_options *options,
+                                      const struct metric_rule_settings *settings,
+                                      struct metric_rule_files **files)
+{
+    struct metric_rules *r = tc_alloc(sizeof *r);
+    pthread_condattr_t attributes;
+    r->options = *options;
+    r->source = tsdb_source(options->tsdb, SV("rules"));
+    r->alerts = metric_alerts_new(&(struct metric_alerts_options){
+        .clk = options->clk, .append = options->append, .context = options->context});
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&r->gate, NULL);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_mutex_init(&r->sleep, NULL);
+    pthread_cond_init(&r->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    keep_settings(r, settings);
+    r->files = *files;
+    *files = NULL;
+    r->engine = make_engine(r, settings, r->files);
+    return r;
+}
+
+void metric_rules_know(void *rules, const uint8_t identity[TC_SHA256_BYTES], const struct alert *alert)
+{
+    metric_alerts_know(((struct metric_rules *)rules)->alerts, identity, alert->rule_id, alert->severity);
+}
+
+static void wake(struct metric_rules *r)
+{
+    pthread_mutex_lock(&r->sleep);
+    r->woken = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->sleep);
+}
+
+void metric_rules_replace(struct metric_rules *r, const struct metric_rule_settings *settings,
+                          struct metric_rule_files **files)
+{
+    enter(r);
+    struct rule_engine *fresh = make_engine(r, settings, *files);
+    rule_engine_adopt(fresh, r->engine);
+    if (rule_engine_group_count(fresh) == 0) /* nobody is left to mark the old series stale */
+        rule_engine_retire(r->engine, clk_now(r->options.clk).ns);
+    rule_engine_free(&r->engine);
+    metric_rule_files_free(&r->files);
+    r->engine = fresh;
+    r->files = *files;
+    *files = NULL;
+    struct arena before = r->arena;
+    r->arena = (struct arena){0};
+    keep_settings(r, settings);
+    arena_free(&before);
+    metric_alerts_doubt(r->alerts);
+    leave(r);
+    wake(r);
+}
+
+/* --- evaluating --- */
+
+/* One group, or nothing where none is due. */
+static bool step_once(struct metric_rules *r)
+{
+    struct err err = {0};
+    enter(r);
+    int64_t began_ns = clk_monotonic_ns(r->options.clk);
+    bool stepped = !atomic_load(&r->ending) && rule_engine_step(r->engine, clk_now(r->options.clk).ns);
+    tsdb_querier_close(&r->querier);
+    /* without a group there is nothing to wait for: what fired has ended with its rule */
+    if (stepped || rule_engine_group_count(r->engine) == 0) {
+        r->evaluations += stepped;
+        r->took_ns += (uint64_t)(clk_monotonic_ns(r->options.clk) - began_ns);
+        if (metric_alerts_settle(r->alerts, r->engine, &err) != 0)
+            log_error("rules", "changes of alerts could not be kept, and are tried again: %s", err.text);
+    }
+    leave(r);
+    return stepped;
+}
+
+void metric_rules_step(struct metric_rules *r)
+{
+    while (step_once(r)) {
+    }
+}
+
+int64_t metric_rules_next_ns(struct metric_rules *r)
+{
+    enter(r);
+    int64_t next_ns = rule_engine_next_ns(r->engine);
+    leave(r);
+    return next_ns;
+}
+
+static void wait_for_next(struct metric_rules *r)
+{
+    int64_t next_ns = metric_rules_next_ns(r), now_ns = clk_now(r->options.clk).ns;
+    int64_t wait_ns = LOOK_AGAIN_S * TC_SECOND_NS;
+    struct timespec until;
+    if (next_ns < now_ns + wait_ns)
+        wait_ns = TC_MAX(next_ns - now_ns, (int64_t)0);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t sum_ns = until.tv_nsec + wait_ns;
+    until.tv_sec += sum_ns / TC_SECOND_NS;
+    until.tv_nsec = sum_ns % TC_SECOND_NS;
+    pthread_mutex_lock(&r->sleep);
+    while (!r->woken && !atomic_load(&r->ending) &&
+           pthread_cond_timedwait(&r->wake, &r->sleep, &until) != ETIMEDOUT) {
+    }
+    r->woken = false;
+    pthread_mutex_unlock(&r->sleep);
+}
+
+static void *run(void *context)
+{
+    struct metric_rules *r = context;
+    while (!atomic_load(&r->ending)) {
+        metric_rules_step(r);
+        wait_for_next(r);
+    }
+    return NULL;
+}
+
+int metric_rules_start(struct metric_rules *r, struct err *err)
+{
+    r->runs = pthread_create(&r->thread, NULL, run, r) == 0;
+    return r->runs ? 0 : err_set(err, TC_EIO, "cannot start the thread that evaluates rules on metrics");
+}
+
+void metric_rules_stop(struct metric_rules **rules)
+{
+    struct metric_rules *r = *rules;
+    if (r == NULL)
+        return;
+    atomic_store(&r->ending, true);
+    if (r->runs) {
+        wake(r);
+        pthread_join(r->thread, NULL);
+    }
+    tsdb_querier_close(&r->querier);
+    rule_engine_free(&r->engine);
+    metric_rule_files_free(&r->files);
+    metric_alerts_free(&r->alerts);
+    arena_free(&r->arena);
+    pthread_cond_destroy(&r->wake);
+    pthread_mutex_destroy(&r->sleep);
+    pthread_mutex_destroy(&r->lock);
+    pthread_mutex_destroy(&r->gate);
+    free(r);
+    *rules = NULL;
+}
+
+/* --- looking in --- */
+
+void metric_rules_look(struct metric_rules *r, void (*look)(void *context, const struct rule_engine *engine),
+                       void *context)
+{
+    enter(r);
+    look(context, r->engine);
+    leave(r);
+}
+
+void metric_rules_external_labels(struct metric_rules *r, struct arena *arena, const struct label **ret,
+                                  size_t *ret_count)
+{
+    enter(r);
+    struct label *labels = ARENA_ARRAY(arena, struct label, r->settings.external_label_count + 1);
+    for (size_t i = 0; i < r->settings.external_label_count; i++)
+        labels[i] = (struct label){arena_sv(arena, r->settings.external_labels[i].name),
+                                   arena_sv(arena, r->settings.external_labels[i].value)};
+    *ret = labels;
+    *ret_count = r->settings.external_label_count;
+    leave(r);
+}
+
+/* A text in double quotes, which JSON's escapes make one of YAML, too. */
+static void yaml_text(struct buf *out, struct sv text)
+{
+    struct json_out json = json_out_to(out);
+    json_string(&json, text);
+}
+
+void metric_rules_yaml(struct metric_rules *r, struct buf *out)
+{
+    enter(r);
+    const struct metric_rule_settings *s = &r->settings;
+    buf_str(out, "global:\n  evaluation_interval: ");
+    prom_duration(out, s->evaluation_interval_ns);
+    buf_str(out, "\n  rule_query_offset: ");
+    prom_duration(out, s->query_offset_ns);
+    buf_str(out, s->external_label_count > 0 ? "\n  external_labels:\n" : "\n");
+    for (size_t i = 0; i < s->external_label_count; i++) {
+        buf_str(out, "    ");
+        yaml_text(out, s->external_labels[i].name);
+        buf_str(out, ": ");
+        yaml_text(out, s->external_labels[i].value);
+        buf_char(out, '\n');
+    }
+    buf_str(out, s->file_count > 0 ? "rule_files:\n" : "");
+    for (size_t i = 0; i < s->file_count; i++) {
+        buf_str(out, "- ");
+        yaml_text(out, sv_of(s->files[i]));
+        buf_char(out, '\n');
+    }
+    leave(r);
+}
+
+static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    buf_printf(out,
+               "# HELP tocsin_metric_rule%s %s\n# TYPE tocsin_metric_rule%s %s\ntocsin_metric_rule%s %llu\n",
+               name, help, name, type, name, (unsigned long long)value);
+}
+
+void metric_rules_metrics(struct metric_rules *r, struct buf *out)
+{
+    uint64_t rules = 0, failing = 0;
+    enter(r);
+    for (size_t g = 0; g < rule_engine_group_count(r->engine); g++) {
+        size_t count = rule_engine_group(r->engine, g)->rule_count;
+        rules += count;
+        for (size_t i = 0; i < count; i++)
+            failing += rule_engine_error(r->engine, g, i) != NULL;
+    }
+    uint64_t groups = rule_engine_group_count(r->engine), missed = rule_engine_missed(r->engine);
+    uint64_t evaluations = r->evaluations, took_ns = r->took_ns;
+    struct metric_alerts_stats alerts = metric_alerts_stats(r->alerts);
+    leave(r);
+    metric(out, "s", "gauge", "Rules on metrics in force.", rules);
+    metric(out, "s_failing", "gauge", "Rules on metrics whose last evaluation failed.", failing);
+    metric(out, "_groups", "gauge", "Groups of rules on metrics in force.", groups);
+    metric(out, "_group_evaluations_total", "counter", "Evaluations of groups of rules on metrics.",
+           evaluations);
+    metric(out, "_group_missed_total", "counter",
+           "Evaluations of groups left out because those before took too long.", missed);
+    buf_printf(
+        out,
+        "# HELP tocsin_metric_rule_evaluation_seconds_total Time spent on evaluating rules on metrics.\n"
+        "# TYPE tocsin_metric_rule_evaluation_seconds_total counter\n"
+        "tocsin_metric_rule_evaluation_seconds_total %.6f\n",
+        (double)took_ns / 1e9);
+    metric(out, "_alerts", "gauge", "Alerts of rules on metrics that the journal has as firing.",
+           alerts.firing);
+    metric(out, "_alerts_limit", "gauge", "Bound of tocsin_metric_rule_alerts.", METRIC_ALERTS_MAX);
+    metric(out, "_alerts_refused_total", "counter",
+           "Times that an alert could not be told because tocsin_metric_rule_alerts is at its bound.",
+           alerts.refused);
+    metric(out, "_records_total", "counter", "Changes of alerts on metrics made durable.", alerts.records);
+    metric(out, "_record_failures_total", "counter",
+           "Times that changes of alerts on metrics could not be kept and are tried again.", alerts.failures);
+}

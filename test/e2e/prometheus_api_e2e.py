@@ -1,0 +1,299 @@
+"""Prometheus' HTTP API: the same samples and rules in Debian's Prometheus and in Tocsin give the same answers, and promtool asks both."""
+import atexit
+import functools
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+
+import kit
+from kit import Server, Skip, test, wait_for
+from remote_write import PROTOBUF, write_request
+
+RULES = """
+groups:
+  - name: requests
+    interval: 1s
+    rules:
+      - {record: 'job:requests:rate1m', expr: 'sum by (job) (rate(http_requests_total[1m]))', labels: {team: web}}
+      - alert: ManyRequests
+        expr: job:requests:rate1m > 0
+        for: 1h
+        labels: {severity: page}
+        annotations: {summary: 'at {{ $value }}'}
+  - name: other
+    interval: 1s
+    limit: 5
+    rules:
+      - {alert: Down, expr: up == 0, keep_firing_for: 5m, labels: {severity: warning}}
+      - {alert: Broken, expr: 'label_replace(up, "x", "(", "job", "(")'}
+"""
+
+
+def ask(base, path, parameters=(), method="GET"):
+    data = urllib.parse.urlencode(parameters, doseq=True)
+    url = base + path + ("?" + data if data and method == "GET" else "")
+    request = urllib.request.Request(url, data=data.encode() if method == "POST" else None, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+class Peer:
+    """Debian's Prometheus with the same rules, taking remote write."""
+
+    def __init__(self, folder, more=""):
+        if shutil.which("prometheus") is None:
+            raise Skip("Debian's prometheus is not installed")
+        self.port = kit.free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        config = os.path.join(folder, "prometheus.yml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("global: {evaluation_interval: 1s, external_labels: {cluster: eu}}\nrule_files: [rules.yml]\n" + more)
+        self.process = subprocess.Popen(
+            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{self.port}",
+             "--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"prometheus ended with {self.process.returncode}")
+            try:
+                return ask(self.base, "/-/ready")[0] == 200
+            except OSError:
+                return False
+        try:
+            wait_for("the peer", ready)
+        except AssertionError:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+class Pair:
+    """Both, with the same samples: ten minutes of a few series, and one that has ended."""
+
+    def __init__(self):
+        self.folder = kit.temporary()
+        with open(os.path.join(self.folder.name, "rules.yml"), "w", encoding="utf-8") as file:
+            file.write(RULES)
+        self.peer = Peer(self.folder.name)
+        self.server = Server(config="metrics:\n  enabled: true\n  evaluation_interval: 1s\n  external_labels: {cluster: eu}\n"
+                                    f"  rule_files: ['{self.folder.name}/rules.yml']\n")
+
+    def __enter__(self):
+        self.peer.__enter__()
+        self.server.__enter__()
+        self.base = f"http://127.0.0.1:{self.server.port}"
+        self.now = int(time.time())
+        series = []
+        for job in ("api", "web"):
+            for code in ("200", "500"):
+                labels = {"__name__": "http_requests_total", "job": job, "code": code, "path": '/a"b\\c'}
+                traces = [({"trace_id": f"{job}-{i}", "span": "é"}, i / 4, (self.now - 300 + i * 60) * 1000 + 250) for i in range(4)]
+                series.append((labels, [(i * (3 if code == "200" else 1), (self.now - 600 + i * 15) * 1000) for i in range(41)],
+                               traces if code == "500" else []))
+            series.append(({"__name__": "up", "job": job}, [(1, (self.now - 15 * i) * 1000) for i in range(40, -1, -1)]))
+        series.append(({"__name__": "old", "job": "gone"}, [(1.5, (self.now - 500) * 1000)]))
+        body = write_request(*series)
+        for base in (self.peer.base, self.base):
+            request = urllib.request.Request(base + "/api/v1/write", data=body, headers=PROTOBUF, method="POST")
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                assert answer.status in (200, 204), answer.status
+        return self
+
+    def __exit__(self, *_):
+        self.server.__exit__()
+        self.peer.__exit__()
+        self.folder.cleanup()
+
+    @staticmethod
+    @functools.cache
+    def started():
+        """One pair serves all tests: none of them changes anything."""
+        pair = Pair().__enter__()
+        atexit.register(pair.__exit__)
+        return pair
+
+    def both(self, path, parameters=(), method="GET"):
+        return [ask(base, path, parameters, method) for base in (self.peer.base, self.base)]
+
+
+def same(pair, path, parameters=(), method="GET", words=True):
+    """The same status and the same JSON; `words`: the error's text, too."""
+    (status, text), (own_status, own_text) = pair.both(path, parameters, method)
+    where = (path, parameters, method, text, own_text)
+    assert status == own_status, (status, own_status, *where)
+    if not text:
+        assert not own_text, where
+        return
+    theirs, ours = json.loads(text), json.loads(own_text)
+    for answer in (theirs, ours):
+        result = answer["data"].get("result") if isinstance(answer.get("data"), dict) else None
+        if isinstance(result, list) and "topk" not in str(parameters):
+            result.sort(key=str)  # the order of series is not promised
+    for answer in (theirs, ours):  # what 2.42 begins with a capital, 3 does not
+        answer["error"] = answer.get("error", "").lower() if words else ""
+    assert theirs == ours, where
+
+
+@test("A-11 queries, series, labels and errors are those of Debian's Prometheus")
+def queries():
+    pair = Pair.started()
+    at = pair.now + 3  # no sample lies where a range begins: Prometheus 3 leaves such out, 2 does not
+    window = {"start": at - 600, "end": at}
+    for query in ("http_requests_total", "sum by (job) (rate(http_requests_total[5m]))", "1 + 1", '"text"', "up[1m]", "old",
+                  "absent(nothing)", "topk(1, http_requests_total)", "http_requests_total offset 5m", "count(up) > bool 1"):
+        for method in ("GET", "POST"):
+            same(pair, "/api/v1/query", {"query": query, "time": at}, method)
+        if not query.startswith(("up[", '"')):
+            same(pair, "/api/v1/query_range", {"query": query, "step": "30s", **window})
+    for parameters in ({"query": "up", "time": "never"}, {"query": "rate(up)", "time": at}, {"query": "up{", "time": at},
+                       {"query": "up", "timeout": "long"}):
+        same(pair, "/api/v1/query", parameters)
+    for parameters in ({"query": "up", "start": at, "end": at - 1, "step": 1}, {"query": "up", "step": 1, **window, "start": ""},
+                       {"query": "up", "step": 0, **window}, {"query": "up", "step": "", **window}, {"query": "up", "step": 1, "start": 0, "end": at},
+                       {"query": "up[1m]", "step": 60, **window}):
+        same(pair, "/api/v1/query_range", parameters, words="[1m]" not in parameters["query"])
+    same(pair, "/api/v1/query", {"query": 'label_replace(up, "x", "(", "job", "(")', "time": at}, words=False)
+    for parameters in ({"match[]": "old"}, {"match[]": ["up", '{job="api",code="500"}']}, {"match[]": "up", **window}, {}, {"match[]": "nothing"}):
+        (_, theirs), (_, ours) = pair.both("/api/v1/series", parameters)
+        by_text = lambda answer: sorted(map(json.dumps, answer.get("data", []))) + [answer.get("error")]
+        assert by_text(json.loads(theirs)) == by_text(json.loads(ours)), (theirs, ours)
+    series = {"match[]": "http_requests_total"}
+    for path in ("labels", "label/job/values", "label/code/values", "label/none/values"):
+        same(pair, f"/api/v1/{path}", series)
+        same(pair, f"/api/v1/{path}", {**series, **window})
+    same(pair, "/api/v1/labels", {"match[]": "up{"})
+    for query in ("up", "sum(rate(http_requests_total[5m])) / on () up", 'http_requests_total{job="web"}', "1 + 1", "up{"):
+        same(pair, "/api/v1/query_exemplars", {"query": query, **window})
+    same(pair, "/api/v1/query_exemplars", {"query": "http_requests_total", "start": pair.now - 250, "end": pair.now - 200}, "POST")
+    assert "web-1" in ask(pair.base, "/api/v1/query_exemplars", {"query": "http_requests_total", **window})[1]
+    same(pair, "/api/v1/format_query", {"query": "sum(rate(up[5m]))by(job)/on(job)group_left max by(job)(up offset 5m)"})
+    long = "sum by (job) (rate(http_requests_total{job='api',code=~'5..'}[5m])) / on (job) group_left () sum by (job) (rate(http_requests_total[5m])) > bool 0.1"
+    same(pair, "/api/v1/format_query", {"query": long}, "POST")
+    same(pair, "/api/v1/format_query", {"query": "sum("})
+
+
+@test("C-112 rules and alerts are shown as Debian's Prometheus shows them")
+def rules():
+    pair = Pair.started()
+    def evaluated():
+        groups = json.loads(ask(base, "/api/v1/rules")[1])["data"]["groups"]
+        return all(r["health"] != "unknown" for g in groups for r in g["rules"]) and json.loads(ask(base, "/api/v1/alerts")[1])["data"]["alerts"]
+    for base in (pair.peer.base, pair.base):
+        wait_for("evaluations", evaluated)
+    shown = [json.loads(text)["data"]["groups"] for _, text in pair.both("/api/v1/rules")]
+    for groups in shown:
+        for group in groups:
+            for timed in (group, *group["rules"]):
+                assert timed.pop("evaluationTime") >= 0 and timed.pop("lastEvaluation").startswith("20"), timed
+            for rule in group["rules"]:
+                rule["lastError"] = bool(rule.get("lastError"))
+                for alert in rule.get("alerts", ()):
+                    assert float(alert.pop("value")) > 0 and alert.pop("activeAt").startswith("20"), alert
+                    assert alert["annotations"].pop("summary", "at 1").startswith("at "), alert
+                if "alerts" in rule:
+                    rule["alerts"].sort(key=json.dumps)
+    assert shown[0] == shown[1], shown
+    for parameters, names in (({"type": "alert"}, {"ManyRequests", "Down", "Broken"}), ({"type": "record"}, {"job:requests:rate1m"}),
+                              ({"rule_name[]": ["Down", "Broken"]}, {"Down", "Broken"}), ({"rule_group[]": "other"}, {"Down", "Broken"}),
+                              ({"file[]": pair.folder.name + "/rules.yml", "type": "record"}, {"job:requests:rate1m"}), ({"file[]": "none"}, set()),
+                              ({"match[]": '{severity=~"page|warning"}'}, {"ManyRequests", "Down"}),
+                              ({"match[]": ['{team="web"}', '{severity="page"}']}, {"job:requests:rate1m", "ManyRequests"})):
+        groups = json.loads(ask(pair.base, "/api/v1/rules", parameters)[1])["data"]["groups"]
+        assert {r["name"] for g in groups for r in g["rules"]} == names, (parameters, groups)
+    first = json.loads(ask(pair.base, "/api/v1/rules", {"group_limit": 1})[1])["data"]
+    second = json.loads(ask(pair.base, "/api/v1/rules", {"group_limit": 1, "group_next_token": first["groupNextToken"]})[1])["data"]
+    assert [g["name"] for d in (first, second) for g in d["groups"]] == ["other", "requests"] and "groupNextToken" not in second, (first, second)
+    plain = json.loads(ask(pair.base, "/api/v1/rules", {"exclude_alerts": "true", "type": "alert"})[1])["data"]["groups"]
+    assert all(r["alerts"] is None for g in plain for r in g["rules"]), plain
+    for parameters, word in (({"type": "both"}, "not supported value"), ({"group_limit": "0"}, "greater than 0"), ({"group_next_token": "x"}, "group_limit"),
+                             ({"group_limit": 1, "group_next_token": "x"}, "were rule groups changed"), ({"exclude_alerts": "maybe"}, "ParseBool"),
+                             ({"match[]": "{}"}, "non-empty matcher")):
+        status, text = ask(pair.base, "/api/v1/rules", parameters)
+        assert status == 400 and word in json.loads(text)["error"], (parameters, status, text)
+    same(pair, "/api/v1/alertmanagers")
+
+
+@test("the status pages, the newest parameters, and what is not offered")
+def status():
+    pair = Pair.started()
+    for path in ("runtimeinfo", "buildinfo", "tsdb", "walreplay", "config", "flags"):
+        (_, theirs), (status, ours) = pair.both(f"/api/v1/status/{path}")
+        theirs, ours = json.loads(theirs)["data"], json.loads(ours)["data"]
+        assert status == 200 and (path == "flags" or theirs.keys() <= ours.keys()), (path, theirs, ours)
+        assert all(isinstance(v, type(ours[k])) for k, v in theirs.items() if k in ours), (path, theirs, ours)
+    status, text = ask(pair.base, "/api/v1/status/config")
+    assert "evaluation_interval: 1s" in json.loads(text)["data"]["yaml"] and '"cluster": "eu"' in json.loads(text)["data"]["yaml"], text
+    same(pair, "/api/v1/metadata")
+    for verb in ("delete_series", "snapshot", "clean_tombstones"):
+        (status, _), (own, text) = [ask(base, f"/api/v1/admin/tsdb/{verb}", {"match[]": "up"}, "POST") for base in (pair.peer.base, pair.base)]
+        assert own == 500 and json.loads(text)["errorType"] == "unavailable", (status, own, text)
+    now = pair.now
+    status, text = ask(pair.base, "/api/v1/query", {"query": "http_requests_total", "time": now, "limit": 2, "stats": "all"})
+    answer = json.loads(text)
+    assert len(answer["data"]["result"]) == 2 and answer["warnings"] == ["results truncated due to limit"], answer
+    assert answer["data"]["stats"]["samples"]["seriesTouched"] == 4 and "execTotalTime" in answer["data"]["stats"]["timings"], answer
+    assert json.loads(ask(pair.base, "/api/v1/query", {"query": "old", "time": now, "lookback_delta": "10m"})[1])["data"]["result"]
+    assert "limit must be non-negative" in ask(pair.base, "/api/v1/labels", {"limit": -1})[1]
+    assert json.loads(ask(pair.base, "/api/v1/labels", {"limit": 1})[1])["warnings"] == ["results truncated due to limit"]
+    tree = json.loads(ask(pair.base, "/api/v1/parse_query", {"query": 'sum by (job) (rate(up{job!="x"}[5m] offset 1m)) * 2'})[1])["data"]
+    assert tree["type"] == "binaryExpr" and tree["lhs"]["grouping"] == ["job"] and tree["matching"] is None, tree
+    assert tree["lhs"]["expr"]["args"][0] == {
+        "anchored": False, "matchers": [{"name": "job", "type": "!=", "value": "x"}, {"name": "__name__", "type": "=", "value": "up"}],
+        "name": "up", "offset": 60000, "offsetExpr": None, "range": 300000, "rangeExpr": None, "smoothed": False, "startOrEnd": None, "timestamp": None,
+        "type": "matrixSelector"}, tree
+
+
+@test("federation gives another Prometheus what Debian's gives it")
+def federation():
+    pair = Pair.started()
+    parameters = {"match[]": ["http_requests_total", 'up{job="api"}', "old"]}
+    (status, theirs), (own_status, ours) = pair.both("/federate", parameters)
+    assert status == own_status == 200
+    assert sorted(theirs.splitlines()) == sorted(ours.splitlines()), (theirs, ours)
+    assert ask(pair.base, "/federate")[1] == "" and ask(pair.base, "/federate", {"match[]": "up{"})[0] == 400
+
+
+@test("Y-13 Prometheus scrapes Tocsin's own metrics as OpenMetrics")
+def scraped():
+    with Server(config="metrics: {enabled: true}\n") as server, kit.temporary() as folder:
+        status, text, headers = server.request("GET", "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+        assert status == 200 and headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0"), headers
+        assert text.endswith("# EOF\n") and "# TYPE tocsin_events_accepted counter\n" in text and "tocsin_events_accepted_total 0\n" in text
+        assert server.get("/metrics")[2]["Content-Type"].startswith("text/plain; version=0.0.4")
+        with Peer(folder, "scrape_configs: [{job_name: tocsin, scrape_interval: 1s, static_configs: [{targets: ['127.0.0.1:%d']}]}]\n" % server.port) as peer:
+            def up():
+                return json.loads(ask(peer.base, "/api/v1/query", {"query": "up == 1 and on () tocsin_metric_rules"})[1])["data"]["result"]
+            wait_for("a scrape", up)
+            described = json.loads(ask(peer.base, "/api/v1/metadata", {"metric": "tocsin_events_accepted"})[1])["data"]
+            assert described["tocsin_events_accepted"][0]["type"] == "counter", described
+
+
+@test("promtool asks Tocsin as it asks Prometheus")
+def promtool():
+    if shutil.which("promtool") is None:
+        raise Skip("promtool is not installed")
+    pair = Pair.started()
+    at, started = str(pair.now), str(pair.now - 300)
+    for arguments in (["instant", "--time", at, None, "sum by (job) (http_requests_total)"], ["range", "--start", started, "--end", at, "--step", "1m", None, "up"],
+                      ["series", "--match", "http_requests_total", None], ["labels", None, "code"]):
+        outputs = []
+        for base in (pair.peer.base, pair.base):
+            done = subprocess.run(["promtool", "query", *(base if a is None else a for a in arguments)], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, (arguments, done.stderr)
+            outputs.append(sorted(done.stdout.splitlines()))
+        assert outputs[0] == outputs[1] and outputs[0], (arguments, outputs)
+
+
+kit.main()
