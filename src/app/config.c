@@ -342,6 +342,8 @@ static const struct setting metrics_settings[] = {
      config_prometheus_config},
     {"from_events", "metrics that are made of events (docs/metrics-in.md)", "none", config_from_events},
     {"emf", "make series of CloudWatch's embedded metric format in events", "false", config_emf},
+    {"aliases", "map of names of metrics to the names under which their series are kept", "none",
+     config_metric_aliases},
     {"graphite", "listen for Graphite's plaintext lines", "none", config_graphite},
     {"statsd", "listen for StatsD and DogStatsD", "none", config_statsd},
     {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},

@@ -107,6 +107,8 @@ struct config {
     struct scrape_defaults scrape_defaults;
     struct scrape_config scrape; /* no jobs: nothing is scraped */
     struct event_metrics_config event_metrics;
+    struct label *metric_aliases; /* name -> the name under which its series are kept; sorted */
+    size_t metric_alias_count;
     const char *graphite_tcp; /* NULL: not listened on */
     bool graphite_allow_plaintext;
     const char *statsd_udp, *statsd_path; /* NULL: not listened on */

@@ -6,6 +6,9 @@
 
 #include "base/address.h"
 #include "base/fs.h"
+#include "metrics/intake/samples.h"
+
+#include <stdlib.h>
 
 static int needs_store(struct reading *r, const struct yaml_node *node)
 {
@@ -159,4 +162,29 @@ int config_emf(struct reading *r, const struct yaml_node *node)
 {
     int rc = needs_store(r, node);
     return rc == 0 ? setting_bool(r, node, &r->config->event_metrics.emf) : rc;
+}
+
+/* --- metrics.aliases --- */
+
+static int by_alias(const void *a, const void *b)
+{
+    return sv_cmp(((const struct label *)a)->name, ((const struct label *)b)->name);
+}
+
+int config_metric_aliases(struct reading *r, const struct yaml_node *node)
+{
+    struct config *c = r->config;
+    if (node->type != YAML_MAP || node->count > LIST_MAX)
+        return setting_bad(r, node, "a map of at most 256 names to names is expected here");
+    c->metric_aliases = ARENA_ARRAY(&c->arena, struct label, node->count + 1);
+    for (const struct yaml_node *n = node->first; n != NULL; n = n->next) {
+        if (n->type != YAML_SCALAR || n->text.n == 0 || n->key.n == 0 ||
+            yaml_get(node, arena_str(&c->arena, n->text)) != NULL)
+            return setting_bad(r, n, "the name of a metric is expected here that is no alias itself");
+        struct sv name = sample_name(&c->arena, arena_sv(&c->arena, n->key)),
+                  kept = sample_name(&c->arena, arena_sv(&c->arena, n->text));
+        c->metric_aliases[c->metric_alias_count++] = (struct label){name, kept};
+    }
+    qsort(c->metric_aliases, c->metric_alias_count, sizeof *c->metric_aliases, by_alias);
+    return 0;
 }

@@ -89,6 +89,7 @@ int config_scrape_configs(struct reading *r, const struct yaml_node *node);
 int config_prometheus_config(struct reading *r, const struct yaml_node *node);
 int config_statsd(struct reading *r, const struct yaml_node *node);
 int config_from_events(struct reading *r, const struct yaml_node *node);
+int config_metric_aliases(struct reading *r, const struct yaml_node *node);
 int config_emf(struct reading *r, const struct yaml_node *node);
 int config_graphite(struct reading *r, const struct yaml_node *node);
 extern const struct setting config_statsd_settings[], config_graphite_settings[];

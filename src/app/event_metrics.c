@@ -303,6 +303,13 @@ int event_metrics_start(const struct event_metrics_options *options, struct even
         atomic_store(&m->position, m->counted_to);
         rc = journal_reader_open(options->fs, options->dir, m->counted_to, options->journal, &m->reader, err);
     }
+    if (rc == TC_ENOTFOUND) { /* what lies there was let go meanwhile */
+        log_warn("metrics",
+                 "events behind position %llu are not in the journal any more: counting begins with those "
+                 "that are",
+                 (unsigned long long)m->counted_to);
+        rc = journal_reader_open(options->fs, options->dir, 0, options->journal, &m->reader, err);
+    }
     if (rc == 0) {
         m->runs = pthread_create(&m->thread, NULL, run, m) == 0;
         rc = m->runs ? 0 : err_set(err, TC_EIO, "cannot start the thread that counts events");

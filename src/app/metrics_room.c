@@ -105,6 +105,8 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
                              .trend_retention_ms = c->metrics_trend_retention_ns / 1000000,
                              .retention_bytes = c->metrics_retention_bytes,
                              .out_of_order_ms = c->metrics_out_of_order_ns / 1000000,
+                             .aliases = c->metric_aliases,
+                             .alias_count = c->metric_alias_count,
                              .background = true};
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

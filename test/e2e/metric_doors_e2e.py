@@ -79,6 +79,24 @@ def statsd():
     assert code == 2 and "tocsin.yml:4:10" in err, err
 
 
+@test("B-09 B-10 B-11 a name and its aliases are one series, whatever the door; Y-10 a source's limit refuses and counts")
+def aliases():
+    port, now = free_port(), int(time.time())
+    config = (CONFIG + f"  source_series_limit: 3\n  graphite:\n    tcp: 127.0.0.1:{port}\n  aliases:\n"
+              "    cache_rejection_count: cache.value.rejection.count\n    ttl_error_count: cache_ttl_invalid_count\n")
+    with Server(config=config) as server:
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.sendall("".join(f"{name} {i} {now - 30 + i}\n" for i, name in enumerate(
+                ("cache_rejection_count", "cache.value.rejection.count", "ttl_error_count", "third", "fourth", "fifth", "third"))).encode())
+        wait_for("the last line", lambda: query(server, "third") == {(): 6})
+        assert query(server, "cache_value_rejection_count") == {(): 1} and not query(server, "cache_rejection_count")
+        assert query(server, "cache_ttl_invalid_count") == {(): 2} and not query(server, "fourth") and not query(server, "fifth")
+        text = server.get("/metrics")[1]
+        assert 'tocsin_tsdb_source_refused_total{source="graphite"} 2' in text and 'tocsin_tsdb_source_series{source="graphite"} 3' in text
+    code, _, err = check(CONFIG + "  aliases: {a: b, b: c}\n")
+    assert code == 2 and "no alias itself" in err, err
+
+
 @test("A-13 three lines NAME VALUE EPOCH over TCP are three gauges with their timestamps; what is no line is counted")
 def graphite():
     port, now = free_port(), int(time.time())

@@ -257,11 +257,24 @@ static void put_full_records(struct tsdb *tsdb)
         put_records(tsdb);
 }
 
+static void resolve_alias(const struct tsdb_options *o, struct label *labels, size_t count)
+{
+    for (size_t i = 0; i < count && o->alias_count > 0; i++) {
+        if (!sv_eq(labels[i].name, METRIC_NAME))
+            continue;
+        struct label key = {.name = labels[i].value};
+        const struct label *alias = bsearch(&key, o->aliases, o->alias_count, sizeof key, by_name);
+        if (alias != NULL)
+            labels[i].value = alias->value;
+    }
+}
+
 enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, size_t count,
                               uint32_t *ret_series)
 {
     struct tsdb *tsdb = a->tsdb;
     struct head *head = &tsdb->head;
+    resolve_alias(&tsdb->options, labels, count);
     if (!tidy(labels, &count))
         return counted(tsdb, TSDB_BAD_LABELS);
     uint64_t hash = labels_items_hash(labels, count);

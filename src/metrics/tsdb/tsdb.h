@@ -29,20 +29,23 @@ enum {
 struct tsdb_options {
     const struct fs *fs;
     const struct rng *rng;
-    const char *dir;            /* is made */
-    uint64_t series_max;        /* in the head; 0: 2 million */
-    uint64_t source_series_max; /* of one source; 0: as many */
-    uint64_t out_of_order_max;  /* samples in the head that came late; 0: 4 million */
-    int64_t block_ms;           /* 0: 2 hours */
-    int64_t out_of_order_ms;    /* how late a sample may come; at most half a block; 0: not at all */
-    int64_t retention_ms;       /* 0: 15 days; negative: no bound */
-    int64_t trend_retention_ms; /* of thinned blocks (thin.h); not longer than the other: there are none */
-    uint64_t retention_bytes;   /* of all blocks; 0: no bound */
-    uint64_t segment_bytes;     /* of the log; 0: 128 MiB */
-    size_t queue_bytes;         /* of the log; 0: 64 MiB */
-    uint64_t index_cache_bytes; /* indexes of blocks in memory, while not in use; 0: 256 MiB */
-    uint64_t exemplars_max;     /* in memory, over all series; 0: 100,000 */
-    bool background;            /* a thread of its own commits the log */
+    const char *dir;             /* is made */
+    uint64_t series_max;         /* in the head; 0: 2 million */
+    uint64_t source_series_max;  /* of one source; 0: as many */
+    uint64_t out_of_order_max;   /* samples in the head that came late; 0: 4 million */
+    int64_t block_ms;            /* 0: 2 hours */
+    int64_t out_of_order_ms;     /* how late a sample may come; at most half a block; 0: not at all */
+    int64_t retention_ms;        /* 0: 15 days; negative: no bound */
+    int64_t trend_retention_ms;  /* of thinned blocks (thin.h); not longer than the other: there are none */
+    uint64_t retention_bytes;    /* of all blocks; 0: no bound */
+    uint64_t segment_bytes;      /* of the log; 0: 128 MiB */
+    size_t queue_bytes;          /* of the log; 0: 64 MiB */
+    uint64_t index_cache_bytes;  /* indexes of blocks in memory, while not in use; 0: 256 MiB */
+    uint64_t exemplars_max;      /* in memory, over all series; 0: 100,000 */
+    const struct label *aliases; /* metrics whose series are kept under another name: name -> that name;
+                                    sorted, lent for the store's life */
+    size_t alias_count;
+    bool background; /* a thread of its own commits the log */
 };
 
 /* What became of a sample or a series; Prometheus' cases. */
