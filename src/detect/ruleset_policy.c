@@ -8,6 +8,7 @@
  *   truncate N    exact values, beginnings and parts longer than N cannot be found
  *   sql, keep     nothing is refused
  */
+#include "detect/measure.h"
 #include "detect/ruleset_priv.h"
 
 struct check {
@@ -108,6 +109,26 @@ static void check_names(struct check *c, const struct name_ref *names, size_t co
     }
 }
 
+/* Sums, places and baselines look at the numbers themselves. */
+static void check_numbers(struct check *c, const struct name_ref *names, size_t count)
+{
+    for (size_t i = 0; i < count && c->reason == NULL; i++) {
+        enum policy_action action = policy_of(c->policy, names[i].name).action;
+        c->field = names[i].name;
+        if (action != POLICY_KEEP && action != POLICY_TRUNCATE)
+            c->reason = "the policy replaces the field, whose numbers are asked";
+    }
+}
+
+/* Of a correlation, or of what a detection remembers. */
+static void check_correlation(struct check *c, const struct correlation *correlation)
+{
+    bool numbers = measure_is_for(correlation->type) || correlation->type == CORR_TRAVEL ||
+                   correlation->type == CORR_BASELINE;
+    check_names(c, correlation->group_by, correlation->group_count);
+    (numbers ? check_numbers : check_names)(c, correlation->fields, correlation->field_count);
+}
+
 void ruleset_check_policy(struct loading *l, const struct policy *policy)
 {
     for (size_t i = 0; i < l->count; i++) {
@@ -119,10 +140,8 @@ void ruleset_check_policy(struct loading *l, const struct policy *policy)
             check_node(&check, r->rule.detection->root);
         for (size_t k = 0; k < r->rule.raise_count && r->rule.raises[k].condition != NULL; k++)
             check_node(&check, r->rule.raises[k].condition);
-        if (r->correlation != NULL) {
-            check_names(&check, r->correlation->group_by, r->correlation->group_count);
-            check_names(&check, r->correlation->fields, r->correlation->field_count);
-        }
+        if (r->rule.correlation != NULL)
+            check_correlation(&check, r->rule.correlation);
         if (check.reason != NULL)
             ruleset_refuse(l, r, TC_EUNSUPPORTED, "field replaced by the policy", check.reason, check.field);
     }
