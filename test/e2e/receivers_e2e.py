@@ -329,9 +329,10 @@ class Peer:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.process.terminate()
-        self.process.wait(20)
+        code = self.process.wait(20)
+        assert kind or code == 0, open(self.log, encoding="utf-8").read()[-3000:]
 
 
 def alerts(ended):
