@@ -178,6 +178,7 @@ struct alert_command {
     struct sv until; /* a time (RFC 3339), or a duration from the record's receive time ("4h") */
     struct sv what;  /* a task, an answer, … */
     struct sv impact, urgency;
+    struct sv every; /* of a silence: when it recurs */
 };
 /* Its members by the names that they have in JSON, for whoever carries a command on; ends with name NULL. */
 extern const struct alert_command_member {
@@ -217,6 +218,17 @@ void book_command(struct book *book, uint64_t position, struct receive_time now,
 void book_tick(struct book *book, uint64_t position, struct receive_time now, struct decision_list *out);
 /* No tick before this time does anything; INT64_MAX: none ever. */
 int64_t book_due_ns(const struct book *book);
+/*
+ * "silence" (what: matchers as Alertmanager has them, until, every, disposition "until_resolved", note: why)
+ * and "unsilence" (alert_id: the silence's number); silence.h has the rules. Appends the silence as JSON.
+ */
+bool silence_is_command(struct sv verb);
+int silence_command(struct book *book, uint64_t position, struct receive_time now,
+                    const struct alert_command *command, struct buf *ret_json, struct decision_list *out,
+                    struct err *err);
+size_t book_silence_count(const struct book *book);
+void silence_list_json(const struct book *book, int64_t now_ns, struct buf *out); /* a JSON array */
+
 /* How many steps of escalation stand past their time by a minute and more, and the worst of them: what an
  * auditor asks before a tick. They are told by that tick, late. */
 size_t book_overdue(const struct book *book, int64_t now_ns, int64_t *ret_late_ns);

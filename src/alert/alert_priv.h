@@ -117,6 +117,7 @@ struct held {
     int64_t paused_at_ns;   /* since when it is; TC_NO_TIME: it is not */
     uint32_t ladder_step;   /* steps of the escalation that were told */
     uint32_t reminders;     /* told so far */
+    uint32_t silenced;      /* by the silence of that number; 0: by none */
     bool told;              /* a notification was decided: only then its end is one, too */
     bool owed;              /* a silence kept a notification back: due when it ends */
     bool gone;              /* no longer in the book */
@@ -155,6 +156,7 @@ static inline struct held *held_of(const struct alert *alert)
 }
 
 /* --- book_index.c: finding an alert by id, key, age, or timer */
+struct silences;
 struct book_order { /* (first_ns, id) order for book_at, made when asked for */
     struct held **items;
     size_t count, capacity;
@@ -174,7 +176,9 @@ struct book {
     struct held *dying; /* left the book in this call; decisions may still point at them */
     uint64_t next_serial, next_end_serial;
     struct book_order *order;
-    struct arena scratch; /* of one call */
+    struct silences *silences;
+    int64_t silence_due_ns; /* when one of them begins or ends, or may end with its alerts */
+    struct arena scratch;   /* of one call */
 };
 int64_t book_add_ns(int64_t a, int64_t b); /* saturating */
 void book_enter(struct book *book);        /* start of every changing call: frees the dying, resets scratch */
@@ -242,6 +246,10 @@ void book_raise_to(struct held *held, enum severity to, int64_t now_ns);
 /* Its escalation begins at its first step. */
 void book_escalate_anew(struct held *held, int64_t now_ns);
 uint32_t book_next_reminder(struct held *held); /* its number, for the key */
+
+/* --- book_silence.c */
+void silence_new_alert(struct book *book, struct held *held, int64_t now_ns); /* before it is told of */
+void silence_tick(struct book *book, uint64_t position, int64_t now_ns, struct decision_list *out);
 
 /* --- book_save_life.c */
 void book_save_life(const struct held *held, struct buf *out);

@@ -84,12 +84,16 @@ void book_tell(struct book *book, struct decision_list *out, uint64_t position, 
                struct held *held, enum notify_reason reason, uint64_t step)
 {
     const char *name = notify_reason_name(reason);
+    if (held->silenced > 0 && reason != NOTIFY_QUESTION && reason != NOTIFY_TASK_DUE) {
+        held->owed = true; /* told when the silence ends, if it fires still */
+        book_mark_changed(book, held);
+        return;
+    }
     struct sv what = reason == NOTIFY_NEW               ? SV("created")
                      : reason == NOTIFY_COUNT_STEP      ? SV("count")
                      : reason == NOTIFY_SEVERITY_RAISED ? SV("severity")
                                                         : sv_of(name);
     struct decision *d = book_decide(out, DECIDE_INTENT, position, held, what, SV("tocsin"));
-    (void)book;
     held->told = true;
     d->reason = reason;
     d->now_ns = now_ns;
@@ -255,6 +259,10 @@ struct held *book_add_alert(struct book *book, const struct finding *finding, co
                             const uint8_t key[TC_SHA256_BYTES], struct decision_list *out)
 {
     struct held *held = make_alert(book, finding, entity, key);
+    silence_new_alert(book, held, finding->received.ns);
+    if (held->silenced > 0)
+        held_history(held, finding->received.ns, SV("silenced"), SV("tocsin"),
+                     SV("not told: a silence holds"));
     book_insert(book, held);
     book_make_current(book, held);
     book_snapshot(book, out, finding->position, held, SV("created"), SV("tocsin"));
@@ -361,6 +369,9 @@ void book_end(struct book *book, struct held *held, enum alert_state state, int6
     alert->state = state;
     if (!was_open) /* resolved, now closed: it ended when it was resolved */
         return;
+    if (held->silenced > 0)
+        book->silence_due_ns = now_ns; /* a silence "until resolved" may end with it */
+    held->silenced = 0;
     alert->ended_ns = now_ns;
     alert->ended_by = held_copy(held, by);
     held->ended_by_hand = by_hand;

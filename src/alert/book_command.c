@@ -20,6 +20,7 @@ const struct alert_command_member alert_command_members[] = {
     {"what", offsetof(struct alert_command, what)},
     {"impact", offsetof(struct alert_command, impact)},
     {"urgency", offsetof(struct alert_command, urgency)},
+    {"every", offsetof(struct alert_command, every)},
     {0}};
 
 /* --- what the commands share */

@@ -9,6 +9,8 @@
  */
 #include "alert/alert_priv.h"
 
+#include "alert/silence.h"
+
 #include <stdlib.h>
 
 static const uint64_t default_steps[] = {10, 50, 100, 0};
@@ -45,6 +47,8 @@ struct book *book_new(const struct alert_options *options)
 {
     struct book *book = tc_alloc(sizeof *book);
     book->order = tc_alloc(sizeof *book->order);
+    book->silences = tc_alloc(sizeof *book->silences);
+    book->silence_due_ns = INT64_MAX;
     book_take_options(book, options);
     map_init(&book->by_id, SIZE_MAX);
     map_init(&book->by_key, SIZE_MAX);
@@ -74,6 +78,8 @@ void book_free(struct book **book)
     map_free(&old->by_key);
     map_free(&old->cards);
     arena_free(&old->scratch);
+    silences_free(old->silences);
+    free(old->silences);
     free(old->order->items);
     free(old->order);
     free(old->all);

@@ -8,6 +8,7 @@
  *   u32 magic "TCBK" · u32 version · u64 next serial · u64 next end serial
  *   u32 cards · per card: string (card.c), in order of first use
  *   u32 alerts · per alert, in order of serial: see save_alert
+ *   u64 when silences are looked at next · silences (silence.c)
  *   u64 XXH3 of all that stands before
  *
  * Version 1 had nothing of what people do beside the states (book_save_life.c), nor of rules that end their
@@ -19,6 +20,8 @@
  * A reader trusts nothing: every number is checked against its bound, every reference against what it names.
  */
 #include "alert/alert_priv.h"
+
+#include "alert/silence.h"
 
 #include <stdlib.h>
 
@@ -145,6 +148,8 @@ void book_save(const struct book *book, struct buf *out)
         const struct card *card = sorted[i]->card;
         save_alert(sorted[i], (uint32_t)*map_get(&numbers, sv_make((const char *)&card, sizeof card)), out);
     }
+    buf_u64(out, (uint64_t)book->silence_due_ns);
+    silences_save(book->silences, out);
     if (!out->overflow)
         buf_u64(out, hash_64(sv_make(out->p + start, out->n - start)));
     free(sorted);
@@ -380,6 +385,11 @@ static bool load_body(struct load *load)
     for (uint32_t i = 0; i < count; i++)
         if (load->reader.bad || !load_alert(load))
             return false;
+    if (load->version > 1) {
+        load->book->silence_due_ns = (int64_t)reader_u64(&load->reader);
+        if (!silences_load(load->book->silences, &load->reader))
+            return false;
+    }
     return !load->reader.bad && load->reader.rest.n == 0 && link_ended(load->book);
 }
 

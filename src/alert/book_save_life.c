@@ -1,7 +1,7 @@
 /*
  * What people did about an alert, as bytes: the part of a saved book (book_save.c) that came with version 2.
  *
- *   u64 ladder from, paused, paused at · u32 ladder step, reminders · u8 has a life, and if so:
+ *   u64 ladder from, paused, paused at · u32 ladder step, reminders, silenced · u8 has a life, and if so:
  *   strings assigned, assessed by, responded by, documented by, impact, urgency, document, asked
  *   u64 assessed, responded, documented, breached, snoozed until, answer due · u8 snoozed from · u32 asks
  *   u32 tasks · per task: strings what, owner, by, done by · u64 due, reminded, done
@@ -16,6 +16,7 @@ void book_save_life(const struct held *held, struct buf *out)
     buf_u64(out, (uint64_t)held->paused_at_ns);
     buf_u32(out, held->ladder_step);
     buf_u32(out, held->reminders);
+    buf_u32(out, held->silenced);
     buf_u8(out, life != NULL);
     if (life == NULL)
         return;
@@ -92,6 +93,7 @@ bool book_load_life(struct held *held, struct reader *reader)
     held->paused_at_ns = (int64_t)reader_u64(reader);
     held->ladder_step = reader_u32(reader);
     held->reminders = reader_u32(reader);
+    held->silenced = reader_u32(reader);
     uint8_t has = reader_u8(reader);
     if (has == 1)
         load_people(reader, held);

@@ -236,11 +236,12 @@ void book_tick(struct book *book, uint64_t position, struct receive_time now, st
     for (size_t i = 0; i < count; i++)
         fire(&(struct firing){book, due[i], position, now.ns, out});
     free(due);
+    silence_tick(book, position, now.ns, out);
 }
 
 int64_t book_due_ns(const struct book *book)
 {
-    return book->due_count == 0 ? INT64_MAX : book->due[0]->due_ns;
+    return TC_MIN(book->due_count == 0 ? INT64_MAX : book->due[0]->due_ns, book->silence_due_ns);
 }
 
 /* Where no timer is late at all, which is always but after a standstill, nothing is walked through. */
@@ -269,7 +270,7 @@ void book_pause(struct held *held, int64_t now_ns)
 
 void book_unpause(struct held *held, int64_t now_ns)
 {
-    if (held->paused_at_ns == TC_NO_TIME)
+    if (held->paused_at_ns == TC_NO_TIME || held->silenced > 0)
         return;
     held->paused_ns =
         book_add_ns(held->paused_ns, TC_MAX(book_add_ns(now_ns, -held->paused_at_ns), (int64_t)0));
@@ -289,7 +290,7 @@ void book_escalate_anew(struct held *held, int64_t now_ns)
     held->ladder_from_ns = now_ns;
     held->ladder_step = 0;
     held->paused_ns = 0;
-    held->paused_at_ns = TC_NO_TIME;
+    held->paused_at_ns = held->silenced > 0 ? now_ns : TC_NO_TIME;
 }
 
 void book_raise(struct book *book, struct held *held, int64_t now_ns)

@@ -220,7 +220,7 @@ static bool read_command(const struct request *request, struct arena *arena, str
         if (!take_member(command, &event.fields[i])) {
             reply_error(reply, 400,
                         "the body takes the texts \"by\", \"note\", \"disposition\", \"to\", \"until\", "
-                        "\"what\", \"impact\" and \"urgency\": \"%.*s\" is none of them",
+                        "\"what\", \"impact\", \"urgency\" and \"every\": \"%.*s\" is none of them",
                         SV_FMT(sv_head(event.fields[i].name, 64)));
             return false;
         }
@@ -242,24 +242,29 @@ static struct sv last_part(struct sv pattern)
     return sv_from(pattern, at);
 }
 
-void alerts_command(struct api *api, struct request *request, struct reply *reply)
+void command_route(struct api *api, struct request *request, struct sv verb, struct sv subject,
+                   struct reply *reply)
 {
     if (request->pending != NULL) {
         command_finish(api, request, reply);
         return;
     }
     struct arena arena = {0};
-    struct sv pattern = sv_of(request->match.route->pattern);
-    struct alert_command command = {
-        .verb = last_part(pattern), .alert_id = request->match.params[0], .by = SV("api")};
-    if (sv_is(command.verb, "test") && !is_channel(api, command.alert_id)) {
-        reply_error(reply, 404, "there is no channel of that name");
-    } else if (!is_json_type(request_header(request, "Content-Type"))) {
+    struct alert_command command = {.verb = verb, .alert_id = subject, .by = SV("api")};
+    if (!is_json_type(request_header(request, "Content-Type")))
         reply_error(reply, 415, "send Content-Type application/json, or no body at all");
-    } else if (read_command(request, &arena, &command, reply)) {
+    else if (read_command(request, &arena, &command, reply))
         command_begin(api, request, &command, reply);
-    }
     arena_free(&arena);
     if (request->pending != NULL)
         command_finish(api, request, reply);
+}
+
+void alerts_command(struct api *api, struct request *request, struct reply *reply)
+{
+    struct sv verb = last_part(sv_of(request->match.route->pattern)), subject = request->match.params[0];
+    if (request->pending == NULL && sv_is(verb, "test") && !is_channel(api, subject))
+        reply_error(reply, 404, "there is no channel of that name");
+    else
+        command_route(api, request, verb, subject, reply);
 }

@@ -313,6 +313,14 @@ void sources_list(struct api *api, struct request *request, struct reply *reply)
 void oncall_list(struct api *api, struct request *request, struct reply *reply);
 void oncall_show(struct api *api, struct request *request, struct reply *reply);
 void oncall_overrides(struct api *api, struct request *request, struct reply *reply);
+/* A command of that verb about `subject`, with what the body says. Called again once it is done. */
+void command_route(struct api *api, struct request *request, struct sv verb, struct sv subject,
+                   struct reply *reply);
+void drill_command(struct api *api, struct request *request, struct reply *reply);
+void other_command(struct api *api, struct request *request, struct reply *reply);
+void silences_list(struct api *api, struct request *request, struct reply *reply);
+void silences_preview(struct api *api, struct request *request, struct reply *reply);
+void incidents_show(struct api *api, struct request *request, struct reply *reply);
 void confirm_show(struct api *api, struct request *request, struct reply *reply);
 void confirm_answer(struct api *api, struct request *request, struct reply *reply);
 void alerts_command(struct api *api, struct request *request, struct reply *reply);

@@ -5,7 +5,7 @@
  *
  * DIR/checkpoint: "TOCSINCK", u32 version, u64 epoch, u64 position, i64 last tick, strings (u32 length,
  * bytes): activated, detector, book, since version 2 positions (positions.h), delivery, watchdog, and since
- * version 3 overrides (override.c); u64 XXH3 of all before. Little-endian.
+ * version 3 overrides (override.c), incidents; u64 XXH3 of all before. Little-endian.
  */
 #include "app/core_priv.h"
 
@@ -58,6 +58,11 @@ static void save_overrides(void *context, struct buf *to)
     oncall_overrides_save(context, to);
 }
 
+static void save_incidents(void *context, struct buf *to)
+{
+    incidents_save(context, to);
+}
+
 static void save_positions(void *context, struct buf *to)
 {
     positions_save(context, to);
@@ -82,6 +87,7 @@ int checkpoint_write(struct core *core, struct err *err)
     put_string(&out, save_delivery, &core->delivery);
     put_string(&out, save_watchdog, core);
     put_string(&out, save_overrides, &core->overrides);
+    put_string(&out, save_incidents, &core->incidents);
     buf_u64(&out, hash_64(buf_view(&out)));
     checkpoint_path(core, path, sizeof path);
     int rc = out.overflow ? err_set(err, TC_EBOUND, "the state is too large for a checkpoint")
@@ -121,6 +127,8 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
         rc = err_set(err, TC_ECORRUPT, "its state of sources is malformed");
     if (rc == 0 && version > 2 && !oncall_overrides_load(&core->overrides, reader_string(&r)))
         rc = err_set(err, TC_ECORRUPT, "its overrides are malformed");
+    if (rc == 0 && version > 2 && !incidents_load(&core->incidents, reader_string(&r)))
+        rc = err_set(err, TC_ECORRUPT, "its incidents are malformed");
     if (rc != 0)
         return rc;
     core->position = core->checkpoint_position = position;
@@ -157,6 +165,7 @@ int checkpoint_read(struct core *core, struct err *err)
     core->delivery = (struct delivery_state){0};
     oncall_free(&core->oncall);
     oncall_overrides_free(&core->overrides);
+    incidents_free(&core->incidents);
     watchdog_free(&core->watchdog);
     watchdog_init(&core->watchdog);
     (void)err;

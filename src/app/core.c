@@ -232,6 +232,11 @@ static void take_stats(struct core *core)
     core->stats.alerts_in_memory = book_count(core->book);
     core->stats.store_behind = core->store_behind;
     core->stats.overrides = core->overrides.count;
+    core->stats.incidents = core->incidents.count;
+    core->stats.silences = book_silence_count(core->book);
+    if (core->stats.silences > 0 &&
+        clk_monotonic_ns(core->options.clk) - core->silences_mono_ns > TC_SECOND_NS)
+        core_show_silences(core, clk_now(core->options.clk).ns);
     core->delivery_shown = core->delivery;
     core_show_sources(core);
     core->stats.events = core->counts.events;
@@ -261,6 +266,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
     buf_init(&core->blocks, core->options.decision_bytes + CORE_JSON_BYTES + 4096);
     buf_init(&core->json, CORE_JSON_BYTES);
     buf_init(&core->news, CORE_JSON_BYTES);
+    buf_init(&core->silences_shown, CORE_JSON_BYTES);
     buf_init(&core->prepared_json, CORE_JSON_BYTES);
     pthread_mutex_init(&core->reloading, NULL);
     pthread_mutex_init(&core->lock, NULL);
@@ -279,6 +285,7 @@ int core_open(const struct core_options *options, struct core **ret, struct err 
         return rc;
     }
     core->last_checkpoint_mono_ns = core->flushed_mono_ns = clk_monotonic_ns(options->clk);
+    core_show_silences(core, clk_now(options->clk).ns);
     take_stats(core);
     atomic_store(&core->ready, true);
     *ret = core;
@@ -717,6 +724,8 @@ void core_abandon(struct core **core_at)
     positions_free(&core->positions);
     oncall_free(&core->oncall);
     oncall_overrides_free(&core->overrides);
+    incidents_free(&core->incidents);
+    buf_free(&core->silences_shown);
     buf_free(&core->source_text);
     buf_free(&core->source_json);
     free(core->costs.items);

@@ -162,15 +162,19 @@ struct core_oncall_question {
 };
 int core_oncall(struct core *core, const struct core_oncall_question *question, struct buf *out,
                 struct err *err);
-/* The overrides that there are: a JSON array. Any thread. */
+/* The overrides that there are, the silences (at most a second old): JSON arrays. Any thread. */
 void core_overrides_json(struct core *core, struct buf *out);
+void core_silences_json(struct core *core, struct buf *out);
+/* All incidents as a JSON array, or the one of that number as JSON or Markdown. TC_ENOTFOUND. Any thread. */
+int core_incidents(struct core *core, struct sv number, bool markdown, struct buf *out, struct err *err);
 
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;
     uint64_t rules; /* in force */
     uint64_t sources, sources_silent;
     uint64_t overrides; /* of schedules */
-    bool store_behind;  /* the store fails: lists and notifications wait for it, judging does not */
+    uint64_t incidents, silences;
+    bool store_behind; /* the store fails: lists and notifications wait for it, judging does not */
     struct detector_stats detector;
     struct journal_recovery recovery;
 };

@@ -1,6 +1,6 @@
 /*
- * Who is on call, for whoever asks the running core; see core.h. The answer is computed under oncall_lock:
- * what it takes is bounded by the question's bounds.
+ * Who is on call, which silences hold, what incidents there are, for whoever asks the running core; see
+ * core.h. The answer is computed under oncall_lock: what it takes is bounded by the question's bounds.
  */
 #include "app/core_priv.h"
 
@@ -86,4 +86,47 @@ void core_overrides_json(struct core *core, struct buf *out)
     }
     buf_char(out, ']');
     pthread_mutex_unlock(&core->oncall_lock);
+}
+
+void core_show_silences(struct core *core, int64_t now_ns)
+{
+    pthread_mutex_lock(&core->oncall_lock);
+    buf_clear(&core->silences_shown);
+    silence_list_json(core->book, now_ns, &core->silences_shown);
+    core->silences_mono_ns = clk_monotonic_ns(core->options.clk);
+    pthread_mutex_unlock(&core->oncall_lock);
+}
+
+void core_silences_json(struct core *core, struct buf *out)
+{
+    pthread_mutex_lock(&core->oncall_lock);
+    buf_sv(out, buf_view(&core->silences_shown));
+    pthread_mutex_unlock(&core->oncall_lock);
+}
+
+static void all_incidents(const struct incidents *incidents, struct buf *out)
+{
+    buf_char(out, '[');
+    for (size_t i = 0; i < incidents->count; i++) {
+        buf_str(out, i == 0 ? "" : ",");
+        incident_to_json(incidents->items[i], out);
+    }
+    buf_char(out, ']');
+}
+
+int core_incidents(struct core *core, struct sv number, bool markdown, struct buf *out, struct err *err)
+{
+    int rc = 0;
+    pthread_mutex_lock(&core->oncall_lock);
+    const struct incident *one = incident_find(&core->incidents, number);
+    if (number.n == 0)
+        all_incidents(&core->incidents, out);
+    else if (one == NULL)
+        rc = err_set(err, TC_ENOTFOUND, "there is no incident %.*s", SV_FMT(sv_head(number, 16)));
+    else if (markdown)
+        incident_to_markdown(one, out);
+    else
+        incident_to_json(one, out);
+    pthread_mutex_unlock(&core->oncall_lock);
+    return rc;
 }

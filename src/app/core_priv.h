@@ -5,6 +5,7 @@
 #ifndef APP_CORE_PRIV_H
 #define APP_CORE_PRIV_H
 
+#include "alert/incident.h"
 #include "app/core.h"
 #include "app/positions.h"
 #include "app/watchdog.h"
@@ -44,6 +45,9 @@ struct core {
     struct positions positions;
     struct oncall *oncall; /* written under oncall_lock by the core's thread, read under it by others */
     struct oncall_overrides overrides; /* likewise */
+    struct incidents incidents;        /* likewise */
+    struct buf silences_shown;         /* the list as JSON; likewise */
+    int64_t silences_mono_ns;          /* when it was made */
     pthread_mutex_t oncall_lock;       /* taken after `lock`, or alone */
     struct buf activated;              /* JSON of the newest REC_ACTIVATED, empty before the first */
     uint64_t position;                 /* last record folded */
@@ -124,6 +128,13 @@ int fold_add(struct core *core, const struct journal_frame *frame,
              struct err *err); /* copies a frame's records into the batch */
 int fold_flush(struct core *core,
                struct err *err); /* judges the batch, makes decisions durable, projects them */
+
+/* drill.c: the finding that a drill's alert is made of. TC_EINPUT where its priority is none. */
+int drill_finding(const struct event *record, const struct alert_command *command, struct finding_list *out,
+                  struct err *err);
+
+/* core_oncall.c: makes the list of silences anew, for those who ask. */
+void core_show_silences(struct core *core, int64_t now_ns);
 
 /* address.c */
 /* Writes of a notification's record who is told and how it begins: key, reason, count, prefix, channels,

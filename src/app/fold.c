@@ -318,24 +318,66 @@ static void answer_delivery(struct core *core, uint64_t position)
     pthread_mutex_unlock(&core->lock);
 }
 
-static int fold_oncall(struct core *core, const struct event *record, const struct alert_command *command)
+/* What is about no alert: overrides, incidents, silences. False: none of them. */
+static bool run_other(struct core *core, const struct event *record, const struct alert_command *command,
+                      struct buf *json, int *ret_rc, struct err *err)
 {
-    struct buf json;
-    struct err err = {0};
-    buf_init(&json, 64 << 10);
+    bool oncall = oncall_is_command(command->verb), incident = incident_is_command(command->verb);
+    if (silence_is_command(command->verb)) {
+        *ret_rc = silence_command(core->book, record->position, record->received, command, json,
+                                  &core->decisions, err);
+        core_show_silences(core, record->received.ns);
+        return true;
+    }
     pthread_mutex_lock(&core->oncall_lock);
-    int rc = oncall_command(&core->overrides, core->oncall, command, record->received, &json, &err);
+    if (oncall)
+        *ret_rc = oncall_command(&core->overrides, core->oncall, command, record->received, json, err);
+    else if (incident)
+        *ret_rc = incident_command(&core->incidents, core->book, command, record->received, json, err);
     pthread_mutex_unlock(&core->oncall_lock);
+    return oncall || incident;
+}
+
+static void answer_waiters(struct core *core, uint64_t position, int rc, const struct err *why,
+                           const struct buf *json)
+{
     pthread_mutex_lock(&core->lock);
     for (struct waiter *w = core->waiters; w != NULL; w = w->next)
-        if (w->position == record->position) {
+        if (w->position == position) {
             w->rc = rc;
-            w->err = err;
+            w->err = *why;
             buf_clear(w->json);
-            buf_sv(w->json, buf_view(&json));
+            buf_sv(w->json, buf_view(json));
         }
     pthread_mutex_unlock(&core->lock);
+}
+
+/* *ret_rc is of the core; what the command came to is for who asked, after what the decisions say to them. */
+static bool fold_other(struct core *core, const struct event *record, const struct alert_command *command,
+                       int *ret_rc, struct err *err)
+{
+    struct buf json;
+    struct err why = {0};
+    int rc = 0;
+    buf_init(&json, CORE_JSON_BYTES);
+    bool mine = run_other(core, record, command, &json, &rc, &why);
+    if (mine) {
+        *ret_rc = take_decisions(core, err);
+        answer_waiters(core, record->position, rc, &why, &json);
+    }
     buf_free(&json);
+    return mine;
+}
+
+static int fold_drill(struct core *core, const struct event *record, const struct alert_command *command,
+                      struct err *err)
+{
+    struct buf none = {0};
+    struct err why = {0};
+    int rc = drill_finding(record, command, &core->findings, &why);
+    if (rc == 0)
+        return take_findings(core, err);
+    answer_waiters(core, record->position, rc, &why, &none);
     return 0;
 }
 
@@ -352,8 +394,11 @@ static int fold_command(struct core *core, const struct event *record, struct er
         *alert_command_at(&command, m) = event_value(&e, m->name);
     if (sv_starts(command.verb, SV("vault_")))
         return 0; /* an audit record: what was done was done beside the core */
-    if (oncall_is_command(command.verb))
-        return fold_oncall(core, record, &command);
+    if (sv_is(command.verb, "drill"))
+        return fold_drill(core, record, &command, err);
+    int rc = 0;
+    if (fold_other(core, record, &command, &rc, err))
+        return rc;
     bool was_held = core->delivery.held;
     if (delivery_apply(&core->delivery, &command, record->received)) {
         core->delivery_moved = core->delivery_moved || core->delivery.held != was_held;

@@ -4,6 +4,9 @@
  */
 #include "app/metrics.h"
 
+#include "alert/incident.h"
+#include "alert/silence.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -85,6 +88,11 @@ static void pipeline(const struct metrics_view *v, struct buf *out)
         {"tocsin_oncall_overrides", "gauge", "Overrides of schedules that are kept.",
          (double)v->core.overrides},
         {"tocsin_oncall_overrides_limit", "gauge", "Bound of tocsin_oncall_overrides.", ONCALL_OVERRIDES_MAX},
+        {"tocsin_incidents", "gauge", "Incidents that are kept, open and closed.", (double)v->core.incidents},
+        {"tocsin_incidents_limit", "gauge", "Bound of tocsin_incidents.", INCIDENTS_MAX},
+        {"tocsin_silences", "gauge", "Silences that are kept: active, waiting, lately ended.",
+         (double)v->core.silences},
+        {"tocsin_silences_limit", "gauge", "Bound of tocsin_silences.", SILENCES_MAX},
         {"tocsin_sources_limit", "gauge", "Bound of tocsin_sources for sources that are not watched.",
          SOURCES_MAX},
         {"tocsin_sources_silent", "gauge", "Watched sources that have fallen silent.",

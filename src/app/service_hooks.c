@@ -202,6 +202,16 @@ int service_oncall(void *context, const struct api_oncall_question *q, struct bu
         out, err);
 }
 
+void service_silences(void *context, struct buf *out)
+{
+    core_silences_json(((struct service *)context)->core, out);
+}
+
+int service_incidents(void *context, struct sv number, bool markdown, struct buf *out, struct err *err)
+{
+    return core_incidents(((struct service *)context)->core, number, markdown, out, err);
+}
+
 bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number)
 {
     struct service *s = context;

@@ -170,6 +170,8 @@ static int start_api(struct service *s, struct err *err)
                             .command = service_command,
                             .question = service_is_question,
                             .oncall = service_oncall,
+                            .silences = service_silences,
+                            .incidents = service_incidents,
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
                             .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),

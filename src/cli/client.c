@@ -4,9 +4,11 @@
 #include "cli/client.h"
 
 #include "base/arena.h"
+#include "base/json_out.h"
 #include "event/json.h"
 
 #include <curl/curl.h>
+#include <unistd.h>
 
 enum { BEARER_MAX_BYTES = 8192 };
 
@@ -82,6 +84,39 @@ enum cli_exit client_exit(const struct cli_args *args, long status, struct sv bo
     cli_fail(args, CLI_USAGE, "the server answered %ld%s%.*s", status, text.n > 0 ? ": " : "", SV_FMT(text));
     arena_free(&arena);
     return status >= 500 ? CLI_FAILED : CLI_USAGE;
+}
+
+enum cli_exit client_talk(const struct cli_args *args, const char *path, const char *post, struct buf *body)
+{
+    struct buf url;
+    struct err err;
+    long status = 0;
+    enum cli_exit code;
+    buf_init(&url, 16 << 10);
+    buf_printf(&url, "%s%s", cli_value(args, "url", TC_SERVER_URL), path);
+    buf_char(&url, '\0');
+    if (url.overflow)
+        code = cli_fail(args, CLI_USAGE, "the URL is too long");
+    else if (client_request(&(struct client_call){.url = url.p, .post = post}, body, &status, &err) != 0)
+        code = cli_fail_err(args, &err);
+    else
+        code = client_exit(args, status, buf_view(body));
+    buf_free(&url);
+    return code;
+}
+
+void client_command_body(const struct cli_args *args, const struct client_member_option *options,
+                         struct buf *out)
+{
+    struct json_out json = json_out_to(out);
+    const char *by = cli_value(args, "by", NULL), *login = getlogin();
+    json_object(&json);
+    json_kv_str(&json, "by", by != NULL ? by : login != NULL ? login : "cli");
+    for (; options->option != NULL; options++)
+        if (cli_value(args, options->option, NULL) != NULL)
+            json_kv_str(&json, options->member, cli_value(args, options->option, NULL));
+    json_object_end(&json);
+    buf_char(out, '\0');
 }
 
 bool client_member(struct sv *rest, struct sv *ret)

@@ -24,6 +24,16 @@ struct client_call {
 int client_request(const struct client_call *call, struct buf *body, long *ret_status, struct err *err);
 /* Says what a status other than 2xx means; the exit code. */
 enum cli_exit client_exit(const struct cli_args *args, long status, struct sv body);
+/* One call to the server that --url names: `path` begins with a slash; GET where `post` is NULL. What went
+ * wrong has been said. */
+enum cli_exit client_talk(const struct cli_args *args, const char *path, const char *post, struct buf *body);
+/* A command's body, terminated: "by" (--by, else the login name), and of each pair of option and member what
+ * was given; the pairs end with an option of NULL. */
+struct client_member_option {
+    const char *option, *member;
+};
+void client_command_body(const struct cli_args *args, const struct client_member_option *options,
+                         struct buf *out);
 /* Members of a JSON array of objects, one after another; *rest starts as the whole. */
 bool client_member(struct sv *rest, struct sv *ret);
 

@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { FILE_MAX = 1 << 20, SHOW_DAYS = 14 };
 
@@ -176,76 +175,51 @@ static enum cli_exit ask_file(const struct cli_args *args, const struct question
 
 /* --- of a server */
 
-static enum cli_exit call(const struct cli_args *args, struct buf *url, const char *post, struct buf *body)
-{
-    struct err err;
-    long status = 0;
-    buf_char(url, '\0');
-    if (url->overflow)
-        return cli_fail(args, CLI_USAGE, "the URL is too long");
-    if (client_request(&(struct client_call){.url = url->p, .post = post}, body, &status, &err) != 0)
-        return cli_fail_err(args, &err);
-    return client_exit(args, status, buf_view(body));
-}
-
 static enum cli_exit ask_server(const struct cli_args *args, const struct question *q)
 {
-    struct buf url, body;
+    struct buf path, body;
     char from[TC_RFC3339_MAX], to[TC_RFC3339_MAX];
     bool ical = strcmp(q->verb, "ical") == 0;
     clk_rfc3339(q->from_ns, from);
     clk_rfc3339(q->to_ns, to);
-    buf_init(&url, 8192);
+    buf_init(&path, 8192);
     buf_init(&body, TC_CLIENT_BODY_MAX);
-    buf_printf(&url, "%s/v1/oncall%s%s%s?from=%s&to=%s", cli_value(args, "url", TC_SERVER_URL),
-               q->schedule == NULL ? "" : "/", q->schedule == NULL ? "" : q->schedule, ical ? ".ics" : "",
-               from, to);
-    enum cli_exit code = call(args, &url, NULL, &body);
+    buf_printf(&path, "/v1/oncall%s%s%s?from=%s&to=%s", q->schedule == NULL ? "" : "/",
+               q->schedule == NULL ? "" : q->schedule, ical ? ".ics" : "", from, to);
+    buf_char(&path, '\0');
+    enum cli_exit code = client_talk(args, path.p, NULL, &body);
     if (code == CLI_DONE && ical)
         fwrite(body.p, 1, body.n, stdout);
     else if (code == CLI_DONE)
         print_answer(buf_view(&body), q->as_json);
-    buf_free(&url);
+    buf_free(&path);
     buf_free(&body);
     return code;
 }
 
-static void override_body(const struct cli_args *args, struct buf *out)
-{
-    static const struct {
-        const char *option, *member;
-    } members[] = {{"to", "to"}, {"until", "until"}, {"from", "what"}, {"number", "what"}, {"note", "note"}};
-    struct json_out json = json_out_to(out);
-    const char *by = cli_value(args, "by", NULL), *login = getlogin();
-    json_object(&json);
-    json_kv_str(&json, "by", by != NULL ? by : login != NULL ? login : "cli");
-    for (size_t i = 0; i < TC_ARRAY_LEN(members); i++)
-        if (cli_value(args, members[i].option, NULL) != NULL)
-            json_kv_str(&json, members[i].member, cli_value(args, members[i].option, NULL));
-    json_object_end(&json);
-    buf_char(out, '\0');
-}
-
 static enum cli_exit change(const struct cli_args *args, const struct question *q)
 {
-    struct buf url, body, post;
+    static const struct client_member_option members[] = {
+        {"to", "to"}, {"until", "until"}, {"from", "what"}, {"number", "what"}, {"note", "note"}, {0}};
+    struct buf path, body, post;
     bool lists = strcmp(q->verb, "overrides") == 0;
-    buf_init(&url, 8192);
+    buf_init(&path, 8192);
     buf_init(&body, TC_CLIENT_BODY_MAX);
     buf_init(&post, 1 << 16);
     if (lists)
-        buf_printf(&url, "%s/v1/overrides", cli_value(args, "url", TC_SERVER_URL));
+        buf_str(&path, "/v1/overrides");
     else
-        buf_printf(&url, "%s/v1/oncall/%s/%s", cli_value(args, "url", TC_SERVER_URL), q->schedule,
+        buf_printf(&path, "/v1/oncall/%s/%s", q->schedule,
                    strcmp(q->verb, "remove") == 0 ? "override_remove" : "override");
+    buf_char(&path, '\0');
     if (!lists)
-        override_body(args, &post);
-    enum cli_exit code = call(args, &url, lists ? NULL : post.p, &body);
+        client_command_body(args, members, &post);
+    enum cli_exit code = client_talk(args, path.p, lists ? NULL : post.p, &body);
     if (code == CLI_DONE && lists)
         print_answer(buf_view(&body), q->as_json);
     else if (code == CLI_DONE)
         printf("%.*s\n", SV_FMT(buf_view(&body)));
-    buf_free(&url);
+    buf_free(&path);
     buf_free(&body);
     buf_free(&post);
     return code;

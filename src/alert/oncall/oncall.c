@@ -59,15 +59,22 @@ static bool is_day(const struct oncall_hours *hours, int64_t day)
     return (hours->days >> weekday & 1u) != 0;
 }
 
-static bool in_hours(const struct oncall_layer *layer, const struct zone *zone, int64_t at_s)
+static bool hold(const struct oncall_hours *hours, const struct zone *zone, int64_t at_s)
 {
     int64_t today = floor_div(local_of(zone, at_s), DAY_S);
+    for (int64_t day = today - 1; day <= today; day++) {
+        struct span span = hours_on(hours, zone, day);
+        if (is_day(hours, day) && at_s >= span.from_s && at_s < span.to_s)
+            return true;
+    }
+    return false;
+}
+
+static bool in_hours(const struct oncall_layer *layer, const struct zone *zone, int64_t at_s)
+{
     for (size_t i = 0; i < layer->hours_count; i++)
-        for (int64_t day = today - 1; day <= today; day++) {
-            struct span span = hours_on(&layer->hours[i], zone, day);
-            if (is_day(&layer->hours[i], day) && at_s >= span.from_s && at_s < span.to_s)
-                return true;
-        }
+        if (hold(&layer->hours[i], zone, at_s))
+            return true;
     return layer->hours_count == 0;
 }
 
@@ -79,6 +86,18 @@ static void edge(int64_t candidate_s, int64_t after_s, int64_t *next_s)
         *next_s = candidate_s;
 }
 
+static void hours_edges(const struct oncall_hours *hours, const struct zone *zone, int64_t at_s,
+                        int64_t *next_s)
+{
+    int64_t today = floor_div(local_of(zone, at_s), DAY_S);
+    for (int64_t day = today - 1; day <= today + 7; day++)
+        if (is_day(hours, day)) {
+            struct span span = hours_on(hours, zone, day);
+            edge(span.from_s, at_s, next_s);
+            edge(span.to_s, at_s, next_s);
+        }
+}
+
 static void layer_edges(const struct oncall_layer *layer, const struct zone *zone, int64_t at_s,
                         int64_t *next_s)
 {
@@ -88,14 +107,8 @@ static void layer_edges(const struct oncall_layer *layer, const struct zone *zon
         edge(zone_from_local(zone, layer->end_s), at_s, next_s);
     if (at_s >= start_s)
         edge(hand_over(layer, zone, turn_at(layer, zone, at_s) + 1), at_s, next_s);
-    int64_t today = floor_div(local_of(zone, at_s), DAY_S);
     for (size_t i = 0; i < layer->hours_count; i++)
-        for (int64_t day = today - 1; day <= today + 7; day++)
-            if (is_day(&layer->hours[i], day)) {
-                struct span span = hours_on(&layer->hours[i], zone, day);
-                edge(span.from_s, at_s, next_s);
-                edge(span.to_s, at_s, next_s);
-            }
+        hours_edges(&layer->hours[i], zone, at_s, next_s);
 }
 
 static struct span occurrence(const struct oncall_event *event, int64_t number)
@@ -188,6 +201,18 @@ static bool by_event(const struct oncall_schedule *schedule, int64_t at_s, struc
 static int64_t floor_s(int64_t ns)
 {
     return floor_div(ns, TC_SECOND_NS);
+}
+
+bool oncall_hours_hold(const struct oncall_hours *hours, const struct zone *zone, int64_t at_ns)
+{
+    return hold(hours, zone, floor_s(at_ns));
+}
+
+int64_t oncall_hours_edge_ns(const struct oncall_hours *hours, const struct zone *zone, int64_t at_ns)
+{
+    int64_t next_s = INT64_MAX;
+    hours_edges(hours, zone, floor_s(at_ns), &next_s);
+    return next_s > INT64_MAX / TC_SECOND_NS ? INT64_MAX : next_s * TC_SECOND_NS;
 }
 
 /* Of this very instant; from and to are left alone. */

@@ -171,6 +171,13 @@ typedef bool (*oncall_shift_fn)(void *context, const struct oncall_shift *shift)
 void oncall_each_shift(const struct oncall_schedule *schedule, const struct oncall_overrides *overrides,
                        int64_t from_ns, int64_t to_ns, oncall_shift_fn each, void *context);
 
+/* Hours of the week, for whoever else has them. "mon-fri" or "sat", and "09:00" to "24:00" as seconds. */
+bool oncall_days_read(struct sv text, unsigned *ret);
+bool oncall_time_read(struct sv text, int *ret_s);
+bool oncall_hours_hold(const struct oncall_hours *hours, const struct zone *zone, int64_t at_ns);
+/* When they begin or end next, after `at_ns`. */
+int64_t oncall_hours_edge_ns(const struct oncall_hours *hours, const struct zone *zone, int64_t at_ns);
+
 /* --- oncall_ical.c */
 /* Reads VEVENTs: DTSTART and DTEND (UTC, TZID, or dates), SUMMARY (a person's id or name), RRULE of DAILY or
  * WEEKLY with INTERVAL, COUNT, UNTIL. What it cannot read is refused by line. */

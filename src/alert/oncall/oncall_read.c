@@ -116,15 +116,21 @@ static int wall_clock_at(const struct reading *r, const struct yaml_node *node, 
     return 0;
 }
 
-static int time_of_day_at(const struct reading *r, const struct yaml_node *node, int *ret_s)
+bool oncall_time_read(struct sv t, int *ret_s)
 {
     uint64_t hour, minute;
-    struct sv t = node->text;
-    if (node->type != YAML_SCALAR || t.n != 5 || t.p[2] != ':' || !num_u64(sv_head(t, 2), 0, 24, &hour) ||
+    if (t.n != 5 || t.p[2] != ':' || !num_u64(sv_head(t, 2), 0, 24, &hour) ||
         !num_u64(sv_from(t, 3), 0, 59, &minute) || (hour == 24 && minute > 0))
-        return bad(r, node, "a time of day is expected here, such as \"09:00\"", t);
+        return false;
     *ret_s = (int)(hour * 3600 + minute * 60);
-    return 0;
+    return true;
+}
+
+static int time_of_day_at(const struct reading *r, const struct yaml_node *node, int *ret_s)
+{
+    return node->type == YAML_SCALAR && oncall_time_read(node->text, ret_s)
+               ? 0
+               : bad(r, node, "a time of day is expected here, such as \"09:00\"", node->text);
 }
 
 /* --- people and roles */
@@ -259,6 +265,19 @@ static int weekday(struct sv word)
     return -1;
 }
 
+bool oncall_days_read(struct sv text, unsigned *ret)
+{
+    size_t dash = sv_find_char(text, '-');
+    int from = weekday(sv_head(text, dash)), to = dash < text.n ? weekday(sv_from(text, dash + 1)) : from;
+    if (from < 0 || to < 0)
+        return false;
+    for (int day = from;; day = (day + 1) % 7) {
+        *ret |= 1u << day;
+        if (day == to)
+            return true;
+    }
+}
+
 /* "mon-fri", "sat", or a list of such. */
 static int read_days(const struct reading *r, const struct yaml_node *node, unsigned *ret)
 {
@@ -268,16 +287,9 @@ static int read_days(const struct reading *r, const struct yaml_node *node, unsi
             rc = n->type == YAML_SCALAR ? read_days(r, n, ret) : bad(r, n, "a day is expected here", n->text);
         return rc;
     }
-    size_t dash = sv_find_char(node->text, '-');
-    int from = weekday(sv_head(node->text, dash));
-    int to = dash < node->text.n ? weekday(sv_from(node->text, dash + 1)) : from;
-    if (node->type != YAML_SCALAR || from < 0 || to < 0)
-        return bad(r, node, "days are expected here, such as mon-fri or [sat, sun]", node->text);
-    for (int day = from;; day = (day + 1) % 7) {
-        *ret |= 1u << day;
-        if (day == to)
-            return 0;
-    }
+    return node->type == YAML_SCALAR && oncall_days_read(node->text, ret)
+               ? 0
+               : bad(r, node, "days are expected here, such as mon-fri or [sat, sun]", node->text);
 }
 
 static int read_hours(const struct reading *r, const struct yaml_node *node, struct oncall_hours *hours)
