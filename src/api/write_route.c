@@ -74,6 +74,8 @@ static void append(struct api *api, struct request *request, enum remote_write_v
                    (unsigned long long)got.refused, got.text);
     request->pending = pending_new(api, request);
     tsdb_commit(&appender, durable, request->pending);
+    if (api->options.metadata != NULL)
+        remote_write_metadata(version, message, api->options.metadata);
 }
 
 static void finish(struct request *request, int rc, struct reply *reply)

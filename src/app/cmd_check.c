@@ -238,6 +238,18 @@ static enum cli_exit check_oncall(const struct cli_args *args, const struct conf
     return gaps > 0 && cli_flag(args, "strict") ? TC_MAX(code, CLI_FOUND) : code;
 }
 
+/* Errors have refused the configuration already: what is left are sections of a Prometheus file that are not
+ * read. */
+static enum cli_exit check_scrape(const struct cli_args *args, const struct config *config)
+{
+    const struct rule_problems *problems = &config->scrape.problems;
+    for (const struct rule_problem *p = problems->first; p != NULL; p = p->next)
+        fprintf(stderr, "%s:%u:%u: warning: %.*s\n",
+                config->prometheus_config == NULL ? "scrape_configs" : config->prometheus_config, p->line,
+                p->column, SV_FMT(p->text));
+    return problems->warnings > 0 && cli_flag(args, "strict") ? CLI_FOUND : CLI_DONE;
+}
+
 /* As `run` would take it: who may come in, and the rules that it names. */
 static enum cli_exit check_meaning(const struct cli_args *args, const struct config *config)
 {
@@ -259,7 +271,7 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
     if (!check_geoip(args, config))
         return CLI_USAGE;
     static enum cli_exit (*const checks[])(const struct cli_args *, const struct config *) = {
-        check_metric_rules, check_oncall, check_config_rules};
+        check_metric_rules, check_oncall, check_config_rules, check_scrape};
     enum cli_exit code = CLI_DONE;
     for (size_t i = 0; i < TC_ARRAY_LEN(checks); i++) {
         enum cli_exit one = checks[i](args, config);

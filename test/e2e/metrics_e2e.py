@@ -5,7 +5,7 @@ import urllib.parse
 
 import kit
 from kit import Server, test
-from remote_write import PROTOBUF, VERSION_2, snappy, write_request, write_request_2
+from remote_write import PROTOBUF, VERSION_2, field, snappy, write_request, write_request_2
 
 CONFIG = "metrics:\n  enabled: true\n"
 
@@ -66,6 +66,21 @@ def version_2_and_refusals():
         assert api(server, "query", query="rate(x")[1]["errorType"] == "bad_data"
         status, answer = api(server, "query_range", query="x", start=0, end=now / 1000, step=1)
         assert status == 400 and "11,000 points" in answer["error"], answer
+
+
+@test("H-01 remote write: a label with an e-mail address is refused and counted, its value told nowhere; metadata of 1.0 is kept")
+def personal():
+    now = int(time.time()) * 1000
+    described = field(3, field(1, 1) + field(2, b"x_total") + field(4, b"What x is") + field(5, b"bytes"))
+    with Server(config=config()) as server:
+        status, answer, _ = server.post("/api/v1/write", write_request(({"__name__": "x", "user": "jane.doe@example.com"}, [(1, now)]),
+                                                                       ({"__name__": "x", "user": "7"}, [(1, now)])), PROTOBUF)
+        assert status == 400 and "personal data" in answer and "jane" not in answer, answer
+        assert [r["metric"]["user"] for r in api(server, "query", query="x")[1]["data"]["result"]] == ["7"]
+        assert server.metric("tocsin_redaction_rejected_total") == 1
+        assert server.post("/api/v1/write", snappy(described), PROTOBUF)[0] == 204
+        assert api(server, "metadata")[1]["data"] == {"x_total": [{"type": "counter", "help": "What x is", "unit": "bytes"}]}
+        assert "jane" not in server.output()
 
 
 @test("metrics are off by default, and say so")

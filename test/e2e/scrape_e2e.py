@@ -282,7 +282,7 @@ def strict():
         code, _, err = check("remote_write: [{url: 'http://x'}]\n")
         assert code == 2 and "prometheus.yml:1:1: remote_write is not supported" in err, err
         code, _, err = check("global: {scrape_interval: 5s}\nrule_files: [a]\nscrape_configs: [{job_name: a}]\n")
-        assert code == 0, err
+        assert code == 0 and "prometheus.yml:2:1: warning: rule_files is not read here" in err, err
 
 
 kit.main()

@@ -4,11 +4,12 @@
  *
  * A message is checked whole before its first sample is taken, so what is no such message changes nothing.
  * Of a good one every sample that the store takes is kept; `first` says why the first other one was not.
- * Metadata is read over.
+ * Metadata of 1.0 goes to the descriptions of metrics (metadata.h), that of 2.0 is read over.
  */
 #ifndef METRICS_REMOTE_REMOTE_WRITE_H
 #define METRICS_REMOTE_REMOTE_WRITE_H
 
+#include "metrics/metadata.h"
 #include "metrics/tsdb/tsdb.h"
 
 enum remote_write_version { REMOTE_WRITE_1, REMOTE_WRITE_2 };
@@ -29,5 +30,8 @@ int remote_write_check(enum remote_write_version version, struct sv message, str
 /* Appends a message that was checked. */
 void remote_write_append(enum remote_write_version version, struct sv message, struct tsdb_appender *appender,
                          struct remote_write *ret);
+
+/* What a message that was checked says of metrics (types, helps, units), of 1.0. */
+void remote_write_metadata(enum remote_write_version version, struct sv message, struct metadata *metadata);
 
 #endif

@@ -32,6 +32,7 @@ struct item {
     double value;
     int64_t t_ms;
     bool own_time;
+    const struct exposition_exemplar *exemplar; /* NULL: none */
 };
 
 struct described {
@@ -177,6 +178,20 @@ static int make_labels(struct collecting *c, const struct exposition_sample *s, 
 
 /* --- collecting --- */
 
+static const struct exposition_exemplar *copy_exemplar(struct collecting *c,
+                                                       const struct exposition_exemplar *from)
+{
+    if (from == NULL)
+        return NULL;
+    struct exposition_exemplar *copy = ARENA_NEW(c->arena, struct exposition_exemplar);
+    *copy = *from;
+    copy->labels = ARENA_ARRAY(c->arena, struct label, from->count + 1);
+    for (size_t i = 0; i < from->count; i++)
+        copy->labels[i] = (struct label){copy_text(c->arena, from->labels[i].name),
+                                         copy_text(c->arena, from->labels[i].value)};
+    return copy;
+}
+
 static int take_sample(void *context, const struct exposition_sample *s, struct err *err)
 {
     struct collecting *c = context;
@@ -209,6 +224,7 @@ static int take_sample(void *context, const struct exposition_sample *s, struct 
     }
     if (c->n >= SCRAPE_SERIES_MAX)
         return err_set(err, TC_EBOUND, "more than %d samples", SCRAPE_SERIES_MAX);
+    item.exemplar = copy_exemplar(c, s->exemplar);
     c->items = grow(c->arena, c->items, c->n, &c->capacity, sizeof *c->items);
     c->items[c->n++] = item;
     return 0;
@@ -324,6 +340,15 @@ static bool find_series(struct appending *a, const struct item *item, uint32_t *
     return outcome == TSDB_OK;
 }
 
+/* One that the store does not take is passed over, as Prometheus does. */
+static void append_exemplar(struct appending *a, const struct item *item, uint32_t series)
+{
+    const struct exposition_exemplar *e = item->exemplar;
+    if (e != NULL)
+        (void)tsdb_exemplar(&a->appender, series, e->labels, e->count,
+                            e->has_t ? (int64_t)(e->t_s * 1000) : item->t_ms, e->value);
+}
+
 static void append_item(struct appending *a, const struct item *item)
 {
     uint32_t series;
@@ -333,6 +358,8 @@ static void append_item(struct appending *a, const struct item *item)
     enum tsdb_outcome outcome = tsdb_float(&a->appender, series, item->t_ms, item->value, 0);
     if (outcome != TSDB_OK)
         refuse(a, outcome);
+    else
+        append_exemplar(a, item, series);
     uint64_t *slot = map_put(&a->memory->series, key_view(&item->key), &is_new);
     if (slot != NULL)
         *slot = a->memory->scrape | (item->own_time ? OWN_TIME : 0);

@@ -207,6 +207,28 @@ static void test_labels(void **state)
     end(&f);
 }
 
+static void test_exemplars(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct tsdb_exemplar_series *found;
+    size_t n;
+    begin(&f, "");
+    struct scrape_input in = input(&f, "# TYPE a counter\na_total 1 # {trace_id=\"x\"} 0.5\nb_total 2 # "
+                                       "{user=\"jane.doe@example.com\"} 1\n# EOF\n");
+    struct err err = {0};
+    struct matcher m;
+    in.content_type = SV("application/openmetrics-text; version=1.0.0");
+    assert_int_equal(scrape_append(&f.memory, &in, &f.scratch, &f.result, &err), 0);
+    assert_string_equal(f.result.error, "");
+    assert_int_equal(matcher_init(&m, MATCH_EQUAL, SV("job"), SV("j"), &err), 0);
+    tsdb_exemplars(f.tsdb, &(struct tsdb_selector){&m, 1}, 1, 0, INT64_MAX / 2, &f.arena, &found, &n);
+    assert_int_equal(n, 1);
+    assert_true(found[0].n == 1 && found[0].items[0].v == 0.5 && found[0].items[0].t == T0);
+    matcher_free(&m);
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +236,8 @@ int main(void)
         {"A-11 samples that bear times", test_own_times, NULL, NULL, NULL},
         {"A-11 limits refuse a scrape as a whole", test_limits, NULL, NULL, NULL},
         {"A-11 labels of target and sample meet", test_labels, NULL, NULL, NULL},
+        {"exemplars go with their samples, H-01 but those that hold personal data", test_exemplars, NULL,
+         NULL, NULL},
         {"H-01 Y-10 refused samples are counted, and the rest is kept", test_refused, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

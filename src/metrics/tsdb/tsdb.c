@@ -406,6 +406,8 @@ enum tsdb_outcome tsdb_exemplar(struct tsdb_appender *a, uint32_t series, struct
         return TSDB_TOO_FAR;
     if (count > 0 && !tidy(labels, &count) && count > 0)
         return TSDB_BAD_LABELS;
+    if (labels_hold_personal(labels, count))
+        return counted(tsdb, TSDB_PERSONAL);
     for (uint32_t i = 0; i < s->label_count; i++)
         items[i] = (struct label){label_index_text(&tsdb->head.index, s->pairs[i].name),
                                   label_index_text(&tsdb->head.index, s->pairs[i].value)};
