@@ -10,15 +10,17 @@ from measure import SCALE, SIGMA, TOCSIN, add_table, timed
 RULES_OF_GROWTH = (1000, 10000, 30000)
 
 
-def write_rules(path, count):
-    """Rules of the shape that is the most frequent one: a program by the end of its path, and texts of its command line."""
+def write_rules(folder, count):
+    """Rules of the shape that is the most frequent one: a program by the end of its path, and texts of its command line. A thousand a file."""
     chance = random.Random(5)
-    with open(path, "w", encoding="utf-8") as file:
-        for i in range(count):
-            texts = "".join(f"            - '{lanes.word(chance, 5, 12)}'\n" for _ in range(chance.randrange(1, 5)))
-            file.write(f"title: made {i}\nid: {i:032x}\nlogsource:\n    product: windows\n    category: process_creation\ndetection:\n    selection:\n"
-                       f"        Image|endswith: '\\{lanes.word(chance, 4, 10)}.exe'\n        CommandLine|contains:\n{texts}"
-                       f"    other:\n        ParentImage|endswith: '\\{lanes.word(chance, 4, 10)}.exe'\n    condition: selection and not other\n---\n")
+    os.makedirs(folder)
+    for first in range(0, count, 1000):
+        with open(f"{folder}/{first}.yml", "w", encoding="utf-8") as file:
+            for i in range(first, min(first + 1000, count)):
+                texts = "".join(f"            - '{lanes.word(chance, 5, 12)}'\n" for _ in range(chance.randrange(1, 5)))
+                file.write(f"title: made {i}\nid: {i:032x}\nlogsource:\n    product: windows\n    category: process_creation\ndetection:\n    selection:\n"
+                           f"        Image|endswith: '\\{lanes.word(chance, 4, 10)}.exe'\n        CommandLine|contains:\n{texts}"
+                           f"    other:\n        ParentImage|endswith: '\\{lanes.word(chance, 4, 10)}.exe'\n    condition: selection and not other\n---\n")
 
 
 def scan(rules, path, threads=1):
@@ -27,8 +29,9 @@ def scan(rules, path, threads=1):
 
 
 def growth(folder, path, one, count):
-    rules, cells, first = os.path.join(folder, "made.yml"), [], None
+    cells, first = [], None
     for number in RULES_OF_GROWTH:
+        rules = os.path.join(folder, f"made-{number}")
         write_rules(rules, number)
         _, load, _ = timed(scan([rules], one), 3)
         _, cpu, _ = timed(scan([rules], path), 3)

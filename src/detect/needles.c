@@ -9,9 +9,10 @@
  * compared, the needle's first eight at once. Two bits turn away nearly all that one would let through, and
  * what is let through costs a mispredicted branch and a cache line.
  *
- * Needles of less than five bytes are filed by three bytes, at every second place too unless some needle has
- * no more than three; few needles all share that table. Those of one and two bytes share a map of all pairs
- * of bytes. All of it is one pass.
+ * Where there are so many needles that most grams of four bytes belong to one, they are filed by five bytes,
+ * and every place is looked at. Needles of less than five bytes are filed by three, at every second place too
+ * unless some needle has no more than three; few needles all share that table. Those of one and two bytes
+ * share a map of all pairs of bytes. All of it is one pass.
  */
 #include "detect/needles.h"
 
@@ -19,19 +20,20 @@
 
 #include <stdlib.h>
 
-enum { SHARED_MAX = 1024 }; /* so many needles may share coarser grams */
+enum { SHARED_MAX = 1024, CROWD_MIN = 20000 }; /* so many needles may share coarser grams; need finer ones */
 enum {
+    CROWD_BYTES = 5,
     WIDE_BYTES = 4,
     NARROW_BYTES = 3,
-    WIDTHS = 4,
+    WIDTHS = 5,
     FILTER_BITS_MIN = 10,
-    FILTER_BITS_MAX = 18,
-    FILTER_BITS_PER_GRAM = 32,
+    FILTER_BITS_MAX = 22,
+    FILTER_BITS_PER_GRAM = 12,
     PAIRS = 1 << 16,
 };
 
 struct needle_entry { /* sorted by gram */
-    uint32_t gram;
+    uint64_t gram;
     uint32_t at; /* where the gram stands in the needle */
     uint32_t n;
     uint32_t id;
@@ -40,7 +42,7 @@ struct needle_entry { /* sorted by gram */
 };
 
 struct gram_slot {
-    uint32_t gram;
+    uint64_t gram;
     uint32_t first; /* index + 1 into entries; 0 = empty */
 };
 
@@ -72,19 +74,18 @@ struct needles {
         pairs; /* a bit for each two bytes in a row that begin a needle of one or two; NULL: no such needle */
 };
 
-static inline uint32_t gram_hash(uint32_t gram, unsigned bits)
-{
-    return (gram * UINT32_C(0x9E3779B1)) >> (32 - bits);
-}
-
-static inline uint64_t gram_product(uint32_t gram)
+static inline uint64_t gram_product(uint64_t gram)
 {
     return gram * UINT64_C(0x9E3779B97F4A7C15);
 }
-/* The `width` bytes at p, in the low bytes. */
-static inline uint32_t gram_load(const char *p, size_t width)
+static inline uint32_t gram_hash(uint64_t gram, unsigned bits)
 {
-    uint32_t gram = 0;
+    return (uint32_t)(gram_product(gram) >> (64 - bits));
+}
+/* The `width` bytes at p, in the low bytes. */
+static inline uint64_t gram_load(const char *p, size_t width)
+{
+    uint64_t gram = 0;
     memcpy(&gram, p, width);
     return gram;
 }
@@ -108,12 +109,13 @@ static inline unsigned gram_bit(uint64_t product, unsigned which)
  */
 
 struct gram_count {
-    uint32_t gram, count;
+    uint64_t gram; /* first: compared by it */
+    size_t count;
 };
 
-static int compare_u32(const void *a, const void *b)
+static int compare_grams(const void *a, const void *b)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
@@ -124,11 +126,11 @@ static struct gram_count *count_grams(const struct needle *list, size_t count, s
     size_t total = 0, n = 0;
     for (size_t i = 0; i < count; i++)
         total += list[i].text.n - width + 1;
-    uint32_t *all = tc_alloc((total + 1) * sizeof all[0]);
+    uint64_t *all = tc_alloc((total + 1) * sizeof all[0]);
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k + width <= list[i].text.n; k++)
             all[n++] = gram_load(list[i].text.p + k, width);
-    qsort(all, total, sizeof all[0], compare_u32);
+    qsort(all, total, sizeof all[0], compare_grams);
     struct gram_count *counts = tc_alloc((total + 1) * sizeof counts[0]);
     n = 0;
     for (size_t i = 0; i < total; i++) {
@@ -141,9 +143,9 @@ static struct gram_count *count_grams(const struct needle *list, size_t count, s
     return counts;
 }
 
-static uint32_t count_of(const struct gram_count *counts, size_t n, uint32_t gram)
+static size_t count_of(const struct gram_count *counts, size_t n, uint64_t gram)
 {
-    const struct gram_count *c = bsearch(&gram, counts, n, sizeof counts[0], compare_u32);
+    const struct gram_count *c = bsearch(&gram, counts, n, sizeof counts[0], compare_grams);
     return c == NULL ? 0 : c->count;
 }
 
@@ -193,7 +195,7 @@ static unsigned bits_for(size_t n, unsigned min, unsigned max)
     return bits;
 }
 
-static void add_gram(struct gram_table *t, uint64_t *filter, uint32_t gram, uint32_t first)
+static void add_gram(struct gram_table *t, uint64_t *filter, uint64_t gram, uint32_t first)
 {
     uint32_t mask = (UINT32_C(1) << t->slot_bits) - 1, slot = gram_hash(gram, t->slot_bits);
     uint64_t product = gram_product(gram);
@@ -242,10 +244,10 @@ static void build_table(struct gram_table *t, struct arena *arena, const struct 
     fill_table(t, arena, width);
 }
 
-/* The width of the grams that a needle of n bytes is filed by. */
-static size_t width_of(size_t n, bool all_narrow)
+/* The width of the grams that a needle of n bytes is filed by, where long ones are by `longest`. */
+static size_t width_of(size_t n, size_t longest)
 {
-    return n < NARROW_BYTES ? n : n > WIDE_BYTES && !all_narrow ? WIDE_BYTES : NARROW_BYTES;
+    return n < NARROW_BYTES ? n : n > WIDE_BYTES ? longest : NARROW_BYTES;
 }
 
 static void build_pairs(struct needles *s, struct arena *arena)
@@ -254,12 +256,12 @@ static void build_pairs(struct needles *s, struct arena *arena)
         return;
     s->pairs = ARENA_ARRAY(arena, uint64_t, PAIRS / 64);
     for (uint32_t i = 0; i < s->tables[1].entry_count; i++) {
-        uint32_t pair = s->tables[1].entries[i].gram;
+        uint32_t pair = (uint32_t)s->tables[1].entries[i].gram;
         s->pairs[pair / 64] |= UINT64_C(1) << (pair % 64);
     }
     for (uint32_t i = 0; i < s->tables[0].entry_count; i++)
         for (uint32_t second = 0; second < 256; second++) {
-            uint32_t pair = s->tables[0].entries[i].gram | second << 8;
+            uint32_t pair = (uint32_t)s->tables[0].entries[i].gram | second << 8;
             s->pairs[pair / 64] |= UINT64_C(1) << (pair % 64);
         }
 }
@@ -281,7 +283,7 @@ static inline bool stands_at(const struct needle_entry *e, struct sv text, size_
 
 /* Which needles that are filed under `gram` stand around it? */
 static __attribute__((noinline)) void search_around(const struct gram_table *t, const struct search *in,
-                                                    size_t at, uint32_t gram)
+                                                    size_t at, uint64_t gram)
 {
     uint32_t mask = (UINT32_C(1) << t->slot_bits) - 1, slot = gram_hash(gram, t->slot_bits);
     while (t->slots[slot].first != 0 && t->slots[slot].gram != gram)
@@ -302,7 +304,7 @@ static __attribute__((noinline)) void search_short(const struct needles *s, cons
         search_around(&s->tables[1], in, at, gram & 0xFFFF);
 }
 
-static inline bool filter_passes(struct gram_filter filter, uint32_t gram)
+static inline bool filter_passes(struct gram_filter filter, uint64_t gram)
 {
     uint64_t product = gram_product(gram), word = filter.words[product >> filter.shift];
     return (word >> gram_bit(product, 0) & word >> gram_bit(product, 1) & 1) != 0;
@@ -310,15 +312,19 @@ static inline bool filter_passes(struct gram_filter filter, uint32_t gram)
 
 /* What is looked for, and whether at odd places, too. */
 struct looks {
-    bool wide, narrow, narrow_odd, pairs;
+    bool crowd, wide, narrow, narrow_odd, pairs;
 };
 
-/* One place. `gram` is the four bytes there, of which `left` stand in the text. */
+/* One place. `five` is the five bytes there, of which `left` stand in the text. */
 static inline __attribute__((always_inline)) void look(const struct needles *s, const struct search *in,
-                                                       size_t at, uint32_t gram, size_t left,
+                                                       size_t at, uint64_t five, size_t left,
                                                        struct looks looks)
 {
-    const struct gram_table *wide = &s->tables[WIDE_BYTES - 1], *narrow = &s->tables[NARROW_BYTES - 1];
+    const struct gram_table *crowd = &s->tables[CROWD_BYTES - 1], *wide = &s->tables[WIDE_BYTES - 1],
+                            *narrow = &s->tables[NARROW_BYTES - 1];
+    const uint32_t gram = (uint32_t)five;
+    if (looks.crowd && left >= CROWD_BYTES && TC_UNLIKELY(filter_passes(crowd->filter, five)))
+        search_around(crowd, in, at, five);
     if (looks.wide && left >= WIDE_BYTES && TC_UNLIKELY(filter_passes(wide->filter, gram)))
         search_around(wide, in, at, gram);
     if (looks.narrow && left >= NARROW_BYTES && TC_UNLIKELY(filter_passes(narrow->filter, gram & 0xFFFFFF)))
@@ -327,22 +333,27 @@ static inline __attribute__((always_inline)) void look(const struct needles *s, 
         search_short(s, in, at, gram);
 }
 
+static inline uint64_t five_at(const char *p, bool all)
+{
+    return all ? load_u32(p) | (uint64_t)(unsigned char)p[4] << 32 : load_u32(p);
+}
+
 /* The pass. Each set of looks has a copy of its own, in which the tests for absent ones are gone: they would
  * cost as much as the rest. */
 static inline __attribute__((always_inline)) void search_with(const struct needles *s,
                                                               const struct search *in, struct looks looks)
 {
-    const struct looks odd = {.narrow = looks.narrow_odd, .pairs = looks.pairs};
+    const struct looks odd = {.crowd = looks.crowd, .narrow = looks.narrow_odd, .pairs = looks.pairs};
     const char *p = in->text.p;
     const size_t n = in->text.n;
     size_t at = 0;
-    for (; at + WIDE_BYTES < n; at += 2) {
-        look(s, in, at, load_u32(p + at), WIDE_BYTES, looks);
-        if (odd.narrow || odd.pairs)
-            look(s, in, at + 1, load_u32(p + at + 1), WIDE_BYTES, odd);
+    for (; at + CROWD_BYTES < n; at += 2) {
+        look(s, in, at, five_at(p + at, looks.crowd), CROWD_BYTES, looks);
+        if (odd.crowd || odd.narrow || odd.pairs)
+            look(s, in, at + 1, five_at(p + at + 1, looks.crowd), CROWD_BYTES, odd);
     }
-    for (; at < n; at++) /* the last four at most */
-        look(s, in, at, gram_load(p + at, TC_MIN(n - at, (size_t)WIDE_BYTES)), n - at,
+    for (; at < n; at++) /* the last five at most */
+        look(s, in, at, gram_load(p + at, TC_MIN(n - at, (size_t)CROWD_BYTES)), n - at,
              at % 2 == 0 ? looks : odd);
 }
 
@@ -365,7 +376,8 @@ static void search_both(const struct needles *s, const struct search *in)
 static void search_any(const struct needles *s, const struct search *in)
 {
     search_with(s, in,
-                (struct looks){.wide = s->tables[WIDE_BYTES - 1].entry_count > 0,
+                (struct looks){.crowd = s->tables[CROWD_BYTES - 1].entry_count > 0,
+                               .wide = s->tables[WIDE_BYTES - 1].entry_count > 0,
                                .narrow = s->tables[NARROW_BYTES - 1].entry_count > 0,
                                .narrow_odd = s->narrow_everywhere,
                                .pairs = s->pairs != NULL});
@@ -375,7 +387,7 @@ static void (*search_of(const struct needles *s))(const struct needles *, const 
 {
     bool wide = s->tables[WIDE_BYTES - 1].entry_count > 0,
          narrow = s->tables[NARROW_BYTES - 1].entry_count > 0;
-    if (s->pairs != NULL || (wide && s->narrow_everywhere))
+    if (s->pairs != NULL || (wide && s->narrow_everywhere) || s->tables[CROWD_BYTES - 1].entry_count > 0)
         return search_any;
     if (wide)
         return narrow ? search_both : search_wide;
@@ -397,11 +409,14 @@ const struct needles *needles_new(struct arena *arena, const struct needle *list
         s->narrow_everywhere |= list[i].text.n == NARROW_BYTES;
         any_narrow |= list[i].text.n == NARROW_BYTES || list[i].text.n == WIDE_BYTES;
     }
+    const size_t longest = count >= CROWD_MIN                  ? CROWD_BYTES
+                           : any_narrow && count <= SHARED_MAX ? NARROW_BYTES
+                                                               : WIDE_BYTES;
     for (size_t width = 1; width <= WIDTHS; width++) {
         bool twice = width == WIDE_BYTES || (width == NARROW_BYTES && !s->narrow_everywhere);
         size_t n = 0;
         for (size_t i = 0; i < count; i++)
-            if (width_of(list[i].text.n, any_narrow && count <= SHARED_MAX) == width)
+            if (width_of(list[i].text.n, longest) == width)
                 some[n++] = list[i];
         if (n > 0)
             build_table(&s->tables[width - 1], arena, some, n, width, twice ? 2 : 1);
