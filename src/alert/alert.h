@@ -95,6 +95,9 @@ struct alert {
     struct sv ended_by;            /* as ended_ns; who closed it later stands in history */
     struct sv note;                /* the latest that a command brought */
     uint64_t last_position;        /* of the record that changed it last */
+    uint32_t silenced;             /* the number of the silence that hides it; 0: none */
+    uint32_t escalation_step;      /* steps that were told */
+    int64_t escalation_next_ns;    /* when the next is due; TC_NO_TIME: none, or it pauses */
     const struct alert_life *life; /* NULL: nobody did any of it yet */
     const struct alert_event *history;
     size_t history_count;
@@ -251,9 +254,10 @@ int book_load(struct book *book, struct sv saved, struct err *err);
  * The alert as JSON, the one shape for the API, for decision records and for `alerts show`; and back (texts
  * in `arena`). Flat, every key always there: id, fingerprint, rule_id, title, severity ("P1"), state,
  * disposition, message, count, first_seen, last_seen, acknowledged_at, acknowledged_by, ended_at, ended_by,
- * note, description, owner, secondary_owner, runbook, actions [], labels {}, position, assigned,
- * response {…}, snoozed_until, question {to, number, answer_by}, tasks [{number, what, owner, by, due,
- * reminded_at, done_at, done_by}], history [{time, what, by, note}]. Times are RFC 3339 or null.
+ * note, description, owner, secondary_owner, runbook, actions [], labels {}, position, silenced_by,
+ * escalation {told, next_at}, assigned, response {…}, snoozed_until, question {to, number, answer_by}, tasks
+ * [{number, what, owner, by, due, reminded_at, done_at, done_by}], history [{time, what, by, note}]. Times
+ * are RFC 3339 or null.
  */
 void alert_to_json(const struct alert *alert, struct buf *out);
 int alert_from_json(struct sv json, struct arena *arena, struct alert *ret, struct err *err);

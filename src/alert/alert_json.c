@@ -104,6 +104,12 @@ static void tasks_json(struct json_out *json, const struct alert_life *life)
 static void life_json(struct json_out *json, const struct alert *alert)
 {
     const struct alert_life *life = alert->life != NULL ? alert->life : &no_life;
+    json_kv_u64(json, "silenced_by", alert->silenced);
+    json_key(json, SV("escalation"));
+    json_object(json);
+    json_kv_u64(json, "told", alert->escalation_step);
+    json_kv_time(json, "next_at", alert->escalation_next_ns);
+    json_object_end(json);
     json_kv_string(json, "assigned", life->assigned);
     json_kv_time(json, "snoozed_until", life->snoozed_until_ns);
     response_json(json, alert, life);

@@ -115,9 +115,7 @@ struct held {
     int64_t ladder_from_ns; /* when escalation and the goal began to count: the making, or the last raise */
     int64_t paused_ns;      /* how long escalation was paused since then */
     int64_t paused_at_ns;   /* since when it is; TC_NO_TIME: it is not */
-    uint32_t ladder_step;   /* steps of the escalation that were told */
     uint32_t reminders;     /* told so far */
-    uint32_t silenced;      /* by the silence of that number; 0: by none */
     bool told;              /* a notification was decided: only then its end is one, too */
     bool owed;              /* a silence kept a notification back: due when it ends */
     bool gone;              /* no longer in the book */
@@ -237,6 +235,8 @@ int response_done(struct order *order, struct err *err);
 int64_t book_timer_ns(const struct book *book, const struct held *held); /* the alert's next timer */
 /* When the next step of the escalation is due; INT64_MAX: none while the alert is as it is. */
 int64_t book_step_due_ns(const struct book *book, const struct held *held);
+/* The alert shows when that is. */
+void book_show_step(const struct book *book, struct held *held);
 void book_pause(struct held *held, int64_t now_ns);
 void book_unpause(struct held *held, int64_t now_ns); /* nothing where it was not paused */
 /* To the severity of the options, if it is not as high already; the caller tells of it. */

@@ -203,11 +203,20 @@ static void add_task(struct reading *element, void *to)
     life->task_count++;
 }
 
+/* 0 where it is absent. */
+static uint32_t small_number(struct reading *r, const char *key)
+{
+    uint64_t n = 0;
+    const struct field *field = get(r, key, FIELD_NUMBER);
+    if (field != NULL && !num_u64(field->value, 0, UINT32_MAX, &n))
+        wrong(r, key, "a whole number");
+    return (uint32_t)n;
+}
+
 /* What version 0.1 wrote has none of it. */
 static void read_life(struct reading *r, struct alert *alert)
 {
     struct alert_life *life = ARENA_NEW(r->arena, struct alert_life);
-    uint64_t asks = 0;
     life->tasks = ARENA_ARRAY(r->arena, struct alert_task, ALERT_TASKS_MAX);
     life->assigned = text(r, "assigned");
     life->assessed_ns = when(r, "response.assessed_at");
@@ -223,10 +232,10 @@ static void read_life(struct reading *r, struct alert *alert)
     life->snoozed_until_ns = when(r, "snoozed_until");
     life->asked = text(r, "question.to");
     life->answer_due_ns = when(r, "question.answer_by");
-    const struct field *number_of = get(r, "question.number", FIELD_NUMBER);
-    if (number_of != NULL && !num_u64(number_of->value, 0, UINT32_MAX, &asks))
-        wrong(r, "question.number", "a whole number");
-    life->asks = (uint32_t)asks;
+    life->asks = small_number(r, "question.number");
+    alert->silenced = small_number(r, "silenced_by");
+    alert->escalation_step = small_number(r, "escalation.told");
+    alert->escalation_next_ns = when(r, "escalation.next_at");
     each_object(r, "tasks", ALERT_TASKS_MAX, "a list of tasks", add_task, life);
     alert->life = life;
 }

@@ -75,6 +75,7 @@ void book_snapshot(struct book *book, struct decision_list *out, uint64_t positi
                    struct sv what, struct sv by)
 {
     held->said_count = held->alert.count;
+    book_show_step(book, held);
     book_mark_changed(book, held);
     book_decide(out, DECIDE_ALERT, position, held, what, by);
 }
@@ -84,7 +85,7 @@ void book_tell(struct book *book, struct decision_list *out, uint64_t position, 
                struct held *held, enum notify_reason reason, uint64_t step)
 {
     const char *name = notify_reason_name(reason);
-    if (held->silenced > 0 && reason != NOTIFY_QUESTION && reason != NOTIFY_TASK_DUE) {
+    if (held->alert.silenced > 0 && reason != NOTIFY_QUESTION && reason != NOTIFY_TASK_DUE) {
         held->owed = true; /* told when the silence ends, if it fires still */
         book_mark_changed(book, held);
         return;
@@ -260,7 +261,7 @@ struct held *book_add_alert(struct book *book, const struct finding *finding, co
 {
     struct held *held = make_alert(book, finding, entity, key);
     silence_new_alert(book, held, finding->received.ns);
-    if (held->silenced > 0)
+    if (held->alert.silenced > 0)
         held_history(held, finding->received.ns, SV("silenced"), SV("tocsin"),
                      SV("not told: a silence holds"));
     book_insert(book, held);
@@ -369,9 +370,9 @@ void book_end(struct book *book, struct held *held, enum alert_state state, int6
     alert->state = state;
     if (!was_open) /* resolved, now closed: it ended when it was resolved */
         return;
-    if (held->silenced > 0)
+    if (held->alert.silenced > 0)
         book->silence_due_ns = now_ns; /* a silence "until resolved" may end with it */
-    held->silenced = 0;
+    held->alert.silenced = 0;
     alert->ended_ns = now_ns;
     alert->ended_by = held_copy(held, by);
     held->ended_by_hand = by_hand;

@@ -347,8 +347,10 @@ static bool load_alert(struct load *load)
         book_make_current(load->book, held);
     load->next_serial_min = s.serial + 1;
     bool good = !twice && !disposition_bad && load_history(load, held) && load_life(load, held);
-    if (good)
+    if (good) {
+        book_show_step(load->book, held);
         book_schedule(load->book, held);
+    }
     return good;
 }
 

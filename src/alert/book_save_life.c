@@ -14,9 +14,9 @@ void book_save_life(const struct held *held, struct buf *out)
     buf_u64(out, (uint64_t)held->ladder_from_ns);
     buf_u64(out, (uint64_t)held->paused_ns);
     buf_u64(out, (uint64_t)held->paused_at_ns);
-    buf_u32(out, held->ladder_step);
+    buf_u32(out, held->alert.escalation_step);
     buf_u32(out, held->reminders);
-    buf_u32(out, held->silenced);
+    buf_u32(out, held->alert.silenced);
     buf_u8(out, life != NULL);
     if (life == NULL)
         return;
@@ -91,9 +91,9 @@ bool book_load_life(struct held *held, struct reader *reader)
     held->ladder_from_ns = (int64_t)reader_u64(reader);
     held->paused_ns = (int64_t)reader_u64(reader);
     held->paused_at_ns = (int64_t)reader_u64(reader);
-    held->ladder_step = reader_u32(reader);
+    held->alert.escalation_step = reader_u32(reader);
     held->reminders = reader_u32(reader);
-    held->silenced = reader_u32(reader);
+    held->alert.silenced = reader_u32(reader);
     uint8_t has = reader_u8(reader);
     if (has == 1)
         load_people(reader, held);

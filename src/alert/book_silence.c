@@ -15,7 +15,7 @@
 
 static void hide(struct held *held, uint32_t number, int64_t now_ns)
 {
-    held->silenced = number;
+    held->alert.silenced = number;
     if (number > 0)
         book_pause(held, now_ns);
 }
@@ -47,8 +47,8 @@ static void say(const struct change *c, struct held *held, struct sv what, uint3
 
 static void unhide(const struct change *c, struct held *held)
 {
-    uint32_t before = held->silenced;
-    held->silenced = 0;
+    uint32_t before = held->alert.silenced;
+    held->alert.silenced = 0;
     say(c, held, SV("unsilenced"), before);
     if (held->alert.state != ALERT_FIRING)
         return;
@@ -60,15 +60,15 @@ static void unhide(const struct change *c, struct held *held)
 static void look_at(const struct change *c, struct held *held)
 {
     uint32_t number = silences_hide(c->book->silences, &held->alert, c->now_ns);
-    if (number == held->silenced)
+    if (number == held->alert.silenced)
         return;
     if (number > 0)
         silences_find(c->book->silences, number)->has_hidden = true;
-    if (held->silenced == 0) {
+    if (held->alert.silenced == 0) {
         hide(held, number, c->now_ns);
         say(c, held, SV("silenced"), number);
     } else if (number > 0) {
-        held->silenced = number; /* from one silence into another */
+        held->alert.silenced = number; /* from one silence into another */
     } else {
         unhide(c, held);
     }

@@ -59,11 +59,11 @@ int64_t book_step_due_ns(const struct book *book, const struct held *held)
     const struct alert_ladder *ladder = ladder_of(book, held);
     if (held->alert.state != ALERT_FIRING || held->paused_at_ns != TC_NO_TIME || ladder->count == 0)
         return INT64_MAX;
-    uint64_t round = held->ladder_step / ladder->count;
+    uint64_t round = held->alert.escalation_step / ladder->count;
     if (round > ladder->repeats)
         return INT64_MAX;
     int64_t due_ns = book_add_ns(book_add_ns(held->ladder_from_ns, held->paused_ns),
-                                 ladder->after_ns[held->ladder_step % ladder->count]);
+                                 ladder->after_ns[held->alert.escalation_step % ladder->count]);
     for (uint64_t i = 0; i < round; i++)
         due_ns = book_add_ns(due_ns, ladder->repeat_every_ns);
     return due_ns;
@@ -158,7 +158,7 @@ static void escalate(const struct firing *f)
     const struct alert_ladder *ladder = ladder_of(f->book, f->held);
     char note[128 + 2 * TC_RFC3339_MAX], after[TC_RFC3339_MAX], late[TC_RFC3339_MAX];
     int64_t late_ns = book_add_ns(f->now_ns, -TC_MAX(book_step_due_ns(f->book, f->held), (int64_t)0));
-    uint32_t step = f->held->ladder_step++;
+    uint32_t step = f->held->alert.escalation_step++;
     clk_format_duration(ladder->after_ns[step % ladder->count], after);
     clk_format_duration(late_ns - late_ns % TC_SECOND_NS, late);
     int n = snprintf(note, sizeof note, "step %u: not acknowledged after %s", step + 1, after);
@@ -260,6 +260,12 @@ size_t book_overdue(const struct book *book, int64_t now_ns, int64_t *ret_late_n
     return count;
 }
 
+void book_show_step(const struct book *book, struct held *held)
+{
+    int64_t due_ns = book_step_due_ns(book, held);
+    held->alert.escalation_next_ns = due_ns == INT64_MAX ? TC_NO_TIME : due_ns;
+}
+
 /* --- pausing and raising */
 
 void book_pause(struct held *held, int64_t now_ns)
@@ -270,7 +276,7 @@ void book_pause(struct held *held, int64_t now_ns)
 
 void book_unpause(struct held *held, int64_t now_ns)
 {
-    if (held->paused_at_ns == TC_NO_TIME || held->silenced > 0)
+    if (held->paused_at_ns == TC_NO_TIME || held->alert.silenced > 0)
         return;
     held->paused_ns =
         book_add_ns(held->paused_ns, TC_MAX(book_add_ns(now_ns, -held->paused_at_ns), (int64_t)0));
@@ -288,9 +294,9 @@ void book_raise_to(struct held *held, enum severity to, int64_t now_ns)
 void book_escalate_anew(struct held *held, int64_t now_ns)
 {
     held->ladder_from_ns = now_ns;
-    held->ladder_step = 0;
+    held->alert.escalation_step = 0;
     held->paused_ns = 0;
-    held->paused_at_ns = held->silenced > 0 ? now_ns : TC_NO_TIME;
+    held->paused_at_ns = held->alert.silenced > 0 ? now_ns : TC_NO_TIME;
 }
 
 void book_raise(struct book *book, struct held *held, int64_t now_ns)

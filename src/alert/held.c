@@ -55,6 +55,7 @@ struct held *held_new(const struct held_birth *birth)
         .count = 1,
         .acknowledged_ns = TC_NO_TIME,
         .ended_ns = TC_NO_TIME,
+        .escalation_next_ns = TC_NO_TIME,
     };
     held->paused_at_ns = TC_NO_TIME;
     memcpy(held->alert.id, birth->id, sizeof held->alert.id);

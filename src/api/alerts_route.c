@@ -128,6 +128,35 @@ void alerts_show(struct api *api, struct request *request, struct reply *reply)
         reply_err(reply, &err);
 }
 
+void alerts_explain(struct api *api, struct request *request, struct reply *reply)
+{
+    struct store *store;
+    struct arena arena = {0};
+    struct alert alert;
+    struct buf json;
+    struct err err = {0};
+    if (api->options.explain == NULL) {
+        reply_error(reply, 404, "there is nobody here who could explain");
+        return;
+    }
+    buf_init(&json, TC_API_REPLY_BYTES);
+    int rc = alerts_store_take(api, &store, &err);
+    if (rc == 0) {
+        rc = store_get_alert(store, request->match.params[0], &json, &err);
+        alerts_store_give(api);
+    }
+    if (rc == 0)
+        rc = alert_from_json(buf_view(&json), &arena, &alert, &err);
+    if (rc == 0) {
+        api->options.explain(api->options.context, &alert, &reply->body);
+        reply_json(reply, 200);
+    } else {
+        reply_err(reply, &err);
+    }
+    buf_free(&json);
+    arena_free(&arena);
+}
+
 /* --- GET /v1/alerts/ID/deliveries, GET /v1/channels, GET /v1/sources
  * ------------------------------------------------------------------------------------------------------ */
 

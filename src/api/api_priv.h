@@ -321,6 +321,7 @@ void other_command(struct api *api, struct request *request, struct reply *reply
 void silences_list(struct api *api, struct request *request, struct reply *reply);
 void silences_preview(struct api *api, struct request *request, struct reply *reply);
 void incidents_show(struct api *api, struct request *request, struct reply *reply);
+void alerts_explain(struct api *api, struct request *request, struct reply *reply);
 void confirm_show(struct api *api, struct request *request, struct reply *reply);
 void confirm_answer(struct api *api, struct request *request, struct reply *reply);
 void alerts_command(struct api *api, struct request *request, struct reply *reply);

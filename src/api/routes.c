@@ -30,6 +30,7 @@ const struct route api_routes[] = {
     {"POST", "/v1/vault/erase", ROLE_OPERATOR, NULL, vault_command, TC_API_COMMAND_BODY},
     {"GET", "/confirm/{id}/{token}", ROLE_PUBLIC, NULL, confirm_show, 0},
     {"POST", "/confirm/{id}/{token}", ROLE_PUBLIC, NULL, confirm_answer, TC_API_COMMAND_BODY},
+    {"GET", "/v1/alerts/{id}/explain", ROLE_READER, NULL, alerts_explain, 0},
     {"GET", "/v1/alerts/{id}/deliveries", ROLE_READER, NULL, alerts_deliveries, 0},
     {"GET", "/v1/oncall", ROLE_READER, NULL, oncall_list, 0},
     {"GET", "/v1/overrides", ROLE_READER, NULL, oncall_overrides, 0},

@@ -168,6 +168,9 @@ void core_silences_json(struct core *core, struct buf *out);
 /* All incidents as a JSON array, or the one of that number as JSON or Markdown. TC_ENOTFOUND. Any thread. */
 int core_incidents(struct core *core, struct sv number, bool markdown, struct buf *out, struct err *err);
 
+/* In a sentence: by which policy the alert escalates, and whom its next step tells when. Any thread. */
+void core_explain_escalation(struct core *core, const struct alert *alert, struct buf *out);
+
 struct core_stats {
     uint64_t position, events, findings, decisions, intents, alerts_in_memory, lag;
     uint64_t rules; /* in force */

@@ -6,6 +6,8 @@
 
 #include "base/json_out.h"
 
+#include <stdlib.h>
+
 enum { SHIFTS_MAX = 10 * 1000 };
 #define RANGE_MAX_NS (366 * 24 * INT64_C(3600) * TC_SECOND_NS)
 
@@ -129,4 +131,45 @@ int core_incidents(struct core *core, struct sv number, bool markdown, struct bu
         incident_to_json(one, out);
     pthread_mutex_unlock(&core->oncall_lock);
     return rc;
+}
+
+/* --- why, and what comes next */
+
+static void explain_step(struct core *core, const struct alert *alert, struct buf *out)
+{
+    const struct oncall_step *step =
+        oncall_step_at(core->oncall, alert->severity, alert->escalation_step + 1);
+    struct oncall_targets *targets = tc_alloc(sizeof *targets);
+    char due[TC_RFC3339_MAX];
+    clk_rfc3339(alert->escalation_next_ns, due);
+    buf_printf(out, "; step %u is due at %s and tells", alert->escalation_step + 1, due);
+    if (step != NULL)
+        oncall_resolve(core->oncall, &core->overrides, step, core->options.channels,
+                       core->options.channel_count, alert->escalation_next_ns, targets);
+    for (size_t i = 0; i < targets->count; i++)
+        buf_printf(out, "%s %.*s%s%.*s (%.*s)", i == 0 ? "" : ",", SV_FMT(targets->items[i].channel),
+                   targets->items[i].person.n > 0 ? " to " : "", SV_FMT(targets->items[i].person),
+                   SV_FMT(targets->items[i].why));
+    if (targets->count == 0)
+        buf_str(out, " the channels of its priority, because nobody else is named");
+    free(targets);
+}
+
+void core_explain_escalation(struct core *core, const struct alert *alert, struct buf *out)
+{
+    pthread_mutex_lock(&core->oncall_lock);
+    const struct oncall_policy *policy = core->oncall->escalate[alert->severity];
+    if (policy == NULL || oncall_step_at(core->oncall, alert->severity, 1) == NULL) {
+        buf_printf(out, "no policy escalates %s", severity_name(alert->severity));
+    } else {
+        buf_printf(out, "by policy %.*s; %u steps were told", SV_FMT(policy->name), alert->escalation_step);
+        if (alert->escalation_next_ns != TC_NO_TIME)
+            explain_step(core, alert, out);
+        else if (alert->silenced > 0 || alert->state == ALERT_SNOOZED || alert->state == ALERT_PENDING)
+            buf_str(out, "; it pauses");
+        else
+            buf_str(out, alert->state == ALERT_FIRING ? "; there is no further step"
+                                                      : "; it has stopped, because nobody waits any more");
+    }
+    pthread_mutex_unlock(&core->oncall_lock);
 }

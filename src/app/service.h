@@ -126,6 +126,8 @@ int service_append_live(void *context, const struct intake_batch *batch, outlet_
 int service_command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err);
 int service_oncall(void *context, const struct api_oncall_question *question, struct buf *out,
                    struct err *err);
+/* explain_alert.c: why an alert was told or not, as a JSON array of stages. */
+void service_explain(void *context, const struct alert *alert, struct buf *out);
 void service_silences(void *context, struct buf *out);
 int service_incidents(void *context, struct sv number, bool markdown, struct buf *out, struct err *err);
 bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number);

@@ -170,6 +170,7 @@ static int start_api(struct service *s, struct err *err)
                             .command = service_command,
                             .question = service_is_question,
                             .oncall = service_oncall,
+                            .explain = service_explain,
                             .silences = service_silences,
                             .incidents = service_incidents,
                             .reload = service_reload,

@@ -7,6 +7,7 @@
 #include "base/clk.h"
 #include "base/json_out.h"
 #include "cli/cli.h"
+#include "cli/explain_alert.h"
 #include "cli/finding_out.h"
 #include "cli/inputs.h"
 #include "cli/rules.h"
@@ -17,6 +18,7 @@
 #include <string.h>
 
 static const struct option_spec options[] = {
+    {"url", OPTION_VALUE, "URL", "alert: the server (default http://127.0.0.1:9797)"},
     {"rules", OPTION_LIST, "PATH",
      "rule files, or directories of them (default: the packs that the program carries; may be given again)"},
     {"pipeline", OPTION_LIST, "FILE|NAME",
@@ -205,8 +207,11 @@ static enum cli_exit explain_run(const struct cli_args *args)
     run.as_json = cli_wants_json(args, false, &ok);
     if (!ok)
         return CLI_USAGE;
-    if (strcmp(operands[0], "rule") != 0)
-        return cli_fail(args, CLI_USAGE, "explain %s: it is explain rule RULE EVENT", operands[0]);
+    if (strcmp(operands[0], "alert") == 0)
+        return explain_alert(args, operands[1], run.as_json);
+    if (strcmp(operands[0], "rule") != 0 || cli_operands(args, &operands) < 3)
+        return cli_fail(args, CLI_USAGE, "explain %s: it is explain rule RULE EVENT, or explain alert ID",
+                        operands[0]);
     buf_init(&run.out, EXPLAIN_OUT_MAX);
     enum cli_exit code = explain(&run, operands[1], operands[2]);
     buf_free(&run.out);
@@ -217,13 +222,15 @@ static enum cli_exit explain_run(const struct cli_args *args)
 
 const struct verb verb_explain = {
     .name = "explain",
-    .operands = "rule RULE EVENT",
-    .summary = "why a rule matches an event, or does not",
+    .operands = "rule|alert RULE|ID [EVENT]",
+    .summary = "why a rule matches an event, or an alert was told to somebody, or not",
     .details = "RULE is an id, a name or a title; EVENT is a JSON object, or a file whose events are each "
                "explained. Every\n"
-               "selection, line and value is shown with its verdict. Exit code 1 where no event matches.",
+               "selection, line and value is shown with its verdict. Exit code 1 where no event matches.\n"
+               "`alert` asks a running server: each stage says why, and when the next step of the escalation "
+               "is due.",
     .options = options,
-    .min_operands = 3,
+    .min_operands = 2,
     .max_operands = 3,
     .run = explain_run,
 };

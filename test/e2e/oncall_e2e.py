@@ -137,6 +137,31 @@ def gaps():
         assert code == 2 and "oncall.yml:2" in err and '"post"' in err, err
 
 
+@test("E-13 explain alert: who was told and why, who was not, and when the next step tells whom; after the acknowledgement nobody")
+def explained():
+    with World() as world:
+        config = f"channels: [{{name: out, type: file, path: {world.directory.name}/out}}, {{name: quiet, type: file, path: {world.directory.name}/quiet}}," \
+            f" {{name: mail, type: file, path: {world.directory.name}/mail}}]\nrouting: {{P1: [out]}}\n"
+        policy = "policies: {slow: {steps: [{after: 30m, tell: [{role: lead}]}]}}\nescalate: {P1: slow}\n"
+        with world.server(config + f"oncall: {write(world.directory.name, 'oncall.yml', TEAM + policy)}\n") as server:
+            server.send(event("P1"))
+            (alert,) = wait_for("the alert", server.alerts)
+
+            def explain():
+                code, out, err = tocsin("explain", "alert", alert["id"], "--url", f"http://127.0.0.1:{server.port}")
+                assert code == 0, err
+                return out
+            out = explain()
+            assert "out is told: routing names it for P1" in out and "quiet is not told: routing does not name it for P1" in out, out
+            due = alert["escalation"]["next_at"]
+            assert f"by policy slow; 0 steps were told; step 1 is due at {due} and tells mail to" in out and "(lead)" in out, out
+            assert "told again at 10" in out and "no silence hides it" in out and "alertname=RULE_P1" in out, out
+            assert server.post(f"/v1/alerts/{alert['id']}/ack", "{}")[0] == 200
+            assert "it has stopped" in explain() and "somebody investigates" in explain()
+            assert server.get("/v1/alerts/ffffffffffffffffffffffffffffffff/explain")[0] == 404
+            assert tocsin("explain", "alert", "xyz")[0] == 2
+
+
 @test("D-10 D-11 D-12 a ladder in the server: a person's mailbox, the words, no address in the journal; policy show and export")
 def ladder():
     code, out, _ = tocsin("policy", "show", "pagerduty")
