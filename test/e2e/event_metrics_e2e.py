@@ -93,6 +93,25 @@ def embedded():
         wait_for("what is not right is counted", lambda: 'tocsin_event_metrics_refused_total{reason="value"} 1' in server.get("/metrics")[1])
 
 
+@test("A-09 documents that Amazon's own libraries write are understood")
+def embedded_of_others():
+    folder = kit.shared("aws-samples/emf")
+    with Server(config=CONFIG) as server:
+        names = set()
+        for name in sorted(os.listdir(folder)):
+            with open(f"{folder}/{name}", encoding="utf-8") as file:
+                document = json.load(file)
+            if not isinstance(document, dict) or "_aws" not in document:
+                continue
+            document["_aws"]["Timestamp"] = int(time.time() * 1000)
+            for directive in document["_aws"]["CloudWatchMetrics"]:
+                names |= {(m["Name"], directive["Namespace"]) for m in directive["Metrics"] if isinstance(document.get(m["Name"]), (int, float))}
+            server.send(document | {"@timestamp": now()})
+        assert len(names) >= 3, names
+        for name, namespace in names:
+            wait_for(name, lambda n=name, s=namespace: query(server, f'{{__name__="{n.replace(".", "_")}",namespace="{s}"}}'))
+
+
 @test("A-13 lines NAME VALUE EPOCH that are appended to a file are gauges with their timestamps")
 def lines_in_files():
     with kit.temporary() as place:

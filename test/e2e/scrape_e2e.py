@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 import urllib.parse
@@ -11,6 +12,7 @@ import urllib.request
 
 import kit
 from kit import Server, Skip, free_port, test, wait_for
+from peers import Certificates
 
 PAGE = """# HELP requests_total Requests that were answered.
 # TYPE requests_total counter
@@ -38,7 +40,7 @@ def program(name):
 class Exporter:
     """Shows `pages` by path; keeps the headers of what asked last."""
 
-    def __init__(self, pages=None):
+    def __init__(self, pages=None, certificates=None):
         self.pages = pages or {"/metrics": PAGE}
         self.types, self.headers, self.paths, self.status = {}, {}, [], 200
         exporter = self
@@ -63,7 +65,12 @@ class Exporter:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *_: None  # a client that hangs up is a part of some tests
         self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        if certificates:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificates.cert, certificates.key)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def __enter__(self):
@@ -246,6 +253,27 @@ def settings():
             wait_for("the exporter is asked again", lambda: exporter.headers.get("Authorization") == "Bearer from-a-file")
             assert "application/openmetrics-text;version=1.0.0" in exporter.headers["Accept"], exporter.headers
             assert exporter.headers["X-Prometheus-Scrape-Timeout-Seconds"] == "0.3", exporter.headers
+
+
+@test("A-11 HTTPS with an authority of one's own, a server's name, and basic_auth")
+def https():
+    with kit.temporary() as place:
+        certificates = Certificates(place)
+        with Exporter(certificates=certificates) as exporter:
+            common = f'scheme: https, static_configs: [{{targets: ["{exporter.address}"]}}]'
+            jobs = f"""
+    - {{job_name: good, basic_auth: {{username: u, password: p}}, tls_config: {{ca_file: {certificates.ca}}}, {common}}}
+    - {{job_name: named, tls_config: {{ca_file: {certificates.ca}, server_name: localhost}}, {common}}}
+    - {{job_name: misnamed, tls_config: {{ca_file: {certificates.ca}, server_name: other.example}}, {common}}}
+    - {{job_name: stranger, {common}}}
+    - {{job_name: careless, tls_config: {{insecure_skip_verify: true}}, {common}}}
+"""
+            with Server(config=inline(jobs).replace("300ms", "2s")) as server:
+                base = base_of(server)
+                wait_for("every target once", lambda: all(t["health"] != "unknown" for t in ask(base, "targets")["activeTargets"])
+                         and len(ask(base, "targets")["activeTargets"]) == 5)
+                health = {t["scrapePool"]: t["health"] for t in ask(base, "targets")["activeTargets"]}
+                assert health == {"good": "up", "named": "up", "misnamed": "down", "stranger": "down", "careless": "up"}, [(t["scrapePool"], t["lastError"]) for t in ask(base, "targets")["activeTargets"]]
 
 
 @test("A-11 a scrape configuration is read as strictly as Prometheus reads it, and what is not supported is named")
