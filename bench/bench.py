@@ -3,7 +3,7 @@
 Sigma engines beside rsigma (sigma_lanes.py), growth with rules, threads, and correlations (engine.py).
 
     ./dev bench             everything
-    ./dev bench PART...     files, http, lanes, lane:NAME (as in lanes.py), engine, metrics; prints, and leaves the page alone
+    ./dev bench PART...     files, http, lanes, lane:NAME (as in lanes.py), traps, engine, metrics; prints, and leaves the page alone
 
 Inputs are made from a seed. Each figure is the median of five runs (three for the slow ones). Peers run beside it in the same run,
 where they can be installed: SEC for brute force over sshd lines, jq for JSON. Ratios mean something; absolute figures belong to the
@@ -24,6 +24,7 @@ import time
 import engine
 import metrics
 import sigma_lanes
+import traps
 from inputs import make_json, make_sshd
 from measure import SCALE, SIGMA, TOCSIN, add, install, rows, tables, timed
 
@@ -179,7 +180,8 @@ def write_results(where):
         file.write(text)
 
 
-PARTS = {"files": bench_files, "http": bench_http, "lanes": sigma_lanes.bench, "engine": engine.bench, "metrics": metrics.bench}
+PARTS = {"files": bench_files, "http": bench_http, "lanes": sigma_lanes.bench, "traps": traps.bench, "engine": engine.bench,
+         "metrics": metrics.bench}
 
 
 def main():
