@@ -117,8 +117,15 @@ void metrics_channels(struct notifier *notifier, struct buf *out)
         {"tocsin_channel_pending", "gauge", "Notifications that wait.",
          offsetof(struct channel_stats, pending)},
     };
+    const struct metric asides[] = {
+        {"tocsin_notify_asides", "gauge", "Words to one person that wait or are under way.",
+         (double)notifier_asides(notifier)},
+        {"tocsin_notify_asides_limit", "gauge",
+         "Bound of tocsin_notify_asides; past it a new one is dropped.", TC_ASIDES_MAX},
+    };
     struct channel_stats stats;
     size_t count = notifier_channel_count(notifier);
+    metrics_rows(out, asides, TC_ARRAY_LEN(asides));
     for (size_t r = 0; r < TC_ARRAY_LEN(rows); r++) {
         buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[r].name, rows[r].help, rows[r].name,
                    rows[r].type);

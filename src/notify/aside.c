@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { TC_ASIDES_MAX = 16, ASIDE_BYTES = 8 << 10 };
+enum { ASIDE_BYTES = 8 << 10 };
 
 static void free_aside(struct notifier *n, struct aside *aside)
 {
@@ -52,6 +52,14 @@ bool notifier_say(struct notifier *n, struct sv channel, struct sv url, struct s
     if (room)
         notifier_wake(n);
     return room;
+}
+
+size_t notifier_asides(struct notifier *n)
+{
+    pthread_mutex_lock(&n->aside_lock);
+    size_t count = n->aside_count;
+    pthread_mutex_unlock(&n->aside_lock);
+    return count;
 }
 
 static void begin(struct notifier *n, struct aside *aside)

@@ -23,7 +23,13 @@ enum send_result {
     SEND_REFUSED
 }; /* refused: permanent (4xx other than 408, 425, 429) */
 
-enum { TC_RECIPIENTS_MAX = 64, TC_HEADERS_MAX = 16, TC_PEOPLE_MAX = 256, TC_LATENCY_BUCKETS = 8 };
+enum {
+    TC_RECIPIENTS_MAX = 64,
+    TC_HEADERS_MAX = 16,
+    TC_PEOPLE_MAX = 256,
+    TC_ASIDES_MAX = 16,
+    TC_LATENCY_BUCKETS = 8
+};
 enum choice { CHOICE_DEFAULT, CHOICE_NO, CHOICE_YES };
 
 struct channel_header {
@@ -120,6 +126,8 @@ void notifier_hold(struct notifier *notifier, bool held);
 /* A word aside to one person, at an address that the channel's vendor named: once, without a receipt. False
  * where too many wait (it is dropped). Any thread. */
 bool notifier_say(struct notifier *notifier, struct sv channel, struct sv url, struct sv body);
+/* How many of them wait or are under way, of TC_ASIDES_MAX. Any thread. */
+size_t notifier_asides(struct notifier *notifier);
 /* Moves while the courier's thread turns (at least once a second where nothing hangs). Any thread. */
 uint64_t notifier_turns(const struct notifier *notifier);
 void notifier_free(

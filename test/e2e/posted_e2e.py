@@ -26,8 +26,11 @@ def by_key(server, key, state="open"):
 
 @test("PagerDuty's Events v2 in: trigger, again, acknowledge, resolve by dedup_key; the source by its token; told through the channels; a restart knows it")
 def pagerduty():
-    with World() as world, Receiver() as hook:
-        config = TOKENS + "channels:\n  - {name: hook, type: webhook, url: env:HOOK, reveal: all}\n"
+    with World() as world, Receiver() as hook, temporary() as folder:
+        with open(f"{folder}/rules.yml", "w", encoding="utf-8") as file:
+            file.write("groups: [{name: g, rules: [{alert: Never, expr: vector(1) > 2}]}]\n")
+        config = (TOKENS + "channels:\n  - {name: hook, type: webhook, url: env:HOOK, reveal: all}\n"
+                  f"metrics: {{enabled: true, evaluation_interval: 200ms, rule_files: ['{folder}/rules.yml']}}\n")
         with world.server(config, {**ENV, "HOOK": hook.url}) as server:
             status, text, _ = server.post("/v2/enqueue", page())
             assert status == 202 and json.loads(text) == {"status": "success", "message": "Event processed", "dedup_key": "disk-7"}, text
@@ -45,9 +48,11 @@ def pagerduty():
             wait_for("three", lambda: sorted(a["severity"] for a in server.alerts()) == ["P1", "P3", "P4"])
             server.kill()
             server.start()
+            wait_for("rules on metrics were looked at: what they do not know they do not end",
+                     lambda: server.metric("tocsin_metric_rule_group_evaluations_total") > 2)
+            assert len(server.alerts()) == 3 and server.metric("tocsin_metric_rule_alerts") == 0
             assert server.post("/v2/enqueue", page("acknowledge"))[0] == 202
-            wait_for("the acknowledgement", lambda: by_key(server, "disk-7")["state"] == "acknowledged" or
-                     [a for a in server.alerts() if a["state"] == "acknowledged" and a["rule_id"] == "posted:http:grafana"])
+            wait_for("the acknowledgement", lambda: [a["rule_id"] for a in server.alerts() if a["state"] == "acknowledged"] == ["posted:http:grafana"])
             assert server.post("/v2/enqueue", page("resolve"))[0] == 202
             wait_for("its end", lambda: [a for a in server.alerts("ended") if a["rule_id"] == "posted:http:grafana"])
             assert len(server.alerts()) == 2, "the other source's is open"

@@ -26,9 +26,9 @@ def hec():
                 server.send(*numbered(*range(i, i + 199)))
             wait_for("a failed batch", lambda: "tocsin_forward_retries_total{channel=\"splunk\"} 0" not in server.get("/metrics")[1])
             server.kill()
+            siem.down = False
             server.start()
             server.send(*numbered(2000))
-            siem.down = False
             wait_for("all of it", lambda: len(siem.held) == 2001)
             assert [e["event"]["number"] for e in siem.held] == list(range(2001)), "out of order, lost or doubled"
             ids = [e["fields"]["tocsin_id"] for e in siem.held]

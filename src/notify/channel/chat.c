@@ -146,7 +146,8 @@ void chat_text(const struct payload *p, const char *console_url, enum chat_marku
     line(&lines, "Time", p->time);
     line(&lines, "By", p->by);
     label_lines(&lines, p);
-    line(&lines, "", p->description);
+    for (struct sv rest = p->description; rest.n > 0;) /* the author's own line breaks */
+        line(&lines, "", sv_cut(&rest, '\n'));
     line(&lines, "Runbook", p->runbook);
     if (link > 0) {
         buf_char(out, '\n');
