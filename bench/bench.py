@@ -3,7 +3,7 @@
 Sigma engines beside rsigma (sigma_lanes.py), growth with rules, threads, and correlations (engine.py).
 
     ./dev bench             everything
-    ./dev bench PART...     files, http, lanes, lane:NAME (as in lanes.py), traps, engine, metrics; prints, and leaves the page alone
+    ./dev bench PART...     files, http, journal, lanes, lane:NAME (as in lanes.py), traps, engine, metrics; prints, and leaves the page alone
 
 Inputs are made from a seed. Each figure is the median of five runs (three for the slow ones). Peers run beside it in the same run,
 where they can be installed: SEC for brute force over sshd lines, jq for JSON. Ratios mean something; absolute figures belong to the
@@ -145,6 +145,34 @@ def bench_http(folder):
         shutil.rmtree(os.path.join(folder, f"data{batch}"))
 
 
+def bench_journal(folder):
+    """Lines into the journal and cold segments, on the same disk; zstd over the same lines and grep for the same needle beside it."""
+    subprocess.run(["make", "-s", "build/bench/journal_bench"], check=True)
+    for name, make, count in (("JSON", make_json, 300_000), ("sshd lines", make_sshd, 1_000_000)):
+        path, count = os.path.join(folder, "journal.log"), int(count * SCALE)
+        make(path, count)
+        size = os.path.getsize(path)
+        with open(path, encoding="utf-8", errors="replace") as file:
+            words = re.findall(r"[A-Za-z0-9.:-]{12,}", [line for line, _ in zip(file, range(count // 2))][-1])
+        needle = max(words, key=len)
+        done = subprocess.run(["build/bench/journal_bench", os.path.join(folder, "journal"), path, needle], capture_output=True, check=True)
+        f = json.loads(done.stdout)
+        packed = len(subprocess.run(["zstd", "-9", "-c", path], capture_output=True, check=True).stdout) / size if shutil.which("zstd") else None
+        started = time.monotonic()
+        subprocess.run(["grep", "-cF", "--", needle, path], capture_output=True, check=False)
+        grep_ms = (time.monotonic() - started) * 1e3
+        add(f"Journal: parse and append durable, {name}, batches of 500", count, size, count / f["events_per_s"], size / f["raw_mb_per_cpu_s"] / 1e6,
+            f["peak_mib"], f"a segment takes {f['segment_per_raw']:.2f} bytes a byte of raw text")
+        note = f"{f['cold_per_raw']:.3f} bytes a byte of raw text (chunks {f['chunks_per_raw']:.3f}, filters {f['filters_per_raw']:.3f})"
+        note += f"; zstd -9 of the bare lines {packed:.3f}" if packed else ""
+        seconds = size / f["pack_raw_mb_per_cpu_s"] / 1e6
+        add(f"Journal: segments become cold, {name}", count, size, seconds, seconds, f["peak_mib"], note)
+        seconds = size / f["verify_raw_mb_per_s"] / 1e6
+        add(f"Journal: verify cold segments, {name}", count, size, seconds, None, f["peak_mib"],
+            f"needle {f['needle_ms']:.1f} ms ({f['needle_found']} found, warm); grep -F over the bare lines {grep_ms:.0f} ms")
+        shutil.rmtree(os.path.join(folder, "journal"))
+
+
 def machine(folder):
     cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo", encoding="ascii").read())
     device = subprocess.run(["df", "--output=source,fstype", folder], capture_output=True, text=True, check=False).stdout.splitlines()[-1]
@@ -180,7 +208,7 @@ def write_results(where):
         file.write(text)
 
 
-PARTS = {"files": bench_files, "http": bench_http, "lanes": sigma_lanes.bench, "traps": traps.bench, "engine": engine.bench,
+PARTS = {"files": bench_files, "http": bench_http, "journal": bench_journal, "lanes": sigma_lanes.bench, "traps": traps.bench, "engine": engine.bench,
          "metrics": metrics.bench}
 
 

@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -160,19 +161,21 @@ static uint64_t ask(const char *dir, const char *text)
 
 static void print(const struct figures *f)
 {
+    struct rusage used = {0};
+    getrusage(RUSAGE_SELF, &used);
     printf("{\"records\":%llu,\"raw_bytes\":%llu,\"events_per_s\":%.0f,\"raw_mb_per_cpu_s\":%.1f,\"segment_"
            "per_raw\":%.3f,"
            "\"cold_segments\":%llu,\"cold_per_raw\":%.4f,\"chunks_per_raw\":%.4f,\"filters_per_raw\":%.4f,"
            "\"rows_per_raw\":%.4f,\"pack_raw_mb_per_cpu_s\":%.1f,\"verify_raw_mb_per_s\":%.1f,\"needle_ms\":%"
            ".2f,"
-           "\"needle_found\":%llu}\n",
+           "\"needle_found\":%llu,\"peak_mib\":%.0f}\n",
            (unsigned long long)f->records, (unsigned long long)f->raw_bytes,
            (double)f->records / f->append.wall, (double)f->raw_bytes / 1e6 / f->append.cpu,
            (double)f->segment_bytes / (double)f->raw_bytes, (unsigned long long)f->segments,
            (double)f->cold_bytes / (double)f->raw_bytes, (double)f->chunk_bytes / (double)f->raw_bytes,
            (double)f->filter_bytes / (double)f->raw_bytes, (double)f->row_bytes / (double)f->raw_bytes,
            (double)f->raw_bytes / 1e6 / f->cold.cpu, (double)f->raw_bytes / 1e6 / f->verify.wall,
-           f->needle.wall * 1e3, (unsigned long long)f->found);
+           f->needle.wall * 1e3, (unsigned long long)f->found, (double)used.ru_maxrss / 1024);
 }
 
 int main(int argc, char **argv)

@@ -328,12 +328,11 @@ static void link_digests(struct work *w)
 
 static void judge_digests(struct work *w)
 {
-    size_t ends = 0, begins = 0;
+    size_t begins = 0;
     link_digests(w);
     for (size_t i = 0; i < w->count; i++) {
         const struct digest *d = &w->digests[i];
         begins += !d->has_previous;
-        ends += d->next == NULL;
         struct sv signature = d->next != NULL ? d->next->previous_signature : signature_beside(w, d);
         if (d->next != NULL && !sv_is(d->next->previous_hash, d->hash))
             problem(w, d->path, "is not what the digest after it names: its hash differs");

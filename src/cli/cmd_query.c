@@ -170,7 +170,8 @@ static enum cli_exit query_run(const struct cli_args *args)
         return cli_fail(args, CLI_USAGE, "no data directory named: give --data DIR");
     struct journal_reader *reader;
     struct err err;
-    int rc = journal_reader_open(&fs_system, dir, 0, NULL, &reader, &err);
+    struct journal_want want = {.from_ns = q.from_ns, .to_ns = q.to_ns};
+    int rc = journal_reader_open_for(&fs_system, dir, 0, NULL, &want, &reader, &err);
     if (rc != 0)
         return failed(args, rc, &err) == CLI_FOUND ? CLI_FOUND : CLI_USAGE;
     buf_init(&q.out, 64 << 20);

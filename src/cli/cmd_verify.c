@@ -4,6 +4,7 @@
  */
 #include "base/json_out.h"
 #include "base/num.h"
+#include "base/pool.h"
 #include "cli/cli.h"
 #include "cli/cloudtrail.h"
 #include "cli/proof_out.h"
@@ -285,7 +286,7 @@ static enum cli_exit verify_run(const struct cli_args *args)
     struct evidence_report evidence = {0};
     struct err err = {0};
     int rc = evidence_verify(&fs_system, v.dir, v.checkpoints, v.has_keys ? &v.keys : NULL,
-                             v.prove != NULL ? &v.wish : NULL, &report, &evidence, &err);
+                             v.prove != NULL ? &v.wish : NULL, pool_processors(), &report, &evidence, &err);
     code = tell(args, &v, rc, &report, &evidence, &err);
     note_keys_wipe(&v.keys);
     evidence_free(&evidence);

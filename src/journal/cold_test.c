@@ -131,12 +131,22 @@ static void root_frame(void *context, uint64_t last, const uint8_t *head)
 static struct journal_verify_report judge(struct world *w, uint8_t root[TC_SHA256_BYTES], uint64_t *ret_gone)
 {
     struct roots roots = {0};
-    struct journal_watch watch = {&roots, root_record, root_dropped, root_frame};
+    struct journal_watch watch = {
+        .context = &roots, .record = root_record, .dropped = root_dropped, .frame = root_frame};
     struct journal_verify_report report;
     struct err err;
     if (journal_verify_watched(w->fs, "/d", &watch, &report, &err) != 0)
         fail_msg("%s", err.text);
     merkle_root(&roots.tree, NULL, root);
+    /* side by side gives the same */
+    struct roots again = {0};
+    struct journal_verify_report beside;
+    watch.context = &again;
+    watch.threads = 3;
+    if (journal_verify_watched(w->fs, "/d", &watch, &beside, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_memory_equal(&roots.tree, &again.tree, sizeof roots.tree);
+    assert_memory_equal(&report, &beside, sizeof report);
     if (ret_gone != NULL)
         *ret_gone = roots.gone;
     return report;
@@ -288,7 +298,7 @@ static void test_proof(void **state)
     struct evidence_report evidence;
     struct evidence_wish wish = {.position = 4}; /* batch 1: audit */
     assert_int_equal(
-        evidence_verify(w.fs, "/d", "/d/seal/checkpoints", &keys, &wish, &journal, &evidence, &err), 0);
+        evidence_verify(w.fs, "/d", "/d/seal/checkpoints", &keys, &wish, 3, &journal, &evidence, &err), 0);
     if (evidence.state != EVIDENCE_AGREES)
         fail_msg("%s", evidence.why);
     assert_int_equal(evidence.agreed + evidence.passed, 3);
@@ -297,7 +307,7 @@ static void test_proof(void **state)
     evidence_free(&evidence);
     wish.position = 7; /* batch 2: debug */
     assert_int_equal(
-        evidence_verify(w.fs, "/d", "/d/seal/checkpoints", &keys, &wish, &journal, &evidence, &err), 0);
+        evidence_verify(w.fs, "/d", "/d/seal/checkpoints", &keys, &wish, 1, &journal, &evidence, &err), 0);
     assert_false(evidence.found);
     assert_true(evidence.dropped);
     evidence_free(&evidence);
@@ -309,7 +319,7 @@ static void test_proof(void **state)
     assert_int_equal(sealer_checkpoint(sealer, (struct receive_time){KIT_NOW}, &note, &err), 0);
     sealer_close(&sealer);
     assert_int_equal(
-        evidence_verify(w.fs, "/d", "/d/seal/checkpoints", &keys, NULL, &journal, &evidence, &err), 0);
+        evidence_verify(w.fs, "/d", "/d/seal/checkpoints", &keys, NULL, 1, &journal, &evidence, &err), 0);
     if (evidence.state != EVIDENCE_AGREES)
         fail_msg("%s", evidence.why);
     evidence_free(&evidence);

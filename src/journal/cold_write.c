@@ -209,7 +209,8 @@ int cold_writer_end(struct cold_writer *w, struct cold_header *header, struct er
         rc = err_at(err, TC_EBOUND, w->path, 0, 0, "more frames or chunks than a cold segment can hold");
     if (rc != 0)
         return rc;
-    qsort(w->entries, w->n, sizeof w->entries[0], by_first);
+    if (w->n > 0)
+        qsort(w->entries, w->n, sizeof w->entries[0], by_first);
     buf_clear(&w->packed);
     cold_pack_bytes(buf_view(&w->frames), &w->packed);
     header->frames.raw_bytes = w->frames.n;

@@ -164,13 +164,19 @@ static void see_dropped(void *context, uint64_t position, unsigned level, const 
     p->gone_until = position + (UINT64_C(1) << level);
 }
 
+static bool wants(void *context, uint64_t position, struct sv block)
+{
+    const struct pass *p = context;
+    return block.n >= TC_RECORD_HEADER_BYTES && is_wished(p->wish, position, block);
+}
+
 static void see_record(void *context, uint64_t position, struct sv block, const uint8_t leaf[TC_SHA256_BYTES])
 {
     struct pass *p = context;
     struct evidence_report *r = p->report;
     if (p->tree.size + 1 != position)
         return; /* the journal does not begin with its first record: no tree can be made */
-    bool wished = block.n > 0 && r->position == 0 && is_wished(p->wish, position, block);
+    bool wished = r->position == 0 && wants(p, position, block);
     if (block.n == 0)
         see_gone(p, position, 1);
     if (!wished) {
@@ -263,7 +269,7 @@ static void tell_newest(struct pass *p)
 }
 
 int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoints,
-                    const struct note_keys *trusted, const struct evidence_wish *wish,
+                    const struct note_keys *trusted, const struct evidence_wish *wish, unsigned threads,
                     struct journal_verify_report *ret_journal, struct evidence_report *ret, struct err *err)
 {
     struct pass p = {.report = ret, .wish = wish};
@@ -282,10 +288,14 @@ int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoint
             read_notes(&p, buf_view(&bytes), trusted != NULL);
     }
     if (rc == 0) {
-        struct journal_watch watch = {
-            .context = &p, .record = see_record, .dropped = see_dropped, .frame = see_frame};
         bool asked = p.count > 0 || wish != NULL; /* else no tree is needed */
-        rc = journal_verify_watched(fs, dir, asked ? &watch : NULL, ret_journal, err);
+        struct journal_watch watch = {.context = &p,
+                                      .threads = threads,
+                                      .wants = wants,
+                                      .record = asked ? see_record : NULL,
+                                      .dropped = see_dropped,
+                                      .frame = see_frame};
+        rc = journal_verify_watched(fs, dir, &watch, ret_journal, err);
     }
     if (rc == 0)
         judge_rest(&p);

@@ -50,11 +50,11 @@ struct evidence_report {
 /*
  * Verifies the journal (as journal_verify: *ret_journal, and its code returned) and judges the checkpoints of
  * the file at `checkpoints` (NULL or absent: EVIDENCE_NONE) by `trusted` (NULL: signatures are not judged).
- * Keys that a trusted checkpoint names are trusted from it on. Where the journal is damaged, *ret tells what
- * is proven before that place. Free with evidence_free in any case.
+ * `threads` verify segments side by side. Keys that a trusted checkpoint names are trusted from it on. Where
+ * the journal is damaged, *ret tells what is proven before that place. Free with evidence_free in any case.
  */
 int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoints,
-                    const struct note_keys *trusted, const struct evidence_wish *wish,
+                    const struct note_keys *trusted, const struct evidence_wish *wish, unsigned threads,
                     struct journal_verify_report *ret_journal, struct evidence_report *ret, struct err *err);
 void evidence_free(struct evidence_report *report);
 

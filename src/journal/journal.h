@@ -184,8 +184,14 @@ int journal_verify(const struct fs *fs, const char *dir, struct journal_verify_r
 /* As journal_verify, and shows each record and frame that was found good, in order. */
 struct journal_watch {
     void *context;
+    unsigned threads; /* that verify segments side by side; 0, 1: the caller's alone. It is told by the
+                         caller's, in order */
+    /* With threads: whether `record` looks into the record; of others it gets one byte in place of the block.
+     * Asked on any thread. NULL: it looks into none. */
+    bool (*wants)(void *context, uint64_t position, struct sv block);
     /* Of one that was dropped only the leaf is left: block.n == 0. */
-    void (*record)(void *context, uint64_t position, struct sv block, const uint8_t leaf[TC_SHA256_BYTES]);
+    void (*record)(void *context, uint64_t position, struct sv block,
+                   const uint8_t leaf[TC_SHA256_BYTES]); /* NULL: nobody is told of anything */
     /* A full subtree of 2^level records that were dropped, the first at `position`. */
     void (*dropped)(void *context, uint64_t position, unsigned level, const uint8_t node[TC_SHA256_BYTES]);
     void (*frame)(void *context, uint64_t last, const uint8_t head[TC_SHA256_BYTES]); /* position, chain */

@@ -196,8 +196,8 @@ static void clock_jumps(void **state)
     assert_int_equal(kit_read(p.fs, dir, &found, &err), 0);
     assert_int_equal(found.n, 2 * TC_ARRAY_LEN(jumps_s));
     assert_true(kit_is_ordered(&found));
-    assert_int_equal(evidence_verify(p.fs, dir, "/d/seal/checkpoints", &keys, NULL, &journal, &report, &err),
-                     0);
+    assert_int_equal(
+        evidence_verify(p.fs, dir, "/d/seal/checkpoints", &keys, NULL, 1, &journal, &report, &err), 0);
     assert_int_equal(report.state, EVIDENCE_AGREES);
     assert_int_equal(report.agreed, TC_ARRAY_LEN(jumps_s));
     evidence_free(&report);

@@ -96,13 +96,13 @@ static unsigned probe(uint64_t hash, unsigned i)
 void literals_write(struct literals *l, struct buf *out)
 {
     size_t n = 0;
+    if (l->n == 0)
+        return;
     qsort(l->hashes, l->n, sizeof l->hashes[0], by_value);
     for (size_t i = 0; i < l->n; i++)
         if (i == 0 || l->hashes[i] != l->hashes[n - 1])
             l->hashes[n++] = l->hashes[i];
     l->n = n;
-    if (n == 0)
-        return;
     size_t lines = n * BITS_PER_GRAM / LINE_BITS + 1;
     char *to = buf_reserve(out, lines * LINE_BYTES);
     tc_assert(to != NULL);

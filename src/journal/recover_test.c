@@ -275,6 +275,8 @@ struct names {
 static void note_name(void *context, const char *name)
 {
     struct names *names = context;
+    if (!sv_ends(sv_of(name), SV(".seg")))
+        return; /* salts, which nothing hangs on */
     snprintf(names->path[names->n++], sizeof names->path[0], "/d/journal/%.40s", name);
 }
 

@@ -116,7 +116,7 @@ static void judge(struct life *l, const char *when)
     struct evidence_report report;
     struct err err = {0};
     struct buf bytes;
-    int rc = evidence_verify(l->fs, dir, file, &l->keys, NULL, &journal, &report, &err);
+    int rc = evidence_verify(l->fs, dir, file, &l->keys, NULL, 1, &journal, &report, &err);
     if (rc == TC_ENOTFOUND && l->shown_count == 0)
         rc = 0; /* there is no journal yet */
     if (rc != 0 || report.state == EVIDENCE_FAILS)
@@ -231,7 +231,7 @@ static void changed_byte(void **state)
         struct journal_verify_report journal;
         struct evidence_report report;
         assert_true(sim_fs_flip(l.sim, file, at, 0x04));
-        assert_int_equal(evidence_verify(l.fs, dir, file, &l.keys, NULL, &journal, &report, NULL), 0);
+        assert_int_equal(evidence_verify(l.fs, dir, file, &l.keys, NULL, 1, &journal, &report, NULL), 0);
         if (report.state != EVIDENCE_FAILS && report.torn_bytes == 0)
             fail_msg("the byte at %llu was changed and nobody tells", (unsigned long long)at);
         evidence_free(&report);
@@ -281,7 +281,7 @@ static void shorter_journal(void **state)
     life_close(&l);
     struct journal_verify_report journal;
     struct evidence_report report;
-    assert_int_equal(evidence_verify(l.fs, dir, file, &l.keys, NULL, &journal, &report, &err), 0);
+    assert_int_equal(evidence_verify(l.fs, dir, file, &l.keys, NULL, 1, &journal, &report, &err), 0);
     assert_int_equal(report.state, EVIDENCE_FAILS);
     assert_non_null(strstr(report.why, "are missing"));
     evidence_free(&report);

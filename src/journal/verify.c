@@ -7,6 +7,7 @@
 #include "journal/cursor.h"
 
 #include "base/arena.h"
+#include "base/pool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,11 +102,16 @@ struct verifier {
     struct journal_snapshot *snapshot; /* NULL: nobody asks for the parts */
     const struct journal_watch *watch; /* NULL: nobody watches */
     struct buf leaves;                 /* of a frame, for the watch */
+    bool alone; /* one of several at once: what joins it to its neighbours is seen to later */
+    struct segment_header start; /* of the segment that was looked at last */
 };
 
-static const char *check_start(const struct verifier *v, const struct segment_header *h, size_t i)
+static const char *check_start(struct verifier *v, const struct segment_header *h, size_t i)
 {
     struct verify_state start = verify_start(h);
+    v->start = *h;
+    if (v->alone && i > 0)
+        return NULL;
     if (i > 0 && (h->previous != v->list.first[i - 1] || h->first != v->position))
         return "records before this segment are missing";
     if (i > 0 &&
@@ -321,12 +327,182 @@ static int verify_segment(struct verifier *v, size_t i, bool sealed, struct err 
     return rc;
 }
 
+/* --- several at once
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+enum { AT_ONCE = 2 /* segments for each thread, then they are joined in order */, TOLD_MAX = 1 << 30 };
+enum told { TOLD_RECORD, TOLD_DROPPED, TOLD_FRAME };
+
+/* A segment by itself, and what its watch would have been told. */
+struct alone {
+    struct verifier v;
+    struct journal_verify_report report;
+    const struct journal_watch *watch; /* who is told in the end */
+    struct journal_watch ear;
+    struct buf told;
+    size_t i;
+    bool is_last;
+    int rc;
+    struct err err;
+};
+
+static void hear(struct alone *a, enum told what, uint64_t position, unsigned level, const uint8_t *hash,
+                 struct sv block)
+{
+    buf_u8(&a->told, (uint8_t)what);
+    buf_u8(&a->told, (uint8_t)level);
+    buf_u64(&a->told, position);
+    buf_add(&a->told, hash, TC_SHA256_BYTES);
+    buf_string(&a->told, block);
+}
+
+/* A block is kept where the watch wants it; of others only that there is one. */
+static void hear_record(void *context, uint64_t position, struct sv block, const uint8_t *leaf)
+{
+    struct alone *a = context;
+    bool wanted =
+        block.n > 0 && a->watch->wants != NULL && a->watch->wants(a->watch->context, position, block);
+    hear(a, TOLD_RECORD, position, block.n > 0, leaf, wanted ? block : (struct sv){0});
+}
+
+static void hear_dropped(void *context, uint64_t position, unsigned level, const uint8_t *node)
+{
+    hear(context, TOLD_DROPPED, position, level, node, (struct sv){0});
+}
+
+static void hear_frame(void *context, uint64_t last, const uint8_t *head)
+{
+    hear(context, TOLD_FRAME, last, 0, head, (struct sv){0});
+}
+
+static void tell(const struct alone *a)
+{
+    static const char some[1];
+    struct reader in = reader_of(buf_view(&a->told));
+    const struct journal_watch *w = a->watch;
+    while (in.rest.n > 0 && !in.bad) {
+        enum told what = reader_u8(&in);
+        unsigned level = reader_u8(&in);
+        uint64_t position = reader_u64(&in);
+        const uint8_t *hash = (const uint8_t *)reader_bytes(&in, TC_SHA256_BYTES).p;
+        struct sv block = reader_string(&in);
+        if (what == TOLD_RECORD) /* one that is not wanted is not looked into, but is there */
+            w->record(w->context, position, block.n == 0 && level == 1 ? sv_make(some, 1) : block, hash);
+        else if (what == TOLD_DROPPED)
+            w->dropped(w->context, position, level, hash);
+        else
+            w->frame(w->context, position, hash);
+    }
+}
+
+static void verify_alone(void *context, unsigned part, unsigned worker)
+{
+    struct alone *a = (struct alone *)context + part;
+    (void)worker;
+    a->rc = verify_segment(&a->v, a->i, !a->is_last, &a->err);
+    cursor_close(&a->v.cursor);
+}
+
+static void begin_alone(struct alone *a, const struct verifier *v, size_t i)
+{
+    *a = (struct alone){.i = i, .is_last = i + 1 == v->list.n, .watch = v->watch};
+    buf_init(&a->told, TOLD_MAX);
+    a->ear = (struct journal_watch){
+        .context = a, .record = hear_record, .dropped = hear_dropped, .frame = hear_frame};
+    a->v = (struct verifier){.fs = v->fs,
+                             .dir = v->dir,
+                             .list = v->list,
+                             .report = &a->report,
+                             .watch = v->watch->record != NULL ? &a->ear : NULL,
+                             .alone = true,
+                             .cursor = {.file = -1}};
+    buf_init(&a->v.leaves, FRAME_MAX_BYTES);
+}
+
+static void add_report(struct journal_verify_report *to, const struct journal_verify_report *from)
+{
+    if (from->records > 0)
+        to->first = to->records > 0 ? to->first : from->first;
+    if (from->records > 0)
+        to->last = from->last;
+    to->segments += from->segments;
+    to->cold_segments += from->cold_segments;
+    to->frames += from->frames;
+    to->records += from->records;
+    to->bytes += from->bytes;
+    to->dropped += from->dropped;
+    to->dropped_last.ns = TC_MAX(to->dropped_last.ns, from->dropped_last.ns);
+    if (from->torn_bytes > 0) {
+        to->torn_bytes = from->torn_bytes;
+        memcpy(to->torn_file, from->torn_file, sizeof to->torn_file);
+    }
+}
+
+/* The segment does not go on from the one before: told as it would be where they are looked at one after
+ * another. */
+static int join_fails(struct verifier *v, size_t i, struct err *err)
+{
+    v->alone = false;
+    int rc = verify_segment(v, i, i + 1 < v->list.n, err);
+    cursor_close(&v->cursor);
+    return rc == 0 ? err_set(err, TC_ECORRUPT, "%s: segments changed while they were verified", v->dir) : rc;
+}
+
+static int join(struct verifier *v, struct alone *a, struct err *err)
+{
+    bool has_start = a->v.start.first != 0;
+    if (has_start && check_start(v, &a->v.start, a->i) != NULL)
+        return join_fails(v, a->i, err);
+    add_report(v->report, &a->report);
+    if (v->watch->record != NULL)
+        tell(a);
+    if (a->told.overflow)
+        return err_set(err, TC_EBOUND, "a segment holds too many records to be verified beside others");
+    if (a->rc != 0) {
+        *err = a->err;
+        return a->rc;
+    }
+    if (has_start) {
+        v->state = a->v.state;
+        v->position = a->v.position;
+        v->commit = a->v.commit;
+    }
+    return 0;
+}
+
+static int verify_at_once(struct verifier *v, unsigned threads, struct err *err)
+{
+    struct err ignored;
+    struct pool *pool = pool_new(threads);
+    struct alone *all = tc_alloc((size_t)AT_ONCE * threads * sizeof all[0]);
+    int rc = 0;
+    for (size_t at = 0; rc == 0 && at < v->list.n;) {
+        unsigned n = (unsigned)TC_MIN(v->list.n - at, (size_t)AT_ONCE * threads);
+        for (unsigned k = 0; k < n; k++)
+            begin_alone(&all[k], v, at + k);
+        pool_run(pool, n, verify_alone, all);
+        for (unsigned k = 0; k < n; k++) {
+            rc = rc == 0 ? join(v, &all[k], err == NULL ? &ignored : err) : rc;
+            buf_free(&all[k].told);
+            buf_free(&all[k].v.leaves);
+        }
+        at += n;
+    }
+    free(all);
+    pool_free(&pool);
+    return rc;
+}
+
 static int verify_all(struct verifier *v, struct err *err)
 {
     int rc = segment_list_read(v->fs, v->dir, &v->list, err);
     if (rc == 0 && v->snapshot != NULL)
         v->snapshot->parts = tc_alloc((v->list.n + 1) * sizeof v->snapshot->parts[0]);
-    for (size_t i = 0; rc == 0 && i < v->list.n; i++) {
+    bool at_once = rc == 0 && v->watch != NULL && v->watch->threads > 1 && v->list.n > 1;
+    if (at_once)
+        rc = verify_at_once(v, v->watch->threads, err);
+    for (size_t i = 0; rc == 0 && !at_once && i < v->list.n; i++) {
         rc = verify_segment(v, i, i + 1 < v->list.n, err);
         cursor_close(&v->cursor);
     }
@@ -344,6 +520,8 @@ int journal_verify_watched(const struct fs *fs, const char *dir, const struct jo
                            struct journal_verify_report *ret, struct err *err)
 {
     struct verifier v = {.fs = fs, .dir = dir, .report = ret, .watch = watch, .cursor = {.file = -1}};
+    if (watch != NULL && watch->record == NULL && watch->threads <= 1)
+        v.watch = NULL;
     buf_init(&v.leaves, FRAME_MAX_BYTES);
     *ret = (struct journal_verify_report){0};
     int rc = verify_all(&v, err);
