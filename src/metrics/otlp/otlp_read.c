@@ -635,6 +635,11 @@ static void read_resource(struct reading *r, struct sv bytes)
         if (f.number == 1)
             read_attribute(r, f.bytes, &r->resource);
     r->bad = r->bad || in.bad;
+}
+
+/* job and instance, once all of the resource is read (a message may come in several parts). */
+static void identify(struct reading *r)
+{
     struct sv service = resource_value(r, "service.name"), space = resource_value(r, "service.namespace"),
               instance = resource_value(r, "service.instance.id");
     if (service.n > 0)
@@ -679,6 +684,7 @@ static void read_resource_metrics(struct reading *r, struct sv bytes)
     while (!r->bad && proto_next(&in, &f))
         if (f.number == 1)
             read_resource(r, f.bytes);
+    identify(r);
     in = proto_of(bytes); /* scopes may stand before the resource */
     while (!r->bad && proto_next(&in, &f))
         if (f.number == 2)

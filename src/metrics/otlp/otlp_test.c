@@ -102,6 +102,35 @@ static void test_refused(void **state)
     sample_list_free(&list);
 }
 
+/* A message may come in several parts, which are one: four parts of a resource with service names. */
+static void test_parts(void **state)
+{
+    (void)state;
+    static const char part[] = "\x0a\x16\x0a\x14\x0a\x0c"
+                               "service.name"
+                               "\x12\x04\x0a\x02"
+                               "ab";
+    static const char scope[] =
+        "\x12\x14\x12\x12\x0a\x01g\x2a\x0d\x0a\x0b\x19\x01\x00\x00\x00\x00\x00\x00\x00\x30\x00";
+    struct sample_list list = {0};
+    struct buf inner, message;
+    struct err err = {0};
+    buf_init(&inner, 4096);
+    buf_init(&message, 4096);
+    for (int i = 0; i < 4; i++)
+        buf_add(&inner, part, sizeof part - 1);
+    buf_add(&inner, scope, sizeof scope - 1);
+    buf_u8(&message, 0x0a);
+    buf_u8(&message, (uint8_t)inner.n);
+    buf_sv(&message, buf_view(&inner));
+    assert_true(inner.n < 128);
+    assert_int_equal(otlp_read(buf_view(&message), NULL, &list, &err), 0);
+    assert_int_equal(list.refused + list.n, 1);
+    sample_list_free(&list);
+    buf_free(&inner);
+    buf_free(&message);
+}
+
 static void test_delta(void **state)
 {
     (void)state;
@@ -145,6 +174,7 @@ int main(void)
         {"names get Prometheus' suffixes", test_names, NULL, NULL, NULL},
         {"exponential histograms become native ones", test_exponential, NULL, NULL, NULL},
         {"bad data points are refused by themselves", test_refused, NULL, NULL, NULL},
+        {"a resource in several parts", test_parts, NULL, NULL, NULL},
         {"deltas are added up, and one that repeats is refused", test_delta, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
