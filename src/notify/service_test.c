@@ -18,7 +18,8 @@ static const char *payload_of(const char *reason, unsigned count, struct buf *ou
         "\",\"fingerprint\":\"0123456789abcdef\",\"title\":\"BRUTE_FORCE_ATTACK\",\"severity\":\"P1\","
         "\"state\":\"firing\",\"message\":\"BRUTE_FORCE_ATTACK: source.ip=203.0.113.7 <b>*_`[x](y)~ & "
         "@here\",\"description\":\"More than five failed logins.\",\"owner\":\"security "
-        "team\",\"runbook\":\"https://wiki.example.com/brute\",\"labels\":{\"alertname\":\"BRUTE_FORCE_"
+        "team\",\"runbook\":\"https://wiki.example.com/brute\",\"actions\":[\"Block the address\",\"Tell "
+        "<https://evil|us>\"],\"labels\":{\"alertname\":\"BRUTE_FORCE_"
         "ATTACK\",\"severity\":\"P1\",\"source_ip\":\"203.0.113.7\"},\"first_seen\":\"2026-11-21T09:17:00Z\","
         "\"last_seen\":\"2026-11-21T09:17:26.5Z\",\"acknowledged_by\":\"carol\",\"ended_by\":\"dave\","
         "\"ended_at\":\"2026-11-21T10:00:00Z\"}}",

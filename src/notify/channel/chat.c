@@ -88,6 +88,8 @@ void chat_title(const struct payload *p, enum chat_markup markup, size_t max_byt
         buf_str(&text, "Resolved: ");
     else if (sv_is(p->reason, "test"))
         buf_str(&text, "Test: ");
+    else if (sv_is(p->reason, "severity_raised"))
+        buf_str(&text, "More severe: ");
     buf_sv(&text, p->title);
     chat_put(buf_view(&text), markup, max_bytes, out);
     buf_free(&text);
@@ -129,6 +131,18 @@ static void label_lines(const struct lines *lines, const struct payload *p)
     }
 }
 
+/* What is to be done, in the rule's order. */
+static void step_lines(const struct lines *lines, const struct payload *p)
+{
+    struct sv step;
+    unsigned number = 0;
+    for (uint32_t at = 0; payload_action(p, &at, &step) == 1;) {
+        char name[24];
+        snprintf(name, sizeof name, "Step %u", ++number);
+        line(lines, name, step);
+    }
+}
+
 void chat_text(const struct payload *p, const char *console_url, enum chat_markup markup, size_t max_bytes,
                struct buf *out)
 {
@@ -139,6 +153,7 @@ void chat_text(const struct payload *p, const char *console_url, enum chat_marku
         payload_url(p, console_url, &url);
     size_t link = url.n > 0 && url.n < max_bytes / 2 ? url.n + 1 : 0;
     struct lines lines = {.markup = markup, .max_bytes = max_bytes - link, .out = out, .from = out->n};
+    buf_sv(&message, p->prefix);
     buf_sv(&message, p->message);
     payload_occurrences(p, &message);
     line(&lines, "", buf_view(&message));
@@ -148,7 +163,10 @@ void chat_text(const struct payload *p, const char *console_url, enum chat_marku
     label_lines(&lines, p);
     for (struct sv rest = p->description; rest.n > 0;) /* the author's own line breaks */
         line(&lines, "", sv_cut(&rest, '\n'));
+    line(&lines, "Owner", p->owner);
+    line(&lines, "Secondary owner", p->secondary_owner);
     line(&lines, "Runbook", p->runbook);
+    step_lines(&lines, p);
     if (link > 0) {
         buf_char(out, '\n');
         buf_sv(out, buf_view(&url));

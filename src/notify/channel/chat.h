@@ -17,8 +17,8 @@ enum chat_markup {
 
 /* "[P1] BRUTE_FORCE_ATTACK", "[P1] Acknowledged by carol: …", "Resolved: …", "Test: …"; one line. */
 void chat_title(const struct payload *p, enum chat_markup markup, size_t max_bytes, struct buf *out);
-/* The message with its occurrences, its description, severity, time, labels and runbook, a line each, and the
- * link where `console_url` is given (its line is never cut). */
+/* The message with its occurrences, severity, time, labels, description, owners, runbook and steps, a line
+ * each, and the link where `console_url` is given (its line is never cut). */
 void chat_text(const struct payload *p, const char *console_url, enum chat_markup markup, size_t max_bytes,
                struct buf *out);
 /* Text of strangers: control characters out, escaped; what is longer than max_bytes (escapes included) is cut

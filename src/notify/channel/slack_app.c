@@ -16,6 +16,8 @@ enum {
     TITLE_BYTES = 300,
     MESSAGE_BYTES = 2500,
     SECTION_BYTES = 2900,
+    LINE_BYTES = 700,
+    PREFIX_BYTES = 150,
     FIELD_BYTES = 200,
     TEXT_BYTES = 32 << 10
 };
@@ -89,6 +91,43 @@ static void fields(struct json_out *json, const struct payload *p)
     json_object_end(json);
 }
 
+/* Escapes make it up to five times as long: then less of it has room. */
+static void escape_within(struct sv text, size_t max_bytes, size_t max_escaped, struct buf *out)
+{
+    size_t from = out->n;
+    for (size_t bytes = max_bytes; bytes > 0; bytes /= 2) {
+        out->n = from;
+        slack_escape(text, bytes, out);
+        if (out->n - from <= max_escaped)
+            return;
+    }
+}
+
+/* D-21: who answers for it and what is to be done, in order. */
+static void response(struct json_out *json, const struct payload *p)
+{
+    struct buf text, steps;
+    buf_init(&text, TEXT_BYTES);
+    buf_init(&steps, 64 << 10);
+    payload_steps(p, &steps);
+    const struct {
+        const char *name;
+        struct sv value;
+    } lines[] = {{"Owner", p->owner},
+                 {"Secondary owner", p->secondary_owner},
+                 {"Runbook", p->runbook},
+                 {"Steps", buf_view(&steps)}};
+    for (size_t i = 0; i < TC_ARRAY_LEN(lines); i++)
+        if (lines[i].value.n > 0) {
+            buf_printf(&text, "%s*%s* ", text.n > 0 ? "\n" : "", lines[i].name);
+            escape_within(lines[i].value, LINE_BYTES, LINE_BYTES, &text);
+        }
+    if (text.n > 0)
+        section(json, buf_view(&text));
+    buf_free(&text);
+    buf_free(&steps);
+}
+
 static void button(struct json_out *json, const char *text, const char *action, struct sv value,
                    struct sv url)
 {
@@ -129,18 +168,6 @@ static void buttons(struct json_out *json, const struct channel_config *config, 
     buf_free(&url);
 }
 
-/* Escapes make it up to five times as long: then less of it has room. */
-static void escape_within(struct sv text, size_t max_bytes, struct buf *out)
-{
-    size_t from = out->n;
-    for (size_t bytes = max_bytes; bytes > 0; bytes /= 2) {
-        out->n = from;
-        slack_escape(text, bytes, out);
-        if (out->n - from <= SECTION_BYTES)
-            return;
-    }
-}
-
 static void blocks(struct json_out *json, const struct channel_config *config, const struct payload *p,
                    const char *console_url)
 {
@@ -154,10 +181,12 @@ static void blocks(struct json_out *json, const struct channel_config *config, c
     buf_str(&text, "*");
     section(json, buf_view(&text));
     buf_clear(&text);
-    escape_within(p->message, MESSAGE_BYTES, &text);
+    slack_escape(p->prefix, PREFIX_BYTES, &text);
+    escape_within(p->message, MESSAGE_BYTES, SECTION_BYTES - 5 * PREFIX_BYTES, &text);
     payload_occurrences(p, &text);
     section(json, buf_view(&text));
     fields(json, p);
+    response(json, p);
     buttons(json, config, p, console_url);
     json_array_end(json);
     buf_free(&text);
@@ -174,6 +203,7 @@ static void fallback_text(struct json_out *json, const struct channel_config *co
     slack_greeting(config, p, &text);
     if (!sv_is(p->reason, "acknowledged")) {
         buf_str(&text, ": ");
+        slack_escape(p->prefix, PREFIX_BYTES, &text);
         slack_escape(p->message, MESSAGE_BYTES, &text);
         payload_occurrences(p, &text);
     }
@@ -211,7 +241,7 @@ static void put_reply(const struct channel_config *config, const struct payload 
     json_kv_string(&json, "channel", channel);
     json_kv_string(&json, "thread_ts", ts);
     fallback_text(&json, config, p);
-    if (sv_is(p->reason, "count_step") || sv_is(p->reason, "severity_raised"))
+    if (!payload_is_over(p) && !sv_is(p->reason, "acknowledged"))
         json_kv_bool(&json, "reply_broadcast", true);
     json_object_end(&json);
     service_end(out);
