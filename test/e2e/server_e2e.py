@@ -323,7 +323,7 @@ def verify():
         server.kill()
         code, out, err = tocsin("verify", "--format", "json", server.data)
         assert code == 0 and json.loads(out)["intact"] is True, err
-        segment = sorted(os.listdir(os.path.join(server.data, "journal")))[0]
+        segment = sorted(n for n in os.listdir(os.path.join(server.data, "journal")) if n.endswith(".seg"))[0]
         path = os.path.join(server.data, "journal", segment)
         good = open(path, "rb").read()
         with open(path, "ab") as file:
