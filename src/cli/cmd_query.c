@@ -15,6 +15,8 @@ static const struct option_spec options[] = {
     {"from", OPTION_VALUE, "TIME",
      "events at or after this time (RFC 3339), by event time, else receive time"},
     {"to", OPTION_VALUE, "TIME", "events before this time"},
+    {"after", OPTION_VALUE, "POSITION",
+     "only records behind this position of the journal (the last one that was printed): it never changes"},
     {"limit", OPTION_VALUE, "N", "print at most N"},
     {"all", OPTION_FLAG, NULL,
      "also records of tocsin itself: ticks, findings, decisions, commands, receipts"},
@@ -29,7 +31,7 @@ static const struct option_spec options[] = {
 
 struct query {
     int64_t from_ns, to_ns;
-    uint64_t limit, printed;
+    uint64_t after, limit, printed;
     bool all, json;
     struct buf out;
 };
@@ -95,7 +97,7 @@ static bool wanted(const struct query *q, const struct event *e)
     int64_t ns = e->time.ns != TC_NO_TIME ? e->time.ns : e->received.ns;
     bool outside = e->type == REC_EVENT && !sv_is(e->source, "self");
     return (q->all || outside) && e->type < TC_ARRAY_LEN(type_names) && type_names[e->type] != NULL &&
-           e->class < CLASS_COUNT && ns >= q->from_ns && ns < q->to_ns;
+           e->class < CLASS_COUNT && e->position > q->after && ns >= q->from_ns && ns < q->to_ns;
 }
 
 static int print_frame(struct query *q, const struct journal_frame *frame, struct err *err)
@@ -163,6 +165,7 @@ static enum cli_exit query_run(const struct cli_args *args)
     q.json = sv_is(sv_of(cli_value(args, "format", "json")), "ndjson") || cli_wants_json(args, true, &ok);
     if (!ok || !read_time(args, "from", INT64_MIN, &q.from_ns) ||
         !read_time(args, "to", INT64_MAX, &q.to_ns) ||
+        !cli_number(args, "after", 0, UINT64_MAX - 1, 0, &q.after) ||
         !cli_number(args, "limit", 0, UINT64_MAX, UINT64_MAX, &q.limit))
         return CLI_USAGE;
     const char *dir = cli_value(args, "data", NULL);
@@ -171,7 +174,7 @@ static enum cli_exit query_run(const struct cli_args *args)
     struct journal_reader *reader;
     struct err err;
     struct journal_want want = {.from_ns = q.from_ns, .to_ns = q.to_ns};
-    int rc = journal_reader_open_for(&fs_system, dir, 0, NULL, &want, &reader, &err);
+    int rc = journal_reader_open_for(&fs_system, dir, q.after + 1, NULL, &want, &reader, &err);
     if (rc != 0)
         return failed(args, rc, &err) == CLI_FOUND ? CLI_FOUND : CLI_USAGE;
     buf_init(&q.out, 64 << 20);

@@ -228,6 +228,7 @@ static bool read_options(struct run *run)
     return read_format(args, &run->format) && read_time(args, "from", 0, &run->from_ns) &&
            read_time(args, "to", follows ? INT64_MAX : clk_now(&clk_system).ns, &run->to_ns) &&
            cli_duration(args, "step", 0, &run->step_ns) &&
+           cli_number(args, "after", 0, UINT64_MAX - 1, 0, &run->source.after) &&
            cli_number(args, "limit", 1, UINT64_MAX, UINT64_MAX, &run->limit);
 }
 

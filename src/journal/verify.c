@@ -444,6 +444,7 @@ static void add_report(struct journal_verify_report *to, const struct journal_ve
 static int join_fails(struct verifier *v, size_t i, struct err *err)
 {
     v->alone = false;
+    v->watch = NULL; /* what comes before the place was told */
     int rc = verify_segment(v, i, i + 1 < v->list.n, err);
     cursor_close(&v->cursor);
     return rc == 0 ? err_set(err, TC_ECORRUPT, "%s: segments changed while they were verified", v->dir) : rc;
@@ -500,6 +501,8 @@ static int verify_all(struct verifier *v, struct err *err)
     if (rc == 0 && v->snapshot != NULL)
         v->snapshot->parts = tc_alloc((v->list.n + 1) * sizeof v->snapshot->parts[0]);
     bool at_once = rc == 0 && v->watch != NULL && v->watch->threads > 1 && v->list.n > 1;
+    if (!at_once && v->watch != NULL && v->watch->record == NULL)
+        v->watch = NULL; /* it only says how many threads there are */
     if (at_once)
         rc = verify_at_once(v, v->watch->threads, err);
     for (size_t i = 0; rc == 0 && !at_once && i < v->list.n; i++) {
@@ -520,8 +523,6 @@ int journal_verify_watched(const struct fs *fs, const char *dir, const struct jo
                            struct journal_verify_report *ret, struct err *err)
 {
     struct verifier v = {.fs = fs, .dir = dir, .report = ret, .watch = watch, .cursor = {.file = -1}};
-    if (watch != NULL && watch->record == NULL && watch->threads <= 1)
-        v.watch = NULL;
     buf_init(&v.leaves, FRAME_MAX_BYTES);
     *ret = (struct journal_verify_report){0};
     int rc = verify_all(&v, err);

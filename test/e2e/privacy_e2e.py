@@ -1,4 +1,5 @@
 """Privacy: nothing of a person in clear in any file or message, revealing is audited, erasing is for ever."""
+import glob
 import json
 import os
 import re

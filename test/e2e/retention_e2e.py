@@ -83,6 +83,10 @@ def retention():
         code, out, err = tocsin("verify", data, "--key", f"{data}/seal.key.pub", "--prove", first["id"], "--proof", f"{data}/proof")
         assert code == 0 and "dropped by retention" in out, (out, err)
         report = check_others(data)
+        every = events(data)
+        for at in range(0, len(every) - 1, 2):  # a position is a cursor, over cold segments as over others
+            behind = kit.lines(tocsin("query", "--data", data, "--all", "--after", every[at]["position"], "--limit", "2")[1])
+            assert [e["id"] for e in behind] == [e["id"] for e in every[at + 1:at + 3]], (at, behind)
         assert report["dropped_records"] > 0 and report["cold_segments"] > 0, report
         code, out, err = tocsin("verify", data, "--key", f"{data}/seal.key.pub", "--prove", "2")
         assert code in (1, 2) and ("dropped by retention" in err or "expected" in err), (code, err)
