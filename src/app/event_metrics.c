@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WRITE_EVERY_MS = 1000, WRITE_IDLE_EVERY_MS = 15000, VALUE_BYTES_MAX = 64 };
+enum { WRITE_EVERY_MS = 1000, WRITE_IDLE_EVERY_MS = 15000, SERIES_PER_MS = 10, VALUE_BYTES_MAX = 64 };
 #define WAIT_NS       (TC_SECOND_NS / 5)
 #define POSITION_NAME SV("tocsin_event_metrics_position")
 
@@ -170,10 +170,13 @@ static void write_all(struct event_metrics *m)
     sample_list_free(&list);
 }
 
+/* A write takes all series: where there are many, they are written less often. */
 static bool is_due(const struct event_metrics *m)
 {
     int64_t since_ms = (clk_monotonic_ns(m->options.clk) - m->written_mono_ns) / 1000000;
-    return since_ms >= (m->dirty ? WRITE_EVERY_MS : WRITE_IDLE_EVERY_MS);
+    int64_t every_ms =
+        TC_MAX((int64_t)WRITE_EVERY_MS, (int64_t)(statsd_table_series(m->table) / SERIES_PER_MS));
+    return since_ms >= (m->dirty ? every_ms : WRITE_IDLE_EVERY_MS);
 }
 
 static void *run(void *context)

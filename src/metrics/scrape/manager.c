@@ -32,6 +32,8 @@ static struct scrape_input input_of(const struct scrape_target *target, int64_t 
                                  .metadata = m->options.metadata,
                                  .job = target->job->config,
                                  .target = &target->made,
+                                 .clk = m->options.clk,
+                                 .started_mono_ns = target->transfer.started_mono_ns,
                                  .t_ms = t_ms};
 }
 
@@ -41,7 +43,7 @@ static void note(struct scrape_target *target, const struct scrape_result *resul
     struct scrape_manager *m = target->manager;
     target->health = result->up ? HEALTH_UP : HEALTH_DOWN;
     target->last_scrape_ns = in->t_ms * 1000000;
-    target->last_duration_ns = in->duration_ns;
+    target->last_duration_ns = result->duration_ns;
     memcpy(target->last_error, result->error, sizeof target->last_error);
     atomic_fetch_add(&m->scrapes, 1);
     atomic_fetch_add(&m->failed, !result->up);
@@ -58,7 +60,6 @@ static void keep_scrape(struct scrape_target *target, const char *failure)
     struct scrape_input in = input_of(target, target->transfer.t_ms);
     struct scrape_result result;
     struct err err = {0};
-    in.duration_ns = TC_MAX(mono(m) - target->transfer.started_mono_ns, (int64_t)0);
     in.failure = target->job->limit_error[0] != '\0' ? target->job->limit_error : failure;
     in.body = buf_view(&target->transfer.body);
     if (in.failure == NULL)

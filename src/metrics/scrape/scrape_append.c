@@ -414,14 +414,15 @@ static void report(struct appending *a, const char *name, double value)
 static void report_all(struct appending *a, bool end)
 {
     const struct scrape_input *in = a->input;
-    const struct scrape_result *r = a->result;
+    struct scrape_result *r = a->result;
+    r->duration_ns = TC_MAX(clk_monotonic_ns(in->clk) - in->started_mono_ns, (int64_t)0);
     const struct {
         const char *name;
         double value;
         bool extra;
     } rows[] = {
         {"up", r->up, false},
-        {"scrape_duration_seconds", (double)in->duration_ns / 1e9, false},
+        {"scrape_duration_seconds", (double)r->duration_ns / 1e9, false},
         {"scrape_samples_scraped", (double)r->scraped, false},
         {"scrape_samples_post_metric_relabeling", (double)r->kept, false},
         {"scrape_series_added", (double)r->added, false},

@@ -11,6 +11,7 @@
 #ifndef METRICS_SCRAPE_SCRAPE_APPEND_H
 #define METRICS_SCRAPE_SCRAPE_APPEND_H
 
+#include "base/clk.h"
 #include "base/map.h"
 #include "metrics/metadata.h"
 #include "metrics/scrape/target.h"
@@ -34,7 +35,9 @@ struct scrape_input {
     struct metadata *metadata; /* NULL: descriptions are not kept */
     const struct scrape_job *job;
     const struct target_made *target;
-    int64_t t_ms, duration_ns;
+    int64_t t_ms;
+    const struct clk *clk; /* for scrape_duration_seconds: reading and appending count, too */
+    int64_t started_mono_ns;
     const char *failure; /* why there is no body; NULL: there is one */
     struct sv body, content_type;
 };
@@ -45,6 +48,7 @@ struct scrape_result {
     uint64_t scraped, kept, added; /* samples; after relabelling; series that were new */
     uint64_t refused;              /* samples that the store did not take */
     enum tsdb_outcome first_refused;
+    int64_t duration_ns;
 };
 
 /* TC_EAGAIN, TC_EIO: the store takes nothing now; nothing was remembered. */

@@ -13,6 +13,7 @@
 struct fixture {
     struct sim_fs *sim;
     struct sim_rng rng;
+    struct sim_clk clk;
     struct tsdb *tsdb;
     struct scrape_config config;
     struct arena arena, scratch;
@@ -27,6 +28,7 @@ static void begin(struct fixture *f, const char *job)
     struct err err = {0};
     *f = (struct fixture){.sim = sim_fs_new(0), .t_ms = T0};
     sim_rng_init(&f->rng, 1);
+    sim_clk_init(&f->clk, 0);
     struct tsdb_options o = {
         .fs = sim_fs_seam(f->sim), .rng = &f->rng.rng, .dir = "/data/metrics", .series_max = 20};
     char text[2048];
@@ -56,7 +58,8 @@ static struct scrape_input input(struct fixture *f, const char *body)
                                  .job = &f->config.jobs[0],
                                  .target = &f->target,
                                  .t_ms = f->t_ms,
-                                 .duration_ns = 1000000,
+                                 .clk = &f->clk.clk,
+                                 .started_mono_ns = -2000000000,
                                  .body = sv_of(body)};
 }
 
@@ -109,6 +112,7 @@ static void test_stale(void **state)
     expect(&f, "b", "1 S 3 S ");
     expect(&f, "up", "1 1 1 0 0 1 ");
     expect(&f, "scrape_samples_scraped", "2 1 2 0 1 1 ");
+    expect(&f, "scrape_duration_seconds", "2 2 2 2 2 2 ");
     struct scrape_input in = input(&f, NULL);
     struct err err = {0};
     in.t_ms = f.t_ms + STEP_MS;
