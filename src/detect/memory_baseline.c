@@ -163,7 +163,7 @@ static void close_first(struct memory *m, const struct baseline_spec *b)
     memmove(&m->open[0], &m->open[1], --m->open_count * sizeof m->open[0]);
     struct slot slot = slot_before(m, b, done.start_s, INT64_MAX);
     learn(&slot, b->n_max, TC_MIN(done.amount, done.limit));
-    slot.last_s = done.start_s;
+    slot.last_s = TC_MAX(slot.last_s, done.start_s); /* one that was closed early may come again */
     put_slot(m, &slot);
 }
 
