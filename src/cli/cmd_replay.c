@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "cli/cli.h"
 #include "cli/finding_out.h"
+#include "cli/noise.h"
 #include "cli/rules.h"
 #include "event/json.h"
 #include "journal/journal.h"
@@ -26,6 +27,9 @@ static const struct option_spec options[] = {
     {"data", OPTION_VALUE, "DIR", "the data directory"},
     {"from", OPTION_VALUE, "TIME", "findings at or after this time (RFC 3339)"},
     {"to", OPTION_VALUE, "TIME", "findings before this time"},
+    {"noise", OPTION_VALUE, "N",
+     "in place of findings, how often each rule fired, per day of events; exit code 1 where one fired more "
+     "than N times a day"},
     {"format", OPTION_VALUE, "table|json", "how findings are printed; json is one object a line"},
     {"threads", OPTION_VALUE, "N", "worker threads; default: one per processor"},
     {0}};
@@ -45,6 +49,8 @@ struct replay {
     size_t count, bytes;
     struct finding_list findings;
     uint64_t judged, found;
+    bool count_noise;
+    struct noise noise;
     struct buf out;
 };
 
@@ -54,9 +60,13 @@ static void print_findings(struct replay *r)
         const struct finding *f = &r->findings.items[i];
         if (f->repeat || f->resets != NULL || f->time.ns < r->from_ns || f->time.ns >= r->to_ns)
             continue;
+        r->found++;
+        if (r->count_noise) {
+            noise_finding(&r->noise, f);
+            continue;
+        }
         char *source = f->event == NULL ? NULL : arena_str(&r->batch, f->event->source);
         uint64_t line = f->event == NULL ? 0 : f->event->source_position;
-        r->found++;
         if (r->json)
             finding_out_json(f, source, line, 0, &r->out);
         else
@@ -71,6 +81,9 @@ static void flush(struct replay *r)
 {
     detector_judge(r->detector, r->run, r->count, &r->findings);
     print_findings(r);
+    for (size_t i = 0; i < r->count && r->count_noise; i++)
+        if (event_judged_ns(r->run[i]) >= r->from_ns && event_judged_ns(r->run[i]) < r->to_ns)
+            noise_event(&r->noise, event_judged_ns(r->run[i]));
     r->judged += r->count;
     r->count = r->bytes = 0;
     arena_reset(&r->batch);
@@ -201,18 +214,27 @@ static bool read_time(const struct cli_args *args, const char *option, int64_t f
     return false;
 }
 
+static enum cli_exit report_noise(struct replay *r, uint64_t budget)
+{
+    size_t above = noise_report(&r->noise, r->ruleset, budget, r->json, &r->out);
+    fwrite(r->out.p, 1, r->out.n, stdout);
+    return above > 0 ? CLI_FOUND : CLI_DONE;
+}
+
 static enum cli_exit replay_run(const struct cli_args *args)
 {
     struct replay r = {.args = args, .options = {.receive_time_stands_in = true}};
-    uint64_t threads;
+    uint64_t threads, budget;
     const char *const *paths, *dir = cli_value(args, "data", NULL);
     bool ok;
     struct err err;
     r.json = cli_wants_json(args, false, &ok);
     if (!ok || !read_time(args, "from", INT64_MIN, &r.from_ns) ||
         !read_time(args, "to", INT64_MAX, &r.to_ns) ||
-        !cli_number(args, "threads", 1, 64, pool_processors(), &threads))
+        !cli_number(args, "threads", 1, 64, pool_processors(), &threads) ||
+        !cli_number(args, "noise", 0, 1000000000, 0, &budget))
         return CLI_USAGE;
+    r.count_noise = cli_value(args, "noise", NULL) != NULL;
     if (dir == NULL || cli_list(args, "rules", &paths) == 0)
         return cli_fail(args, CLI_USAGE,
                         "give the rules with --rules PATH and the data directory with --data DIR");
@@ -221,7 +243,11 @@ static enum cli_exit replay_run(const struct cli_args *args)
     if (rc == 0) {
         r.options.pool = threads > 1 ? pool_new((unsigned)threads) : NULL;
         buf_init(&r.out, REPLAY_OUT_BYTES);
+        noise_init(&r.noise, r.ruleset);
         rc = replay(&r, dir, &err);
+        if (rc == 0 && r.count_noise)
+            code = report_noise(&r, budget);
+        noise_free(&r.noise);
         buf_free(&r.out);
         pool_free(&r.options.pool);
         if (rc == 0)

@@ -163,7 +163,7 @@ static void close_first(struct memory *m, const struct baseline_spec *b)
     memmove(&m->open[0], &m->open[1], --m->open_count * sizeof m->open[0]);
     struct slot slot = slot_before(m, b, done.start_s, INT64_MAX);
     learn(&slot, b->n_max, TC_MIN(done.amount, done.limit));
-    slot.last_s = done.start_s;
+    slot.last_s = TC_MAX(slot.last_s, done.start_s); /* one that was closed early may come again */
     put_slot(m, &slot);
 }
 
@@ -215,11 +215,11 @@ static void judge(struct memory *m, const struct baseline_spec *b, struct open *
     bool goes_on = bucket->said || bucket->start_s == m->said_end_s;
     bucket->said = true;
     m->said_end_s = TC_MAX(m->said_end_s, season_bucket_end(&b->season, bucket->start_s));
-    hit(context,
-        &(struct window_hit){.repeat = goes_on,
-                             .time_ns = time_ns,
-                             .value = (uint64_t)(bucket->amount / MICRO),
-                             .facts = {bucket->start_s, bucket->expected, bucket->spread, bucket->limit}});
+    hit(context, &(struct window_hit){.repeat = goes_on,
+                                      .time_ns = time_ns,
+                                      .value = (uint64_t)(bucket->amount / MICRO),
+                                      .facts = {bucket->start_s, bucket->expected, bucket->spread,
+                                                bucket->limit, bucket->amount}});
 }
 
 static uint32_t add(struct memory *m, const struct window_spec *spec, const struct memory_input *input,
@@ -261,10 +261,11 @@ static void tell(const struct window_spec *spec, const int64_t facts[static WIND
     const struct season *season = &spec->baseline->season;
     char bucket[TC_RFC3339_MAX];
     clk_format_duration(season->bucket_s * TC_SECOND_NS, bucket);
-    buf_printf(out, "expected ");
-    number(facts[1], out);
+    number(facts[4], out);
     buf_printf(out, " in %s", bucket);
     season_text(season, facts[0], out);
+    buf_str(out, ", expected ");
+    number(facts[1], out);
     buf_str(out, ", spread ");
     number(facts[2], out);
     buf_str(out, "; more than ");

@@ -238,14 +238,14 @@ static void test_trap_46_aliases_cross_over(void **state)
     FIRES("", rules, {0, "{\"k\":\"a\",\"src\":1,\"dst\":2}"}, {1, "{\"k\":\"b\",\"src\":1,\"dst\":2}"});
 }
 
+#define COUNT_TWO "  type: event_count\n  rules: [a]\n  group-by: [u]\n  condition: {gte: 2}\n"
+#define RESET_OF_C                                                                                           \
+    "title: r\nid: r\nlogsource: {product: p}\ndetection:\n  s: {k: over}\n  condition: s\n"                 \
+    "tocsin: {owner: o, runbook: r, action: reset, resets: [c]}\n"
+
 static void test_trap_47_once_an_episode_and_again_after_a_reset(void **state)
 {
-    static const char rules[] = AB CORR("c",
-                                        "  type: event_count\n  rules: [a]\n  group-by: [u]\n  condition: "
-                                        "{gte: 2}\n") "title: r\nid: r\nlogsource: {product: "
-                                                      "p}\ndetection:\n  s: {k: over}\n  condition: s\n"
-                                                      "tocsin: {owner: o, runbook: r, action: reset, resets: "
-                                                      "[c]}\n";
+    static const char rules[] = AB CORR("c", COUNT_TWO) RESET_OF_C;
     (void)state;
     FIRES("c@1", rules, {0, A}, {1, A}, {2, A}, {30, A}, {60, A});
     FIRES("c@1 c@101", rules, {0, A}, {1, A}, {100, A}, {101, A}); /* it did not hold in between */

@@ -52,7 +52,7 @@ struct window { /* all zero is empty */
 
 void window_free(struct window *window); /* leaves it empty */
 
-enum { WINDOW_FACTS = 4 };
+enum { WINDOW_FACTS = 5 };
 
 struct window_hit {
     bool repeat;                 /* the episode was said before */

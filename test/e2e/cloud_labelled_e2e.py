@@ -1,4 +1,5 @@
-"""The cloud pack against events that others have labelled: Panther's tests of their own rules, for CloudTrail, GitHub and Okta.
+"""The cloud pack against events that others have labelled (Panther's tests of their own rules, for CloudTrail, GitHub and Okta), and against
+attacks that others have recorded (Stratus Red Team's techniques in CloudTrail), which no rule was written by.
 
 Each event says whether a rule of theirs fires. Where a rule of the pack is about the same thing it must fire where theirs does and hold where
 theirs does not. docs/rule-agreement.md has the table and explains every difference; it fails here where it is stale.
@@ -39,6 +40,20 @@ OKTA = {"eventtype": "eventType", "displaymessage": "displayMessage", "securityc
         "authenticationcontext": "authenticationContext", "legacyeventtype": "legacyEventType"}
 HEAD = "<!-- The table is written by test/e2e/cloud_labelled_e2e.py: WRITE_AGREEMENT=1 -->\n"
 TAIL = "<!-- end of the table -->\n"
+
+
+TECHNIQUES = ("<!-- This one, too -->\n", "<!-- end of the second table -->\n")
+
+
+def agree_with_page(head, tail, table):
+    with open(PAGE, encoding="utf-8") as file:
+        text = file.read()
+    start, end = text.index(head), text.index(tail) + len(tail)
+    if os.environ.get("WRITE_AGREEMENT"):
+        with open(PAGE, "w", encoding="utf-8") as file:
+            file.write(text[:start] + table + text[end:])
+        return
+    assert text[start:end] == table, "docs/rule-agreement.md is stale: run this test with WRITE_AGREEMENT=1"
 
 
 def labelled():
@@ -82,14 +97,22 @@ def panther():
         fired[finding["line"]].add(finding["rule"]["title"])
     table, total = table_of(rows, fired)
     print(f"   fires {total[0]} of {total[1]}, holds {total[2]} of {total[3]}")
-    with open(PAGE, encoding="utf-8") as file:
-        text = file.read()
-    start, end = text.index(HEAD), text.index(TAIL) + len(TAIL)
-    if os.environ.get("WRITE_AGREEMENT"):
-        with open(PAGE, "w", encoding="utf-8") as file:
-            file.write(text[:start] + table + text[end:])
-        return
-    assert text[start:end] == table, "docs/rule-agreement.md is stale: run this test with WRITE_AGREEMENT=1"
+    agree_with_page(HEAD, TAIL, table)
+
+
+@test("attacks that were recorded: which of them the cloud pack tells of, and the page says so")
+def recorded():
+    folder, out, told = shared("cloudtrail/stratus-red-team"), [], 0
+    for name in sorted(os.listdir(folder)):
+        if not name.endswith(".json"):
+            continue
+        code, findings, err = tocsin("scan", "--input", "json", "--format", "json", "--rules", "packs/cloud", os.path.join(folder, name))
+        assert code == 0, err
+        titles = sorted({finding["rule"]["title"] for finding in lines(findings)})
+        told += bool(titles)
+        out.append("| {} | {} |\n".format(name[:-len(".json")], ", ".join(f"`{title}`" for title in titles) or "nothing"))
+    out.append(f"| all | {told} of {len(out)} |\n")
+    agree_with_page(*TECHNIQUES, TECHNIQUES[0] + "| technique | told by |\n|---|---|\n" + "".join(out) + TECHNIQUES[1])
 
 
 kit.main()

@@ -315,6 +315,22 @@ def behaviour():
             assert code == 0 and titles == ["Late work", "Late work", "Many failed", "Travelled far"], (titles, err)
 
 
+@test("D-23 replay --noise says how often each rule fires in a day, and which is above the budget")
+def noise():
+    rules = "".join(f"title: {name}\nid: {name}\nlogsource: {{category: any}}\ndetection: {{s: {{kind: {name}}}, condition: s}}\n---\n"
+                    for name in ("loud", "seldom", "never"))
+    with folder() as where:
+        path = write(where, "rules.yml", rules)
+        with kit.Server(config="lateness: 72h\n") as server:
+            server.send(*({"@timestamp": kit.now(-172800 + i * 7200), "kind": "loud" if i % 4 else "seldom"} for i in range(25)))
+            for limit, expected in ((8, 1), (9, 0)):
+                code, out, err = tocsin("replay", "--rules", path, "--data", server.data, "--noise", str(limit), "--format", "json")
+                rows = [(row["rule"], row["findings"], row["per_day"], row["over"]) for row in lines(out)]
+                assert code == expected and rows == [("loud", 18, 9.0, limit == 8), ("seldom", 7, 3.5, False)], (code, rows, err)
+            code, out, err = tocsin("replay", "--rules", path, "--data", server.data, "--noise", "8")
+            assert code == 1 and "over  loud" in out and "never" not in out, out
+
+
 @test("lateness is declared per source: files of their own count events in their order where others take the time of receipt")
 def declared_lateness():
     rule = ("title: hit\nid: h\nname: h\nlogsource: {category: any}\ndetection: {s: {kind: hit}, condition: s}\n---\n"
