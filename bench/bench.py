@@ -81,7 +81,7 @@ def bench_files(folder):
     have = [d for d in SIGMA if os.path.exists(d)]
     if have:
         part = os.path.join(folder, "some.jsonl")
-        few = max(count // 25, 1000)
+        few = max(count // 2, 1000)
         with open(logs, "rb") as whole, open(part, "wb") as file:
             file.writelines(line for _, line in zip(range(few), whole))
         rules = [word for d in have for word in ("--rules", d)]

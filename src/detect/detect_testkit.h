@@ -36,7 +36,7 @@ static inline void kit_free(struct kit *kit) /* may be used again */
 
 static inline struct event kit_event(struct kit *kit, const char *json)
 {
-    static uint64_t position;
+    static _Thread_local uint64_t position;
     struct err err = {0};
     struct event event = {.position = ++position, .type = REC_EVENT, .repeat = 1};
     event.raw = arena_sv(&kit->arena, sv_of(json));
