@@ -567,6 +567,14 @@ int courier_start(const struct clk *clk, const struct rng *rng, courier_done_fn 
     return 0;
 }
 
+bool courier_is_full(struct courier *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool full = c->count >= COURIER_JOBS_MAX;
+    pthread_mutex_unlock(&c->lock);
+    return full;
+}
+
 int courier_send(struct courier *c, struct courier_job *job)
 {
     job->end_mono_ns = clk_monotonic_ns(c->clk) + job->given_up_after_ns;

@@ -120,6 +120,7 @@ int courier_start(const struct clk *clk, const struct rng *rng, courier_done_fn 
                   struct courier **ret, struct err *err);
 struct courier_job *courier_job_new(void);
 void courier_job_free(struct courier_job *job);
+bool courier_is_full(struct courier *courier);
 /* Takes the job over, also where it fails. Never blocks on the network. */
 int courier_send(struct courier *courier, struct courier_job *job);
 void courier_counts(struct courier *courier, struct courier_counts *ret);
