@@ -126,7 +126,7 @@ class Process:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(300)
 
 
 def alerts(first, count, names=100):
@@ -163,7 +163,7 @@ def notifications(binary, total, silences=0, wait="6s"):
             post_alerts(process, total)
             assert sink.count < total // 10, "posting took longer than group_wait: take a longer one"
             before = process.cpu()
-            kit.wait_for("all notifications", lambda: sink.count >= total, 180)
+            kit.wait_for("all notifications", lambda: sink.count >= total, 300)
             wall = time.monotonic() - sink.first
             kit.wait_for("rest", lambda: rests(process), 30)
             return total / (process.cpu() - before), total / wall

@@ -176,6 +176,8 @@ def sending():
             assert len(body["alerts"]) == 1 and body["truncatedAlerts"] == 1, body
             assert path.endswith("/T") and headers["Authorization"] == "Basic dTpzZXNhbWU=", (path, headers)
             assert len(hook.requests) == 3, len(hook.requests)
+            keys = {headers["Idempotency-Key"] for _, headers, _, _ in hook.requests}
+            assert len(keys) == 1 and re.fullmatch("[0-9a-f]{32}", keys.pop()), keys
             assert "sesame" not in am.output()
             shown = am.get("/api/v2/status")["config"]["original"]
             assert "sesame" not in shown and hook.url not in shown and "<secret>" in shown, shown

@@ -470,7 +470,7 @@ void am_dispatch_hold(struct am_dispatch *d, int64_t until_ns)
 
 int64_t am_dispatch_next_ns(const struct am_dispatch *d)
 {
-    return d->heap_count == 0 ? INT64_MAX : d->heap[0]->next_ns;
+    return d->heap_count == 0 ? INT64_MAX : TC_MAX(d->heap[0]->next_ns, d->busy_until_ns);
 }
 
 size_t am_dispatch_alert_count(const struct am_dispatch *d)
@@ -491,6 +491,7 @@ struct run {
     size_t silence_count;
     am_tell_fn *tell;
     void *context;
+    bool busy;                     /* nobody can be told now */
     struct am_silence_index index; /* made when it is first asked */
     bool indexed;
     struct arena arena; /* views of the alerts of the group that is looked at */
@@ -643,6 +644,7 @@ static bool tell_integration(struct run *run, struct group *group, const struct 
         note->name = name;
         note->group_id = group->id;
         note->later = &later;
+        note->busy = &run->busy;
         char key[33];
         told_key(told, name, &now, key);
         note->key = sv_of(key);
@@ -713,6 +715,8 @@ static void look(struct run *run, struct group *group, int64_t at_ns)
     bool taken = tell_receiver(run, group, members, at_ns);
     free(members);
     arena_reset(&run->arena);
+    if (run->busy) /* as if it had not been looked at */
+        return;
     group->looked = true;
     group->looked_ns = at_ns;
     group->failed = !taken;
@@ -756,7 +760,7 @@ void am_dispatch_run(struct am_dispatch *d, int64_t now_ns, const struct am_sile
                       .silence_count = silence_count,
                       .tell = tell,
                       .context = context};
-    while (d->heap_count > 0 && d->heap[0]->next_ns <= now_ns) {
+    while (d->heap_count > 0 && d->heap[0]->next_ns <= now_ns && now_ns >= d->busy_until_ns) {
         struct group *group = d->heap[0];
         if (group->on_the_way > 0) { /* what was told last must have ended */
             group->next_ns = now_ns + WAIT_FOR_END_NS;
@@ -766,6 +770,8 @@ void am_dispatch_run(struct am_dispatch *d, int64_t now_ns, const struct am_sile
         /* Who comes late by more than an interval looks once, not once for each that was missed. */
         bool late = now_ns - group->next_ns >= group->route->group_interval_ns;
         look(&run, group, late ? now_ns : group->next_ns);
+        if (run.busy)
+            d->busy_until_ns = now_ns + WAIT_FOR_END_NS;
     }
     told_expire(&d->told, now_ns);
     if (run.indexed)

@@ -67,6 +67,7 @@ struct am_notification {
      * more because a receipt was lost with the power can see that it is the same. */
     struct sv key;
     bool *later; /* set: it is on its way, and am_dispatch_told says how it ended */
+    bool *busy;  /* set, with false: nobody can be told now; all is offered again in 0.1 s */
 };
 
 /* True: it is taken care of (kept durably, say). False: it is offered again at the group's next look. */

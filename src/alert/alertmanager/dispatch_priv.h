@@ -75,6 +75,7 @@ struct am_dispatch {
     struct told_log told;
     struct map on_the_way; /* name -> address of what is being told */
     int64_t hold_until_ns;
+    int64_t busy_until_ns; /* no group is looked at before */
     bool restart_timers;
     size_t per_name;  /* 0: any number */
     struct map names; /* alertname -> how many there are */

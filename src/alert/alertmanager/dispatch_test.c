@@ -25,7 +25,7 @@ struct world {
     struct am_silence silences[4];
     size_t silence_count;
     int64_t now_ns;
-    bool refuse, later;
+    bool refuse, later, busy;
     char name[256], group_id[256], remembered[64]; /* of what is on its way */
     size_t name_bytes;
 };
@@ -33,7 +33,8 @@ struct world {
 static bool tell(void *context, const struct am_notification *note)
 {
     struct world *w = context;
-    if (w->refuse)
+    *note->busy = w->busy;
+    if (w->refuse || w->busy)
         return false;
     buf_printf(&w->told, "%lds %.*s/%s%zu %s:", (long)((note->at_ns - start_ns) / S),
                SV_FMT(note->receiver->name), note->kind->name, note->index, am_reason_text(note->reason));
@@ -329,7 +330,9 @@ static void reloads_restart_timers(void **state)
     reload(w, PLAIN); /* a has waited long enough, and is known to have been told */
     until(w, 110);
     fire(w, "b", "");
-    until(w, 399); /* five minutes from the first look, which was at 30 s, are over: they count from the reload */
+    until(
+        w,
+        399); /* five minutes from the first look, which was at 30 s, are over: they count from the reload */
     expect(w, "");
     until(w, 400);
     expect(w, "400s r/webhook0 new alerts added: a b\n");
@@ -357,7 +360,8 @@ static void a_limit_by_name(void **state)
     for (char n[] = "a"; n[0] <= 'd'; n[0]++) {
         labels[1].value = sv_of(n);
         given.ends_at_ns = start_ns + (n[0] == 'a' ? 10 : 100000) * S;
-        assert_int_equal(am_dispatch_alert(w->dispatch, &given, w->now_ns, &err), n[0] <= 'b' ? 0 : TC_EAGAIN);
+        assert_int_equal(am_dispatch_alert(w->dispatch, &given, w->now_ns, &err),
+                         n[0] <= 'b' ? 0 : TC_EAGAIN);
     }
     assert_string_equal(err.text, "more than 2 alerts of its alertname at once");
     fire(w, "other", "");
@@ -392,6 +396,22 @@ static void receivers_remember(void **state)
     fire(w, "a", "");
     until(w, 700);
     assert_string_equal(w->remembered, "");
+    world_free(w);
+}
+
+static void who_is_busy_is_asked_soon(void **state)
+{
+    struct world *w = world_new(PLAIN);
+    (void)state;
+    fire(w, "a", "");
+    w->busy = true;
+    until(w, 31);
+    expect(w, "");
+    w->busy = false;
+    until(w, 32); /* not after group_interval */
+    expect(w, "30s r/webhook0 first notification: a\n");
+    until(w, 400);
+    expect(w, "");
     world_free(w);
 }
 
@@ -495,6 +515,7 @@ int main(void)
         cmocka_unit_test(reloads_restart_timers),
         cmocka_unit_test(a_limit_by_name),
         cmocka_unit_test(receivers_remember),
+        cmocka_unit_test(who_is_busy_is_asked_soon),
         cmocka_unit_test(continue_goes_to_both),
         cmocka_unit_test(late_runs_look_once),
         cmocka_unit_test(ends_come_later),

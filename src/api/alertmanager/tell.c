@@ -40,6 +40,10 @@ bool am_tell(void *context, const struct am_notification *note)
 {
     struct am_server *server = context;
     struct err err = {0};
+    if (courier_is_full(server->courier)) {
+        *note->busy = true;
+        return false;
+    }
     server->counts.notifications[am_kind_row(note->kind)]++;
     struct receiver_world world = {.templates = server->templates,
                                    .fs = server->options.fs,

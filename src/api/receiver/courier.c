@@ -337,7 +337,8 @@ static void again(struct courier *c, struct courier_job *job, int64_t now_ns)
 {
     job->pause_ns = job->pause_ns == 0 ? FIRST_PAUSE_NS : TC_MIN(job->pause_ns * 3 / 2, LAST_PAUSE_NS);
     int64_t spread_ns = (int64_t)(rng_u64(c->rng) % (uint64_t)job->pause_ns);
-    job->due_mono_ns = now_ns + job->pause_ns / 2 + spread_ns;
+    /* as there a pause counts from the beginning of the try that failed */
+    job->due_mono_ns = TC_MAX(now_ns, job->begun_mono_ns + job->pause_ns / 2 + spread_ns);
     if (job->due_mono_ns >= job->end_mono_ns) {
         finish(c, job, false);
         return;
@@ -565,6 +566,14 @@ int courier_start(const struct clk *clk, const struct rng *rng, courier_done_fn 
     }
     *ret = c;
     return 0;
+}
+
+bool courier_is_full(struct courier *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool full = c->count >= COURIER_JOBS_MAX;
+    pthread_mutex_unlock(&c->lock);
+    return full;
 }
 
 int courier_send(struct courier *c, struct courier_job *job)

@@ -4,7 +4,7 @@
  * A job is one notification to one receiver: a mail, or a chain of HTTP requests (find the issue, change it,
  * move it). What an answer means and what comes next is the receiver's to say (courier_answered_fn); what is
  * to be tried again starts from its first request, with growing pauses as in Alertmanager's retry stage
- * (0.5 s, times 1.5, to 60 s, +-50 %).
+ * (0.5 s, times 1.5, to 60 s, +-50 %, from the beginning of the try that failed).
  *
  * Jobs of one lane (a receiver's integration) wait for each other, and no lane waits for another. Bounds:
  * 10,000 jobs under way (TC_EAGAIN), 16 attempts at once in a lane, answers read to 1 MiB, 1,000 kept tokens.
@@ -120,6 +120,7 @@ int courier_start(const struct clk *clk, const struct rng *rng, courier_done_fn 
                   struct courier **ret, struct err *err);
 struct courier_job *courier_job_new(void);
 void courier_job_free(struct courier_job *job);
+bool courier_is_full(struct courier *courier);
 /* Takes the job over, also where it fails. Never blocks on the network. */
 int courier_send(struct courier *courier, struct courier_job *job);
 void courier_counts(struct courier *courier, struct courier_counts *ret);
