@@ -35,6 +35,7 @@ enum {
     TC_API_HEARTBEAT_S = 15,
     TC_API_STOP_S = 5,
     TC_API_REPLY_BYTES = 64 << 20,
+    TC_API_HEARTBEAT_NAME = 64,
     TC_API_LIST_MAX = 10 * 1000, /* alerts in one answer */
     TC_REPLY_HEADERS_MAX = 8,
 };
@@ -88,8 +89,9 @@ struct request {
     struct MHD_Connection *connection;
     struct route_match match;
     struct sv method;
-    const char *source; /* ROLE_SOURCE */
-    bool refused;       /* reply is filled; the rest of the body is read and forgotten */
+    const char *source;                         /* ROLE_SOURCE */
+    char heartbeat[TC_API_HEARTBEAT_NAME + 16]; /* the source of one, where it is one */
+    bool refused; /* reply is filled; the rest of the body is read and forgotten */
     struct reply reply;
     struct buf body;
     uint64_t body_seen; /* bytes, forgotten ones too */
@@ -321,6 +323,7 @@ void other_command(struct api *api, struct request *request, struct reply *reply
 void silences_list(struct api *api, struct request *request, struct reply *reply);
 void silences_preview(struct api *api, struct request *request, struct reply *reply);
 void incidents_show(struct api *api, struct request *request, struct reply *reply);
+void heartbeat_handle(struct api *api, struct request *request, struct reply *reply);
 void alerts_explain(struct api *api, struct request *request, struct reply *reply);
 void confirm_show(struct api *api, struct request *request, struct reply *reply);
 void confirm_answer(struct api *api, struct request *request, struct reply *reply);

@@ -10,6 +10,7 @@
 
 const struct route api_routes[] = {
     {"POST", "/v1/events", ROLE_SOURCE, events_begin, events_handle, EVENT_BODY},
+    {"POST", "/v1/heartbeats/{name}", ROLE_SOURCE, NULL, heartbeat_handle, TC_API_COMMAND_BODY},
     {"GET", "/v1/alerts", ROLE_READER, NULL, alerts_list, 0},
     {"GET", "/v1/alerts/{id}", ROLE_READER, NULL, alerts_show, 0},
     {"POST", "/v1/alerts/{id}/ack", ROLE_OPERATOR, NULL, alerts_command, TC_API_COMMAND_BODY},

@@ -62,6 +62,7 @@ static void write_watch(const struct core_options *o, struct json_out *json)
         json_object(json);
         json_kv_string(json, "source", o->watch[i].source);
         json_kv_i64(json, "interval_ns", o->watch[i].interval_ns);
+        json_kv_i64(json, "grace_ns", o->watch[i].grace_ns);
         json_object_end(json);
     }
     json_array_end(json);
@@ -310,12 +311,16 @@ static void watch(struct core *core, const struct event *json)
     const struct field *source = event_find(json, SV("watch.source"), event_name_hash(SV("watch.source")));
     const struct field *interval =
         event_find(json, SV("watch.interval_ns"), event_name_hash(SV("watch.interval_ns")));
+    const struct field *grace = event_find(json, SV("watch.grace_ns"), event_name_hash(SV("watch.grace_ns")));
     for (; source != NULL && interval != NULL && count < TC_ARRAY_LEN(rows); count++) {
         rows[count] = (struct source_watch){.source = source->value};
         if (!num_i64(interval->value, &rows[count].interval_ns))
             rows[count].interval_ns = 0;
+        if (grace == NULL || !num_i64(grace->value, &rows[count].grace_ns))
+            rows[count].grace_ns = 0;
         source = event_next(json, source);
         interval = event_next(json, interval);
+        grace = grace == NULL ? NULL : event_next(json, grace);
     }
     sources_watch(&core->watchdog.sources, rows, count);
 }

@@ -565,6 +565,8 @@ static const struct setting top_settings[] = {
     {"seal", "sign checkpoints of the journal (docs/evidence.md)", "none", read_seal},
     {"retention", "how long what is kept (docs/retention.md)", "", config_read_retention},
     {"watch", "sources whose silence is an alert", "none", config_read_watch},
+    {"heartbeats", "jobs that say that they are alive, and whose silence is an alert", "none",
+     config_read_heartbeats},
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", config_read_syslog},
     {"files", "log files that are followed", "none", config_read_files},
     {"journald", "read the journal of systemd", "none", config_read_journald},
@@ -649,8 +651,8 @@ static void take_prints(struct config *c, const struct yaml_node *root)
 size_t config_restart_needed(const struct config *running, const struct config *fresh,
                              const char *ret_keys[CONFIG_KEYS_MAX])
 {
-    static const char *const read_anew[] = {"rules",  "shipped_packs", "placeholders", "pipelines", "geoip",
-                                            "alerts", "watch",         "oncall",       NULL};
+    static const char *const read_anew[] = {"rules",  "shipped_packs", "placeholders", "pipelines",  "geoip",
+                                            "alerts", "watch",         "oncall",       "heartbeats", NULL};
     size_t count = 0;
     for (size_t i = 0; top_settings[i].key != NULL; i++) {
         uint64_t before = i < running->print_count ? running->prints[i].print : 0;
@@ -741,6 +743,7 @@ void config_reference(struct buf *out)
     reference_table(out, "retention.classes (a list)", config_class_settings);
     reference_table(out, "retention.holds (a list)", config_hold_settings);
     reference_table(out, "watch (a list)", config_watch_settings);
+    reference_table(out, "heartbeats (a list)", config_heartbeat_settings);
     reference_table(out, "syslog", config_syslog_settings);
     reference_table(out, "files (a list)", config_file_settings);
     reference_table(out, "journald", config_journald_settings);

@@ -68,22 +68,71 @@ const struct setting config_watch_settings[] = {
      "learn", watch_interval},
     {0}};
 
-int config_read_watch(struct reading *r, const struct yaml_node *node)
+/* Adds the list's rows to those that are watched already. */
+static int add_rows(struct reading *r, const struct yaml_node *node, const struct setting *settings)
 {
     int rc = setting_list(r, node);
     if (rc != 0)
         return rc;
     struct config *c = r->config;
-    c->watch_count = node->count;
-    c->watch = ARENA_ARRAY(&c->arena, struct source_watch, node->count + 1);
-    rc = setting_rows(r, node, config_watch_settings, c->watch, sizeof c->watch[0]);
+    struct source_watch *rows = ARENA_ARRAY(&c->arena, struct source_watch, c->watch_count + node->count + 1);
+    if (c->watch_count > 0)
+        memcpy(rows, c->watch, c->watch_count * sizeof rows[0]);
+    c->watch = rows;
+    rc = setting_rows(r, node, settings, rows + c->watch_count, sizeof rows[0]);
+    c->watch_count += node->count;
     for (size_t i = 0; rc == 0 && i < c->watch_count; i++) {
-        if (c->watch[i].source.n == 0)
-            rc = setting_bad(r, node, "every row needs a source");
+        if (rows[i].source.n == 0)
+            rc = setting_bad(r, node, "every row needs a name");
         for (size_t j = 0; rc == 0 && j < i; j++)
-            if (sv_eq(c->watch[j].source, c->watch[i].source))
+            if (sv_eq(rows[j].source, rows[i].source))
                 rc = setting_bad(r, node, "two rows name the same source");
     }
+    return rc;
+}
+
+int config_read_watch(struct reading *r, const struct yaml_node *node)
+{
+    return add_rows(r, node, config_watch_settings);
+}
+
+/* --- heartbeats
+ * ---------------------------------------------------------------------------------------------------- */
+
+static int heartbeat_name(struct reading *r, const struct yaml_node *node)
+{
+    struct sv name;
+    int rc = setting_text(r, node, &name);
+    ((struct source_watch *)r->item)->source =
+        arena_printf(&r->config->arena, "heartbeat:%.*s", SV_FMT(sv_head(name, 64)));
+    return rc;
+}
+
+static int heartbeat_grace(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &((struct source_watch *)r->item)->grace_ns);
+}
+
+static int heartbeat_every(struct reading *r, const struct yaml_node *node)
+{
+    return sv_is(node->text, "learn") ? setting_bad(r, node, "a duration is expected here")
+                                      : watch_interval(r, node);
+}
+
+const struct setting config_heartbeat_settings[] = {
+    {"name", "name of the job, which says so by POST /v1/heartbeats/NAME", "required", heartbeat_name},
+    {"interval", "how often it does", "required", heartbeat_every},
+    {"grace", "how much later it may be before SOURCE_SILENT is raised", "as long as the interval",
+     heartbeat_grace},
+    {0}};
+
+int config_read_heartbeats(struct reading *r, const struct yaml_node *node)
+{
+    size_t before = r->config->watch_count;
+    int rc = add_rows(r, node, config_heartbeat_settings);
+    for (size_t i = before; rc == 0 && i < r->config->watch_count; i++)
+        if (r->config->watch[i].interval_ns == 0)
+            rc = setting_bad(r, node, "every heartbeat needs an interval");
     return rc;
 }
 

@@ -44,7 +44,8 @@ void sources_watch(struct sources *s, const struct source_watch *rows, size_t co
     struct source_watch *copy = tc_alloc((count + 1) * sizeof copy[0]);
     s->watched_count = TC_MIN(count, (size_t)SOURCES_WATCHED_MAX);
     for (size_t i = 0; i < s->watched_count; i++)
-        copy[i] = (struct source_watch){arena_sv(&s->arena, rows[i].source), rows[i].interval_ns};
+        copy[i] =
+            (struct source_watch){arena_sv(&s->arena, rows[i].source), rows[i].interval_ns, rows[i].grace_ns};
     free(s->watched);
     s->watched = copy;
 }
@@ -87,7 +88,9 @@ void sources_tick(struct sources *s, struct receive_time now,
         bool knows = row->interval_ns > 0 || item->gaps >= SOURCES_LEARN_AFTER;
         int64_t interval_ns =
             row->interval_ns > 0 ? row->interval_ns : TC_MAX(item->learned_ns, TC_SECOND_NS);
-        if (item->silent || !knows || now.ns - item->last_ns < SOURCES_INTERVALS * interval_ns)
+        int64_t patience_ns =
+            row->grace_ns > 0 ? interval_ns + row->grace_ns : SOURCES_INTERVALS * interval_ns;
+        if (item->silent || !knows || now.ns - item->last_ns < patience_ns)
             continue;
         item->silent = true;
         silent(context, item, interval_ns);

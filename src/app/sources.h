@@ -23,6 +23,7 @@ enum { SOURCES_MAX = 256, SOURCES_WATCHED_MAX = 256, SOURCES_LEARN_AFTER = 16, S
 struct source_watch { /* one row of the configuration */
     struct sv source;
     int64_t interval_ns; /* 0: learned */
+    int64_t grace_ns;    /* silent once so much more than the interval has passed; 0: than two intervals */
 };
 
 struct source_state {

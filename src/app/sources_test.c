@@ -34,7 +34,7 @@ static int tick(struct sources *s, int64_t second)
 static void test_L_05_two_intervals(void **state)
 {
     struct sources s;
-    const struct source_watch rows[] = {{SV("a"), 10 * TC_SECOND_NS}};
+    const struct source_watch rows[] = {{SV("a"), 10 * TC_SECOND_NS, 0}};
     (void)state;
     sources_init(&s);
     sources_watch(&s, rows, 1);
@@ -53,7 +53,7 @@ static void test_L_05_two_intervals(void **state)
 static void test_L_05_learned(void **state)
 {
     struct sources s;
-    const struct source_watch rows[] = {{SV("a"), 0}};
+    const struct source_watch rows[] = {{SV("a"), 0, 0}};
     (void)state;
     sources_init(&s);
     sources_watch(&s, rows, 1);
@@ -72,7 +72,7 @@ static void test_L_05_learned(void **state)
 static void test_other_sources_are_bounded(void **state)
 {
     struct sources s;
-    const struct source_watch rows[] = {{SV("watched"), TC_SECOND_NS}};
+    const struct source_watch rows[] = {{SV("watched"), TC_SECOND_NS, 0}};
     char name[32];
     (void)state;
     sources_init(&s);
@@ -108,7 +108,7 @@ static void test_what_is_promised(void **state)
 static void test_saved_and_loaded(void **state)
 {
     struct sources s, t;
-    const struct source_watch rows[] = {{SV("a"), TC_SECOND_NS}, {SV("b"), 0}};
+    const struct source_watch rows[] = {{SV("a"), TC_SECOND_NS, 0}, {SV("b"), 0, 0}};
     struct buf saved, again;
     (void)state;
     sources_init(&s);

@@ -196,5 +196,23 @@ def ladder():
             assert "escalated" not in [h["what"] for h in json.loads(server.get(f"/v1/alerts/{alert['id']}")[1])["history"]]
 
 
+@test("L-02 heartbeats of others: a job that falls silent past its grace is an alert, and its next beat resolves it, through a kill")
+def heartbeats():
+    with temporary() as directory:
+        config = f"channels: [{{name: out, type: file, path: {directory}/out}}]\nheartbeats: [{{name: backup, interval: 1s, grace: 1s}}]\n" \
+            "sources: [{name: cron, token: env:TOKEN}]\n"
+        token = {"Authorization": "Bearer a-token-that-is-long"}
+        with Server(config=config, env={"TOKEN": "a-token-that-is-long"}) as server:
+            beat = lambda name, headers: server.request("POST", f"/v1/heartbeats/{name}", headers=headers)[0]
+            assert beat("backup", {}) == 401 and beat("no%20name", token) == 400
+            assert beat("backup", token) == 200 and beat("another", token) == 200
+            server.kill()
+            server.start()
+            (alert,) = wait_for("the alert", server.alerts)
+            assert alert["title"] == "SOURCE_SILENT" and alert["labels"]["tocsin_source"] == "heartbeat:backup", alert
+            assert beat("backup", token) == 200
+            wait_for("resolved", lambda: json.loads(server.get(f"/v1/alerts/{alert['id']}")[1])["state"] == "resolved")
+
+
 if __name__ == "__main__":
     kit.main()
