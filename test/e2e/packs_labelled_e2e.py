@@ -1,5 +1,6 @@
 """The cloud pack against events that others have labelled (Panther's tests of their own rules, for CloudTrail, GitHub and Okta), and against
-attacks that others have recorded (Stratus Red Team's techniques in CloudTrail), which no rule was written by.
+attacks that others have recorded (Stratus Red Team's techniques in CloudTrail), which no rule was written by. The web pack against CrowdSec's
+scenario tests on access logs, likewise.
 
 Each event says whether a rule of theirs fires. Where a rule of the pack is about the same thing it must fire where theirs does and hold where
 theirs does not. docs/rule-agreement.md has the table and explains every difference; it fails here where it is stale.
@@ -38,11 +39,14 @@ SAME = {
 # Their collector writes some names of Okta's in small letters; here they stand as Okta sends them.
 OKTA = {"eventtype": "eventType", "displaymessage": "displayMessage", "securitycontext": "securityContext", "debugcontext": "debugContext",
         "authenticationcontext": "authenticationContext", "legacyeventtype": "legacyEventType"}
-HEAD = "<!-- The table is written by test/e2e/cloud_labelled_e2e.py: WRITE_AGREEMENT=1 -->\n"
+HEAD = "<!-- The table is written by test/e2e/packs_labelled_e2e.py: WRITE_AGREEMENT=1 -->\n"
 TAIL = "<!-- end of the table -->\n"
 
 
 TECHNIQUES = ("<!-- This one, too -->\n", "<!-- end of the second table -->\n")
+
+CROWDSEC = ("<!-- And this one -->\n", "<!-- end of the third table -->\n")
+WEB_LOGS = ("nginx", "apache2")
 
 
 def agree_with_page(head, tail, table):
@@ -113,6 +117,25 @@ def recorded():
         out.append("| {} | {} |\n".format(name[:-len(".json")], ", ".join(f"`{title}`" for title in titles) or "nothing"))
     out.append(f"| all | {told} of {len(out)} |\n")
     agree_with_page(*TECHNIQUES, TECHNIQUES[0] + "| technique | told by |\n|---|---|\n" + "".join(out) + TECHNIQUES[1])
+
+
+@test("CrowdSec's web logs: the addresses that its scenarios name and that the web pack names, and the page says so")
+def web():
+    out, total = [], [0, 0, 0]
+    with open(shared("crowdsec/expected.jsonl"), encoding="utf-8") as file:
+        entries = [entry for entry in map(json.loads, file) if entry["log_type"] in WEB_LOGS]
+    for entry in sorted(entries, key=lambda entry: entry["test"]):
+        log = shared(f"crowdsec/tests/{entry['test']}/{entry['log_file']}")
+        code, found, err = tocsin("scan", "--alerts", "--format", "json", "--rules", "packs/web", log)
+        assert code == 0, err
+        named = {value for alert in lines(found) for value in alert["labels"].values()}
+        wanted = {source["value"] for alert in entry.get("alerts") or [] for source in alert["sources"]}
+        scenarios = sorted({alert["scenario"] for alert in entry.get("alerts") or []})
+        total = [total[0] + len(wanted & named), total[1] + len(wanted), total[2] + (not wanted and not lines(found))]
+        out.append("| {} | {} | {} of {} |\n".format(entry["test"], ", ".join(scenarios) or "none", len(wanted & named), len(wanted)))
+    quiet = sum(not entry.get("alerts") for entry in entries)
+    out.append(f"| all | | {total[0]} of {total[1]}; silent on {total[2]} of {quiet} without an alert of theirs |\n")
+    agree_with_page(*CROWDSEC, CROWDSEC[0] + "| test | their scenarios | addresses named |\n|---|---|---|\n" + "".join(out) + CROWDSEC[1])
 
 
 kit.main()
