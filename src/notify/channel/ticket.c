@@ -6,9 +6,8 @@
  *   {"action": "create"|"update"|"close", "id", "alert_id", "title", "description", "severity", "status",
  *    "occurrences", "by", "labels": {…}, "url", "runbook"}
  *
- * With `body`, a Go template makes it in its place, of the same things: .Action .Id .AlertId .Title
- * .Description .Severity .Status .Occurrences .By .Labels .URL .Runbook; `toJson` writes any of them as JSON,
- * and what comes of it must be JSON.
+ * With `body`, a Go template makes another of it, with that object as its dot ({"summary": {{ .title | toJson
+ * }}}). What comes of it must be JSON.
  *
  * It carries Idempotency-Key, so that a system that minds it opens none twice, not even after a crash.
  */
