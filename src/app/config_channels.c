@@ -85,6 +85,7 @@ CHANNEL_TEXT(account)
 CHANNEL_TEXT(callback_url)
 CHANNEL_TEXT(region)
 CHANNEL_TEXT(index)
+CHANNEL_TEXT(ticket_body)
 CHANNEL_TEXT(project)
 CHANNEL_TEXT(issue)
 CHANNEL_TEXT(transition)
@@ -299,6 +300,8 @@ const struct setting config_channel_settings[] = {
      channel_transition},
     {"segments", "sms: the longest that a message may be, 1 to 10 SMS; longer ones are cut", "3",
      channel_segments},
+    {"body", "ticket: a Go template of the request's JSON, see [channels.md](channels.md)",
+     "a shape of its own", channel_ticket_body},
     {"callback_url",
      "sms, voice: where the vendor reaches this program, as https://tocsin.example.com: people then "
      "acknowledge "

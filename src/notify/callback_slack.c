@@ -32,8 +32,10 @@ static bool is_signed(const struct channel_config *config, const struct callback
 static struct sv reply_url(const struct channel_config *config, const struct event *said)
 {
     struct sv url = event_value(said, "response_url");
-    struct sv own = config->api_url.n > 0 ? config->api_url : SV("https://hooks.slack.com/");
-    return sv_starts(url, own) ? url : (struct sv){0};
+    struct sv own = config->api_url.n > 0 ? config->api_url : SV("https://hooks.slack.com");
+    while (sv_ends(own, SV("/")))
+        own.n--;
+    return sv_starts(url, own) && sv_starts(sv_from(url, own.n), SV("/")) ? url : (struct sv){0};
 }
 
 bool callback_slack(const struct channel_config *config, const struct callback_request *request,

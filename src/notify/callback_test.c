@@ -153,6 +153,11 @@ static void test_D_09_a_click_in_Slack(void **state)
     assert_int_equal(callback.status, 200);
     assert_string_equal(callback.verb, "");
     assert_string_equal(callback.reply_url, "");
+    nobody.api_url = SV("https://evil.exam"); /* a part of a name is not the name */
+    assert_string_equal(read_at(callbacks, "slack", "", CLICK, CLICK_SIGNED, NOW_S).reply_url, "");
+    nobody.api_url = SV("https://evil.example/");
+    assert_string_equal(read_at(callbacks, "slack", "", CLICK, CLICK_SIGNED, NOW_S).reply_url,
+                        "https://evil.example/x");
     callbacks_free(&callbacks);
 }
 

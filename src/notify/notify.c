@@ -110,6 +110,7 @@ static int add_lane(struct notifier *n, const struct channel_config *config, str
                                 &copy.issue,
                                 &copy.transition,
                                 &copy.index,
+                                &copy.ticket_body,
                                 &copy.callback_url,
                                 &copy.signing_secret};
     copy.url = sv_trim(copy.url); /* a file with a secret mostly ends with a line break */

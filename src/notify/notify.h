@@ -64,6 +64,7 @@ struct channel_config {
     struct sv account; /* twilio: SID; sns: key id */
     struct sv region;  /* sns */
     struct sv project, issue, transition; /* jira: project's key, type of issue, what an end does */
+    struct sv ticket_body;                /* ticket: a Go template; empty: our own shape */
     struct sv index;                      /* splunk_hec, elastic */
     uint32_t segments;                    /* sms: at most so many; 0: 3 */
     /* what comes back by callback.h */

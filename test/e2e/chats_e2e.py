@@ -82,6 +82,24 @@ def one_ticket():
             assert chats.of("ticket")[2].method == "PUT" and len(chats.tickets) == 1, "the receipt bears the ticket over a restart"
 
 
+@test("E-11 a ticket's body by a template: texts as JSON whatever they hold; one that makes no JSON is final, and says so")
+def template():
+    with World() as world, Chats() as chats:
+        good = '{"action":{{ .action | toJson }},"id":{{ .id | toJson }},"short":{{ .title | toJson }},"user":{{ .labels.user_name | toJson }},"n":{{ .occurrences }}}'
+        config = ("channels:\n" + "".join(f"  - {{name: {n}, type: ticket, url: env:TICKET, token: env:TOKEN, reveal: all, body: '{b}'}}\n"
+                                          for n, b in (("good", good), ("bad", '{"a":{{ .title }}}'))) + "routing: {P2: [good, bad]}\n")
+        with world.server(config, world_of(chats)[1]) as server:
+            server.send(event("P2", 'a"b'))
+            (alert,) = wait_for("an alert", server.alerts)
+
+            def ended():
+                return [d for d in deliveries(server, alert["id"]) if d["status"] != "pending"]
+            rows = {d["channel"]: d for d in wait_for("both ends", lambda: len(ended()) == 2 and ended())}
+            body = chats.of("ticket")[0].json()
+            assert body == {"action": "create", "id": "", "short": "[P2] RULE_P2", "user": 'a"b', "n": 1}, body
+            assert rows["good"]["provider_id"] == "7001" and rows["bad"]["status"] == "failed" and "toJson" in rows["bad"]["detail"], rows
+
+
 @test("a wrong token, a chat that is not there: final, in the service's own words, and the fallback is told")
 def refusals():
     with World() as world, Chats() as chats, kit.temporary() as directory:
@@ -108,10 +126,11 @@ def checked():
                 ("{name: a, type: jira, api_url: 'https://h', project: S}", "login"), ("{name: a, type: opsgenie}", "API key"),
                 ("{name: a, type: victorops}", "endpoint"), ("{name: a, type: pushover, token: env:K}", "keys"),
                 ("{name: a, type: webex, to: [r]}", "token"), ("{name: a, type: ticket, url: env:Q}", "question mark"),
+                ("{name: a, type: ticket, url: env:U, body: '{{ .x'}", "template: body:1"),
                 ("{name: a, type: opsgenie, token: env:K, api_url: 'ftp://h'}", "not an http"), ("{name: a, type: pigeon}", "victorops")):
             with open(f"{directory}/c.yml", "w", encoding="utf-8") as file:
                 file.write(f"channels:\n  - {text}\n")
-            code, _, err = tocsin("check", "--config", f"{directory}/c.yml", env={"K": "s3cret", "Q": "https://h/t?s3cret"})
+            code, _, err = tocsin("check", "--config", f"{directory}/c.yml", env={"K": "s3cret", "U": "https://h/s3cret", "Q": "https://h/t?s3cret"})
             assert code == 2 and said in err and "s3cret" not in err, (text, code, err)
 
 
