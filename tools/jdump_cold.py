@@ -75,7 +75,7 @@ class Header:
         self.end_sequences, self.end_head = [r.number("Q") for _ in range(3)], r.bytes(32)
         r.bytes(40)
         self.classes = [{k: r.number("Q") for k in ("kept", "dropped", "newest", "dropped_at", "stage")} for _ in range(3)]
-        self.frames, self.directory = (tuple(r.number("Q") for _ in range(4)) for _ in range(2))
+        self.frames, self.directory, self.causes = (tuple(r.number("Q") for _ in range(4)) for _ in range(3))
         if self.first != first:
             raise Bad("the header's position is not that of the file's name")
 
@@ -248,6 +248,8 @@ def read(path, first, xxh3, sha256):
         return stored
 
     known, directory = {}, part(header.directory)
+    if header.causes[1]:
+        part(header.causes)
     for at in range(0, len(directory), ENTRY_BYTES):
         kind, _, coding, _, count, low, high, _, _ = struct.unpack_from("<BBBBIQQqq", directory, at)
         where = struct.unpack_from("<QQQQ", directory, at + 40)

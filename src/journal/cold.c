@@ -19,6 +19,11 @@ bool cold_path(const char *dir, uint64_t first, char out[SEGMENT_PATH_MAX])
     return n > 0 && n < SEGMENT_PATH_MAX;
 }
 
+bool cold_names_cause(const struct event *e)
+{
+    return e->type == REC_FINDING || e->type == REC_DECISION || e->type == REC_INTENT;
+}
+
 /* --- the header
  * -------------------------------------------------------------------------------------------------------- */
 
@@ -73,6 +78,7 @@ void cold_encode_header(const struct cold_header *h, char to[COLD_HEADER_BYTES])
     }
     put_part(&out, &h->frames);
     put_part(&out, &h->directory);
+    put_part(&out, &h->causes);
     tc_assert(!out.overflow && out.n <= COLD_HEADER_BYTES - 8);
     memset(to, 0, COLD_HEADER_BYTES);
     memcpy(to, out.p, out.n);
@@ -133,6 +139,7 @@ int cold_decode_header(struct sv bytes, uint64_t first, const char *path, struct
     }
     h.frames = get_part(&in);
     h.directory = get_part(&in);
+    h.causes = get_part(&in);
     tc_assert(!in.bad);
     if (h.segment.first != first || first == 0 || h.segment.previous >= first || h.next < first ||
         h.segment.commit == 0 || load_u32(bytes.p + 12) != COLD_HEADER_BYTES)

@@ -48,6 +48,8 @@ struct cold_header {
     uint64_t wish;                              /* what was to be kept beyond the age (retention.h) */
     struct cold_class classes[CLASS_COUNT];
     struct cold_part frames, directory;
+    struct cold_part
+        causes; /* positions (u64, rising) of what findings and decisions in here came from; bytes 0: none */
 };
 
 enum cold_kind { COLD_RECORDS = 1, COLD_LEAVES = 2 };
@@ -88,6 +90,9 @@ void cold_put_entry(const struct cold_entry *entry, struct buf *out);
 void cold_encode_header(const struct cold_header *header, char to[COLD_HEADER_BYTES]);
 int cold_decode_header(struct sv bytes, uint64_t first, const char *path, struct cold_header *ret,
                        struct err *err);
+
+/* Whether a record says something that came from the record at its source position: a finding, a decision. */
+bool cold_names_cause(const struct event *event);
 
 /* --- frames and gaps
  * ------------------------------------------------------------------------------------------------------- */

@@ -131,13 +131,35 @@ static void count(struct making *m, const struct cold_record *r)
     c->newest.ns = TC_MAX(c->newest.ns, e.received.ns);
 }
 
+/* What was said, from which record: so that retention finds it without unpacking the segment. */
+static void note_cause(struct making *m, const struct cold_record *r)
+{
+    struct event e;
+    if (record_decode_envelope(r->bytes, &e, NULL) == 0 && cold_names_cause(&e))
+        cold_writer_cause(&m->writer, e.source_position);
+}
+
+static int keep_causes(struct making *m, struct err *err)
+{
+    struct buf bytes;
+    if (m->header.causes.bytes == 0)
+        return 0;
+    buf_init(&bytes, COLD_RAW_MAX_BYTES);
+    int rc = cold_read(&m->source.walk.cold, &m->header.causes, true, &bytes, err);
+    for (size_t at = 0; rc == 0 && at + 8 <= bytes.n; at += 8)
+        cold_writer_cause(&m->writer, load_u64(bytes.p + at));
+    buf_free(&bytes);
+    return rc;
+}
+
 static void choose(struct making *m, struct cold_item *item)
 {
     for (uint32_t i = 0; i < item->frame.count; i++) {
         struct cold_record *r = &item->records[i];
-        if (m->drop == NULL)
+        if (m->drop == NULL) {
             count(m, r);
-        else if (r->bytes.n > 0 && !m->drop->keep(m->drop->context, item->frame.first + i, r->bytes)) {
+            note_cause(m, r);
+        } else if (r->bytes.n > 0 && !m->drop->keep(m->drop->context, item->frame.first + i, r->bytes)) {
             struct cold_class *c = &m->header.classes[(uint8_t)r->bytes.p[10]];
             c->kept--;
             c->dropped++;
@@ -178,6 +200,9 @@ static int copy_items(struct making *m, struct err *err)
 {
     struct cold_item item;
     int rc;
+    rc = m->source.is_cold ? keep_causes(m, err) : 0;
+    if (rc != 0)
+        return rc;
     if (!m->source.is_cold)
         read_seeds(m);
     while ((rc = next_item(m, &item, err)) == 1) {
@@ -196,7 +221,7 @@ static int copy_items(struct making *m, struct err *err)
 
 static int check_filters(const struct cold *c, struct buf *bytes, struct err *err)
 {
-    int rc = 0;
+    int rc = c->header.causes.bytes > 0 ? cold_read(c, &c->header.causes, true, bytes, err) : 0;
     for (size_t i = 0; rc == 0 && i < c->n; i++)
         if (c->entries[i].words.bytes > 0)
             rc = cold_read(c, &c->entries[i].words, false, bytes, err);

@@ -216,9 +216,70 @@ static void test_same(void **state)
     /* and it is written on */
     struct journal *journal = open_journal(&w);
     assert_int_equal(journal_end(journal), hot.records + 1);
+    /* and repeats are known, though what they repeat is cold */
+    struct kit_batch repeat;
+    struct err err;
+    uint64_t first;
+    mixed(&repeat, 1);
+    assert_int_equal(journal_append_wait(journal, &repeat.batch, &first, &err), TC_EEXIST);
+    assert_int_equal(first, 4);
+    buf_free(&repeat.blocks);
     journal_close(&journal);
     buf_free(&before);
     buf_free(&after);
+    sim_fs_free(&w.sim);
+}
+
+/* Segments of an older program, which drew each salt by itself. */
+static void test_without_seeds(void **state)
+{
+    (void)state;
+    struct world w;
+    struct buf before, after;
+    struct segment_list list;
+    struct err err;
+    char path[SEGMENT_PATH_MAX];
+    uint8_t root[TC_SHA256_BYTES], cold_root[TC_SHA256_BYTES];
+    open_world(&w);
+    write_journal(&w, BATCHES);
+    assert_int_equal(segment_list_read(w.fs, "/d", &list, &err), 0);
+    for (size_t i = 0; i < list.n; i++)
+        assert_true(salts_path("/d", list.first[i], path, sizeof path) && w.fs->unlink(w.fs, path) == 0);
+    segment_list_free(&list);
+    read_all(&w, NULL, &before);
+    judge(&w, root, NULL);
+    make_all(&w);
+    read_all(&w, NULL, &after);
+    judge(&w, cold_root, NULL);
+    assert_int_equal(before.n, after.n);
+    assert_memory_equal(before.p, after.p, before.n);
+    assert_memory_equal(root, cold_root, sizeof root);
+    write_more(&w, BATCHES, 5); /* and goes on */
+    judge(&w, root, NULL);
+    buf_free(&before);
+    buf_free(&after);
+    sim_fs_free(&w.sim);
+}
+
+/* After a drop nothing is left that salts of dropped records could be made from. */
+static void test_seed_goes(void **state)
+{
+    (void)state;
+    struct world w;
+    struct err err;
+    struct cold_walk walk;
+    struct cold_item item;
+    static const uint8_t none[SALTS_SEED_BYTES];
+    open_world(&w);
+    write_journal(&w, 12);
+    make_all(&w);
+    drop_all(&w, not_debug);
+    assert_int_equal(cold_walk_open(&walk, w.fs, "/d", 1, NULL, true, &err), 0);
+    while (cold_walk_next(&walk, 0, &item, &err) == 1)
+        ;
+    for (int i = 0; i < CLASS_COUNT; i++)
+        assert_memory_equal(walk.lanes[i].seed, none, sizeof none);
+    cold_walk_close(&walk);
     sim_fs_free(&w.sim);
 }
 
@@ -502,8 +563,9 @@ static void test_literals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same), cmocka_unit_test(test_drop),     cmocka_unit_test(test_proof),
-        cmocka_unit_test(test_rot),  cmocka_unit_test(test_literals), cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_same),          cmocka_unit_test(test_drop),      cmocka_unit_test(test_proof),
+        cmocka_unit_test(test_without_seeds), cmocka_unit_test(test_seed_goes), cmocka_unit_test(test_rot),
+        cmocka_unit_test(test_literals),      cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests_name("J-06 X-13 cold segments", tests, NULL, NULL);
 }

@@ -27,6 +27,7 @@ int cold_writer_begin(struct cold_writer *w, const struct fs *fs, const char *pa
     *w = (struct cold_writer){
         .fs = fs, .path = path, .at = COLD_HEADER_BYTES, .rows = cold_rows_begin(segment)};
     buf_init(&w->frames, COLD_RAW_MAX_BYTES);
+    buf_init(&w->causes, COLD_RAW_MAX_BYTES);
     buf_init(&w->packed, 2 * (size_t)COLD_RAW_MAX_BYTES);
     for (size_t i = 0; i < CHUNKS; i++) {
         buf_init(&w->chunks[i].positions, COLD_RAW_MAX_BYTES);
@@ -46,6 +47,7 @@ void cold_writer_free(struct cold_writer *w)
     }
     buf_free(&w->frames);
     buf_free(&w->packed);
+    buf_free(&w->causes);
     free(w->entries);
     if (w->file >= 0)
         w->fs->close(w->fs, w->file);
@@ -191,6 +193,35 @@ int cold_writer_add(struct cold_writer *w, const struct cold_item *item, const u
     return rc;
 }
 
+void cold_writer_cause(struct cold_writer *w, uint64_t position)
+{
+    buf_u64(&w->causes, position);
+}
+
+static int by_position(const void *a, const void *b)
+{
+    uint64_t x = load_u64(a), y = load_u64(b);
+    return (x > y) - (x < y);
+}
+
+static int write_causes(struct cold_writer *w, struct cold_part *ret, struct err *err)
+{
+    size_t n = 0;
+    *ret = (struct cold_part){0};
+    if (w->causes.n == 0)
+        return 0;
+    qsort(w->causes.p, w->causes.n / 8, 8, by_position);
+    for (size_t at = 0; at < w->causes.n; at += 8)
+        if (at == 0 || load_u64(w->causes.p + at) != load_u64(w->causes.p + n - 8)) {
+            memmove(w->causes.p + n, w->causes.p + at, 8);
+            n += 8;
+        }
+    buf_clear(&w->packed);
+    cold_pack_bytes(sv_make(w->causes.p, n), &w->packed);
+    ret->raw_bytes = n;
+    return write_part(w, buf_view(&w->packed), ret, err);
+}
+
 static int by_first(const void *a, const void *b)
 {
     const struct cold_entry *x = a, *y = b;
@@ -205,7 +236,7 @@ int cold_writer_end(struct cold_writer *w, struct cold_header *header, struct er
     flush_gap(w);
     for (size_t lane = 0; rc == 0 && lane < CHUNKS; lane++)
         rc = close_chunk(w, lane, err);
-    if (rc == 0 && (w->too_many || w->frames.overflow))
+    if (rc == 0 && (w->too_many || w->frames.overflow || w->causes.overflow))
         rc = err_at(err, TC_EBOUND, w->path, 0, 0, "more frames or chunks than a cold segment can hold");
     if (rc != 0)
         return rc;
@@ -215,6 +246,8 @@ int cold_writer_end(struct cold_writer *w, struct cold_header *header, struct er
     cold_pack_bytes(buf_view(&w->frames), &w->packed);
     header->frames.raw_bytes = w->frames.n;
     rc = write_part(w, buf_view(&w->packed), &header->frames, err);
+    if (rc == 0)
+        rc = write_causes(w, &header->causes, err);
     buf_init(&directory, COLD_RAW_MAX_BYTES);
     for (size_t i = 0; i < w->n; i++)
         cold_put_entry(&w->entries[i], &directory);

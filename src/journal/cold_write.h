@@ -28,6 +28,7 @@ struct cold_writer {
     size_t n, capacity;
     struct cold_rows rows;
     struct buf frames, packed;
+    struct buf causes;    /* u64 each */
     struct cold_item gap; /* is_gap: frames that are gone, not written yet */
     bool too_many;
 };
@@ -39,6 +40,8 @@ int cold_writer_begin(struct cold_writer *writer, const struct fs *fs, const cha
  * whose leaves are set. A frame without any left becomes part of a gap. */
 int cold_writer_add(struct cold_writer *writer, const struct cold_item *item,
                     const uint8_t head[TC_SHA256_BYTES], struct err *err);
+/* A record that findings or decisions came from. */
+void cold_writer_cause(struct cold_writer *writer, uint64_t position);
 /* Writes the rest, `header` (whose parts are filled in) last, and syncs the file. */
 int cold_writer_end(struct cold_writer *writer, struct cold_header *header, struct err *err);
 /* Closes the file, frees the rest. In any case, after begin. */

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STAGE_OWN = 1, STAGE_LAST = 2, COPY_BYTES = 1 << 20 };
+enum { STAGE_OWN = 1, STAGE_LAST = 2, COPY_BYTES = 1 << 20, CAUSES_MAX = 1 << 26 };
 #define HOUR_NS (3600 * TC_SECOND_NS)
 #define DAY_NS  (24 * HOUR_NS)
 
@@ -33,7 +33,7 @@ struct retention {
         uint64_t first, *positions;
         size_t n;
     } * causes;
-    size_t cause_count;
+    size_t cause_count, cause_total;
     struct retention_stats stats;
 };
 
@@ -94,7 +94,7 @@ static int by_position(const void *a, const void *b)
 static void add_cause(struct causes *c, size_t *capacity, struct sv block)
 {
     struct event e;
-    if (record_decode_envelope(block, &e, NULL) != 0 || e.type != REC_FINDING)
+    if (record_decode_envelope(block, &e, NULL) != 0 || !cold_names_cause(&e))
         return;
     if (c->n == *capacity) {
         *capacity = TC_MAX((size_t)64, 2 * *capacity);
@@ -103,7 +103,25 @@ static void add_cause(struct causes *c, size_t *capacity, struct sv block)
     c->positions[c->n++] = e.source_position;
 }
 
-/* Of a segment or a cold one, whose security class is still there. */
+static int read_cold_causes(const struct retention *r, uint64_t first, struct causes *ret, struct err *err)
+{
+    struct cold cold;
+    struct buf bytes;
+    int rc = cold_open(&cold, r->options.fs, r->options.dir, first, err);
+    if (rc != 0)
+        return rc;
+    buf_init(&bytes, COLD_RAW_MAX_BYTES);
+    if (cold.header.causes.bytes > 0)
+        rc = cold_read(&cold, &cold.header.causes, true, &bytes, err);
+    ret->n = rc == 0 ? bytes.n / 8 : 0;
+    ret->positions = tc_alloc(bytes.n + 8);
+    if (ret->n > 0)
+        memcpy(ret->positions, bytes.p, ret->n * 8);
+    buf_free(&bytes);
+    cold_close(&cold);
+    return rc;
+}
+
 static int read_causes(struct retention *r, uint64_t first, uint64_t end, struct causes *ret, struct err *err)
 {
     const struct retention_options *o = &r->options;
@@ -111,7 +129,10 @@ static int read_causes(struct retention *r, uint64_t first, uint64_t end, struct
     struct journal_frame frame;
     size_t capacity = 0;
     *ret = (struct causes){.first = first};
-    int rc = journal_reader_open(o->fs, o->dir, first, NULL, &reader, err);
+    int rc = read_cold_causes(r, first, ret, err);
+    if (rc != TC_ENOTFOUND)
+        return rc;
+    rc = journal_reader_open(o->fs, o->dir, first, NULL, &reader, err);
     if (rc != 0)
         return rc;
     while ((rc = journal_reader_next(reader, &frame, err)) > 0 && frame.first < end) {
@@ -152,6 +173,12 @@ static int gather_causes(struct retention *r, const struct segment_list *list, s
         rc = read_causes(r, list->first[i], list->first[i + 1], &fresh, err);
         if (rc != 0)
             return rc;
+        r->cause_total += fresh.n;
+        if (r->cause_total > CAUSES_MAX) {
+            free(fresh.positions);
+            return err_set(err, TC_EBOUND, "more than %d records caused findings: nothing is dropped",
+                           CAUSES_MAX);
+        }
         r->causes = tc_realloc(r->causes, (r->cause_count + 1) * sizeof r->causes[0]);
         r->causes[r->cause_count++] = fresh;
     }

@@ -4,7 +4,8 @@
  * Each record bears a retention class (enum record_class), given to it at intake. Of a cold segment a class
  * is dropped when its newest record there is older than the class is kept; so a record goes a segment's
  * length later at most. Kept beyond that are:
- *   - records that caused a finding: as long as the class security is kept (they are evidence);
+ *   - records that caused a finding or a decision (a tick that resolved an alert, too): as long as the class
+ * security is kept (they are evidence);
  *   - the newest position of each source that is followed: as long as security, too;
  *   - what a hold names: until it is lifted.
  * The last segment is never touched. A drop is told by `announce` before it is done, so that it is a record

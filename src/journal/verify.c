@@ -262,6 +262,8 @@ static int walk_cold(struct verifier *v, struct cold_walk *walk, struct err *err
         why = verify_cold_end(&v->state, h);
     if (rc == 0 && why == NULL && kept != h->classes[0].kept + h->classes[1].kept + h->classes[2].kept)
         why = "there are not as many records as the header says";
+    if (rc == 0 && why == NULL && h->causes.bytes > 0)
+        rc = cold_read(&walk->cold, &h->causes, true, &walk->packed, err);
     for (size_t i = 0; rc == 0 && why == NULL && i < walk->cold.n; i++)
         if (walk->cold.entries[i].words.bytes > 0)
             rc = cold_read(&walk->cold, &walk->cold.entries[i].words, false, &walk->packed, err);
