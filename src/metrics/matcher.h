@@ -4,8 +4,8 @@
 #ifndef METRICS_MATCHER_H
 #define METRICS_MATCHER_H
 
-#include "metrics/labels.h"
 #include "base/re2.h"
+#include "metrics/labels.h"
 
 enum match_type { MATCH_EQUAL, MATCH_NOT_EQUAL, MATCH_REGEXP, MATCH_NOT_REGEXP };
 

@@ -31,7 +31,8 @@ bool am_dispatch_load_told(struct am_dispatch *d, struct sv name, struct sv entr
     return told_read(&d->told, name, entry, expires_ns);
 }
 
-static struct am_stored_alert view_of(const struct am_dispatch *d, const struct stored *stored, struct arena *arena)
+static struct am_stored_alert view_of(const struct am_dispatch *d, const struct stored *stored,
+                                      struct arena *arena)
 {
     struct am_alert *alert = ARENA_NEW(arena, struct am_alert);
     *alert = alert_store_view(&d->alerts, stored, arena);

@@ -94,7 +94,7 @@ struct expr {
     bool wrapped; /* a duration expression in parentheses */
 
     /* set when a query is prepared */
-    struct re2 *regex;        /* of label_replace; NULL where its text is none */
+    struct re2 *regex;          /* of label_replace; NULL where its text is none */
     struct node_memory *memory; /* of selectors, aggregations and matching: see eval_priv.h */
 };
 

@@ -66,7 +66,7 @@ struct query {
     struct annotation *annotations;
     size_t annotation_count, annotation_capacity;
     struct re2 *regex; /* made by info() */
-    bool split_series;   /* some label set came in several columns: see remove_name */
+    bool split_series; /* some label set came in several columns: see remove_name */
     struct err *err;
     struct arena scratch; /* of one series */
     jmp_buf out;

@@ -19,7 +19,7 @@ enum expect_kind {
 
 struct expectation {
     enum expect_kind kind;
-    struct sv message;   /* compared whole, where there is no expression */
+    struct sv message; /* compared whole, where there is no expression */
     struct re2 *regex; /* NULL with `any`: anything will do */
     bool any;
     struct expectation *next;

@@ -5,8 +5,8 @@
 #ifndef METRICS_SCRAPE_RELABEL_H
 #define METRICS_SCRAPE_RELABEL_H
 
-#include "metrics/labels.h"
 #include "base/re2.h"
+#include "metrics/labels.h"
 
 enum relabel_action {
     RELABEL_REPLACE,
@@ -31,7 +31,7 @@ struct relabel_rule {
     const struct sv *source_labels;
     size_t source_count;
     struct sv separator;    /* ";" where the configuration names none */
-    struct re2 *regex;    /* whole; (.*) where the configuration names none; owned by who made the rule */
+    struct re2 *regex;      /* whole; (.*) where the configuration names none; owned by who made the rule */
     struct sv target_label; /* may hold $1 for replace */
     struct sv replacement;  /* "$1" where the configuration names none */
     uint64_t modulus;

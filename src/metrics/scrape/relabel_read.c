@@ -160,7 +160,8 @@ static void read_rule(struct reading *r)
         return;
     read_source_labels(r);
     check(r);
-    if (re2_compile(f->regex.line != 0 ? f->regex.text : SV("(.*)"), RE2_WHOLE_DOTALL, &rule->regex, &err) != 0)
+    if (re2_compile(f->regex.line != 0 ? f->regex.text : SV("(.*)"), RE2_WHOLE_DOTALL, &rule->regex, &err) !=
+        0)
         rule_problem_add(r->yaml->problems, false, f->regex.line, f->regex.column, "%s", err.text);
 }
 
