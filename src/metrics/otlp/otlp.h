@@ -24,6 +24,9 @@ enum otlp_kind { OTLP_GAUGE, OTLP_COUNTER, OTLP_OTHER };
 struct sv otlp_metric_name(struct arena *arena, struct sv name, struct sv unit, enum otlp_kind kind);
 /* The name of an attribute as a label. */
 struct sv otlp_label_name(struct arena *arena, struct sv name);
+/* An AnyValue as a text: texts as they are (lent), numbers in decimal, bytes in base64, lists and maps as
+ * JSON, in `arena`. *bad is set for what is no such message. */
+struct sv otlp_value_text(struct arena *arena, struct sv bytes, bool *bad);
 /* "By" -> "bytes"; what is not known stays. */
 struct sv otlp_unit(struct sv unit);
 

@@ -233,6 +233,31 @@ static void test_exemplars(void **state)
     end(&f);
 }
 
+/* What discovery found may go while its targets stay. */
+static void test_own_texts(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct target_made made;
+    struct err err = {0};
+    char address[] = "h:2", name[] = "zone", value[] = "a";
+    struct sv addresses[] = {sv_of(address)};
+    struct label labels[] = {{sv_of(name), sv_of(value)}};
+    begin(&f, "");
+    assert_int_equal(target_make(&f.config.jobs[0], &(struct target_group){addresses, NULL, 1, labels, 1}, 0,
+                                 &f.arena, &made, &err),
+                     0);
+    memset(address, 'x', 3);
+    memset(name, 'x', 4);
+    value[0] = 'x';
+    assert_int_equal(made.label_count, 3);
+    assert_true(sv_is(made.labels[0].name, "instance") && sv_is(made.labels[0].value, "h:2"));
+    assert_true(sv_is(made.labels[2].name, "zone") && sv_is(made.labels[2].value, "a"));
+    assert_true(sv_is(made.discovered[0].value, "h:2"));
+    assert_string_equal(made.url, "http://h:2/metrics");
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +265,7 @@ int main(void)
         {"A-11 samples that bear times", test_own_times, NULL, NULL, NULL},
         {"A-11 limits refuse a scrape as a whole", test_limits, NULL, NULL, NULL},
         {"A-11 labels of target and sample meet", test_labels, NULL, NULL, NULL},
+        {"a target's labels are its own", test_own_texts, NULL, NULL, NULL},
         {"exemplars go with their samples, H-01 but those that hold personal data", test_exemplars, NULL,
          NULL, NULL},
         {"H-01 Y-10 refused samples are counted, and the rest is kept", test_refused, NULL, NULL, NULL},

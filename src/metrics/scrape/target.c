@@ -81,7 +81,8 @@ static void fill(struct set *set, const struct scrape_job *job, const struct tar
                         job->params[i].values[0]);
 }
 
-/* Sorted, without empty values; with `public_only` without the names that begin with "__". */
+/* Sorted, with texts of its own (groups come and go), without empty values; with `public_only` without the
+ * names that begin with "__". */
 static const struct label *copy_of(const struct set *set, bool public_only, struct arena *arena,
                                    size_t *ret_n)
 {
@@ -89,7 +90,8 @@ static const struct label *copy_of(const struct set *set, bool public_only, stru
     size_t n = 0;
     for (size_t i = 0; i < set->n; i++)
         if (set->items[i].value.n > 0 && !(public_only && sv_starts(set->items[i].name, SV("__"))))
-            copy[n++] = set->items[i];
+            copy[n++] =
+                (struct label){arena_sv(arena, set->items[i].name), arena_sv(arena, set->items[i].value)};
     qsort(copy, n, sizeof *copy, by_name);
     *ret_n = n;
     return copy;
