@@ -261,8 +261,7 @@ static bool literals_hold(const struct ready *item, struct sv program, struct sv
                           const struct pairs *pairs)
 {
     return (pairs == NULL || pairs_hold(item, pairs)) && sv_starts(text, item->starts) &&
-           is_program(item, program) &&
-           (item->literal.n == 0 || sv_find(text, item->literal) < text.n);
+           is_program(item, program) && (item->literal.n == 0 || sv_find(text, item->literal) < text.n);
 }
 
 static uint32_t fill_fields(const struct ready *item, struct sv text, pcre2_match_data *data,
