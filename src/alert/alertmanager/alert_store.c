@@ -31,7 +31,8 @@ static void insert_slot(uint32_t *slots, size_t slot_count, uint32_t hash, uint3
 }
 
 /* Room for one more: at most 7 of 8 slots are taken. */
-static void grow_slots(uint32_t **slots, size_t *slot_count, size_t live, hash_of_fn *hash_of, const void *context)
+static void grow_slots(uint32_t **slots, size_t *slot_count, size_t live, hash_of_fn *hash_of,
+                       const void *context)
 {
     if ((live + 1) * 8 <= *slot_count * 7)
         return;
@@ -45,8 +46,8 @@ static void grow_slots(uint32_t **slots, size_t *slot_count, size_t live, hash_o
     *slot_count = wanted;
 }
 
-static void remove_slot(uint32_t *slots, size_t slot_count, uint32_t hash, uint32_t number, hash_of_fn *hash_of,
-                        const void *context)
+static void remove_slot(uint32_t *slots, size_t slot_count, uint32_t hash, uint32_t number,
+                        hash_of_fn *hash_of, const void *context)
 {
     size_t mask = slot_count - 1, hole = hash & mask;
     while (slots[hole] != number + 1)
@@ -243,7 +244,8 @@ struct stored *alert_store_add(struct am_alert_store *store, const struct am_ale
     return stored;
 }
 
-static bool same_annotations(const struct am_texts *texts, const struct stored *stored, struct am_labels given)
+static bool same_annotations(const struct am_texts *texts, const struct stored *stored,
+                             struct am_labels given)
 {
     const uint32_t *pairs = stored->pairs + 2 * stored->label_count;
     bool same = stored->annotation_count == given.count;
@@ -301,8 +303,7 @@ struct am_alert alert_store_view(const struct am_alert_store *store, const struc
                                  struct arena *arena)
 {
     size_t count = (size_t)stored->label_count + stored->annotation_count;
-    struct am_label *items =
-        arena_alloc_raw(arena, (count + 1) * sizeof *items, _Alignof(struct am_label));
+    struct am_label *items = arena_alloc_raw(arena, (count + 1) * sizeof *items, _Alignof(struct am_label));
     for (size_t i = 0; i < count; i++)
         items[i] = (struct am_label){text_of(&store->texts, stored->pairs[2 * i]),
                                      text_of(&store->texts, stored->pairs[2 * i + 1])};

@@ -23,15 +23,15 @@ struct am_texts {
 
 struct stored {
     int64_t starts_at_ns, ends_at_ns, updated_ns; /* updated: when it was last heard of */
-    uint64_t hash;                                /* of its printed labels: its name in the notification log */
+    uint64_t hash; /* of its printed labels: its name in the notification log */
     union {
         struct group *one;
         struct group **many;
-    } groups; /* `one` where group_count is 0 or 1 */
+    } groups;                          /* `one` where group_count is 0 or 1 */
     uint32_t group_count, route_count; /* route_count: how many groups it belongs to */
     uint32_t index;                    /* in the store's list */
     uint32_t source;                   /* in the dispatcher's list of sources; UINT32_MAX: it is none */
-    uint32_t generator_url;      /* a text */
+    uint32_t generator_url;            /* a text */
     uint16_t label_count, annotation_count;
     bool timed_out;   /* the end is resolve_timeout's, not the sender's */
     uint32_t pairs[]; /* texts: names and values in turn, labels before annotations */
@@ -49,12 +49,13 @@ void alert_store_free(struct am_alert_store *store);
 
 /* NULL where there is none of these labels. */
 struct stored *alert_store_find(const struct am_alert_store *store, struct am_labels labels);
-/* A new one, of labels that are not there yet; its times and hash are zero. NULL where it has more than 65,535
- * labels or annotations. */
+/* A new one, of labels that are not there yet; its times and hash are zero. NULL where it has more than
+ * 65,535 labels or annotations. */
 struct stored *alert_store_add(struct am_alert_store *store, const struct am_alert *alert);
-/* Takes annotations and the generator's URL anew. What it returns may be another block (*stored is gone then);
- * NULL where there are too many. */
-struct stored *alert_store_change(struct am_alert_store *store, struct stored *stored, const struct am_alert *alert);
+/* Takes annotations and the generator's URL anew. What it returns may be another block (*stored is gone
+ * then); NULL where there are too many. */
+struct stored *alert_store_change(struct am_alert_store *store, struct stored *stored,
+                                  const struct am_alert *alert);
 void alert_store_remove(struct am_alert_store *store, struct stored *stored);
 
 /* Its labels, annotations and times; the arrays lie in the arena, the texts live as long as the alert. */

@@ -35,7 +35,8 @@ static struct am_alert make(struct arena *arena, unsigned key, unsigned revision
     for (unsigned i = 0; i < labels; i++)
         items[i] = (struct am_label){text(arena, "name", i), text(arena, "value", i == 0 ? key : key % 7)};
     for (unsigned i = 0; i < annotations; i++)
-        items[labels + i] = (struct am_label){text(arena, "note", i), text(arena, "of ", revision * 31 + key)};
+        items[labels + i] =
+            (struct am_label){text(arena, "note", i), text(arena, "of ", revision * 31 + key)};
     return (struct am_alert){.labels = {items, labels},
                              .annotations = {items + labels, annotations},
                              .generator_url = text(arena, "http://x/", revision % 5)};
@@ -152,8 +153,8 @@ static void index_finds_what_trying_finds(void **state)
             unsigned name = (unsigned)(rng_u64(&rng.rng) % 3), value = (unsigned)(rng_u64(&rng.rng) % 4);
             struct sv wanted = value == 3 ? SV("") : text(&arena, "value", value);
             assert_int_equal(am_matcher_make(&pool, types[rng_u64(&rng.rng) % TC_ARRAY_LEN(types)],
-                                             text(&arena, "name", name), wanted, &silences[i].matchers.items[k],
-                                             &err),
+                                             text(&arena, "name", name), wanted,
+                                             &silences[i].matchers.items[k], &err),
                              0);
         }
     }
@@ -189,5 +190,6 @@ int main(void)
         cmocka_unit_test(groups_of_an_alert),
         cmocka_unit_test(index_finds_what_trying_finds),
     };
-    return cmocka_run_group_tests_name("Alertmanager's alerts and silences, small and looked up", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("Alertmanager's alerts and silences, small and looked up", tests, NULL,
+                                       NULL);
 }

@@ -28,10 +28,10 @@ struct am_server_options {
     const char *cluster_listen; /* as given; "": clustering is off */
     const char *cluster_name;   /* NULL: one is made */
     enum am_matcher_mode mode;
-    int64_t retention_ns;   /* of expired silences, and of the notification log after a start */
-    int64_t maintenance_ns; /* between snapshots */
-    int64_t start_delay_ns; /* no notification before so long after the start */
-    size_t max_silences;    /* 0: 100,000 */
+    int64_t retention_ns;        /* of expired silences, and of the notification log after a start */
+    int64_t maintenance_ns;      /* between snapshots */
+    int64_t start_delay_ns;      /* no notification before so long after the start */
+    size_t max_silences;         /* 0: 100,000 */
     size_t max_alerts_of_a_name; /* 0: any number */
     bool keep_timers;            /* a reload keeps the timers of groups; Alertmanager starts them anew */
     bool systemd_socket;         /* listens on the socket that systemd hands over, not on `listen` */
