@@ -83,6 +83,22 @@ struct am_dispatch {
     void *kept_context;
 };
 
+/* What a notification says whose end is not known yet. */
+struct on_the_way {
+    struct told_now now;
+    int64_t at_ns, keep_ns;
+    bool anew; /* nothing is remembered from before */
+};
+
+/* --- dispatch.c --- */
+
+/* Puts the group where its next_ns belongs among the timers. */
+void dispatch_heap_move(struct am_dispatch *dispatch, struct group *group);
+void dispatch_heap_remove(struct am_dispatch *dispatch, struct group *group);
+/* The alert has left the group; the last one out forgets it. */
+void dispatch_leave(struct am_dispatch *dispatch, struct group *group, struct stored *stored);
+void dispatch_free_group(struct group *group);
+void dispatch_free_on_the_way(struct on_the_way *told);
 bool stored_is_firing(const struct stored *stored, int64_t now_ns);
 
 #endif

@@ -105,6 +105,7 @@ static void run_chain(struct courier_job *job, const struct courier_answer *answ
     check_line(sv_of(job->detail));
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 3 || size > 4096)
