@@ -106,6 +106,9 @@ int store_outbox_divert(struct store *store, struct sv key, struct sv to_channel
 /* Keys of a channel's pending rows that were not diverted, by position. */
 int store_outbox_undiverted(struct store *store, struct sv channel, size_t limit,
                             int (*each)(void *context, struct sv key), void *context, struct err *err);
+/* Keys of an alert's rows, sent or not, that begin so, by position; `each` must not use the connection. */
+int store_outbox_beginning(struct store *store, struct sv alert_id, struct sv beginning,
+                           int (*each)(void *context, struct sv key), void *context, struct err *err);
 /* JSON array, by position: {channel, key, status, attempts, code, provider_id, detail, error, at, next_at}.
  */
 int store_deliveries_json(struct store *store, struct sv alert_id, struct buf *ret_json, struct err *err);
