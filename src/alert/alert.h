@@ -232,6 +232,9 @@ int silence_command(struct book *book, uint64_t position, struct receive_time no
 size_t book_silence_count(const struct book *book);
 void silence_list_json(const struct book *book, int64_t now_ns, struct buf *out); /* a JSON array */
 
+/* Another policy came into force: of alerts whose ladder is another than in `before`, the steps that would
+ * have been due by now are passed over, so that a new policy does not page for what is old. */
+void book_pass_steps(struct book *book, const struct book *before, int64_t now_ns);
 /* How many steps of escalation stand past their time by a minute and more, and the worst of them: what an
  * auditor asks before a tick. They are told by that tick, late. */
 size_t book_overdue(const struct book *book, int64_t now_ns, int64_t *ret_late_ns);

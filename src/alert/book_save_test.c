@@ -391,6 +391,32 @@ static void test_other_version_is_refused_by_name(void **state)
     kit_free(&kit);
 }
 
+/* What version 1 wrote: no part about people after the alert, no silences. */
+static void test_version_1_is_read_too(void **state)
+{
+    (void)state;
+    enum { LIFE_BYTES = 3 * 8 + 3 * 4 + 1, SILENCES_BYTES = 8 + 4 + 4, HASH_BYTES = 8 };
+    struct alert_options o = {.ladders = {[SEVERITY_P1] = {.after_ns = {15 * KIT_MINUTE}, .count = 1}}};
+    struct kit kit;
+    struct buf saved;
+    struct err err;
+    kit_init(&kit, &o);
+    struct rule_info rule = kit_rule("r-1", "T", SEVERITY_P1);
+    kit_give(&kit, kit_finding(&rule, NULL, KIT_T0));
+    buf_init(&saved, 1 << 20);
+    book_save(kit.book, &saved);
+    saved.n -= LIFE_BYTES + SILENCES_BYTES + HASH_BYTES;
+    store_u32(saved.p + 4, 1);
+    buf_u64(&saved, hash_64(buf_view(&saved)));
+    assert_int_equal(book_load(kit.book, buf_view(&saved), &err), 0);
+    assert_int_equal(book_count(kit.book), 1);
+    assert_int_equal(book_at(kit.book, 0)->escalation_next_ns, KIT_T0 + 15 * KIT_MINUTE);
+    kit_tick(&kit, KIT_T0 + 15 * KIT_MINUTE);
+    assert_int_equal(kit_intent(&kit)->reason, NOTIFY_ESCALATED);
+    buf_free(&saved);
+    kit_free(&kit);
+}
+
 static void test_saves_behind_other_bytes(void **state)
 {
     (void)state;
@@ -439,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_damaged_bytes_are_refused),
         cmocka_unit_test(test_forged_bytes_do_no_harm),
         cmocka_unit_test(test_other_version_is_refused_by_name),
+        cmocka_unit_test(test_version_1_is_read_too),
         cmocka_unit_test(test_saves_behind_other_bytes),
         cmocka_unit_test(test_after_a_load_everything_has_changed),
     };

@@ -260,6 +260,27 @@ size_t book_overdue(const struct book *book, int64_t now_ns, int64_t *ret_late_n
     return count;
 }
 
+static bool same_ladder(const struct alert_ladder *a, const struct alert_ladder *b)
+{
+    bool same = a->count == b->count && a->repeats == b->repeats && a->repeat_every_ns == b->repeat_every_ns;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = a->after_ns[i] == b->after_ns[i];
+    return same;
+}
+
+void book_pass_steps(struct book *book, const struct book *before, int64_t now_ns)
+{
+    for (size_t i = 0; i < book->count; i++) {
+        struct held *held = book->all[i];
+        if (same_ladder(ladder_of(book, held), &before->options.ladders[held->alert.severity]))
+            continue;
+        while (book_step_due_ns(book, held) <= now_ns)
+            held->alert.escalation_step++;
+        book_show_step(book, held);
+        book_schedule(book, held);
+    }
+}
+
 void book_show_step(const struct book *book, struct held *held)
 {
     int64_t due_ns = book_step_due_ns(book, held);

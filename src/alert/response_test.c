@@ -349,6 +349,32 @@ static void test_steps_after_a_standstill_say_how_late_they_are(void **state)
     kit_free(&kit);
 }
 
+static void test_D_10_a_new_policy_pages_for_nothing_old(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct buf saved;
+    struct err err;
+    bring(&kit, SEVERITY_P3); /* no ladder yet */
+    kit_tick(&kit, KIT_T0 + 20 * KIT_MINUTE);
+    struct alert_options o = options;
+    o.ladders[SEVERITY_P3] =
+        (struct alert_ladder){.after_ns = {15 * KIT_MINUTE, 30 * KIT_MINUTE}, .count = 2};
+    struct book *fresh = book_new(&o);
+    buf_init(&saved, 1 << 20);
+    book_save(kit.book, &saved);
+    assert_int_equal(book_load(fresh, buf_view(&saved), &err), 0);
+    book_pass_steps(fresh, kit.book, KIT_T0 + 20 * KIT_MINUTE);
+    book_free(&kit.book);
+    kit.book = fresh;
+    kit_tick(&kit, KIT_T0 + 21 * KIT_MINUTE);
+    assert_int_equal(kit_intents(&kit), 0);
+    kit_tick(&kit, KIT_T0 + 30 * KIT_MINUTE);
+    assert_int_equal(kit_intent(&kit)->step, 2);
+    buf_free(&saved);
+    kit_free(&kit);
+}
+
 /* --- a saved book goes on as it was */
 
 static uint64_t roll_state;
@@ -486,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_D_09_acknowledging_stops_the_ladder),
         cmocka_unit_test(test_snooze_pauses_the_ladder),
         cmocka_unit_test(test_steps_after_a_standstill_say_how_late_they_are),
+        cmocka_unit_test(test_D_10_a_new_policy_pages_for_nothing_old),
         cmocka_unit_test(test_D_08_saved_anywhere_goes_on_the_same),
         cmocka_unit_test(test_json_there_and_back),
         cmocka_unit_test(test_Y_16_markdown),

@@ -351,6 +351,7 @@ static struct book *next_book(struct core *core, const struct alert_options *opt
         buf_init(&saved, SIZE_MAX / 2);
         book_save(core->book, &saved);
         tc_assert(book_load(fresh, buf_view(&saved), &err) == 0);
+        book_pass_steps(fresh, core->book, core->folded_tick_ns);
         buf_free(&saved);
     }
     return fresh;

@@ -307,6 +307,33 @@ static void test_D_18_the_one_who_is_on_call_then(void **state)
     }
 }
 
+static void test_D_09_who_was_paged_hears_of_the_acknowledgement_and_the_end(void **state)
+{
+    struct world w;
+    char id[33];
+    (void)state;
+    world_begin(&w, "");
+    assert_int_equal(core_begin(&w), 0);
+    assert_int_equal(break_in(&w), 0);
+    assert_int_equal(until(&w, START_NS), 0);
+    assert_int_equal(until(&w, START_NS + 16 * MINUTE), 0);
+    size_t before = w.told_count;
+    memcpy(id, book_at(w.core->book, 0)->id, sizeof id);
+    struct alert_command ack = {.verb = SV("ack"), .alert_id = sv_of(id), .by = SV("anna")};
+    assert_int_equal(command(&w, &ack), 0);
+    assert_int_equal(until(&w, START_NS + 17 * MINUTE), 0);
+    assert_string_equal(told(&w, before),
+                        "acknowledged:room= acknowledged:sms/carla=+493 acknowledged:voice/carla=+493 ");
+    restart(&w);
+    before = w.told_count;
+    ack.verb = SV("resolve");
+    assert_int_equal(command(&w, &ack), 0);
+    assert_int_equal(until(&w, START_NS + 18 * MINUTE), 0);
+    assert_string_equal(told(&w, before),
+                        "resolved:room= resolved:sms/carla=+493 resolved:voice/carla=+493 ");
+    world_end(&w);
+}
+
 static void test_D_09_acknowledging_stops_it(void **state)
 {
     struct world w;
@@ -412,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_D_11_the_matrix),
         cmocka_unit_test(test_D_18_the_one_who_is_on_call_then),
         cmocka_unit_test(test_D_09_acknowledging_stops_it),
+        cmocka_unit_test(test_D_09_who_was_paged_hears_of_the_acknowledgement_and_the_end),
         cmocka_unit_test(test_D_10_an_auditor_alarms_of_steps_that_are_overdue),
         cmocka_unit_test(test_D_08_cut_at_every_call),
     };

@@ -152,6 +152,47 @@ static int put_rows(struct core *core, const struct event *record, const struct 
     return address_each(core, json, arena, put_row, &rows);
 }
 
+/* --- who was told of an escalation is told that it is over */
+
+struct told { /* "CHANNEL" or "CHANNEL/PERSON", of the steps that were told */
+    struct arena *arena;
+    struct sv *items;
+    size_t count;
+};
+
+static int take_told(void *context, struct sv key)
+{
+    struct told *told = context;
+    struct sv address = sv_from(key, sv_find_char(key, ':') + 1);
+    if (told->count == ONCALL_TARGETS_MAX ||
+        sv_find_char(address, '>') < address.n) /* a fallback's: not theirs */
+        return 0;
+    told->items[told->count++] = arena_sv(told->arena, address);
+    return 0;
+}
+
+/* Acknowledged, or ended: whoever a step of the escalation was told to hears of it by the same channel. Rows
+ * of one key are put once, so that who is told by the routing anyway is not told twice. */
+static int put_told(struct core *core, const struct event *record, const struct event *json,
+                    struct arena *arena, const struct alert *alert, struct err *err)
+{
+    struct rows rows = {core, record, arena, sv_of(alert->id), err};
+    struct told told = {arena, ARENA_ARRAY(arena, struct sv, ONCALL_TARGETS_MAX), 0};
+    struct sv key = event_value(json, "key"), beginning = arena_printf(arena, "%s-escalated-", alert->id);
+    if (key.n == 0 || alert->escalation_step == 0)
+        return 0;
+    int rc = store_outbox_beginning(core->store, sv_of(alert->id), beginning, take_told, &told, err);
+    for (size_t i = 0; rc == 0 && i < told.count; i++) {
+        size_t slash = sv_find_char(told.items[i], '/');
+        struct sv channel = sv_head(told.items[i], slash), person = sv_from(told.items[i], slash + 1);
+        struct sv to = person.n > 0 ? oncall_address(core->oncall, person, channel) : SV("");
+        if (person.n == 0 || to.n > 0)
+            rc = put_row(&rows, channel, to,
+                         arena_printf(arena, "%.*s:%.*s", SV_FMT(key), SV_FMT(told.items[i])));
+    }
+    return rc;
+}
+
 static int project_decision(struct core *core, const struct event *record, const struct event *json,
                             struct arena *arena, struct err *err)
 {
@@ -165,6 +206,8 @@ static int project_decision(struct core *core, const struct event *record, const
                                event_value(json, "what"), event_value(json, "by"), last_note(&alert), err);
     if (rc == 0)
         rc = put_rows(core, record, json, arena, sv_of(alert.id), err);
+    if (rc == 0)
+        rc = put_told(core, record, json, arena, &alert, err);
     if (rc == 0)
         tell_later(core, text);
     return rc;

@@ -355,6 +355,25 @@ int store_outbox_first_id(struct store *store, struct sv channel, struct sv aler
     return rc < 0 ? rc : 0;
 }
 
+int store_outbox_beginning(struct store *store, struct sv alert_id, struct sv beginning,
+                           int (*each)(void *context, struct sv key), void *context, struct err *err)
+{
+    sqlite3_stmt *s;
+    int rc = statement_get(store, STATEMENT_OUTBOX_BEGINNING,
+                           "SELECT key FROM outbox WHERE alert_id = ?1 AND substr(key, 1, length(?2)) = ?2"
+                           " ORDER BY position, key",
+                           &s, err);
+    if (rc != 0)
+        return rc;
+    statement_text(s, 1, alert_id);
+    statement_text(s, 2, beginning);
+    while ((rc = statement_step(store, s, err, "reading an alert's notifications")) == 1)
+        if (each(context, statement_column(s, 0)) != 0)
+            break;
+    statement_done(s);
+    return rc < 0 ? rc : 0;
+}
+
 static void delivery_json(sqlite3_stmt *s, struct json_out *json)
 {
     json_object(json);

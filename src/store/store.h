@@ -110,6 +110,9 @@ int store_outbox_undiverted(struct store *store, struct sv channel, size_t limit
  * none, or none that fits `size`. */
 int store_outbox_first_id(struct store *store, struct sv channel, struct sv alert_id, char *ret, size_t size,
                           struct err *err);
+/* Keys of an alert's rows, sent or not, that begin so, by position; `each` must not use the connection. */
+int store_outbox_beginning(struct store *store, struct sv alert_id, struct sv beginning,
+                           int (*each)(void *context, struct sv key), void *context, struct err *err);
 /* JSON array, by position: {channel, key, status, attempts, code, provider_id, detail, error, at, next_at}.
  */
 int store_deliveries_json(struct store *store, struct sv alert_id, struct buf *ret_json, struct err *err);
