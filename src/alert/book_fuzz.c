@@ -101,6 +101,26 @@ static void load_hostile(const uint8_t *data, size_t size)
     arena_free(&arena);
 }
 
+static void silence(struct tape *tape, struct book *book, uint64_t position, struct receive_time now,
+                    struct decision_list *out)
+{
+    static const char *const matchers[] = {"severity=~\".+\"", "alertname=\"a\"", "x!=\"\"", ""};
+    static const char *const hours[] = {"", "mon-sun 00:00-24:00 Europe/Berlin", "sat 22:00-06:00", "?"};
+    uint8_t what = next(tape);
+    struct buf json;
+    struct err err;
+    buf_init(&json, 1 << 20);
+    struct alert_command command = {.verb = what & 1 ? SV("silence") : SV("unsilence"),
+                                    .alert_id = what & 2 ? SV("1") : SV("2"),
+                                    .what = sv_of(matchers[what >> 2 & 3]),
+                                    .every = sv_of(hours[what >> 4 & 3]),
+                                    .disposition = what & 64 ? SV("until_resolved") : SV(""),
+                                    .until = what & 128 ? SV("100ms") : SV("1h"),
+                                    .note = SV("n")};
+    silence_command(book, position, now, &command, &json, out, &err);
+    buf_free(&json);
+}
+
 static void step(struct tape *tape, struct book *book, uint64_t position, int64_t *now_ns,
                  struct decision_list *out)
 {
@@ -128,6 +148,8 @@ static void step(struct tape *tape, struct book *book, uint64_t position, int64_
             command.impact = command.urgency = SV("low");
         }
         book_command(book, position, now, &command, out);
+        if ((what >> 2 & 15) == 3)
+            silence(tape, book, position, now, out);
     } else {
         rule.id = next_text(tape);
         rule.title = next_text(tape);
