@@ -217,6 +217,7 @@ static void test_D_18_shifts_and_questions_agree(void **state)
             assert_true(shift.from_ns <= t && t < shift.to_ns);
             oncall_who(&o->schedules[s], NULL, shift.to_ns - 1, &again);
             assert_true(sv_eq(shift.person, again.person));
+            assert_true(sv_eq(shift.person, oncall_now(&o->schedules[s], NULL, t)));
             assert_int_equal(again.to_ns, shift.to_ns);
         }
     oncall_free(&o);
@@ -332,6 +333,32 @@ static void test_D_18_the_last_day_of_a_recurring_event(void **state)
                                 "2026-03-02T14:00:00Z ben\n"
                                 "2026-03-02T15:00:00Z -\n");
     oncall_free(&o);
+}
+
+/* Thousands of rules that ended long ago, or go on for ever, do not hold up who asks for the person. */
+static void test_a_calendar_of_thousands_of_rules(void **state)
+{
+    (void)state;
+    struct buf text;
+    struct oncall *o;
+    struct err err = {0};
+    buf_init(&text, ONCALL_ICAL_BYTES);
+    buf_str(&text, "BEGIN:VCALENDAR\n");
+    for (int i = 0; i < ONCALL_EVENTS_MAX; i++)
+        buf_printf(&text,
+                   "BEGIN:VEVENT\nDTSTART:1980%02d%02dT%02d%02d00Z\nDTEND:1981%02d%02dT000000Z\nSUMMARY:ben\n"
+                   "RRULE:FREQ=DAILY%s\nEND:VEVENT\n",
+                   i % 12 + 1, i % 28 + 1, i % 24, i / 24 % 60, i % 12 + 1, i % 28 + 1,
+                   i % 2 == 0 ? ";UNTIL=19820101" : "");
+    buf_str(&text, "END:VCALENDAR\n");
+    buf_char(&text, '\0');
+    assert_int_equal(read_calendar(text.p, &o, &err), 0);
+    for (int day = 0; day < 50; day++)
+        assert_true(sv_is(oncall_now(&o->schedules[0], NULL,
+                                     at("2026-03-01T00:00:00Z") + day * INT64_C(86400) * TC_SECOND_NS),
+                          "ben"));
+    oncall_free(&o);
+    buf_free(&text);
 }
 
 static void test_calendars_that_are_refused(void **state)
@@ -539,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_events_of_a_calendar_are_many),
         cmocka_unit_test(test_D_18_alarms_and_cancelled_events_of_a_calendar),
         cmocka_unit_test(test_D_18_the_last_day_of_a_recurring_event),
+        cmocka_unit_test(test_a_calendar_of_thousands_of_rules),
         cmocka_unit_test(test_calendars_that_are_refused),
         cmocka_unit_test(test_D_18_what_goes_out_comes_in_again),
         cmocka_unit_test(test_D_10_the_default_policy),
