@@ -329,18 +329,14 @@ static int pseudonymise(struct notifier *n, struct delivery *d, struct err *err)
     return rc;
 }
 
-static int make_body(struct notifier *n, struct delivery *d, struct err *err)
+static int make_body(struct notifier *n, struct delivery *d, const char *first_id, struct err *err)
 {
     const struct lane *lane = d->lane;
-    char first_id[TC_PROVIDER_ID_BYTES];
-    int rc = store_outbox_first_id(n->store, lane->config.name, buf_view(&d->alert_id), first_id,
-                                   sizeof first_id, err);
     struct message message = {.key = buf_view(&d->key),
                               .payload = buf_view(&d->payload),
                               .first_id = sv_of(first_id),
                               .console_url = n->options.console_url};
-    if (rc == 0)
-        rc = lane->channel->body(&d->config, &message, &d->body, err);
+    int rc = lane->channel->body(&d->config, &message, &d->body, err);
     d->steps = channel_steps(lane->channel, buf_view(&d->body));
     if (rc == 0 && (d->steps == 0 || d->steps > TC_SERVICE_STEPS_MAX))
         rc = err_set(err, TC_EBOUND, "the message is no request, or more than %d", TC_SERVICE_STEPS_MAX);
@@ -351,13 +347,21 @@ static void begin(struct notifier *n, struct delivery *d)
 {
     struct err err = {0};
     struct lane *lane = d->lane;
+    char first_id[TC_PROVIDER_ID_BYTES];
+    if (store_outbox_first_id(n->store, lane->config.name, buf_view(&d->alert_id), first_id, sizeof first_id,
+                              &err) != 0) { /* that says nothing of the message: it stays due */
+        notifier_store_failed(n, &err);
+        release(d);
+        lane->look_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
+        return;
+    }
     d->begun_mono_ns = mono(n);
     lane_use_allowance(n, lane);
     buf_init(&d->body, TC_CHANNEL_BODY_MAX);
     take_recipient(n, d);
     int rc = pseudonymise(n, d, &err);
     if (rc == 0)
-        rc = make_body(n, d, &err);
+        rc = make_body(n, d, first_id, &err);
     if (rc == 0 && d->body.overflow)
         rc = err_set(&err, TC_EBOUND, "the message is longer than %d bytes", TC_CHANNEL_BODY_MAX);
     buf_free(&d->payload);
