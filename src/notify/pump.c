@@ -97,6 +97,7 @@ static void hand_receipt(struct notifier *n, struct delivery *d)
     atomic_fetch_add(failed ? &n->failed : &n->sent, 1);
     atomic_fetch_add(failed ? &lane->failed : &lane->sent, 1);
     map_remove(&lane->served, key);
+    map_remove(&lane->taken, key);
     if (failed)
         log_warn("notify", "channel %.*s: notification %.*s is given up: %s", SV_FMT(d->lane->config.name),
                  SV_FMT(key), d->detail);
@@ -186,6 +187,17 @@ static void note_served(struct delivery *d, uint64_t served)
         *slot |= served;
 }
 
+/* How many of the requests were taken so far, those of earlier attempts with them. */
+static unsigned count_taken(struct delivery *d, uint64_t more)
+{
+    uint64_t *slot = more == 0 ? map_get(&d->lane->taken, buf_view(&d->key))
+                               : map_put(&d->lane->taken, buf_view(&d->key), NULL);
+    d->taken |= more | (slot == NULL ? 0 : *slot);
+    if (slot != NULL)
+        *slot = d->taken;
+    return (unsigned)__builtin_popcountll(d->taken);
+}
+
 /* The first request that is neither taken nor refused for good; d->steps: there is none. */
 static size_t open_step(const struct delivery *d)
 {
@@ -199,19 +211,19 @@ static size_t open_step(const struct delivery *d)
 static void end_step(struct delivery *d, struct answer *answer)
 {
     bool taken = answer->result == SEND_OK;
-    d->taken += taken;
-    d->refused += !taken;
-    d->parcel.served |= UINT64_C(1) << d->parcel.step;
-    note_served(d, UINT64_C(1) << d->parcel.step);
+    uint64_t bit = UINT64_C(1) << d->parcel.step;
+    d->parcel.served |= bit;
+    note_served(d, bit);
+    size_t refused = d->steps - count_taken(d, taken ? bit : 0);
     if (taken && d->provider_id[0] == '\0')
         memcpy(d->provider_id, answer->provider_id, sizeof d->provider_id);
     if (!taken)
         snprintf(d->error, sizeof d->error, "%s", answer->detail);
-    if (open_step(d) < d->steps || d->refused == 0)
+    if (open_step(d) < d->steps || refused == 0)
         return;
-    answer->result = d->refused < d->steps ? SEND_OK : SEND_REFUSED;
-    snprintf(answer->detail, sizeof answer->detail, "%u of %zu requests refused for good; the last: %.120s",
-             d->refused, d->steps, d->error);
+    answer->result = refused < d->steps ? SEND_OK : SEND_REFUSED;
+    snprintf(answer->detail, sizeof answer->detail, "%zu of %zu requests refused for good; the last: %.120s",
+             refused, d->steps, d->error);
 }
 
 static void settle(struct notifier *n, struct delivery *d, struct answer *answer)
