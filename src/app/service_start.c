@@ -330,8 +330,6 @@ int service_start(struct service *s, struct err *err)
         rc = start_sealing(s, err);
     if (rc == 0)
         rc = start_keeping(s, err);
-    if (rc == 0)
-        rc = start_forwarding(s, err);
     return rc == 0 ? service_open_doors(s, err) : rc;
 }
 
