@@ -124,6 +124,7 @@ static int add_lane(struct notifier *n, const struct channel_config *config, str
     lane->config = copy;
     lane->channel = channel_find(copy.type);
     map_init(&lane->served, TC_SERVED_MAX);
+    map_init(&lane->taken, TC_SERVED_MAX);
     for (size_t i = 0; i < TC_ARRAY_LEN(lane->deliveries); i++)
         lane->deliveries[i].lane = lane;
     return 0;
@@ -256,8 +257,10 @@ void notifier_free(struct notifier **notifier)
         curl_multi_cleanup(n->multi);
     store_close(&n->store);
     map_free(&n->handed);
-    for (size_t i = 0; i < n->lane_count; i++)
+    for (size_t i = 0; i < n->lane_count; i++) {
         map_free(&n->lanes[i].served);
+        map_free(&n->lanes[i].taken);
+    }
     pthread_mutex_destroy(&n->aside_lock);
     arena_free(&n->arena);
     free(n);

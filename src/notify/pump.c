@@ -97,6 +97,7 @@ static void hand_receipt(struct notifier *n, struct delivery *d)
     atomic_fetch_add(failed ? &n->failed : &n->sent, 1);
     atomic_fetch_add(failed ? &lane->failed : &lane->sent, 1);
     map_remove(&lane->served, key);
+    map_remove(&lane->taken, key);
     if (failed)
         log_warn("notify", "channel %.*s: notification %.*s is given up: %s", SV_FMT(d->lane->config.name),
                  SV_FMT(key), d->detail);
@@ -186,6 +187,17 @@ static void note_served(struct delivery *d, uint64_t served)
         *slot |= served;
 }
 
+/* How many of the requests were taken so far, those of earlier attempts with them. */
+static unsigned count_taken(struct delivery *d, uint64_t more)
+{
+    uint64_t *slot = more == 0 ? map_get(&d->lane->taken, buf_view(&d->key))
+                               : map_put(&d->lane->taken, buf_view(&d->key), NULL);
+    d->taken |= more | (slot == NULL ? 0 : *slot);
+    if (slot != NULL)
+        *slot = d->taken;
+    return (unsigned)__builtin_popcountll(d->taken);
+}
+
 /* The first request that is neither taken nor refused for good; d->steps: there is none. */
 static size_t open_step(const struct delivery *d)
 {
@@ -199,19 +211,19 @@ static size_t open_step(const struct delivery *d)
 static void end_step(struct delivery *d, struct answer *answer)
 {
     bool taken = answer->result == SEND_OK;
-    d->taken += taken;
-    d->refused += !taken;
-    d->parcel.served |= UINT64_C(1) << d->parcel.step;
-    note_served(d, UINT64_C(1) << d->parcel.step);
+    uint64_t bit = UINT64_C(1) << d->parcel.step;
+    d->parcel.served |= bit;
+    note_served(d, bit);
+    size_t refused = d->steps - count_taken(d, taken ? bit : 0);
     if (taken && d->provider_id[0] == '\0')
         memcpy(d->provider_id, answer->provider_id, sizeof d->provider_id);
     if (!taken)
         snprintf(d->error, sizeof d->error, "%s", answer->detail);
-    if (open_step(d) < d->steps || d->refused == 0)
+    if (open_step(d) < d->steps || refused == 0)
         return;
-    answer->result = d->refused < d->steps ? SEND_OK : SEND_REFUSED;
-    snprintf(answer->detail, sizeof answer->detail, "%u of %zu requests refused for good; the last: %.120s",
-             d->refused, d->steps, d->error);
+    answer->result = refused < d->steps ? SEND_OK : SEND_REFUSED;
+    snprintf(answer->detail, sizeof answer->detail, "%zu of %zu requests refused for good; the last: %.120s",
+             refused, d->steps, d->error);
 }
 
 static void settle(struct notifier *n, struct delivery *d, struct answer *answer)
@@ -329,18 +341,14 @@ static int pseudonymise(struct notifier *n, struct delivery *d, struct err *err)
     return rc;
 }
 
-static int make_body(struct notifier *n, struct delivery *d, struct err *err)
+static int make_body(struct notifier *n, struct delivery *d, const char *first_id, struct err *err)
 {
     const struct lane *lane = d->lane;
-    char first_id[TC_PROVIDER_ID_BYTES];
-    int rc = store_outbox_first_id(n->store, lane->config.name, buf_view(&d->alert_id), first_id,
-                                   sizeof first_id, err);
     struct message message = {.key = buf_view(&d->key),
                               .payload = buf_view(&d->payload),
                               .first_id = sv_of(first_id),
                               .console_url = n->options.console_url};
-    if (rc == 0)
-        rc = lane->channel->body(&d->config, &message, &d->body, err);
+    int rc = lane->channel->body(&d->config, &message, &d->body, err);
     d->steps = channel_steps(lane->channel, buf_view(&d->body));
     if (rc == 0 && (d->steps == 0 || d->steps > TC_SERVICE_STEPS_MAX))
         rc = err_set(err, TC_EBOUND, "the message is no request, or more than %d", TC_SERVICE_STEPS_MAX);
@@ -351,13 +359,21 @@ static void begin(struct notifier *n, struct delivery *d)
 {
     struct err err = {0};
     struct lane *lane = d->lane;
+    char first_id[TC_PROVIDER_ID_BYTES];
+    if (store_outbox_first_id(n->store, lane->config.name, buf_view(&d->alert_id), first_id, sizeof first_id,
+                              &err) != 0) { /* that says nothing of the message: it stays due */
+        notifier_store_failed(n, &err);
+        release(d);
+        lane->look_mono_ns = mono(n) + TC_LOOK_EVERY_NS;
+        return;
+    }
     d->begun_mono_ns = mono(n);
     lane_use_allowance(n, lane);
     buf_init(&d->body, TC_CHANNEL_BODY_MAX);
     take_recipient(n, d);
     int rc = pseudonymise(n, d, &err);
     if (rc == 0)
-        rc = make_body(n, d, &err);
+        rc = make_body(n, d, first_id, &err);
     if (rc == 0 && d->body.overflow)
         rc = err_set(&err, TC_EBOUND, "the message is longer than %d bytes", TC_CHANNEL_BODY_MAX);
     buf_free(&d->payload);

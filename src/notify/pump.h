@@ -62,7 +62,7 @@ struct delivery {
     struct transfer *transfer;
     struct parcel parcel; /* what the transfer looks at */
     size_t steps;         /* requests that the body is */
-    unsigned taken, refused;
+    uint64_t taken;       /* those that were taken, by number */
     int64_t begun_mono_ns;
     const char *status;    /* DELIVERY_RECEIPT: "sent" or "failed" */
     int64_t next_ns;       /* DELIVERY_POSTPONE: of the row, wall clock */
@@ -92,7 +92,8 @@ struct lane {
     bool troubled;                /* its trouble was told; until something gets through */
     int64_t divert_mono_ns;       /* when to look for rows that the fallback should have */
     int64_t full_mono_ns;         /* max_per_minute: when the allowance would be whole again */
-    struct map served;            /* key -> recipients that have it (email); bounded */
+    struct map served; /* key -> recipients that have it (email), requests that are done; bounded */
+    struct map taken;  /* key -> of these requests, those that were not refused; bounded likewise */
     atomic_uint_least64_t sent, retries, failed, diverted, pending, attempts, latency_ns;
     atomic_uint_least64_t latency[TC_LATENCY_BUCKETS];
     atomic_bool failing;

@@ -191,6 +191,44 @@ static void test_E_06_refused_by_all(void **state)
     assert_int_equal(mock_count(&f->mocks[0]), 2);
 }
 
+/* One refused, the other put off and refused later: nobody has it, and that is said. */
+static void test_E_06_refused_by_all_one_later(void **state)
+{
+    struct fixture *f = *state;
+    use_sms(f);
+    mock_script(&f->mocks[0], OPTED_OUT);
+    mock_script(&f->mocks[0], MOCK_STATUS("503 Busy", ""));
+    mock_otherwise(&f->mocks[0], OPTED_OUT);
+    start(f);
+    put(f, "soc", "a1", 1);
+    settle(f);
+    expect_counts(f, 1, 0, 0);
+    pass(f, 1201 * ms);
+    assert_int_equal(mock_count(&f->mocks[0]), 3);
+    expect_counts(f, 0, 0, 1);
+    expect_said(f, "2 of 2 requests refused for good; the last: HTTP status 400: 21610");
+}
+
+/* A moment in which the store cannot be read loses no message. */
+static void test_E_02_a_store_that_fails_for_a_moment(void **state)
+{
+    struct fixture *f = *state;
+    start(f);
+    put(f, "soc", "a1", 1);
+    assert_int_equal(
+        sqlite3_exec(f->store->db, "ALTER TABLE outbox RENAME COLUMN provider_id TO away", NULL, NULL, NULL),
+        SQLITE_OK);
+    settle(f);
+    expect_counts(f, 1, 0, 0);
+    assert_int_equal(mock_count(&f->mocks[0]), 0);
+    assert_int_equal(
+        sqlite3_exec(f->store->db, "ALTER TABLE outbox RENAME COLUMN away TO provider_id", NULL, NULL, NULL),
+        SQLITE_OK);
+    pass(f, 1001 * ms);
+    expect_counts(f, 0, 1, 0);
+    assert_int_equal(mock_count(&f->mocks[0]), 1);
+}
+
 static void test_an_aside_is_said_once_and_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -237,6 +275,8 @@ int main(void)
         cmocka_unit_test(test_goldens),
         CASE(test_E_06_each_recipient_for_itself),
         CASE(test_E_06_refused_by_all),
+        CASE(test_E_06_refused_by_all_one_later),
+        CASE(test_E_02_a_store_that_fails_for_a_moment),
         CASE(test_an_answer_that_is_not_ok),
         CASE(test_an_aside_is_said_once_and_bounded),
     };

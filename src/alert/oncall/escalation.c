@@ -105,7 +105,6 @@ static void tell_role(struct resolving *r, const struct oncall_ref *ref, const s
 static void tell_ref(struct resolving *r, const struct oncall_ref *ref, const struct oncall_ref *by,
                      struct sv why, unsigned depth)
 {
-    struct oncall_shift shift;
     const struct oncall_schedule *schedule;
     switch (ref->kind) {
     case ONCALL_PERSON:
@@ -117,10 +116,8 @@ static void tell_ref(struct resolving *r, const struct oncall_ref *ref, const st
         break;
     case ONCALL_SCHEDULE:
         schedule = oncall_schedule(r->oncall, ref->name);
-        if (schedule != NULL) {
-            oncall_who(schedule, r->overrides, r->at_ns, &shift);
-            tell_person(r, shift.person, by, why);
-        }
+        if (schedule != NULL)
+            tell_person(r, oncall_now(schedule, r->overrides, r->at_ns), by, why);
         break;
     case ONCALL_ROLE:
         tell_role(r, ref, by, why, depth);

@@ -132,6 +132,10 @@ static int64_t occurrence_at(const struct oncall_event *event, int64_t at_s)
         number--;
     if (event->times > 0)
         number = TC_MIN(number, (int64_t)event->times - 1);
+    if (event->until_s < at_s) { /* near it, so that a rule that ended long ago costs no more than another */
+        int64_t last = floor_div(local_of(event->zone, event->until_s) - event->from_s, event->every_s);
+        number = TC_MIN(number, TC_MAX(last + 1, INT64_C(0)));
+    }
     while (number > 0 && occurrence(event, number).from_s > event->until_s)
         number--;
     return number;
@@ -267,6 +271,14 @@ void oncall_each_shift(const struct oncall_schedule *schedule, const struct onca
             return;
         shift = next;
     }
+}
+
+struct sv oncall_now(const struct oncall_schedule *schedule, const struct oncall_overrides *overrides,
+                     int64_t at_ns)
+{
+    struct oncall_shift shift;
+    look(schedule, overrides, at_ns, &shift);
+    return shift.person;
 }
 
 struct found {

@@ -165,6 +165,9 @@ struct oncall_shift { /* who is on call from, to; the same person and reason thr
 /* `overrides` may be NULL. */
 void oncall_who(const struct oncall_schedule *schedule, const struct oncall_overrides *overrides,
                 int64_t at_ns, struct oncall_shift *ret);
+/* The person alone, without a walk along the shifts around: what the core asks while alerts wait. */
+struct sv oncall_now(const struct oncall_schedule *schedule, const struct oncall_overrides *overrides,
+                     int64_t at_ns);
 /* The shifts that touch [from, to), cut to it; neighbours that say the same are one. `each` returns false to
  * stop. */
 typedef bool (*oncall_shift_fn)(void *context, const struct oncall_shift *shift);

@@ -22,9 +22,11 @@ struct calendar {
     unsigned line; /* of the logical line's begin */
     unsigned next_line;
     char text[LINE_MAX_BYTES]; /* unfolded */
+    size_t capacity;           /* of the schedule's events */
     bool inside;
+    unsigned depth; /* of components within the event, such as alarms: they say nothing of shifts */
     struct oncall_event event;
-    bool has_start, has_end, is_date;
+    bool has_start, has_end, is_date, until_is_local, is_cancelled;
     struct sv summary;
 };
 
@@ -124,6 +126,7 @@ static int read_rule(struct calendar *c, struct sv value)
     int64_t unit_s = 0;
     bool utc, date;
     c->event.until_s = INT64_MAX;
+    c->until_is_local = false;
     for (struct sv rest = value; rest.n > 0;) {
         struct sv part = sv_cut(&rest, ';');
         size_t equals = sv_find_char(part, '=');
@@ -135,7 +138,7 @@ static int read_rule(struct calendar *c, struct sv value)
         else if (sv_is(name, "COUNT") && num_u64(text, 1, 100000, &c->event.times))
             ;
         else if (sv_is(name, "UNTIL") && read_time(text, &c->event.until_s, &utc, &date))
-            ;
+            c->until_is_local = !utc;
         else if (!sv_is(name, "WKST"))
             return refuse(
                 c, "this rule of recurrence is not supported (DAILY or WEEKLY with INTERVAL, COUNT, UNTIL)",
@@ -155,11 +158,28 @@ static const struct oncall_person *person_of(const struct oncall *oncall, struct
     return NULL;
 }
 
-static int end_event(struct calendar *c)
+static int add_event(struct calendar *c)
 {
     struct oncall_schedule *s = c->schedule;
+    if (s->event_count == ONCALL_EVENTS_MAX)
+        return refuse(c, "the calendar has more events than are read", c->summary);
+    if (s->event_count == c->capacity) {
+        const struct oncall_event *before = s->events;
+        c->capacity = TC_MAX((size_t)16, c->capacity * 2);
+        s->events = ARENA_ARRAY(&c->oncall->arena, struct oncall_event, c->capacity);
+        if (s->event_count > 0)
+            memcpy(s->events, before, s->event_count * sizeof *before);
+    }
+    s->events[s->event_count++] = c->event;
+    return 0;
+}
+
+static int end_event(struct calendar *c)
+{
     const struct oncall_person *person = person_of(c->oncall, c->summary);
     c->inside = false;
+    if (c->is_cancelled)
+        return 0;
     if (!c->has_start)
         return refuse(c, "an event has no DTSTART", c->summary);
     if (!c->has_end)
@@ -168,11 +188,10 @@ static int end_event(struct calendar *c)
         return refuse(c, "an event ends before it begins, or has no end", c->summary);
     if (person == NULL)
         return refuse(c, "the event's summary is nobody's id or name", c->summary);
-    if (s->event_count == ONCALL_EVENTS_MAX)
-        return refuse(c, "the calendar has more events than are read", c->summary);
+    if (c->until_is_local) /* a date, or a time by the clock of the event's begin */
+        c->event.until_s = zone_from_local(c->event.zone, c->event.until_s);
     c->event.person = person->id;
-    s->events[s->event_count++] = c->event;
-    return 0;
+    return add_event(c);
 }
 
 /* The backslash before a comma, semicolon or backslash goes; \n becomes a space. */
@@ -199,6 +218,8 @@ static int read_property(struct calendar *c, struct sv name, struct sv parameter
         return read_rule(c, value);
     if (sv_eq_nocase(name, SV("SUMMARY")))
         c->summary = unescape(&c->oncall->arena, value);
+    if (sv_eq_nocase(name, SV("STATUS")))
+        c->is_cancelled = sv_eq_nocase(sv_trim(value), SV("CANCELLED"));
     static const char *const changing[] = {"DURATION", "RDATE", "EXDATE", "RECURRENCE-ID"};
     for (size_t i = 0; i < TC_ARRAY_LEN(changing); i++)
         if (sv_eq_nocase(name, sv_of(changing[i])))
@@ -217,23 +238,24 @@ static int read_line(struct calendar *c, struct sv line)
     if (sv_eq_nocase(name, SV("BEGIN")) && sv_eq_nocase(value, SV("VEVENT"))) {
         c->event = (struct oncall_event){.zone = c->schedule->zone, .until_s = INT64_MAX};
         c->inside = true;
-        c->has_start = c->has_end = false;
+        c->has_start = c->has_end = c->until_is_local = c->is_cancelled = false;
+        c->depth = 0;
         c->summary = (struct sv){0};
         return 0;
     }
     if (!c->inside)
         return 0;
+    if (sv_eq_nocase(name, SV("BEGIN"))) {
+        c->depth++;
+        return 0;
+    }
+    if (c->depth > 0) {
+        c->depth -= sv_eq_nocase(name, SV("END"));
+        return 0;
+    }
     return sv_eq_nocase(name, SV("END")) && sv_eq_nocase(value, SV("VEVENT"))
                ? end_event(c)
                : read_property(c, name, parameters, value);
-}
-
-static size_t count_events(struct sv text)
-{
-    size_t count = 0;
-    while (text.n > 0)
-        count += sv_eq_nocase(sv_trim(sv_cut(&text, '\n')), SV("BEGIN:VEVENT"));
-    return TC_MIN(count, (size_t)ONCALL_EVENTS_MAX);
 }
 
 int oncall_ical_read(struct oncall *oncall, struct oncall_schedule *schedule, const char *file,
@@ -247,7 +269,6 @@ int oncall_ical_read(struct oncall *oncall, struct oncall_schedule *schedule, co
         .oncall = oncall, .schedule = schedule, .file = file, .err = err, .rest = text, .next_line = 1};
     if (text.n > ONCALL_ICAL_BYTES)
         return refuse(c, "the calendar is too long", SV(""));
-    schedule->events = ARENA_ARRAY(&oncall->arena, struct oncall_event, count_events(text) + 1);
     bool seen = false;
     while (rc == 0 && next_line(c, &line, &too_long)) {
         seen = seen || sv_eq_nocase(sv_trim(line), SV("BEGIN:VCALENDAR"));

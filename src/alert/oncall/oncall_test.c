@@ -217,6 +217,7 @@ static void test_D_18_shifts_and_questions_agree(void **state)
             assert_true(shift.from_ns <= t && t < shift.to_ns);
             oncall_who(&o->schedules[s], NULL, shift.to_ns - 1, &again);
             assert_true(sv_eq(shift.person, again.person));
+            assert_true(sv_eq(shift.person, oncall_now(&o->schedules[s], NULL, t)));
             assert_int_equal(again.to_ns, shift.to_ns);
         }
     oncall_free(&o);
@@ -266,6 +267,98 @@ static void test_D_18_a_calendar_comes_in(void **state)
                                 "2026-04-06T07:00:00Z anna\n"
                                 "2026-04-13T07:00:00Z -\n");
     oncall_free(&o);
+}
+
+/* However it is written that an event begins, there is room for it. */
+static void test_events_of_a_calendar_are_many(void **state)
+{
+    (void)state;
+    struct buf text;
+    struct oncall *o;
+    struct err err = {0};
+    buf_init(&text, ONCALL_ICAL_BYTES);
+    buf_str(&text, "BEGIN:VCALENDAR\n");
+    for (int i = 0; i < 3000; i++)
+        buf_printf(&text, "BEGIN;X=1:VEV\n ENT\nDTSTART;VALUE=DATE:20%02d%02d%02d\nSUMMARY:ben\nEND:VEVENT\n",
+                   i / 336, i / 28 % 12 + 1, i % 28 + 1);
+    buf_str(&text, "END:VCALENDAR\n");
+    buf_char(&text, '\0');
+    assert_int_equal(read_calendar(text.p, &o, &err), 0);
+    assert_int_equal(o->schedules[0].event_count, 3000);
+    assert_string_equal(o->schedules[0].events[0].person.p, "ben");
+    oncall_free(&o);
+    buf_free(&text);
+}
+
+/* An alarm has a duration and words of its own, a cancelled event puts nobody on call. */
+static void test_D_18_alarms_and_cancelled_events_of_a_calendar(void **state)
+{
+    (void)state;
+    struct oncall *o;
+    struct err err = {0};
+    struct listed l;
+    assert_int_equal(
+        read_calendar("BEGIN:VCALENDAR\n"
+                      "BEGIN:VEVENT\nDTSTART:20260402T100000Z\nDTEND:20260402T120000Z\nSUMMARY:ben\n"
+                      "BEGIN:VALARM\nTRIGGER:-PT30M\nREPEAT:2\nDURATION:PT15M\nACTION:EMAIL\nSUMMARY:Soon\n"
+                      "END:VALARM\nSTATUS:CONFIRMED\nEND:VEVENT\n"
+                      "BEGIN:VEVENT\nSTATUS:CANCELLED\nDTSTART:20260402T110000Z\nDTEND:20260402T130000Z\n"
+                      "SUMMARY:anna\nEND:VEVENT\nEND:VCALENDAR\n",
+                      &o, &err),
+        0);
+    list(o, "s", NULL, "2026-04-01T00:00:00Z", "2026-04-03T00:00:00Z", &l);
+    assert_string_equal(l.text, "2026-04-01T00:00:00Z -\n"
+                                "2026-04-02T10:00:00Z ben\n"
+                                "2026-04-02T12:00:00Z -\n");
+    oncall_free(&o);
+}
+
+/* UNTIL without a Z is by the clock of the event: its last day belongs to it, also west of Greenwich. */
+static void test_D_18_the_last_day_of_a_recurring_event(void **state)
+{
+    (void)state;
+    struct oncall *o;
+    struct err err = {0};
+    struct listed l;
+    assert_int_equal(
+        read_calendar("BEGIN:VCALENDAR\nBEGIN:VEVENT\nRRULE:FREQ=DAILY;UNTIL=20260302T090000\n"
+                      "DTSTART;TZID=America/New_York:20260301T090000\n"
+                      "DTEND;TZID=America/New_York:20260301T100000\nSUMMARY:ben\nEND:VEVENT\nEND:VCALENDAR\n",
+                      &o, &err),
+        0);
+    list(o, "s", NULL, "2026-03-01T00:00:00Z", "2026-03-05T00:00:00Z", &l);
+    assert_string_equal(l.text, "2026-03-01T00:00:00Z -\n"
+                                "2026-03-01T14:00:00Z ben\n"
+                                "2026-03-01T15:00:00Z -\n"
+                                "2026-03-02T14:00:00Z ben\n"
+                                "2026-03-02T15:00:00Z -\n");
+    oncall_free(&o);
+}
+
+/* Thousands of rules that ended long ago, or go on for ever, do not hold up who asks for the person. */
+static void test_a_calendar_of_thousands_of_rules(void **state)
+{
+    (void)state;
+    struct buf text;
+    struct oncall *o;
+    struct err err = {0};
+    buf_init(&text, ONCALL_ICAL_BYTES);
+    buf_str(&text, "BEGIN:VCALENDAR\n");
+    for (int i = 0; i < ONCALL_EVENTS_MAX; i++)
+        buf_printf(&text,
+                   "BEGIN:VEVENT\nDTSTART:1980%02d%02dT%02d%02d00Z\nDTEND:1981%02d%02dT000000Z\nSUMMARY:ben\n"
+                   "RRULE:FREQ=DAILY%s\nEND:VEVENT\n",
+                   i % 12 + 1, i % 28 + 1, i % 24, i / 24 % 60, i % 12 + 1, i % 28 + 1,
+                   i % 2 == 0 ? ";UNTIL=19820101" : "");
+    buf_str(&text, "END:VCALENDAR\n");
+    buf_char(&text, '\0');
+    assert_int_equal(read_calendar(text.p, &o, &err), 0);
+    for (int day = 0; day < 50; day++)
+        assert_true(sv_is(oncall_now(&o->schedules[0], NULL,
+                                     at("2026-03-01T00:00:00Z") + day * INT64_C(86400) * TC_SECOND_NS),
+                          "ben"));
+    oncall_free(&o);
+    buf_free(&text);
 }
 
 static void test_calendars_that_are_refused(void **state)
@@ -470,6 +563,10 @@ int main(void)
         cmocka_unit_test(test_D_18_overrides_win_and_the_later_one_of_two),
         cmocka_unit_test(test_D_18_shifts_and_questions_agree),
         cmocka_unit_test(test_D_18_a_calendar_comes_in),
+        cmocka_unit_test(test_events_of_a_calendar_are_many),
+        cmocka_unit_test(test_D_18_alarms_and_cancelled_events_of_a_calendar),
+        cmocka_unit_test(test_D_18_the_last_day_of_a_recurring_event),
+        cmocka_unit_test(test_a_calendar_of_thousands_of_rules),
         cmocka_unit_test(test_calendars_that_are_refused),
         cmocka_unit_test(test_D_18_what_goes_out_comes_in_again),
         cmocka_unit_test(test_D_10_the_default_policy),
