@@ -168,6 +168,46 @@ static void test_delta(void **state)
     sim_fs_free(&sim);
 }
 
+/* A clock that was wrong for a moment must not keep the series from ever counting again. */
+static void test_delta_of_the_future(void **state)
+{
+    (void)state;
+    struct sim_fs *sim = sim_fs_new(0);
+    struct sim_rng rng;
+    struct tsdb *tsdb;
+    struct err err = {0};
+    sim_rng_init(&rng, 1);
+    assert_int_equal(tsdb_open(&(struct tsdb_options){.fs = sim_fs_seam(sim), .rng = &rng.rng, .dir = "/d"},
+                               &tsdb, NULL, &err),
+                     0);
+    struct delta_state *deltas = delta_state_new();
+    struct sample_target target = {.tsdb = tsdb, .deltas = deltas, .now_ms = 100 * KIT_HOUR};
+    for (int any_order = 0; any_order < 2; any_order++) {
+        const char *name = any_order ? "any" : "rising";
+        struct label labels[] = {{METRIC_NAME, sv_of(name)}};
+        const int64_t times[] = {100 * KIT_HOUR, 124 * KIT_HOUR, 100 * KIT_HOUR + 1};
+        struct sample_list list = {0};
+        struct kit_samples got;
+        for (size_t i = 0; i < TC_ARRAY_LEN(times); i++)
+            sample_list_add_sample(&list, &(struct sample){.labels = labels,
+                                                           .label_count = 1,
+                                                           .t_ms = times[i],
+                                                           .value = 2,
+                                                           .delta = true,
+                                                           .any_order = any_order});
+        assert_int_equal(sample_list_append(&list, &target, NULL, NULL, &err), 0);
+        assert_int_equal(list.refused, 1);
+        assert_int_equal(kit_read(tsdb, MATCH_EQUAL, name, 0, INT64_MAX / 2, &got, &err), 0);
+        assert_int_equal(got.n, 2);
+        assert_true(got.f[0] == 2 && got.f[1] == 4 && got.t[1] == times[2]);
+        kit_samples_free(&got);
+        sample_list_free(&list);
+    }
+    delta_state_free(&deltas);
+    tsdb_close(&tsdb);
+    sim_fs_free(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +216,8 @@ int main(void)
         {"bad data points are refused by themselves", test_refused, NULL, NULL, NULL},
         {"a resource in several parts", test_parts, NULL, NULL, NULL},
         {"deltas are added up, and one that repeats is refused", test_delta, NULL, NULL, NULL},
+        {"a delta of the future is refused, and the next one counts", test_delta_of_the_future, NULL, NULL,
+         NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
