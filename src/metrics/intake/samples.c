@@ -43,6 +43,11 @@ void sample_list_add_sample(struct sample_list *list, const struct sample *sampl
         sample_list_refuse(list, "more than %d samples at once", SAMPLES_MAX);
         return;
     }
+    if (list->labels + sample->label_count > SAMPLES_LABELS_MAX) {
+        sample_list_refuse(list, "samples with more than %d labels in all at once", SAMPLES_LABELS_MAX);
+        return;
+    }
+    list->labels += sample->label_count;
     struct label *labels = ARENA_ARRAY(&list->arena, struct label, sample->label_count + 1);
     memcpy(labels, sample->labels, sample->label_count * sizeof *labels);
     list->items = grow(&list->arena, list->items, list->n, &list->capacity, sizeof *list->items);

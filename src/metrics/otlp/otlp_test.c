@@ -93,9 +93,11 @@ static void test_refused(void **state)
             "\"count\":1,\"bucketCounts\":[1,2],\"explicitBounds\":[1,2]}]}},"
             "{\"name\":\"n\",\"gauge\":{\"dataPoints\":[{\"timeUnixNano\":1}]}},"
             "{\"name\":\"t\",\"sum\":{\"dataPoints\":[{\"asInt\":1},{\"asInt\":2}]}},"
+            "{\"name\":\"e\",\"exponentialHistogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{"
+            "\"timeUnixNano\":1,\"positive\":{\"offset\":\"9223372036854775807\",\"bucketCounts\":[1,1]}}]}},"
             "{\"name\":\"gone\",\"gauge\":{\"dataPoints\":[{\"timeUnixNano\":1,\"flags\":1}]}}"),
         &list);
-    assert_int_equal(list.refused_points, 4);
+    assert_int_equal(list.refused_points, 5);
     assert_string_equal(list.first, "a data point of h has 2 buckets for 2 bounds");
     assert_int_equal(list.n, 1);
     assert_true(is_stale(list.items[0].value));
@@ -168,6 +170,23 @@ static void test_delta(void **state)
     sim_fs_free(&sim);
 }
 
+/* What a small body may unfold to is bounded. */
+static void test_labels_are_bounded(void **state)
+{
+    (void)state;
+    struct label labels[] = {{METRIC_NAME, SV("m")}, {SV("a"), SV("b")}};
+    struct sample_list list = {.labels = SAMPLES_LABELS_MAX - 3};
+    sample_list_add(&list, labels, 2, 1, 1);
+    sample_list_add(&list, labels, 2, 2, 1);
+    assert_int_equal(list.n, 1);
+    assert_int_equal(list.refused, 1);
+    assert_string_equal(list.first, "samples with more than 16000000 labels in all at once");
+    sample_list_reset(&list);
+    sample_list_add(&list, labels, 2, 3, 1);
+    assert_int_equal(list.n, 1);
+    sample_list_free(&list);
+}
+
 /* A clock that was wrong for a moment must not keep the series from ever counting again. */
 static void test_delta_of_the_future(void **state)
 {
@@ -216,6 +235,7 @@ int main(void)
         {"bad data points are refused by themselves", test_refused, NULL, NULL, NULL},
         {"a resource in several parts", test_parts, NULL, NULL, NULL},
         {"deltas are added up, and one that repeats is refused", test_delta, NULL, NULL, NULL},
+        {"labels of a list are bounded", test_labels_are_bounded, NULL, NULL, NULL},
         {"a delta of the future is refused, and the next one counts", test_delta_of_the_future, NULL, NULL,
          NULL},
     };
