@@ -93,7 +93,8 @@ static void count_metric(struct event_metrics *m, const struct event_metric *met
         line.tags[line.tag_count].name = metric->labels[i].name;
         line.tags[line.tag_count++].value = value;
     }
-    if (line.values.n == 0)
+    /* in a line of StatsD a colon would begin another value; in a field it is part of what is no number */
+    if (line.values.n == 0 || sv_find_char(line.values, ':') < line.values.n)
         atomic_fetch_add(&m->refused[STATSD_BAD_VALUE], 1);
     else
         count(m, &line);
