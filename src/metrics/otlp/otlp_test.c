@@ -5,6 +5,8 @@
 
 #include "metrics/tsdb/tsdb_kit.h"
 
+#include <math.h>
+
 #include <string.h>
 
 static void test_names(void **state)
@@ -147,17 +149,17 @@ static void test_delta(void **state)
                      0);
     struct delta_state *deltas = delta_state_new();
     struct sample_target target = {.tsdb = tsdb, .deltas = deltas, .now_ms = 100 * KIT_HOUR};
-    for (int i = 1; i <= 4; i++) {
+    for (int i = 1; i <= 5; i++) {
         struct sample_list list = {0};
         struct label labels[] = {{SV("a"), SV("b")}, {METRIC_NAME, SV("m")}};
         struct sample sample = {.labels = labels,
                                 .label_count = 2,
-                                .t_ms = 100 * KIT_HOUR + TC_MIN(i, 3),
-                                .value = 2,
+                                .t_ms = 100 * KIT_HOUR + (i == 5 ? 3 : i),
+                                .value = i == 2 ? NAN : 2,
                                 .delta = true};
         sample_list_add_sample(&list, &sample);
         assert_int_equal(sample_list_append(&list, &target, NULL, NULL, &err), 0);
-        assert_int_equal(list.refused, i == 4); /* the same time again */
+        assert_int_equal(list.refused, i == 2 || i == 5); /* no number; a time that has been */
         sample_list_free(&list);
     }
     assert_int_equal(kit_read(tsdb, MATCH_EQUAL, "m", 0, INT64_MAX / 2, &got, &err), 0);
