@@ -15,7 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WRITE_EVERY_MS = 1000, WRITE_IDLE_EVERY_MS = 15000, SERIES_PER_MS = 10, VALUE_BYTES_MAX = 64 };
+enum {
+    WRITE_EVERY_MS = 1000,
+    WRITE_IDLE_EVERY_MS = 15000,
+    SERIES_PER_MS = 10,
+    VALUE_BYTES_MAX = 64,
+    RESTORE_MS = 60000, /* before the last write: it had all series */
+};
 #define WAIT_NS       (TC_SECOND_NS / 5)
 #define POSITION_NAME SV("tocsin_event_metrics_position")
 
@@ -93,7 +99,8 @@ static void count_metric(struct event_metrics *m, const struct event_metric *met
         line.tags[line.tag_count].name = metric->labels[i].name;
         line.tags[line.tag_count++].value = value;
     }
-    if (line.values.n == 0)
+    /* in a line of StatsD a colon would begin another value; in a field it is part of what is no number */
+    if (line.values.n == 0 || sv_find_char(line.values, ':') < line.values.n)
         atomic_fetch_add(&m->refused[STATSD_BAD_VALUE], 1);
     else
         count(m, &line);
@@ -208,12 +215,14 @@ struct restoring {
     struct tsdb_querier *querier;
     struct series_source source;
     struct arena arena, scratch;
+    double position;  /* below 0: there is none */
+    int64_t wrote_ms; /* when it was written */
 };
 
-/* Calls `each` with the last sample of every series of that name. */
-static int each_last(struct restoring *r, struct sv name,
-                     void (*each)(struct restoring *r, const struct labels *labels, double value,
-                                  const struct histogram *h, void *context),
+/* Calls `each` with the last sample in [min_t, max_t] of every series of that name. */
+static int each_last(struct restoring *r, struct sv name, int64_t min_t, int64_t max_t,
+                     void (*each)(struct restoring *r, const struct labels *labels,
+                                  const struct series_samples *got, void *context),
                      void *context, struct err *err)
 {
     struct matcher matcher;
@@ -221,32 +230,34 @@ static int each_last(struct restoring *r, struct sv name,
     size_t n = 0;
     int rc = matcher_init(&matcher, MATCH_EQUAL, METRIC_NAME, name, err);
     if (rc == 0)
-        rc = r->source.select(r->source.context, &matcher, 1, INT64_MIN / 4, INT64_MAX / 4, &r->arena,
-                              &series, &n, err);
+        rc = r->source.select(r->source.context, &matcher, 1, min_t, max_t, &r->arena, &series, &n, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         struct series_samples got;
         arena_reset(&r->scratch);
-        rc = r->source.read(r->source.context, series[i].ref, INT64_MIN / 4, INT64_MAX / 4, &r->scratch, &got,
-                            err);
-        if (rc == 0 && got.n > 0)
-            each(r, series[i].labels, got.f[got.n - 1], got.h == NULL ? NULL : got.h[got.n - 1], context);
+        rc = r->source.read(r->source.context, series[i].ref, min_t, max_t, &r->scratch, &got, err);
+        while (rc == 0 && got.n > 0 && got.t[got.n - 1] > max_t)
+            got.n--; /* whole chunks are read */
+        if (rc == 0 && got.n > 0 && got.t[got.n - 1] >= min_t)
+            each(r, series[i].labels, &got, context);
     }
     matcher_free(&matcher);
     return rc;
 }
 
-static void take_position(struct restoring *r, const struct labels *labels, double value,
-                          const struct histogram *histogram, void *context)
+static void take_position(struct restoring *r, const struct labels *labels, const struct series_samples *got,
+                          void *context)
 {
-    (void)r;
     (void)labels;
-    (void)histogram;
-    *(double *)context = value;
+    (void)context;
+    r->position = got->f[got->n - 1];
+    r->wrote_ms = got->t[got->n - 1];
 }
 
-static void take_series(struct restoring *r, const struct labels *labels, double value,
-                        const struct histogram *histogram, void *context)
+static void take_series(struct restoring *r, const struct labels *labels, const struct series_samples *got,
+                        void *context)
 {
+    double value = got->f[got->n - 1];
+    const struct histogram *histogram = got->h == NULL ? NULL : got->h[got->n - 1];
     const struct event_metric *metric = context;
     enum statsd_type type = metric->type == EVENT_METRIC_COUNTER ? STATSD_COUNTER
                             : metric->type == EVENT_METRIC_GAUGE ? STATSD_GAUGE
@@ -258,16 +269,18 @@ static void take_series(struct restoring *r, const struct labels *labels, double
 
 static int restore(struct event_metrics *m, struct err *err)
 {
-    struct restoring r = {.m = m, .querier = tsdb_querier_open(m->options.tsdb)};
+    struct restoring r = {.m = m, .querier = tsdb_querier_open(m->options.tsdb), .position = -1};
     const struct event_metrics_config *config = m->options.config;
     uint64_t end = journal_end(m->options.journal);
-    double position = -1;
     r.source = tsdb_querier_source(r.querier);
-    int rc = each_last(&r, POSITION_NAME, take_position, &position, err);
-    for (size_t i = 0; rc == 0 && i < config->n; i++)
+    int rc = each_last(&r, POSITION_NAME, INT64_MIN / 4, INT64_MAX / 4, take_position, NULL, err);
+    for (size_t i = 0; rc == 0 && r.position >= 0 && i < config->n; i++)
         if (config->items[i].type != EVENT_METRIC_LINES)
-            rc = each_last(&r, config->items[i].name, take_series, &config->items[i], err);
-    m->counted_to = position >= 0 && position < (double)end ? (uint64_t)position : end == 0 ? 0 : end - 1;
+            rc = each_last(&r, config->items[i].name, r.wrote_ms - RESTORE_MS, r.wrote_ms, take_series,
+                           &config->items[i], err);
+    m->counted_to = r.position >= 0 && r.position < (double)end ? (uint64_t)r.position
+                    : end == 0                                  ? 0
+                                                                : end - 1;
     tsdb_querier_close(&r.querier);
     arena_free(&r.arena);
     arena_free(&r.scratch);

@@ -71,6 +71,9 @@ def declared():
             elif round_ == 2:
                 server.stop()
                 server.start()
+        server.send({"event_type": "queue", "queue": "in", "depth": "7:8", "@timestamp": now()})
+        wait_for("a text with a colon is no number", lambda: 'tocsin_event_metrics_refused_total{reason="value"} 1' in server.get("/metrics")[1])
+        assert value(server, 'queue_depth{owner=""}') == 3
         assert abs(value(server, "histogram_quantile(0.99, redis_scan_duration_ms)") - 250) < 25
 
 

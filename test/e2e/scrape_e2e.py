@@ -4,9 +4,11 @@ import http.server
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
+import time
 import urllib.parse
 import urllib.request
 
@@ -253,6 +255,21 @@ def settings():
             wait_for("the exporter is asked again", lambda: exporter.headers.get("Authorization") == "Bearer from-a-file")
             assert "application/openmetrics-text;version=1.0.0" in exporter.headers["Accept"], exporter.headers
             assert exporter.headers["X-Prometheus-Scrape-Timeout-Seconds"] == "0.3", exporter.headers
+
+
+@test("a discovery that is never answered does not hold up the end")
+def silent_discovery():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        jobs = f"    - {{job_name: a, http_sd_configs: [{{url: 'http://127.0.0.1:{silent.getsockname()[1]}/'}}]}}\n"
+        with Server(config=inline(jobs)) as server:
+            connection, _ = silent.accept()
+            with connection:
+                connection.settimeout(20)
+                assert connection.recv(100).startswith(b"GET / ")
+                began = time.monotonic()
+                server.stop()
+                assert time.monotonic() - began < 10, "the request has a minute's time"
 
 
 @test("A-11 HTTPS with an authority of one's own, a server's name, and basic_auth")

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -150,6 +151,8 @@ enum delta_outcome delta_add(struct delta_state *s, struct label *labels, size_t
     struct sum *sum = find(s, labels, count, *t_ms);
     if (sum == NULL) {
         outcome = DELTA_FULL;
+    } else if (!isfinite(value)) {
+        outcome = DELTA_MISMATCH; /* the sum would never be a number again */
     } else if (*t_ms <= sum->t_ms && !any_order) {
         outcome = DELTA_OLD;
     } else {

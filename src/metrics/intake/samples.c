@@ -43,6 +43,11 @@ void sample_list_add_sample(struct sample_list *list, const struct sample *sampl
         sample_list_refuse(list, "more than %d samples at once", SAMPLES_MAX);
         return;
     }
+    if (list->labels + sample->label_count > SAMPLES_LABELS_MAX) {
+        sample_list_refuse(list, "samples with more than %d labels in all at once", SAMPLES_LABELS_MAX);
+        return;
+    }
+    list->labels += sample->label_count;
     struct label *labels = ARENA_ARRAY(&list->arena, struct label, sample->label_count + 1);
     memcpy(labels, sample->labels, sample->label_count * sizeof *labels);
     list->items = grow(&list->arena, list->items, list->n, &list->capacity, sizeof *list->items);
@@ -103,6 +108,8 @@ static void append_one(struct appending *a, const struct sample *sample)
     uint32_t series;
     enum delta_outcome added = DELTA_OK;
     struct histogram *sum = NULL;
+    /* one from the future is refused below: its time must not stand in the way of those that come */
+    bool adds = sample->delta && sample->t_ms <= a->appender.max_t;
     double value = sample->value;
     int64_t t_ms = sample->t_ms;
     if (sample->label_count > TSDB_LABELS_MAX || !texts_are_good(sample)) {
@@ -114,10 +121,10 @@ static void append_one(struct appending *a, const struct sample *sample)
         if (sample->labels[i].value.n > 0)
             labels[count++] = sample->labels[i];
     enum tsdb_outcome outcome = tsdb_series(&a->appender, labels, count, &series);
-    if (outcome == TSDB_OK && sample->delta && sample->histogram != NULL)
+    if (outcome == TSDB_OK && adds && sample->histogram != NULL)
         added = delta_add_histogram(a->target->deltas, labels, count, sample->t_ms, sample->histogram,
                                     &a->list->arena, &sum);
-    else if (outcome == TSDB_OK && sample->delta)
+    else if (outcome == TSDB_OK && adds)
         added = delta_add(a->target->deltas, labels, count, sample->any_order, &t_ms, sample->value, &value);
     if (added != DELTA_OK) {
         refuse(a, sample, delta_outcome_text(added));

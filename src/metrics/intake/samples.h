@@ -13,7 +13,11 @@
 #include "metrics/metadata.h"
 #include "metrics/tsdb/tsdb.h"
 
-enum { SAMPLES_MAX = 2 * 1000 * 1000 /* of one list */, SAMPLES_TEXT = 300 };
+enum {
+    SAMPLES_MAX = 2 * 1000 * 1000,         /* of one list */
+    SAMPLES_LABELS_MAX = 16 * 1000 * 1000, /* of all of them: a bucket of a histogram has all labels anew */
+    SAMPLES_TEXT = 300,
+};
 
 struct sample {
     const struct label *labels; /* unsorted; __name__ among them */
@@ -30,6 +34,7 @@ struct sample_list {
     struct arena arena; /* of all that the samples point to */
     struct sample *items;
     size_t n, capacity;
+    size_t labels;           /* of all items */
     uint32_t points;         /* data points so far, refused ones included */
     uint64_t taken, refused; /* samples; what was refused while reading counts as one each */
     uint64_t refused_points;

@@ -325,6 +325,8 @@ static bool make_side(struct reading *r, struct sv bytes, unsigned shift, struct
             add_numbers(r, &f, false, true, &counts, &n, &capacity);
     }
     r->bad = r->bad || in.bad;
+    if (offset > INT32_MAX || offset < INT32_MIN)
+        return false; /* it is a sint32 */
     ret->index = ARENA_ARRAY(r->arena, int32_t, n + 1);
     ret->count = ARENA_ARRAY(r->arena, double, n + 1);
     for (size_t i = 0; i < n && !r->bad; i++) {

@@ -5,6 +5,8 @@
 
 #include "metrics/tsdb/tsdb_kit.h"
 
+#include <math.h>
+
 #include <string.h>
 
 static void test_names(void **state)
@@ -93,9 +95,11 @@ static void test_refused(void **state)
             "\"count\":1,\"bucketCounts\":[1,2],\"explicitBounds\":[1,2]}]}},"
             "{\"name\":\"n\",\"gauge\":{\"dataPoints\":[{\"timeUnixNano\":1}]}},"
             "{\"name\":\"t\",\"sum\":{\"dataPoints\":[{\"asInt\":1},{\"asInt\":2}]}},"
+            "{\"name\":\"e\",\"exponentialHistogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{"
+            "\"timeUnixNano\":1,\"positive\":{\"offset\":\"9223372036854775807\",\"bucketCounts\":[1,1]}}]}},"
             "{\"name\":\"gone\",\"gauge\":{\"dataPoints\":[{\"timeUnixNano\":1,\"flags\":1}]}}"),
         &list);
-    assert_int_equal(list.refused_points, 4);
+    assert_int_equal(list.refused_points, 5);
     assert_string_equal(list.first, "a data point of h has 2 buckets for 2 bounds");
     assert_int_equal(list.n, 1);
     assert_true(is_stale(list.items[0].value));
@@ -145,17 +149,17 @@ static void test_delta(void **state)
                      0);
     struct delta_state *deltas = delta_state_new();
     struct sample_target target = {.tsdb = tsdb, .deltas = deltas, .now_ms = 100 * KIT_HOUR};
-    for (int i = 1; i <= 4; i++) {
+    for (int i = 1; i <= 5; i++) {
         struct sample_list list = {0};
         struct label labels[] = {{SV("a"), SV("b")}, {METRIC_NAME, SV("m")}};
         struct sample sample = {.labels = labels,
                                 .label_count = 2,
-                                .t_ms = 100 * KIT_HOUR + TC_MIN(i, 3),
-                                .value = 2,
+                                .t_ms = 100 * KIT_HOUR + (i == 5 ? 3 : i),
+                                .value = i == 2 ? NAN : 2,
                                 .delta = true};
         sample_list_add_sample(&list, &sample);
         assert_int_equal(sample_list_append(&list, &target, NULL, NULL, &err), 0);
-        assert_int_equal(list.refused, i == 4); /* the same time again */
+        assert_int_equal(list.refused, i == 2 || i == 5); /* no number; a time that has been */
         sample_list_free(&list);
     }
     assert_int_equal(kit_read(tsdb, MATCH_EQUAL, "m", 0, INT64_MAX / 2, &got, &err), 0);
@@ -163,6 +167,63 @@ static void test_delta(void **state)
     assert_true(got.f[0] == 2 && got.f[1] == 4 && got.f[2] == 6);
     assert_int_equal(delta_state_stats(deltas).series, 1);
     kit_samples_free(&got);
+    delta_state_free(&deltas);
+    tsdb_close(&tsdb);
+    sim_fs_free(&sim);
+}
+
+/* What a small body may unfold to is bounded. */
+static void test_labels_are_bounded(void **state)
+{
+    (void)state;
+    struct label labels[] = {{METRIC_NAME, SV("m")}, {SV("a"), SV("b")}};
+    struct sample_list list = {.labels = SAMPLES_LABELS_MAX - 3};
+    sample_list_add(&list, labels, 2, 1, 1);
+    sample_list_add(&list, labels, 2, 2, 1);
+    assert_int_equal(list.n, 1);
+    assert_int_equal(list.refused, 1);
+    assert_string_equal(list.first, "samples with more than 16000000 labels in all at once");
+    sample_list_reset(&list);
+    sample_list_add(&list, labels, 2, 3, 1);
+    assert_int_equal(list.n, 1);
+    sample_list_free(&list);
+}
+
+/* A clock that was wrong for a moment must not keep the series from ever counting again. */
+static void test_delta_of_the_future(void **state)
+{
+    (void)state;
+    struct sim_fs *sim = sim_fs_new(0);
+    struct sim_rng rng;
+    struct tsdb *tsdb;
+    struct err err = {0};
+    sim_rng_init(&rng, 1);
+    assert_int_equal(tsdb_open(&(struct tsdb_options){.fs = sim_fs_seam(sim), .rng = &rng.rng, .dir = "/d"},
+                               &tsdb, NULL, &err),
+                     0);
+    struct delta_state *deltas = delta_state_new();
+    struct sample_target target = {.tsdb = tsdb, .deltas = deltas, .now_ms = 100 * KIT_HOUR};
+    for (int any_order = 0; any_order < 2; any_order++) {
+        const char *name = any_order ? "any" : "rising";
+        struct label labels[] = {{METRIC_NAME, sv_of(name)}};
+        const int64_t times[] = {100 * KIT_HOUR, 124 * KIT_HOUR, 100 * KIT_HOUR + 1};
+        struct sample_list list = {0};
+        struct kit_samples got;
+        for (size_t i = 0; i < TC_ARRAY_LEN(times); i++)
+            sample_list_add_sample(&list, &(struct sample){.labels = labels,
+                                                           .label_count = 1,
+                                                           .t_ms = times[i],
+                                                           .value = 2,
+                                                           .delta = true,
+                                                           .any_order = any_order});
+        assert_int_equal(sample_list_append(&list, &target, NULL, NULL, &err), 0);
+        assert_int_equal(list.refused, 1);
+        assert_int_equal(kit_read(tsdb, MATCH_EQUAL, name, 0, INT64_MAX / 2, &got, &err), 0);
+        assert_int_equal(got.n, 2);
+        assert_true(got.f[0] == 2 && got.f[1] == 4 && got.t[1] == times[2]);
+        kit_samples_free(&got);
+        sample_list_free(&list);
+    }
     delta_state_free(&deltas);
     tsdb_close(&tsdb);
     sim_fs_free(&sim);
@@ -176,6 +237,9 @@ int main(void)
         {"bad data points are refused by themselves", test_refused, NULL, NULL, NULL},
         {"a resource in several parts", test_parts, NULL, NULL, NULL},
         {"deltas are added up, and one that repeats is refused", test_delta, NULL, NULL, NULL},
+        {"labels of a list are bounded", test_labels_are_bounded, NULL, NULL, NULL},
+        {"a delta of the future is refused, and the next one counts", test_delta_of_the_future, NULL, NULL,
+         NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

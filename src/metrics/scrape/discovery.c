@@ -19,7 +19,8 @@ struct discovery {
     size_t provider_count;
     pthread_mutex_t lock;
     pthread_cond_t end;
-    bool ending, runs;
+    atomic_bool ending;
+    bool runs;
     pthread_t thread;
     atomic_ullong refreshes, failures;
 };
@@ -42,9 +43,10 @@ static void refresh(struct discovery *d, struct provider *p)
 {
     struct held_groups *got = NULL;
     struct err err = {0};
-    int rc = p->kind == PROVIDER_FILE  ? discovery_refresh_files(p, d->options.fs, &got, &err)
-             : p->kind == PROVIDER_DNS ? discovery_refresh_dns(p->config, &got, &err)
-                                       : discovery_refresh_http(p->config, d->options.fs, &got, &err);
+    int rc = p->kind == PROVIDER_FILE ? discovery_refresh_files(p, d->options.fs, &got, &err)
+             : p->kind == PROVIDER_DNS
+                 ? discovery_refresh_dns(p->config, &d->ending, &got, &err)
+                 : discovery_refresh_http(p->config, d->options.fs, &d->ending, &got, &err);
     const struct scrape_job *job = &d->options.config->jobs[p->job];
     char text[TC_ERR_TEXT_MAX + TC_ERR_FILE_MAX];
     if (rc != 0) {
@@ -71,9 +73,9 @@ static void *run(void *context)
 {
     struct discovery *d = context;
     pthread_mutex_lock(&d->lock);
-    while (!d->ending) {
+    while (!atomic_load(&d->ending)) {
         int64_t now = clk_monotonic_ns(d->options.clk), next = now + FILE_LOOK_NS;
-        for (size_t i = 0; i < d->provider_count && !d->ending; i++) {
+        for (size_t i = 0; i < d->provider_count && !atomic_load(&d->ending); i++) {
             struct provider *p = &d->providers[i];
             if (p->due_mono_ns <= now) {
                 pthread_mutex_unlock(&d->lock);
@@ -89,7 +91,7 @@ static void *run(void *context)
         int64_t wait = TC_MAX(next - clk_monotonic_ns(d->options.clk), TC_SECOND_NS / 100) + until.tv_nsec;
         until.tv_sec += wait / TC_SECOND_NS;
         until.tv_nsec = wait % TC_SECOND_NS;
-        if (!d->ending)
+        if (!atomic_load(&d->ending))
             pthread_cond_timedwait(&d->end, &d->lock, &until);
     }
     pthread_mutex_unlock(&d->lock);
@@ -149,7 +151,7 @@ void discovery_stop(struct discovery **discovery)
         return;
     if (d->runs) {
         pthread_mutex_lock(&d->lock);
-        d->ending = true;
+        atomic_store(&d->ending, true); /* which ends what is being asked, too */
         pthread_cond_signal(&d->end);
         pthread_mutex_unlock(&d->lock);
         pthread_join(d->thread, NULL);

@@ -117,7 +117,8 @@ static bool ask_host(struct asking *a, const char *name)
     return true;
 }
 
-int discovery_refresh_dns(const struct dns_sd *config, struct held_groups **ret, struct err *err)
+int discovery_refresh_dns(const struct dns_sd *config, const atomic_bool *ending, struct held_groups **ret,
+                          struct err *err)
 {
     struct __res_state resolver = {0};
     struct held_groups *held = tc_alloc(sizeof *held);
@@ -129,6 +130,10 @@ int discovery_refresh_dns(const struct dns_sd *config, struct held_groups **ret,
     resolver.retry = RESOLVE_TRIES;
     held->groups.items = ARENA_ARRAY(arena, struct target_group, config->name_count + 1);
     for (size_t i = 0; rc == 0 && i < config->name_count; i++) {
+        if (atomic_load(ending)) {
+            rc = err_set(err, TC_EAGAIN, "given up");
+            break;
+        }
         a.addresses = ARENA_ARRAY(arena, struct sv, DISCOVERY_TARGETS_MAX);
         a.own = ARENA_ARRAY(arena, struct target_labels, DISCOVERY_TARGETS_MAX);
         a.n = 0;

@@ -14,6 +14,14 @@ static size_t take(char *bytes, size_t size, size_t n, void *context)
     return body->overflow ? 0 : size * n;
 }
 
+/* libcurl calls it about once a second, and gives up where it does not return 0. */
+static int give_up(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    const atomic_bool *ending = context;
+    (void)a, (void)b, (void)c, (void)d;
+    return atomic_load(ending);
+}
+
 static int read_answer(const struct http_sd *config, CURL *easy, struct sv body, struct held_groups **ret,
                        struct err *err)
 {
@@ -38,8 +46,8 @@ static int read_answer(const struct http_sd *config, CURL *easy, struct sv body,
     return rc;
 }
 
-int discovery_refresh_http(const struct http_sd *config, const struct fs *fs, struct held_groups **ret,
-                           struct err *err)
+int discovery_refresh_http(const struct http_sd *config, const struct fs *fs, const atomic_bool *ending,
+                           struct held_groups **ret, struct err *err)
 {
     struct curl_slist *headers = NULL, *connect_to = NULL;
     struct buf body;
@@ -59,6 +67,9 @@ int discovery_refresh_http(const struct http_sd *config, const struct fs *fs, st
         curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)TC_MAX(seconds, (int64_t)1));
         curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
         curl_easy_setopt(easy, CURLOPT_WRITEDATA, &body);
+        curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, give_up);
+        curl_easy_setopt(easy, CURLOPT_XFERINFODATA, (void *)(uintptr_t)ending);
+        curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
         CURLcode code = curl_easy_perform(easy);
         rc = code == CURLE_OK ? read_answer(config, easy, buf_view(&body), ret, err)
                               : err_set(err, TC_EIO, "cannot ask %s: %s", config->url,

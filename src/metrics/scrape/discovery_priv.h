@@ -6,6 +6,8 @@
 
 #include "metrics/scrape/discovery.h"
 
+#include <stdatomic.h>
+
 struct held_groups {
     struct arena arena;
     struct target_groups groups;
@@ -36,13 +38,14 @@ enum { DISCOVERY_FILES_MAX = 1000, DISCOVERY_TARGETS_MAX = 10000 };
 
 /*
  * Each asks once. 0 with *ret (the caller's), or *ret NULL where nothing has changed; else the error, which
- * leaves what was known in force.
+ * leaves what was known in force. Once *ending, asking is given up, within a second over HTTP.
  */
 int discovery_refresh_files(struct provider *provider, const struct fs *fs, struct held_groups **ret,
                             struct err *err);
-int discovery_refresh_dns(const struct dns_sd *config, struct held_groups **ret, struct err *err);
-int discovery_refresh_http(const struct http_sd *config, const struct fs *fs, struct held_groups **ret,
-                           struct err *err);
+int discovery_refresh_dns(const struct dns_sd *config, const atomic_bool *ending, struct held_groups **ret,
+                          struct err *err);
+int discovery_refresh_http(const struct http_sd *config, const struct fs *fs, const atomic_bool *ending,
+                           struct held_groups **ret, struct err *err);
 void discovery_files_free(struct provider *provider);
 void held_groups_free(struct held_groups **held);
 

@@ -56,7 +56,7 @@ static void mark_window(const struct chunk_columns *c, size_t from, size_t to, b
         if (greatest == SIZE_MAX || height(c, i) > height(c, greatest))
             greatest = i;
         if ((resets || c->h[i] != NULL) && i + 1 < c->n && height(c, i + 1) < height(c, i))
-            keep[i] = true;
+            keep[i] = keep[i + 1] = true; /* without the second, a quick rise behind it hides the fall */
     }
     if (least != SIZE_MAX)
         keep[least] = keep[greatest] = true;

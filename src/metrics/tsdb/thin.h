@@ -2,10 +2,10 @@
  * Thinning: which samples of a series stay when its stretch of time is kept for trends only.
  *
  * What stays are samples as they came, with their times and values, so PromQL needs to know nothing of it. Of
- * each window: the last sample, the least and the greatest, every staleness marker, and of a counter each
- * sample that a reset follows. So increase(), rate(), min_over_time() and max_over_time() over ranges of
- * several windows are what they were, up to one window at each edge; averages and quantiles are not: they see
- * fewer samples. A window is shorter than the look-back of queries, so a series has no holes.
+ * each window: the last sample, the least and the greatest, every staleness marker, and of a counter the
+ * samples before and behind each reset. So increase(), rate(), min_over_time() and max_over_time() over
+ * ranges of several windows are what they were, up to one window at each edge; averages and quantiles are
+ * not: they see fewer samples. A window is shorter than the look-back of queries, so a series has no holes.
  */
 #ifndef METRICS_TSDB_THIN_H
 #define METRICS_TSDB_THIN_H

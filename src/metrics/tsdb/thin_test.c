@@ -45,6 +45,10 @@ static void test_what_stays(void **state)
     expect(reset, 8, false, (const size_t[]){2, 3, 4, 7}, 4);
     static const double edge[] = {1, 2, 3, 40, 1, 2, 3, 4};
     expect(edge, 8, true, (const size_t[]){0, 3, 4, 7}, 4);
+    static const double past[] = {0, 100, 1, 200}; /* higher than before the reset: 1 tells of it */
+    expect(past, 4, true, (const size_t[]){0, 1, 2, 3}, 4);
+    static const double across[] = {1, 2, 3, 40, 1, 150, 0, 200};
+    expect(across, 8, true, (const size_t[]){0, 3, 4, 5, 6, 7}, 6);
     static const double resets[] = {5, 1, 6, 2};
     expect(resets, 4, true, (const size_t[]){0, 1, 2, 3}, 4);
     expect(resets, 4, false, (const size_t[]){1, 2, 3}, 3); /* a gauge: least, greatest, last */
