@@ -20,6 +20,7 @@
 enum { STAGE_OWN = 1, STAGE_LAST = 2, COPY_BYTES = 1 << 20, CAUSES_MAX = 1 << 26 };
 #define HOUR_NS (3600 * TC_SECOND_NS)
 #define DAY_NS  (24 * HOUR_NS)
+#define JUMP_NS (7 * DAY_NS)
 
 struct retention {
     struct retention_options options;
@@ -274,19 +275,67 @@ static bool find_due(const struct retention *r, const struct cold_header *h, int
     return any;
 }
 
-/* The clock may not be believed. */
-static bool distrusts(struct retention *r, int64_t now_ns)
+/* --- the clock
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* When the segment was begun; INT64_MAX: its creation is not finished. */
+static int begun_at(const struct retention *r, uint64_t first, int64_t *ret_ns, struct err *err)
 {
-    int64_t mono_ns = clk_monotonic_ns(r->options.clk), gone;
-    int64_t newest = r->options.newest.ns;
-    bool jumped = r->stepped ? !__builtin_sub_overflow(now_ns - r->wall_ns, mono_ns - r->mono_ns, &gone) &&
-                                   gone > HOUR_NS
-                             : newest > 0 && now_ns > newest && now_ns - newest > 7 * DAY_NS;
-    if (jumped) {
-        r->distrust_until_ns = mono_ns + r->options.distrust_ns;
+    struct cursor c;
+    int rc = cursor_open(&c, r->options.fs, r->options.dir, first, err);
+    *ret_ns = c.header.created.ns;
+    cursor_close(&c);
+    if (rc == CURSOR_TORN_HEADER)
+        *ret_ns = INT64_MAX;
+    if (rc != TC_ENOTFOUND)
+        return rc < 0 ? rc : 0;
+    struct cold cold;
+    rc = cold_open(&cold, r->options.fs, r->options.dir, first, err);
+    *ret_ns = rc == 0 ? cold.header.segment.created.ns : 0;
+    cold_close(&cold);
+    return rc;
+}
+
+/* A jump of the clock that is in the journal already and not old enough to be believed: records from after it
+ * are in a segment that was begun far later than the one before. How long ago; `distrust_ns` where there is
+ * none. */
+static int64_t since_jump(const struct retention *r, const struct segment_list *list, int64_t now_ns)
+{
+    struct err ignored;
+    int64_t later, earlier, ago = 0;
+    for (size_t i = list->n; i-- > 1;) {
+        if (begun_at(r, list->first[i], &later, &ignored) != 0 || later > now_ns)
+            continue; /* received before the clock was put right */
+        ago = now_ns - later;
+        if (ago >= r->options.distrust_ns)
+            break;
+        if (begun_at(r, list->first[i - 1], &earlier, &ignored) == 0 && later - earlier > JUMP_NS)
+            return ago;
+    }
+    return r->options.distrust_ns;
+}
+
+static int64_t find_jump(const struct retention *r, const struct segment_list *list, int64_t now_ns,
+                         int64_t mono_ns)
+{
+    int64_t newest = r->options.newest.ns, gone;
+    if (!r->stepped)
+        return newest > 0 && now_ns > newest && now_ns - newest > JUMP_NS ? 0 : since_jump(r, list, now_ns);
+    return !__builtin_sub_overflow(now_ns - r->wall_ns, mono_ns - r->mono_ns, &gone) && gone > HOUR_NS
+               ? 0
+               : r->options.distrust_ns;
+}
+
+/* The clock may not be believed. */
+static bool distrusts(struct retention *r, const struct segment_list *list, int64_t now_ns)
+{
+    int64_t mono_ns = clk_monotonic_ns(r->options.clk);
+    int64_t left_ns = r->options.distrust_ns - find_jump(r, list, now_ns, mono_ns);
+    if (left_ns > 0) {
+        r->distrust_until_ns = mono_ns + left_ns;
         log_warn("retention",
                  "the clock went ahead: nothing is dropped for %lld s; put it right where it is wrong",
-                 (long long)(r->options.distrust_ns / TC_SECOND_NS));
+                 (long long)(left_ns / TC_SECOND_NS));
     }
     r->stepped = true;
     r->wall_ns = now_ns;
@@ -434,24 +483,6 @@ static int tend_cold(struct retention *r, const struct segment_list *list, size_
     return rc == 0 ? 1 : rc;
 }
 
-/* When the segment after this one was begun, this one was closed. */
-static int closed_at(struct retention *r, uint64_t next, int64_t *ret_ns, struct err *err)
-{
-    struct cursor c;
-    int rc = cursor_open(&c, r->options.fs, r->options.dir, next, err);
-    *ret_ns = c.header.created.ns;
-    cursor_close(&c);
-    if (rc == CURSOR_TORN_HEADER)
-        *ret_ns = INT64_MAX;
-    if (rc != TC_ENOTFOUND)
-        return rc < 0 ? rc : 0;
-    struct cold cold;
-    rc = cold_open(&cold, r->options.fs, r->options.dir, next, err);
-    *ret_ns = rc == 0 ? cold.header.segment.created.ns : 0;
-    cold_close(&cold);
-    return rc;
-}
-
 static int tend(struct retention *r, const struct segment_list *list, size_t at, bool may_drop,
                 struct err *err)
 {
@@ -461,7 +492,7 @@ static int tend(struct retention *r, const struct segment_list *list, size_t at,
     if (rc == 0)
         rc = tend_cold(r, list, at, &cold, may_drop, err);
     else if (rc == TC_ENOTFOUND) {
-        rc = closed_at(r, list->first[at + 1], &closed_ns, err);
+        rc = begun_at(r, list->first[at + 1], &closed_ns, err); /* then this one was closed */
         if (rc == 0 && is_over(closed_ns, TC_MAX(r->options.cold_after_ns, (int64_t)1), now_ns)) {
             rc =
                 cold_make(r->options.fs, r->options.dir, list->first[at], (struct receive_time){now_ns}, err);
@@ -473,20 +504,29 @@ static int tend(struct retention *r, const struct segment_list *list, size_t at,
     return note_damage(r, list->first[at], rc);
 }
 
+/* Where a drop fails, segments still become cold; nothing more is dropped in this step. */
 int retention_step(struct retention *r, struct err *err)
 {
     struct segment_list list;
-    bool may_drop = !distrusts(r, clk_now(r->options.clk).ns);
-    int rc = cold_clean(r->options.fs, r->options.dir, err);
+    struct err later;
+    int rc = cold_clean(r->options.fs, r->options.dir, err), failed = 0;
     if (rc == 0)
         rc = segment_list_read(r->options.fs, r->options.dir, &list, err);
     if (rc != 0)
         return rc;
+    bool may_drop = !distrusts(r, &list, clk_now(r->options.clk).ns);
     r->stats.segments = list.n;
     r->stats.cold_segments = r->stats.cold_bytes = r->stats.segment_bytes = 0;
-    for (size_t i = 0; rc == 0 && i + 1 < list.n; i++)
-        if (!is_damaged(r, list.first[i]))
-            rc = tend(r, &list, i, may_drop, err);
+    for (size_t i = 0; rc == 0 && i + 1 < list.n; i++) {
+        uint64_t cold = r->stats.cold_segments;
+        if (is_damaged(r, list.first[i]))
+            continue;
+        rc = tend(r, &list, i, may_drop && failed == 0, failed == 0 ? err : &later);
+        if (rc < 0 && failed == 0 && r->stats.cold_segments > cold) {
+            failed = rc;
+            rc = 0;
+        }
+    }
     segment_list_free(&list);
-    return rc;
+    return failed != 0 ? failed : rc;
 }
