@@ -131,8 +131,11 @@ static int read_causes(struct retention *r, uint64_t first, uint64_t end, struct
     size_t capacity = 0;
     *ret = (struct causes){.first = first};
     int rc = read_cold_causes(r, first, ret, err);
-    if (rc != TC_ENOTFOUND)
+    if (rc != TC_ENOTFOUND) {
+        if (rc != 0)
+            free(ret->positions);
         return rc;
+    }
     rc = journal_reader_open(o->fs, o->dir, first, NULL, &reader, err);
     if (rc != 0)
         return rc;
@@ -186,9 +189,46 @@ static int gather_causes(struct retention *r, const struct segment_list *list, s
     return rc == 0 ? read_causes(r, list->first[list->n - 1], UINT64_MAX, ret_last, err) : rc;
 }
 
+static size_t place_of(const struct causes *c, uint64_t position)
+{
+    size_t low = 0, high = c->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->positions[middle] < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static bool is_among(const struct causes *c, uint64_t position)
 {
-    return c->n > 0 && bsearch(&position, c->positions, c->n, sizeof position, by_position) != NULL;
+    size_t at = place_of(c, position);
+    return at < c->n && c->positions[at] == position;
+}
+
+static void take_between(const struct causes *c, uint64_t first, uint64_t next, struct causes *to)
+{
+    size_t from = place_of(c, first), n = place_of(c, next) - from;
+    if (n == 0)
+        return;
+    to->positions = tc_realloc(to->positions, (to->n + n) * sizeof to->positions[0]);
+    memcpy(to->positions + to->n, c->positions + from, n * sizeof c->positions[0]);
+    to->n += n;
+}
+
+/* What is named of the positions [first, next), of all that was gathered: asked for each record of them. */
+static struct causes name_causes(const struct retention *r, const struct causes *last, uint64_t first,
+                                 uint64_t next)
+{
+    struct causes named = {0};
+    for (size_t i = 0; i < r->cause_count; i++)
+        take_between(&r->causes[i], first, next, &named);
+    take_between(last, first, next, &named);
+    if (named.n > 0)
+        qsort(named.positions, named.n, sizeof named.positions[0], by_position);
+    return named;
 }
 
 /* --- what is kept
@@ -215,17 +255,9 @@ struct keeping {
     const struct retention *r;
     uint32_t stage[CLASS_COUNT]; /* that a class comes to; what it is already at stays */
     bool due[CLASS_COUNT];
-    struct causes last;
+    struct causes named;  /* records of this segment that findings and decisions came from */
     struct map positions; /* a source that is followed -> its newest position record here */
 };
-
-static bool is_cause(const struct keeping *k, uint64_t position)
-{
-    for (size_t i = 0; i < k->r->cause_count; i++)
-        if (is_among(&k->r->causes[i], position))
-            return true;
-    return is_among(&k->last, position);
-}
 
 static bool keep(void *context, uint64_t position, struct sv block)
 {
@@ -239,7 +271,7 @@ static bool keep(void *context, uint64_t position, struct sv block)
     if (k->stage[e.class] == STAGE_LAST)
         return false;
     const uint64_t *newest = e.type == REC_POSITION ? map_get(&k->positions, e.source) : NULL;
-    return is_cause(k, position) || (newest != NULL && *newest == position);
+    return is_among(&k->named, position) || (newest != NULL && *newest == position);
 }
 
 /* --- what is due
@@ -440,6 +472,7 @@ static int drop(struct retention *r, const struct segment_list *list, size_t at,
 {
     const struct cold_header *before = &cold->header;
     struct cold_header after;
+    struct causes last;
     struct retention_drop told = {.first = before->segment.first, .next = before->next, .header = before};
     struct cold_drop plan = {.keep = keep, .context = k, .wish = r->wish};
     memcpy(plan.stage, k->stage, sizeof plan.stage);
@@ -451,9 +484,12 @@ static int drop(struct retention *r, const struct segment_list *list, size_t at,
     map_init(&k->positions, 1 << 20);
     int rc = r->options.archive != NULL ? archive(r, cold, err) : 0;
     if (rc == 0)
-        rc = gather_causes(r, list, at, &k->last, err);
-    if (rc == 0)
+        rc = gather_causes(r, list, at, &last, err);
+    if (rc == 0) {
+        k->named = name_causes(r, &last, told.first, told.next);
+        free(last.positions);
         rc = find_positions(r, list->first[at], k, err);
+    }
     if (rc == 0)
         rc = r->options.announce(r->options.context, &told, err);
     if (rc == 0)
@@ -463,7 +499,7 @@ static int drop(struct retention *r, const struct segment_list *list, size_t at,
         r->stats.records_dropped += before->classes[i].kept - after.classes[i].kept;
     r->stats.drops += rc == 0;
     map_free(&k->positions);
-    free(k->last.positions);
+    free(k->named.positions);
     return rc;
 }
 

@@ -361,6 +361,35 @@ static void test_archive_fails(void **state)
     end(&w);
 }
 
+/* What the open segment names cannot be known: so nothing is dropped. */
+static void test_open_segment_damaged(void **state)
+{
+    (void)state;
+    struct world w;
+    struct err err;
+    char path[SEGMENT_PATH_MAX];
+    struct fs_stat st;
+    begin(&w);
+    fill(&w);
+    pass_days(&w, 1);
+    pass_days(&w, 40);
+    pass_days(&w, 2);
+    uint64_t finding = put(&w, REC_FINDING, CLASS_SECURITY, "self", "a finding", 3);
+    put(&w, REC_FINDING, CLASS_SECURITY, "self", "another", 3);
+    assert_true(segment_path("/d", finding - 1, path));
+    assert_int_equal(w.fs->stat(w.fs, path, &st), 0);
+    put(&w, REC_FINDING, CLASS_SECURITY, "self", "one more", 3);
+    assert_true(sim_fs_flip(w.sim, path, st.size_bytes - 30, 1));
+    struct retention *r = start(&w, NULL, 0);
+    int rc;
+    while ((rc = retention_step(r, &err)) == 1)
+        ;
+    assert_int_equal(rc, TC_ECORRUPT);
+    assert_int_equal(w.told, 0);
+    retention_free(&r);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +400,8 @@ int main(void)
         {"J-06 a clock that jumps drops nothing", test_clock, NULL, NULL, NULL},
         {"J-06 a clock that jumped drops nothing after a restart", test_clock_over_a_restart, NULL, NULL,
          NULL},
+        {"J-06 nothing is dropped where the open segment cannot be read", test_open_segment_damaged, NULL,
+         NULL, NULL},
         {"J-06 an archive that cannot be written keeps no segment from being packed", test_archive_fails,
          NULL, NULL, NULL},
     };
