@@ -28,6 +28,8 @@ struct retention {
     int64_t wall_ns, mono_ns;  /* at the last step */
     int64_t distrust_until_ns; /* monotonic */
     bool stepped;
+    uint64_t told_first; /* of the segment whose drop was told and not made yet; 0: none */
+    bool told_classes[CLASS_COUNT];
     uint64_t *damaged; /* first positions */
     size_t damaged_count;
     struct causes { /* of closed segments: positions that findings name, sorted */
@@ -467,6 +469,17 @@ static int find_positions(struct retention *r, uint64_t first, struct keeping *k
     return rc;
 }
 
+/* Once, however often it is tried: a full disk must not fill the journal with what was not done. */
+static int announce(struct retention *r, const struct retention_drop *drop, struct err *err)
+{
+    if (r->told_first == drop->first && memcmp(r->told_classes, drop->classes, sizeof r->told_classes) == 0)
+        return 0;
+    int rc = r->options.announce(r->options.context, drop, err);
+    r->told_first = rc == 0 ? drop->first : 0;
+    memcpy(r->told_classes, drop->classes, sizeof r->told_classes);
+    return rc;
+}
+
 static int drop(struct retention *r, const struct segment_list *list, size_t at, const struct cold *cold,
                 struct keeping *k, struct err *err)
 {
@@ -491,13 +504,14 @@ static int drop(struct retention *r, const struct segment_list *list, size_t at,
         rc = find_positions(r, list->first[at], k, err);
     }
     if (rc == 0)
-        rc = r->options.announce(r->options.context, &told, err);
+        rc = announce(r, &told, err);
     if (rc == 0)
         rc = cold_drop_records(r->options.fs, r->options.dir, list->first[at], &plan, clk_now(r->options.clk),
                                &after, err);
     for (int i = 0; rc == 0 && i < CLASS_COUNT; i++)
         r->stats.records_dropped += before->classes[i].kept - after.classes[i].kept;
     r->stats.drops += rc == 0;
+    r->told_first = rc == 0 ? 0 : r->told_first;
     map_free(&k->positions);
     free(k->named.positions);
     return rc;

@@ -361,6 +361,33 @@ static void test_archive_fails(void **state)
     end(&w);
 }
 
+/* A drop that fails is tried again and again, and told once. */
+static void test_told_once(void **state)
+{
+    (void)state;
+    struct world w;
+    struct err err;
+    begin(&w);
+    w.archive = NULL;
+    fill(&w);
+    pass_days(&w, 1);
+    pass_days(&w, 40);
+    pass_days(&w, 2);
+    struct retention *r = start(&w, NULL, 0);
+    assert_int_equal(retention_step(r, &err), 1); /* cold */
+    sim_fs_set_capacity(w.sim, 1);
+    for (int i = 0; i < 5; i++)
+        assert_true(retention_step(r, &err) < 0);
+    assert_int_equal(w.told, 1);
+    assert_true(is_there(&w, "/d", "an old position"));
+    sim_fs_set_capacity(w.sim, 0);
+    assert_int_equal(retention_step(r, &err), 1);
+    assert_int_equal(w.told, 1);
+    assert_false(is_there(&w, "/d", "an old position"));
+    retention_free(&r);
+    end(&w);
+}
+
 /* What the open segment names cannot be known: so nothing is dropped. */
 static void test_open_segment_damaged(void **state)
 {
@@ -400,6 +427,7 @@ int main(void)
         {"J-06 a clock that jumps drops nothing", test_clock, NULL, NULL, NULL},
         {"J-06 a clock that jumped drops nothing after a restart", test_clock_over_a_restart, NULL, NULL,
          NULL},
+        {"J-06 a drop that fails is told once", test_told_once, NULL, NULL, NULL},
         {"J-06 nothing is dropped where the open segment cannot be read", test_open_segment_damaged, NULL,
          NULL, NULL},
         {"J-06 an archive that cannot be written keeps no segment from being packed", test_archive_fails,
