@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/map.h"
 #include "base/unpack.h"
 #include "base/yaml.h"
 
@@ -326,23 +327,53 @@ static void link_digests(struct work *w)
     }
 }
 
+/* Digests of one chain: the name of their file without its time says account, region and trail. */
+static struct sv chain_of(const struct digest *d)
+{
+    struct sv name = d->object;
+    size_t slash = name.n, end;
+    while (slash > 0 && name.p[slash - 1] != '/')
+        slash--;
+    name = sv_from(name, slash);
+    for (end = name.n; end > 0 && name.p[end - 1] != '_';)
+        end--;
+    return sv_head(name, end);
+}
+
+/* The first of its chain that is there: what was before it is not missed. They are asked in order. */
+static bool begins_chain(struct map *chains, const struct digest *d, struct buf *key)
+{
+    bool is_new = false;
+    buf_clear(key);
+    buf_string(key, d->bucket);
+    buf_string(key, chain_of(d));
+    return map_put(chains, buf_view(key), &is_new) != NULL && is_new;
+}
+
 static void judge_digests(struct work *w)
 {
-    size_t begins = 0;
+    struct map chains;
+    struct buf key;
+    map_init(&chains, DIGESTS_MAX);
+    buf_init(&key, 2 * DIGEST_BYTES_MAX);
     link_digests(w);
     for (size_t i = 0; i < w->count; i++) {
         const struct digest *d = &w->digests[i];
-        begins += !d->has_previous;
+        bool is_first = begins_chain(&chains, d, &key);
         struct sv signature = d->next != NULL ? d->next->previous_signature : signature_beside(w, d);
         if (d->next != NULL && !sv_is(d->next->previous_hash, d->hash))
             problem(w, d->path, "is not what the digest after it names: its hash differs");
+        else if (d->next != NULL && signature.n == 0)
+            problem(w, d->path, "the digest after it names no signature of it");
         else if (signature.n > 0 && !signature_fits(w, d, signature))
             problem(w, d->path, "no key that was given made its signature");
         else
             w->report->proven += signature.n > 0;
-        if (!d->has_previous && d->previous_object.n > 0 && begins > 1)
+        if (!d->has_previous && d->previous_object.n > 0 && !is_first)
             problem(w, d->path, "the digest before it is missing: %.*s", SV_FMT(d->previous_object));
     }
+    map_free(&chains);
+    buf_free(&key);
 }
 
 /* --- all

@@ -154,8 +154,20 @@ static int step(struct cold_walk *w, size_t lane, struct err *err)
     return find_chunk(w, lane, err);
 }
 
+/* Opens the lane's chunk, in place of the one before: not while a frame lends from that. */
+static int open_chunk(struct cold_walk *w, size_t lane, unsigned used, struct err *err)
+{
+    const struct cold_lane *l = &w->lanes[lane];
+    if (l->open)
+        return 0;
+    if ((used & 1U << lane) != 0)
+        return cold_damaged(&w->cold, w->cold.entries[l->entry].part.offset, "a chunk ends within a frame",
+                            err);
+    return unpack(w, lane, err);
+}
+
 /* The lane's next record is at `position` or behind it. */
-static int bring(struct cold_walk *w, size_t lane, uint64_t position, struct err *err)
+static int bring(struct cold_walk *w, size_t lane, uint64_t position, unsigned used, struct err *err)
 {
     struct cold_lane *l = &w->lanes[lane];
     int rc = 0;
@@ -165,7 +177,7 @@ static int bring(struct cold_walk *w, size_t lane, uint64_t position, struct err
             rc = find_chunk(w, lane, err);
             continue;
         }
-        rc = l->open ? 0 : unpack(w, lane, err);
+        rc = open_chunk(w, lane, used, err);
         rc = rc == 0 ? step(w, lane, err) : rc;
     }
     return rc;
@@ -176,15 +188,12 @@ static int turn(struct cold_walk *w, uint64_t position, unsigned used, struct er
 {
     for (size_t lane = 0; lane < LANES; lane++) {
         struct cold_lane *l = &w->lanes[lane];
-        int rc = l->next < position ? bring(w, lane, position, err) : 0;
+        int rc = l->next < position ? bring(w, lane, position, used, err) : 0;
         if (rc != 0)
             return rc;
         if (l->next != position)
             continue;
-        if (!l->open && (used & 1U << lane) != 0)
-            return cold_damaged(&w->cold, w->cold.entries[l->entry].part.offset,
-                                "a chunk ends within a frame", err);
-        rc = l->open ? 0 : unpack(w, lane, err);
+        rc = open_chunk(w, lane, used, err);
         return rc == 0 ? (int)lane : rc;
     }
     return LANES;

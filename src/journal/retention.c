@@ -20,6 +20,7 @@
 enum { STAGE_OWN = 1, STAGE_LAST = 2, COPY_BYTES = 1 << 20, CAUSES_MAX = 1 << 26 };
 #define HOUR_NS (3600 * TC_SECOND_NS)
 #define DAY_NS  (24 * HOUR_NS)
+#define JUMP_NS (7 * DAY_NS)
 
 struct retention {
     struct retention_options options;
@@ -27,6 +28,8 @@ struct retention {
     int64_t wall_ns, mono_ns;  /* at the last step */
     int64_t distrust_until_ns; /* monotonic */
     bool stepped;
+    uint64_t told_first; /* of the segment whose drop was told and not made yet; 0: none */
+    bool told_classes[CLASS_COUNT];
     uint64_t *damaged; /* first positions */
     size_t damaged_count;
     struct causes { /* of closed segments: positions that findings name, sorted */
@@ -130,8 +133,11 @@ static int read_causes(struct retention *r, uint64_t first, uint64_t end, struct
     size_t capacity = 0;
     *ret = (struct causes){.first = first};
     int rc = read_cold_causes(r, first, ret, err);
-    if (rc != TC_ENOTFOUND)
+    if (rc != TC_ENOTFOUND) {
+        if (rc != 0)
+            free(ret->positions);
         return rc;
+    }
     rc = journal_reader_open(o->fs, o->dir, first, NULL, &reader, err);
     if (rc != 0)
         return rc;
@@ -185,9 +191,46 @@ static int gather_causes(struct retention *r, const struct segment_list *list, s
     return rc == 0 ? read_causes(r, list->first[list->n - 1], UINT64_MAX, ret_last, err) : rc;
 }
 
+static size_t place_of(const struct causes *c, uint64_t position)
+{
+    size_t low = 0, high = c->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->positions[middle] < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static bool is_among(const struct causes *c, uint64_t position)
 {
-    return c->n > 0 && bsearch(&position, c->positions, c->n, sizeof position, by_position) != NULL;
+    size_t at = place_of(c, position);
+    return at < c->n && c->positions[at] == position;
+}
+
+static void take_between(const struct causes *c, uint64_t first, uint64_t next, struct causes *to)
+{
+    size_t from = place_of(c, first), n = place_of(c, next) - from;
+    if (n == 0)
+        return;
+    to->positions = tc_realloc(to->positions, (to->n + n) * sizeof to->positions[0]);
+    memcpy(to->positions + to->n, c->positions + from, n * sizeof c->positions[0]);
+    to->n += n;
+}
+
+/* What is named of the positions [first, next), of all that was gathered: asked for each record of them. */
+static struct causes name_causes(const struct retention *r, const struct causes *last, uint64_t first,
+                                 uint64_t next)
+{
+    struct causes named = {0};
+    for (size_t i = 0; i < r->cause_count; i++)
+        take_between(&r->causes[i], first, next, &named);
+    take_between(last, first, next, &named);
+    if (named.n > 0)
+        qsort(named.positions, named.n, sizeof named.positions[0], by_position);
+    return named;
 }
 
 /* --- what is kept
@@ -214,17 +257,9 @@ struct keeping {
     const struct retention *r;
     uint32_t stage[CLASS_COUNT]; /* that a class comes to; what it is already at stays */
     bool due[CLASS_COUNT];
-    struct causes last;
+    struct causes named;  /* records of this segment that findings and decisions came from */
     struct map positions; /* a source that is followed -> its newest position record here */
 };
-
-static bool is_cause(const struct keeping *k, uint64_t position)
-{
-    for (size_t i = 0; i < k->r->cause_count; i++)
-        if (is_among(&k->r->causes[i], position))
-            return true;
-    return is_among(&k->last, position);
-}
 
 static bool keep(void *context, uint64_t position, struct sv block)
 {
@@ -238,7 +273,7 @@ static bool keep(void *context, uint64_t position, struct sv block)
     if (k->stage[e.class] == STAGE_LAST)
         return false;
     const uint64_t *newest = e.type == REC_POSITION ? map_get(&k->positions, e.source) : NULL;
-    return is_cause(k, position) || (newest != NULL && *newest == position);
+    return is_among(&k->named, position) || (newest != NULL && *newest == position);
 }
 
 /* --- what is due
@@ -274,19 +309,67 @@ static bool find_due(const struct retention *r, const struct cold_header *h, int
     return any;
 }
 
-/* The clock may not be believed. */
-static bool distrusts(struct retention *r, int64_t now_ns)
+/* --- the clock
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* When the segment was begun; INT64_MAX: its creation is not finished. */
+static int begun_at(const struct retention *r, uint64_t first, int64_t *ret_ns, struct err *err)
 {
-    int64_t mono_ns = clk_monotonic_ns(r->options.clk), gone;
-    int64_t newest = r->options.newest.ns;
-    bool jumped = r->stepped ? !__builtin_sub_overflow(now_ns - r->wall_ns, mono_ns - r->mono_ns, &gone) &&
-                                   gone > HOUR_NS
-                             : newest > 0 && now_ns > newest && now_ns - newest > 7 * DAY_NS;
-    if (jumped) {
-        r->distrust_until_ns = mono_ns + r->options.distrust_ns;
+    struct cursor c;
+    int rc = cursor_open(&c, r->options.fs, r->options.dir, first, err);
+    *ret_ns = c.header.created.ns;
+    cursor_close(&c);
+    if (rc == CURSOR_TORN_HEADER)
+        *ret_ns = INT64_MAX;
+    if (rc != TC_ENOTFOUND)
+        return rc < 0 ? rc : 0;
+    struct cold cold;
+    rc = cold_open(&cold, r->options.fs, r->options.dir, first, err);
+    *ret_ns = rc == 0 ? cold.header.segment.created.ns : 0;
+    cold_close(&cold);
+    return rc;
+}
+
+/* A jump of the clock that is in the journal already and not old enough to be believed: records from after it
+ * are in a segment that was begun far later than the one before. How long ago; `distrust_ns` where there is
+ * none. */
+static int64_t since_jump(const struct retention *r, const struct segment_list *list, int64_t now_ns)
+{
+    struct err ignored;
+    int64_t later, earlier, ago = 0;
+    for (size_t i = list->n; i-- > 1;) {
+        if (begun_at(r, list->first[i], &later, &ignored) != 0 || later > now_ns)
+            continue; /* received before the clock was put right */
+        ago = now_ns - later;
+        if (ago >= r->options.distrust_ns)
+            break;
+        if (begun_at(r, list->first[i - 1], &earlier, &ignored) == 0 && later - earlier > JUMP_NS)
+            return ago;
+    }
+    return r->options.distrust_ns;
+}
+
+static int64_t find_jump(const struct retention *r, const struct segment_list *list, int64_t now_ns,
+                         int64_t mono_ns)
+{
+    int64_t newest = r->options.newest.ns, gone;
+    if (!r->stepped)
+        return newest > 0 && now_ns > newest && now_ns - newest > JUMP_NS ? 0 : since_jump(r, list, now_ns);
+    return !__builtin_sub_overflow(now_ns - r->wall_ns, mono_ns - r->mono_ns, &gone) && gone > HOUR_NS
+               ? 0
+               : r->options.distrust_ns;
+}
+
+/* The clock may not be believed. */
+static bool distrusts(struct retention *r, const struct segment_list *list, int64_t now_ns)
+{
+    int64_t mono_ns = clk_monotonic_ns(r->options.clk);
+    int64_t left_ns = r->options.distrust_ns - find_jump(r, list, now_ns, mono_ns);
+    if (left_ns > 0) {
+        r->distrust_until_ns = mono_ns + left_ns;
         log_warn("retention",
                  "the clock went ahead: nothing is dropped for %lld s; put it right where it is wrong",
-                 (long long)(r->options.distrust_ns / TC_SECOND_NS));
+                 (long long)(left_ns / TC_SECOND_NS));
     }
     r->stepped = true;
     r->wall_ns = now_ns;
@@ -386,11 +469,23 @@ static int find_positions(struct retention *r, uint64_t first, struct keeping *k
     return rc;
 }
 
+/* Once, however often it is tried: a full disk must not fill the journal with what was not done. */
+static int announce(struct retention *r, const struct retention_drop *drop, struct err *err)
+{
+    if (r->told_first == drop->first && memcmp(r->told_classes, drop->classes, sizeof r->told_classes) == 0)
+        return 0;
+    int rc = r->options.announce(r->options.context, drop, err);
+    r->told_first = rc == 0 ? drop->first : 0;
+    memcpy(r->told_classes, drop->classes, sizeof r->told_classes);
+    return rc;
+}
+
 static int drop(struct retention *r, const struct segment_list *list, size_t at, const struct cold *cold,
                 struct keeping *k, struct err *err)
 {
     const struct cold_header *before = &cold->header;
     struct cold_header after;
+    struct causes last;
     struct retention_drop told = {.first = before->segment.first, .next = before->next, .header = before};
     struct cold_drop plan = {.keep = keep, .context = k, .wish = r->wish};
     memcpy(plan.stage, k->stage, sizeof plan.stage);
@@ -402,19 +497,23 @@ static int drop(struct retention *r, const struct segment_list *list, size_t at,
     map_init(&k->positions, 1 << 20);
     int rc = r->options.archive != NULL ? archive(r, cold, err) : 0;
     if (rc == 0)
-        rc = gather_causes(r, list, at, &k->last, err);
-    if (rc == 0)
+        rc = gather_causes(r, list, at, &last, err);
+    if (rc == 0) {
+        k->named = name_causes(r, &last, told.first, told.next);
+        free(last.positions);
         rc = find_positions(r, list->first[at], k, err);
+    }
     if (rc == 0)
-        rc = r->options.announce(r->options.context, &told, err);
+        rc = announce(r, &told, err);
     if (rc == 0)
         rc = cold_drop_records(r->options.fs, r->options.dir, list->first[at], &plan, clk_now(r->options.clk),
                                &after, err);
     for (int i = 0; rc == 0 && i < CLASS_COUNT; i++)
         r->stats.records_dropped += before->classes[i].kept - after.classes[i].kept;
     r->stats.drops += rc == 0;
+    r->told_first = rc == 0 ? 0 : r->told_first;
     map_free(&k->positions);
-    free(k->last.positions);
+    free(k->named.positions);
     return rc;
 }
 
@@ -434,24 +533,6 @@ static int tend_cold(struct retention *r, const struct segment_list *list, size_
     return rc == 0 ? 1 : rc;
 }
 
-/* When the segment after this one was begun, this one was closed. */
-static int closed_at(struct retention *r, uint64_t next, int64_t *ret_ns, struct err *err)
-{
-    struct cursor c;
-    int rc = cursor_open(&c, r->options.fs, r->options.dir, next, err);
-    *ret_ns = c.header.created.ns;
-    cursor_close(&c);
-    if (rc == CURSOR_TORN_HEADER)
-        *ret_ns = INT64_MAX;
-    if (rc != TC_ENOTFOUND)
-        return rc < 0 ? rc : 0;
-    struct cold cold;
-    rc = cold_open(&cold, r->options.fs, r->options.dir, next, err);
-    *ret_ns = rc == 0 ? cold.header.segment.created.ns : 0;
-    cold_close(&cold);
-    return rc;
-}
-
 static int tend(struct retention *r, const struct segment_list *list, size_t at, bool may_drop,
                 struct err *err)
 {
@@ -461,7 +542,7 @@ static int tend(struct retention *r, const struct segment_list *list, size_t at,
     if (rc == 0)
         rc = tend_cold(r, list, at, &cold, may_drop, err);
     else if (rc == TC_ENOTFOUND) {
-        rc = closed_at(r, list->first[at + 1], &closed_ns, err);
+        rc = begun_at(r, list->first[at + 1], &closed_ns, err); /* then this one was closed */
         if (rc == 0 && is_over(closed_ns, TC_MAX(r->options.cold_after_ns, (int64_t)1), now_ns)) {
             rc =
                 cold_make(r->options.fs, r->options.dir, list->first[at], (struct receive_time){now_ns}, err);
@@ -473,20 +554,29 @@ static int tend(struct retention *r, const struct segment_list *list, size_t at,
     return note_damage(r, list->first[at], rc);
 }
 
+/* Where a drop fails, segments still become cold; nothing more is dropped in this step. */
 int retention_step(struct retention *r, struct err *err)
 {
     struct segment_list list;
-    bool may_drop = !distrusts(r, clk_now(r->options.clk).ns);
-    int rc = cold_clean(r->options.fs, r->options.dir, err);
+    struct err later;
+    int rc = cold_clean(r->options.fs, r->options.dir, err), failed = 0;
     if (rc == 0)
         rc = segment_list_read(r->options.fs, r->options.dir, &list, err);
     if (rc != 0)
         return rc;
+    bool may_drop = !distrusts(r, &list, clk_now(r->options.clk).ns);
     r->stats.segments = list.n;
     r->stats.cold_segments = r->stats.cold_bytes = r->stats.segment_bytes = 0;
-    for (size_t i = 0; rc == 0 && i + 1 < list.n; i++)
-        if (!is_damaged(r, list.first[i]))
-            rc = tend(r, &list, i, may_drop, err);
+    for (size_t i = 0; rc == 0 && i + 1 < list.n; i++) {
+        uint64_t cold = r->stats.cold_segments;
+        if (is_damaged(r, list.first[i]))
+            continue;
+        rc = tend(r, &list, i, may_drop && failed == 0, failed == 0 ? err : &later);
+        if (rc < 0 && failed == 0 && r->stats.cold_segments > cold) {
+            failed = rc;
+            rc = 0;
+        }
+    }
     segment_list_free(&list);
-    return rc;
+    return failed != 0 ? failed : rc;
 }

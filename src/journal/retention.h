@@ -13,7 +13,8 @@
  *
  * The clock is not believed when it jumps: where it is ahead of the monotonic clock by an hour or more, or at
  * the first step of the journal's newest record by a week, nothing is dropped for `distrust_ns`, so that
- * somebody can put it right.
+ * somebody can put it right. A restart meanwhile does not shorten that: the journal shows the jump, as a
+ * segment that was begun a week and more after the one before.
  *
  * One thread at a time, in the process that holds the directory's lock.
  */
@@ -68,7 +69,7 @@ struct retention;
 struct retention *retention_new(const struct retention_options *options);
 void retention_free(struct retention **retention);
 /* Does one piece of work that is due: 1; 0 where none is. TC_ECORRUPT: a segment is damaged, which is left as
- * it is and not looked at again until a restart. */
+ * it is and not looked at again until a restart. Where a drop fails, segments are packed all the same. */
 int retention_step(struct retention *retention, struct err *err);
 /* On the thread that steps. */
 void retention_stats(const struct retention *retention, struct retention_stats *ret);

@@ -21,7 +21,8 @@ struct world {
     struct sim_rng rng;
     struct journal *journal;
     unsigned told;
-    int refuse; /* what `announce` gives */
+    int refuse;          /* what `announce` gives */
+    const char *archive; /* a directory */
 };
 
 static struct receive_time wall_now(const struct clk *clk)
@@ -37,7 +38,7 @@ static int64_t mono_now(const struct clk *clk)
 static void begin(struct world *w)
 {
     struct err err;
-    *w = (struct world){.sim = sim_fs_new(0)};
+    *w = (struct world){.sim = sim_fs_new(0), .archive = "/archive"};
     w->fs = sim_fs_seam(w->sim);
     w->wall_ns = w->mono_ns = KIT_NOW;
     w->clk = (struct clk){.now = wall_now, .monotonic_ns = mono_now, .context = w};
@@ -98,7 +99,8 @@ static int announce(void *context, const struct retention_drop *drop, struct err
     return w->refuse != 0 ? err_set(err, w->refuse, "not now") : 0;
 }
 
-static struct retention *start(struct world *w, const struct retention_hold *holds, size_t count)
+static struct retention *start_after(struct world *w, const struct retention_hold *holds, size_t count,
+                                     struct receive_time newest)
 {
     return retention_new(&(struct retention_options){.fs = w->fs,
                                                      .clk = &w->clk,
@@ -107,9 +109,15 @@ static struct retention *start(struct world *w, const struct retention_hold *hol
                                                      .cold_after_ns = DAY_NS,
                                                      .holds = holds,
                                                      .hold_count = count,
-                                                     .archive = "/archive",
+                                                     .newest = newest,
+                                                     .archive = w->archive,
                                                      .announce = announce,
                                                      .context = w});
+}
+
+static struct retention *start(struct world *w, const struct retention_hold *holds, size_t count)
+{
+    return start_after(w, holds, count, (struct receive_time){0});
 }
 
 /* All that is due, as if the clock had gone there at its pace. */
@@ -239,6 +247,7 @@ static void test_hold(void **state)
     verify(&w, "/d");
     retention_free(&r);
     pass_days(&w, 400);
+    pass_days(&w, 2);
     r = start(&w, NULL, 0);
     work(&w, r);
     assert_false(is_there(&w, "/d", "a debug event"));
@@ -255,6 +264,7 @@ static void test_refused(void **state)
     fill(&w);
     pass_days(&w, 1);
     pass_days(&w, 40);
+    pass_days(&w, 2);
     struct retention *r = start(&w, NULL, 0);
     w.refuse = TC_EIO;
     assert_int_equal(retention_step(r, &err), 1); /* cold */
@@ -293,6 +303,120 @@ static void test_clock(void **state)
     end(&w);
 }
 
+/* Somebody restarts it while the clock is still ahead: the newest records bear the wrong time, too. */
+static void test_clock_over_a_restart(void **state)
+{
+    (void)state;
+    struct world w;
+    struct retention_stats stats;
+    begin(&w);
+    fill(&w);
+    pass_days(&w, 1);
+    pass_days(&w, 1);
+    w.wall_ns += 4000 * DAY_NS;
+    put(&w, REC_TICK, CLASS_DEBUG, "self", "", 0);
+    struct retention *r = start_after(&w, NULL, 0, (struct receive_time){w.wall_ns - TC_SECOND_NS});
+    work(&w, r);
+    retention_stats(r, &stats);
+    assert_true(stats.distrusts);
+    assert_int_equal(w.told, 0);
+    pass_days(&w, 2); /* nobody put it right */
+    work(&w, r);
+    assert_true(w.told > 0);
+    retention_free(&r);
+    w.told = 0;
+    r = start_after(&w, NULL, 0, (struct receive_time){w.wall_ns - TC_SECOND_NS});
+    work(&w, r);
+    retention_stats(r, &stats);
+    assert_false(stats.distrusts); /* it stands since so long that it is believed */
+    retention_free(&r);
+    end(&w);
+}
+
+/* Where the archive cannot be written nothing is dropped, and segments still become cold. */
+static void test_archive_fails(void **state)
+{
+    (void)state;
+    struct world w;
+    struct err err;
+    struct retention_stats stats;
+    char path[2 * SEGMENT_PATH_MAX];
+    begin(&w);
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    w.archive = path;
+    fill(&w);
+    pass_days(&w, 1);
+    pass_days(&w, 2);
+    struct retention *r = start(&w, NULL, 0);
+    work(&w, r);
+    pass_days(&w, 31);
+    pass_days(&w, 2);
+    for (int i = 0; i < 5; i++)
+        assert_true(retention_step(r, &err) < 0);
+    retention_stats(r, &stats);
+    assert_int_equal(stats.cold_segments, stats.segments - 2); /* the last two are open, and too young */
+    assert_int_equal(w.told, 0);
+    retention_free(&r);
+    end(&w);
+}
+
+/* A drop that fails is tried again and again, and told once. */
+static void test_told_once(void **state)
+{
+    (void)state;
+    struct world w;
+    struct err err;
+    begin(&w);
+    w.archive = NULL;
+    fill(&w);
+    pass_days(&w, 1);
+    pass_days(&w, 40);
+    pass_days(&w, 2);
+    struct retention *r = start(&w, NULL, 0);
+    assert_int_equal(retention_step(r, &err), 1); /* cold */
+    sim_fs_set_capacity(w.sim, 1);
+    for (int i = 0; i < 5; i++)
+        assert_true(retention_step(r, &err) < 0);
+    assert_int_equal(w.told, 1);
+    assert_true(is_there(&w, "/d", "an old position"));
+    sim_fs_set_capacity(w.sim, 0);
+    assert_int_equal(retention_step(r, &err), 1);
+    assert_int_equal(w.told, 1);
+    assert_false(is_there(&w, "/d", "an old position"));
+    retention_free(&r);
+    end(&w);
+}
+
+/* What the open segment names cannot be known: so nothing is dropped. */
+static void test_open_segment_damaged(void **state)
+{
+    (void)state;
+    struct world w;
+    struct err err;
+    char path[SEGMENT_PATH_MAX];
+    struct fs_stat st;
+    begin(&w);
+    fill(&w);
+    pass_days(&w, 1);
+    pass_days(&w, 40);
+    pass_days(&w, 2);
+    uint64_t finding = put(&w, REC_FINDING, CLASS_SECURITY, "self", "a finding", 3);
+    put(&w, REC_FINDING, CLASS_SECURITY, "self", "another", 3);
+    assert_true(segment_path("/d", finding - 1, path));
+    assert_int_equal(w.fs->stat(w.fs, path, &st), 0);
+    put(&w, REC_FINDING, CLASS_SECURITY, "self", "one more", 3);
+    assert_true(sim_fs_flip(w.sim, path, st.size_bytes - 30, 1));
+    struct retention *r = start(&w, NULL, 0);
+    int rc;
+    while ((rc = retention_step(r, &err)) == 1)
+        ;
+    assert_int_equal(rc, TC_ECORRUPT);
+    assert_int_equal(w.told, 0);
+    retention_free(&r);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +425,13 @@ int main(void)
         {"J-06 what is held stays until it is lifted", test_hold, NULL, NULL, NULL},
         {"J-06 what cannot be told is not dropped", test_refused, NULL, NULL, NULL},
         {"J-06 a clock that jumps drops nothing", test_clock, NULL, NULL, NULL},
+        {"J-06 a clock that jumped drops nothing after a restart", test_clock_over_a_restart, NULL, NULL,
+         NULL},
+        {"J-06 a drop that fails is told once", test_told_once, NULL, NULL, NULL},
+        {"J-06 nothing is dropped where the open segment cannot be read", test_open_segment_damaged, NULL,
+         NULL, NULL},
+        {"J-06 an archive that cannot be written keeps no segment from being packed", test_archive_fails,
+         NULL, NULL, NULL},
     };
     return cmocka_run_group_tests_name("retention", tests, NULL, NULL);
 }

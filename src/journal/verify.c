@@ -458,10 +458,10 @@ static int join(struct verifier *v, struct alone *a, struct err *err)
     if (has_start && check_start(v, &a->v.start, a->i) != NULL)
         return join_fails(v, a->i, err);
     add_report(v->report, &a->report);
+    if (a->told.overflow) /* what was kept may end within a record */
+        return err_set(err, TC_EBOUND, "a segment holds too many records to be verified beside others");
     if (v->watch->record != NULL)
         tell(a);
-    if (a->told.overflow)
-        return err_set(err, TC_EBOUND, "a segment holds too many records to be verified beside others");
     if (a->rc != 0) {
         *err = a->err;
         return a->rc;

@@ -24,7 +24,7 @@ def write(folder, name, data, packed=True):
     return path
 
 
-def make(folder, hours=4):
+def make(folder, hours=4, region="eu-west-1"):
     """A bucket's copy with a digest an hour, the second without log files; returns the digests' paths and the keys' file."""
     try:
         openssl("genrsa", "-out", f"{folder}/key.pem", "2048")
@@ -41,13 +41,13 @@ def make(folder, hours=4):
     for hour in range(hours):
         logs = []
         for i in range(0 if hour == 1 else 3):
-            name = f"AWSLogs/123456789012/CloudTrail/eu-west-1/2026/11/21/123456789012_CloudTrail_eu-west-1_20261121T{hour:02}{i}0Z_x.json.gz"
+            name = f"AWSLogs/123456789012/CloudTrail/{region}/2026/11/21/123456789012_CloudTrail_{region}_20261121T{hour:02}{i}0Z_x.json.gz"
             data = json.dumps({"Records": [{"eventName": "GetObject", "hour": hour, "i": i}]}).encode()
             write(bucket, name, data)
             logs.append({"s3Bucket": BUCKET, "s3Object": name, "hashValue": hashlib.sha256(data).hexdigest(), "hashAlgorithm": "SHA-256",
                          "newestEventTime": f"2026-11-21T{hour:02}:59:00Z", "oldestEventTime": f"2026-11-21T{hour:02}:00:00Z"})
         end = f"2026-11-21T{hour + 1:02}:00:00Z"
-        name = f"AWSLogs/123456789012/CloudTrail-Digest/eu-west-1/2026/11/21/123456789012_CloudTrail-Digest_eu-west-1_t_eu-west-1_{hour + 1:02}.json.gz"
+        name = f"AWSLogs/123456789012/CloudTrail-Digest/{region}/2026/11/21/123456789012_CloudTrail-Digest_{region}_t_eu-west-1_{hour + 1:02}.json.gz"
         data = json.dumps({"awsAccountId": "123456789012", "digestStartTime": f"2026-11-21T{hour:02}:00:00Z", "digestEndTime": end,
                            "digestS3Bucket": BUCKET, "digestS3Object": name, "digestPublicKeyFingerprint": fingerprint,
                            "digestSignatureAlgorithm": "SHA256withRSA", "newestEventTime": None, "oldestEventTime": None,
@@ -117,6 +117,45 @@ def damaged():
         assert code == 1 and report["digests_proven"] == 0 and "no key" in err, err
         code, _, err = tocsin("verify", "--cloudtrail", bucket)
         assert code == 2 and "--public-key" in err, err
+
+
+@test("J-07 CloudTrail: a copy that begins in the middle of the chains of several regions misses nothing")
+def regions():
+    with temporary() as folder, temporary() as other:
+        bucket, digests = make(folder)
+        moved, further = make(other, region="us-east-1")
+        with open(f"{folder}/keys.json", encoding="utf-8") as ours, open(f"{other}/keys.json", encoding="utf-8") as theirs:
+            keys = json.load(ours)["PublicKeyList"] + json.load(theirs)["PublicKeyList"]
+        with open(f"{folder}/keys.json", "w", encoding="utf-8") as file:
+            json.dump({"PublicKeyList": keys}, file)
+        os.remove(digests[0])
+        os.remove(further[0])
+        subprocess.run(["cp", "-r", f"{moved}/AWSLogs", bucket], check=True)
+        code, report, err = judge(folder)
+        assert code == 0 and not err, err
+        assert report["digests"] == report["digests_proven"] == 6 and report["problems"] == 0, report
+        os.remove(further[2].replace(moved, bucket))
+        code, _, err = judge(folder)
+        assert code == 1 and "before it is missing" in err and "us-east-1_t_eu-west-1_03" in err, err
+
+
+@test("J-07 CloudTrail: the newest digest cannot take the signature of the one before it away")
+def unsigned():
+    with temporary() as folder:
+        bucket, digests = make(folder)
+        os.remove(digests[3] + ".signature")
+
+        def rewrite(path, **changes):
+            with gzip.open(path) as file:
+                text = json.dumps(json.load(file) | changes).encode()
+            with open(path, "wb") as file:
+                file.write(gzip.compress(text))
+            return hashlib.sha256(text).hexdigest()
+
+        hash_value = rewrite(digests[2], logFiles=[])
+        rewrite(digests[3], previousDigestHashValue=hash_value, previousDigestSignature=None)
+        code, report, err = judge(folder)
+        assert code == 1 and report["digests_proven"] == 2 and os.path.basename(digests[2]) in err and "no signature" in err, (report, err)
 
 
 if __name__ == "__main__":
