@@ -119,7 +119,7 @@ static bool know_source(struct api *api, struct request *request, struct sv rout
         bool fits = header.n > kind.n && sv_eq_nocase(sv_head(header, kind.n), kind);
         token = fits ? sv_trim(sv_from(header, kind.n)) : (struct sv){0};
     }
-    request->source = auth_source_of(&api->auth, token);
+    request->source = auth_source_of(&api->auth, token, request_header(request, "Host"));
     if (request->source != NULL)
         return true;
     api->bad_tokens++;
