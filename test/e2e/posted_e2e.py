@@ -64,6 +64,14 @@ def pagerduty():
                 status, text, _ = server.post("/v2/enqueue", bad)
                 assert status == 400 and json.loads(text)["status"] == "invalid event" and said in json.loads(text)["errors"][0], (status, text)
             assert server.post("/v2/enqueue", page(summary="x" * (600 << 10)))[0] == 413
+            assert server.post("/v2/enqueue", page(key="host of alice@example.com"))[0] == 202
+            assert server.post("/v2/enqueue", page("acknowledge", "host of alice@example.com"))[0] == 202, "at once, and by a key that is redacted"
+            wait_for("its acknowledgement", lambda: len([a for a in server.alerts() if a["state"] == "acknowledged"]) == 1)
+            assert "alice@" not in json.dumps(server.alerts())
+            assert server.post("/v2/enqueue", page(key="host of alice@example.com"))[0] == 202
+            assert server.post("/v2/enqueue", page("acknowledge", "host of alice@example.com"))[0] == 202
+            wait_for("a key that is redacted is acknowledged, too", lambda: len([a for a in server.alerts() if a["state"] == "acknowledged"]) == 1)
+            assert "alice@" not in json.dumps(server.alerts())
             assert not any(secret in server.output() for secret in ENV.values())
 
 
