@@ -483,8 +483,9 @@ static const struct setting top_settings[] = {
      "1h", read_lateness},
     {"timezone", "zone of times that bear none", "UTC", read_timezone},
     {"threads", "worker threads of detection, 1 to 64", "one per processor", read_threads},
-    {"max_body_bytes", "largest unpacked body of a request, in bytes: 1024 to 1073741824", "33554432",
-     read_max_body},
+    {"max_body_bytes",
+     "largest unpacked body of a request that brings events or samples, in bytes: 1024 to 1073741824",
+     "33554432", read_max_body},
     {"sandbox", "refuse itself, once it runs, the system calls that it does not need; false only to debug",
      "true", read_sandbox},
     {0}};
