@@ -24,10 +24,11 @@ def write(folder, name, data, packed=True):
     return path
 
 
-def make(folder, hours=4):
+def make(folder, hours=4, region="eu-west-1"):
     """A bucket's copy with a digest an hour, the second without log files; returns the digests' paths and the keys' file."""
     try:
-        openssl("genrsa", "-out", f"{folder}/key.pem", "2048")
+        if not os.path.exists(f"{folder}/key.pem"):
+            openssl("genrsa", "-out", f"{folder}/key.pem", "2048")
     except FileNotFoundError as why:
         raise Skip("no openssl") from why
     der = openssl("rsa", "-in", f"{folder}/key.pem", "-RSAPublicKey_out", "-outform", "DER")
@@ -41,13 +42,13 @@ def make(folder, hours=4):
     for hour in range(hours):
         logs = []
         for i in range(0 if hour == 1 else 3):
-            name = f"AWSLogs/123456789012/CloudTrail/eu-west-1/2026/11/21/123456789012_CloudTrail_eu-west-1_20261121T{hour:02}{i}0Z_x.json.gz"
+            name = f"AWSLogs/123456789012/CloudTrail/{region}/2026/11/21/123456789012_CloudTrail_{region}_20261121T{hour:02}{i}0Z_x.json.gz"
             data = json.dumps({"Records": [{"eventName": "GetObject", "hour": hour, "i": i}]}).encode()
             write(bucket, name, data)
             logs.append({"s3Bucket": BUCKET, "s3Object": name, "hashValue": hashlib.sha256(data).hexdigest(), "hashAlgorithm": "SHA-256",
                          "newestEventTime": f"2026-11-21T{hour:02}:59:00Z", "oldestEventTime": f"2026-11-21T{hour:02}:00:00Z"})
         end = f"2026-11-21T{hour + 1:02}:00:00Z"
-        name = f"AWSLogs/123456789012/CloudTrail-Digest/eu-west-1/2026/11/21/123456789012_CloudTrail-Digest_eu-west-1_t_eu-west-1_{hour + 1:02}.json.gz"
+        name = f"AWSLogs/123456789012/CloudTrail-Digest/{region}/2026/11/21/123456789012_CloudTrail-Digest_{region}_t_eu-west-1_{hour + 1:02}.json.gz"
         data = json.dumps({"awsAccountId": "123456789012", "digestStartTime": f"2026-11-21T{hour:02}:00:00Z", "digestEndTime": end,
                            "digestS3Bucket": BUCKET, "digestS3Object": name, "digestPublicKeyFingerprint": fingerprint,
                            "digestSignatureAlgorithm": "SHA256withRSA", "newestEventTime": None, "oldestEventTime": None,
@@ -117,6 +118,34 @@ def damaged():
         assert code == 1 and report["digests_proven"] == 0 and "no key" in err, err
         code, _, err = tocsin("verify", "--cloudtrail", bucket)
         assert code == 2 and "--public-key" in err, err
+
+
+@test("J-07 CloudTrail: a region's chain may begin before the copy does; a digest that nothing proves is told unless it is its region's newest")
+def chains():
+    with temporary() as folder:
+        for region in ("eu-west-1", "us-east-1", "us-west-2"):
+            _, digests = make(folder, region=region)
+            os.remove(digests[0])  # from before the copy
+            os.remove(digests[3] + ".signature")
+        code, report, err = judge(folder)
+        assert code == 0 and (report["digests"], report["digests_proven"]) == (9, 6), (report, err)
+
+        def change(path, **members):
+            digest = json.loads(gzip.decompress(open(path, "rb").read()))
+            data = json.dumps({**digest, **members}).encode()
+            with open(path, "wb") as file:
+                file.write(gzip.compress(data))
+            return hashlib.sha256(data).hexdigest()
+        first = change(digests[1], logFiles=[])
+        second = change(digests[2], previousDigestHashValue=first, previousDigestSignature=None)
+        change(digests[3], previousDigestHashValue=second, previousDigestSignature=None)
+        code, report, err = judge(folder)
+        assert code == 1 and report["digests_proven"] == 4, report
+        assert all(os.path.basename(d) in err for d in digests[1:3]) and os.path.basename(digests[3]) not in err, err
+        for path in digests[1:]:  # each a beginning of its own
+            change(path, previousDigestS3Object=None)
+        code, report, err = judge(folder)
+        assert code == 1 and all(os.path.basename(d) in err for d in digests[1:3]), err
 
 
 if __name__ == "__main__":
