@@ -238,7 +238,8 @@ void book_pass_steps(struct book *book, const struct book *before, int64_t now_n
 /* How many steps of escalation stand past their time by a minute and more, and the worst of them: what an
  * auditor asks before a tick. They are told by that tick, late. */
 size_t book_overdue(const struct book *book, int64_t now_ns, int64_t *ret_late_ns);
-/* scan --alerts: ticks from event time are the caller's. */
+/* By its id or six digits of it and more; one that came as a state (C-112) also by the 64 digits of its
+ * identity. */
 const struct alert *book_find(const struct book *book, struct sv id_or_prefix, struct err *err);
 size_t book_count(const struct book *book); /* all in memory, open and lately ended */
 /* In order of (first_ns, id). Valid until the book changes. */

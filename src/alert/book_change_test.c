@@ -3,6 +3,8 @@
  */
 #include "alert/alert_testkit.h"
 
+#include <stdio.h>
+
 static const struct finding_field labels[] = {{{"alertname", 9}, {"Age", 3}, FIELD_STRING},
                                               {{"queue", 5}, {"orders", 6}, FIELD_STRING},
                                               {{"severity", 8}, {"warning", 7}, FIELD_STRING}};
@@ -110,6 +112,30 @@ static void count_firing(void *context, const uint8_t identity[TC_SHA256_BYTES],
     ++*(int *)context;
 }
 
+static void test_found_by_its_identity(void **state)
+{
+    struct kit kit;
+    struct err err;
+    char id[65];
+    (void)state;
+    snprintf(id, sizeof id, "07%062d", 0);
+    kit_init(&kit, &(struct alert_options){0});
+    assert_null(book_find(kit.book, sv_of(id), &err));
+    assert_int_equal(TC_ENOTFOUND, err.code);
+    give(&kit, true, SEVERITY_P3, "at 40", KIT_T0);
+    assert_ptr_equal(only(&kit), book_find(kit.book, sv_of(id), &err));
+    kit_command(&kit, "ack", id, "", "", KIT_T0);
+    assert_int_equal(ALERT_ACKNOWLEDGED, only(&kit)->state);
+    kit_save_and_load(&kit, &(struct alert_options){0});
+    assert_ptr_equal(only(&kit), book_find(kit.book, sv_of(id), &err));
+    id[1] = '8';
+    assert_null(book_find(kit.book, sv_of(id), &err));
+    id[1] = 'x';
+    assert_null(book_find(kit.book, sv_of(id), &err));
+    assert_int_equal(TC_EINPUT, err.code);
+    kit_free(&kit);
+}
+
 static void test_what_a_person_closed_stays_closed(void **state)
 {
     struct kit kit;
@@ -160,6 +186,7 @@ int main(void)
         {"Y-03 only its rule ends it", test_only_its_rule_ends_it, NULL, NULL, NULL},
         {"what a person closed stays closed until it begins anew", test_what_a_person_closed_stays_closed,
          NULL, NULL, NULL},
+        {"it is found by its identity", test_found_by_its_identity, NULL, NULL, NULL},
         {"it ends while it is snoozed; past the bound it is counted", test_at_the_edges, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

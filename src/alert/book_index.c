@@ -353,6 +353,13 @@ static const struct alert *find_prefix(const struct book *book, struct sv prefix
 const struct alert *book_find(const struct book *book, struct sv id_or_prefix, struct err *err)
 {
     char digits[ALERT_ID_DIGITS];
+    uint8_t identity[TC_SHA256_BYTES];
+    if (id_or_prefix.n == 2 * sizeof identity && hash_unhex(id_or_prefix, identity, sizeof identity)) {
+        const struct held *current = book_current(book, identity);
+        if (current == NULL)
+            err_set(err, TC_ENOTFOUND, "no alert is known by this identity");
+        return current == NULL ? NULL : &current->alert;
+    }
     bool good = id_or_prefix.n >= ALERT_PREFIX_MIN && id_or_prefix.n <= ALERT_ID_DIGITS;
     for (size_t i = 0; good && i < id_or_prefix.n; i++) {
         char c = id_or_prefix.p[i];

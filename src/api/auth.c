@@ -185,9 +185,11 @@ static const char *token_source(const struct auth *auth, const struct auth_reque
     return token.n == 0 ? NULL : known_token(auth, token);
 }
 
-const char *auth_source_of(const struct auth *auth, struct sv token)
+const char *auth_source_of(const struct auth *auth, struct sv token, struct sv host)
 {
-    return auth->token_count == 0 && auth->loopback ? "http:default" : known_token(auth, token);
+    if (auth->token_count == 0 && auth->loopback)
+        return host.p != NULL && host_is_ours(auth, host) ? "http:default" : NULL;
+    return known_token(auth, token);
 }
 
 static void check_source(const struct auth *auth, const struct auth_request *request, struct auth_result *ret)

@@ -7,7 +7,8 @@
  *   Origin    where there is one, must be ours by the same rule (and its scheme).
  *   token     senders of events: needed where tokens are configured (anything but loopback must have some).
  *             Compared by SHA-256 digests, all of them, in constant time.
- *   signature callbacks of vendors are let in whatever their Host, because each is proved by its signature.
+ *   signature callbacks of vendors are let in whatever their Host, because each is proved by its signature;
+ *             alerts that others post, because each is proved by a source's token.
  *   secret    changes that come from a browser (Origin or Sec-Fetch-Site is there) bear X-Tocsin-Secret,
  * which only our page knows; Sec-Fetch-Site must not be cross-site. peer      people's routes are served to
  * peers on this host only. Whoever listens on other addresses reaches them by a tunnel or a proxy on this
@@ -58,8 +59,9 @@ struct auth_result {
     const char *source; /* ROLE_SOURCE: the events' source */
 };
 
-/* Of a token that was shown in another way than as Bearer: its source; NULL: nobody's. */
-const char *auth_source_of(const struct auth *auth, struct sv token);
+/* Of a token that was shown in another way than as Bearer: its source; NULL: nobody's. Where loopback needs
+ * no token, Host must be ours after all: a tunnel that lets vendors in would let everybody in. */
+const char *auth_source_of(const struct auth *auth, struct sv token, struct sv host);
 void auth_check(const struct auth *auth, const struct auth_request *request, struct auth_result *ret);
 
 /* Fills host, port, loopback, wildcard from "127.0.0.1:9797" or "[::1]:0". */

@@ -227,6 +227,20 @@ static void test_other_hosts(void **state)
     auth_fini(&auth);
 }
 
+static void test_tokens_that_handlers_look_at(void **state)
+{
+    struct auth auth = make("127.0.0.1:9797");
+    (void)state;
+    assert_string_equal(auth_source_of(&auth, SV("anything"), SV("localhost:9797")), "http:default");
+    assert_null(auth_source_of(&auth, SV("anything"), SV("tunnel.example.com")));
+    assert_null(auth_source_of(&auth, SV("anything"), (struct sv){0}));
+    assert_int_equal(auth_add_token(&auth, SV("web"), SV("right-token-of-web"), NULL), 0);
+    assert_string_equal(auth_source_of(&auth, SV("right-token-of-web"), SV("tunnel.example.com")),
+                        "http:web");
+    assert_null(auth_source_of(&auth, SV("anything"), SV("localhost:9797")));
+    auth_fini(&auth);
+}
+
 static void test_settings(void **state)
 {
     static const char *const bad[] = {
@@ -260,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_origin_and_secret),
         cmocka_unit_test(test_A_31_tokens),
         cmocka_unit_test(test_other_hosts),
+        cmocka_unit_test(test_tokens_that_handlers_look_at),
         cmocka_unit_test(test_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

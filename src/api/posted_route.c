@@ -37,6 +37,8 @@ static void refuse(struct request *request, unsigned status, const char *text, s
     }
     reply_json(reply, status);
     buf_clear(&reply->body);
+    if (status == 429 || status == 503)
+        reply_header(reply, "Retry-After", "1");
     json_object(&json);
     if (shape_of(request) == SHAPE_PAGERDUTY) {
         json_kv_str(&json, "status", "invalid event");
@@ -95,9 +97,11 @@ static void finish(struct request *request, struct reply *reply)
     case PENDING_DONE:
         break;
     }
+    /* what is acknowledged or over already need not be acknowledged */
+    bool over = request->command != NULL && (rc == TC_ESTATE || rc == TC_ENOTFOUND);
     if (rc == TC_EBOUND || rc == TC_EAGAIN)
         refuse(request, 429, "the journal is behind, or the disk nearly full: send it again later", reply);
-    else if (rc != 0 && request->command == NULL)
+    else if (rc != 0 && !over)
         refuse(request, 503, "the journal could not keep it: send it again later", reply);
     if (reply->status != 0)
         return;
@@ -119,7 +123,7 @@ static bool know_source(struct api *api, struct request *request, struct sv rout
         bool fits = header.n > kind.n && sv_eq_nocase(sv_head(header, kind.n), kind);
         token = fits ? sv_trim(sv_from(header, kind.n)) : (struct sv){0};
     }
-    request->source = auth_source_of(&api->auth, token);
+    request->source = auth_source_of(&api->auth, token, request_header(request, "Host"));
     if (request->source != NULL)
         return true;
     api->bad_tokens++;
@@ -159,51 +163,16 @@ static bool read_body(struct api *api, struct request *request, struct arena *ar
 /* --- acknowledging ----------------------------------------------------------------------------------------
  */
 
-struct search {
-    struct sv rule_id, key;
-    char id[33];
-};
-
-static int look_at(void *context, const struct alert_row *row)
-{
-    struct search *search = context;
-    struct arena arena = {0};
-    struct alert alert;
-    struct err err;
-    if (!sv_eq(row->rule_id, search->rule_id) || alert_from_json(row->json, &arena, &alert, &err) != 0) {
-        arena_free(&arena);
-        return 0;
-    }
-    for (size_t i = 0; i < alert.label_count; i++)
-        if (sv_is(alert.labels[i].name, "dedup_key") && sv_eq(alert.labels[i].value, search->key))
-            memcpy(search->id, alert.id, sizeof search->id);
-    arena_free(&arena);
-    return search->id[0] != '\0';
-}
-
+/* Behind what was posted before in the journal, so it finds that applied; whose key was redacted, too. */
 static void acknowledge(struct api *api, struct request *request, const struct posted_alert *alert,
                         struct reply *reply)
 {
-    char rule_id[160];
-    struct alert_filter filter = {.open_only = true, .limit = TC_API_LIST_MAX};
-    struct store *store;
-    struct err err = {0};
-    int n = snprintf(rule_id, sizeof rule_id, "posted:%s", request->source);
-    struct search search = {.rule_id = sv_make(rule_id, (size_t)n), .key = alert->key};
-    if (alerts_store_take(api, &store, &err) != 0) {
-        refuse(request, 503, "the alerts cannot be read now: send it again later", reply);
-        return;
-    }
-    store_each_alert(store, &filter, look_at, &search, &err);
-    alerts_store_give(api);
-    if (search.id[0] == '\0') {
-        reply_json(reply, 202);
-        buf_sv(&reply->body, buf_view(&request->answer));
-        return;
-    }
-    struct alert_command command = {.verb = SV("ack"),
-                                    .alert_id = sv_of(search.id),
-                                    .by = alert->by.n > 0 ? alert->by : sv_of(request->source)};
+    uint8_t identity[TC_SHA256_BYTES];
+    char id[TC_SHA256_HEX];
+    posted_identity(sv_of(request->source), alert->key, identity);
+    hash_hex(identity, sizeof identity, id);
+    struct alert_command command = {
+        .verb = SV("ack"), .alert_id = sv_of(id), .by = alert->by.n > 0 ? alert->by : sv_of(request->source)};
     command_begin(api, request, &command, reply);
 }
 

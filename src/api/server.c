@@ -147,6 +147,8 @@ static void find_route(struct api *api, struct request *request, const char *pat
     if (status != 200)
         request->match.route = NULL;
     check_auth(api, request, status == 200 ? request->match.route->role : ROLE_PUBLIC);
+    if (request->match.route != NULL)
+        request->body.max_bytes = body_max(request);
     if (request->reply.status != 0 || status == 200)
         return;
     if (status == 400) {
@@ -302,7 +304,7 @@ static struct request *request_new(struct api *api, struct MHD_Connection *conne
     request->connection_held = held(connection);
     stage(api, request, CONNECTION_BODY);
     request->started_ns = clk_monotonic_ns(api->options.clk);
-    buf_init(&request->body, api->options.max_body_bytes);
+    buf_init(&request->body, 0); /* its bound is the route's */
     buf_init(&request->reply.body, TC_API_REPLY_BYTES);
     buf_init(&request->answer, TC_API_REPLY_BYTES);
     pthread_mutex_lock(&api->lock);

@@ -289,101 +289,6 @@ static int read_privacy(struct reading *r, const struct yaml_node *node)
     return setting_section(r, node, privacy_settings);
 }
 
-/* --- metrics
- * -----------------------------------------------------------------------------------------------------------
- */
-
-static int metrics_enabled(struct reading *r, const struct yaml_node *node)
-{
-    return setting_bool(r, node, &r->config->metrics);
-}
-
-static int metrics_series(struct reading *r, const struct yaml_node *node)
-{
-    return setting_number(r, node, 1000, 100 * 1000 * 1000, &r->config->series_limit);
-}
-
-static int metrics_source_series(struct reading *r, const struct yaml_node *node)
-{
-    return setting_number(r, node, 1, 100 * 1000 * 1000, &r->config->source_series_limit);
-}
-
-static int metrics_retention(struct reading *r, const struct yaml_node *node)
-{
-    return setting_duration(r, node, &r->config->metrics_retention_ns);
-}
-
-static int metrics_trend_retention(struct reading *r, const struct yaml_node *node)
-{
-    return setting_duration(r, node, &r->config->metrics_trend_retention_ns);
-}
-
-static int metrics_retention_bytes(struct reading *r, const struct yaml_node *node)
-{
-    return setting_number(r, node, 1 << 20, INT64_MAX, &r->config->metrics_retention_bytes);
-}
-
-static int metrics_out_of_order(struct reading *r, const struct yaml_node *node)
-{
-    int rc = setting_duration(r, node, &r->config->metrics_out_of_order_ns);
-    return rc == 0 && r->config->metrics_out_of_order_ns > 3600 * TC_SECOND_NS
-               ? setting_bad(r, node, "at most 1h")
-               : rc;
-}
-
-static const struct setting metrics_settings[] = {
-    {"enabled", "keep metrics: take Prometheus remote write, answer PromQL", "false", metrics_enabled},
-    {"scrape_interval", "how often `scrape_configs` ask that do not say it", "1m", config_scrape_interval},
-    {"scrape_timeout", "how long a scrape may take where they do not say it", "10s, or the interval",
-     config_scrape_timeout},
-    {"scrape_configs", "what is scraped, in Prometheus' own form (docs/metrics-in.md)", "none",
-     config_scrape_configs},
-    {"prometheus_config", "a Prometheus configuration file whose scrape_configs are used instead", "none",
-     config_prometheus_config},
-    {"from_events", "metrics that are made of events (docs/metrics-in.md)", "none", config_from_events},
-    {"emf", "make series of CloudWatch's embedded metric format in events", "false", config_emf},
-    {"aliases", "map of names of metrics to the names under which their series are kept", "none",
-     config_metric_aliases},
-    {"graphite", "listen for Graphite's plaintext lines", "none", config_graphite},
-    {"statsd", "listen for StatsD and DogStatsD", "none", config_statsd},
-    {"series_limit", "series in memory; new ones past it are refused", "2000000", metrics_series},
-    {"source_series_limit", "series in memory that one source may have", "`series_limit`",
-     metrics_source_series},
-    {"retention", "how long samples are kept", "15d", metrics_retention},
-    {"trend_retention",
-     "how long a few samples of every four minutes are kept, for trends (docs/promql.md); 0: not at all",
-     "396d", metrics_trend_retention},
-    {"retention_bytes", "bytes of all blocks past which the oldest go", "no bound", metrics_retention_bytes},
-    {"out_of_order", "how late a sample may come, at most 1h", "0 (refused, as Prometheus does)",
-     metrics_out_of_order},
-    {"rule_files",
-     "files of Prometheus' rules, or patterns of such; `NAME.tocsin.yml` beside one is read along", "none",
-     config_rule_files},
-    {"evaluation_interval", "how often groups of rules are evaluated that do not say it", "1m",
-     config_evaluation_interval},
-    {"rule_query_offset", "how far in the past rules look whose group does not say it", "0",
-     config_rule_query_offset},
-    {"lookback_delta", "how old the newest sample of a series may be", "5m", config_lookback_delta},
-    {"for_grace_period", "alerts taken up after a restart fire no sooner than this", "10m",
-     config_for_grace_period},
-    {"for_outage_tolerance", "state of alerts older than this is not taken up after a restart", "1h",
-     config_for_outage_tolerance},
-    {"external_labels", "labels of all alerts on metrics, and of what is federated, beside their own", "none",
-     config_external_labels},
-    {"enable_features",
-     "Prometheus' feature flags of PromQL: promql-delayed-name-removal; promql-experimental-functions, "
-     "promql-duration-expr, promql-extended-range-selectors and promql-binop-fill-modifiers are always on",
-     "none", config_enable_features},
-    {0}};
-
-static int read_metrics(struct reading *r, const struct yaml_node *node)
-{
-    int rc = setting_section(r, node, metrics_settings);
-    return rc == 0 && r->config->metric_rules.file_count > 0 && !r->config->metrics
-               ? setting_bad(r, node, "rule_files need enabled: true")
-               : rc;
-}
-
 /* --- top level
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -478,6 +383,7 @@ static int read_parsers(struct reading *r, const struct yaml_node *node)
     return parsers_open(paths, count, &r->config->parsers, r->err);
 }
 
+/* `shipped_packs` stands after `rules`, whose reader sets its default. */
 static int read_packs(struct reading *r, const struct yaml_node *node)
 {
     return setting_bool(r, node, &r->config->shipped_packs);
@@ -520,7 +426,6 @@ static int read_sandbox(struct reading *r, const struct yaml_node *node)
     return setting_bool(r, node, &r->config->sandbox);
 }
 
-/* `shipped_packs` stands after `rules`, whose reader sets its default. */
 static int read_oncall(struct reading *r, const struct yaml_node *node)
 {
     struct sv text;
@@ -570,7 +475,7 @@ static const struct setting top_settings[] = {
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", config_read_syslog},
     {"files", "log files that are followed", "none", config_read_files},
     {"journald", "read the journal of systemd", "none", config_read_journald},
-    {"metrics", "a store of metrics, for Prometheus' senders and readers", "off", read_metrics},
+    {"metrics", "a store of metrics, for Prometheus' senders and readers", "off", config_read_metrics},
     {"lateness",
      "events older than this when they arrive are marked suspect and judged by their receive time; of "
      "sources that "
@@ -578,8 +483,9 @@ static const struct setting top_settings[] = {
      "1h", read_lateness},
     {"timezone", "zone of times that bear none", "UTC", read_timezone},
     {"threads", "worker threads of detection, 1 to 64", "one per processor", read_threads},
-    {"max_body_bytes", "largest unpacked body of a request, in bytes: 1024 to 1073741824", "33554432",
-     read_max_body},
+    {"max_body_bytes",
+     "largest unpacked body of a request that brings events or samples, in bytes: 1024 to 1073741824",
+     "33554432", read_max_body},
     {"sandbox", "refuse itself, once it runs, the system calls that it does not need; false only to debug",
      "true", read_sandbox},
     {0}};
@@ -747,7 +653,7 @@ void config_reference(struct buf *out)
     reference_table(out, "syslog", config_syslog_settings);
     reference_table(out, "files (a list)", config_file_settings);
     reference_table(out, "journald", config_journald_settings);
-    reference_table(out, "metrics", metrics_settings);
+    reference_table(out, "metrics", config_metrics_settings);
     reference_table(out, "metrics.graphite", config_graphite_settings);
     reference_table(out, "metrics.statsd", config_statsd_settings);
 }

@@ -1,7 +1,7 @@
 /*
  * Reading the configuration, shared by the files that do: config.c the whole and the small sections,
- * config_retention.c what is kept how long, config_channels.c who is told, config_doors.c where events come
- * from, config_setting.c the kinds of value.
+ * config_retention.c what is kept how long, config_metrics.c and config_metrics_doors.c metrics,
+ * config_channels.c who is told, config_doors.c where events come from, config_setting.c the kinds of value.
  */
 #ifndef APP_CONFIG_PRIV_H
 #define APP_CONFIG_PRIV_H
@@ -58,7 +58,7 @@ int setting_token_secret(struct reading *r, const struct yaml_node *node);
 extern const struct setting config_channel_settings[], config_mention_settings[], config_routing_settings[],
     config_forward_settings[], config_digest_settings[], config_source_settings[], config_watch_settings[],
     config_heartbeat_settings[], config_syslog_settings[], config_file_settings[], config_journald_settings[],
-    config_retention_settings[], config_hold_settings[], config_class_settings[];
+    config_retention_settings[], config_hold_settings[], config_class_settings[], config_metrics_settings[];
 
 int config_read_channels(struct reading *r, const struct yaml_node *node);
 int config_read_routing(struct reading *r, const struct yaml_node *node);
@@ -72,15 +72,7 @@ int config_read_files(struct reading *r, const struct yaml_node *node);
 int config_read_journald(struct reading *r, const struct yaml_node *node);
 int config_read_retention(struct reading *r, const struct yaml_node *node);
 
-/* config_metrics.c: what the section `metrics` says of rules */
-int config_rule_files(struct reading *r, const struct yaml_node *node);
-int config_evaluation_interval(struct reading *r, const struct yaml_node *node);
-int config_rule_query_offset(struct reading *r, const struct yaml_node *node);
-int config_lookback_delta(struct reading *r, const struct yaml_node *node);
-int config_for_grace_period(struct reading *r, const struct yaml_node *node);
-int config_for_outage_tolerance(struct reading *r, const struct yaml_node *node);
-int config_external_labels(struct reading *r, const struct yaml_node *node);
-int config_enable_features(struct reading *r, const struct yaml_node *node);
+int config_read_metrics(struct reading *r, const struct yaml_node *node);
 /* Keys of `metrics` that a reload puts in force. */
 bool config_metrics_is_reloaded(struct sv key);
 /* config_metrics_doors.c: where metrics come from */

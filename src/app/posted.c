@@ -9,18 +9,6 @@
 
 enum { EVENTS_BYTES = 32 << 20, STATES_BYTES = 32 << 20, ONE_BYTES = 2 << 20 };
 
-static void identity_of(struct sv source, struct sv key, uint8_t ret[TC_SHA256_BYTES])
-{
-    struct sha256_ctx context;
-    struct sv tag = SV("posted alert 1");
-    sha256_init(&context);
-    sha256_update(&context, tag.n + 1, (const uint8_t *)tag.p);
-    sha256_update(&context, source.n, (const uint8_t *)source.p);
-    sha256_update(&context, 1, (const uint8_t *)"");
-    sha256_update(&context, key.n, (const uint8_t *)key.p);
-    hash_sha256_final(&context, ret);
-}
-
 static void add(struct finding_field *list, size_t *count, struct sv name, struct sv value)
 {
     if (value.n > 0)
@@ -83,7 +71,7 @@ static int add_alert(struct intake *intake, struct sv source, const struct poste
         rc = record_decode(buf_view(&batch.blocks), &arena, &e, err);
     if (rc == 0) {
         event_index(&e, &arena);
-        identity_of(source, alert->key, identity);
+        posted_identity(source, alert->key, identity);
         buf_sv(events, buf_view(&batch.blocks));
         put_state(&e, source, alert->action == POSTED_TRIGGER, identity, &arena, states);
     }

@@ -41,6 +41,7 @@ struct key {
 struct digest {
     char *path;
     struct sv object, bucket, end_time, fingerprint, previous_object, previous_hash, previous_signature;
+    struct sv chain; /* those of one chain name each other */
     char hash[TC_SHA256_HEX];
     bool has_previous;
     const struct digest *next; /* that names this one as previous */
@@ -327,53 +328,56 @@ static void link_digests(struct work *w)
     }
 }
 
-/* Digests of one chain: the name of their file without its time says account, region and trail. */
-static struct sv chain_of(const struct digest *d)
+/* Of an account, a region and a trail: the folder above YYYY/MM/DD, and the name without its time. */
+static struct sv chain_of(struct work *w, struct sv object)
 {
-    struct sv name = d->object;
-    size_t slash = name.n, end;
-    while (slash > 0 && name.p[slash - 1] != '/')
-        slash--;
-    name = sv_from(name, slash);
-    for (end = name.n; end > 0 && name.p[end - 1] != '_';)
-        end--;
-    return sv_head(name, end);
+    size_t slash = object.n, time = object.n;
+    for (int parts = 0; slash > 0 && parts < 4;)
+        parts += object.p[--slash] == '/';
+    while (time > slash && object.p[time - 1] != '_')
+        time--;
+    struct sv name = sv_head(object, time);
+    for (size_t at; (at = sv_find_char(name, '/')) < name.n;)
+        name = sv_from(name, at + 1);
+    return arena_printf(&w->arena, "%.*s/%.*s", SV_FMT(sv_head(object, slash)), SV_FMT(name));
 }
 
-/* The first of its chain that is there: what was before it is not missed. They are asked in order. */
-static bool begins_chain(struct map *chains, const struct digest *d, struct buf *key)
+static int by_chain(const void *a, const void *b)
 {
-    bool is_new = false;
-    buf_clear(key);
-    buf_string(key, d->bucket);
-    buf_string(key, chain_of(d));
-    return map_put(chains, buf_view(key), &is_new) != NULL && is_new;
+    const struct digest *x = *(const struct digest *const *)a, *y = *(const struct digest *const *)b;
+    int c = sv_cmp(x->chain, y->chain);
+    return c != 0 ? c : sv_cmp(x->object, y->object);
+}
+
+/* A copy may begin in the middle of a chain; of the newest, the signature is not in the copy. */
+static void judge_digest(struct work *w, const struct digest *d, bool first, bool newest)
+{
+    struct sv signature = d->next != NULL && d->next->previous_signature.n > 0 ? d->next->previous_signature
+                                                                               : signature_beside(w, d);
+    if (d->next != NULL && !sv_is(d->next->previous_hash, d->hash))
+        problem(w, d->path, "is not what the digest after it names: its hash differs");
+    else if (signature.n > 0 && !signature_fits(w, d, signature))
+        problem(w, d->path, "no key that was given made its signature");
+    else if (signature.n == 0 && !newest)
+        problem(w, d->path, "no digest after it holds its signature, and none stands beside it");
+    else
+        w->report->proven += signature.n > 0;
+    if (!first && !d->has_previous && d->previous_object.n > 0)
+        problem(w, d->path, "the digest before it is missing: %.*s", SV_FMT(d->previous_object));
 }
 
 static void judge_digests(struct work *w)
 {
-    struct map chains;
-    struct buf key;
-    map_init(&chains, DIGESTS_MAX);
-    buf_init(&key, 2 * DIGEST_BYTES_MAX);
+    const struct digest **order = ARENA_ARRAY(&w->arena, const struct digest *, w->count + 1);
     link_digests(w);
     for (size_t i = 0; i < w->count; i++) {
-        const struct digest *d = &w->digests[i];
-        bool is_first = begins_chain(&chains, d, &key);
-        struct sv signature = d->next != NULL ? d->next->previous_signature : signature_beside(w, d);
-        if (d->next != NULL && !sv_is(d->next->previous_hash, d->hash))
-            problem(w, d->path, "is not what the digest after it names: its hash differs");
-        else if (d->next != NULL && signature.n == 0)
-            problem(w, d->path, "the digest after it names no signature of it");
-        else if (signature.n > 0 && !signature_fits(w, d, signature))
-            problem(w, d->path, "no key that was given made its signature");
-        else
-            w->report->proven += signature.n > 0;
-        if (!d->has_previous && d->previous_object.n > 0 && !is_first)
-            problem(w, d->path, "the digest before it is missing: %.*s", SV_FMT(d->previous_object));
+        w->digests[i].chain = chain_of(w, w->digests[i].object);
+        order[i] = &w->digests[i];
     }
-    map_free(&chains);
-    buf_free(&key);
+    qsort(order, w->count, sizeof order[0], by_chain);
+    for (size_t i = 0; i < w->count; i++)
+        judge_digest(w, order[i], i == 0 || !sv_eq(order[i - 1]->chain, order[i]->chain),
+                     i + 1 == w->count || !sv_eq(order[i + 1]->chain, order[i]->chain));
 }
 
 /* --- all

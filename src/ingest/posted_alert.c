@@ -261,3 +261,15 @@ void posted_event(const struct posted_alert *alert, struct buf *out)
     json_object_end(&json);
     json_object_end(&json);
 }
+
+void posted_identity(struct sv source, struct sv key, uint8_t ret[TC_SHA256_BYTES])
+{
+    struct sha256_ctx context;
+    struct sv tag = SV("posted alert 1");
+    sha256_init(&context);
+    sha256_update(&context, tag.n + 1, (const uint8_t *)tag.p);
+    sha256_update(&context, source.n, (const uint8_t *)source.p);
+    sha256_update(&context, 1, (const uint8_t *)"");
+    sha256_update(&context, key.n, (const uint8_t *)key.p);
+    hash_sha256_final(&context, ret);
+}

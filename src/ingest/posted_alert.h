@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/hash.h"
 
 enum { TC_POSTED_LABELS_MAX = 64, TC_POSTED_ALERTS_MAX = 1000, TC_POSTED_KEY_BYTES = 512 };
 enum posted_action { POSTED_TRIGGER, POSTED_ACKNOWLEDGE, POSTED_RESOLVE };
@@ -41,5 +42,8 @@ int posted_alertmanager(struct sv body, struct arena *arena, struct posted_alert
 
 /* Appends it as one JSON object, for intake: event_type "posted_alert", posted.action, posted.title, … */
 void posted_event(const struct posted_alert *alert, struct buf *out);
+
+/* By which the alert is known: of its source and its sender's key. */
+void posted_identity(struct sv source, struct sv key, uint8_t ret[TC_SHA256_BYTES]);
 
 #endif

@@ -396,6 +396,24 @@ basic_auth_users: {ali: "%s"}
             assert ask(None)[1]["WWW-Authenticate"] == "Basic"
             headers = ask("ali:sesame")[1]
             assert headers["X-Frame-Options"] == "deny" and headers["Strict-Transport-Security"] == "max-age=60", headers
+
+            def begun(login):  # half of a body
+                line = f"Authorization: Basic {base64.b64encode(login.encode()).decode()}\r\n"
+                sock = context.wrap_socket(socket.create_connection(("127.0.0.1", am.port), 10), server_hostname="127.0.0.1")
+                sock.sendall(f"POST /api/v2/alerts HTTP/1.1\r\nHost: a\r\n{line}Content-Type: application/json\r\nContent-Length: 20000\r\n\r\n".encode() + b" " * 10000)
+                return sock
+
+            def kept():
+                request = urllib.request.Request(f"https://127.0.0.1:{am.port}/metrics", headers={
+                    "Authorization": "Basic " + base64.b64encode(b"ali:sesame").decode()})
+                with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+                    return int(re.search(r"^tocsin_alertmanager_body_bytes (\d+)$", answer.read().decode(), re.M)[1])
+            with begun("ali:wrong") as stranger, begun("ali:sesame") as known:
+                kit.wait_for("the body of who may enter, alone", lambda: kept() == 10000)
+                for sock, status in ((known, b"400"), (stranger, b"401")):
+                    sock.sendall(b" " * 10000)
+                    assert sock.recv(100).split()[1] == status
+                assert kept() == 0
             try:
                 am.call("GET", "/api/v2/status")
                 raise AssertionError("it answers without TLS")

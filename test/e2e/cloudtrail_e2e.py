@@ -27,7 +27,8 @@ def write(folder, name, data, packed=True):
 def make(folder, hours=4, region="eu-west-1"):
     """A bucket's copy with a digest an hour, the second without log files; returns the digests' paths and the keys' file."""
     try:
-        openssl("genrsa", "-out", f"{folder}/key.pem", "2048")
+        if not os.path.exists(f"{folder}/key.pem"):
+            openssl("genrsa", "-out", f"{folder}/key.pem", "2048")
     except FileNotFoundError as why:
         raise Skip("no openssl") from why
     der = openssl("rsa", "-in", f"{folder}/key.pem", "-RSAPublicKey_out", "-outform", "DER")
@@ -139,23 +140,32 @@ def regions():
         assert code == 1 and "before it is missing" in err and "us-east-1_t_eu-west-1_03" in err, err
 
 
-@test("J-07 CloudTrail: the newest digest cannot take the signature of the one before it away")
-def unsigned():
+@test("J-07 CloudTrail: a region's chain may begin before the copy does; a digest that nothing proves is told unless it is its region's newest")
+def chains():
     with temporary() as folder:
-        bucket, digests = make(folder)
-        os.remove(digests[3] + ".signature")
-
-        def rewrite(path, **changes):
-            with gzip.open(path) as file:
-                text = json.dumps(json.load(file) | changes).encode()
-            with open(path, "wb") as file:
-                file.write(gzip.compress(text))
-            return hashlib.sha256(text).hexdigest()
-
-        hash_value = rewrite(digests[2], logFiles=[])
-        rewrite(digests[3], previousDigestHashValue=hash_value, previousDigestSignature=None)
+        for region in ("eu-west-1", "us-east-1", "us-west-2"):
+            _, digests = make(folder, region=region)
+            os.remove(digests[0])  # from before the copy
+            os.remove(digests[3] + ".signature")
         code, report, err = judge(folder)
-        assert code == 1 and report["digests_proven"] == 2 and os.path.basename(digests[2]) in err and "no signature" in err, (report, err)
+        assert code == 0 and (report["digests"], report["digests_proven"]) == (9, 6), (report, err)
+
+        def change(path, **members):
+            digest = json.loads(gzip.decompress(open(path, "rb").read()))
+            data = json.dumps({**digest, **members}).encode()
+            with open(path, "wb") as file:
+                file.write(gzip.compress(data))
+            return hashlib.sha256(data).hexdigest()
+        first = change(digests[1], logFiles=[])
+        second = change(digests[2], previousDigestHashValue=first, previousDigestSignature=None)
+        change(digests[3], previousDigestHashValue=second, previousDigestSignature=None)
+        code, report, err = judge(folder)
+        assert code == 1 and report["digests_proven"] == 4, report
+        assert all(os.path.basename(d) in err for d in digests[1:3]) and os.path.basename(digests[3]) not in err, err
+        for path in digests[1:]:  # each a beginning of its own
+            change(path, previousDigestS3Object=None)
+        code, report, err = judge(folder)
+        assert code == 1 and all(os.path.basename(d) in err for d in digests[1:3]), err
 
 
 if __name__ == "__main__":

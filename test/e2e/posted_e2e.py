@@ -64,6 +64,14 @@ def pagerduty():
                 status, text, _ = server.post("/v2/enqueue", bad)
                 assert status == 400 and json.loads(text)["status"] == "invalid event" and said in json.loads(text)["errors"][0], (status, text)
             assert server.post("/v2/enqueue", page(summary="x" * (600 << 10)))[0] == 413
+            assert server.post("/v2/enqueue", page(key="host of alice@example.com"))[0] == 202
+            assert server.post("/v2/enqueue", page("acknowledge", "host of alice@example.com"))[0] == 202, "at once, and by a key that is redacted"
+            wait_for("its acknowledgement", lambda: len([a for a in server.alerts() if a["state"] == "acknowledged"]) == 1)
+            assert "alice@" not in json.dumps(server.alerts())
+            assert server.post("/v2/enqueue", page(key="host of alice@example.com"))[0] == 202
+            assert server.post("/v2/enqueue", page("acknowledge", "host of alice@example.com"))[0] == 202
+            wait_for("a key that is redacted is acknowledged, too", lambda: len([a for a in server.alerts() if a["state"] == "acknowledged"]) == 1)
+            assert "alice@" not in json.dumps(server.alerts())
             assert not any(secret in server.output() for secret in ENV.values())
 
 
@@ -93,7 +101,7 @@ def opsgenie():
 
 @test("Alertmanager's webhook in: a group of alerts, each by its labels, firing and resolved; Tocsin's own webhook, too")
 def alertmanager():
-    with World() as world, world.server(TOKENS, ENV) as server, temporary():
+    with World() as world, world.server(TOKENS + "max_body_bytes: 4096\n", ENV) as server, temporary():
         bearer = {"Authorization": f"Bearer {ENV['ZABBIX']}"}
 
         def group(status, *names):
@@ -106,6 +114,11 @@ def alertmanager():
         assert server.post("/v1/alertmanager", group("resolved", "A"), bearer)[0] == 202
         wait_for("the end of one", lambda: [a["title"] for a in server.alerts()] == ["B"])
         assert server.post("/v1/alertmanager", group("firing"), bearer)[0] == 400
+        many = [f"C{i}" for i in range(40)]
+        assert len(group("firing", *many)) > 8192, "max_body_bytes is of events and samples; this address has its own bound"
+        assert server.post("/v1/alertmanager", group("firing", *many), bearer)[0] == 202
+        assert server.post("/v1/alertmanager", group("resolved", *many), bearer)[0] == 202
+        wait_for("all of them, and their end", lambda: [a["title"] for a in server.alerts()] == ["B"] and len(server.alerts("ended")) == 41)
         assert server.post("/v1/alertmanager", group("firing", "A").replace('"4"', '"3"'), bearer)[0] == 400
         assert server.post("/v1/alertmanager", group("firing", "A"), {})[0] == 401
         first = f"http://127.0.0.1:{server.port}/v1/alertmanager"

@@ -16,9 +16,11 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum {
     AM_BODY_MAX_BYTES = 32 << 20,
+    AM_BODIES_MAX_BYTES = 256 << 20, /* of all requests under way */
     AM_REPLY_MAX_BYTES = 256 << 20,
     AM_TOLD_MAX_BYTES = 256 << 20,
     AM_KINDS_MAX = 32,
@@ -47,6 +49,7 @@ struct am_server {
     struct MHD_Daemon *daemon;
     struct am_web_config *web; /* may be NULL */
     int listen_fd;
+    atomic_ullong body_bytes; /* of all requests under way */
     pthread_t timer;
     bool timer_runs;
     struct am_counts counts;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 enum { CONNECTIONS_MAX = 1000, IDLE_S = 60, THREADS = 2, HEAD_BYTES = 64 << 10 };
+#define DRAIN_BYTES (4 * (uint64_t)AM_BODY_MAX_BYTES) /* of a refused body that are read and forgotten */
 
 /* --- small handlers --- */
 
@@ -150,6 +151,10 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
     buf_printf(out, "tocsin_alertmanager_notifications_under_way %zu\n", sent.jobs);
     head(out, "tocsin_alertmanager_notifications_under_way_limit", "gauge", "Their bound.");
     buf_printf(out, "tocsin_alertmanager_notifications_under_way_limit %d\n", COURIER_JOBS_MAX);
+    head(out, "tocsin_alertmanager_body_bytes", "gauge", "Bodies of requests that are under way.");
+    buf_printf(out, "tocsin_alertmanager_body_bytes %llu\n", (unsigned long long)server->body_bytes);
+    head(out, "tocsin_alertmanager_body_bytes_limit", "gauge", "Their bound.");
+    buf_printf(out, "tocsin_alertmanager_body_bytes_limit %d\n", AM_BODIES_MAX_BYTES);
     head(out, "alertmanager_config_hash", "gauge",
          "Hash of the currently loaded alertmanager configuration.");
     buf_printf(out, "alertmanager_config_hash %llu\n", (unsigned long long)(server->hash & 0xffffffffffff));
@@ -304,55 +309,93 @@ static bool may_enter(struct am_server *server, struct MHD_Connection *connectio
     return good;
 }
 
+/* --- bodies: of who may not enter nothing is kept, of all others so much together --- */
+
+struct am_body {
+    struct buf bytes;
+    uint64_t seen;
+    unsigned refused; /* the status; 0: not */
+};
+
+static void let_go(struct am_server *server, struct am_body *body)
+{
+    server->body_bytes -= body->bytes.n;
+    buf_free(&body->bytes);
+}
+
+static void keep_chunk(struct am_server *server, struct am_body *body, const char *bytes, size_t n)
+{
+    if (body->refused == 0 && body->bytes.n + n > AM_BODY_MAX_BYTES)
+        body->refused = 413;
+    else if (body->refused == 0 && server->body_bytes + n > AM_BODIES_MAX_BYTES)
+        body->refused = 503;
+    if (body->refused != 0) {
+        let_go(server, body);
+        return;
+    }
+    server->body_bytes += n;
+    buf_add(&body->bytes, bytes, n);
+}
+
+static void refuse(const struct am_body *body, struct am_reply *reply)
+{
+    if (body->refused == 413) {
+        am_reply_invalid(reply, 413, 413, "the body is longer than %d bytes", AM_BODY_MAX_BYTES);
+        return;
+    }
+    reply->status = body->refused;
+    reply->content_type = "text/plain; charset=utf-8";
+    buf_str(&reply->body, body->refused == 401
+                              ? "Unauthorized\n"
+                              : "Too many bodies are under way: send this one again a little later.\n");
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_n, void **slot)
 {
     struct am_server *server = context;
-    struct buf *body = *slot;
+    struct am_body *body = *slot;
     (void)version;
     if (body == NULL) {
         *slot = body = tc_alloc(sizeof *body);
-        buf_init(body, AM_BODY_MAX_BYTES);
+        buf_init(&body->bytes, AM_BODY_MAX_BYTES);
+        body->refused = may_enter(server, connection) ? 0 : 401;
         return MHD_YES;
     }
     if (*upload_n > 0) {
-        buf_add(body, upload, *upload_n);
+        body->seen += *upload_n;
+        keep_chunk(server, body, upload, *upload_n);
         *upload_n = 0;
-        return MHD_YES;
+        return body->seen > DRAIN_BYTES ? MHD_NO : MHD_YES;
     }
     struct am_reply reply = {.status = 200};
     struct sv id = {0};
     unsigned status;
     buf_init(&reply.body, AM_REPLY_MAX_BYTES);
     const struct route_row *row = find_row(server, path, method, &id, &status);
-    if (!may_enter(server, connection)) {
-        reply.status = 401;
-        reply.content_type = "text/plain; charset=utf-8";
-        buf_str(&reply.body, "Unauthorized\n");
-    } else if (row == NULL)
+    if (body->refused != 0)
+        refuse(body, &reply);
+    else if (row == NULL)
         am_reply_invalid(&reply, status, (int)status,
                          status == 404 ? "path %.200s was not found" : "method %.200s is not allowed here",
                          status == 404 ? path : method);
-    else if (body->overflow)
-        am_reply_invalid(&reply, 413, 413, "the body is longer than %d bytes", AM_BODY_MAX_BYTES);
     else if (row->takes_json && !is_json(connection))
         am_reply_invalid(&reply, 415, 415, "unsupported media type, only [application/json] are allowed");
     else
-        handle(server, row, id, connection, buf_view(body), &reply);
+        handle(server, row, id, connection, buf_view(&body->bytes), &reply);
     return send_reply(server, connection, &reply);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **slot,
                          enum MHD_RequestTerminationCode code)
 {
-    struct buf *body = *slot;
-    (void)context;
+    struct am_body *body = *slot;
     (void)connection;
     (void)code;
     if (body == NULL)
         return;
-    buf_free(body);
+    let_go(context, body);
     free(body);
     *slot = NULL;
 }
