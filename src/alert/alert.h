@@ -134,7 +134,7 @@ struct decision {
     uint64_t step;  /* DECIDE_INTENT: the count step, the step of the escalation, the task's number, … */
     int64_t now_ns; /* DECIDE_INTENT: receive time of the record that caused it */
     char key[65];   /* DECIDE_INTENT: idempotency key "<id>-new", "<id>-50", "<id>-escalated-2": id and step;
-                       the   same on every repeat */
+                       the same on every repeat, another for each notification */
     bool quiet;     /* nobody was told of this alert: its end is no news */
     enum severity
         severity;       /* by which it is routed: the alert's, or a higher one that was told before it fell */

@@ -221,6 +221,13 @@ static inline void order_tell(struct order *order, enum notify_reason reason, ui
     order->step = step;
 }
 
+/* Of NOTIFY_SEVERITY_RAISED: the severity, or this where a question brought the raise: each is told, also
+ * where the severity was as high before. */
+static inline uint64_t book_step_of_question(const struct alert_life *life)
+{
+    return (uint64_t)SEVERITY_P4 + life->asks;
+}
+
 /* --- book_response.c: commands that leave the state as it is */
 int response_assign(struct order *order, struct err *err);
 int response_note(struct order *order, struct err *err);

@@ -80,11 +80,32 @@ void book_snapshot(struct book *book, struct decision_list *out, uint64_t positi
     book_decide(out, DECIDE_ALERT, position, held, what, by);
 }
 
-/* The key names the step, not the count, which may have jumped over it: a step is told once. */
+/*
+ * The key names the step, not the count, which may have jumped over it: a step is told once. Steps of a
+ * ladder that began anew are others, and bear when it did; whoever puts rows by their keys would drop them
+ * else.
+ */
+static void name_key(struct decision *d, const struct held *held, enum notify_reason reason, uint64_t step)
+{
+    const struct alert *alert = &held->alert;
+    unsigned long long number = step;
+    if (reason == NOTIFY_NEW)
+        snprintf(d->key, sizeof d->key, "%s-new", alert->id);
+    else if (reason == NOTIFY_COUNT_STEP)
+        snprintf(d->key, sizeof d->key, "%s-%llu", alert->id, number);
+    else if (reason == NOTIFY_SEVERITY_RAISED && step <= SEVERITY_P4)
+        snprintf(d->key, sizeof d->key, "%s-%s", alert->id, severity_name((enum severity)step));
+    else if (reason == NOTIFY_ESCALATED && alert->history_count > 0 &&
+             held->ladder_from_ns != alert->history[0].time_ns)
+        snprintf(d->key, sizeof d->key, "%s-escalated-%llu-%lld", alert->id, number,
+                 (long long)(held->ladder_from_ns / 1000000));
+    else
+        snprintf(d->key, sizeof d->key, "%s-%s-%llu", alert->id, notify_reason_name(reason), number);
+}
+
 void book_tell(struct book *book, struct decision_list *out, uint64_t position, int64_t now_ns,
                struct held *held, enum notify_reason reason, uint64_t step)
 {
-    const char *name = notify_reason_name(reason);
     if (held->alert.silenced > 0 && reason != NOTIFY_QUESTION && reason != NOTIFY_TASK_DUE) {
         held->owed = true; /* told when the silence ends, if it fires still */
         book_mark_changed(book, held);
@@ -93,20 +114,13 @@ void book_tell(struct book *book, struct decision_list *out, uint64_t position, 
     struct sv what = reason == NOTIFY_NEW               ? SV("created")
                      : reason == NOTIFY_COUNT_STEP      ? SV("count")
                      : reason == NOTIFY_SEVERITY_RAISED ? SV("severity")
-                                                        : sv_of(name);
+                                                        : sv_of(notify_reason_name(reason));
     struct decision *d = book_decide(out, DECIDE_INTENT, position, held, what, SV("tocsin"));
     held->told = true;
     d->reason = reason;
     d->now_ns = now_ns;
     d->step = step;
-    if (reason == NOTIFY_NEW)
-        snprintf(d->key, sizeof d->key, "%s-new", held->alert.id);
-    else if (reason == NOTIFY_COUNT_STEP)
-        snprintf(d->key, sizeof d->key, "%s-%llu", held->alert.id, (unsigned long long)step);
-    else if (reason == NOTIFY_SEVERITY_RAISED)
-        snprintf(d->key, sizeof d->key, "%s-%s", held->alert.id, severity_name((enum severity)step));
-    else
-        snprintf(d->key, sizeof d->key, "%s-%s-%llu", held->alert.id, name, (unsigned long long)step);
+    name_key(d, held, reason, step);
 }
 
 /* --- counting */

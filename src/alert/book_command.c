@@ -172,7 +172,7 @@ static int command_answer(struct order *order, struct err *err)
     order->what = "denied";
     order->held->alert.state = ALERT_FIRING;
     book_raise(order->book, order->held, order->now_ns);
-    order_tell(order, NOTIFY_SEVERITY_RAISED, life->asks);
+    order_tell(order, NOTIFY_SEVERITY_RAISED, book_step_of_question(life));
     return 0;
 }
 

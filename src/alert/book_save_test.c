@@ -391,7 +391,6 @@ static void test_other_version_is_refused_by_name(void **state)
     kit_free(&kit);
 }
 
-/* What version 1 wrote: no part about people after the alert, no silences. */
 static void test_version_1_is_read_too(void **state)
 {
     (void)state;

@@ -122,7 +122,7 @@ static void unanswered(const struct firing *f)
     book_raise(f->book, f->held, f->now_ns);
     say(f, SV("unanswered"), SV("the user did not answer in time: raised"));
     book_tell(f->book, f->out, f->position, f->now_ns, f->held, NOTIFY_SEVERITY_RAISED,
-              f->held->alert.life->asks);
+              book_step_of_question(f->held->alert.life));
 }
 
 static void breach(const struct firing *f)

@@ -307,6 +307,51 @@ static void test_D_18_the_one_who_is_on_call_then(void **state)
     }
 }
 
+/* Each denial begins the ladder anew: its steps are told again, however often that comes, and whoever the
+ * ladder before had paged hears of the end. */
+static void test_D_16_a_ladder_that_begins_anew_pages_again(void **state)
+{
+    struct world w;
+    char id[33], number[16];
+    (void)state;
+    world_begin(&w, "");
+    assert_int_equal(core_begin(&w), 0);
+    assert_int_equal(break_in(&w), 0);
+    assert_int_equal(until(&w, START_NS), 0);
+    memcpy(id, book_at(w.core->book, 0)->id, sizeof id);
+    for (int round = 1; round <= 6; round++) {
+        int64_t from_ns = START_NS + round * 20 * MINUTE;
+        size_t before = w.told_count;
+        assert_int_equal(until(&w, from_ns - 4 * MINUTE), 0);
+        assert_non_null(strstr(told(&w, before), "sms/carla=+493"));
+        assert_non_null(strstr(told(&w, before), "voice/carla=+493"));
+        assert_int_equal(command(&w, &(struct alert_command){.verb = SV("confirm"),
+                                                             .alert_id = sv_of(id),
+                                                             .to = SV("u@example.org"),
+                                                             .by = SV("anna")}),
+                         0);
+        snprintf(number, sizeof number, "%d", round);
+        before = w.told_count;
+        w.clk.now_ns = from_ns;
+        assert_int_equal(command(&w, &(struct alert_command){.verb = SV("answer"),
+                                                             .alert_id = sv_of(id),
+                                                             .what = SV("no"),
+                                                             .to = sv_of(number),
+                                                             .by = SV("u@example.org")}),
+                         0);
+        assert_int_equal(until(&w, from_ns), 0);
+        assert_non_null(strstr(told(&w, before), ":room= "));
+        if (round == 3)
+            restart(&w);
+    }
+    size_t before = w.told_count;
+    assert_int_equal(command(&w, &(struct alert_command){.verb = SV("resolve"), .alert_id = sv_of(id)}), 0);
+    assert_int_equal(until(&w, w.clk.now_ns + MINUTE), 0);
+    assert_string_equal(told(&w, before),
+                        "resolved:room= resolved:sms/carla=+493 resolved:voice/carla=+493 ");
+    world_end(&w);
+}
+
 static void test_D_09_who_was_paged_hears_of_the_acknowledgement_and_the_end(void **state)
 {
     struct world w;
@@ -439,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_D_11_the_matrix),
         cmocka_unit_test(test_D_18_the_one_who_is_on_call_then),
         cmocka_unit_test(test_D_09_acknowledging_stops_it),
+        cmocka_unit_test(test_D_16_a_ladder_that_begins_anew_pages_again),
         cmocka_unit_test(test_D_09_who_was_paged_hears_of_the_acknowledgement_and_the_end),
         cmocka_unit_test(test_D_10_an_auditor_alarms_of_steps_that_are_overdue),
         cmocka_unit_test(test_D_08_cut_at_every_call),

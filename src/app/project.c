@@ -167,6 +167,9 @@ static int take_told(void *context, struct sv key)
     if (told->count == ONCALL_TARGETS_MAX ||
         sv_find_char(address, '>') < address.n) /* a fallback's: not theirs */
         return 0;
+    for (size_t i = 0; i < told->count; i++) /* by an earlier step */
+        if (sv_eq(told->items[i], address))
+            return 0;
     told->items[told->count++] = arena_sv(told->arena, address);
     return 0;
 }
@@ -179,7 +182,7 @@ static int put_told(struct core *core, const struct event *record, const struct 
     struct rows rows = {core, record, arena, sv_of(alert->id), err};
     struct told told = {arena, ARENA_ARRAY(arena, struct sv, ONCALL_TARGETS_MAX), 0};
     struct sv key = event_value(json, "key"), beginning = arena_printf(arena, "%s-escalated-", alert->id);
-    if (key.n == 0 || alert->escalation_step == 0)
+    if (key.n == 0)
         return 0;
     int rc = store_outbox_beginning(core->store, sv_of(alert->id), beginning, take_told, &told, err);
     for (size_t i = 0; rc == 0 && i < told.count; i++) {
