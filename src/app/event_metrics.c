@@ -39,7 +39,8 @@ struct event_metrics {
     atomic_bool ending;
     bool runs;
     pthread_t thread;
-    atomic_ullong events, matched, refused[STATSD_OUTCOMES], series, position, failed_writes, refused_samples;
+    atomic_ullong events, matched, refused[STATSD_OUTCOMES], series, bytes, position, failed_writes,
+        refused_samples;
 };
 
 static int64_t now_ms(const struct event_metrics *m)
@@ -174,6 +175,7 @@ static void write_all(struct event_metrics *m)
         atomic_fetch_add(&m->refused_samples, list.refused);
     }
     atomic_store(&m->series, statsd_table_series(m->table));
+    atomic_store(&m->bytes, statsd_table_bytes(m->table));
     sample_list_free(&list);
 }
 
@@ -372,6 +374,8 @@ void event_metrics_metrics(const struct event_metrics *m, struct buf *out)
          atomic_load(&m->position)},
         {"series", "gauge", "Series that are added up.", atomic_load(&m->series)},
         {"series_limit", "gauge", "Series that may be added up.", STATSD_SERIES_MAX},
+        {"bytes", "gauge", "Bytes of their labels.", atomic_load(&m->bytes)},
+        {"bytes_limit", "gauge", "Bytes that these may have.", STATSD_BYTES_MAX},
         {"failed_writes_total", "counter", "Times that the store took nothing; it is tried again.",
          atomic_load(&m->failed_writes)},
         {"refused_samples_total", "counter", "Samples that the store did not take.",

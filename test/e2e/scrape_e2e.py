@@ -257,16 +257,19 @@ def settings():
             assert exporter.headers["X-Prometheus-Scrape-Timeout-Seconds"] == "0.3", exporter.headers
 
 
-@test("a discovery that is never answered does not hold up the end")
+@test("a discovery that is never answered does not hold up the end, and one that fails tells no password")
 def silent_discovery():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(20)
-        jobs = f"    - {{job_name: a, http_sd_configs: [{{url: 'http://127.0.0.1:{silent.getsockname()[1]}/'}}]}}\n"
+        jobs = "".join(f"    - {{job_name: {name}, http_sd_configs: [{{url: 'http://{address}/'}}]}}\n" for name, address in (
+            ("closed", "somebody:hidden-word@127.0.0.1:1"), ("silent", f"127.0.0.1:{silent.getsockname()[1]}")))
         with Server(config=inline(jobs)) as server:
             connection, _ = silent.accept()
             with connection:
                 connection.settimeout(20)
                 assert connection.recv(100).startswith(b"GET / ")
+                log = server.output()
+                assert "cannot ask http://127.0.0.1:1/: " in log and "hidden-word" not in log, log
                 began = time.monotonic()
                 server.stop()
                 assert time.monotonic() - began < 10, "the request has a minute's time"

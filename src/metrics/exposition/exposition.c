@@ -463,8 +463,10 @@ int exposition_parse(struct sv body, enum exposition_format format, bool strict,
     return rc;
 }
 
-enum exposition_format exposition_format_of(struct sv content_type)
+enum exposition_format exposition_format_of(struct sv content_type, enum exposition_format unknown)
 {
     struct sv kind = sv_trim(sv_cut(&content_type, ';'));
-    return sv_eq_nocase(kind, SV("application/openmetrics-text")) ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT;
+    if (sv_eq_nocase(kind, SV("application/openmetrics-text")))
+        return EXPOSITION_OPENMETRICS;
+    return sv_eq_nocase(kind, SV("text/plain")) ? EXPOSITION_TEXT : unknown;
 }

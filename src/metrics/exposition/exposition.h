@@ -66,7 +66,7 @@ struct exposition_handler {
 /* TC_EINPUT with err->line for what is not the format. */
 int exposition_parse(struct sv body, enum exposition_format format, bool strict,
                      const struct exposition_handler *handler, struct err *err);
-/* By the Content-Type of an answer; text where it says nothing. */
-enum exposition_format exposition_format_of(struct sv content_type);
+/* By the Content-Type of an answer; `unknown` where that says nothing. */
+enum exposition_format exposition_format_of(struct sv content_type, enum exposition_format unknown);
 
 #endif

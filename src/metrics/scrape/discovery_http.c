@@ -37,7 +37,7 @@ static int read_answer(const struct http_sd *config, CURL *easy, struct sv body,
         return err_set(err, TC_EINPUT, "unsupported content type \"%.*s\"", SV_FMT(sv_head(kind, 100)));
     struct held_groups *held = tc_alloc(sizeof *held);
     struct label from = {SV("__meta_url"), sv_of(config->url)};
-    int rc = target_groups_parse(&held->arena, arena_sv(&held->arena, body), config->url, &from,
+    int rc = target_groups_parse(&held->arena, arena_sv(&held->arena, body), config->shown, &from,
                                  &held->groups, err);
     if (rc == 0)
         *ret = held;
@@ -72,7 +72,7 @@ int discovery_refresh_http(const struct http_sd *config, const struct fs *fs, co
         curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
         CURLcode code = curl_easy_perform(easy);
         rc = code == CURLE_OK ? read_answer(config, easy, buf_view(&body), ret, err)
-                              : err_set(err, TC_EIO, "cannot ask %s: %s", config->url,
+                              : err_set(err, TC_EIO, "cannot ask %s: %s", config->shown,
                                         body.overflow ? "the answer is too long" : curl_easy_strerror(code));
     }
     curl_easy_cleanup(easy);

@@ -271,9 +271,11 @@ static int collect(struct collecting *c, struct err *err)
 {
     const struct exposition_handler handler = {
         .context = c, .sample = take_sample, .type = take_type, .help = take_help, .unit = take_unit};
+    enum exposition_format format =
+        exposition_format_of(c->input->content_type,
+                             c->input->job->fallback_openmetrics ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT);
     c->n = c->described_count = c->over = 0;
-    int rc =
-        exposition_parse(c->input->body, exposition_format_of(c->input->content_type), false, &handler, err);
+    int rc = exposition_parse(c->input->body, format, false, &handler, err);
     return rc == 0 && c->over > 0 ? err_set(err, TC_EBOUND, "sample limit exceeded") : rc;
 }
 

@@ -233,6 +233,29 @@ static void test_exemplars(void **state)
     end(&f);
 }
 
+static void test_fallback_protocol(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *job, *type;
+        bool openmetrics;
+    } cases[] = {{"", "", false},
+                 {", fallback_scrape_protocol: OpenMetricsText1.0.0", "", true},
+                 {", fallback_scrape_protocol: OpenMetricsText1.0.0", "application/octet-stream", true},
+                 {", fallback_scrape_protocol: OpenMetricsText1.0.0", "text/plain; version=0.0.4", false},
+                 {", fallback_scrape_protocol: PrometheusText0.0.4", "", false}};
+    for (size_t i = 0; i < TC_ARRAY_LEN(cases); i++) {
+        struct fixture f;
+        struct err err = {0};
+        begin(&f, cases[i].job);
+        struct scrape_input in = input(&f, "a 1\n"); /* OpenMetrics ends with # EOF */
+        in.content_type = sv_of(cases[i].type);
+        assert_int_equal(scrape_append(&f.memory, &in, &f.scratch, &f.result, &err), 0);
+        assert_int_equal(f.result.up, !cases[i].openmetrics);
+        end(&f);
+    }
+}
+
 /* What discovery found may go while its targets stay. */
 static void test_own_texts(void **state)
 {
@@ -266,6 +289,8 @@ int main(void)
         {"A-11 limits refuse a scrape as a whole", test_limits, NULL, NULL, NULL},
         {"A-11 labels of target and sample meet", test_labels, NULL, NULL, NULL},
         {"a target's labels are its own", test_own_texts, NULL, NULL, NULL},
+        {"a body of no known type is what fallback_scrape_protocol says", test_fallback_protocol, NULL, NULL,
+         NULL},
         {"exemplars go with their samples, H-01 but those that hold personal data", test_exemplars, NULL,
          NULL, NULL},
         {"H-01 Y-10 refused samples are counted, and the rest is kept", test_refused, NULL, NULL, NULL},

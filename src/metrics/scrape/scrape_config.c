@@ -210,7 +210,7 @@ static uint64_t read_size(struct reading *r, const struct typed_text *text)
 
 static uint64_t limit_of(struct reading *r, int64_t own, int64_t global, const char *name)
 {
-    if (own < 0) {
+    if (own < 0 || (own == 0 && global < 0)) {
         char text[128];
         snprintf(text, sizeof text, "%s: a number that is not negative is expected", name);
         bad(r, text, (struct sv){0});
@@ -369,6 +369,16 @@ static const struct typed_field http_sd_fields[] = {
     {0},
 };
 
+static const char *without_user(struct arena *arena, struct sv url)
+{
+    size_t host = sv_find(url, SV("://")) + 3;
+    struct sv rest = sv_from(url, host), authority = sv_head(rest, sv_find_char(rest, '/'));
+    size_t user = 0;
+    for (size_t i = 0; i < authority.n; i++)
+        user = authority.p[i] == '@' ? i + 1 : user;
+    return arena_printf(arena, "%.*s%.*s", SV_FMT(sv_head(url, host)), SV_FMT(sv_from(rest, user))).p;
+}
+
 static void read_http_sd(struct reading *r, const struct yaml_node *node, struct http_sd *ret)
 {
     struct http_sd_fields f = {.refresh_interval = {.ns = 60 * INT64_C(1000000000)},
@@ -383,6 +393,7 @@ static void read_http_sd(struct reading *r, const struct yaml_node *node, struct
     else if (url.n == (https ? 8U : 7U) || url.p[https ? 8 : 7] == '/')
         bad_at(r, f.url.line, f.url.column, "host is missing in URL", (struct sv){0});
     ret->url = arena_str(r->yaml.arena, url);
+    ret->shown = without_user(r->yaml.arena, url);
     ret->refresh_ns = f.refresh_interval.ns;
     http_client_read(&r->yaml, &f.http, r->config->dir, &ret->client);
 }
@@ -470,9 +481,10 @@ static void read_job(struct reading *r, struct scrape_job *job)
     job->compression = f->enable_compression;
     job->extra_metrics = f->extra_scrape_metrics;
     job->accept = read_accept(r, f->scrape_protocols.n > 0 ? &f->scrape_protocols : &g->scrape_protocols);
-    if (f->fallback_scrape_protocol.text.n > 0)
-        (void)protocol_of(r, f->fallback_scrape_protocol.text, f->fallback_scrape_protocol.line,
-                          f->fallback_scrape_protocol.column);
+    if (f->fallback_scrape_protocol.text.n > 0 &&
+        protocol_of(r, f->fallback_scrape_protocol.text, f->fallback_scrape_protocol.line,
+                    f->fallback_scrape_protocol.column) != NULL)
+        job->fallback_openmetrics = sv_starts(f->fallback_scrape_protocol.text, SV("OpenMetrics"));
     job->sample_limit = limit_of(r, f->sample_limit, g->sample_limit, "sample_limit");
     job->label_limit = limit_of(r, f->label_limit, g->label_limit, "label_limit");
     job->label_name_length_limit =
@@ -539,7 +551,7 @@ static void tell_other_sections(struct reading *r, const struct file_fields *f)
         {f->alerting.node, false, "alerts go by Tocsin's own routing"},
         {f->storage.node, false, "see `metrics` of Tocsin's own configuration"},
         {f->tracing.node, false, "there are no traces"},
-        {f->otlp.node, false, "see `metrics.otlp` of Tocsin's own configuration"},
+        {f->otlp.node, false, "OTLP is taken with names translated, and nothing else can be set"},
         {f->runtime.node, false, "it is of Go's runtime"},
         {f->remote_write.node, true, "samples are not sent on"},
         {f->remote_read.node, true, "samples are read from the store alone"},

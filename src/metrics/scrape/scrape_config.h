@@ -35,7 +35,7 @@ struct dns_sd {
 };
 
 struct http_sd {
-    const char *url;
+    const char *url, *shown; /* shown: without what it may hold of a user and password */
     struct http_client client;
     int64_t refresh_ns;
 };
@@ -53,7 +53,8 @@ struct scrape_job {
     struct scrape_param *params;
     size_t param_count;
     bool honor_labels, honor_timestamps, track_timestamps_staleness, compression, extra_metrics;
-    const char *accept; /* value of the header */
+    const char *accept;        /* value of the header */
+    bool fallback_openmetrics; /* what a body of no known Content-Type is; else text */
     struct http_client client;
     struct relabel_list relabel, metric_relabel;
     uint64_t sample_limit, label_limit, label_name_length_limit, label_value_length_limit, target_limit,

@@ -25,7 +25,7 @@ struct statsd_listener {
     bool runs;
     pthread_t thread;
     int64_t flush_mono_ns; /* the next */
-    atomic_ullong packets, lines, kernel_drops[DOORS], series, flushes, lost_flushes, refused_samples;
+    atomic_ullong packets, lines, kernel_drops[DOORS], series, bytes, flushes, lost_flushes, refused_samples;
     atomic_ullong bad[STATSD_VERDICTS], refused[STATSD_OUTCOMES];
 };
 
@@ -74,6 +74,7 @@ static void receive(struct statsd_listener *l)
         atomic_store(&l->kernel_drops[d], datagrams_kernel_drops(l->doors[d]));
     }
     atomic_store(&l->series, statsd_table_series(l->table));
+    atomic_store(&l->bytes, statsd_table_bytes(l->table));
 }
 
 static void flush(struct statsd_listener *l)
@@ -206,6 +207,8 @@ void statsd_listener_metrics(const struct statsd_listener *l, struct buf *out)
         atomic_load(&l->kernel_drops[0]) + atomic_load(&l->kernel_drops[1]));
     row(out, "series", "gauge", "Series that are added up.", atomic_load(&l->series));
     row(out, "series_limit", "gauge", "Series that may be added up.", STATSD_SERIES_MAX);
+    row(out, "bytes", "gauge", "Bytes of their labels and of members of sets.", atomic_load(&l->bytes));
+    row(out, "bytes_limit", "gauge", "Bytes that these may have.", STATSD_BYTES_MAX);
     row(out, "flushes_total", "counter", "Times that series were written to the store.",
         atomic_load(&l->flushes));
     row(out, "lost_flushes_total", "counter", "Times that the store took nothing.",

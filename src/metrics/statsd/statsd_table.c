@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA = 3, KEY_BYTES_MAX = 64 << 10, LABELS_MAX = STATSD_TAGS_MAX + 1 };
+enum { SCHEMA = 3, KEY_BYTES_MAX = 64 << 10, LABELS_MAX = STATSD_TAGS_MAX + 1, MEMBER_BYTES = 64 };
 #define ZERO_THRESHOLD 0x1p-128
 
 struct side {
@@ -25,8 +25,9 @@ struct series {
     size_t label_count;
     enum statsd_type type;
     int64_t heard_ms;
-    double value;        /* counter, gauge */
-    struct map *members; /* set; NULL before the first */
+    double value;                     /* counter, gauge */
+    struct map *members;              /* set; NULL before the first */
+    size_t label_bytes, member_bytes; /* their parts of the table's */
     struct side positive, negative;
     double zero, count, sum;
     int32_t schema;
@@ -38,6 +39,7 @@ struct statsd_table {
     struct map by_key; /* name and sorted labels -> index + 1 */
     struct series **series;
     size_t n, capacity, free_from; /* no place before it is free */
+    size_t bytes;
     struct buf key;
     struct arena scratch; /* of one line */
 };
@@ -52,18 +54,21 @@ struct statsd_table *statsd_table_new(bool signed_gauges, int64_t idle_ms)
     return t;
 }
 
-static void forget_members(struct series *s)
+static void forget_members(struct statsd_table *t, struct series *s)
 {
     if (s->members == NULL)
         return;
+    t->bytes -= s->member_bytes;
+    s->member_bytes = 0;
     map_free(s->members);
     free(s->members);
     s->members = NULL;
 }
 
-static void series_free(struct series *s)
+static void series_free(struct statsd_table *t, struct series *s)
 {
-    forget_members(s);
+    forget_members(t, s);
+    t->bytes -= s->label_bytes;
     free(s->positive.index);
     free(s->positive.count);
     free(s->negative.index);
@@ -79,7 +84,7 @@ void statsd_table_free(struct statsd_table **table)
         return;
     for (size_t i = 0; i < t->n; i++)
         if (t->series[i] != NULL)
-            series_free(t->series[i]);
+            series_free(t, t->series[i]);
     free(t->series);
     map_free(&t->by_key);
     buf_free(&t->key);
@@ -91,6 +96,17 @@ void statsd_table_free(struct statsd_table **table)
 size_t statsd_table_series(const struct statsd_table *t)
 {
     return t->by_key.live;
+}
+
+size_t statsd_table_bytes(const struct statsd_table *t)
+{
+    return t->bytes;
+}
+
+/* Labels stand in the series and in its key. */
+static bool has_room(const struct statsd_table *t, struct sv key)
+{
+    return t->bytes + 2 * key.n <= STATSD_BYTES_MAX;
 }
 
 /* --- finding a series --- */
@@ -133,6 +149,8 @@ static struct series *new_series(struct statsd_table *t, const struct label *lab
                                  enum statsd_type type, uint64_t *slot)
 {
     struct series *s = tc_alloc(sizeof *s);
+    s->label_bytes = 2 * t->key.n;
+    t->bytes += s->label_bytes;
     s->type = type;
     s->schema = SCHEMA;
     s->labels = ARENA_ARRAY(&s->arena, struct label, n);
@@ -169,7 +187,7 @@ static enum statsd_outcome find(struct statsd_table *t, const struct statsd_line
     }
     if (labels_hold_personal(labels, n))
         return STATSD_PERSONAL;
-    uint64_t *slot = map_put(&t->by_key, key, &is_new);
+    uint64_t *slot = has_room(t, key) ? map_put(&t->by_key, key, &is_new) : NULL;
     if (slot == NULL)
         return STATSD_NO_ROOM;
     *ret = new_series(t, labels, n, line->type, slot);
@@ -244,13 +262,20 @@ static void observe(struct series *s, double value, double weight)
     }
 }
 
-static enum statsd_outcome add_member(struct series *s, struct sv value)
+static enum statsd_outcome add_member(struct statsd_table *t, struct series *s, struct sv value)
 {
+    size_t bytes = value.n + MEMBER_BYTES;
     if (s->members == NULL) {
         s->members = tc_alloc(sizeof *s->members);
         map_init(s->members, STATSD_MEMBERS_MAX);
     }
-    return map_put(s->members, value, NULL) != NULL ? STATSD_TAKEN : STATSD_NO_ROOM;
+    if (map_get(s->members, value) != NULL)
+        return STATSD_TAKEN;
+    if (t->bytes + bytes > STATSD_BYTES_MAX || map_put(s->members, value, NULL) == NULL)
+        return STATSD_NO_ROOM;
+    s->member_bytes += bytes;
+    t->bytes += bytes;
+    return STATSD_TAKEN;
 }
 
 static bool values_are_good(const struct statsd_line *line)
@@ -279,7 +304,7 @@ enum statsd_outcome statsd_table_add(struct statsd_table *t, const struct statsd
         double value = 0;
         bool is_signed = false;
         if (s->type == STATSD_SET) {
-            outcome = add_member(s, sv_cut(&rest, ':'));
+            outcome = add_member(t, s, sv_cut(&rest, ':'));
             continue;
         }
         (void)statsd_next_number(&rest, &value, &is_signed);
@@ -304,7 +329,7 @@ void statsd_table_restore(struct statsd_table *t, enum statsd_type type, const s
 {
     struct sv key = key_of(t, labels, count);
     bool is_new = false;
-    uint64_t *slot = key.n == 0 ? NULL : map_put(&t->by_key, key, &is_new);
+    uint64_t *slot = key.n == 0 || !has_room(t, key) ? NULL : map_put(&t->by_key, key, &is_new);
     if (slot == NULL || !is_new || (type == STATSD_HISTOGRAM) != (histogram != NULL))
         return;
     struct series *s = new_series(t, labels, count, type, slot);
@@ -350,7 +375,7 @@ static void forget(struct statsd_table *t, size_t at)
 {
     const struct series *s = t->series[at];
     (void)map_remove(&t->by_key, key_of(t, s->labels, s->label_count));
-    series_free(t->series[at]);
+    series_free(t, t->series[at]);
     t->series[at] = NULL;
     t->free_from = TC_MIN(t->free_from, at);
 }
@@ -373,7 +398,7 @@ void statsd_table_flush(struct statsd_table *t, int64_t now_ms, struct sample_li
             sample.histogram = histogram_of(s, idle, &list->arena);
         if (s->type == STATSD_SET && !idle)
             sample.value = s->members == NULL ? 0 : (double)s->members->live;
-        forget_members(s);
+        forget_members(t, s);
         sample.labels = labels;
         sample.label_count = s->label_count;
         sample_list_next_point(list);

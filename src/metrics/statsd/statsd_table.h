@@ -6,8 +6,8 @@
  * 9 % apart, so that quantiles are right within that, whatever the range.
  *
  * A series that hears nothing for some time is given a stale marker and forgotten. Bounds:
- * STATSD_SERIES_MAX series, STATSD_MEMBERS_MAX members of a set, STATSD_BUCKETS_MAX buckets of a histogram
- * (past it, neighbours are merged). One thread.
+ * STATSD_SERIES_MAX series, STATSD_MEMBERS_MAX members of a set, STATSD_BYTES_MAX bytes of all labels and
+ * members, STATSD_BUCKETS_MAX buckets of a histogram (past it, neighbours are merged). One thread.
  */
 #ifndef METRICS_STATSD_STATSD_TABLE_H
 #define METRICS_STATSD_STATSD_TABLE_H
@@ -18,6 +18,7 @@
 enum {
     STATSD_SERIES_MAX = 100 * 1000,
     STATSD_MEMBERS_MAX = 10 * 1000,
+    STATSD_BYTES_MAX = 256 << 20,
     STATSD_BUCKETS_MAX = 320,
     STATSD_IDLE_MS = 3600 * 1000,
 };
@@ -32,7 +33,7 @@ enum statsd_outcome {
     STATSD_TAKEN,
     STATSD_BAD_VALUE,
     STATSD_BAD_NAME,   /* nothing of it is a name, or a tag would be a label of our own */
-    STATSD_NO_ROOM,    /* STATSD_SERIES_MAX */
+    STATSD_NO_ROOM,    /* one of the bounds above */
     STATSD_PERSONAL,   /* a tag holds personal data */
     STATSD_OTHER_TYPE, /* the series is of another type already */
     STATSD_OUTCOMES,
@@ -45,5 +46,7 @@ void statsd_table_restore(struct statsd_table *table, enum statsd_type type, con
 /* All series as samples of that time. */
 void statsd_table_flush(struct statsd_table *table, int64_t now_ms, struct sample_list *list);
 size_t statsd_table_series(const struct statsd_table *table);
+/* Of STATSD_BYTES_MAX. */
+size_t statsd_table_bytes(const struct statsd_table *table);
 
 #endif

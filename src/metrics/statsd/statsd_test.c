@@ -130,6 +130,46 @@ static void test_buckets(void **state)
     statsd_table_free(&t);
 }
 
+/* Long tags and long members of sets fill the table no further than its bytes. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    struct statsd_table *t = statsd_table_new(true, STATSD_IDLE_MS);
+    struct sample_list list = {0};
+    struct buf text;
+    enum { LONG = 60000 };
+    buf_init(&text, LONG + 100);
+    enum statsd_outcome outcome = STATSD_TAKEN;
+    unsigned n = 0;
+    for (; outcome == STATSD_TAKEN && n < 10000; n++) {
+        buf_clear(&text);
+        buf_printf(&text, "s:%u", n);
+        while (text.n < LONG)
+            buf_char(&text, 'x');
+        buf_str(&text, "|s");
+        buf_char(&text, '\0');
+        outcome = add(t, text.p, 1);
+    }
+    assert_int_equal(outcome, STATSD_NO_ROOM);
+    assert_true(n > STATSD_BYTES_MAX / LONG - 20 && n <= STATSD_BYTES_MAX / LONG + 1);
+    assert_true(statsd_table_bytes(t) <= STATSD_BYTES_MAX);
+    buf_clear(&text);
+    buf_str(&text, "c:1|c|#k:");
+    while (text.n < LONG)
+        buf_char(&text, 'x');
+    buf_char(&text, '\0');
+    assert_int_equal(add(t, text.p, 1), STATSD_NO_ROOM);
+    statsd_table_flush(t, 10, &list); /* sets begin anew */
+    assert_true(statsd_table_bytes(t) < 100);
+    assert_int_equal(add(t, text.p, 1), STATSD_TAKEN);
+    sample_list_free(&list);
+    statsd_table_flush(t, 2 * STATSD_IDLE_MS, &list);
+    assert_int_equal(statsd_table_bytes(t), 0);
+    sample_list_free(&list);
+    buf_free(&text);
+    statsd_table_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +177,7 @@ int main(void)
         {"A-12 counters, gauges, sets, timers and rates; series that are silent go", test_values, NULL, NULL,
          NULL},
         {"A-12 B-12 buckets hold what was observed", test_buckets, NULL, NULL, NULL},
+        {"bytes of labels and members are bounded", test_bytes, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
