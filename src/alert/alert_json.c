@@ -8,6 +8,8 @@
 
 #include "base/json_out.h"
 
+#include <stdio.h>
+
 static void labels_json(struct json_out *json, const char *key, const struct alert *alert)
 {
     json_key(json, sv_of(key));
@@ -195,13 +197,20 @@ static void annotations_json(struct json_out *json, const struct alert *alert)
 }
 
 /* Alertmanager knows nothing of people: what is acknowledged is still active there, with a name in an
- * annotation. */
-static void status_json(struct json_out *json)
+ * annotation. Nothing inhibits here. */
+static void status_json(struct json_out *json, const struct alert *alert)
 {
-    static const char *const lists[] = {"silencedBy", "inhibitedBy", "mutedBy"};
+    static const char *const lists[] = {"inhibitedBy", "mutedBy"};
+    char number[12];
     json_key(json, SV("status"));
     json_object(json);
-    json_kv_str(json, "state", "active");
+    json_kv_str(json, "state", alert->silenced > 0 ? "suppressed" : "active");
+    json_key(json, SV("silencedBy"));
+    json_array(json);
+    snprintf(number, sizeof number, "%u", alert->silenced);
+    if (alert->silenced > 0)
+        json_string(json, sv_of(number));
+    json_array_end(json);
     for (size_t i = 0; i < TC_ARRAY_LEN(lists); i++) {
         json_key(json, sv_of(lists[i]));
         json_array(json);
@@ -248,7 +257,7 @@ void alert_to_alertmanager_json(const struct alert *alert, const struct sv *rece
     json_kv_str(&json, "fingerprint", alert->fingerprint);
     receivers_json(&json, receivers, receiver_count);
     json_kv_time(&json, "startsAt", started_ns(alert));
-    status_json(&json);
+    status_json(&json, alert);
     json_kv_time(&json, "updatedAt", updated_ns(alert));
     generator_json(&json, alert, external_url);
     labels_json(&json, "labels", alert);

@@ -2,8 +2,8 @@
  * Alertmanager's API v2, as far as amtool and Grafana's data source ask for alerts: a thin adapter over the
  * open alerts of the projection. Ended alerts are not listed, as there.
  *
- *   active, silenced, inhibited, unprocessed   true or false; nothing is silenced or inhibited yet, so that
- *                                              active=false leaves an empty list
+ *   active, silenced, inhibited, unprocessed   true or false: active=false leaves those that a silence hides,
+ *                                              silenced=false those that none does; nothing inhibits
  *   filter     a matcher on a label, repeated: name="value", name!=value, name=~"regex", name!~"regex"
  *   receiver   a regex on the names of channels
  *
@@ -21,7 +21,7 @@ struct selection {
     struct am_matcher matchers[MATCHERS_MAX];
     size_t count;
     struct re2 *receiver;
-    bool active;
+    bool active, silenced;
     struct err problem; /* what was not understood; empty text: nothing */
 };
 
@@ -38,6 +38,8 @@ static struct sv label_of(const struct alert *alert, struct sv name)
 
 static bool alert_selected(const struct selection *selection, const struct alert *alert)
 {
+    if (alert->silenced > 0 ? !selection->silenced : !selection->active)
+        return false;
     for (size_t i = 0; i < selection->count; i++)
         if (!am_matcher_matches(&selection->matchers[i], label_of(alert, selection->matchers[i].name)))
             return false;
@@ -53,6 +55,8 @@ static bool select_flag(struct selection *selection, struct sv name, struct sv v
         return err_set(&selection->problem, TC_EINPUT, "%.*s is true or false", SV_FMT(name)) == 0;
     if (sv_is(name, "active"))
         selection->active = sv_is(value, "true");
+    else if (sv_is(name, "silenced"))
+        selection->silenced = sv_is(value, "true");
     return true;
 }
 
@@ -135,13 +139,14 @@ static int gather(struct gathering *all)
 
 void alertmanager_alerts(struct api *api, struct request *request, struct reply *reply)
 {
-    struct gathering all = {.api = api, .selection = {.active = true}, .json = json_out_to(&reply->body)};
+    struct gathering all = {
+        .api = api, .selection = {.active = true, .silenced = true}, .json = json_out_to(&reply->body)};
     struct err *problem = &all.selection.problem;
     int rc = 0;
     buf_init(&all.one, 4 << 20);
     bool good = request_query(request, select_param, &all.selection);
     json_array(&all.json);
-    if (good && all.selection.active && receiver_selected(api, &all.selection))
+    if (good && receiver_selected(api, &all.selection))
         rc = gather(&all);
     json_array_end(&all.json);
     reply_json(reply, 200);

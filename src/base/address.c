@@ -88,3 +88,21 @@ uint16_t address_port(const struct sockaddr_storage *storage)
 {
     return ntohs(storage->ss_family == AF_INET6 ? as_v6(storage)->sin6_port : as_v4(storage)->sin_port);
 }
+
+struct sv address_shown_url(struct arena *arena, struct sv url)
+{
+    size_t scheme = sv_find(url, SV("://"));
+    if (scheme == url.n)
+        return arena_sv(arena, url);
+    struct sv rest = sv_from(url, scheme + 3);
+    struct sv authority = sv_head(rest, sv_find_char(rest, '/'));
+    size_t at = authority.n;
+    while (at > 0 && authority.p[at - 1] != '@')
+        at--;
+    struct sv user = sv_head(authority, at == 0 ? 0 : at - 1);
+    size_t colon = sv_find_char(user, ':');
+    if (at == 0 || colon == user.n)
+        return arena_sv(arena, url);
+    return arena_printf(arena, "%.*s%.*s:xxxxx@%.*s", SV_FMT(sv_head(url, scheme + 3)),
+                        SV_FMT(sv_head(user, colon)), SV_FMT(sv_from(rest, at)));
+}

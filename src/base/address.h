@@ -5,6 +5,7 @@
 #ifndef BASE_ADDRESS_H
 #define BASE_ADDRESS_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/sv.h"
 
@@ -25,5 +26,7 @@ bool address_is_loopback(const struct address *address);
  * returns its length. */
 size_t address_format(const struct sockaddr_storage *storage, char out[TC_ADDRESS_TEXT_MAX]);
 uint16_t address_port(const struct sockaddr_storage *storage);
+/* http://user:password@host as http://user:xxxxx@host, for messages; terminated. */
+struct sv address_shown_url(struct arena *arena, struct sv url);
 
 #endif

@@ -175,6 +175,24 @@ static enum cli_exit ask_file(const struct cli_args *args, const struct question
 
 /* --- of a server */
 
+static void put_schedule(struct buf *path, const char *schedule)
+{
+    buf_str(path, "/v1/oncall");
+    if (schedule != NULL) {
+        buf_char(path, '/');
+        client_encode(path, schedule);
+    }
+}
+
+static enum cli_exit talk(const struct cli_args *args, struct buf *path, const struct buf *post,
+                          struct buf *body)
+{
+    buf_char(path, '\0');
+    return path->overflow || (post != NULL && post->overflow)
+               ? cli_fail(args, CLI_USAGE, "that is too long")
+               : client_talk(args, path->p, post == NULL ? NULL : post->p, body);
+}
+
 static enum cli_exit ask_server(const struct cli_args *args, const struct question *q)
 {
     struct buf path, body;
@@ -184,10 +202,9 @@ static enum cli_exit ask_server(const struct cli_args *args, const struct questi
     clk_rfc3339(q->to_ns, to);
     buf_init(&path, 8192);
     buf_init(&body, TC_CLIENT_BODY_MAX);
-    buf_printf(&path, "/v1/oncall%s%s%s?from=%s&to=%s", q->schedule == NULL ? "" : "/",
-               q->schedule == NULL ? "" : q->schedule, ical ? ".ics" : "", from, to);
-    buf_char(&path, '\0');
-    enum cli_exit code = client_talk(args, path.p, NULL, &body);
+    put_schedule(&path, q->schedule);
+    buf_printf(&path, "%s?from=%s&to=%s", ical ? ".ics" : "", from, to);
+    enum cli_exit code = talk(args, &path, NULL, &body);
     if (code == CLI_DONE && ical)
         fwrite(body.p, 1, body.n, stdout);
     else if (code == CLI_DONE)
@@ -209,12 +226,12 @@ static enum cli_exit change(const struct cli_args *args, const struct question *
     if (lists)
         buf_str(&path, "/v1/overrides");
     else
-        buf_printf(&path, "/v1/oncall/%s/%s", q->schedule,
-                   strcmp(q->verb, "remove") == 0 ? "override_remove" : "override");
-    buf_char(&path, '\0');
-    if (!lists)
+        put_schedule(&path, q->schedule);
+    if (!lists) {
+        buf_str(&path, strcmp(q->verb, "remove") == 0 ? "/override_remove" : "/override");
         client_command_body(args, members, &post);
-    enum cli_exit code = client_talk(args, path.p, lists ? NULL : post.p, &body);
+    }
+    enum cli_exit code = talk(args, &path, lists ? NULL : &post, &body);
     if (code == CLI_DONE && lists)
         print_answer(buf_view(&body), q->as_json);
     else if (code == CLI_DONE)

@@ -19,6 +19,9 @@ schedules:
   security:
     timezone: Europe/Berlin
     layers: [{people: [anna, ben], start: 2026-01-05T09:00, every: 1w}]
+  "the lead, EU/US":
+    timezone: UTC
+    layers: [{people: [ben], start: 2026-01-05T09:00, every: 1w}]
 roles:
   lead: [{schedule: security}]
 """
@@ -79,6 +82,8 @@ def schedules():
             assert code == 2 and "zoe" in err, err
             code, out, err = oncall(server, "override", "--schedule", "security", "--to", "ben", "--from", "2099-01-05T10:00:00Z", "--until", "2h")
             assert code == 0 and json.loads(out)["number"] == 1, (out, err)
+            code, out, err = oncall(server, "who", "--schedule", "the lead, EU/US", "--format", "json")
+            assert code == 0 and lines(out)[0]["person"] == "ben", (out, err)
             before = who(server, "2099-01-05T09:00:00Z")
             assert who(server, "2099-01-05T11:00:00Z") == "ben"
             server.kill()

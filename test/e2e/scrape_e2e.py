@@ -228,7 +228,7 @@ def settings():
       params: {{q: ["a b", c]}}
       authorization: {{credentials_file: {place}/word}}
       extra_scrape_metrics: true
-      http_sd_configs: [{{url: "http://{discovery.address}/sd"}}]
+      http_sd_configs: [{{url: "http://anna:s3same@{discovery.address}/sd"}}, {{url: "http://anna:s3same@127.0.0.1:1/sd"}}]
     - {{job_name: bad, metrics_path: /bad, static_configs: [{{targets: ["{exporter.address}"]}}]}}
     - {{job_name: large, body_size_limit: 100B, static_configs: [{{targets: ["{exporter.address}"]}}]}}
     - {{job_name: wide, label_limit: 2, static_configs: [{{targets: ["{exporter.address}"]}}]}}
@@ -255,6 +255,8 @@ def settings():
             wait_for("the exporter is asked again", lambda: exporter.headers.get("Authorization") == "Bearer from-a-file")
             assert "application/openmetrics-text;version=1.0.0" in exporter.headers["Accept"], exporter.headers
             assert exporter.headers["X-Prometheus-Scrape-Timeout-Seconds"] == "0.3", exporter.headers
+            assert discovery.headers["Authorization"].startswith("Basic "), discovery.headers
+            assert "anna:xxxxx@127.0.0.1:1/sd" in server.output() and "s3same" not in server.output() + server.get("/api/v1/targets")[1]
 
 
 @test("a discovery that is never answered does not hold up the end, and one that fails tells no password")

@@ -37,6 +37,11 @@ def silence():
         eve = wait_for("both", lambda: open_alerts(server) if len(server.alerts()) == 3 else None)["RULE_P1eve"]
         assert [h["what"] for h in eve["history"]] == ["created", "silenced"] and deliveries(server, eve["id"]) == []
         assert len(deliveries(server, open_alerts(server)["RULE_P2eve"]["id"])) == 1
+        def shown(query):
+            return sorted((a["status"]["state"], a["status"]["silencedBy"]) for a in json.loads(server.get("/api/v2/alerts" + query)[1]))
+        # bob was told before; the silence hides him since, too
+        assert shown("") == [("active", []), ("suppressed", ["1"]), ("suppressed", ["1"])], shown("")
+        assert shown("?silenced=false") == [("active", [])] and [s for s, _ in shown("?active=false")] == ["suppressed"] * 2
         server.kill()
         server.start()
         assert [s["state"] for s in json.loads(server.get("/v1/silences")[1])] == ["active"]

@@ -4,6 +4,8 @@
  */
 #include "api/alertmanager/server_priv.h"
 
+#include "base/address.h"
+
 enum { SHOWN_MAX_BYTES = 32 << 20 };
 
 static void indent(struct buf *out, unsigned depth)
@@ -35,25 +37,6 @@ static bool is_secret(const struct am_field *field)
 {
     return field->kind == AM_KIND_SECRET || field->kind == AM_KIND_SECRET_OR_NONE ||
            field->kind == AM_KIND_SECRET_URL || field->kind == AM_KIND_TEMPLATE_URL;
-}
-
-/* http://user:password@host: the password is not shown. */
-static struct sv mask_url(struct arena *arena, struct sv url)
-{
-    size_t scheme = sv_find(url, SV("://"));
-    if (scheme == url.n)
-        return url;
-    struct sv rest = sv_from(url, scheme + 3);
-    struct sv authority = sv_head(rest, sv_find_char(rest, '/'));
-    size_t at = authority.n;
-    while (at > 0 && authority.p[at - 1] != '@')
-        at--;
-    struct sv user = sv_head(authority, at == 0 ? 0 : at - 1);
-    size_t colon = sv_find_char(user, ':');
-    if (at == 0 || colon == user.n)
-        return url;
-    return arena_printf(arena, "%.*s%.*s:xxxxx@%.*s", SV_FMT(sv_head(url, scheme + 3)),
-                        SV_FMT(sv_head(user, colon)), SV_FMT(sv_from(rest, at)));
 }
 
 static void show(const struct yaml_node *node, const struct am_schema *schema, bool secret, unsigned depth,
@@ -100,7 +83,7 @@ static void show(const struct yaml_node *node, const struct am_schema *schema, b
         if (secret && node->text.n > 0)
             buf_str(out, "<secret>");
         else
-            write_text(out, mask_url(arena, node->text), node->quoted);
+            write_text(out, address_shown_url(arena, node->text), node->quoted);
         buf_char(out, '\n');
     } else if (node->first == NULL) {
         buf_str(out, node->type == YAML_MAP ? " {}\n" : " []\n");

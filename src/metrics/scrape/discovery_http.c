@@ -3,6 +3,8 @@
  */
 #include "metrics/scrape/discovery_priv.h"
 
+#include "base/address.h"
+
 #include <stdlib.h>
 
 enum { TIMEOUT_MAX_S = 60 };
@@ -36,9 +38,10 @@ static int read_answer(const struct http_sd *config, CURL *easy, struct sv body,
     if (!sv_eq_nocase(kind, SV("application/json")))
         return err_set(err, TC_EINPUT, "unsupported content type \"%.*s\"", SV_FMT(sv_head(kind, 100)));
     struct held_groups *held = tc_alloc(sizeof *held);
-    struct label from = {SV("__meta_url"), sv_of(config->url)};
-    int rc = target_groups_parse(&held->arena, arena_sv(&held->arena, body), config->shown, &from,
-                                 &held->groups, err);
+    struct sv url = address_shown_url(&held->arena, sv_of(config->url));
+    struct label from = {SV("__meta_url"), url};
+    int rc =
+        target_groups_parse(&held->arena, arena_sv(&held->arena, body), url.p, &from, &held->groups, err);
     if (rc == 0)
         *ret = held;
     else
@@ -50,6 +53,7 @@ int discovery_refresh_http(const struct http_sd *config, const struct fs *fs, co
                            struct held_groups **ret, struct err *err)
 {
     struct curl_slist *headers = NULL, *connect_to = NULL;
+    struct arena arena = {0};
     struct buf body;
     char header[128];
     CURL *easy = curl_easy_init();
@@ -71,13 +75,15 @@ int discovery_refresh_http(const struct http_sd *config, const struct fs *fs, co
         curl_easy_setopt(easy, CURLOPT_XFERINFODATA, (void *)(uintptr_t)ending);
         curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
         CURLcode code = curl_easy_perform(easy);
-        rc = code == CURLE_OK ? read_answer(config, easy, buf_view(&body), ret, err)
-                              : err_set(err, TC_EIO, "cannot ask %s: %s", config->shown,
-                                        body.overflow ? "the answer is too long" : curl_easy_strerror(code));
+        rc = code == CURLE_OK
+                 ? read_answer(config, easy, buf_view(&body), ret, err)
+                 : err_set(err, TC_EIO, "cannot ask %s: %s", address_shown_url(&arena, sv_of(config->url)).p,
+                           body.overflow ? "the answer is too long" : curl_easy_strerror(code));
     }
     curl_easy_cleanup(easy);
     curl_slist_free_all(headers);
     curl_slist_free_all(connect_to);
     buf_free(&body);
+    arena_free(&arena);
     return rc;
 }
