@@ -77,7 +77,10 @@ struct write_result {
     uint64_t samples, histograms, exemplars, refused;
 };
 
-/* What became of a body of samples (samples_door.c). */
+/* The doors that bodies of samples come by (samples_door.c). */
+enum samples_kind { SAMPLES_OTLP, SAMPLES_CLOUDWATCH, SAMPLES_METRIC_STREAM, SAMPLES_DATADOG, SAMPLES_KINDS };
+
+/* What became of a body of samples. */
 struct samples_result {
     uint64_t taken, refused, refused_points;
     char first[320]; /* why the first was refused */
@@ -160,6 +163,7 @@ struct api {
     struct connections connections;
 
     atomic_ullong body_bytes; /* of all requests under way */
+    atomic_ullong samples_taken[SAMPLES_KINDS], samples_refused[SAMPLES_KINDS];
     atomic_ullong bad_tokens, accepted, replays, bytes_received;
     atomic_ullong answers[TC_API_ROUTES_MAX + 1][TC_API_CODES]; /* last row: no route */
 };
@@ -250,7 +254,7 @@ void search_release(struct api *api, struct search_job **job);
 /* --- samples_door.c --- */
 struct sample_list;
 struct samples_door {
-    const char *source; /* "otlp": what its sources are called beside their token's name */
+    enum samples_kind kind;
     /* Reads the unpacked body; false where it has filled the reply. The list's samples may point into it. */
     bool (*read)(struct api *api, struct request *request, struct sv body, struct sample_list *list,
                  struct reply *reply);
@@ -265,6 +269,7 @@ void samples_begin(struct api *api, struct request *request, struct reply *reply
 /* All of taking samples in, from the body to the answer, on each call of the handler. */
 void samples_take(struct api *api, struct request *request, const struct samples_door *door,
                   struct reply *reply);
+void samples_metrics(const struct api *api, struct buf *out);
 
 /* --- handlers --- */
 void cloudwatch_rpc(struct api *api, struct request *request, struct reply *reply);

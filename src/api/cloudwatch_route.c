@@ -77,7 +77,7 @@ static void answer_cbor(struct request *request, struct reply *reply)
 static bool read_cbor(struct api *api, struct request *request, struct sv body, struct sample_list *list,
                       struct reply *reply);
 static const struct samples_door cbor_door = {
-    .source = "cloudwatch", .read = read_cbor, .answer = answer_cbor, .refuse = refuse_cbor};
+    .kind = SAMPLES_CLOUDWATCH, .read = read_cbor, .answer = answer_cbor, .refuse = refuse_cbor};
 
 static bool read_cbor(struct api *api, struct request *request, struct sv body, struct sample_list *list,
                       struct reply *reply)
@@ -138,7 +138,7 @@ static void answer_root(struct request *request, struct reply *reply)
 static bool read_root(struct api *api, struct request *request, struct sv body, struct sample_list *list,
                       struct reply *reply);
 static const struct samples_door root_door = {
-    .source = "cloudwatch", .read = read_root, .answer = answer_root, .refuse = refuse_root};
+    .kind = SAMPLES_CLOUDWATCH, .read = read_root, .answer = answer_root, .refuse = refuse_root};
 
 static bool read_root(struct api *api, struct request *request, struct sv body, struct sample_list *list,
                       struct reply *reply)
@@ -239,6 +239,6 @@ static bool read_stream(struct api *api, struct request *request, struct sv body
 void metric_stream(struct api *api, struct request *request, struct reply *reply)
 {
     static const struct samples_door door = {
-        .source = "metric-stream", .read = read_stream, .answer = answer_stream, .refuse = refuse_stream};
+        .kind = SAMPLES_METRIC_STREAM, .read = read_stream, .answer = answer_stream, .refuse = refuse_stream};
     samples_take(api, request, &door, reply);
 }

@@ -40,7 +40,7 @@ static void answer(struct request *request, struct reply *reply)
 
 void datadog_series(struct api *api, struct request *request, struct reply *reply)
 {
-    static const struct samples_door door = {.source = "datadog", .read = read_body, .answer = answer};
+    static const struct samples_door door = {.kind = SAMPLES_DATADOG, .read = read_body, .answer = answer};
     samples_take(api, request, &door, reply);
 }
 

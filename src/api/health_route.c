@@ -150,6 +150,7 @@ static void print_metrics(struct api *api, struct buf *out)
     metric(out, "tocsin_events_accepted_total", "counter", "Events of HTTP bodies that are durable.",
            api->accepted);
     metric(out, "tocsin_http_replayed_total", "counter", "Bodies recognised as repeats.", api->replays);
+    samples_metrics(api, out);
     metric(out, "tocsin_http_received_bytes_total", "counter", "Bytes of event bodies as sent.",
            api->bytes_received);
     metric(out, "tocsin_http_body_bytes", "gauge", "Bytes of bodies under way.", api->body_bytes);

@@ -120,6 +120,6 @@ static void answer(struct request *request, struct reply *reply)
 void otlp_metrics(struct api *api, struct request *request, struct reply *reply)
 {
     static const struct samples_door door = {
-        .source = "otlp", .read = read_body, .answer = answer, .refuse = refuse};
+        .kind = SAMPLES_OTLP, .read = read_body, .answer = answer, .refuse = refuse};
     samples_take(api, request, &door, reply);
 }

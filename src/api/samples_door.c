@@ -6,11 +6,18 @@
  */
 #include "api/api_priv.h"
 
+#include "base/log.h"
 #include "base/unpack.h"
 #include "metrics/intake/samples.h"
 
 #include <stdio.h>
 #include <zlib.h>
+
+/* Also what sources are called, beside their token's name. */
+static const char *const kind_names[SAMPLES_KINDS] = {[SAMPLES_OTLP] = "otlp",
+                                                      [SAMPLES_CLOUDWATCH] = "cloudwatch",
+                                                      [SAMPLES_METRIC_STREAM] = "metric-stream",
+                                                      [SAMPLES_DATADOG] = "datadog"};
 
 enum { EXPANSION_MAX = 100, FREE_EXPANSION_BYTES = 1 << 20 };
 
@@ -86,7 +93,8 @@ static void append(struct api *api, struct request *request, const struct sample
 {
     char source[TSDB_SOURCE_NAME_MAX];
     struct err err = {0};
-    snprintf(source, sizeof source, "%s:%s", door->source, request->source == NULL ? "" : request->source);
+    snprintf(source, sizeof source, "%s:%s", kind_names[door->kind],
+             request->source == NULL ? "" : request->source);
     struct sample_target target = {.tsdb = api->options.tsdb,
                                    .deltas = api->options.deltas,
                                    .source = tsdb_source(api->options.tsdb, sv_of(source)),
@@ -99,6 +107,12 @@ static void append(struct api *api, struct request *request, const struct sample
         refuse(door, request, reply, rc == TC_EAGAIN ? 429 : 503, err.text);
         return;
     }
+    /* not every protocol has a word for it in its answer */
+    atomic_fetch_add(&api->samples_taken[door->kind], list->taken);
+    atomic_fetch_add(&api->samples_refused[door->kind], list->refused);
+    if (list->refused > 0)
+        log_warn("samples", "%s: %llu samples were not taken; the first: %s", source,
+                 (unsigned long long)list->refused, list->first);
     request->samples = (struct samples_result){
         .taken = list->taken, .refused = list->refused, .refused_points = list->refused_points};
     snprintf(request->samples.first, sizeof request->samples.first, "%s", list->first);
@@ -144,5 +158,26 @@ void samples_take(struct api *api, struct request *request, const struct samples
     case PENDING_ABANDONED:
         refuse(door, request, reply, 503, "Tocsin stops before it knows whether this is kept: send it again");
         return;
+    }
+}
+
+void samples_metrics(const struct api *api, struct buf *out)
+{
+    const struct {
+        const char *name, *help;
+        const atomic_ullong *counts;
+    } rows[] = {
+        {"tocsin_samples_taken_total", "Samples that were posted and taken, by protocol.",
+         api->samples_taken},
+        {"tocsin_samples_refused_total",
+         "Samples that were posted, could not be read or were not taken, and were left out beside others, by "
+         "protocol.",
+         api->samples_refused},
+    };
+    for (size_t r = 0; r < TC_ARRAY_LEN(rows); r++) {
+        buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n", rows[r].name, rows[r].help, rows[r].name);
+        for (size_t i = 0; i < SAMPLES_KINDS; i++)
+            buf_printf(out, "%s{protocol=\"%s\"} %llu\n", rows[r].name, kind_names[i],
+                       (unsigned long long)atomic_load(&rows[r].counts[i]));
     }
 }

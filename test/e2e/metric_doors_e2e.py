@@ -182,6 +182,9 @@ def metric_stream():
                          "b = j.Parse(sys.argv[1], R()).SerializeToString(); print((bytes([len(b)]) + b).hex())", json.dumps(point)).strip()
         assert send(bytes.fromhex(message) * 2)[0] == 200
         assert query(server, 'amazonaws_com_AWS_EC2_CPU{quantile="0"}') == {(("quantile", "0"),): 1}
+        assert send(b'{"metric_name": "without a value"}\n' + text)[0] == 200, "Firehose would send good records again and again"
+        assert server.metric(r'tocsin_samples_refused_total\{protocol="metric-stream"\}') == 1
+        assert "metric-stream:http:aws: 1 samples were not taken; the first: a record of the metric stream lacks its name" in server.output(), server.output()
         status, answer, _ = server.post("/v1/aws/metric-stream", "{}", {"X-Amz-Firehose-Access-Key": "an-access-key-of-firehose"})
         assert status == 400 and "errorMessage" in answer, answer
 
