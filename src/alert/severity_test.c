@@ -143,22 +143,7 @@ static void test_a_book_of_the_version_before_is_read(void **state)
     buf_init(&saved, 1 << 20);
     buf_init(&old, 1 << 20);
     book_save(s.kit.book, &saved);
-    enum {
-        HEAD = 4 + 4 + 8 + 8 + 4,                                 /* to the first card's length */
-        LATER = 4 + 8,                                            /* what cards have at their end */
-        TOLD = 4 + 8 + ALERT_ID_DIGITS + TC_SHA256_BYTES + 4 + 3, /* from the cards' end to that one byte */
-        LIFE = 3 * 8 + 3 * 4 + 1,                                 /* what alerts have at their end */
-        SILENCES = 8 + 4 + 4                                      /* what the book has at its end */
-    };
-    uint32_t card = load_u32(saved.p + HEAD);
-    buf_add(&old, saved.p, HEAD);
-    store_u32(old.p + 4, 1);
-    buf_u32(&old, card - LATER);
-    buf_add(&old, saved.p + HEAD + 4, card - LATER);
-    struct sv alert = sv_make(saved.p + HEAD + 4 + card, saved.n - HEAD - 4 - card - 8 - SILENCES - LIFE);
-    buf_sv(&old, sv_head(alert, TOLD));
-    buf_sv(&old, sv_from(alert, TOLD + 1));
-    buf_u64(&old, hash_64(buf_view(&old)));
+    kit_as_version_1(buf_view(&saved), &old);
     assert_int_equal(0, book_load(s.kit.book, buf_view(&old), &err));
     assert_int_equal(1, book_count(s.kit.book));
     assert_int_equal(0, book_at(s.kit.book, 0)->secondary_owner.n);
