@@ -21,7 +21,10 @@
 #include "base/hash.h"
 #include "event/finding.h"
 
-enum { TC_ALERTS_MAX = 100 * 1000 }; /* in memory, open and lately ended */
+enum {
+    TC_ALERTS_MAX = 100 * 1000, /* in memory, open and lately ended */
+    ALERT_FLAPS_MAX = 32,       /* begins that are remembered, of each */
+};
 
 enum alert_state { /* saved as numbers: append, never reorder */
                    ALERT_FIRING,
@@ -74,6 +77,14 @@ struct alert_life {
     size_t task_count;
 };
 
+/* It began and ended again and again (book_flap.c). */
+struct alert_flap {
+    int64_t since_ns;  /* when that was told */
+    int64_t over_ns;   /* it has ended since then, and may begin again; TC_NO_TIME: it fires */
+    int64_t stable_ns; /* when it is stable, if it stays as it is */
+    uint64_t times;    /* how often it began: those that made it flap, and all since */
+};
+
 struct alert {
     char id[33];
     char fingerprint[17];     /* Alertmanager's: FNV-1a 64 over sorted labels */
@@ -92,13 +103,14 @@ struct alert {
     int64_t acknowledged_ns;   /* TC_NO_TIME */
     struct sv acknowledged_by;
     int64_t ended_ns; /* resolved, or closed while open (closing later does not move it); TC_NO_TIME: open */
-    struct sv ended_by;            /* as ended_ns; who closed it later stands in history */
-    struct sv note;                /* the latest that a command brought */
-    uint64_t last_position;        /* of the record that changed it last */
-    uint32_t silenced;             /* the number of the silence that hides it; 0: none */
-    uint32_t escalation_step;      /* steps that were told */
-    int64_t escalation_next_ns;    /* when the next is due; TC_NO_TIME: none, or it pauses */
-    const struct alert_life *life; /* NULL: nobody did any of it yet */
+    struct sv ended_by;                /* as ended_ns; who closed it later stands in history */
+    struct sv note;                    /* the latest that a command brought */
+    uint64_t last_position;            /* of the record that changed it last */
+    uint32_t silenced;                 /* the number of the silence that hides it; 0: none */
+    uint32_t escalation_step;          /* steps that were told */
+    int64_t escalation_next_ns;        /* when the next is due; TC_NO_TIME: none, or it pauses */
+    const struct alert_flap *flapping; /* NULL: it does not */
+    const struct alert_life *life;     /* NULL: nobody did any of it yet */
     const struct alert_event *history;
     size_t history_count;
 };
@@ -122,6 +134,7 @@ enum notify_reason { /* resolved: also closed while open; test, digest: about no
                      NOTIFY_QUESTION, /* to the user that it is about: was that you? */
                      NOTIFY_TASK_DUE,
                      NOTIFY_REMINDER, /* it fires still, and what kept it quiet (snooze, silence) has ended */
+                     NOTIFY_FLAPPING, /* in place of new: it began and ended again and again */
 };
 const char *notify_reason_name(enum notify_reason reason);
 
@@ -166,6 +179,9 @@ struct alert_options {
     bool silence_is_no_objection; /* no answer in time: back to firing as it was; false: raised, as by "no" */
     enum severity raise_to;       /* by a "no"; SEVERITY_NONE = P1 */
     int zone_offset_s;            /* east of UTC: when a business day begins */
+    uint32_t flap_count; /* begins of one merge key that make it flap (Y-03), ALERT_FLAPS_MAX at most; 0: off
+                          */
+    int64_t flap_within_ns, flap_stable_ns; /* begins within this; until nothing changed for that */
     struct alert_ladder ladders[SEVERITY_P4 + 1];
     int64_t forget_after_ns; /* ended alerts leave memory after; 0 = 48 h (they stay in the projection) */
     size_t max_open; /* alerts in memory; 0 = 100,000; beyond, those that ended first go first, then new ones
@@ -259,7 +275,8 @@ int book_load(struct book *book, struct sv saved, struct err *err);
  * in `arena`). Flat, every key always there: id, fingerprint, rule_id, title, severity ("P1"), state,
  * disposition, message, count, first_seen, last_seen, acknowledged_at, acknowledged_by, ended_at, ended_by,
  * note, description, owner, secondary_owner, runbook, actions [], labels {}, position, silenced_by,
- * escalation {told, next_at}, assigned, response {…}, snoozed_until, question {to, number, answer_by}, tasks
+ * flapping {since, times, over_since, stable_at}, escalation {told, next_at}, assigned, response {…},
+ * snoozed_until, question {to, number, answer_by}, tasks
  * [{number, what, owner, by, due, reminded_at, done_at, done_by}], history [{time, what, by, note}]. Times
  * are RFC 3339 or null.
  */

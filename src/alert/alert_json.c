@@ -103,10 +103,22 @@ static void tasks_json(struct json_out *json, const struct alert_life *life)
     json_array_end(json);
 }
 
+static void flapping_json(struct json_out *json, const struct alert_flap *flap)
+{
+    json_key(json, SV("flapping"));
+    json_object(json);
+    json_kv_time(json, "since", flap == NULL ? TC_NO_TIME : flap->since_ns);
+    json_kv_u64(json, "times", flap == NULL ? 0 : flap->times);
+    json_kv_time(json, "over_since", flap == NULL ? TC_NO_TIME : flap->over_ns);
+    json_kv_time(json, "stable_at", flap == NULL ? TC_NO_TIME : flap->stable_ns);
+    json_object_end(json);
+}
+
 static void life_json(struct json_out *json, const struct alert *alert)
 {
     const struct alert_life *life = alert->life != NULL ? alert->life : &no_life;
     json_kv_u64(json, "silenced_by", alert->silenced);
+    flapping_json(json, alert->flapping);
     json_key(json, SV("escalation"));
     json_object(json);
     json_kv_u64(json, "told", alert->escalation_step);

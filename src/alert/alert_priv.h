@@ -104,6 +104,7 @@ struct held {
     char *block; /* labels, message: fixed at birth */
     struct held_text *texts;
     struct alert_life *life; /* as the alert's, to write to */
+    struct held_flap *flap;  /* begins of its key (book_flap.c); NULL: it has none before it */
     struct alert_event *history;
     size_t history_capacity;
     uint8_t key[TC_SHA256_BYTES];
@@ -257,6 +258,18 @@ uint32_t book_next_reminder(struct held *held); /* its number, for the key */
 /* --- book_silence.c */
 void silence_new_alert(struct book *book, struct held *held, int64_t now_ns); /* before it is told of */
 void silence_tick(struct book *book, uint64_t position, int64_t now_ns, struct decision_list *out);
+
+/* --- book_flap.c */
+/* Before the new alert is made current: takes over the begins of its key. True: with this one it flaps. */
+bool flap_new_alert(struct book *book, struct held *held, int64_t now_ns);
+/* The alert is about to end, by no person: true where it flaps, and stays open for now. */
+bool flap_holds_end(struct book *book, struct held *held, int64_t now_ns);
+/* It fires again; nothing where it does not flap, or was not over. */
+void flap_begins_again(struct book *book, struct held *held, int64_t now_ns);
+int64_t flap_due_ns(const struct book *book, const struct held *held); /* when it is stable */
+void flap_forget(struct held *held);                                   /* it flaps no more */
+void flap_save(const struct held *held, struct buf *out);
+bool flap_load(struct held *held, struct reader *reader); /* false where the bytes contradict it */
 
 /* --- book_save_life.c */
 void book_save_life(const struct held *held, struct buf *out);

@@ -240,6 +240,19 @@ static void read_life(struct reading *r, struct alert *alert)
     alert->life = life;
 }
 
+static void read_flapping(struct reading *r, struct alert *alert)
+{
+    int64_t since_ns = when(r, "flapping.since");
+    if (since_ns == TC_NO_TIME)
+        return;
+    struct alert_flap *flap = ARENA_NEW(r->arena, struct alert_flap);
+    flap->since_ns = since_ns;
+    flap->times = number(r, "flapping.times");
+    flap->over_ns = when(r, "flapping.over_since");
+    flap->stable_ns = when(r, "flapping.stable_at");
+    alert->flapping = flap;
+}
+
 static void read_alert(struct reading *r, struct alert *alert)
 {
     digits(r, "id", ALERT_ID_DIGITS, alert->id);
@@ -266,6 +279,7 @@ static void read_alert(struct reading *r, struct alert *alert)
     read_actions(r, alert);
     read_labels(r, alert);
     alert->last_position = number(r, "position");
+    read_flapping(r, alert);
     read_life(r, alert);
     read_history(r, alert);
 }

@@ -118,6 +118,27 @@ static inline void kit_save_and_load(struct kit *kit, const struct alert_options
     buf_free(&saved);
 }
 
+/* A saved book of one alert that nobody touched, as version 1 had it: without what version 2 added. */
+static inline void kit_as_version_1(struct sv saved, struct buf *ret)
+{
+    enum {
+        HEAD = 4 + 4 + 8 + 8 + 4,                                 /* to the first card's length */
+        LATER = 4 + 8,                                            /* what cards have at their end */
+        TOLD = 4 + 8 + ALERT_ID_DIGITS + TC_SHA256_BYTES + 4 + 3, /* from the cards' end to that one byte */
+        LIFE = 3 * 8 + 3 * 4 + 1 + 1,                             /* what alerts have at their end */
+        SILENCES = 8 + 4 + 4                                      /* what the book has at its end */
+    };
+    uint32_t card = load_u32(saved.p + HEAD);
+    buf_add(ret, saved.p, HEAD);
+    store_u32(ret->p + 4, 1);
+    buf_u32(ret, card - LATER);
+    buf_add(ret, saved.p + HEAD + 4, card - LATER);
+    struct sv alert = sv_make(saved.p + HEAD + 4 + card, saved.n - HEAD - 4 - card - 8 - SILENCES - LIFE);
+    buf_sv(ret, sv_head(alert, TOLD));
+    buf_sv(ret, sv_from(alert, TOLD + 1));
+    buf_u64(ret, hash_64(buf_view(ret)));
+}
+
 /* The only notification in kit->out; NULL: there is none. */
 static inline const struct decision *kit_intent(const struct kit *kit)
 {
@@ -156,28 +177,6 @@ static inline void kit_transcribe(const struct decision_list *list, struct buf *
             alert_to_json(d->alert, to);
         buf_char(to, '\n');
     }
-}
-
-/* A saved book of one alert, without a life of its own and without silences, as version 1 had it. */
-static inline void kit_as_version_1(struct sv saved, struct buf *out)
-{
-    enum {
-        HEAD = 4 + 4 + 8 + 8 + 4,                                 /* to the first card's length */
-        LATER = 4 + 8,                                            /* what cards have at their end since */
-        TOLD = 4 + 8 + ALERT_ID_DIGITS + TC_SHA256_BYTES + 4 + 3, /* from the cards' end to that one byte */
-        LIFE = 3 * 8 + 3 * 4 + 1,                                 /* what alerts have at their end since */
-        SILENCES = 8 + 4 + 4,                                     /* what the book has at its end since */
-        SUM = 8
-    };
-    uint32_t card = load_u32(saved.p + HEAD);
-    struct sv alert = sv_from(sv_head(saved, saved.n - SUM - SILENCES - LIFE), HEAD + 4 + card);
-    buf_sv(out, sv_head(saved, HEAD));
-    store_u32(out->p + 4, 1);
-    buf_u32(out, card - LATER);
-    buf_add(out, saved.p + HEAD + 4, card - LATER);
-    buf_sv(out, sv_head(alert, TOLD));
-    buf_sv(out, sv_from(alert, TOLD + 1));
-    buf_u64(out, hash_64(buf_view(out)));
 }
 
 #endif

@@ -151,6 +151,8 @@ static bool in_window(const struct book *book, const struct held *held, const st
 /* Does this finding belong to that alert, the current one of its key? */
 static bool belongs(const struct book *book, const struct held *held, const struct finding *finding)
 {
+    if (held != NULL && held->alert.flapping != NULL)
+        return true; /* it stays one alert */
     if (held == NULL || !in_window(book, held, finding))
         return false;
     if (lifecycle_open(held->alert.state))
@@ -166,10 +168,13 @@ static void pass_steps(struct book *book, struct held *held, const struct findin
     if (step <= held->told_step)
         return;
     held->told_step = step;
-    bool quiet = alert->state != ALERT_FIRING;
+    bool flaps = alert->flapping != NULL, quiet = flaps || alert->state != ALERT_FIRING;
     char note[96];
     int n = snprintf(note, sizeof note, "%llu occurrences%s%s", (unsigned long long)alert->count,
-                     quiet ? "; not told, because it is " : "", quiet ? alert_state_name(alert->state) : "");
+                     quiet ? "; not told, because it is " : "",
+                     !quiet  ? ""
+                     : flaps ? "flapping"
+                             : alert_state_name(alert->state));
     if (alert->history_count < ALERT_HISTORY_MAX - ALERT_HISTORY_SPARE)
         held_history(held, finding->received.ns, SV("count"), SV("tocsin"), sv_make(note, (size_t)n));
     if (quiet)
@@ -207,6 +212,7 @@ static void count_finding(struct book *book, struct held *held, const struct fin
     if (!lifecycle_open(alert->state))
         return;
     held->touched_ns = TC_MAX(held->touched_ns, finding->received.ns);
+    flap_begins_again(book, held, finding->received.ns);
     raise_alert(book, held, finding, out);
     pass_steps(book, held, finding, out);
 }
@@ -278,10 +284,12 @@ struct held *book_add_alert(struct book *book, const struct finding *finding, co
     if (held->alert.silenced > 0)
         held_history(held, finding->received.ns, SV("silenced"), SV("tocsin"),
                      SV("not told: a silence holds"));
+    bool flaps = flap_new_alert(book, held, finding->received.ns);
     book_insert(book, held);
     book_make_current(book, held);
     book_snapshot(book, out, finding->position, held, SV("created"), SV("tocsin"));
-    book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_NEW, 0);
+    book_tell(book, out, finding->position, finding->received.ns, held, flaps ? NOTIFY_FLAPPING : NOTIFY_NEW,
+              flaps ? held->alert.flapping->times : 0);
     return held;
 }
 
@@ -343,7 +351,8 @@ static void reset_finding(struct book *book, const struct finding *finding, stru
     other.rule = finding->resets;
     find_key(book, &other, &entity, key);
     struct held *held = book_current(book, key);
-    if (held == NULL || !lifecycle_open(held->alert.state))
+    if (held == NULL || !lifecycle_open(held->alert.state) ||
+        flap_holds_end(book, held, finding->received.ns))
         return;
     struct sv note = arena_printf(&book->scratch, "reset by %.*s",
                                   SV_FMT(text_line(&book->scratch, finding->rule->title, 200)));
@@ -387,6 +396,8 @@ void book_end(struct book *book, struct held *held, enum alert_state state, int6
     if (held->alert.silenced > 0)
         book->silence_due_ns = now_ns; /* a silence "until resolved" may end with it */
     held->alert.silenced = 0;
+    if (alert->flapping != NULL)
+        flap_forget(held);
     alert->ended_ns = now_ns;
     alert->ended_by = held_copy(held, by);
     held->ended_by_hand = by_hand;

@@ -61,11 +61,24 @@ static void begin_alert(struct book *book, const struct alert_change *change, st
     book_schedule(book, held);
 }
 
+/* It flaps, so its end was held back: the same alert fires again. */
+static void begin_again(struct book *book, struct held *held, const struct finding *finding,
+                        struct decision_list *out)
+{
+    held->rule_fires = true;
+    held->alert.count += held->alert.count < UINT64_MAX;
+    held->alert.last_ns = TC_MAX(held->alert.last_ns, finding->time.ns);
+    held->alert.last_position = finding->position;
+    held->touched_ns = TC_MAX(held->touched_ns, finding->received.ns);
+    flap_begins_again(book, held, finding->received.ns);
+    change_severity(book, held, finding, out);
+}
+
 static void end_alert(struct book *book, struct held *held, const struct finding *finding,
                       struct decision_list *out)
 {
     held->rule_fires = false;
-    if (!lifecycle_open(held->alert.state))
+    if (!lifecycle_open(held->alert.state) || flap_holds_end(book, held, finding->received.ns))
         return;
     book_end(book, held, ALERT_RESOLVED, finding->received.ns, SV("tocsin"), false);
     held->alert.last_position = finding->position;
@@ -83,6 +96,8 @@ void book_change(struct book *book, const struct alert_change *change, struct de
             end_alert(book, held, change->finding, out);
     } else if (fires) {
         change_severity(book, held, change->finding, out);
+    } else if (held != NULL && held->alert.flapping != NULL) {
+        begin_again(book, held, change->finding, out);
     } else {
         begin_alert(book, change, out);
     }

@@ -18,6 +18,9 @@ static const struct alert_options options = {
     .forget_after_ns = 700,
     .acknowledge_within_ns = 100,
     .answer_within_ns = 90,
+    .flap_count = 3,
+    .flap_within_ns = 2000,
+    .flap_stable_ns = 300,
     .ladders = {[SEVERITY_P1] = {.after_ns = {50, 120}, .count = 2, .repeats = 2, .repeat_every_ns = 200},
                 [SEVERITY_P2] = {.after_ns = {60}, .count = 1}},
     .max_open = 8};

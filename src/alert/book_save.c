@@ -39,10 +39,10 @@ enum {
 
 /* What history can say; saved as a number: append, never reorder. */
 static const char *const words[] = {
-    "created",   "count",    "acknowledged", "resolved",   "closed",     "snoozed",
-    "woken",     "asked",    "denied",       "unanswered", "breached",   "escalated",
-    "assigned",  "noted",    "assessed",     "responding", "documented", "task",
-    "task_done", "task_due", "silenced",     "unsilenced", "drill",      "severity",
+    "created",    "count",      "acknowledged", "resolved", "closed",    "snoozed",  "woken",
+    "asked",      "denied",     "unanswered",   "breached", "escalated", "assigned", "noted",
+    "assessed",   "responding", "documented",   "task",     "task_done", "task_due", "silenced",
+    "unsilenced", "drill",      "severity",     "flapping", "stable",
 };
 
 /* --- writing */

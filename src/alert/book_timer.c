@@ -72,9 +72,10 @@ int64_t book_step_due_ns(const struct book *book, const struct held *held)
 static int64_t end_due(const struct book *book, const struct held *held)
 {
     const struct alert_life *life = held->alert.life;
+    bool is_over = held->alert.flapping != NULL && held->alert.flapping->over_ns != TC_NO_TIME;
     if (lifecycle_open(held->alert.state))
-        return held->rule_fires ? INT64_MAX /* its rule ends it */
-                                : book_add_ns(held->touched_ns, book_quiet_ns(book, held));
+        return held->rule_fires || is_over ? INT64_MAX /* its rule ends it, or that it is stable */
+                                           : book_add_ns(held->touched_ns, book_quiet_ns(book, held));
     int64_t due_ns = book_add_ns(held->touched_ns, book->options.forget_after_ns);
     for (size_t i = 0; life != NULL && i < life->task_count; i++)
         if (life->tasks[i].done_ns == TC_NO_TIME)
@@ -168,8 +169,29 @@ static void escalate(const struct firing *f)
     book_tell(f->book, f->out, f->position, f->now_ns, f->held, NOTIFY_ESCALATED, step + 1);
 }
 
+/* What flapped was left as it is for long enough: it is over, or it fires. */
+static void settle(const struct firing *f)
+{
+    char note[64 + TC_RFC3339_MAX], since[TC_RFC3339_MAX];
+    int64_t over_ns = f->held->alert.flapping->over_ns;
+    if (over_ns != TC_NO_TIME) {
+        clk_rfc3339(over_ns, since);
+        int n = snprintf(note, sizeof note, "over since %s, and did not begin again", since);
+        book_end(f->book, f->held, ALERT_RESOLVED, f->now_ns, SV("tocsin"), false);
+        say(f, SV("resolved"), sv_make(note, (size_t)n));
+        return;
+    }
+    flap_forget(f->held);
+    say(f, SV("stable"), SV("it flaps no more, and fires"));
+    if (f->held->alert.state == ALERT_FIRING)
+        book_tell(f->book, f->out, f->position, f->now_ns, f->held, NOTIFY_REMINDER,
+                  book_next_reminder(f->held));
+}
+
 static void resolve_quiet(const struct firing *f)
 {
+    if (flap_holds_end(f->book, f->held, f->now_ns))
+        return;
     char note[64 + TC_RFC3339_MAX], duration[TC_RFC3339_MAX];
     clk_format_duration(book_quiet_ns(f->book, f->held), duration);
     int n = snprintf(note, sizeof note, "no occurrence for %s", duration);
@@ -190,7 +212,8 @@ static const struct {
     void (*fire)(const struct firing *firing);
 } timers[] = {
     {snooze_due, wake},           {answer_due, unanswered}, {breach_due, breach}, {task_due, remind},
-    {book_step_due_ns, escalate}, {end_due, end}, /* the last: it may be the alert's end */
+    {book_step_due_ns, escalate}, {flap_due_ns, settle},    {end_due, end}, /* the last: it may be forgotten
+                                                                             */
 };
 
 int64_t book_timer_ns(const struct book *book, const struct held *held)

@@ -85,6 +85,7 @@ void held_free(struct map *cards, struct held **held)
         free(text);
     }
     card_drop(cards, &old->card);
+    flap_forget(old);
     free(old->life == NULL ? NULL : old->life->tasks);
     free(old->life);
     free(old->history);

@@ -82,7 +82,7 @@ const char *notify_reason_name(enum notify_reason reason)
 {
     static const char *const names[] = {"new",          "count_step", "severity_raised", "resolved",
                                         "acknowledged", "test",       "digest",          "escalated",
-                                        "question",     "task_due",   "reminder"};
-    _Static_assert(TC_ARRAY_LEN(names) == NOTIFY_REMINDER + 1, "every reason has a name");
+                                        "question",     "task_due",   "reminder",        "flapping"};
+    _Static_assert(TC_ARRAY_LEN(names) == NOTIFY_FLAPPING + 1, "every reason has a name");
     return names[reason];
 }

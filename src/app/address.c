@@ -67,6 +67,8 @@ static struct sv prefix_of(struct core *core, const struct decision *d, enum not
         return escalation_prefix(core, d);
     case NOTIFY_REMINDER:
         return SV("Still firing: ");
+    case NOTIFY_FLAPPING:
+        return arena_printf(arena, "Flapping (began %llu times): ", (unsigned long long)d->step);
     case NOTIFY_SEVERITY_RAISED:
         return arena_printf(arena, "Raised to %s: ", severity_name(d->alert->severity));
     case NOTIFY_TASK_DUE:

@@ -96,6 +96,43 @@ static int alerts_confirmation(struct reading *r, const struct yaml_node *node)
     return setting_section(r, node, confirmation_settings);
 }
 
+static int flapping_count(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_number(r, node, 0, ALERT_FLAPS_MAX, &r->config->flap_count);
+    return rc == 0 && r->config->flap_count == 1 ? setting_bad(r, node, "2 to 32, or 0 for off") : rc;
+}
+
+static int flapping_time(struct reading *r, const struct yaml_node *node, int64_t *ret_ns)
+{
+    int rc = setting_duration(r, node, ret_ns);
+    return rc == 0 && (*ret_ns < TC_SECOND_NS || *ret_ns > DAY_NS)
+               ? setting_bad(r, node, "a second to a day is expected here")
+               : rc;
+}
+
+static int flapping_within(struct reading *r, const struct yaml_node *node)
+{
+    return flapping_time(r, node, &r->config->flap_within_ns);
+}
+
+static int flapping_stable(struct reading *r, const struct yaml_node *node)
+{
+    return flapping_time(r, node, &r->config->flap_stable_ns);
+}
+
+static const struct setting flapping_settings[] = {
+    {"count", "begins of one alert that make it flap, 2 to 32; 0: flapping is not looked for", "5",
+     flapping_count},
+    {"within", "the time that they come in, a day at most", "1h", flapping_within},
+    {"stable", "how long it must be left as it is, over or firing, until it flaps no more", "30m",
+     flapping_stable},
+    {0}};
+
+static int alerts_flapping(struct reading *r, const struct yaml_node *node)
+{
+    return setting_section(r, node, flapping_settings);
+}
+
 static const struct setting alerts_settings[] = {
     {"dedup_window", "occurrences within this time after the first belong to one alert", "1h", alerts_dedup},
     {"count_steps", "counts at which an open alert is told again", "[10, 50, 100]", alerts_steps},
@@ -103,6 +140,8 @@ static const struct setting alerts_settings[] = {
      "5m", alerts_acknowledge},
     {"confirmation", "asking the user that an alert is about: channel, timeout, silence, raise_to", "off",
      alerts_confirmation},
+    {"flapping", "when an alert that begins and ends again and again is told once: count, within, stable",
+     "on", alerts_flapping},
     {"resolve_after", "an alert without occurrences for so long resolves itself", "24h", alerts_resolve},
     {0}};
 
@@ -517,7 +556,10 @@ void config_defaults(struct config *config)
                               .resolve_after_ns = 86400 * TC_SECOND_NS,
                               .acknowledge_within_ns = 300 * TC_SECOND_NS,
                               .answer_within_ns = 86400 * TC_SECOND_NS,
-                              .raise_to = SEVERITY_P1};
+                              .raise_to = SEVERITY_P1,
+                              .flap_count = 5,
+                              .flap_within_ns = 3600 * TC_SECOND_NS,
+                              .flap_stable_ns = 1800 * TC_SECOND_NS};
     int rc = parsers_open(NULL, 0, &config->parsers, NULL);
     tc_assert(rc == 0); /* without files of the user nothing is read */
     config->channels = ARENA_ARRAY(&config->arena, struct channel_config, 2);
@@ -641,6 +683,7 @@ void config_reference(struct buf *out)
     reference_table(out, "digest", config_digest_settings);
     reference_table(out, "alerts", alerts_settings);
     reference_table(out, "alerts.confirmation", confirmation_settings);
+    reference_table(out, "alerts.flapping", flapping_settings);
     reference_table(out, "privacy", privacy_settings);
     reference_table(out, "privacy.officers (a list)", officer_settings);
     reference_table(out, "heartbeat", heartbeat_settings);

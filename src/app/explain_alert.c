@@ -74,6 +74,28 @@ static void state(const struct alert *a, struct json_out *json, struct arena *ar
                              a->silenced));
 }
 
+static void flapping(const struct alert *a, struct json_out *json, struct arena *arena)
+{
+    char stable[TC_RFC3339_MAX], over[TC_RFC3339_MAX];
+    if (a->flapping == NULL) {
+        stage(json, "flapping", SV("it does not flap"));
+        return;
+    }
+    clk_rfc3339(a->flapping->stable_ns, stable);
+    if (a->flapping->over_ns != TC_NO_TIME)
+        clk_rfc3339(a->flapping->over_ns, over);
+    stage(json, "flapping",
+          a->flapping->over_ns != TC_NO_TIME
+              ? arena_printf(arena,
+                             "it began %llu times: told once, then no more; over since %s, and resolved at "
+                             "%s if it does not begin again",
+                             (unsigned long long)a->flapping->times, over, stable)
+              : arena_printf(arena,
+                             "it began %llu times: told once, then no more; it fires, and is told again at "
+                             "%s if it goes on to",
+                             (unsigned long long)a->flapping->times, stable));
+}
+
 /* Why a channel is told of a new alert of this priority, or not. */
 static struct sv why_channel(const struct service *s, const struct channel_config *channel,
                              enum severity severity, bool told, struct arena *arena)
@@ -109,6 +131,7 @@ void service_explain(void *context, const struct alert *alert, struct buf *out)
     identity(alert, &json, &arena);
     counting(s, alert, &json, &arena);
     state(alert, &json, &arena);
+    flapping(alert, &json, &arena);
     channels(s, alert, &json, &arena);
     stage(&json, "escalation", buf_view(&escalation));
     json_array_end(&json);

@@ -79,7 +79,10 @@ struct alert_options service_response(const struct config *c)
                                   .answer_within_ns = c->answer_within_ns,
                                   .silence_is_no_objection = c->silence_is_no_objection,
                                   .raise_to = c->raise_to,
-                                  .zone_offset_s = c->zone_offset_s};
+                                  .zone_offset_s = c->zone_offset_s,
+                                  .flap_count = (uint32_t)c->flap_count,
+                                  .flap_within_ns = c->flap_within_ns,
+                                  .flap_stable_ns = c->flap_stable_ns};
 }
 
 int service_load_config(const struct cli_args *args, struct config *config, struct err *err)

@@ -118,7 +118,8 @@ static void mention(struct sv who, struct buf *out)
 static bool calls_people(const struct payload *p)
 {
     return sv_is(p->reason, "new") || sv_is(p->reason, "count_step") || sv_is(p->reason, "severity_raised") ||
-           sv_is(p->reason, "escalated") || sv_is(p->reason, "reminder") || p->reason.n == 0;
+           sv_is(p->reason, "escalated") || sv_is(p->reason, "reminder") || sv_is(p->reason, "flapping") ||
+           p->reason.n == 0;
 }
 
 void slack_greeting(const struct channel_config *channel, const struct payload *p, struct buf *out)
