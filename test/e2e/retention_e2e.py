@@ -67,7 +67,7 @@ def retention():
                         {"n": 3, "level": "TRACE", "message": "held for the court"}, {"n": 4, "log": {"level": "notice"}, "message": "audit"})
             classes = {json.loads(e["raw"])["n"]: e["id"].split("-")[1] for e in server.query()}
             assert classes == {1: "security", 2: "debug", 3: "debug", 4: "audit"}, classes
-            first = next(e for e in server.query() if '"stays"' in e["raw"])
+            first, gone = (next(e for e in server.query() if text in e["raw"]) for text in ('"stays"', '"goes"'))
             wait_for("a drop", lambda: server.metric("tocsin_retention_drops_total") >= 1, 30)
             wait_for("the debug event to go", lambda: not any('"goes"' in e["raw"] for e in server.query()), 30)
             raws = [e["raw"] for e in server.query()]
@@ -88,8 +88,9 @@ def retention():
             behind = kit.lines(tocsin("query", "--data", data, "--all", "--after", every[at]["position"], "--limit", "2")[1])
             assert [e["id"] for e in behind] == [e["id"] for e in every[at + 1:at + 3]], (at, behind)
         assert report["dropped_records"] > 0 and report["cold_segments"] > 0, report
-        code, out, err = tocsin("verify", data, "--key", f"{data}/seal.key.pub", "--prove", "2")
-        assert code in (1, 2) and ("dropped by retention" in err or "expected" in err), (code, err)
+        for name, why in ((gone["id"], "retention dropped until"), (gone["position"], "dropped by retention")):
+            code, out, err = tocsin("verify", data, "--key", f"{data}/seal.key.pub", "--prove", str(name), "--proof", f"{data}/no-proof")
+            assert code == 1 and why in err and not os.path.exists(f"{data}/no-proof"), (code, err)
         # the archive has what went, and is read as a data directory is
         assert any('"goes"' in e["raw"] for e in events(f"{data}/archive")), "the archive lacks what was dropped"
         assert tocsin("verify", f"{data}/archive")[0] == 0
