@@ -131,6 +131,8 @@ struct api;
 int api_start(const struct api_options *options, struct api **ret, struct err *err);
 /* What api_start would say of listen, console_url and tokens, without listening. */
 int api_check(const struct api_options *options, struct err *err);
+/* Whether POST /v1/heartbeats takes a job's name: 1 to 64 letters, digits, dots, dashes or underscores. */
+bool api_is_heartbeat(struct sv name);
 /* Address really in use, "127.0.0.1:9797". */
 const char *api_address(const struct api *api);
 /* An alert changed: tells the pages that listen (server-sent events). `json` as alert_to_json. Any thread;

@@ -10,7 +10,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-static bool is_name(struct sv name)
+bool api_is_heartbeat(struct sv name)
 {
     for (size_t i = 0; i < name.n; i++)
         if (!isalnum((unsigned char)name.p[i]) && strchr("._-", name.p[i]) == NULL)
@@ -33,7 +33,7 @@ static bool convert(struct request *request, struct sv body, struct buf *out, st
 void heartbeat_handle(struct api *api, struct request *request, struct reply *reply)
 {
     struct sv name = request->match.params[0];
-    if (request->pending == NULL && !is_name(name)) {
+    if (request->pending == NULL && !api_is_heartbeat(name)) {
         reply_error(reply, 400, "a heartbeat's name has 1 to %d letters, digits, dots, dashes or underscores",
                     TC_API_HEARTBEAT_NAME);
         return;

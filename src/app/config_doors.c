@@ -103,6 +103,8 @@ static int heartbeat_name(struct reading *r, const struct yaml_node *node)
 {
     struct sv name;
     int rc = setting_text(r, node, &name);
+    if (rc == 0 && !api_is_heartbeat(name))
+        rc = setting_bad(r, node, "1 to 64 letters, digits, dots, dashes or underscores are expected here");
     ((struct source_watch *)r->item)->source =
         arena_printf(&r->config->arena, "heartbeat:%.*s", SV_FMT(sv_head(name, 64)));
     return rc;

@@ -208,6 +208,9 @@ def heartbeats():
             "sources: [{name: cron, token: env:TOKEN}]\n"
         token = {"Authorization": "Bearer a-token-that-is-long"}
         with Server(config=config, env={"TOKEN": "a-token-that-is-long"}) as server:
+            for bad in ("night job", "x" * 65):  # which no job could call
+                code, _, err = tocsin("check", "--config", write(directory, "bad.yml", f"data: {directory}\nheartbeats: [{{name: {bad}, interval: 1s}}]\n"))
+                assert code == 2 and "bad.yml:2:" in err and "1 to 64" in err, err
             beat = lambda name, headers: server.request("POST", f"/v1/heartbeats/{name}", headers=headers)[0]
             assert beat("backup", {}) == 401 and beat("no%20name", token) == 400
             assert beat("backup", token) == 200 and beat("another", token) == 200
