@@ -220,7 +220,8 @@ struct alert_change {
 struct book;
 struct book *book_new(const struct alert_options *options);
 void book_free(struct book **book);
-void book_finding(struct book *book, const struct finding *finding, struct decision_list *out);
+/* The alert that it was counted in, lent until the next call of the book; NULL: it says that one is over. */
+const struct alert *book_finding(struct book *book, const struct finding *finding, struct decision_list *out);
 /*
  * Such an alert is open until its rule ends it: neither the window of repeats nor quiet does. While its rule
  * says that it fires, further changes are its severity only: a raise above all that was told is told, also

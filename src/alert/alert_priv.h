@@ -292,7 +292,7 @@ struct held *book_add_alert(struct book *book, const struct finding *finding, co
 /* Lets the longest ended leave; false where all are open. */
 bool book_make_room(struct book *book, uint64_t position, struct decision_list *out);
 /* No room: counts on the overflow alert of the rule. */
-void book_overflow(struct book *book, const struct finding *finding, struct decision_list *out);
+struct held *book_overflow(struct book *book, const struct finding *finding, struct decision_list *out);
 /* Ends an alert: state, times, list of the ended, timer. */
 void book_end(struct book *book, struct held *held, enum alert_state state, int64_t now_ns, struct sv by,
               bool by_hand);

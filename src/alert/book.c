@@ -310,7 +310,7 @@ bool book_make_room(struct book *book, uint64_t position, struct decision_list *
 
 /* The book is full of open alerts. The overflow alert before, past its window, makes way for this one: so
  * there is one per rule and severity, and the bound holds. */
-void book_overflow(struct book *book, const struct finding *finding, struct decision_list *out)
+struct held *book_overflow(struct book *book, const struct finding *finding, struct decision_list *out)
 {
     const struct entity entity = {.overflow = true};
     uint8_t key[TC_SHA256_BYTES];
@@ -318,7 +318,7 @@ void book_overflow(struct book *book, const struct finding *finding, struct deci
     struct held *held = book_current(book, key);
     if (belongs(book, held, finding)) {
         count_finding(book, held, finding, out);
-        return;
+        return held;
     }
     if (held != NULL) {
         if (lifecycle_open(held->alert.state)) {
@@ -330,7 +330,7 @@ void book_overflow(struct book *book, const struct finding *finding, struct deci
         }
         book_forget(book, held, finding->position, out);
     }
-    book_add_alert(book, finding, &entity, key, out);
+    return book_add_alert(book, finding, &entity, key, out);
 }
 
 static void find_key(struct book *book, const struct finding *finding, struct entity *ret,
@@ -362,23 +362,24 @@ static void reset_finding(struct book *book, const struct finding *finding, stru
     book_snapshot(book, out, finding->position, held, SV("resolved"), SV("tocsin"));
 }
 
-void book_finding(struct book *book, const struct finding *finding, struct decision_list *out)
+const struct alert *book_finding(struct book *book, const struct finding *finding, struct decision_list *out)
 {
     struct entity entity;
     uint8_t key[TC_SHA256_BYTES];
     book_enter(book);
     if (finding->resets != NULL) {
         reset_finding(book, finding, out);
-        return;
+        return NULL;
     }
     find_key(book, finding, &entity, key);
     struct held *held = book_current(book, key);
     if (belongs(book, held, finding))
         count_finding(book, held, finding, out);
     else if (book_make_room(book, finding->position, out))
-        book_add_alert(book, finding, &entity, key, out);
+        held = book_add_alert(book, finding, &entity, key, out);
     else
-        book_overflow(book, finding, out);
+        held = book_overflow(book, finding, out);
+    return &held->alert;
 }
 
 /* --- time */

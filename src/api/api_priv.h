@@ -329,6 +329,8 @@ void silences_list(struct api *api, struct request *request, struct reply *reply
 void silences_preview(struct api *api, struct request *request, struct reply *reply);
 void incidents_show(struct api *api, struct request *request, struct reply *reply);
 void heartbeat_handle(struct api *api, struct request *request, struct reply *reply);
+void alerts_events(struct api *api, struct request *request, struct reply *reply);
+void events_show(struct api *api, struct request *request, struct reply *reply);
 void alerts_explain(struct api *api, struct request *request, struct reply *reply);
 void confirm_show(struct api *api, struct request *request, struct reply *reply);
 void confirm_answer(struct api *api, struct request *request, struct reply *reply);

@@ -32,6 +32,8 @@ const struct route api_routes[] = {
     {"GET", "/confirm/{id}/{token}", ROLE_PUBLIC, NULL, confirm_show, 0},
     {"POST", "/confirm/{id}/{token}", ROLE_PUBLIC, NULL, confirm_answer, TC_API_COMMAND_BODY},
     {"GET", "/v1/alerts/{id}/explain", ROLE_READER, NULL, alerts_explain, 0},
+    {"GET", "/v1/alerts/{id}/events", ROLE_READER, NULL, alerts_events, 0},
+    {"GET", "/v1/events/{position}", ROLE_READER, NULL, events_show, 0},
     {"GET", "/v1/alerts/{id}/deliveries", ROLE_READER, NULL, alerts_deliveries, 0},
     {"GET", "/v1/oncall", ROLE_READER, NULL, oncall_list, 0},
     {"GET", "/v1/overrides", ROLE_READER, NULL, oncall_overrides, 0},

@@ -6,6 +6,7 @@
 
 #include "base/json_out.h"
 #include "base/map.h"
+#include "query/pivot.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -155,6 +156,18 @@ static int find_numbers(struct search_job *job, const struct query_source *sourc
     return 0;
 }
 
+static int find(struct search_job *job, const struct query_source *source)
+{
+    const struct search_parameters *what = &job->what;
+    if (what->kind == SEARCH_ALERT_EVENTS)
+        return pivot_alert_events(source, what->label, (size_t)what->limit, &job->json, &job->err);
+    if (what->kind == SEARCH_EVENT_ALERTS)
+        return pivot_event_alerts(source, what->position, &job->json, &job->err);
+    if (what->kind > SEARCH_RANGE)
+        return find_names(job, source);
+    return logql_is_metric(what->queries[0]) ? find_numbers(job, source) : find_lines(job, source);
+}
+
 static void run(struct api *api, struct search_job *job)
 {
     const struct query_source source = {.fs = api->options.fs,
@@ -164,9 +177,7 @@ static void run(struct api *api, struct search_job *job)
                                         .stop = should_stop,
                                         .context = job};
     job->until_ns = clk_monotonic_ns(api->options.clk) + TC_API_SEARCH_S * TC_SECOND_NS;
-    int rc = job->what.kind > SEARCH_RANGE           ? find_names(job, &source)
-             : logql_is_metric(job->what.queries[0]) ? find_numbers(job, &source)
-                                                     : find_lines(job, &source);
+    int rc = find(job, &source);
     if (rc == 0 && job->json.overflow)
         rc = err_set(&job->err, TC_EBOUND, "the answer is too long: ask for less of it");
     pending_done(job->pending, rc, 0);

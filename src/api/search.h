@@ -14,6 +14,8 @@ enum search_kind {
     SEARCH_VALUES,
     SEARCH_SERIES,
     SEARCH_STATS,
+    SEARCH_ALERT_EVENTS, /* query/pivot.h: of `label` */
+    SEARCH_EVENT_ALERTS, /* of `position` */
 };
 
 struct search_parameters {
@@ -21,7 +23,8 @@ struct search_parameters {
     int64_t start_ns, end_ns, step_ns;
     uint64_t limit;
     bool backward;
-    struct sv label; /* of SEARCH_VALUES */
+    struct sv label; /* of SEARCH_VALUES; an alert's id */
+    uint64_t position;
     size_t query_count;
     struct logql *queries[16]; /* the query, or selectors (match[]); none: everything */
 };

@@ -124,14 +124,30 @@ static int add_block(struct core *core, enum record_type type, enum record_class
     return core->blocks.n < core->options.decision_bytes ? 0 : commit_decisions(core, cause - 1, err);
 }
 
-static int finding_record(struct core *core, const struct finding *f, struct err *err)
+/* The finding as JSON, after the id of the alert that it was counted in, where that is known: so that whoever
+ * reads the journal finds the events of an alert, and the alerts of an event (query/pivot.h). */
+static void finding_json(struct core *core, const struct finding *f, const char *source, uint64_t line,
+                         const char *alert_id)
+{
+    struct json_out json = json_out_to(&core->json);
+    buf_clear(&core->json);
+    if (alert_id != NULL) {
+        json_object(&json);
+        json_kv_str(&json, "alert", alert_id);
+    }
+    size_t at = core->json.n;
+    finding_out_json(f, source, line, 0, &core->json);
+    if (alert_id != NULL && !core->json.overflow)
+        core->json.p[at] = ','; /* its members go on in the object that was begun */
+}
+
+static int finding_record(struct core *core, const struct finding *f, const char *alert_id, struct err *err)
 {
     char *source = f->event == NULL ? NULL : arena_str(&core->batch, f->event->source);
     uint64_t line = f->event == NULL ? 0 : f->event->source_position;
     struct finding kept = *f;
     for (int part = 0; part < 3; part++) { /* the event's own record has what is left out */
-        buf_clear(&core->json);
-        finding_out_json(&kept, source, line, 0, &core->json);
+        finding_json(core, &kept, source, line, alert_id);
         if (!core->json.overflow && core->json.n <= FINDING_JSON_BYTES)
             break;
         kept.field_count = 0;
@@ -228,11 +244,11 @@ static int take_findings(struct core *core, struct err *err)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < core->findings.count; i++) {
         const struct finding *f = &core->findings.items[i];
+        const struct alert *alert = book_finding(core->book, f, &core->decisions);
         if (!f->repeat && f->resets == NULL && !was_said(core, f->position)) {
-            rc = finding_record(core, f, err);
+            rc = finding_record(core, f, alert->id, err);
             core->counts.findings++;
         }
-        book_finding(core->book, f, &core->decisions);
         if (rc == 0)
             rc = take_decisions(core, err);
         core->store_dirty = true;
@@ -417,7 +433,7 @@ static int fold_rule_state(struct core *core, const struct event *record, struct
     if (!metric_record_read(record, &core->batch, &change))
         return 0; /* we wrote it; a record of another version says nothing to us */
     if (change.firing && !was_said(core, record->position)) {
-        rc = finding_record(core, change.finding, err);
+        rc = finding_record(core, change.finding, NULL, err); /* the decision names its alert */
         core->counts.findings++;
     }
     book_change(core->book, &change, &core->decisions);

@@ -30,7 +30,8 @@ static const struct option_spec options[] = {
     {0}};
 
 #define ALERT_VERBS                                                                                          \
-    "list, show, export, ack, snooze, wake, assign, note, confirm, assess, respond, resolve, close, "        \
+    "list, show, export, events, of, ack, snooze, wake, assign, note, confirm, assess, respond, resolve, "   \
+    "close, "                                                                                                \
     "document, "                                                                                             \
     "task, done or reveal"
 
@@ -96,6 +97,71 @@ static void print_markdown(struct sv json)
     arena_free(&arena);
 }
 
+/* The member of that name, an array, of a JSON object; its texts in `arena`. */
+static struct sv member_array(struct sv json, const char *name, struct arena *arena)
+{
+    struct event e = {.time = {TC_NO_TIME}};
+    if (json_parse_event(json, arena, &e, NULL) != 0)
+        return (struct sv){0};
+    event_index(&e, arena);
+    return event_value(&e, name);
+}
+
+static void print_event(struct sv json, struct buf *out)
+{
+    struct arena arena = {0};
+    struct event e = {.time = {TC_NO_TIME}};
+    if (json_parse_event(json, &arena, &e, NULL) == 0) {
+        event_index(&e, &arena);
+        struct sv time = event_value(&e, "time"), received = event_value(&e, "received");
+        bool dropped = event_value(&e, "dropped").n > 0;
+        buf_printf(out, "%-10.*s %-30.*s ", SV_FMT(event_value(&e, "position")),
+                   SV_FMT(time.n > 0 ? time : received));
+        terminal_text(out, event_value(&e, "source"));
+        buf_char(out, ' ');
+        terminal_text(out, dropped ? SV("(dropped by retention)") : event_value(&e, "raw"));
+        buf_char(out, '\n');
+    }
+    arena_free(&arena);
+}
+
+static void print_alert_of_event(struct sv json, struct buf *out)
+{
+    struct arena arena = {0};
+    struct event e = {.time = {TC_NO_TIME}};
+    if (json_parse_event(json, &arena, &e, NULL) == 0) {
+        event_index(&e, &arena);
+        buf_printf(out, "%.*s %.*s ", SV_FMT(event_value(&e, "id")), SV_FMT(event_value(&e, "rule_id")));
+        terminal_text(out, event_value(&e, "title"));
+        buf_char(out, '\n');
+    }
+    arena_free(&arena);
+}
+
+/* `events ID` and `of POSITION`: each member of the answer's array on a line. */
+static void print_links(struct sv body, bool events, bool as_json)
+{
+    struct arena arena = {0};
+    struct buf out;
+    struct sv rest = member_array(body, events ? "events" : "alerts", &arena), member;
+    buf_init(&out, TC_CLIENT_BODY_MAX * 2ul);
+    while (client_member(&rest, &member)) {
+        if (as_json) {
+            buf_sv(&out, member);
+            buf_char(&out, '\n');
+        } else if (events) {
+            print_event(member, &out);
+        } else {
+            print_alert_of_event(member, &out);
+        }
+    }
+    fwrite(out.p, 1, out.n, stdout);
+    buf_free(&out);
+    if (events && sv_ends(sv_trim(body), SV("\"truncated\":true}")))
+        fprintf(stderr, "tocsin alerts: there are more events than these\n");
+    arena_free(&arena);
+}
+
 /* What became of the alert's notifications: a line each. A server that cannot say is no reason to fail. */
 static void print_deliveries(const struct cli_args *args, struct sv alert_json)
 {
@@ -155,16 +221,17 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
     bool list = strcmp(verb, "list") == 0, export = strcmp(verb, "export") == 0;
     bool show = export || strcmp(verb, "show") == 0;
     bool reveal = strcmp(verb, "reveal") == 0;
+    bool events = strcmp(verb, "events") == 0, of = strcmp(verb, "of") == 0;
     const char *bearer = reveal ? getenv("TOCSIN_PRIVACY_TOKEN") : NULL;
-    buf_printf(&url, "%s/v1/alerts", cli_value(args, "url", "http://127.0.0.1:9797"));
+    buf_printf(&url, "%s/v1/%s", cli_value(args, "url", "http://127.0.0.1:9797"), of ? "events" : "alerts");
     if (list)
         buf_printf(&url, "?state=%s", cli_value(args, "state", "open"));
     else
-        buf_printf(&url, "/%s%s%s", id, show ? "" : "/", show ? "" : verb);
+        buf_printf(&url, "/%s%s%s", id, show || of ? "" : "/", show || of ? "" : verb);
     buf_char(&url, '\0');
     if (reveal)
         reveal_body(args, &post);
-    else if (!list && !show)
+    else if (!list && !show && !events && !of)
         command_body(args, &post);
     struct err err;
     long status = 0;
@@ -178,6 +245,8 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
     else if ((code = client_exit(args, status, buf_view(&body))) == CLI_DONE) {
         if (list)
             print_list(buf_view(&body), as_json);
+        else if (events || of)
+            print_links(buf_view(&body), events, as_json);
         else if (export)
             print_markdown(buf_view(&body));
         else if ((show || reveal) && !as_json) {
@@ -200,9 +269,9 @@ static bool is_id(const char *text)
 
 static enum cli_exit alerts_run(const struct cli_args *args)
 {
-    static const char *const verbs[] = {"list",   "show",     "export",  "ack",    "snooze",  "wake",
-                                        "assign", "note",     "confirm", "assess", "respond", "resolve",
-                                        "close",  "document", "task",    "done",   "reveal",  NULL};
+    static const char *const verbs[] = {
+        "list",    "show",   "export",  "events",  "of",    "ack",      "snooze", "wake", "assign", "note",
+        "confirm", "assess", "respond", "resolve", "close", "document", "task",   "done", "reveal", NULL};
     bool ok, as_json = cli_wants_json(args, false, &ok);
     const char *const *words;
     size_t count = cli_operands(args, &words);
@@ -219,6 +288,12 @@ static enum cli_exit alerts_run(const struct cli_args *args)
         return cli_fail(args, CLI_USAGE, "--state %s: it is open or ended", state);
     if (i == 0)
         return talk(args, verb, NULL, as_json);
+    if (strcmp(verb, "of") == 0) {
+        if (count < 2 || words[1][strspn(words[1], "0123456789")] != '\0')
+            return cli_fail(args, CLI_USAGE,
+                            "of needs the position of an event, as `tocsin query` prints it");
+        return talk(args, verb, words[1], as_json);
+    }
     if (count < 2 || !is_id(words[1]))
         return cli_fail(args, CLI_USAGE,
                         "%s needs the id of an alert (6 or more of its hexadecimal digits): `tocsin alerts "
@@ -229,12 +304,14 @@ static enum cli_exit alerts_run(const struct cli_args *args)
 
 const struct verb verb_alerts = {
     .name = "alerts",
-    .operands = "[list|show|export|ack|snooze|wake|assign|note|confirm|assess|respond|resolve|close|document|"
-                "task|done|reveal] [ID]",
+    .operands = "[list|show|export|events|of|ack|snooze|wake|assign|note|confirm|assess|respond|resolve|"
+                "close|document|"
+                "task|done|reveal] [ID|POSITION]",
     .summary = "list alerts of a running server, and do with them what people do",
     .details =
         "docs/alerts.md tells what each word does and when it can be done. `export` prints a post-mortem to\n"
-        "go on from, in Markdown.\n"
+        "go on from, in Markdown. `events` prints the events behind an alert, `of` the alerts that an event\n"
+        "belongs to.\n"
         "`reveal` shows an alert with the values behind its tokens. It needs a reason, and the token of "
         "a privacy officer in the\n"
         "environment as TOCSIN_PRIVACY_TOKEN.",

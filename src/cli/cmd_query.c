@@ -7,6 +7,7 @@
 #include "cli/finding_out.h"
 #include "cli/logql.h"
 #include "journal/journal.h"
+#include "query/record_out.h"
 
 #include <stdio.h>
 
@@ -36,47 +37,11 @@ struct query {
     struct buf out;
 };
 
-static const char *const type_names[] = {
-    [REC_EVENT] = "event",     [REC_TICK] = "tick",       [REC_ACTIVATED] = "activated",
-    [REC_COMMAND] = "command", [REC_FINDING] = "finding", [REC_DECISION] = "decision",
-    [REC_INTENT] = "intent",   [REC_RECEIPT] = "receipt", [REC_POSITION] = "position",
-    [REC_METRIC] = "metric"};
-static const char *const class_names[] = {"security", "audit", "debug"};
-
-static const struct {
-    uint32_t flag;
-    const char *name;
-} flag_names[] = {
-    {EVENT_SUSPECT_TIME, "suspect_time"},
-    {EVENT_TEXT, "text"},
-    {EVENT_QUARANTINED, "quarantined"},
-    {EVENT_DUPLICATE_KEYS, "duplicate_keys"},
-    {EVENT_CUT, "cut"},
-    {EVENT_BAD_UTF8, "bad_utf8"},
-    {EVENT_REDACTED, "redacted"},
-    {EVENT_FIELDS_CUT, "fields_cut"},
-};
-
 static void print_json(struct query *q, const struct event *e)
 {
     struct json_out json = json_out_to(&q->out);
-    char id[80];
-    snprintf(id, sizeof id, "%016llx-%s-%llu", (unsigned long long)e->epoch, class_names[e->class],
-             (unsigned long long)e->sequence);
     json_object(&json);
-    json_kv_str(&json, "id", id);
-    json_kv_u64(&json, "position", e->position);
-    json_kv_str(&json, "type", type_names[e->type]);
-    json_kv_time(&json, "time", e->time.ns);
-    json_kv_time(&json, "received", e->received.ns);
-    json_kv_string(&json, "source", e->source);
-    json_key(&json, SV("flags"));
-    json_array(&json);
-    for (size_t i = 0; i < TC_ARRAY_LEN(flag_names); i++)
-        if (e->flags & flag_names[i].flag)
-            json_string(&json, sv_of(flag_names[i].name));
-    json_array_end(&json);
-    json_kv_string(&json, "raw", e->raw);
+    record_out_members(&json, e);
     json_object_end(&json);
     buf_char(&q->out, '\n');
 }
@@ -96,8 +61,8 @@ static bool wanted(const struct query *q, const struct event *e)
 {
     int64_t ns = e->time.ns != TC_NO_TIME ? e->time.ns : e->received.ns;
     bool outside = e->type == REC_EVENT && !sv_is(e->source, "self");
-    return (q->all || outside) && e->type < TC_ARRAY_LEN(type_names) && type_names[e->type] != NULL &&
-           e->class < CLASS_COUNT && e->position > q->after && ns >= q->from_ns && ns < q->to_ns;
+    return (q->all || outside) && record_out_type(e->type) != NULL && e->class < CLASS_COUNT &&
+           e->position > q->after && ns >= q->from_ns && ns < q->to_ns;
 }
 
 static int print_frame(struct query *q, const struct journal_frame *frame, struct err *err)

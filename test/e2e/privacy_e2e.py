@@ -140,6 +140,45 @@ def erase():
         assert code == 2, (out, err)  # its entry was not in the old file
 
 
+def cold_files(server):
+    found = {}
+    for path in glob.glob(f"{server.data}/journal/*.cold"):
+        with open(path, "rb") as file:
+            found[path] = file.read()
+    return found
+
+
+def first_of(path):
+    """The first position of a segment file."""
+    return int(os.path.basename(path).split(".")[0])
+
+
+@test("Y-15 erase over cold segments: the person is gone from all of them, none of their bytes changes, the chain verifies")
+def erase_cold():
+    retention = "retention:\n  segment_age: 1s\n  cold_after: 1s\n"
+    with Receiver() as hook, Server(config=config() + retention, env={"HOOK": hook.url, **OFFICER}) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        server.send(*failures(2, **personal()))
+        token = token_of(server)
+        position = server.query()[-1]["position"]
+        wait_for("the person's records to be cold", lambda: all(first_of(path) > position for path in server.segments()), 30)
+        before = cold_files(server)
+        assert before
+        assert officer("vault", "reveal", token, "--reason", "x", url=url)[0] == 0, "cold: the token leads to the value still"
+        assert officer("vault", "erase", "alice@example.com", "--reason", "asked on 2026-11-20", url=url)[0] == 0
+        assert officer("vault", "reveal", token, "--reason", "x", url=url)[0] == 2
+        server.stop()
+        after = cold_files(server)
+        assert all(after[path] == content for path, content in before.items())
+        code, out, err = tocsin("verify", server.data)
+        assert code == 0, err
+        said = tocsin("query", "--data", server.data, "--all")[1]
+        assert token in said and not [p for p in PERSONAL if p in said], "what is left names the token only"
+        assert files_with(server.data, PERSONAL) == []
+        server.start()
+        assert officer("vault", "reveal", token, "--reason", "x", url=url)[0] == 2, "nor does a restart bring it back"
+
+
 @test("the vault's key: kept elsewhere, and its loss is told")
 def key():
     with kit.temporary() as folder:
