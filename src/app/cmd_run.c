@@ -50,6 +50,7 @@ static enum cli_exit read_config(struct service *s)
     s->config.syslog_udp = cli_value(s->args, "syslog-udp", s->config.syslog_udp);
     s->config.syslog_tcp = cli_value(s->args, "syslog-tcp", s->config.syslog_tcp);
     s->config.journald |= cli_flag(s->args, "journald");
+    s->config.standard_input |= cli_flag(s->args, "stdin");
     if (s->config.data == NULL)
         return cli_fail(s->args, CLI_USAGE,
                         "no data directory named: give --data DIR, or data: in the configuration");

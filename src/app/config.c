@@ -514,6 +514,7 @@ static const struct setting top_settings[] = {
     {"syslog", "listen for syslog messages (RFC 5424, RFC 3164)", "none", config_read_syslog},
     {"files", "log files that are followed", "none", config_read_files},
     {"journald", "read the journal of systemd", "none", config_read_journald},
+    {"stdin", "read standard input", "none", config_read_stdin},
     {"metrics", "a store of metrics, for Prometheus' senders and readers", "off", config_read_metrics},
     {"lateness",
      "events older than this when they arrive are marked suspect and judged by their receive time; of "
@@ -539,6 +540,7 @@ void config_defaults(struct config *config)
                               .sandbox = true,
                               .syslog_lateness_ns = -1,
                               .journald_lateness_ns = -1,
+                              .standard_input_lateness_ns = -1,
                               .syslog_parser = parser_find(SV("syslog")),
                               .policy_text = SV(DEFAULT_POLICY),
                               .heartbeat_interval_ns = 60 * TC_SECOND_NS,
@@ -647,8 +649,11 @@ int config_load(const char *path, struct config *config, struct err *err)
 int64_t config_longest_lateness(const struct config *c)
 {
     int64_t longest_ns = TC_MAX(c->lateness_ns, TC_MAX(c->syslog_lateness_ns, c->journald_lateness_ns));
+    longest_ns = TC_MAX(longest_ns, c->standard_input_lateness_ns);
     for (size_t i = 0; i < c->file_count; i++)
         longest_ns = TC_MAX(longest_ns, c->files[i].lateness_ns);
+    for (size_t i = 0; i < c->sender_lateness_count; i++)
+        longest_ns = TC_MAX(longest_ns, c->sender_lateness[i].lateness_ns);
     return longest_ns;
 }
 
@@ -696,6 +701,7 @@ void config_reference(struct buf *out)
     reference_table(out, "syslog", config_syslog_settings);
     reference_table(out, "files (a list)", config_file_settings);
     reference_table(out, "journald", config_journald_settings);
+    reference_table(out, "stdin", config_stdin_settings);
     reference_table(out, "metrics", config_metrics_settings);
     reference_table(out, "metrics.graphite", config_graphite_settings);
     reference_table(out, "metrics.statsd", config_statsd_settings);

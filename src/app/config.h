@@ -77,6 +77,10 @@ struct config {
     size_t watch_count;
     struct api_token *tokens;
     size_t token_count;
+    struct intake_lateness *sender_lateness; /* of those senders that declare one */
+    size_t sender_lateness_count;
+    bool standard_input;                /* is read */
+    int64_t standard_input_lateness_ns; /* -1: lateness_ns */
     struct channel_config *channels;
     size_t channel_count;
     struct routing {

@@ -1,6 +1,6 @@
 /*
- * The sections of the configuration that say where events come from: senders, syslog, files, the journal, and
- * whose silence is watched.
+ * The sections of the configuration that say where events come from: senders, syslog, files, the journal,
+ * standard input, and whose silence is watched.
  */
 #include "app/config_priv.h"
 
@@ -19,10 +19,31 @@ int setting_token_secret(struct reading *r, const struct yaml_node *node)
     return setting_secret(r, node, &((struct api_token *)r->item)->secret);
 }
 
+/* A row of its own: the name that it is for may stand behind it in the file. */
+static int sender_lateness(struct reading *r, const struct yaml_node *node)
+{
+    struct config *c = r->config;
+    struct intake_lateness *row = &c->sender_lateness[(struct api_token *)r->item - c->tokens];
+    return setting_duration(r, node, &row->lateness_ns);
+}
+
 const struct setting config_source_settings[] = {
     {"name", "name of the sender; its events bear the source http:NAME", "required", setting_token_name},
     {"token", "bearer token of the sender, as env:NAME or file:PATH", "required", setting_token_secret},
+    {"lateness", "as `lateness` of the top level, for the events of this sender", "`lateness`",
+     sender_lateness},
     {0}};
+
+/* The rows of senders that declared a lateness, under the names that their events bear. */
+static void gather_lateness(struct config *c)
+{
+    for (size_t i = 0; i < c->token_count; i++) {
+        int64_t lateness_ns = c->sender_lateness[i].lateness_ns;
+        if (lateness_ns >= 0)
+            c->sender_lateness[c->sender_lateness_count++] = (struct intake_lateness){
+                arena_printf(&c->arena, "http:%.*s", SV_FMT(c->tokens[i].source)), lateness_ns};
+    }
+}
 
 int config_read_sources(struct reading *r, const struct yaml_node *node)
 {
@@ -32,10 +53,15 @@ int config_read_sources(struct reading *r, const struct yaml_node *node)
     struct config *c = r->config;
     c->token_count = node->count;
     c->tokens = ARENA_ARRAY(&c->arena, struct api_token, node->count + 1);
+    c->sender_lateness = ARENA_ARRAY(&c->arena, struct intake_lateness, node->count + 1);
+    for (size_t i = 0; i < node->count; i++)
+        c->sender_lateness[i].lateness_ns = -1;
     rc = setting_rows(r, node, config_source_settings, c->tokens, sizeof c->tokens[0]);
     for (size_t i = 0; rc == 0 && i < c->token_count; i++)
         if (c->tokens[i].source.n == 0 || c->tokens[i].secret.n == 0)
             rc = setting_bad(r, node, "every source needs a name and a token");
+    if (rc == 0)
+        gather_lateness(c);
     return rc;
 }
 
@@ -340,4 +366,30 @@ int config_read_journald(struct reading *r, const struct yaml_node *node)
 {
     r->config->journald = true;
     return setting_section(r, node, config_journald_settings);
+}
+
+/* --- standard input
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static int stdin_lateness(struct reading *r, const struct yaml_node *node)
+{
+    return setting_duration(r, node, &r->config->standard_input_lateness_ns);
+}
+
+static int stdin_enabled(struct reading *r, const struct yaml_node *node)
+{
+    return setting_bool(r, node, &r->config->standard_input);
+}
+
+const struct setting config_stdin_settings[] = {
+    {"enabled", "read lines from standard input, as `run --stdin` does", "true where this section stands",
+     stdin_enabled},
+    {"lateness", "as `lateness` of the top level, for its lines", "`lateness`", stdin_lateness},
+    {0}};
+
+int config_read_stdin(struct reading *r, const struct yaml_node *node)
+{
+    r->config->standard_input = true;
+    return setting_section(r, node, config_stdin_settings);
 }

@@ -113,9 +113,9 @@ int service_open_doors(struct service *s, struct err *err)
         rc = tail_start(s->tail, err);
     if (rc == 0 && s->journald != NULL)
         rc = journald_source_start(s->journald, err);
-    if (rc == 0 && cli_flag(s->args, "stdin"))
+    if (rc == 0 && s->config.standard_input)
         rc = stdin_source_start(s->intake, core_journal(s->core), &clk_system, s->config.zone_offset_s,
-                                &s->stdin_source, err);
+                                s->config.standard_input_lateness_ns, &s->stdin_source, err);
     return rc;
 }
 

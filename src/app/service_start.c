@@ -78,6 +78,8 @@ static int start_intake(struct service *s, struct err *err)
                                                     .redactor = s->privacy.redactor,
                                                     .geoip = s->geoip,
                                                     .lateness_ns = s->config.lateness_ns,
+                                                    .declared = s->config.sender_lateness,
+                                                    .declared_count = s->config.sender_lateness_count,
                                                     .zone_offset_s = s->config.zone_offset_s,
                                                     .classes = s->config.retention_classes,
                                                     .class_count = s->config.retention_class_count});

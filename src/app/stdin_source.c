@@ -103,12 +103,13 @@ static void *stdin_main(void *context)
 }
 
 int stdin_source_start(struct intake *intake, struct journal *journal, const struct clk *clk,
-                       int zone_offset_s, struct stdin_source **ret, struct err *err)
+                       int zone_offset_s, int64_t lateness_ns, struct stdin_source **ret, struct err *err)
 {
     struct stdin_source *s = tc_alloc(sizeof *s);
     s->intake = intake;
     s->journal = journal;
     parse_state_init(&s->state, zone_offset_s, 0, clk_now(clk).ns);
+    s->state.lateness_ns = lateness_ns;
     intake_batch_init(&s->batch, STDIN_BATCH_BYTES);
     s->splitter = splitter_new(SPLIT_LINES, read_stdin, s);
     int rc = pthread_create(&s->thread, NULL, stdin_main, s);

@@ -108,61 +108,86 @@ static inline unsigned gram_bit(uint64_t product, unsigned which)
  * ------------------------------------------------------------------------------------------------------------------
  */
 
-struct gram_count {
-    uint64_t gram; /* first: compared by it */
-    size_t count;
-};
-
-static int compare_grams(const void *a, const void *b)
+static unsigned bits_for(size_t n, unsigned min, unsigned max)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    unsigned bits = min;
+    while (bits < max && ((size_t)1 << bits) < n)
+        bits++;
+    return bits;
 }
 
-/* All grams of all needles with the number of their occurrences, sorted. The caller frees. */
-static struct gram_count *count_grams(const struct needle *list, size_t count, size_t width,
-                                      size_t *ret_count)
+/* How often each gram stands in the needles: a table with open addressing that grows with the distinct ones.
+ * Thousands of rules have hundreds of thousands of grams, and each is counted once and asked about once: what
+ * that costs is how much of the table is at hand, so an entry is a word. */
+struct gram_count {
+    uint64_t gram : 8 * CROWD_BYTES;
+    uint64_t count : 64 - 8 * CROWD_BYTES; /* 0: an empty place; stays where it is full */
+};
+
+struct gram_counts {
+    struct gram_count *slots;
+    size_t used;
+    unsigned bits;
+};
+
+enum { COUNT_MAX = (1 << (64 - 8 * CROWD_BYTES)) - 1, COUNT_BITS_MIN = 6 };
+
+static struct gram_count *count_slot(const struct gram_counts *counts, uint64_t gram)
 {
-    size_t total = 0, n = 0;
-    for (size_t i = 0; i < count; i++)
-        total += list[i].text.n - width + 1;
-    uint64_t *all = tc_alloc((total + 1) * sizeof all[0]);
+    uint32_t mask = (UINT32_C(1) << counts->bits) - 1, slot = gram_hash(gram, counts->bits);
+    while (counts->slots[slot].count != 0 && counts->slots[slot].gram != gram)
+        slot = (slot + 1) & mask;
+    return &counts->slots[slot];
+}
+
+static void grow_counts(struct gram_counts *counts)
+{
+    struct gram_counts larger = {.used = counts->used, .bits = counts->bits + 1};
+    larger.slots = tc_alloc(((size_t)1 << larger.bits) * sizeof larger.slots[0]);
+    for (size_t i = 0; i < (size_t)1 << counts->bits; i++)
+        if (counts->slots[i].count != 0)
+            *count_slot(&larger, counts->slots[i].gram) = counts->slots[i];
+    free(counts->slots);
+    *counts = larger;
+}
+
+static void count_gram(struct gram_counts *counts, uint64_t gram)
+{
+    struct gram_count *c = count_slot(counts, gram);
+    if (c->count == 0) {
+        c->gram = gram;
+        counts->used++;
+    }
+    if (c->count < COUNT_MAX)
+        c->count++;
+    if (counts->used > ((size_t)1 << counts->bits) / 4 * 3)
+        grow_counts(counts);
+}
+
+/* All grams of all needles. The caller frees the slots. */
+static struct gram_counts count_grams(const struct needle *list, size_t count, size_t width)
+{
+    struct gram_counts counts = {.bits = COUNT_BITS_MIN};
+    counts.slots = tc_alloc(((size_t)1 << counts.bits) * sizeof counts.slots[0]);
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k + width <= list[i].text.n; k++)
-            all[n++] = gram_load(list[i].text.p + k, width);
-    qsort(all, total, sizeof all[0], compare_grams);
-    struct gram_count *counts = tc_alloc((total + 1) * sizeof counts[0]);
-    n = 0;
-    for (size_t i = 0; i < total; i++) {
-        if (n == 0 || counts[n - 1].gram != all[i])
-            counts[n++] = (struct gram_count){all[i], 0};
-        counts[n - 1].count++;
-    }
-    free(all);
-    *ret_count = n;
+            count_gram(&counts, gram_load(list[i].text.p + k, width));
     return counts;
 }
 
-static size_t count_of(const struct gram_count *counts, size_t n, uint64_t gram)
-{
-    const struct gram_count *c = bsearch(&gram, counts, n, sizeof counts[0], compare_grams);
-    return c == NULL ? 0 : c->count;
-}
-
-/* Where the grams stand that the needle is filed under, `places` in a row; ties go to the later ones, as
+/* Where the grams stand that the needle is filed under, one or two in a row; ties go to the later ones, as
  * texts differ more towards their ends. */
-static size_t rarest(const struct gram_count *counts, size_t n, size_t width, size_t places, struct sv text)
+static size_t rarest(const struct gram_counts *counts, size_t width, size_t places, struct sv text)
 {
     size_t best = 0;
-    uint64_t fewest = UINT64_MAX;
-    for (size_t k = 0; k + width + places - 1 <= text.n; k++) {
-        uint64_t count = 0;
-        for (size_t i = 0; i < places; i++)
-            count += count_of(counts, n, gram_load(text.p + k + i, width));
-        if (count <= fewest) {
-            fewest = count;
-            best = k;
+    uint64_t fewest = UINT64_MAX, before = 0;
+    for (size_t k = 0; k + width <= text.n; k++) {
+        uint64_t here = count_slot(counts, gram_load(text.p + k, width))->count;
+        if (k + 1 >= places && before + here <= fewest) {
+            fewest = before + here;
+            best = k + 1 - places;
         }
+        before = places == 2 ? here : 0;
     }
     return best;
 }
@@ -185,14 +210,6 @@ static int compare_entries(const void *a, const void *b)
     if (x->id != y->id)
         return x->id < y->id ? -1 : 1;
     return (x->at > y->at) - (x->at < y->at);
-}
-
-static unsigned bits_for(size_t n, unsigned min, unsigned max)
-{
-    unsigned bits = min;
-    while (bits < max && ((size_t)1 << bits) < n)
-        bits++;
-    return bits;
 }
 
 static void add_gram(struct gram_table *t, uint64_t *filter, uint64_t gram, uint32_t first)
@@ -228,15 +245,15 @@ static void fill_table(struct gram_table *t, struct arena *arena, size_t width)
 static void build_table(struct gram_table *t, struct arena *arena, const struct needle *list, size_t count,
                         size_t width, size_t places)
 {
-    size_t grams, n = 0;
+    size_t n = 0;
     struct needle_entry *entries = ARENA_ARRAY(arena, struct needle_entry, count * places + 1);
-    struct gram_count *counts = count_grams(list, count, width, &grams);
+    struct gram_counts counts = count_grams(list, count, width);
     for (size_t i = 0; i < count; i++) {
-        size_t at = rarest(counts, grams, width, places, list[i].text);
+        size_t at = rarest(&counts, width, places, list[i].text);
         for (size_t k = 0; k < places; k++)
             entries[n++] = entry_at(&list[i], at + k, width);
     }
-    free(counts);
+    free(counts.slots);
     qsort(entries, n, sizeof entries[0], compare_entries);
     entries[n].gram = ~entries[n - 1].gram;
     t->entries = entries;

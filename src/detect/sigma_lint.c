@@ -230,15 +230,16 @@ static bool would_hold(const struct lint *l, const struct match_node *node, size
 
 static void lint_truth(struct lint *l, const struct yaml_node *condition, const struct match_node *root)
 {
+    bool holds[1 << LINT_SELECTIONS_MAX];
     size_t rows = (size_t)1 << l->count, matters = 0;
     bool ever = false;
     if (l->count == 0 || l->count > LINT_SELECTIONS_MAX)
         return;
     for (size_t truth = 0; truth < rows; truth++) {
-        bool holds = would_hold(l, root, truth);
-        ever |= holds;
+        holds[truth] = would_hold(l, root, truth);
+        ever |= holds[truth];
         for (size_t i = 0; i < l->count; i++)
-            if (would_hold(l, root, truth ^ (size_t)1 << i) != holds)
+            if ((truth >> i & 1) != 0 && holds[truth] != holds[truth ^ (size_t)1 << i])
                 matters |= (size_t)1 << i;
     }
     if (!ever)

@@ -349,6 +349,16 @@ static int take_all(struct passage *p, struct splitter *splitter, struct err *er
     return rc < 0 ? rc : check_bounds(p->intake, p->batch, items, err);
 }
 
+/* -1: none of its own. */
+static int64_t declared_lateness(const struct intake *intake, struct sv source)
+{
+    int64_t longest_ns = -1;
+    for (size_t i = 0; i < intake->options.declared_count; i++)
+        if (sv_eq(intake->options.declared[i].source, source))
+            longest_ns = TC_MAX(longest_ns, intake->options.declared[i].lateness_ns);
+    return longest_ns;
+}
+
 int intake_body(struct intake *intake, struct sv source, enum intake_mode mode, struct sv body,
                 struct intake_batch *batch, struct err *err)
 {
@@ -359,6 +369,7 @@ int intake_body(struct intake *intake, struct sv source, enum intake_mode mode, 
     intake_batch_clear(batch);
     batch->received = clk_now(intake->options.clk);
     parse_state_init(&state, intake->options.zone_offset_s, 0, batch->received.ns);
+    state.lateness_ns = declared_lateness(intake, source);
     struct splitter *splitter = splitter_new(SPLIT_JSON, read_memory, &body);
     p.parser = choose_parser(splitter, mode);
     int rc = take_all(&p, splitter, err);

@@ -31,13 +31,21 @@ struct intake_class {
     enum record_class class;
 };
 
+/* How late a sender of bodies may be, where it declared that. */
+struct intake_lateness {
+    struct sv source; /* exact */
+    int64_t lateness_ns;
+};
+
 struct intake_options {
     const struct clk *clk;
     const struct redactor *redactor; /* NULL only in tests */
     struct geoip *geoip;             /* where addresses are; NULL: nobody asks */
     int64_t lateness_ns; /* older event times are marked suspect; later than receive + 5 min too */
     size_t max_records;  /* per body; 0 = 100,000 */
-    int zone_offset_s;   /* for times without zone */
+    const struct intake_lateness *declared; /* lent; in place of lateness_ns. Of equal sources the longest */
+    size_t declared_count;
+    int zone_offset_s;                  /* for times without zone */
     const struct intake_class *classes; /* lent */
     size_t class_count;
 };

@@ -230,6 +230,43 @@ static void test_a_stream_declares_its_own_lateness(void **state)
     teardown(f);
 }
 
+static void test_a_sender_of_bodies_declares_its_own_lateness(void **state)
+{
+    static const struct intake_lateness declared[] = {{{"http:slow", 9}, 2 * HOUR_S * TC_SECOND_NS},
+                                                      {{"http:quick", 10}, 0},
+                                                      {{"http:two", 8}, 60 * TC_SECOND_NS},
+                                                      {{"http:two", 8}, 90 * TC_SECOND_NS}};
+    static const struct {
+        const char *source;
+        int64_t offset_s;
+        bool suspect;
+    } cases[] = {{"http:slow", -2 * HOUR_S, false}, {"http:slow", -2 * HOUR_S - 1, true},
+                 {"http:quick", 0, false},          {"http:quick", -1, true},
+                 {"http:two", -90, false},          {"http:two", -91, true},
+                 {"http:other", -HOUR_S, false},    {"http:other", -HOUR_S - 1, true},
+                 {"http:slower", -HOUR_S, false},   {"http:slower", -HOUR_S - 1, true}};
+    struct fixture *f = setup(0, 1 << 20);
+    struct intake *intake = intake_new(&(struct intake_options){.clk = &f->clock.clk,
+                                                                .redactor = f->redactor,
+                                                                .lateness_ns = HOUR_S * TC_SECOND_NS,
+                                                                .declared = declared,
+                                                                .declared_count = TC_ARRAY_LEN(declared)});
+    (void)state;
+    for (size_t i = 0; i < TC_ARRAY_LEN(cases); i++) {
+        char time[TC_RFC3339_MAX], body[128];
+        clk_rfc3339(NOW_NS + cases[i].offset_s * TC_SECOND_NS, time);
+        snprintf(body, sizeof body, "{\"@timestamp\":\"%s\"}", time);
+        assert_int_equal(
+            intake_body(intake, sv_of(cases[i].source), INTAKE_JSON_STRICT, sv_of(body), &f->batch, &f->err),
+            0);
+        decode(f);
+        assert_int_equal(f->count, 1);
+        assert_int_equal((f->events[0].flags & EVENT_SUSPECT_TIME) != 0, cases[i].suspect);
+    }
+    intake_free(&intake);
+    teardown(f);
+}
+
 static void test_suspect_times(void **state)
 {
     static const struct {
@@ -434,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_lenient_keeps_text),
         cmocka_unit_test(test_suspect_times),
         cmocka_unit_test(test_a_stream_declares_its_own_lateness),
+        cmocka_unit_test(test_a_sender_of_bodies_declares_its_own_lateness),
         cmocka_unit_test(test_redaction_rewrites),
         cmocka_unit_test(test_H_03_redactor_failed_is_quarantine),
         cmocka_unit_test(test_A_32_long_records_are_cut),

@@ -352,6 +352,36 @@ def declared_lateness():
             assert sorted(a["labels"]["from"] for a in server.alerts()) == ["future", "quick"], server.alerts()
 
 
+@test("lateness is declared for single HTTP senders, and for standard input, which its section switches on")
+def declared_lateness_of_senders():
+    rule = ("title: hit\nid: h\nname: h\nlogsource: {category: any}\ndetection: {s: {kind: hit}, condition: s}\n---\n"
+            "title: Three\nid: three\ncorrelation: {type: event_count, rules: [h], group-by: [from], timespan: 10s, condition: {gte: 3}}\n"
+            "level: high\ntocsin: {owner: o, runbook: r}\n")
+
+    def hits(name):  # a minute apart, two hours ago
+        return [{"@timestamp": kit.now(offset), "kind": "hit", "from": name} for offset in (-7200, -7140, -7080)]
+
+    with folder() as where:
+        config = (f"rules: [{write(where, 'rule.yml', rule)}]\nstdin: {{lateness: 3h}}\nsources:\n"
+                  "  - {name: export, token: env:EXPORT, lateness: 3h}\n  - {name: web, token: env:WEB}\n")
+        pipe, end = os.pipe()
+        with os.fdopen(pipe) as stdin, os.fdopen(end, "w") as out:
+            with kit.Server(config=config, env={"EXPORT": "export-token", "WEB": "web-token"}, stdin=stdin) as server:
+                out.write("".join(json.dumps(e) + "\n" for e in hits("stdin")))
+                out.flush()
+                server.send(*hits("export"), headers={"Authorization": "Bearer export-token"})
+                server.send(*hits("web"), headers={"Authorization": "Bearer web-token"})
+                kit.wait_for("the burst that is none", lambda: server.alerts())
+                kit.wait_for("all nine", lambda: len(server.query()) == 9)
+                server.send({"@timestamp": kit.now(), "kind": "other"}, headers={"Authorization": "Bearer web-token"})
+                kit.wait_for("what came after is judged", lambda: server.metric("tocsin_detect_events_total") >= 10)
+                assert [a["labels"]["from"] for a in server.alerts()] == ["web"], server.alerts()
+                assert server.metric("tocsin_intake_suspect_time_total") == 3
+        wrong = write(where, "wrong.yml", "sources:\n  - {name: a, token: env:WEB, lateness: soon}\n")
+        code, _, err = tocsin("check", "--config", wrong, env={**os.environ, "WEB": "w"})
+        assert code == 2 and f"{wrong}:2:" in err and "duration" in err, (code, err)
+
+
 @test("C-110 a server's pipelines are in force, also after a kill")
 def server_pipelines():
     with folder() as where:
