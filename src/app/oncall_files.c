@@ -10,7 +10,8 @@
 
 #include <stdio.h>
 
-enum { FETCH_TIMEOUT_S = 10, PATH_BYTES = 4096 };
+/* Of all calendars together: a reload by signal keeps the main thread, which answers to the supervisor. */
+enum { FETCH_ALL_S = 10, PATH_BYTES = 4096 };
 
 struct gathering {
     const struct config *config;
@@ -18,6 +19,7 @@ struct gathering {
     struct oncall_files *files;
     struct err *err;
     int rc;
+    int64_t fetch_until_mono_ns; /* 0: nothing was fetched yet */
 };
 
 /* --- calendars */
@@ -49,23 +51,35 @@ static void keep_copy(const struct config *c, struct sv url, struct sv text)
         log_warn("oncall", "the copy of a calendar could not be kept: %s", err.text);
 }
 
-static int fetch(const struct config *c, struct sv url, struct buf *out, struct err *err)
+/* In whole seconds, as the client has it; 0: there is none left. */
+static long time_left_s(struct gathering *g)
 {
+    int64_t now_ns = clk_monotonic_ns(&clk_system);
+    if (g->fetch_until_mono_ns == 0)
+        g->fetch_until_mono_ns = now_ns + FETCH_ALL_S * TC_SECOND_NS;
+    return (long)TC_MAX((g->fetch_until_mono_ns - now_ns + TC_SECOND_NS / 2) / TC_SECOND_NS, INT64_C(0));
+}
+
+static int fetch(struct gathering *g, struct sv url, struct buf *out, struct err *err)
+{
+    const struct config *c = g->config;
     struct buf text;
     struct err why;
     char path[PATH_BYTES];
-    long status = 0;
+    long status = 0, left_s = time_left_s(g);
+    int rc = TC_EAGAIN;
     buf_init(&text, 4096);
     buf_sv(&text, url);
     buf_char(&text, '\0');
-    int rc = client_request(&(struct client_call){.url = text.p, .timeout_s = FETCH_TIMEOUT_S}, out, &status,
-                            &why);
+    if (left_s > 0)
+        rc = client_request(&(struct client_call){.url = text.p, .timeout_s = left_s}, out, &status, &why);
     buf_free(&text);
     if (rc == 0 && status == 200 && !out->overflow) {
         keep_copy(c, url, buf_view(out));
         return 0;
     }
     const char *what = out->overflow ? "it is longer than 4 MiB"
+                       : left_s == 0 ? "those before took all the time"
                        : rc != 0     ? "nobody answers"
                                      : "the server refuses";
     buf_clear(out);
@@ -88,7 +102,7 @@ static bool take_calendar(void *context, struct sv path, struct sv *ret)
     if (g->rc != 0)
         return false;
     buf_init(&text, ONCALL_ICAL_BYTES);
-    g->rc = is_url(path) ? fetch(g->config, path, &text, g->err)
+    g->rc = is_url(path) ? fetch(g, path, &text, g->err)
                          : fs_read_file(&fs_system, arena_str(g->arena, path), &text, g->err);
     if (g->rc == 0) {
         *ret = arena_sv(g->arena, buf_view(&text));
