@@ -83,13 +83,19 @@ static int load(struct forwarder *f, struct err *err)
     struct buf text;
     char epoch[17];
     uint64_t position;
+    struct err why = {0};
     buf_init(&text, 256);
     snprintf(epoch, sizeof epoch, "%016llx", (unsigned long long)journal_epoch(f->options.journal));
-    int rc = fs_read_file(f->options.fs, f->path, &text, NULL);
+    int rc = fs_read_file(f->options.fs, f->path, &text, &why);
     struct sv rest = sv_trim(sv_from(buf_view(&text), sizeof HEADER - 1));
     bool good = rc == 0 && sv_starts(buf_view(&text), sv_of(HEADER)) && sv_is(sv_cut(&rest, ' '), epoch) &&
                 num_u64(rest, 0, UINT64_MAX, &position);
     buf_free(&text);
+    if (rc != 0 && why.sys != ENOENT) { /* to begin at the end would leave out what waits */
+        *err = why;
+        return err_while(err, "the position of forwarding to channel %.*s (without the file it begins anew)",
+                         SV_FMT(f->config.channel));
+    }
     if (good) {
         atomic_store(&f->position, position);
         return 0;

@@ -1,4 +1,5 @@
 """SIEMs: alerts and events go to Splunk, Datadog, Elasticsearch and syslog; the journal is the buffer while they are down."""
+import os
 import socket
 import ssl
 import threading
@@ -27,6 +28,14 @@ def hec():
             wait_for("a failed batch", lambda: "tocsin_forward_retries_total{channel=\"splunk\"} 0" not in server.get("/metrics")[1])
             server.kill()
             siem.down = False
+            # a position that cannot be read is no reason to leave out what waits
+            position = f"{server.data}/forward/splunk.position"
+            os.rename(position, f"{position}.kept")
+            os.symlink(position, position)
+            code, _, err = tocsin("run", "--data", server.data, "--listen", f"127.0.0.1:{server.port}", "--config", f"{server.data}/tocsin.yml",
+                                  env={"TOKEN": Siem.TOKEN, "MAIL_PASSWORD": "x"}, timeout=20)
+            assert code != 0 and "splunk.position" in err and "forwarding to channel splunk" in err, (code, err)
+            os.rename(f"{position}.kept", position)
             server.start()
             server.send(*numbered(2000))
             wait_for("all of it", lambda: len(siem.held) == 2001)
