@@ -71,7 +71,7 @@ def others():
             assert [kit.json.loads(log["message"]).get("number") for log in logs] == [1, 2, 3, None] and all(log["timestamp"] > 1e12 for log in logs)
             (alert,) = [log for log in datadog.held if log["ddsource"] == "tocsin"]
             assert alert["status"] == "warn" and alert["ddtags"] == "severity:P3,reason:new" and alert["alert"]["title"] == "RULE_P3", alert
-            assert {r.path for r in elastic.requests} == {"/soc/_bulk"}
+            assert {r.path for r in elastic.requests} == {"/soc/_bulk?filter_path=items.create.status"}
             with elastic.lock:
                 elastic.requests.clear()
             (one,) = server.alerts()
