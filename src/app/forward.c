@@ -162,8 +162,11 @@ static void send_once(struct forwarder *f, size_t from, size_t to, struct answer
         ret->result = f->channel->deliver(f->config.config, parcel.body, &err);
         snprintf(ret->detail, sizeof ret->detail, "%.*s", (int)sizeof ret->detail - 1, err.text);
     }
-    if (ret->result == SEND_REFUSED && (ret->code == 401 || ret->code == 403))
-        ret->result = SEND_RETRY;
+    static const unsigned about_all[] = {401, 403, 404, 405,
+                                         407}; /* login or address: no event is to blame */
+    for (size_t i = 0; i < TC_ARRAY_LEN(about_all); i++)
+        if (ret->result == SEND_REFUSED && ret->code == about_all[i])
+            ret->result = SEND_RETRY;
     buf_free(&body);
     free(ids);
     free(items);

@@ -51,6 +51,10 @@ def hec():
             wait_for("the others", lambda: len(siem.held) == 2011)
             assert 'tocsin_forward_refused_total{channel="splunk"} 1' in server.get("/metrics")[1]
             siem.poison = None
+            # an address or a login that is wrong is about all events: none is left out for it
+            siem.answers = [(404, {}), (403, {})]
+            server.send(*numbered(2012))
+            wait_for("the next", lambda: len(siem.held) == 2012)
             server.send(event("P1"))
             alert = wait_for("the alert, too", lambda: [e for e in siem.held if e["sourcetype"] == "tocsin:alert"])[0]
             assert alert["event"]["alert"]["title"] == "RULE_P1" and alert["event"]["reason"] == "new", alert
