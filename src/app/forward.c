@@ -83,13 +83,19 @@ static int load(struct forwarder *f, struct err *err)
     struct buf text;
     char epoch[17];
     uint64_t position;
+    struct err why = {0};
     buf_init(&text, 256);
     snprintf(epoch, sizeof epoch, "%016llx", (unsigned long long)journal_epoch(f->options.journal));
-    int rc = fs_read_file(f->options.fs, f->path, &text, NULL);
+    int rc = fs_read_file(f->options.fs, f->path, &text, &why);
     struct sv rest = sv_trim(sv_from(buf_view(&text), sizeof HEADER - 1));
     bool good = rc == 0 && sv_starts(buf_view(&text), sv_of(HEADER)) && sv_is(sv_cut(&rest, ' '), epoch) &&
                 num_u64(rest, 0, UINT64_MAX, &position);
     buf_free(&text);
+    if (rc != 0 && why.sys != ENOENT) { /* to begin at the end would leave out what waits */
+        *err = why;
+        return err_while(err, "the position of forwarding to channel %.*s (without the file it begins anew)",
+                         SV_FMT(f->config.channel));
+    }
     if (good) {
         atomic_store(&f->position, position);
         return 0;
@@ -156,8 +162,11 @@ static void send_once(struct forwarder *f, size_t from, size_t to, struct answer
         ret->result = f->channel->deliver(f->config.config, parcel.body, &err);
         snprintf(ret->detail, sizeof ret->detail, "%.*s", (int)sizeof ret->detail - 1, err.text);
     }
-    if (ret->result == SEND_REFUSED && (ret->code == 401 || ret->code == 403))
-        ret->result = SEND_RETRY;
+    static const unsigned about_all[] = {401, 403, 404, 405,
+                                         407}; /* login or address: no event is to blame */
+    for (size_t i = 0; i < TC_ARRAY_LEN(about_all); i++)
+        if (ret->result == SEND_REFUSED && ret->code == about_all[i])
+            ret->result = SEND_RETRY;
     buf_free(&body);
     free(ids);
     free(items);

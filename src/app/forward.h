@@ -8,7 +8,8 @@
  * with what comes from then on.
  *
  * A batch that is refused (4xx) is halved until what is refused is one event, which is left out, and counted.
- * 401 and 403 are about the login: they are waited out like a service that is down.
+ * 401, 403 and 407 are about the login, 404 and 405 about the address: they are waited out like a service
+ * that is down.
  *
  * One thread each, which may wait for its SIEM; nothing else waits for it.
  */

@@ -352,11 +352,23 @@ static void judge_words(const struct http_request *r, const struct event *said, 
         ret->retry_after_ns = TC_MIN((int64_t)seconds * TC_SECOND_NS, TC_RETRY_AFTER_MAX_NS);
 }
 
-/* A bulk is taken only where all of its parts are: 429 and 5xx of one is again, another error final. */
-static void judge_items(const struct event *said, const char *member, struct answer *ret)
+/*
+ * A bulk is taken only where all of its parts are: 429 and 5xx of one is again, another error final. An
+ * answer too long to be read to its end is final, too: whoever sent many parts sends fewer, and those that
+ * were taken are there already then.
+ */
+static void judge_items(const struct http_request *r, const struct event *said, struct answer *ret)
 {
-    const struct field *field = event_find(said, sv_of(member), event_name_hash(sv_of(member)));
+    struct sv member = sv_of(r->reading->item_status_member);
+    const struct field *field = event_find(said, member, event_name_hash(member));
+    bool cut = r->response.n == r->response.max_bytes || (said->flags & EVENT_FIELDS_CUT) != 0;
     size_t taken = 0, worst = 0;
+    if (cut || field == NULL) {
+        ret->result = cut ? SEND_REFUSED : SEND_RETRY;
+        snprintf(ret->detail, sizeof ret->detail, "HTTP status %u with an answer that is %s", ret->code,
+                 cut ? "too long" : "none to a bulk");
+        return;
+    }
     for (; field != NULL; field = event_next(said, field)) {
         uint64_t status;
         if (!num_u64(field->value, 100, 599, &status) || status < 300 || status == 409) {
@@ -382,7 +394,7 @@ static void read_answer(const struct http_request *r, struct answer *ret)
         said.field_count = 0;
     judge_words(r, &said, ret);
     if (ret->result == SEND_OK && r->reading->item_status_member != NULL)
-        judge_items(&said, r->reading->item_status_member, ret);
+        judge_items(r, &said, ret);
     if (ret->result == SEND_OK && r->reading->xml_id != NULL)
         take_xml_id(buf_view(&r->response), r->reading->xml_id, ret);
     else if (ret->result == SEND_OK)

@@ -209,6 +209,36 @@ static void test_E_06_refused_by_all_one_later(void **state)
     expect_said(f, "2 of 2 requests refused for good; the last: HTTP status 400: 21610");
 }
 
+/* A bulk of which it cannot be read that each part was taken is not done. */
+static void test_E_12_an_answer_to_a_bulk_that_cannot_be_read(void **state)
+{
+    struct fixture *f = *state;
+    struct buf answer;
+    use_sms(f);
+    f->channels[0].type = SV("elastic");
+    buf_init(&answer, 1 << 20);
+    buf_str(&answer, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"items\":[");
+    for (int i = 0; i < 300; i++)
+        buf_str(&answer,
+                "{\"create\":{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"status\":201}},");
+    buf_str(&answer, "{\"create\":{\"status\":429}}]}");
+    buf_char(&answer, '\0');
+    mock_script(&f->mocks[0], ANSWER("200 OK", "{\"acknowledged\":true}"));
+    mock_script(&f->mocks[0], ANSWER("200 OK", "{\"items\":[{\"create\":{\"status\":409}}]}"));
+    mock_otherwise(&f->mocks[0], answer.p);
+    start(f);
+    put(f, "soc", "a1", 1);
+    settle(f);
+    expect_counts(f, 1, 0, 0);
+    pass(f, 1201 * ms);
+    expect_counts(f, 0, 1, 0);
+    put(f, "soc", "a2", 1);
+    settle(f);
+    expect_counts(f, 0, 1, 1);
+    expect_said(f, "a2-1:soc failed: HTTP status 200 with an answer that is too long");
+    buf_free(&answer);
+}
+
 /* A moment in which the store cannot be read loses no message. */
 static void test_E_02_a_store_that_fails_for_a_moment(void **state)
 {
@@ -276,6 +306,7 @@ int main(void)
         CASE(test_E_06_each_recipient_for_itself),
         CASE(test_E_06_refused_by_all),
         CASE(test_E_06_refused_by_all_one_later),
+        CASE(test_E_12_an_answer_to_a_bulk_that_cannot_be_read),
         CASE(test_E_02_a_store_that_fails_for_a_moment),
         CASE(test_an_answer_that_is_not_ok),
         CASE(test_an_aside_is_said_once_and_bounded),

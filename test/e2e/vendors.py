@@ -354,7 +354,7 @@ class Siem(Vendor):
         if request.path == "/api/v2/logs" and request.headers["DD-API-KEY"] == self.TOKEN:
             self.held += request.json()
             return 202, {}
-        if request.path.endswith("/_bulk") and request.headers["Authorization"] == f"ApiKey {self.TOKEN}" and request.body.endswith("\n"):
+        if request.path.endswith("/_bulk?filter_path=items.create.status") and request.headers["Authorization"] == f"ApiKey {self.TOKEN}" and request.body.endswith("\n"):
             rows, items = [json.loads(line) for line in request.body.splitlines()], []
             for action, document in zip(rows[::2], rows[1::2]):
                 known = any(i == action["create"]["_id"] for i, _ in self.held)

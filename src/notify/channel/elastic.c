@@ -27,7 +27,7 @@ static void begin(const struct channel_config *config, const char *index, struct
     service_begin(out, "POST");
     buf_char(out, '/');
     buf_sv(out, service_path_part(config->index.n > 0 ? config->index : sv_of(index), &scratch));
-    buf_str(out, "/_bulk");
+    buf_str(out, "/_bulk?filter_path=items.create.status"); /* all that is read of the answer */
     service_body(out);
     buf_free(&scratch);
 }
