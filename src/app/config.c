@@ -595,6 +595,8 @@ static void take_prints(struct config *c, const struct yaml_node *root)
             (struct config_print){top_settings[i].key, node == NULL ? 0 : print_of(node)};
         if (node != NULL && strcmp(top_settings[i].key, "parsers") == 0)
             c->prints[i].print ^= c->parsers.print; /* the files are read at the start, too */
+        if (node != NULL && strcmp(top_settings[i].key, "metrics") == 0)
+            c->prints[i].print ^= c->scrape.print; /* and so is metrics.prometheus_config */
     }
 }
 

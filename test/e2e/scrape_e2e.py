@@ -277,6 +277,25 @@ def silent_discovery():
                 assert time.monotonic() - began < 10, "the request has a minute's time"
 
 
+@test("Y-08 a reload says that a Prometheus file has changed and waits for a restart")
+def changed_file():
+    with kit.temporary() as place:
+        path = f"{place}/prometheus.yml"
+
+        def write(text):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        write("scrape_configs: []\n")
+        with Server(config=f"metrics:\n  enabled: true\n  prometheus_config: {path}\n") as server:
+            def reload():
+                status, body, _ = server.request("POST", "/-/reload")
+                assert status == 200, body
+                return json.loads(body)["restart_needed"]
+            assert reload() == []
+            write("scrape_configs: [{job_name: more}]\n")
+            assert reload() == ["metrics"]
+
+
 @test("A-11 HTTPS with an authority of one's own, a server's name, and basic_auth")
 def https():
     with kit.temporary() as place:

@@ -5,6 +5,7 @@
 #include "metrics/scrape/scrape_config.h"
 
 #include "base/go_text.h"
+#include "base/hash.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -589,6 +590,7 @@ int scrape_config_parse(struct sv bytes, const char *path, struct scrape_config 
     struct yaml_node *root = NULL;
     const char *slash = strrchr(path, '/');
     open_config(ret, &r);
+    ret->print = hash_64(bytes);
     if (slash != NULL)
         ret->dir = arena_str(&ret->arena, sv_make(path, (size_t)(slash - path)));
     if (typed_parse(&r.yaml, arena_sv(&ret->arena, bytes), &root) && root != NULL)

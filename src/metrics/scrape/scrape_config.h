@@ -71,6 +71,7 @@ struct scrape_job {
 
 struct scrape_config {
     struct arena arena;
+    uint64_t print; /* of the file's bytes; 0: none was read */
     struct rule_problems problems;
     struct scrape_job *jobs;
     size_t job_count;

@@ -293,8 +293,7 @@ int tsdb_maintain(struct tsdb *tsdb, struct err *err)
     bool more = rc == 0;
     for (unsigned step = 0; step < MAINTAIN_STEPS_MAX && rc == 0 && more; step++)
         rc = blocks_compact(tsdb, &more, err);
-    if (rc == 0)
-        rc = blocks_expire(tsdb, err);
+    int expired = blocks_expire(tsdb, rc == 0 ? err : NULL); /* on a full disk it makes the room */
     blocks_trim_indexes(tsdb);
-    return rc;
+    return rc == 0 ? expired : rc;
 }

@@ -226,6 +226,29 @@ static void test_blocks(void **state)
     fixture_free(&f);
 }
 
+/* What is past its time goes, all the more where there is no room to write anything. */
+static void test_retention_of_a_full_disk(void **state)
+{
+    (void)state;
+    struct fixture f = {.options.retention_ms = 10 * KIT_HOUR};
+    fixture_init(&f);
+    for (int i = 0; i < 60 * 24; i++) {
+        assert_int_equal(kit_append(f.tsdb, "a", (int64_t)i * 60000, 1, NULL), TSDB_OK);
+        if (i == 60 * 8)
+            maintain(&f);
+    }
+    uint64_t before = tsdb_stats(f.tsdb).blocks;
+    struct err err = {0};
+    assert_true(before > 0);
+    sim_fs_set_capacity(f.sim, 1);
+    assert_int_not_equal(tsdb_maintain(f.tsdb, &err), 0);
+    assert_string_not_equal(err.text, "");
+    assert_int_equal(tsdb_stats(f.tsdb).blocks_expired, before);
+    sim_fs_set_capacity(f.sim, 0);
+    maintain(&f);
+    fixture_free(&f);
+}
+
 static void test_retention(void **state)
 {
     (void)state;
@@ -381,6 +404,7 @@ int main(void)
         {"Y-10: series are limited per source and in all, and counted", test_series_limits, NULL, NULL, NULL},
         {"blocks are cut, joined and read", test_blocks, NULL, NULL, NULL},
         {"retention by time and by size", test_retention, NULL, NULL, NULL},
+        {"a full disk does not stop retention", test_retention_of_a_full_disk, NULL, NULL, NULL},
         {"a query sees each sample once while a block is cut", test_query_across_hand_over, NULL, NULL, NULL},
         {"a full disk refuses, and loses nothing when it has room again", test_full_disk, NULL, NULL, NULL},
         {"damage in the log is an error that names the place", test_damage_is_reported, NULL, NULL, NULL},
