@@ -395,19 +395,36 @@ static int copy_bytes(const struct fs *fs, int from, int to, uint64_t *ret_n)
     return rc == 0 ? fs->sync(fs, to) : rc;
 }
 
+/* 1 = the archive has the segment, maybe from a time when more was left of it; 0 = not. One of another
+ * journal that has the same name is no copy of it. */
+static int is_archived(const struct retention *r, const struct cold *cold, struct err *err)
+{
+    struct cold there;
+    int rc = cold_open(&there, r->options.fs, r->options.archive, cold->header.segment.first, err);
+    if (rc != 0)
+        return rc == TC_ENOTFOUND ? 0 : rc;
+    bool same = memcmp(there.header.head, cold->header.head, sizeof there.header.head) == 0;
+    rc = same ? 1
+              : err_at(err, TC_ESTATE, there.path, 0, 0,
+                       "the archive holds a segment of another journal under this name: name a directory of "
+                       "its own");
+    cold_close(&there);
+    return rc;
+}
+
 /* A copy in ARCHIVE/journal, so that the archive is read as a data directory is. */
 static int archive(struct retention *r, const struct cold *cold, struct err *err)
 {
     const struct fs *fs = r->options.fs;
     char folder[SEGMENT_PATH_MAX], path[SEGMENT_PATH_MAX], new_path[SEGMENT_PATH_MAX + 8];
-    struct fs_stat st;
     uint64_t n;
     if (!segment_dir(r->options.archive, folder) ||
         !cold_path(r->options.archive, cold->header.segment.first, path))
         return err_set(err, TC_EINPUT, "the path of the archive is too long");
-    if (fs->stat(fs, path, &st) == 0)
-        return 0; /* it is there from a time when more was left of it */
-    int rc = fs_make_dirs(fs, folder, err);
+    int rc = is_archived(r, cold, err);
+    if (rc != 0)
+        return rc == 1 ? 0 : rc;
+    rc = fs_make_dirs(fs, folder, err);
     if (rc != 0)
         return rc;
     snprintf(new_path, sizeof new_path, "%s.new", path);

@@ -35,22 +35,29 @@ static int64_t mono_now(const struct clk *clk)
     return ((const struct world *)clk->context)->mono_ns;
 }
 
+static struct journal *open_journal(struct world *w, const char *dir)
+{
+    struct journal *journal;
+    struct err err;
+    struct journal_options o = {.fs = w->fs,
+                                .clk = &w->clk,
+                                .rng = &w->rng.rng,
+                                .dir = dir,
+                                .segment_age_ns = DAY_NS,
+                                .inline_commit = true};
+    if (journal_open(&o, &journal, NULL, &err) != 0)
+        fail_msg("%s", err.text);
+    return journal;
+}
+
 static void begin(struct world *w)
 {
-    struct err err;
     *w = (struct world){.sim = sim_fs_new(0), .archive = "/archive"};
     w->fs = sim_fs_seam(w->sim);
     w->wall_ns = w->mono_ns = KIT_NOW;
     w->clk = (struct clk){.now = wall_now, .monotonic_ns = mono_now, .context = w};
     sim_rng_init(&w->rng, 7);
-    struct journal_options o = {.fs = w->fs,
-                                .clk = &w->clk,
-                                .rng = &w->rng.rng,
-                                .dir = "/d",
-                                .segment_age_ns = DAY_NS,
-                                .inline_commit = true};
-    if (journal_open(&o, &w->journal, NULL, &err) != 0)
-        fail_msg("%s", err.text);
+    w->journal = open_journal(w, "/d");
 }
 
 static void end(struct world *w)
@@ -361,6 +368,35 @@ static void test_archive_fails(void **state)
     end(&w);
 }
 
+/* The archive has a segment of the same name, of another journal: no copy of ours. */
+static void test_archive_of_another(void **state)
+{
+    (void)state;
+    struct world w;
+    struct err err;
+    begin(&w);
+    fill(&w);
+    struct journal *ours = w.journal;
+    w.journal = open_journal(&w, "/archive");
+    fill(&w);
+    pass_days(&w, 1);
+    assert_int_equal(cold_make(w.fs, "/archive", 1, wall_now(&w.clk), &err), 0);
+    journal_close(&w.journal);
+    w.journal = ours;
+    pass_days(&w, 40);
+    pass_days(&w, 2);
+    struct retention *r = start(&w, NULL, 0);
+    int rc;
+    while ((rc = retention_step(r, &err)) == 1)
+        ;
+    assert_int_equal(rc, TC_ESTATE);
+    assert_non_null(strstr(err.text, "another journal"));
+    assert_int_equal(w.told, 0);
+    assert_true(is_there(&w, "/d", "an old position"));
+    retention_free(&r);
+    end(&w);
+}
+
 /* A drop that fails is tried again and again, and told once. */
 static void test_told_once(void **state)
 {
@@ -426,6 +462,8 @@ int main(void)
         {"J-06 what cannot be told is not dropped", test_refused, NULL, NULL, NULL},
         {"J-06 a clock that jumps drops nothing", test_clock, NULL, NULL, NULL},
         {"J-06 a clock that jumped drops nothing after a restart", test_clock_over_a_restart, NULL, NULL,
+         NULL},
+        {"J-06 an archive of another journal is no archive of this one", test_archive_of_another, NULL, NULL,
          NULL},
         {"J-06 a drop that fails is told once", test_told_once, NULL, NULL, NULL},
         {"J-06 nothing is dropped where the open segment cannot be read", test_open_segment_damaged, NULL,
