@@ -198,6 +198,8 @@ static void init_locks(struct api *api)
     pthread_cond_init(&api->changed, &monotonic);
     pthread_cond_init(&api->command_due, NULL);
     pthread_cond_init(&api->search_due, NULL);
+    pthread_cond_init(&api->aside_due, NULL);
+    pthread_cond_init(&api->aside_done, NULL);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -207,6 +209,7 @@ static void free_all(struct api **at)
     *at = NULL;
     command_stop(api);
     search_stop(api);
+    aside_stop(api);
     if (api->listen_fd >= 0)
         close(api->listen_fd);
     workbench_free_all(api);
@@ -218,6 +221,8 @@ static void free_all(struct api **at)
     pthread_cond_destroy(&api->changed);
     pthread_cond_destroy(&api->command_due);
     pthread_cond_destroy(&api->search_due);
+    pthread_cond_destroy(&api->aside_due);
+    pthread_cond_destroy(&api->aside_done);
     pthread_mutex_destroy(&api->lock);
     pthread_mutex_destroy(&api->store_lock);
     connections_fini(&api->connections);
@@ -229,6 +234,8 @@ static int start_threads(struct api *api, struct err *err)
     int rc = command_start(api, err);
     if (rc == 0)
         rc = search_start(api, err);
+    if (rc == 0)
+        rc = aside_start(api, err);
     if (rc != 0)
         return rc;
     api->daemon = server_start(api);

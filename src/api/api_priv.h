@@ -29,6 +29,8 @@ enum {
     TC_API_COMMANDS_MAX = 64, /* waiting for the core */
     TC_API_SEARCHES_MAX = 32, /* waiting for the thread that searches */
     TC_API_SEARCH_S = 60,     /* a query is ended after so long */
+    TC_API_ASIDE_THREADS = 2, /* that run queries on metrics */
+    TC_API_ASIDES_MAX = 64,   /* queries on metrics, waiting or running */
     TC_API_FORM_BYTES = 128 << 10,
     TC_API_STREAM_CLIENTS_MAX = 64,
     TC_API_STREAM_QUEUE_BYTES = 1 << 20, /* unsent events of one client; past it the client is dropped */
@@ -109,6 +111,7 @@ struct request {
     struct callback *callback; /* what a vendor sent */
     struct command *command;   /* what the core was asked to do, and its answer */
     struct search_job *search; /* what is looked for in the journal, and what was found */
+    struct aside *aside;       /* what runs beside the server's threads */
 };
 
 /* Scratch of one parse; as many as threads ask at a time. */
@@ -158,6 +161,13 @@ struct api {
     pthread_t searcher;
     bool searcher_runs;
     struct query_index *index;
+
+    struct aside *asides; /* that wait for a thread; under lock, as the next */
+    unsigned aside_count; /* and those that run */
+    atomic_bool asides_end;
+    pthread_cond_t aside_due, aside_done;
+    pthread_t aside_thread[TC_API_ASIDE_THREADS];
+    unsigned aside_threads;
 
     struct stream *stream;
     struct connections connections;
@@ -250,6 +260,15 @@ int search_start(struct api *api, struct err *err);
 void search_stop(struct api *api);
 /* The client has gone, or has its answer. */
 void search_release(struct api *api, struct search_job **job);
+
+/* --- aside.c --- */
+int aside_start(struct api *api, struct err *err);
+/* No request is under way any more. */
+void aside_stop(struct api *api);
+/* A handler's whole work, on each call of it: runs `handle` on a thread of its own, with a copy of the
+ * request. */
+void aside_run(struct api *api, struct request *request, route_fn handle, struct reply *reply);
+void aside_release(struct api *api, struct aside **aside);
 
 /* --- samples_door.c --- */
 struct sample_list;

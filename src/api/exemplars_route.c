@@ -62,7 +62,7 @@ static void answer(struct question *q, const struct selectors *selectors, int64_
     question_answered(q, &json);
 }
 
-void promql_exemplars_route(struct api *api, struct request *request, struct reply *reply)
+static void answer_exemplars(struct api *api, struct request *request, struct reply *reply)
 {
     struct question q;
     struct promql_parse parse = {0};
@@ -84,4 +84,9 @@ void promql_exemplars_route(struct api *api, struct request *request, struct rep
     }
     promql_parse_free(&parse);
     question_end(&q);
+}
+
+void promql_exemplars_route(struct api *api, struct request *request, struct reply *reply)
+{
+    aside_run(api, request, answer_exemplars, reply);
 }

@@ -129,7 +129,7 @@ static void connection_metrics(struct api *api, struct buf *out)
     uint64_t refused = c->refused, timed_out = c->timed_out;
     pthread_mutex_unlock(&c->lock);
     pthread_mutex_lock(&api->lock);
-    unsigned commands = api->command_count;
+    unsigned commands = api->command_count, asides = api->aside_count;
     pthread_mutex_unlock(&api->lock);
     metric(out, "tocsin_http_connections", "gauge", "HTTP connections.", count);
     metric(out, "tocsin_http_connections_limit", "gauge", "Bound of tocsin_http_connections.",
@@ -139,6 +139,9 @@ static void connection_metrics(struct api *api, struct buf *out)
     metric(out, "tocsin_http_connections_timed_out_total", "counter",
            "HTTP connections cut because a head or a body came too slowly.", timed_out);
     metric(out, "tocsin_commands_waiting", "gauge", "People's commands that wait for the core.", commands);
+    metric(out, "tocsin_http_metric_queries", "gauge", "Queries on metrics that wait or run.", asides);
+    metric(out, "tocsin_http_metric_queries_limit", "gauge", "Bound of tocsin_http_metric_queries.",
+           TC_API_ASIDES_MAX);
     metric(out, "tocsin_commands_waiting_limit", "gauge", "Bound of tocsin_commands_waiting.",
            TC_API_COMMANDS_MAX);
 }

@@ -178,7 +178,7 @@ static void take_external(struct federation *f)
     f->external_count = n;
 }
 
-void prometheus_federate_route(struct api *api, struct request *request, struct reply *reply)
+static void answer_federation(struct api *api, struct request *request, struct reply *reply)
 {
     struct question q;
     struct federation f = {.q = &q};
@@ -203,4 +203,9 @@ void prometheus_federate_route(struct api *api, struct request *request, struct 
     labels_table_free(&f.table);
     free(f.samples);
     question_end(&q);
+}
+
+void prometheus_federate_route(struct api *api, struct request *request, struct reply *reply)
+{
+    aside_run(api, request, answer_federation, reply);
 }

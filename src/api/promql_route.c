@@ -82,7 +82,7 @@ static void answer(struct question *q, const struct promql_result *r, int64_t at
 static bool is_late(void *context)
 {
     const struct question *q = context;
-    return clk_monotonic_ns(q->api->options.clk) > q->deadline_ns;
+    return q->api->asides_end || clk_monotonic_ns(q->api->options.clk) > q->deadline_ns;
 }
 
 static bool read_options(struct question *q, struct promql_options *o)
@@ -147,7 +147,7 @@ static void run(struct question *q, struct promql_options *options, size_t limit
     promql_parse_free(&parse);
 }
 
-void promql_query_route(struct api *api, struct request *request, struct reply *reply)
+static void answer_query(struct api *api, struct request *request, struct reply *reply)
 {
     struct question q;
     struct promql_options o = {0};
@@ -158,6 +158,11 @@ void promql_query_route(struct api *api, struct request *request, struct reply *
         run(&q, &o, limit);
     }
     question_end(&q);
+}
+
+void promql_query_route(struct api *api, struct request *request, struct reply *reply)
+{
+    aside_run(api, request, answer_query, reply);
 }
 
 static bool read_range(struct question *q, struct promql_options *o)
@@ -181,7 +186,7 @@ static bool read_range(struct question *q, struct promql_options *o)
     return true;
 }
 
-void promql_range_route(struct api *api, struct request *request, struct reply *reply)
+static void answer_range(struct api *api, struct request *request, struct reply *reply)
 {
     struct question q;
     struct promql_options o = {0};
@@ -189,4 +194,9 @@ void promql_range_route(struct api *api, struct request *request, struct reply *
     if (question_begin(&q, api, request, reply, true) && question_limit(&q, &limit) && read_range(&q, &o))
         run(&q, &o, limit);
     question_end(&q);
+}
+
+void promql_range_route(struct api *api, struct request *request, struct reply *reply)
+{
+    aside_run(api, request, answer_range, reply);
 }

@@ -70,7 +70,7 @@ static bool has_matches(struct question *q)
     return false;
 }
 
-void promql_series_route(struct api *api, struct request *request, struct reply *reply)
+static void answer_series(struct api *api, struct request *request, struct reply *reply)
 {
     struct question q;
     size_t limit;
@@ -88,6 +88,11 @@ void promql_series_route(struct api *api, struct request *request, struct reply 
         tsdb_querier_close(&querier);
     }
     question_end(&q);
+}
+
+void promql_series_route(struct api *api, struct request *request, struct reply *reply)
+{
+    aside_run(api, request, answer_series, reply);
 }
 
 /* --- names and values of labels --- */
@@ -149,9 +154,14 @@ static void list_texts(struct api *api, struct request *request, struct reply *r
     question_end(&q);
 }
 
-void promql_labels_route(struct api *api, struct request *request, struct reply *reply)
+static void answer_labels(struct api *api, struct request *request, struct reply *reply)
 {
     list_texts(api, request, reply, (struct sv){0});
+}
+
+void promql_labels_route(struct api *api, struct request *request, struct reply *reply)
+{
+    aside_run(api, request, answer_labels, reply);
 }
 
 /* `U__a_2e_b` stands for `a.b`: an underscore is two, any other rune its hexadecimal number between two.
@@ -187,7 +197,7 @@ static bool unescape_name(struct sv text, char out[TC_ROUTE_PARAM_BYTES], size_t
     return true;
 }
 
-void promql_values_route(struct api *api, struct request *request, struct reply *reply)
+static void answer_values(struct api *api, struct request *request, struct reply *reply)
 {
     struct sv name = request->match.params[0];
     char text[TC_ROUTE_PARAM_BYTES];
@@ -202,4 +212,9 @@ void promql_values_route(struct api *api, struct request *request, struct reply 
     if (question_begin(&q, api, request, reply, true))
         question_refuse(&q, 400, "bad_data", "invalid label name: \"%.*s\"", SV_FMT(name));
     question_end(&q);
+}
+
+void promql_values_route(struct api *api, struct request *request, struct reply *reply)
+{
+    aside_run(api, request, answer_values, reply);
 }

@@ -366,6 +366,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     command_release(api, &request->command);
     free(request->callback);
     search_release(api, &request->search);
+    aside_release(api, &request->aside);
     release_body(request);
     reply_free(&request->reply);
     buf_free(&request->answer);

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import subprocess
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -276,6 +277,29 @@ def scraped():
             wait_for("a scrape", up)
             described = json.loads(ask(peer.base, "/api/v1/metadata", {"metric": "tocsin_events_accepted"})[1])["data"]
             assert described["tocsin_events_accepted"][0]["type"] == "counter", described
+
+
+@test("queries that take long hold up nobody else, and not the end for long")
+def long_queries():
+    with Server(config="metrics: {enabled: true}\n") as server:
+        long, got = "sum_over_time((sum_over_time(vector(1)[1h:1s]))[12h:1s])", []
+
+        def put():
+            try:
+                got.append(ask(f"http://127.0.0.1:{server.port}", "/api/v1/query", {"query": long})[0])
+            except OSError:  # the end came first
+                got.append(503)
+        askers = [threading.Thread(target=put) for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        wait_for("all are under way", lambda: server.metric("tocsin_http_metric_queries") == 3)
+        assert server.get("/-/healthy")[0] == 200 and server.send({"event_type": "ok"}) is not None
+        assert server.metric("tocsin_http_metric_queries") > 0 and not got, "answered beside them"
+        server.process.terminate()
+        assert server.process.wait(20) == 0
+        for asker in askers:
+            asker.join()
+        assert len(got) == 3 and set(got) <= {200, 503}, got
 
 
 @test("promtool asks Tocsin as it asks Prometheus")

@@ -693,9 +693,15 @@ def mail_and_updates():
     smarthost: 127.0.0.1:{server.port}
     auth_username: tocsin
     auth_password_file: password
-    tls_config: {{ca_file: ca.pem}}
+    tls_config: {{ca_file: ca.pem, server_name: localhost}}
     threading: {{enabled: true, thread_by_date: daily}}
     text: hello
+  - to: misnamed@example.com
+    from: am@example.com
+    smarthost: 127.0.0.1:{server.port}
+    auth_username: tocsin
+    auth_password_file: password
+    tls_config: {{ca_file: ca.pem, server_name: example.com}}
   slack_configs:
   - api_url: https://slack.com/api/chat.postMessage
     update_message: true
@@ -706,12 +712,14 @@ def mail_and_updates():
             with Peer([kit.TOCSIN, "alertmanager"], directory, config) as peer:
                 peer.request("POST", "/x/api/v2/alerts", alerts(False))
                 wait_for("the message", lambda: len(capture.requests) == 1)
+                wait_for("the refusal", lambda: re.search(r'requests_failed_total{integration="email"} [1-9]', kit.Server.request(
+                    peer, "GET", "/x/metrics")[1]))
                 (message,) = wait_for("the mail", server.parsed)
                 peer.request("POST", "/x/api/v2/alerts", alerts(True))
                 wait_for("the change", lambda: len(capture.requests) == 2)
         capture.close()
         del ANSWERS["chat."]
-        assert server.logins == [True] and message["Message-Id"] and re.fullmatch(
+        assert message["To"] == "ops@example.com" and server.logins == [True] and message["Message-Id"] and re.fullmatch(
             r"<alert-[0-9a-f]{16}-\d{4}-\d\d-\d\d@alertmanager>", message["References"]), message.as_string()
         first, second = [(path, json.loads(body)) for _, path, _, body in capture.requests]
         assert first[0] == "/api/chat.postMessage" and first[1]["channel"] == "general" and "ts" not in first[1], first

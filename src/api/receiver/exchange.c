@@ -313,14 +313,24 @@ static bool set_login(CURL *easy, const struct courier_mail *mail, unsigned atte
            curl_easy_setopt(easy, CURLOPT_LOGIN_OPTIONS, how) == CURLE_OK;
 }
 
+/* As set_server_name: where the certificate is to bear another name, the URL has that. */
 static bool set_envelope(struct exchange *e, const struct courier_mail *mail)
 {
-    char text[PATH_BYTES];
-    bool bare = mail->host.n > 0 && mail->host.p[0] != '[' && sv_find_char(mail->host, ':') < mail->host.n;
-    snprintf(text, sizeof text, "%s://%s%.*s%s:%.*s/%.*s", mail->implicit_tls ? "smtps" : "smtp",
-             bare ? "[" : "", SV_FMT(sv_head(mail->host, 255)), bare ? "]" : "",
-             SV_FMT(sv_head(mail->port, 5)), SV_FMT(sv_head(mail->hello, 255)));
-    bool ok = curl_easy_setopt(e->easy, CURLOPT_URL, text) == CURLE_OK;
+    char text[PATH_BYTES], host[264];
+    bool bare = mail->host.n > 0 && mail->host.p[0] != '[' && sv_find_char(mail->host, ':') < mail->host.n,
+         ok = true;
+    struct sv name = mail->tls.server_name, port = sv_head(mail->port, 5);
+    snprintf(host, sizeof host, "%s%.*s%s", bare ? "[" : "", SV_FMT(sv_head(mail->host, 255)),
+             bare ? "]" : "");
+    if (name.n > 0) {
+        snprintf(text, sizeof text, "::%s:%.*s", host, SV_FMT(port));
+        ok = add_line(&e->connect_to, sv_of(text)) &&
+             curl_easy_setopt(e->easy, CURLOPT_CONNECT_TO, e->connect_to) == CURLE_OK;
+        snprintf(host, sizeof host, "%.*s", SV_FMT(sv_head(name, 255)));
+    }
+    snprintf(text, sizeof text, "%s://%s:%.*s/%.*s", mail->implicit_tls ? "smtps" : "smtp", host,
+             SV_FMT(port), SV_FMT(sv_head(mail->hello, 255)));
+    ok = ok && curl_easy_setopt(e->easy, CURLOPT_URL, text) == CURLE_OK;
     snprintf(text, sizeof text, "<%.*s>", SV_FMT(sv_head(mail->from, 512)));
     ok = ok && curl_easy_setopt(e->easy, CURLOPT_MAIL_FROM, text) == CURLE_OK;
     for (size_t i = 0; i < mail->to_count && ok; i++) {
