@@ -201,9 +201,10 @@ static void acknowledge(struct api *api, struct request *request, const struct p
         buf_sv(&reply->body, buf_view(&request->answer));
         return;
     }
-    struct alert_command command = {.verb = SV("ack"),
-                                    .alert_id = sv_of(search.id),
-                                    .by = alert->by.n > 0 ? alert->by : sv_of(request->source)};
+    struct alert_command command = {
+        .verb = SV("ack"),
+        .alert_id = sv_of(search.id),
+        .by = alert->by.n > 0 && !auth_is_person(&api->auth, alert->by) ? alert->by : sv_of(request->source)};
     command_begin(api, request, &command, reply);
 }
 

@@ -610,6 +610,8 @@ static const struct setting top_settings[] = {
      read_geoip},
     {"sources", "senders and their tokens; where none is named, loopback needs no token", "none",
      config_read_sources},
+    {"people", "who has a token of their own, so that nobody else commands in their name (docs/http-api.md)",
+     "nobody: whoever commands names themselves", config_read_people},
     {"channels", "where alerts are sent", "stdout, and Slack where SLACK_SECURITY_WEBHOOK is set",
      config_read_channels},
     {"routing", "which channels are told of which priority", "by min_severity of each channel",
@@ -794,6 +796,7 @@ void config_reference(struct buf *out)
                  "printed by `tocsin check --reference`.\n\n");
     reference_table(out, "Top level", top_settings);
     reference_table(out, "sources (a list)", config_source_settings);
+    reference_table(out, "people (a list)", config_person_settings);
     reference_table(out, "channels (a list)", config_channel_settings);
     reference_table(out, "mentions (of a channel)", config_mention_settings);
     reference_table(out, "routing", config_routing_settings);

@@ -101,6 +101,8 @@ struct config {
     enum severity raise_to;
     const char *vault_key_path; /* NULL: in the data directory */
     struct sv policy_text;      /* policy.h's lines */
+    struct api_person *people;
+    size_t person_count;
     struct api_token *officers; /* `source` is the name */
     size_t officer_count;
     bool metrics; /* keep a store of metrics, and take remote write */

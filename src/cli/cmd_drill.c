@@ -200,7 +200,9 @@ static enum cli_exit run(struct drill *d, int64_t wait_ns)
                    SV(""));
         good = good && acknowledged;
     }
-    code = talk(d, "/resolve", "{\"by\":\"drill\",\"note\":\"the drill is over\"}");
+    code = talk(d, "/resolve",
+                client_token() != NULL ? "{\"note\":\"the drill is over\"}" /* by whose token it is */
+                                       : "{\"by\":\"drill\",\"note\":\"the drill is over\"}");
     return code != CLI_DONE ? code : good ? CLI_DONE : CLI_FOUND;
 }
 
