@@ -22,8 +22,9 @@
 #include "event/finding.h"
 
 enum {
-    TC_ALERTS_MAX = 100 * 1000, /* in memory, open and lately ended */
-    ALERT_FLAPS_MAX = 32,       /* begins that are remembered, of each */
+    TC_ALERTS_MAX = 100 * 1000,             /* in memory, open and lately ended */
+    ALERT_FLAPS_MAX = 32,                   /* begins that are remembered, of each */
+    ALERT_WAIT_MAX = RULE_NOTIFY_COUNT_MAX, /* occurrences that may be waited for */
 };
 
 enum alert_state { /* saved as numbers: append, never reorder */
@@ -85,6 +86,12 @@ struct alert_flap {
     uint64_t times;    /* how often it began: those that made it flap, and all since */
 };
 
+/* Nobody was told of it yet: it waits for further occurrences (book_wait.c). */
+struct alert_wait {
+    uint32_t needed, come; /* 2 to ALERT_WAIT_MAX; fewer than that */
+    int64_t within_ns;
+};
+
 struct alert {
     char id[33];
     char fingerprint[17];     /* Alertmanager's: FNV-1a 64 over sorted labels */
@@ -110,6 +117,7 @@ struct alert {
     uint32_t escalation_step;          /* steps that were told */
     int64_t escalation_next_ns;        /* when the next is due; TC_NO_TIME: none, or it pauses */
     const struct alert_flap *flapping; /* NULL: it does not */
+    const struct alert_wait *waiting;  /* NULL: it does not */
     const struct alert_life *life;     /* NULL: nobody did any of it yet */
     const struct alert_event *history;
     size_t history_count;
@@ -179,6 +187,9 @@ struct alert_options {
     bool silence_is_no_objection; /* no answer in time: back to firing as it was; false: raised, as by "no" */
     enum severity raise_to;       /* by a "no"; SEVERITY_NONE = P1 */
     int zone_offset_s;            /* east of UTC: when a business day begins */
+    uint32_t notify_count; /* occurrences within notify_within_ns before anybody is told, ALERT_WAIT_MAX at
+                              most; 0, 1: told at once. A rule's own comes first. */
+    int64_t notify_within_ns;
     uint32_t flap_count; /* begins of one merge key that make it flap (Y-03), ALERT_FLAPS_MAX at most; 0: off
                           */
     int64_t flap_within_ns, flap_stable_ns; /* begins within this; until nothing changed for that */
@@ -276,8 +287,8 @@ int book_load(struct book *book, struct sv saved, struct err *err);
  * in `arena`). Flat, every key always there: id, fingerprint, rule_id, title, severity ("P1"), state,
  * disposition, message, count, first_seen, last_seen, acknowledged_at, acknowledged_by, ended_at, ended_by,
  * note, description, owner, secondary_owner, runbook, actions [], labels {}, position, silenced_by,
- * flapping {since, times, over_since, stable_at}, escalation {told, next_at}, assigned, response {…},
- * snoozed_until, question {to, number, answer_by}, tasks
+ * flapping {since, times, over_since, stable_at}, notify_after {count, within_seconds, come}, escalation
+ * {told, next_at}, assigned, response {…}, snoozed_until, question {to, number, answer_by}, tasks
  * [{number, what, owner, by, due, reminded_at, done_at, done_by}], history [{time, what, by, note}]. Times
  * are RFC 3339 or null.
  */

@@ -114,11 +114,22 @@ static void flapping_json(struct json_out *json, const struct alert_flap *flap)
     json_object_end(json);
 }
 
+static void waiting_json(struct json_out *json, const struct alert_wait *wait)
+{
+    json_key(json, SV("notify_after"));
+    json_object(json);
+    json_kv_u64(json, "count", wait == NULL ? 0 : wait->needed);
+    json_kv_u64(json, "within_seconds", wait == NULL ? 0 : (uint64_t)(wait->within_ns / TC_SECOND_NS));
+    json_kv_u64(json, "come", wait == NULL ? 0 : wait->come);
+    json_object_end(json);
+}
+
 static void life_json(struct json_out *json, const struct alert *alert)
 {
     const struct alert_life *life = alert->life != NULL ? alert->life : &no_life;
     json_kv_u64(json, "silenced_by", alert->silenced);
     flapping_json(json, alert->flapping);
+    waiting_json(json, alert->waiting);
     json_key(json, SV("escalation"));
     json_object(json);
     json_kv_u64(json, "told", alert->escalation_step);

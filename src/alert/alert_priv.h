@@ -271,6 +271,17 @@ void flap_forget(struct held *held);                                   /* it fla
 void flap_save(const struct held *held, struct buf *out);
 bool flap_load(struct held *held, struct reader *reader); /* false where the bytes contradict it */
 
+/* --- book_wait.c */
+/* True: nobody is to be told of the new alert yet. */
+bool wait_new_alert(const struct book *book, struct held *held, const struct finding *finding);
+/* Of one that waits: further occurrences; true: enough have come. */
+bool wait_counts(struct held *held, uint64_t weight, int64_t now_ns);
+/* It is told now, so escalation begins; nothing where it did not wait. */
+void wait_end(struct book *book, struct held *held, int64_t now_ns);
+void wait_forget(struct held *held);
+void wait_save(const struct held *held, struct buf *out);
+bool wait_load(struct held *held, struct reader *reader); /* false where the bytes contradict it */
+
 /* --- book_save_life.c */
 void book_save_life(const struct held *held, struct buf *out);
 bool book_load_life(struct held *held, struct reader *reader); /* false where the bytes contradict it */

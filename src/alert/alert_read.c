@@ -253,6 +253,18 @@ static void read_flapping(struct reading *r, struct alert *alert)
     alert->flapping = flap;
 }
 
+static void read_waiting(struct reading *r, struct alert *alert)
+{
+    uint32_t needed = small_number(r, "notify_after.count");
+    if (needed == 0)
+        return;
+    struct alert_wait *wait = ARENA_NEW(r->arena, struct alert_wait);
+    wait->needed = needed;
+    wait->come = small_number(r, "notify_after.come");
+    wait->within_ns = (int64_t)small_number(r, "notify_after.within_seconds") * TC_SECOND_NS;
+    alert->waiting = wait;
+}
+
 static void read_alert(struct reading *r, struct alert *alert)
 {
     digits(r, "id", ALERT_ID_DIGITS, alert->id);
@@ -280,6 +292,7 @@ static void read_alert(struct reading *r, struct alert *alert)
     read_labels(r, alert);
     alert->last_position = number(r, "position");
     read_flapping(r, alert);
+    read_waiting(r, alert);
     read_life(r, alert);
     read_history(r, alert);
 }

@@ -111,6 +111,8 @@ void book_tell(struct book *book, struct decision_list *out, uint64_t position, 
         book_mark_changed(book, held);
         return;
     }
+    if (reason != NOTIFY_QUESTION && reason != NOTIFY_TASK_DUE)
+        wait_end(book, held, now_ns);
     struct sv what = reason == NOTIFY_NEW               ? SV("created")
                      : reason == NOTIFY_COUNT_STEP      ? SV("count")
                      : reason == NOTIFY_SEVERITY_RAISED ? SV("severity")
@@ -200,6 +202,21 @@ static void raise_alert(struct book *book, struct held *held, const struct findi
     book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_SEVERITY_RAISED, severity);
 }
 
+/* Once enough have come, the alert is told as a new one; somebody who has it already needs no telling. */
+static void wait_on(struct book *book, struct held *held, const struct finding *finding,
+                    struct decision_list *out)
+{
+    if (!wait_counts(held, TC_MAX(finding->weight, 1u), finding->received.ns))
+        return;
+    wait_end(book, held, finding->received.ns);
+    held->told_step = step_reached(book, held->alert.count);
+    held_history(held, finding->received.ns, SV("count"), SV("tocsin"),
+                 SV("enough have come: it waits no more"));
+    book_snapshot(book, out, finding->position, held, SV("count"), SV("tocsin"));
+    if (held->alert.state == ALERT_FIRING)
+        book_tell(book, out, finding->position, finding->received.ns, held, NOTIFY_NEW, 0);
+}
+
 static void count_finding(struct book *book, struct held *held, const struct finding *finding,
                           struct decision_list *out)
 {
@@ -214,7 +231,10 @@ static void count_finding(struct book *book, struct held *held, const struct fin
     held->touched_ns = TC_MAX(held->touched_ns, finding->received.ns);
     flap_begins_again(book, held, finding->received.ns);
     raise_alert(book, held, finding, out);
-    pass_steps(book, held, finding, out);
+    if (alert->waiting != NULL)
+        wait_on(book, held, finding, out);
+    else
+        pass_steps(book, held, finding, out);
 }
 
 /* --- making */
@@ -284,12 +304,14 @@ struct held *book_add_alert(struct book *book, const struct finding *finding, co
     if (held->alert.silenced > 0)
         held_history(held, finding->received.ns, SV("silenced"), SV("tocsin"),
                      SV("not told: a silence holds"));
-    bool flaps = flap_new_alert(book, held, finding->received.ns);
+    bool waits = wait_new_alert(book, held, finding);
+    bool flaps = !waits && flap_new_alert(book, held, finding->received.ns);
     book_insert(book, held);
     book_make_current(book, held);
     book_snapshot(book, out, finding->position, held, SV("created"), SV("tocsin"));
-    book_tell(book, out, finding->position, finding->received.ns, held, flaps ? NOTIFY_FLAPPING : NOTIFY_NEW,
-              flaps ? held->alert.flapping->times : 0);
+    if (!waits)
+        book_tell(book, out, finding->position, finding->received.ns, held,
+                  flaps ? NOTIFY_FLAPPING : NOTIFY_NEW, flaps ? held->alert.flapping->times : 0);
     return held;
 }
 
@@ -399,6 +421,7 @@ void book_end(struct book *book, struct held *held, enum alert_state state, int6
     held->alert.silenced = 0;
     if (alert->flapping != NULL)
         flap_forget(held);
+    wait_forget(held);
     alert->ended_ns = now_ns;
     alert->ended_by = held_copy(held, by);
     held->ended_by_hand = by_hand;

@@ -19,6 +19,8 @@ static const struct alert_options options = {
     .acknowledge_within_ns = 100,
     .answer_within_ns = 90,
     .flap_count = 3,
+    .notify_count = 2,
+    .notify_within_ns = 400,
     .flap_within_ns = 2000,
     .flap_stable_ns = 300,
     .ladders = {[SEVERITY_P1] = {.after_ns = {50, 120}, .count = 2, .repeats = 2, .repeat_every_ns = 200},

@@ -42,7 +42,7 @@ static const char *const words[] = {
     "created",    "count",      "acknowledged", "resolved", "closed",    "snoozed",  "woken",
     "asked",      "denied",     "unanswered",   "breached", "escalated", "assigned", "noted",
     "assessed",   "responding", "documented",   "task",     "task_done", "task_due", "silenced",
-    "unsilenced", "drill",      "severity",     "flapping", "stable",
+    "unsilenced", "drill",      "severity",     "flapping", "stable",    "waiting",
 };
 
 /* --- writing */

@@ -1,11 +1,12 @@
 /*
- * What people did about an alert, and how it flaps (book_flap.c), as bytes: the part of a saved book
+ * What people did about an alert, and how it flaps (book_flap.c) or waits
+ * (book_wait.c), as bytes: the part of a saved book
  * (book_save.c) that came with version 2.
  *
- *   u64 ladder from, paused, paused at · u32 ladder step, reminders, silenced · flapping · u8 has a life, and
- * if so: strings assigned, assessed by, responded by, documented by, impact, urgency, document, asked u64
- * assessed, responded, documented, breached, snoozed until, answer due · u8 snoozed from · u32 asks u32 tasks
- * · per task: strings what, owner, by, done by · u64 due, reminded, done
+ *   u64 ladder from, paused, paused at · u32 ladder step, reminders, silenced · flapping · waiting · u8 has a
+ * life, and if so: strings assigned, assessed by, responded by, documented by, impact, urgency, document,
+ * asked u64 assessed, responded, documented, breached, snoozed until, answer due · u8 snoozed from · u32 asks
+ * u32 tasks · per task: strings what, owner, by, done by · u64 due, reminded, done
  */
 #include "alert/alert_priv.h"
 
@@ -19,6 +20,7 @@ void book_save_life(const struct held *held, struct buf *out)
     buf_u32(out, held->reminders);
     buf_u32(out, held->alert.silenced);
     flap_save(held, out);
+    wait_save(held, out);
     buf_u8(out, life != NULL);
     if (life == NULL)
         return;
@@ -96,7 +98,7 @@ bool book_load_life(struct held *held, struct reader *reader)
     held->alert.escalation_step = reader_u32(reader);
     held->reminders = reader_u32(reader);
     held->alert.silenced = reader_u32(reader);
-    if (!flap_load(held, reader))
+    if (!flap_load(held, reader) || !wait_load(held, reader))
         return false;
     uint8_t has = reader_u8(reader);
     if (has == 1)

@@ -53,6 +53,8 @@ static void unhide(const struct change *c, struct held *held)
     if (held->alert.state != ALERT_FIRING)
         return;
     book_unpause(held, c->now_ns);
+    if (held->alert.waiting != NULL && !held->owed)
+        return; /* there was nothing to tell yet */
     held->owed = false;
     book_tell(c->book, c->out, c->position, c->now_ns, held, NOTIFY_REMINDER, book_next_reminder(held));
 }

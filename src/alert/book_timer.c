@@ -32,7 +32,7 @@ static int64_t answer_due(const struct book *book, const struct held *held)
 static int64_t breach_due(const struct book *book, const struct held *held)
 {
     const struct alert *alert = &held->alert;
-    bool counts = alert->state == ALERT_FIRING && alert->severity <= SEVERITY_P2 &&
+    bool counts = alert->state == ALERT_FIRING && alert->waiting == NULL && alert->severity <= SEVERITY_P2 &&
                   book->options.acknowledge_within_ns > 0 &&
                   (alert->life == NULL || alert->life->breached_ns == TC_NO_TIME);
     return counts ? book_add_ns(held->ladder_from_ns, book->options.acknowledge_within_ns) : INT64_MAX;
@@ -57,7 +57,8 @@ static const struct alert_ladder *ladder_of(const struct book *book, const struc
 int64_t book_step_due_ns(const struct book *book, const struct held *held)
 {
     const struct alert_ladder *ladder = ladder_of(book, held);
-    if (held->alert.state != ALERT_FIRING || held->paused_at_ns != TC_NO_TIME || ladder->count == 0)
+    if (held->alert.state != ALERT_FIRING || held->paused_at_ns != TC_NO_TIME || ladder->count == 0 ||
+        held->alert.waiting != NULL)
         return INT64_MAX;
     uint64_t round = held->alert.escalation_step / ladder->count;
     if (round > ladder->repeats)

@@ -86,6 +86,7 @@ void held_free(struct map *cards, struct held **held)
     }
     card_drop(cards, &old->card);
     flap_forget(old);
+    wait_forget(old);
     free(old->life == NULL ? NULL : old->life->tasks);
     free(old->life);
     free(old->history);

@@ -271,6 +271,26 @@ static struct sv last_part(struct sv pattern)
     return sv_from(pattern, at);
 }
 
+/* By the token where it bears one; false: refused. */
+static bool take_author(struct api *api, const struct request *request, struct alert_command *command,
+                        struct reply *reply)
+{
+    struct err err = {0};
+    if (request->unknown_token) {
+        api->bad_tokens++;
+        reply_error(reply, 401, "this token is nobody's: use your own, or none");
+        reply_header(reply, "WWW-Authenticate", "Bearer realm=\"tocsin\"");
+        return false;
+    }
+    if (auth_author(&api->auth, request->person, command->by, &command->by, &err) != 0) {
+        reply_error(reply, 403, "%s", err.text);
+        return false;
+    }
+    if (command->by.n == 0)
+        command->by = SV("api");
+    return true;
+}
+
 void command_route(struct api *api, struct request *request, struct sv verb, struct sv subject,
                    struct reply *reply)
 {
@@ -279,10 +299,10 @@ void command_route(struct api *api, struct request *request, struct sv verb, str
         return;
     }
     struct arena arena = {0};
-    struct alert_command command = {.verb = verb, .alert_id = subject, .by = SV("api")};
+    struct alert_command command = {.verb = verb, .alert_id = subject};
     if (!is_json_type(request_header(request, "Content-Type")))
         reply_error(reply, 415, "send Content-Type application/json, or no body at all");
-    else if (read_command(request, &arena, &command, reply))
+    else if (read_command(request, &arena, &command, reply) && take_author(api, request, &command, reply))
         command_begin(api, request, &command, reply);
     arena_free(&arena);
     if (request->pending != NULL)

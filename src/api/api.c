@@ -33,9 +33,13 @@ static int take_options(struct api *api, const struct api_options *options, stru
     api->options.store_path = tc_strdup(options->store_path);
     api->options.console_url = NULL;
     api->options.tokens = NULL;
+    api->options.people = NULL;
     int rc = auth_set_listen(&api->auth, sv_of(options->listen), err);
     for (size_t i = 0; rc == 0 && i < options->token_count; i++)
         rc = auth_add_token(&api->auth, options->tokens[i].source, options->tokens[i].secret, err);
+    for (size_t i = 0; rc == 0 && i < options->person_count; i++)
+        rc = auth_add_person(&api->auth, options->people[i].name, options->people[i].secret,
+                             options->people[i].looks_only ? ROLE_READER : ROLE_OPERATOR, err);
     if (rc == 0 && options->console_url != NULL)
         rc = auth_set_console(&api->auth, sv_of(options->console_url), err);
     if (rc == 0 && !api->auth.loopback && options->token_count == 0)

@@ -48,6 +48,11 @@ struct api_token {    /* bearer token of one source */
     struct sv secret;
 };
 
+struct api_person { /* a person's own token */
+    struct sv name, secret;
+    bool looks_only; /* and commands nothing */
+};
+
 struct api_delivery { /* whether notifications are held back */
     bool held;
     int64_t since_ns; /* TC_NO_TIME where that was never so */
@@ -74,6 +79,9 @@ struct api_options {
     const struct api_token
         *tokens; /* for /v1/events; none on loopback: source "http:default", no token needed */
     size_t token_count;
+    const struct api_person
+        *people; /* nobody commands in their names but by their tokens; read at the start */
+    size_t person_count;
     const struct api_token
         *officers; /* who may reveal and erase (`source` is their name); lent; none: nobody */
     size_t officer_count;

@@ -94,7 +94,9 @@ struct request {
     struct MHD_Connection *connection;
     struct route_match match;
     struct sv method;
-    const char *source;                         /* ROLE_SOURCE */
+    const char *source; /* ROLE_SOURCE */
+    const char *person; /* whose own token it bears; NULL: nobody's */
+    bool unknown_token; /* it bears one, people have tokens, and it is none of theirs */
     char heartbeat[TC_API_HEARTBEAT_NAME + 16]; /* the source of one, where it is one */
     bool refused; /* reply is filled; the rest of the body is read and forgotten */
     struct reply reply;

@@ -125,8 +125,64 @@ int auth_add_token(struct auth *auth, struct sv source, struct sv secret, struct
     return 0;
 }
 
+int auth_add_person(struct auth *auth, struct sv name, struct sv secret, enum route_role role,
+                    struct err *err)
+{
+    struct auth_person person = {.role = role};
+    name = sv_trim(name);
+    if (name.n == 0 || name.n >= sizeof person.name || secret.n == 0)
+        return err_set(err, TC_EINPUT, "a person needs a name of at most %zu bytes and a token",
+                       sizeof person.name - 1);
+    if (auth->person_count >= TC_AUTH_TOKENS_MAX)
+        return err_set(err, TC_EBOUND, "more than %d people", TC_AUTH_TOKENS_MAX);
+    memcpy(person.name, name.p, name.n);
+    hash_sha256(secret, person.digest);
+    for (size_t i = 0; i < auth->person_count; i++)
+        if (sodium_memcmp(person.digest, auth->people[i].digest, TC_SHA256_BYTES) == 0)
+            return err_set(err, TC_EINPUT, "%s and %s have the same token: give each their own", person.name,
+                           auth->people[i].name);
+    auth->people = tc_realloc(auth->people, (auth->person_count + 1) * sizeof *auth->people);
+    auth->people[auth->person_count++] = person;
+    return 0;
+}
+
+/* --- authors */
+
+/* Without what a journal's record would show as spaces, or not at all. */
+static struct sv bare(struct sv name)
+{
+    while (name.n > 0 && (unsigned char)name.p[0] <= ' ')
+        name = sv_from(name, 1);
+    while (name.n > 0 && (unsigned char)name.p[name.n - 1] <= ' ')
+        name.n--;
+    return name;
+}
+
+bool auth_is_person(const struct auth *auth, struct sv name)
+{
+    bool is = false;
+    for (size_t i = 0; i < auth->person_count; i++)
+        is = is || sv_eq_nocase(bare(name), sv_of(auth->people[i].name));
+    return is;
+}
+
+int auth_author(const struct auth *auth, const char *person, struct sv by, struct sv *ret, struct err *err)
+{
+    by = bare(by);
+    if (person != NULL && by.n > 0 && !sv_eq_nocase(by, sv_of(person)))
+        return err_set(err, TC_EINPUT, "this token is %s's: leave \"by\" out, nobody acts in another's name",
+                       person);
+    if (person == NULL && auth_is_person(auth, by))
+        return err_set(err, TC_EINPUT,
+                       "%.*s has a token: who acts in that name shows it, as Authorization: Bearer TOKEN",
+                       SV_FMT(sv_head(by, TC_AUTH_PERSON_BYTES)));
+    *ret = person != NULL ? sv_of(person) : by;
+    return 0;
+}
+
 void auth_fini(struct auth *auth)
 {
+    free(auth->people);
     free(auth->tokens);
     *auth = (struct auth){0};
 }
@@ -177,11 +233,28 @@ static const char *known_token(const struct auth *auth, struct sv token)
     return source;
 }
 
+static struct sv bearer(struct sv authorization)
+{
+    bool is = authorization.n >= 7 && sv_eq_nocase(sv_head(authorization, 7), SV("Bearer "));
+    return is ? sv_trim(sv_from(authorization, 7)) : (struct sv){0};
+}
+
+static const struct auth_person *known_person(const struct auth *auth, struct sv token)
+{
+    uint8_t digest[TC_SHA256_BYTES];
+    const struct auth_person *person = NULL;
+    hash_sha256(token, digest);
+    for (size_t i = 0; i < auth->person_count; i++)
+        if (sodium_memcmp(digest, auth->people[i].digest, sizeof digest) == 0)
+            person = &auth->people[i];
+    return person;
+}
+
 static const char *token_source(const struct auth *auth, const struct auth_request *request)
 {
-    struct sv authorization = request->authorization, token = request->api_key;
-    if (authorization.n >= 7 && sv_eq_nocase(sv_head(authorization, 7), SV("Bearer ")))
-        token = sv_trim(sv_from(authorization, 7));
+    struct sv token = bearer(request->authorization);
+    if (token.p == NULL)
+        token = request->api_key;
     return token.n == 0 ? NULL : known_token(auth, token);
 }
 
@@ -228,6 +301,22 @@ static void check_browser(const struct auth *auth, const struct auth_request *re
                           "page";
 }
 
+static void check_person(const struct auth *auth, const struct auth_request *request, struct auth_result *ret)
+{
+    struct sv token = bearer(request->authorization);
+    if (auth->person_count == 0 || token.n == 0)
+        return;
+    const struct auth_person *person = known_person(auth, token);
+    ret->unknown_token = person == NULL;
+    if (person == NULL)
+        return;
+    ret->person = person->name;
+    if (request->role <= person->role)
+        return;
+    ret->status = 403;
+    ret->text = "the person of this token may look, and change nothing (role: reader)";
+}
+
 void auth_check(const struct auth *auth, const struct auth_request *request, struct auth_result *ret)
 {
     *ret = (struct auth_result){0};
@@ -248,6 +337,8 @@ void auth_check(const struct auth *auth, const struct auth_request *request, str
         ret->text = "the page and the alerts are served to this host only: come by an SSH tunnel or a proxy "
                     "on this host";
     } else if (request->role > ROLE_SIGNED) {
-        check_browser(auth, request, ret);
+        check_person(auth, request, ret);
+        if (ret->status == 0)
+            check_browser(auth, request, ret);
     }
 }

@@ -10,9 +10,11 @@
  *   signature callbacks of vendors are let in whatever their Host, because each is proved by its signature;
  *             alerts that others post, because each is proved by a source's token.
  *   secret    changes that come from a browser (Origin or Sec-Fetch-Site is there) bear X-Tocsin-Secret,
- * which only our page knows; Sec-Fetch-Site must not be cross-site. peer      people's routes are served to
- * peers on this host only. Whoever listens on other addresses reaches them by a tunnel or a proxy on this
- * host: source tokens are no people's passwords.
+ *             which only our page knows; Sec-Fetch-Site must not be cross-site.
+ *   person    people who have a token of their own: what they do bears their name, and nobody does
+ *             anything in it without that token. Others may still come without one.
+ *   peer      people's routes are served to peers on this host only. Whoever listens on other addresses
+ *             reaches them by a tunnel or a proxy on this host: source tokens are no people's passwords.
  *
  * Pure functions over texts, so that every refusal is tested without a server.
  */
@@ -32,6 +34,13 @@ struct auth_token {
     char source[128]; /* "http:NAME" */
 };
 
+enum { TC_AUTH_PERSON_BYTES = 128 };
+struct auth_person {
+    uint8_t digest[TC_SHA256_BYTES];
+    char name[TC_AUTH_PERSON_BYTES];
+    enum route_role role; /* ROLE_READER or ROLE_OPERATOR */
+};
+
 struct auth {
     char host[64]; /* of the listen address, without brackets */
     unsigned port;
@@ -41,6 +50,8 @@ struct auth {
     char secret[TC_AUTH_SECRET_HEX];
     struct auth_token *tokens;
     size_t token_count;
+    struct auth_person *people;
+    size_t person_count;
 };
 
 /* What auth looks at; p == NULL where the header is absent. */
@@ -57,6 +68,9 @@ struct auth_result {
     const char *text;
     bool bad_token;     /* counts as auth_invalid_token_total */
     const char *source; /* ROLE_SOURCE: the events' source */
+    const char *person; /* people's routes: whose token it is; NULL: nobody's */
+    bool unknown_token; /* people have tokens, and this bearer token is none of theirs. No refusal: a privacy
+                           officer's is checked elsewhere */
 };
 
 /* Of a token that was shown in another way than as Bearer: its source; NULL: nobody's. Where loopback needs
@@ -70,6 +84,15 @@ int auth_set_listen(struct auth *auth, struct sv listen, struct err *err);
 int auth_set_console(struct auth *auth, struct sv url, struct err *err);
 /* TC_EINPUT for an empty or too short secret, a source name that is no word, or one secret given twice. */
 int auth_add_token(struct auth *auth, struct sv source, struct sv secret, struct err *err);
+/* TC_EINPUT for an empty or long name or secret, or one secret given twice. A name may have several tokens.
+ */
+int auth_add_person(struct auth *auth, struct sv name, struct sv secret, enum route_role role,
+                    struct err *err);
+/* Whether somebody with a token has this name, whatever the case of its letters and what stands around it. */
+bool auth_is_person(const struct auth *auth, struct sv name);
+/* Who a command is made by: the person whose token it bore, else who `by` says. TC_EINPUT where that is the
+ * name of another person who has a token. */
+int auth_author(const struct auth *auth, const char *person, struct sv by, struct sv *ret, struct err *err);
 void auth_fini(struct auth *auth);
 
 #endif

@@ -265,6 +265,84 @@ static void test_settings(void **state)
     auth_fini(&auth);
 }
 
+static void test_people_and_their_roles(void **state)
+{
+    struct auth auth = make("127.0.0.1:9797");
+    struct err err;
+    (void)state;
+    assert_int_equal(auth_add_person(&auth, SV("anna"), SV("anna-0123456789abcdef"), ROLE_OPERATOR, &err), 0);
+    assert_int_equal(auth_add_person(&auth, SV("anna"), SV("anna-new-456789abcdef"), ROLE_OPERATOR, &err), 0);
+    assert_int_equal(auth_add_person(&auth, SV("rita"), SV("rita-0123456789abcdef"), ROLE_READER, &err), 0);
+    assert_int_equal(auth_add_person(&auth, SV("eve"), SV("rita-0123456789abcdef"), ROLE_READER, &err),
+                     TC_EINPUT);
+    assert_int_equal(auth_add_person(&auth, SV(" "), SV("eve-0123456789abcdef"), ROLE_READER, &err),
+                     TC_EINPUT);
+    static const struct {
+        const char *authorization, *person;
+        enum route_role role;
+        unsigned status;
+        bool unknown;
+    } rows[] = {
+        {"Bearer anna-0123456789abcdef", "anna", ROLE_OPERATOR, 0, false},
+        {"bearer  anna-new-456789abcdef ", "anna", ROLE_OPERATOR, 0, false},
+        {"Bearer rita-0123456789abcdef", "rita", ROLE_READER, 0, false},
+        {"Bearer rita-0123456789abcdef", "rita", ROLE_OPERATOR, 403, false},
+        {"Bearer rita-0123456789abcde", NULL, ROLE_OPERATOR, 0, true},
+        {"Bearer ", NULL, ROLE_OPERATOR, 0, false},
+        {"Basic anna-0123456789abcdef", NULL, ROLE_OPERATOR, 0, false},
+        {NULL, NULL, ROLE_OPERATOR, 0, false},
+        {"Bearer anna-0123456789abcdef", NULL, ROLE_SOURCE, 0, false}, /* people send no events by it */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct auth_result result;
+        struct auth_request request = {.method = SV("POST"),
+                                       .host = SV("127.0.0.1:9797"),
+                                       .authorization = sv_of(rows[i].authorization),
+                                       .peer_local = true,
+                                       .role = rows[i].role};
+        auth_check(&auth, &request, &result);
+        assert_int_equal(result.status, rows[i].status);
+        assert_int_equal(result.unknown_token, rows[i].unknown);
+        assert_int_equal(result.person != NULL, rows[i].person != NULL);
+        if (rows[i].person != NULL)
+            assert_string_equal(result.person, rows[i].person);
+    }
+    auth_fini(&auth);
+}
+
+static void test_authors(void **state)
+{
+    struct auth auth = make("127.0.0.1:9797");
+    struct err err;
+    struct sv by;
+    (void)state;
+    assert_int_equal(auth_author(&auth, NULL, SV("anna"), &by, &err), 0); /* nobody has a token */
+    assert_int_equal(auth_add_person(&auth, SV("anna"), SV("anna-0123456789abcdef"), ROLE_OPERATOR, &err), 0);
+    assert_int_equal(auth_add_person(&auth, SV("ben"), SV("ben-00123456789abcdef"), ROLE_OPERATOR, &err), 0);
+    static const struct {
+        const char *person, *by, *author; /* author NULL: refused */
+    } rows[] = {
+        {"anna", "", "anna"},
+        {"anna", "anna", "anna"},
+        {"anna", " Anna", "anna"},
+        {"anna", "ben", NULL},
+        {"anna", "carol", NULL},
+        {NULL, "carol", "carol"},
+        {NULL, "", ""},
+        {NULL, "anna", NULL},
+        {NULL, "\001ANNA\n", NULL},
+        {NULL, "anna b", "anna b"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int rc = auth_author(&auth, rows[i].person, sv_of(rows[i].by), &by, &err);
+        assert_int_equal(rc, rows[i].author == NULL ? TC_EINPUT : 0);
+        assert_true(rc != 0 || sv_is(by, rows[i].author));
+        assert_true(rc == 0 || strstr(err.text, "token") != NULL);
+    }
+    assert_true(auth_is_person(&auth, SV("BEN ")) && !auth_is_person(&auth, SV("carol")));
+    auth_fini(&auth);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +354,8 @@ int main(void)
         cmocka_unit_test(test_other_hosts),
         cmocka_unit_test(test_tokens_that_handlers_look_at),
         cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_people_and_their_roles),
+        cmocka_unit_test(test_authors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

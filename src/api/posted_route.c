@@ -172,7 +172,9 @@ static void acknowledge(struct api *api, struct request *request, const struct p
     posted_identity(sv_of(request->source), alert->key, identity);
     hash_hex(identity, sizeof identity, id);
     struct alert_command command = {
-        .verb = SV("ack"), .alert_id = sv_of(id), .by = alert->by.n > 0 ? alert->by : sv_of(request->source)};
+        .verb = SV("ack"),
+        .alert_id = sv_of(id),
+        .by = alert->by.n > 0 && !auth_is_person(&api->auth, alert->by) ? alert->by : sv_of(request->source)};
     command_begin(api, request, &command, reply);
 }
 

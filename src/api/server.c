@@ -104,6 +104,8 @@ static void check_auth(struct api *api, struct request *request, enum route_role
                                 .role = role};
     auth_check(&api->auth, &auth, &result);
     request->source = result.source;
+    request->person = result.person;
+    request->unknown_token = result.unknown_token;
     api->bad_tokens += result.bad_token;
     if (result.status == 0)
         return;

@@ -80,6 +80,8 @@ static void response_json(struct json_out *json, const struct alert_options *o)
     json_kv_bool(json, "silence_is_no_objection", o->silence_is_no_objection);
     json_kv_i64(json, "raise_to", o->raise_to);
     json_kv_i64(json, "zone_offset_s", o->zone_offset_s);
+    json_kv_i64(json, "notify_count", o->notify_count);
+    json_kv_i64(json, "notify_within_ns", o->notify_within_ns);
     json_kv_i64(json, "flap_count", o->flap_count);
     json_kv_i64(json, "flap_within_ns", o->flap_within_ns);
     json_kv_i64(json, "flap_stable_ns", o->flap_stable_ns);
@@ -101,6 +103,8 @@ static void read_response(const struct event *json, struct alert_options *ret)
     ret->raise_to =
         severity >= SEVERITY_P1 && severity <= SEVERITY_P4 ? (enum severity)severity : SEVERITY_NONE;
     ret->zone_offset_s = (int)number_of(json, "response.zone_offset_s");
+    ret->notify_count = (uint32_t)number_of(json, "response.notify_count");
+    ret->notify_within_ns = number_of(json, "response.notify_within_ns");
     ret->flap_count = (uint32_t)number_of(json, "response.flap_count");
     ret->flap_within_ns = number_of(json, "response.flap_within_ns");
     ret->flap_stable_ns = number_of(json, "response.flap_stable_ns");

@@ -251,9 +251,10 @@ static const struct option_spec release_options[] = {
 static void release_body(const struct cli_args *args, struct buf *out)
 {
     struct json_out json = json_out_to(out);
-    const char *by = cli_value(args, "by", NULL), *login = getlogin(), *note = cli_value(args, "note", NULL);
+    const char *by = client_by(args), *note = cli_value(args, "note", NULL);
     json_object(&json);
-    json_kv_str(&json, "by", by != NULL ? by : login != NULL ? login : "cli");
+    if (by != NULL)
+        json_kv_str(&json, "by", by);
     if (note != NULL)
         json_kv_str(&json, "note", note);
     if (cli_flag(args, "discard"))
@@ -278,8 +279,9 @@ static enum cli_exit release_run(const struct cli_args *args)
     enum cli_exit code;
     if (url.overflow || post.overflow)
         code = cli_fail(args, CLI_USAGE, "the URL or the note is too long");
-    else if (client_request(&(struct client_call){.url = url.p, .post = list ? NULL : post.p}, &body, &status,
-                            &err) != 0)
+    else if (client_request(
+                 &(struct client_call){.url = url.p, .post = list ? NULL : post.p, .bearer = client_token()},
+                 &body, &status, &err) != 0)
         code = cli_fail_err(args, &err);
     else if ((code = client_exit(args, status, buf_view(&body))) == CLI_DONE)
         printf("%.*s\n", SV_FMT(buf_view(&body)));

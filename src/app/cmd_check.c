@@ -258,7 +258,9 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
                                .store_path = "",
                                .console_url = config->console_url,
                                .tokens = config->tokens,
-                               .token_count = config->token_count};
+                               .token_count = config->token_count,
+                               .people = config->people,
+                               .person_count = config->person_count};
     if (api_check(&door, &err) != 0) {
         cli_fail_err(args, &err);
         return CLI_USAGE;

@@ -96,13 +96,7 @@ static int alerts_confirmation(struct reading *r, const struct yaml_node *node)
     return setting_section(r, node, confirmation_settings);
 }
 
-static int flapping_count(struct reading *r, const struct yaml_node *node)
-{
-    int rc = setting_number(r, node, 0, ALERT_FLAPS_MAX, &r->config->flap_count);
-    return rc == 0 && r->config->flap_count == 1 ? setting_bad(r, node, "2 to 32, or 0 for off") : rc;
-}
-
-static int flapping_time(struct reading *r, const struct yaml_node *node, int64_t *ret_ns)
+static int alerts_time(struct reading *r, const struct yaml_node *node, int64_t *ret_ns)
 {
     int rc = setting_duration(r, node, ret_ns);
     return rc == 0 && (*ret_ns < TC_SECOND_NS || *ret_ns > DAY_NS)
@@ -110,14 +104,41 @@ static int flapping_time(struct reading *r, const struct yaml_node *node, int64_
                : rc;
 }
 
+static int notify_count(struct reading *r, const struct yaml_node *node)
+{
+    return setting_number(r, node, 1, ALERT_WAIT_MAX, &r->config->notify_count);
+}
+
+static int notify_within(struct reading *r, const struct yaml_node *node)
+{
+    return alerts_time(r, node, &r->config->notify_within_ns);
+}
+
+static const struct setting notify_after_settings[] = {
+    {"count", "occurrences before an alert of a rule on events is told, 1 to 100", "1: at once",
+     notify_count},
+    {"within", "the time that they come in, a day at most", "10m", notify_within},
+    {0}};
+
+static int alerts_notify_after(struct reading *r, const struct yaml_node *node)
+{
+    return setting_section(r, node, notify_after_settings);
+}
+
+static int flapping_count(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_number(r, node, 0, ALERT_FLAPS_MAX, &r->config->flap_count);
+    return rc == 0 && r->config->flap_count == 1 ? setting_bad(r, node, "2 to 32, or 0 for off") : rc;
+}
+
 static int flapping_within(struct reading *r, const struct yaml_node *node)
 {
-    return flapping_time(r, node, &r->config->flap_within_ns);
+    return alerts_time(r, node, &r->config->flap_within_ns);
 }
 
 static int flapping_stable(struct reading *r, const struct yaml_node *node)
 {
-    return flapping_time(r, node, &r->config->flap_stable_ns);
+    return alerts_time(r, node, &r->config->flap_stable_ns);
 }
 
 static const struct setting flapping_settings[] = {
@@ -140,6 +161,8 @@ static const struct setting alerts_settings[] = {
      "5m", alerts_acknowledge},
     {"confirmation", "asking the user that an alert is about: channel, timeout, silence, raise_to", "off",
      alerts_confirmation},
+    {"notify_after", "what must come before anybody is told of an alert: count, within", "told at once",
+     alerts_notify_after},
     {"flapping", "when an alert that begins and ends again and again is told once: count, within, stable",
      "on", alerts_flapping},
     {"resolve_after", "an alert without occurrences for so long resolves itself", "24h", alerts_resolve},
@@ -492,6 +515,8 @@ static const struct setting top_settings[] = {
      read_geoip},
     {"sources", "senders and their tokens; where none is named, loopback needs no token", "none",
      config_read_sources},
+    {"people", "who has a token of their own, so that nobody else commands in their name (docs/http-api.md)",
+     "nobody: whoever commands names themselves", config_read_people},
     {"channels", "where alerts are sent", "stdout, and Slack where SLACK_SECURITY_WEBHOOK is set",
      config_read_channels},
     {"routing", "which channels are told of which priority", "by min_severity of each channel",
@@ -559,6 +584,7 @@ void config_defaults(struct config *config)
                               .acknowledge_within_ns = 300 * TC_SECOND_NS,
                               .answer_within_ns = 86400 * TC_SECOND_NS,
                               .raise_to = SEVERITY_P1,
+                              .notify_within_ns = 600 * TC_SECOND_NS,
                               .flap_count = 5,
                               .flap_within_ns = 3600 * TC_SECOND_NS,
                               .flap_stable_ns = 1800 * TC_SECOND_NS};
@@ -683,6 +709,7 @@ void config_reference(struct buf *out)
                  "printed by `tocsin check --reference`.\n\n");
     reference_table(out, "Top level", top_settings);
     reference_table(out, "sources (a list)", config_source_settings);
+    reference_table(out, "people (a list)", config_person_settings);
     reference_table(out, "channels (a list)", config_channel_settings);
     reference_table(out, "mentions (of a channel)", config_mention_settings);
     reference_table(out, "routing", config_routing_settings);
@@ -690,6 +717,7 @@ void config_reference(struct buf *out)
     reference_table(out, "digest", config_digest_settings);
     reference_table(out, "alerts", alerts_settings);
     reference_table(out, "alerts.confirmation", confirmation_settings);
+    reference_table(out, "alerts.notify_after", notify_after_settings);
     reference_table(out, "alerts.flapping", flapping_settings);
     reference_table(out, "privacy", privacy_settings);
     reference_table(out, "privacy.officers (a list)", officer_settings);

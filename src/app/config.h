@@ -95,6 +95,8 @@ struct config {
     int64_t dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0 */
     int64_t acknowledge_within_ns;
+    uint64_t notify_count; /* 0, 1: told at once */
+    int64_t notify_within_ns;
     uint64_t flap_count; /* 0: flapping is not looked for */
     int64_t flap_within_ns, flap_stable_ns;
     struct sv confirmation_channel; /* who asks users whether that was them; n == 0: nobody can be asked */
@@ -103,6 +105,8 @@ struct config {
     enum severity raise_to;
     const char *vault_key_path; /* NULL: in the data directory */
     struct sv policy_text;      /* policy.h's lines */
+    struct api_person *people;
+    size_t person_count;
     struct api_token *officers; /* `source` is the name */
     size_t officer_count;
     bool metrics; /* keep a store of metrics, and take remote write */

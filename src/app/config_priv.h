@@ -56,16 +56,17 @@ int setting_token_secret(struct reading *r, const struct yaml_node *node);
 /* --- sections --- */
 
 extern const struct setting config_channel_settings[], config_mention_settings[], config_routing_settings[],
-    config_forward_settings[], config_digest_settings[], config_source_settings[], config_watch_settings[],
-    config_heartbeat_settings[], config_syslog_settings[], config_file_settings[], config_journald_settings[],
-    config_retention_settings[], config_hold_settings[], config_class_settings[], config_metrics_settings[],
-    config_stdin_settings[];
+    config_forward_settings[], config_digest_settings[], config_source_settings[], config_person_settings[],
+    config_watch_settings[], config_heartbeat_settings[], config_syslog_settings[], config_file_settings[],
+    config_journald_settings[], config_retention_settings[], config_hold_settings[], config_class_settings[],
+    config_metrics_settings[], config_stdin_settings[];
 
 int config_read_channels(struct reading *r, const struct yaml_node *node);
 int config_read_routing(struct reading *r, const struct yaml_node *node);
 int config_read_forward(struct reading *r, const struct yaml_node *node);
 int config_read_digest(struct reading *r, const struct yaml_node *node);
 int config_read_sources(struct reading *r, const struct yaml_node *node);
+int config_read_people(struct reading *r, const struct yaml_node *node);
 int config_read_watch(struct reading *r, const struct yaml_node *node);
 int config_read_heartbeats(struct reading *r, const struct yaml_node *node);
 int config_read_syslog(struct reading *r, const struct yaml_node *node);

@@ -12,7 +12,7 @@ static const struct sv drill_actions[] = {
 #define DRILL_RULE(word, priority)                                                                           \
     {                                                                                                        \
         .id = {"tocsin-drill", 12}, .name = {"drill", 5}, .title = {"DRILL", 5},                             \
-        .level = {word, sizeof word - 1}, .severity = priority,                                              \
+        .level = {word, sizeof word - 1}, .severity = priority, .notify_count = 1,                           \
         .description = {"This is a drill. Nothing is wrong; the way that alerts take is tried.", 69},        \
         .actions = drill_actions, .action_count = TC_ARRAY_LEN(drill_actions)                                \
     }

@@ -74,6 +74,20 @@ static void state(const struct alert *a, struct json_out *json, struct arena *ar
                              a->silenced));
 }
 
+static void waiting(const struct alert *a, struct json_out *json, struct arena *arena)
+{
+    char within[TC_RFC3339_MAX];
+    if (a->waiting == NULL)
+        return;
+    clk_format_duration(a->waiting->within_ns, within);
+    stage(
+        json, "waiting",
+        arena_printf(arena,
+                     "nobody was told yet: %u of %u occurrences have come within %s (notify_after); channels "
+                     "and escalation wait for the rest, or for a higher severity",
+                     a->waiting->come, a->waiting->needed, within));
+}
+
 static void flapping(const struct alert *a, struct json_out *json, struct arena *arena)
 {
     char stable[TC_RFC3339_MAX], over[TC_RFC3339_MAX];
@@ -131,6 +145,7 @@ void service_explain(void *context, const struct alert *alert, struct buf *out)
     identity(alert, &json, &arena);
     counting(s, alert, &json, &arena);
     state(alert, &json, &arena);
+    waiting(alert, &json, &arena);
     flapping(alert, &json, &arena);
     channels(s, alert, &json, &arena);
     stage(&json, "escalation", buf_view(&escalation));

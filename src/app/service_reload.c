@@ -80,6 +80,8 @@ struct alert_options service_response(const struct config *c)
                                   .silence_is_no_objection = c->silence_is_no_objection,
                                   .raise_to = c->raise_to,
                                   .zone_offset_s = c->zone_offset_s,
+                                  .notify_count = (uint32_t)c->notify_count,
+                                  .notify_within_ns = c->notify_within_ns,
                                   .flap_count = (uint32_t)c->flap_count,
                                   .flap_within_ns = c->flap_within_ns,
                                   .flap_stable_ns = c->flap_stable_ns};

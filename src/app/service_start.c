@@ -159,6 +159,8 @@ static int start_api(struct service *s, struct err *err)
                             .intake = s->intake,
                             .tokens = c->tokens,
                             .token_count = c->token_count,
+                            .people = c->people,
+                            .person_count = c->person_count,
                             .officers = c->officers,
                             .officer_count = c->officer_count,
                             .max_body_bytes = c->max_body_bytes,

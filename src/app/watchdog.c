@@ -27,6 +27,7 @@ static const struct rule_info silent_rule = {
     .title = {"SOURCE_SILENT", 13},
     .level = {"high", 4},
     .severity = SEVERITY_P2,
+    .notify_count = 1,
     .description =
         {"A watched source has sent nothing for two of its intervals: what happens there is not seen.", 91},
     .actions = silent_actions,
@@ -38,6 +39,7 @@ static const struct rule_info errors_rule = {
     .title = {"RULE_ERROR", 10},
     .level = {"medium", 6},
     .severity = SEVERITY_P3,
+    .notify_count = 1,
     .description = {"A rule's pattern reached its match limit: events were not judged by it.", 71},
     .actions = rules_actions,
     .action_count = TC_ARRAY_LEN(rules_actions),
@@ -53,6 +55,7 @@ static const struct rule_info overdue_rule = {
     .title = {"ESCALATION_OVERDUE", 18},
     .level = {"critical", 8},
     .severity = SEVERITY_P1,
+    .notify_count = 1,
     .description = {"Steps of an escalation came more than a minute after their time.", 64},
     .actions = overdue_actions,
     .action_count = TC_ARRAY_LEN(overdue_actions),
@@ -64,6 +67,7 @@ static const struct rule_info full_rule = {
     .title = {"RULE_STATE_FULL", 15},
     .level = {"medium", 6},
     .severity = SEVERITY_P3,
+    .notify_count = 1,
     .description = {"A rule keeps as many groups, times or values as it may: those least likely to matter "
                     "were forgotten.",
                     100},

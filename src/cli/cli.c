@@ -333,5 +333,8 @@ void cli_man_page(const struct verb *const verbs[])
     printf(".SH ENVIRONMENT\n.TP\nSLACK_SECURITY_WEBHOOK\n");
     roff("URL of a Slack incoming webhook. Where it is set and no configuration names channels, alerts go "
          "there.\n");
+    printf(".TP\nTOCSIN_TOKEN\n");
+    roff("A person's own token (people of the server's configuration): commands to a server bear it, and are "
+         "made by that person.\n");
     printf(".SH SEE ALSO\nREADME.md, docs/life\\-of\\-an\\-event.md, docs/configuration.md\n");
 }

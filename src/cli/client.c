@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <curl/curl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { BEARER_MAX_BYTES = 8192 };
@@ -98,7 +99,8 @@ enum cli_exit client_talk(const struct cli_args *args, const char *path, const c
     buf_char(&url, '\0');
     if (url.overflow)
         code = cli_fail(args, CLI_USAGE, "the URL is too long");
-    else if (client_request(&(struct client_call){.url = url.p, .post = post}, body, &status, &err) != 0)
+    else if (client_request(&(struct client_call){.url = url.p, .post = post, .bearer = client_token()}, body,
+                            &status, &err) != 0)
         code = cli_fail_err(args, &err);
     else
         code = client_exit(args, status, buf_view(body));
@@ -106,13 +108,29 @@ enum cli_exit client_talk(const struct cli_args *args, const char *path, const c
     return code;
 }
 
+const char *client_token(void)
+{
+    const char *token = getenv("TOCSIN_TOKEN");
+    return token != NULL && token[0] != '\0' ? token : NULL;
+}
+
+const char *client_by(const struct cli_args *args)
+{
+    const char *by = cli_value(args, "by", NULL), *login;
+    if (by != NULL || client_token() != NULL)
+        return by;
+    login = getlogin();
+    return login != NULL ? login : "cli";
+}
+
 void client_command_body(const struct cli_args *args, const struct client_member_option *options,
                          struct buf *out)
 {
     struct json_out json = json_out_to(out);
-    const char *by = cli_value(args, "by", NULL), *login = getlogin();
+    const char *by = client_by(args);
     json_object(&json);
-    json_kv_str(&json, "by", by != NULL ? by : login != NULL ? login : "cli");
+    if (by != NULL)
+        json_kv_str(&json, "by", by);
     for (; options->option != NULL; options++)
         if (cli_value(args, options->option, NULL) != NULL)
             json_kv_str(&json, options->member, cli_value(args, options->option, NULL));

@@ -19,6 +19,10 @@ struct client_call {
     long timeout_s;     /* 0: TC_CLIENT_TIMEOUT_S */
 };
 
+/* The person's own token, TOCSIN_TOKEN of the environment; NULL: there is none. */
+const char *client_token(void);
+/* Who a command says that it is by: --by, else the login name; NULL where a token says it. */
+const char *client_by(const struct cli_args *args);
 /* The answer's body is appended to `body`, whose maximum is the bound; *ret_status is the HTTP status. TC_EIO
  * where there is no answer in time. */
 int client_request(const struct client_call *call, struct buf *body, long *ret_status, struct err *err);
@@ -27,7 +31,7 @@ enum cli_exit client_exit(const struct cli_args *args, long status, struct sv bo
 /* One call to the server that --url names: `path` begins with a slash; GET where `post` is NULL. What went
  * wrong has been said. */
 enum cli_exit client_talk(const struct cli_args *args, const char *path, const char *post, struct buf *body);
-/* A command's body, terminated: "by" (--by, else the login name), and of each pair of option and member what
+/* A command's body, terminated: "by" (client_by), and of each pair of option and member what
  * was given; the pairs end with an option of NULL. */
 struct client_member_option {
     const char *option, *member;

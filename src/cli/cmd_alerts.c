@@ -193,9 +193,10 @@ static void command_body(const struct cli_args *args, struct buf *out)
 {
     static const char *const members[] = {"note", "disposition", "to", "until", "what", "impact", "urgency"};
     struct json_out json = json_out_to(out);
-    const char *by = cli_value(args, "by", NULL), *login = getlogin();
+    const char *by = client_by(args);
     json_object(&json);
-    json_kv_str(&json, "by", by != NULL ? by : login != NULL ? login : "cli");
+    if (by != NULL)
+        json_kv_str(&json, "by", by);
     for (size_t i = 0; i < TC_ARRAY_LEN(members); i++)
         if (cli_value(args, members[i], NULL) != NULL)
             json_kv_str(&json, members[i], cli_value(args, members[i], NULL));
@@ -222,7 +223,7 @@ static enum cli_exit talk(const struct cli_args *args, const char *verb, const c
     bool show = export || strcmp(verb, "show") == 0;
     bool reveal = strcmp(verb, "reveal") == 0;
     bool events = strcmp(verb, "events") == 0, of = strcmp(verb, "of") == 0;
-    const char *bearer = reveal ? getenv("TOCSIN_PRIVACY_TOKEN") : NULL;
+    const char *bearer = reveal ? getenv("TOCSIN_PRIVACY_TOKEN") : client_token();
     buf_printf(&url, "%s/v1/%s", cli_value(args, "url", "http://127.0.0.1:9797"), of ? "events" : "alerts");
     if (list)
         buf_printf(&url, "?state=%s", cli_value(args, "state", "open"));

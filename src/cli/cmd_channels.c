@@ -63,7 +63,8 @@ static enum cli_exit ask(const struct cli_args *args, const char *path, const ch
     buf_char(&url, '\0');
     enum cli_exit code =
         url.overflow ? cli_fail(args, CLI_USAGE, "the URL is too long")
-        : client_request(&(struct client_call){.url = url.p, .post = post}, body, &status, &err) != 0
+        : client_request(&(struct client_call){.url = url.p, .post = post, .bearer = client_token()}, body,
+                         &status, &err) != 0
             ? cli_fail_err(args, &err)
             : client_exit(args, status, buf_view(body));
     buf_free(&url);
@@ -131,7 +132,7 @@ static enum cli_exit test_channel(const struct cli_args *args, const char *name,
     for (const char *c = name; *c != '\0'; c++)
         n += (size_t)snprintf(path + n, sizeof path - n, *c == '#' || *c == '+' ? "%%%02X" : "%c", *c);
     snprintf(path + n, sizeof path - n, "/test");
-    enum cli_exit code = ask(args, path, "{\"by\":\"cli\"}", body);
+    enum cli_exit code = ask(args, path, client_token() != NULL ? "{}" : "{\"by\":\"cli\"}", body);
     if (code != CLI_DONE)
         return code;
     struct arena arena = {0};

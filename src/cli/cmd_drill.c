@@ -208,7 +208,10 @@ static enum cli_exit run(struct drill *d, int64_t wait_ns)
         return code;
     code = watch(d, until_ns);
     /* also where that failed: an alert that stays open goes on paging people */
-    enum cli_exit end = talk(d, "/resolve", "{\"by\":\"drill\",\"note\":\"the drill is over\"}");
+    enum cli_exit end =
+        talk(d, "/resolve",
+             client_token() != NULL ? "{\"note\":\"the drill is over\"}" /* by whose token it is */
+                                    : "{\"by\":\"drill\",\"note\":\"the drill is over\"}");
     if (end != CLI_DONE)
         fprintf(stderr, "the drill's alert could not be ended: tocsin alerts show %s\n", d->id);
     return code == CLI_DONE || code == CLI_FOUND ? TC_MAX(code, end) : code;

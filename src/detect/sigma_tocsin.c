@@ -4,6 +4,8 @@
  */
 #include "detect/sigma.h"
 
+#include "base/num.h"
+
 static int read_owners(struct sigma *sigma, const struct yaml_node *map, struct rule_info *info)
 {
     int rc = sigma_read_text(sigma, map, "owner", &info->owner);
@@ -36,6 +38,30 @@ static int read_identity(struct sigma *sigma, const struct yaml_node *map, struc
     if (rc == 0)
         rc = sigma_texts(sigma, yaml_get(dedup, "by"), "by", &info->dedup_fields, &info->dedup_field_count);
     return rc == 0 ? sigma_read_duration(sigma, dedup, "within", &info->dedup_ns) : rc;
+}
+
+/* How much must come before anybody is told of an alert of the rule. */
+static int read_notify_after(struct sigma *sigma, const struct yaml_node *map, struct rule_info *info)
+{
+    static const char *const known[] = {"count", "within", NULL};
+    const struct yaml_node *after = yaml_get(map, "notify_after");
+    uint64_t count;
+    if (after == NULL)
+        return 0;
+    if (after->type != YAML_MAP || yaml_get(after, "count") == NULL || yaml_get(after, "within") == NULL)
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(after), "tocsin map",
+                            "notify_after must be a map of count (occurrences) and within (a duration)");
+    int rc = yaml_check_keys(after, sigma->file, known, sigma->err);
+    if (rc != 0) {
+        sigma->construct = "tocsin map";
+        return rc;
+    }
+    const struct yaml_node *node = yaml_get(after, "count");
+    if (node->type != YAML_SCALAR || !num_u64(node->text, 1, RULE_NOTIFY_COUNT_MAX, &count))
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT(node), "tocsin map",
+                            "count is a number of occurrences, 1 to %d", RULE_NOTIFY_COUNT_MAX);
+    info->notify_count = (uint32_t)count;
+    return sigma_read_duration(sigma, after, "within", &info->notify_within_ns);
 }
 
 /* A building block is counted by correlations and says nothing itself, whatever they generate. */
@@ -92,9 +118,9 @@ static int read_memory(struct sigma *sigma, const struct yaml_node *map, struct 
 int sigma_read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct sigma_rule *ret)
 {
     static const char *const known[] = {
-        "owner",   "secondary_owner", "runbook", "actions",        "severity", "entity",
-        "dedup",   "quiet",           "raise",   "building_block", "action",   "resets",
-        "absence", "new_value",       "travel",  "baseline",       NULL};
+        "owner",   "secondary_owner", "runbook", "actions",        "severity",     "entity",
+        "dedup",   "quiet",           "raise",   "building_block", "action",       "resets",
+        "absence", "new_value",       "travel",  "baseline",       "notify_after", NULL};
     struct rule_info *info = &ret->rule.info;
     struct sv word;
     if (map->type != YAML_MAP)
@@ -109,6 +135,8 @@ int sigma_read_tocsin(struct sigma *sigma, const struct yaml_node *map, struct s
         rc = sigma_read_severity(sigma, map, "severity", &word, &info->severity);
     if (rc == 0)
         rc = read_identity(sigma, map, info);
+    if (rc == 0)
+        rc = read_notify_after(sigma, map, info);
     if (rc == 0)
         rc = read_building_block(sigma, map, &ret->rule);
     if (rc == 0)

@@ -54,6 +54,7 @@ static void test_D_21_owner_secondary_owner_runbook_actions_and_times_are_read(v
     struct kit kit = {0};
     (void)state;
     kit_load(&kit, HEAD "  secondary_owner: leadership\n  actions: [look, call, write]\n  quiet: 2h\n"
+                        "  notify_after: {count: 5, within: 10m}\n"
                         "  entity: [host]\n  dedup: {by: [host, a], within: 15m}\n  raise:\n"
                         "    - {severity: critical, condition: admin}\n");
     kit_show_notes(&kit);
@@ -65,6 +66,8 @@ static void test_D_21_owner_secondary_owner_runbook_actions_and_times_are_read(v
                 sv_is(info->actions[2], "write"));
     assert_int_equal(2 * 3600 * TC_SECOND_NS, info->quiet_ns);
     assert_int_equal(900 * TC_SECOND_NS, info->dedup_ns);
+    assert_int_equal(5, info->notify_count);
+    assert_int_equal(600 * TC_SECOND_NS, info->notify_within_ns);
     assert_int_equal(2, info->dedup_field_count);
     kit_free(&kit);
 }
@@ -232,6 +235,11 @@ static void test_what_is_wrong_is_refused_at_its_place(void **state)
     refuses("  dedup: [a]\n", "tocsin map", 14);
     refuses("  dedup: {for: 1h}\n", "tocsin map", 14);
     refuses("  dedup: {}\n", "tocsin map", 14);
+    refuses("  notify_after: 5\n", "tocsin map", 14);
+    refuses("  notify_after: {count: 5}\n", "tocsin map", 14);
+    refuses("  notify_after: {count: 5, within: 1h, of: x}\n", "tocsin map", 14);
+    refuses("  notify_after: {count: 101, within: 1h}\n", "tocsin map", 14);
+    refuses("  notify_after: {count: 5, within: soon}\n", "timespan", 14);
     refuses("  raise: high\n", "raise", 14);
     refuses("  raise: []\n", "raise", 14);
     refuses("  raise:\n    - {severity: high}\n", "raise", 15);

@@ -11,6 +11,8 @@
 #include "event/event.h"
 #include "event/severity.h"
 
+enum { RULE_NOTIFY_COUNT_MAX = 100 }; /* of rule_info.notify_count */
+
 /* What is known of a rule beside its logic. Lives as long as its rule set. */
 struct rule_info {
     struct sv id;   /* the rule's UUID; where a file gives none, "name:" + name, or "sha256:" + first 16 hex
@@ -31,7 +33,10 @@ struct rule_info {
     size_t dedup_field_count;
     int64_t dedup_ns, quiet_ns; /* tocsin: how long an alert of it takes further findings, and without any
                                    resolves itself; 0: as the configuration has it */
-    struct sv file;             /* as given, with the line its document starts on */
+    uint32_t notify_count; /* tocsin: so many occurrences within notify_within_ns before anybody is told; 1:
+                              at once; 0: as the configuration has it */
+    int64_t notify_within_ns;
+    struct sv file; /* as given, with the line its document starts on */
     unsigned line;
     uint32_t ordinal; /* 0.. in the rule set, by (id) order: stable whatever the order of files */
 };

@@ -1,8 +1,8 @@
-"""What keeps a running server quiet on purpose: an alert that flaps is told once, through a kill."""
+"""What keeps a running server quiet on purpose, through a kill: an alert that flaps, and one that waits for more before anybody is told."""
 import json
 
 import kit
-from channels_e2e import World, deliveries
+from channels_e2e import World, deliveries, event
 from kit import test, tocsin, wait_for
 
 kit.tests.clear()  # those of the file that the world comes from run there
@@ -48,6 +48,25 @@ def flapping():
         assert history == ["created", "flapping", "resolved"] and ended["flapping"]["since"] is None and ended["count"] == 2, (history, ended)
         assert reasons(server, alert["id"])[0] == "flapping-3" and len(server.alerts()) == 0, reasons(server, alert["id"])
         assert len([r for r in reasons(server, alert["id"]) if r.startswith(("new", "flapping"))]) == 1
+
+
+@test("nobody is told until so many occurrences came; the alert is shown meanwhile, explain says why, a kill forgets none of them")
+def waiting():
+    config = "channels: [{name: out, type: file, path: %s/out}]\nalerts: {notify_after: {count: 3, within: 1h}}\n"
+    with World() as world, world.server(config % world.directory.name) as server:
+        server.send(event("P1"), event("P1"))
+        (alert,) = wait_for("two of three", lambda: [a for a in server.alerts() if a["notify_after"]["come"] == 2])
+        assert alert["notify_after"] == {"count": 3, "within_seconds": 3600, "come": 2} and alert["escalation"]["next_at"] is None, alert
+        server.kill()
+        server.start()
+        code, out, err = tocsin("explain", "alert", alert["id"], "--url", f"http://127.0.0.1:{server.port}")
+        assert code == 0 and "nobody was told yet: 2 of 3 occurrences" in out, (out, err)
+        assert reasons(server, alert["id"]) == []
+        server.send(event("P1"))
+        wait_for("it is told", lambda: reasons(server, alert["id"]) == ["new"])
+        (alert,) = server.alerts()
+        assert alert["notify_after"]["count"] == 0 and alert["escalation"]["next_at"] is not None and alert["count"] == 3, alert
+        assert tocsin("drill", "--url", f"http://127.0.0.1:{server.port}")[0] == 0, "a drill does not wait"
 
 
 if __name__ == "__main__":
