@@ -165,6 +165,8 @@ void core_explain_escalation(struct core *core, const struct alert *alert, struc
         buf_printf(out, "by policy %.*s; %u steps were told", SV_FMT(policy->name), alert->escalation_step);
         if (alert->escalation_next_ns != TC_NO_TIME)
             explain_step(core, alert, out);
+        else if (alert->waiting != NULL)
+            buf_str(out, "; it begins when the alert is told");
         else if (alert->silenced > 0 || alert->state == ALERT_SNOOZED || alert->state == ALERT_PENDING)
             buf_str(out, "; it pauses");
         else

@@ -60,7 +60,7 @@ def waiting():
         server.kill()
         server.start()
         code, out, err = tocsin("explain", "alert", alert["id"], "--url", f"http://127.0.0.1:{server.port}")
-        assert code == 0 and "nobody was told yet: 2 of 3 occurrences" in out, (out, err)
+        assert code == 0 and "nobody was told yet: 2 of 3 occurrences" in out and "it begins when the alert is told" in out, (out, err)
         assert reasons(server, alert["id"]) == []
         server.send(event("P1"))
         wait_for("it is told", lambda: reasons(server, alert["id"]) == ["new"])
