@@ -36,6 +36,7 @@ static const struct verb *const verbs[] = {
     &verb_replay,
     &verb_top,
     &verb_silence,
+    &verb_hold,
     &verb_incident,
     &verb_drill,
     &verb_oncall,

@@ -7,6 +7,7 @@
 #include "base/json_out.h"
 #include "event/json.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 #include <unistd.h>
 
@@ -117,6 +118,15 @@ void client_command_body(const struct cli_args *args, const struct client_member
             json_kv_str(&json, options->member, cli_value(args, options->option, NULL));
     json_object_end(&json);
     buf_char(out, '\0');
+}
+
+void client_encode(struct buf *out, const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (isalnum((unsigned char)*text) || strchr("-._~", *text) != NULL)
+            buf_char(out, *text);
+        else
+            buf_printf(out, "%%%02X", (unsigned char)*text);
 }
 
 bool client_member(struct sv *rest, struct sv *ret)

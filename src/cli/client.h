@@ -34,6 +34,8 @@ struct client_member_option {
 };
 void client_command_body(const struct cli_args *args, const struct client_member_option *options,
                          struct buf *out);
+/* Appends `text` as a part of a path or a query (percent-encoded). */
+void client_encode(struct buf *out, const char *text);
 /* Members of a JSON array of objects, one after another; *rest starts as the whole. */
 bool client_member(struct sv *rest, struct sv *ret);
 

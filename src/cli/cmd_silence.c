@@ -6,7 +6,6 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,15 +36,6 @@ static enum cli_exit call(const struct cli_args *args, struct buf *path,
     buf_free(&body);
     buf_free(&post);
     return code;
-}
-
-static void put_encoded(struct buf *out, const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (isalnum((unsigned char)*text) || strchr("-._~", *text) != NULL)
-            buf_char(out, *text);
-        else
-            buf_printf(out, "%%%02X", (unsigned char)*text);
 }
 
 /* --- silence */
@@ -102,11 +92,11 @@ static enum cli_exit silence_run(const struct cli_args *args)
         code = cli_fail(args, CLI_USAGE, "it is list, preview MATCHERS, add MATCHERS or end NUMBER");
     } else if (strcmp(verb, "preview") == 0) {
         buf_str(&path, "/v1/silences/preview?matchers=");
-        put_encoded(&path, words[1]);
+        client_encode(&path, words[1]);
         code = call(args, &path, NULL, false);
     } else if (strcmp(verb, "end") == 0) {
         buf_str(&path, "/v1/silences/");
-        put_encoded(&path, words[1]);
+        client_encode(&path, words[1]);
         buf_str(&path, "/unsilence");
         code = call(args, &path, by, false);
     } else {
@@ -164,7 +154,7 @@ static enum cli_exit incident_run(const struct cli_args *args)
     buf_str(&path, "/v1/incidents");
     if (needs_number) {
         buf_char(&path, '/');
-        put_encoded(&path, words[1]);
+        client_encode(&path, words[1]);
         buf_printf(&path, "%s%s", i == 2 ? ".md" : reads ? "" : "/", reads ? "" : verb);
     }
     enum cli_exit code = call(args, &path, reads ? NULL : members, list);

@@ -77,6 +77,13 @@ void retention_free(struct retention **retention)
     *retention = NULL;
 }
 
+void retention_set_holds(struct retention *r, const struct retention_hold *holds, size_t count)
+{
+    r->options.holds = holds;
+    r->options.hold_count = count;
+    r->wish = hash_holds(&r->options);
+}
+
 void retention_stats(const struct retention *r, struct retention_stats *ret)
 {
     *ret = r->stats;

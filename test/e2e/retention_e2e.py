@@ -119,5 +119,62 @@ def retention():
         shutil.rmtree(f"{data}/archive")
 
 
+HOLDS = """
+retention:
+  debug: 2s
+  classes: [{class: debug, level: [debug]}]
+  segment_age: 1s
+  cold_after: 1s
+  holds:
+    - {name: of the file, text: nobody says this}
+"""
+
+
+def said(server, text):
+    return any(text in e["raw"] for e in server.query())
+
+
+@test("J-06 X-13 a hold made at run time: in force at once, over a kill and without the checkpoint; released, what it held goes; all of it in the journal")
+def holds():
+    def hold(*args, code=0):
+        got, out, err = tocsin("hold", *args, "--url", f"http://127.0.0.1:{server.port}")
+        assert got == code, (args, got, out, err)
+        return kit.lines(out) if code == 0 else err
+
+    def dropped():
+        return server.metric("tocsin_retention_drops_total")
+
+    with Server(config=HOLDS) as server:
+        (made,) = hold("add", "case 8/a", "--text", "for the court", "--class", "debug", "--note", "letter of the court", "--by", "olga")
+        assert made["name"] == "case 8/a" and made["classes"] == ["debug"] and made["by"] == "olga" and made["configured"] is False, made
+        assert "already" in hold("add", "case 8/a", "--note", "again", code=2)
+        assert "note" in hold("add", "case 9", code=2) and "time" in hold("add", "case 9", "--note", "x", "--from", "monday", code=2)
+        assert "configuration" in hold("release", "of the file", "--note", "x", code=2)
+        server.send({"level": "debug", "message": "kept for the court"}, {"level": "debug", "message": "goes"})
+        wait_for("the other to go", lambda: not said(server, '"goes"'), 30)
+        assert said(server, "kept for the court") and server.metric("tocsin_retention_holds") == 1
+        server.kill()
+        checkpoint = os.path.join(server.data, "checkpoint")
+        if os.path.exists(checkpoint):
+            os.remove(checkpoint)
+        server.start()
+        assert [(h["name"], h["configured"]) for h in hold("list")] == [("of the file", True), ("case 8/a", False)]
+        server.send({"level": "debug", "message": "goes, too"})
+        wait_for("a drop after the restart", lambda: dropped() >= 1 and not said(server, "goes, too"), 30)
+        assert said(server, "kept for the court"), "the hold of before the kill"
+        assert server.stop() == 0
+        server.start()  # from the checkpoint
+        assert len(hold("list")) == 2 and said(server, "kept for the court")
+        hold("release", "case 8/a", "--note", "the case is over", "--by", "olga")
+        wait_for("what was held to go", lambda: not said(server, "kept for the court"), 30)
+        assert [h["name"] for h in hold("list")] == ["of the file"]
+        commands = [json.loads(e["raw"]) for e in server.query("--all") if e["type"] == "command" and '"hold_' in e["raw"]]
+        assert [(c["verb"], c["by"]) for c in commands if c.get("by") == "olga"] == [("hold_add", "olga"), ("hold_release", "olga")], commands
+        policies = [json.loads(e["raw"]) for e in server.query("--all") if "retention_policy" in e["raw"]]
+        assert [h["name"] for h in policies[1]["holds"]] == ["of the file", "case 8/a"], "each start tells what is held"
+        server.stop()
+        assert tocsin("verify", server.data)[0] == 0
+
+
 if __name__ == "__main__":
     kit.main()
