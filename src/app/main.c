@@ -29,6 +29,7 @@ static const struct verb *const verbs[] = {
     &verb_channels,
     &verb_backup,
     &verb_restore,
+    &verb_archive,
     &verb_release,
     &verb_promql,
     &verb_routes,
