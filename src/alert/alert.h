@@ -208,7 +208,8 @@ struct alert_command {
     struct sv until; /* a time (RFC 3339), or a duration from the record's receive time ("4h") */
     struct sv what;  /* a task, an answer, … */
     struct sv impact, urgency;
-    struct sv every; /* of a silence: when it recurs */
+    struct sv every;                     /* of a silence: when it recurs */
+    struct sv from, class, source, text; /* of a hold of retention: which records, beside `until` */
 };
 /* Its members by the names that they have in JSON, for whoever carries a command on; ends with name NULL. */
 extern const struct alert_command_member {

@@ -21,6 +21,10 @@ const struct alert_command_member alert_command_members[] = {
     {"impact", offsetof(struct alert_command, impact)},
     {"urgency", offsetof(struct alert_command, urgency)},
     {"every", offsetof(struct alert_command, every)},
+    {"from", offsetof(struct alert_command, from)},
+    {"class", offsetof(struct alert_command, class)},
+    {"source", offsetof(struct alert_command, source)},
+    {"text", offsetof(struct alert_command, text)},
     {0}};
 
 /* --- what the commands share */

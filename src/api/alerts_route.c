@@ -249,7 +249,8 @@ static bool read_command(const struct request *request, struct arena *arena, str
         if (!take_member(command, &event.fields[i])) {
             reply_error(reply, 400,
                         "the body takes the texts \"by\", \"note\", \"disposition\", \"to\", \"until\", "
-                        "\"what\", \"impact\", \"urgency\" and \"every\": \"%.*s\" is none of them",
+                        "\"what\", \"impact\", \"urgency\" and \"every\", and of a hold \"from\", \"class\", "
+                        "\"source\" and \"text\": \"%.*s\" is none of them",
                         SV_FMT(sv_head(event.fields[i].name, 64)));
             return false;
         }

@@ -113,6 +113,7 @@ struct api_options {
                   struct err *err);
     void (*explain)(void *context, const struct alert *alert, struct buf *out); /* JSON; NULL: 404 */
     void (*silences)(void *context, struct buf *out);                           /* JSON array; NULL: none */
+    void (*holds)(void *context, struct buf *out); /* of retention; JSON array; NULL: none */
     /* All incidents (number empty), or one, as JSON or Markdown. TC_ENOTFOUND; NULL: 404 to those who ask. */
     int (*incidents)(void *context, struct sv number, bool markdown, struct buf *out, struct err *err);
     void (*rules)(void *context, struct buf *out);    /* JSON array for /v1/rules; NULL: none */

@@ -348,6 +348,8 @@ void drill_command(struct api *api, struct request *request, struct reply *reply
 void other_command(struct api *api, struct request *request, struct reply *reply);
 void silences_list(struct api *api, struct request *request, struct reply *reply);
 void silences_preview(struct api *api, struct request *request, struct reply *reply);
+void holds_list(struct api *api, struct request *request, struct reply *reply);
+void holds_handle(struct api *api, struct request *request, struct reply *reply);
 void incidents_show(struct api *api, struct request *request, struct reply *reply);
 void heartbeat_handle(struct api *api, struct request *request, struct reply *reply);
 void alerts_events(struct api *api, struct request *request, struct reply *reply);

@@ -1,6 +1,6 @@
 /*
- * Silences, incidents, drills: lists, commands, and the preview of a silence, which counts in the projection
- * what it would hide, and what it would have hidden in the last week.
+ * Silences, holds, incidents, drills: lists, commands, and the preview of a silence, which counts in the
+ * projection what it would hide, and what it would have hidden in the last week.
  */
 #include "api/api_priv.h"
 
@@ -45,6 +45,24 @@ void silences_list(struct api *api, struct request *request, struct reply *reply
         api->options.silences(api->options.context, &reply->body);
     else
         buf_str(&reply->body, "[]");
+}
+
+/* Holds of retention: the list; POST /v1/holds/NAME makes one, /v1/holds/NAME/release ends it. */
+void holds_list(struct api *api, struct request *request, struct reply *reply)
+{
+    (void)request;
+    reply_json(reply, 200);
+    if (api->options.holds != NULL)
+        api->options.holds(api->options.context, &reply->body);
+    else
+        buf_str(&reply->body, "[]");
+}
+
+void holds_handle(struct api *api, struct request *request, struct reply *reply)
+{
+    bool release = sv_ends(sv_of(request->match.route->pattern), SV("/release"));
+    command_route(api, request, release ? SV("hold_release") : SV("hold_add"), request->match.params[0],
+                  reply);
 }
 
 void incidents_show(struct api *api, struct request *request, struct reply *reply)

@@ -5,7 +5,8 @@
  *
  * DIR/checkpoint: "TOCSINCK", u32 version, u64 epoch, u64 position, i64 last tick, strings (u32 length,
  * bytes): activated, detector, book, since version 2 positions (positions.h), delivery, watchdog, and since
- * version 3 overrides (override.c), incidents; u64 XXH3 of all before. Little-endian.
+ * version 3 overrides (override.c), incidents, since version 4 holds (holds.h); u64 XXH3 of all before.
+ * Little-endian.
  */
 #include "app/core_priv.h"
 
@@ -13,7 +14,7 @@
 
 #include <stdio.h>
 
-enum { CHECKPOINT_VERSION = 3, CHECKPOINT_VERSION_OLDEST = 1 };
+enum { CHECKPOINT_VERSION = 4, CHECKPOINT_VERSION_OLDEST = 1 };
 #define CHECKPOINT_MAGIC     SV("TOCSINCK")
 #define CHECKPOINT_MAX_BYTES ((size_t)2 << 30)
 
@@ -63,6 +64,11 @@ static void save_incidents(void *context, struct buf *to)
     incidents_save(context, to);
 }
 
+static void save_holds(void *context, struct buf *to)
+{
+    holds_save(context, to);
+}
+
 static void save_positions(void *context, struct buf *to)
 {
     positions_save(context, to);
@@ -88,6 +94,7 @@ int checkpoint_write(struct core *core, struct err *err)
     put_string(&out, save_watchdog, core);
     put_string(&out, save_overrides, &core->overrides);
     put_string(&out, save_incidents, &core->incidents);
+    put_string(&out, save_holds, &core->holds);
     buf_u64(&out, hash_64(buf_view(&out)));
     checkpoint_path(core, path, sizeof path);
     int rc = out.overflow ? err_set(err, TC_EBOUND, "the state is too large for a checkpoint")
@@ -129,6 +136,8 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
         rc = err_set(err, TC_ECORRUPT, "its overrides are malformed");
     if (rc == 0 && version > 2 && !incidents_load(&core->incidents, reader_string(&r)))
         rc = err_set(err, TC_ECORRUPT, "its incidents are malformed");
+    if (rc == 0 && version > 3 && !holds_load(&core->holds, reader_string(&r)))
+        rc = err_set(err, TC_ECORRUPT, "its holds are malformed");
     if (rc != 0)
         return rc;
     core->position = core->checkpoint_position = position;
@@ -166,6 +175,7 @@ int checkpoint_read(struct core *core, struct err *err)
     oncall_free(&core->oncall);
     oncall_overrides_free(&core->overrides);
     incidents_free(&core->incidents);
+    holds_free(&core->holds);
     watchdog_free(&core->watchdog);
     watchdog_init(&core->watchdog);
     (void)err;

@@ -725,6 +725,7 @@ void core_abandon(struct core **core_at)
     oncall_free(&core->oncall);
     oncall_overrides_free(&core->overrides);
     incidents_free(&core->incidents);
+    holds_free(&core->holds);
     buf_free(&core->silences_shown);
     buf_free(&core->source_text);
     buf_free(&core->source_json);

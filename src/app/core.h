@@ -17,6 +17,7 @@
 #include "alert/alert.h"
 #include "alert/oncall/oncall.h"
 #include "app/delivery.h"
+#include "app/holds.h"
 #include "app/sources.h"
 #include "base/duration_histogram.h"
 #include "detect/detect.h"
@@ -167,6 +168,9 @@ void core_overrides_json(struct core *core, struct buf *out);
 void core_silences_json(struct core *core, struct buf *out);
 /* All incidents as a JSON array, or the one of that number as JSON or Markdown. TC_ENOTFOUND. Any thread. */
 int core_incidents(struct core *core, struct sv number, bool markdown, struct buf *out, struct err *err);
+
+/* A copy of the holds that people made at run time; holds_free is the caller's. Any thread. */
+void core_holds(struct core *core, struct holds *ret);
 
 /* In a sentence: by which policy the alert escalates, and whom its next step tells when. Any thread. */
 void core_explain_escalation(struct core *core, const struct alert *alert, struct buf *out);

@@ -78,6 +78,16 @@ int core_oncall(struct core *core, const struct core_oncall_question *question, 
     return rc;
 }
 
+void core_holds(struct core *core, struct holds *ret)
+{
+    pthread_mutex_lock(&core->oncall_lock);
+    *ret = (struct holds){.items = tc_alloc((core->holds.count + 1) * sizeof ret->items[0]),
+                          .count = core->holds.count};
+    if (ret->count > 0)
+        memcpy(ret->items, core->holds.items, ret->count * sizeof ret->items[0]);
+    pthread_mutex_unlock(&core->oncall_lock);
+}
+
 void core_overrides_json(struct core *core, struct buf *out)
 {
     pthread_mutex_lock(&core->oncall_lock);

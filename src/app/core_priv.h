@@ -46,6 +46,7 @@ struct core {
     struct oncall *oncall; /* written under oncall_lock by the core's thread, read under it by others */
     struct oncall_overrides overrides; /* likewise */
     struct incidents incidents;        /* likewise */
+    struct holds holds;                /* likewise */
     struct buf silences_shown;         /* the list as JSON; likewise */
     int64_t silences_mono_ns;          /* when it was made */
     pthread_mutex_t oncall_lock;       /* taken after `lock`, or alone */

@@ -334,11 +334,12 @@ static void answer_delivery(struct core *core, uint64_t position)
     pthread_mutex_unlock(&core->lock);
 }
 
-/* What is about no alert: overrides, incidents, silences. False: none of them. */
+/* What is about no alert: overrides, incidents, silences, holds. False: none of them. */
 static bool run_other(struct core *core, const struct event *record, const struct alert_command *command,
                       struct buf *json, int *ret_rc, struct err *err)
 {
     bool oncall = oncall_is_command(command->verb), incident = incident_is_command(command->verb);
+    bool hold = holds_is_command(command->verb);
     if (silence_is_command(command->verb)) {
         *ret_rc = silence_command(core->book, record->position, record->received, command, json,
                                   &core->decisions, err);
@@ -350,8 +351,10 @@ static bool run_other(struct core *core, const struct event *record, const struc
         *ret_rc = oncall_command(&core->overrides, core->oncall, command, record->received, json, err);
     else if (incident)
         *ret_rc = incident_command(&core->incidents, core->book, command, record->received, json, err);
+    else if (hold)
+        *ret_rc = holds_command(&core->holds, command, record->received, json, err);
     pthread_mutex_unlock(&core->oncall_lock);
-    return oncall || incident;
+    return oncall || incident || hold;
 }
 
 static void answer_waiters(struct core *core, uint64_t position, int rc, const struct err *why,

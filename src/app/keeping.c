@@ -20,6 +20,7 @@ static const char *const class_names[CLASS_COUNT] = {"security", "audit", "debug
 
 struct keeping_room {
     const struct config *config;
+    struct core *core;
     struct journal *journal;
     struct retention *retention;
     pthread_t thread;
@@ -27,9 +28,14 @@ struct keeping_room {
     int64_t round_ns;
     bool policy_is_told;
 
+    pthread_mutex_t stepping;     /* held for each step */
+    struct holds made;            /* by people: a copy, as of the last step */
+    struct retention_hold *holds; /* the configuration's, these, and one more for the commands behind them */
+    size_t hold_count;            /* without that one */
+
     pthread_mutex_t lock; /* of what follows */
     struct retention_stats stats;
-    uint64_t failures;
+    uint64_t failures, holds_made;
 };
 
 /* --- records
@@ -101,21 +107,13 @@ static int tell_policy(struct keeping_room *k, struct err *err)
     }
     json_key(&json, SV("holds"));
     json_array(&json);
-    for (size_t i = 0; i < c->retention_hold_count; i++) {
-        const struct retention_hold *h = &c->retention_holds[i];
-        json_object(&json);
-        json_kv_str(&json, "name", h->name);
-        json_kv_time(&json, "from", h->from_ns == INT64_MIN ? TC_NO_TIME : h->from_ns);
-        json_kv_time(&json, "to", h->to_ns == INT64_MAX ? TC_NO_TIME : h->to_ns);
-        json_key(&json, SV("classes"));
-        json_array(&json);
-        for (int class = 0; class < CLASS_COUNT; class ++)
-            if (h->classes >> class & 1)
-                json_string(&json, sv_of(class_names[class]));
-        json_array_end(&json);
-        json_kv_string(&json, "source", h->source);
-        json_kv_string(&json, "text", h->text);
-        json_object_end(&json);
+    for (size_t i = 0; i < k->hold_count; i++) {
+        struct buf hold;
+        buf_init(&hold, 64 << 10);
+        hold_json(&k->holds[i],
+                  i < c->retention_hold_count ? NULL : &k->made.items[i - c->retention_hold_count], &hold);
+        json_raw(&json, buf_view(&hold));
+        buf_free(&hold);
     }
     json_array_end(&json);
     json_object_end(&json);
@@ -128,18 +126,55 @@ static int tell_policy(struct keeping_room *k, struct err *err)
  * ------------------------------------------------------------------------------------------------------------
  */
 
+/* The holds of now. The commands that made those of people are held, too: a core that recovers without a
+ * checkpoint, years later, must come to the same holds. */
+static void take_holds(struct keeping_room *k)
+{
+    const struct config *c = k->config;
+    struct holds made;
+    size_t n = 0;
+    core_holds(k->core, &made);
+    struct retention_hold *all = tc_alloc((c->retention_hold_count + made.count + 1) * sizeof all[0]);
+    for (size_t i = 0; i < c->retention_hold_count; i++)
+        all[n++] = c->retention_holds[i];
+    for (size_t i = 0; i < made.count; i++)
+        all[n++] = hold_retention(&made.items[i]);
+    all[n] = (struct retention_hold){.name = "commands of holds",
+                                     .from_ns = INT64_MIN,
+                                     .to_ns = INT64_MAX,
+                                     .classes = 1U << CLASS_AUDIT,
+                                     .source = SV("self"),
+                                     .text = SV("\"verb\":\"hold_")};
+    retention_set_holds(k->retention, all, made.count > 0 ? n + 1 : n);
+    free(k->holds);
+    holds_free(&k->made);
+    k->holds = all;
+    k->hold_count = n;
+    k->made = made;
+}
+
+static int step_holding(struct keeping_room *k, struct err *err)
+{
+    pthread_mutex_lock(&k->stepping);
+    take_holds(k);
+    int rc = k->policy_is_told ? 0 : tell_policy(k, err);
+    k->policy_is_told = rc == 0;
+    if (rc == 0)
+        rc = retention_step(k->retention, err);
+    pthread_mutex_unlock(&k->stepping);
+    return rc;
+}
+
 static bool step(struct keeping_room *k)
 {
     struct err err;
-    int rc = k->policy_is_told ? 0 : tell_policy(k, &err);
-    k->policy_is_told = rc == 0;
-    if (rc == 0)
-        rc = retention_step(k->retention, &err);
+    int rc = step_holding(k, &err);
     if (rc < 0)
         log_err(LOG_ERROR_LEVEL, "retention", &err, "a segment was not packed, or nothing dropped from it");
     pthread_mutex_lock(&k->lock);
     retention_stats(k->retention, &k->stats);
     k->failures += rc < 0;
+    k->holds_made = k->made.count;
     pthread_mutex_unlock(&k->lock);
     return rc == 1;
 }
@@ -170,31 +205,40 @@ static int64_t choose_round(const struct config *c)
     return TC_MAX(TC_SECOND_NS, TC_MIN(shortest_ns / 4, ROUND_S_MAX * TC_SECOND_NS));
 }
 
-int keeping_start(const struct config *config, struct journal *journal, struct receive_time newest,
-                  struct keeping_room **ret, struct err *err)
+static void release(struct keeping_room *k)
+{
+    retention_free(&k->retention);
+    holds_free(&k->made);
+    free(k->holds);
+    pthread_mutex_destroy(&k->stepping);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
+}
+
+int keeping_start(const struct config *config, struct core *core, struct keeping_room **ret, struct err *err)
 {
     struct keeping_room *k = tc_alloc(sizeof *k);
-    *k = (struct keeping_room){.config = config, .journal = journal, .round_ns = choose_round(config)};
+    struct core_stats stats;
+    core_stats(core, &stats);
+    *k = (struct keeping_room){
+        .config = config, .core = core, .journal = core_journal(core), .round_ns = choose_round(config)};
     struct retention_options o = {.fs = &fs_system,
                                   .clk = &clk_system,
                                   .dir = config->data,
                                   .cold_after_ns = config->retention_cold_after_ns,
                                   .distrust_ns = config->retention_distrust_ns,
-                                  .newest = newest,
-                                  .holds = config->retention_holds,
-                                  .hold_count = config->retention_hold_count,
+                                  .newest = stats.recovery.newest,
                                   .archive = config->retention_archive,
                                   .announce = announce,
                                   .context = k};
     memcpy(o.keep_ns, config->retention_keep_ns, sizeof o.keep_ns);
     k->retention = retention_new(&o);
     pthread_mutex_init(&k->lock, NULL);
+    pthread_mutex_init(&k->stepping, NULL);
     errno = pthread_create(&k->thread, NULL, keeping_main, k);
     if (errno != 0) {
         int rc = err_sys(err, "cannot start the thread of retention");
-        retention_free(&k->retention);
-        pthread_mutex_destroy(&k->lock);
-        free(k);
+        release(k);
         return rc;
     }
     *ret = k;
@@ -208,17 +252,23 @@ void keeping_stop(struct keeping_room **keeping)
         return;
     atomic_store(&k->stop, true);
     pthread_join(k->thread, NULL);
-    retention_free(&k->retention);
-    pthread_mutex_destroy(&k->lock);
-    free(k);
+    release(k);
     *keeping = NULL;
+}
+
+void keeping_settle(struct keeping_room *k)
+{
+    if (k == NULL)
+        return;
+    pthread_mutex_lock(&k->stepping);
+    pthread_mutex_unlock(&k->stepping);
 }
 
 void keeping_metrics(struct keeping_room *k, struct buf *out)
 {
     pthread_mutex_lock(&k->lock);
     struct retention_stats s = k->stats;
-    uint64_t failures = k->failures;
+    uint64_t failures = k->failures, holds_made = k->holds_made;
     pthread_mutex_unlock(&k->lock);
     const struct {
         const char *name, *type, *help;
@@ -238,6 +288,9 @@ void keeping_metrics(struct keeping_room *k, struct buf *out)
         {"tocsin_retention_failures_total", "counter", "Rounds that failed.", failures},
         {"tocsin_retention_clock_distrusted", "gauge",
          "1: the clock jumped ahead, and nothing is dropped for a while.", s.distrusts},
+        {"tocsin_retention_holds", "gauge",
+         "Holds that people made at run time; those of the configuration are not counted.", holds_made},
+        {"tocsin_retention_holds_limit", "gauge", "And how many there may be.", HOLDS_MAX},
     };
     for (size_t i = 0; i < TC_ARRAY_LEN(figures); i++)
         buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", figures[i].name, figures[i].help,

@@ -8,12 +8,15 @@
 #define APP_KEEPING_H
 
 #include "app/config.h"
+#include "app/core.h"
 
 struct keeping_room;
 
-/* All that is pointed to outlives the thread. `newest`: of the journal's records when it was opened. */
-int keeping_start(const struct config *config, struct journal *journal, struct receive_time newest,
-                  struct keeping_room **ret, struct err *err);
+/* All that is pointed to outlives the thread. Of the core: its journal, and the holds that people make. */
+int keeping_start(const struct config *config, struct core *core, struct keeping_room **ret, struct err *err);
+/* Returns once no drop is under way that began before this call: those after it know the holds of now. Waits
+ * as long as one segment takes. Any thread; NULL is allowed. */
+void keeping_settle(struct keeping_room *keeping);
 /* NULL is allowed. */
 void keeping_stop(struct keeping_room **keeping);
 /* Prometheus text. Any thread. */

@@ -129,6 +129,7 @@ int service_oncall(void *context, const struct api_oncall_question *question, st
 /* explain_alert.c: why an alert was told or not, as a JSON array of stages. */
 void service_explain(void *context, const struct alert *alert, struct buf *out);
 void service_silences(void *context, struct buf *out);
+void service_holds(void *context, struct buf *out);
 int service_incidents(void *context, struct sv number, bool markdown, struct buf *out, struct err *err);
 bool service_is_question(void *context, struct sv alert_id, struct sv token, uint64_t *ret_number);
 int service_before_commit(void *context, struct err *err);

@@ -184,8 +184,16 @@ int service_command(void *context, const struct alert_command *what, struct buf 
     if (sv_is(what->verb, "confirm") && s->config.confirmation_channel.n == 0)
         return err_set(err, TC_ESTATE,
                        "no channel asks users: name one of type email as alerts.confirmation.channel");
-    return privacy_is_command(what->verb) ? privacy_command(&s->privacy, s->core, what, ret_json, err)
-                                          : core_command(s->core, what, ret_json, err);
+    if (privacy_is_command(what->verb))
+        return privacy_command(&s->privacy, s->core, what, ret_json, err);
+    int rc = core_command(s->core, what, ret_json, err);
+    if (rc == 0 && holds_is_command(what->verb)) { /* who made a hold may rely on it */
+        pthread_mutex_lock(&s->lock);
+        struct keeping_room *keeping = s->keeping;
+        pthread_mutex_unlock(&s->lock);
+        keeping_settle(keeping); /* it ends after the API, whose thread this is */
+    }
+    return rc;
 }
 
 int service_oncall(void *context, const struct api_oncall_question *q, struct buf *out, struct err *err)
@@ -200,6 +208,23 @@ int service_oncall(void *context, const struct api_oncall_question *q, struct bu
         &(struct core_oncall_question){
             .schedule = q->schedule, .from_ns = q->from_ns, .to_ns = q->to_ns, .as_calendar = q->as_calendar},
         out, err);
+}
+
+void service_holds(void *context, struct buf *out)
+{
+    struct service *s = context;
+    struct holds made;
+    core_holds(s->core, &made);
+    buf_char(out, '[');
+    for (size_t i = 0; i < s->config.retention_hold_count + made.count; i++) {
+        const struct hold *hold =
+            i < s->config.retention_hold_count ? NULL : &made.items[i - s->config.retention_hold_count];
+        struct retention_hold what = hold == NULL ? s->config.retention_holds[i] : hold_retention(hold);
+        buf_str(out, i == 0 ? "" : ",");
+        hold_json(&what, hold, out);
+    }
+    buf_char(out, ']');
+    holds_free(&made);
 }
 
 void service_silences(void *context, struct buf *out)

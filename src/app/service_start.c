@@ -176,6 +176,7 @@ static int start_api(struct service *s, struct err *err)
                             .oncall = service_oncall,
                             .explain = service_explain,
                             .silences = service_silences,
+                            .holds = service_holds,
                             .incidents = service_incidents,
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
@@ -258,9 +259,7 @@ static int start_sealing(struct service *s, struct err *err)
 static int start_keeping(struct service *s, struct err *err)
 {
     struct keeping_room *keeping;
-    struct core_stats stats;
-    core_stats(s->core, &stats);
-    int rc = keeping_start(&s->config, core_journal(s->core), stats.recovery.newest, &keeping, err);
+    int rc = keeping_start(&s->config, s->core, &keeping, err);
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&s->lock); /* /metrics looks at it */

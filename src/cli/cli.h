@@ -80,6 +80,8 @@ extern const struct verb verb_explain;
 extern const struct verb verb_replay;
 extern const struct verb verb_top;
 extern const struct verb verb_silence;
+extern const struct verb verb_hold;
+extern const struct verb verb_archive;
 extern const struct verb verb_incident;
 extern const struct verb verb_drill;
 extern const struct verb verb_oncall;

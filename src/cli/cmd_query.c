@@ -21,13 +21,14 @@ static const struct option_spec options[] = {
     {"limit", OPTION_VALUE, "N", "print at most N"},
     {"all", OPTION_FLAG, NULL,
      "also records of tocsin itself: ticks, findings, decisions, commands, receipts"},
-    {"format", OPTION_VALUE, "json|ndjson|csv|table",
-     "json (default) and ndjson: one object a line; csv with EXPR only"},
+    {"format", OPTION_VALUE, "json|ndjson|csv|table", "json (default) and ndjson: one object a line"},
     {"follow", OPTION_FLAG, NULL, "go on with what arrives from now on (with --from: from then on)"},
     {"newest", OPTION_FLAG, NULL, "with EXPR: newest first, so that --limit keeps the newest"},
     {"step", OPTION_VALUE, "DURATION", "with numbers: a value every DURATION from --from to --to"},
     {"count-by", OPTION_VALUE, "FIELD", "how many events there are of each value of FIELD, most first"},
     {"top", OPTION_VALUE, "N", "with --count-by: the N most frequent values"},
+    {"histogram", OPTION_VALUE, "DURATION",
+     "how many events there are in each DURATION from --from on; with --count-by for each value"},
     {0}};
 
 struct query {
@@ -124,7 +125,8 @@ static enum cli_exit query_run(const struct cli_args *args)
     struct query q = {.all = cli_flag(args, "all")};
     const char *const *operands;
     if (cli_operands(args, &operands) > 0 || cli_flag(args, "follow") ||
-        cli_value(args, "count-by", NULL) != NULL)
+        cli_value(args, "count-by", NULL) != NULL || cli_value(args, "histogram", NULL) != NULL ||
+        strcmp(cli_value(args, "format", "json"), "csv") == 0)
         return query_logql(args);
     bool ok = true;
     q.json = sv_is(sv_of(cli_value(args, "format", "json")), "ndjson") || cli_wants_json(args, true, &ok);

@@ -20,7 +20,7 @@ struct run {
     struct query_source source;
     struct logql *query;
     int64_t from_ns, to_ns, step_ns;
-    bool from_given;
+    bool from_given, histogram; /* step_ns is then the width of its steps */
     uint64_t limit, printed;
     enum format format;
     struct buf out;
@@ -144,13 +144,18 @@ static int run_numbers(struct run *run, struct err *err)
     struct query_scan_stats stats = {0};
     bool instant = run->step_ns == 0;
     int64_t start_ns = instant ? run->to_ns : run->from_ns, step_ns = instant ? 1 : run->step_ns;
-    int rc = query_metric(&run->source, run->query, start_ns, run->to_ns, step_ns, &matrix, &stats, err);
+    int64_t begin_ns = start_ns, end_ns = run->to_ns;
+    if (run->histogram) { /* the value at the last moment of each step is that of the step */
+        start_ns += step_ns - 1;
+        end_ns += step_ns - 2; /* the end is not part of the range */
+    }
+    int rc = query_metric(&run->source, run->query, start_ns, end_ns, step_ns, &matrix, &stats, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < matrix.count; i++)
         for (size_t k = 0; k < matrix.steps && run->printed < run->limit; k++)
             if (matrix.series[i].present[k])
-                print_value(run, start_ns + (int64_t)k * step_ns, matrix.series[i].values[k],
+                print_value(run, begin_ns + (int64_t)k * step_ns, matrix.series[i].values[k],
                             &matrix.series[i]);
     query_matrix_free(&matrix);
     return 0;
@@ -215,6 +220,21 @@ static bool read_format(const struct cli_args *args, enum format *ret)
     return false;
 }
 
+static bool read_histogram(struct run *run)
+{
+    run->histogram = cli_value(run->args, "histogram", NULL) != NULL;
+    if (!run->histogram)
+        return true;
+    if (!cli_duration(run->args, "histogram", 0, &run->step_ns))
+        return false;
+    if (run->step_ns > 0 && run->from_given && cli_value(run->args, "step", NULL) == NULL &&
+        cli_value(run->args, "top", NULL) == NULL && !cli_flag(run->args, "follow"))
+        return true;
+    cli_fail(run->args, CLI_USAGE,
+             "--histogram DURATION needs --from, and goes without --step, --top and --follow");
+    return false;
+}
+
 static bool read_options(struct run *run)
 {
     const struct cli_args *args = run->args;
@@ -227,7 +247,7 @@ static bool read_options(struct run *run)
     bool follows = cli_flag(args, "follow");
     return read_format(args, &run->format) && read_time(args, "from", 0, &run->from_ns) &&
            read_time(args, "to", follows ? INT64_MAX : clk_now(&clk_system).ns, &run->to_ns) &&
-           cli_duration(args, "step", 0, &run->step_ns) &&
+           cli_duration(args, "step", 0, &run->step_ns) && read_histogram(run) &&
            cli_number(args, "after", 0, UINT64_MAX - 1, 0, &run->source.after) &&
            cli_number(args, "limit", 1, UINT64_MAX, UINT64_MAX, &run->limit);
 }
@@ -242,7 +262,13 @@ static int read_query(struct run *run, struct err *err)
     struct sv text = sv_of(expr);
     if (!cli_number(run->args, "top", 1, 1000000, 0, &top))
         return TC_ESTATE;
-    if (field != NULL) {
+    if (run->histogram) {
+        struct sv by =
+            field == NULL ? SV("")
+                          : arena_printf(&arena, "by (%.*s) ", SV_FMT(query_flat_name(sv_of(field), &arena)));
+        text = arena_printf(&arena, "sum %.*s(count_over_time(%s [%lldns]))", SV_FMT(by), expr,
+                            (long long)run->step_ns);
+    } else if (field != NULL) {
         text = arena_printf(&arena, "sum by (%.*s) (count_over_time(%s [%lldns]))",
                             SV_FMT(query_flat_name(sv_of(field), &arena)), expr,
                             (long long)(run->to_ns - TC_MAX(run->from_ns, INT64_C(0))));

@@ -6,6 +6,7 @@
  */
 #include "journal/retention.h"
 
+#include "journal/cold_archive.h"
 #include "journal/cold_make.h"
 #include "journal/cursor.h"
 
@@ -17,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STAGE_OWN = 1, STAGE_LAST = 2, COPY_BYTES = 1 << 20, CAUSES_MAX = 1 << 26 };
+enum { STAGE_OWN = 1, STAGE_LAST = 2, CAUSES_MAX = 1 << 26 };
 #define HOUR_NS (3600 * TC_SECOND_NS)
 #define DAY_NS  (24 * HOUR_NS)
 #define JUMP_NS (7 * DAY_NS)
@@ -78,6 +79,13 @@ void retention_free(struct retention **retention)
     free(r->damaged);
     free(r);
     *retention = NULL;
+}
+
+void retention_set_holds(struct retention *r, const struct retention_hold *holds, size_t count)
+{
+    r->options.holds = holds;
+    r->options.hold_count = count;
+    r->wish = hash_holds(&r->options);
 }
 
 void retention_stats(const struct retention *r, struct retention_stats *ret)
@@ -381,20 +389,6 @@ static bool distrusts(struct retention *r, const struct segment_list *list, int6
 /* --- the archive
  * -------------------------------------------------------------------------------------------------------- */
 
-static int copy_bytes(const struct fs *fs, int from, int to, uint64_t *ret_n)
-{
-    char *piece = tc_alloc(COPY_BYTES);
-    int64_t got;
-    int rc = 0;
-    *ret_n = 0;
-    while (rc == 0 && (got = fs->read_at(fs, from, piece, COPY_BYTES, *ret_n)) != 0) {
-        rc = got < 0 ? (int)got : fs_write_all(fs, to, piece, (size_t)got, *ret_n);
-        *ret_n += got > 0 ? (uint64_t)got : 0;
-    }
-    free(piece);
-    return rc == 0 ? fs->sync(fs, to) : rc;
-}
-
 /* 1 = the archive has the segment, maybe from a time when more was left of it; 0 = not. One of another
  * journal that has the same name is no copy of it. */
 static int is_archived(const struct retention *r, const struct cold *cold, struct err *err)
@@ -429,7 +423,7 @@ static int archive(struct retention *r, const struct cold *cold, struct err *err
         return rc;
     snprintf(new_path, sizeof new_path, "%s.new", path);
     int file = fs->open(fs, new_path, FS_WRITE | FS_CREATE | FS_TRUNCATE);
-    rc = file < 0 ? file : copy_bytes(fs, cold->file, file, &n);
+    rc = file < 0 ? file : cold_copy_bytes(fs, cold->file, file, &n);
     if (file >= 0)
         fs->close(fs, file);
     if (rc == 0)

@@ -50,7 +50,7 @@ struct retention_options {
     int64_t distrust_ns;          /* 0: a day */
     struct receive_time newest;   /* of the journal's records, at its opening; 0: none */
     const struct retention_hold *holds;
-    size_t hold_count;
+    size_t hold_count;   /* retention_set_holds changes both */
     const char *archive; /* a directory that gets a copy before the first drop; NULL: none */
     /* Makes a record of it, durably. Not 0: nothing is dropped, and the step fails. */
     int (*announce)(void *context, const struct retention_drop *drop, struct err *err);
@@ -73,6 +73,8 @@ void retention_free(struct retention **retention);
 int retention_step(struct retention *retention, struct err *err);
 /* On the thread that steps. */
 void retention_stats(const struct retention *retention, struct retention_stats *ret);
+/* From the next step on. They outlive it, or the next call of this. On the thread that steps. */
+void retention_set_holds(struct retention *retention, const struct retention_hold *holds, size_t count);
 /* Whether the hold names the record. */
 bool retention_holds(const struct retention_hold *hold, struct sv block);
 

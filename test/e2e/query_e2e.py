@@ -1,4 +1,5 @@
 """Loki's API and `tocsin query EXPR` over a running server: what is pushed is found, by its labels, its text and its fields."""
+import csv
 import json
 import os
 import signal
@@ -148,6 +149,8 @@ def command_line():
         code, out, err = query("--count-by", "user.name", "--top", "2", "--format", "csv")
         assert code == 0 and [x.split(",", 1)[1] for x in out.splitlines()] == ['"{user_name=""u0""}",3', '"{user_name=""u1""}",2'], (out, err)
         assert query('{source="x"')[0] == 2
+        rows = list(csv.reader(query("--format", "csv")[1].splitlines()))
+        assert len(rows) == 7 and json.loads(rows[0][-1])["message"] == "m0", rows
         follow = subprocess.Popen([kit.TOCSIN, "query", "--data", server.data, "--follow", "--limit", "2", '{source=~".+"} |= "late"'],
                                   stdout=subprocess.PIPE)
         try:
@@ -162,6 +165,26 @@ def command_line():
             if follow.poll() is None:
                 follow.send_signal(signal.SIGKILL)
             follow.wait()
+
+
+@test("tocsin query --histogram: events of each step, named by its begin; by field; what it needs is said")
+def histogram():
+    with Server() as server:
+        stamps = ["2026-11-20T10:00:00Z", "2026-11-20T10:59:59.999999999Z", "2026-11-20T11:00:00Z", "2026-11-20T13:30:00Z"]
+        server.send(*[{"@timestamp": stamp, "user": {"name": f"u{i % 2}"}} for i, stamp in enumerate(stamps)])
+
+        def ask(*args):
+            return tocsin("query", "--data", server.data, "--from", "2026-11-20T10:00:00Z", "--to", "2026-11-20T14:00:00Z", "--format", "csv", *args)
+        code, out, err = ask("--histogram", "1h")
+        rows = [(row[0], row[-1]) for row in csv.reader(out.splitlines())]
+        assert code == 0 and rows == [("2026-11-20T10:00:00Z", "2"), ("2026-11-20T11:00:00Z", "1"), ("2026-11-20T13:00:00Z", "1")], (out, err)
+        code, out, err = ask("--histogram", "2h", "--count-by", "user.name")
+        rows = sorted((row[0], row[1], row[-1]) for row in csv.reader(out.splitlines()))
+        assert code == 0 and rows == [("2026-11-20T10:00:00Z", '{user_name="u0"}', "2"), ("2026-11-20T10:00:00Z", '{user_name="u1"}', "1"),
+                                      ("2026-11-20T12:00:00Z", '{user_name="u1"}', "1")], (out, err)
+        code, _, err = tocsin("query", "--data", server.data, "--histogram", "1h")
+        assert code == 2 and "--from" in err, err
+        assert ask("--histogram", "0s")[0] == 2 and ask("--histogram", "1h", "--top", "3")[0] == 2
 
 
 @test("logcli of Loki reads what was pushed")
