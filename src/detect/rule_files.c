@@ -2,9 +2,9 @@
  * Collecting rule files below a path, through the file seam.
  *
  * Directories are walked in byte order. What lies beside rules and is none is left out: test files, pack
- * manifests, parser files and processing pipelines (told by their top-level keys), anything below a folder
- * named `tests`, hidden files and folders. A file that was named itself is always taken. A folder with a
- * manifest makes all below it `in_pack`. Lists of values (NAME.list) are taken with the rules.
+ * manifests, parser files, processing pipelines and profiles (told by their top-level keys), anything below a
+ * folder named `tests`, hidden files and folders. A file that was named itself is always taken. A folder with
+ * a manifest makes all below it `in_pack`. Lists of values (NAME.list) are taken with the rules.
  */
 #include "detect/detect.h"
 #include "detect/list.h"
@@ -56,7 +56,7 @@ static bool has_top_key(struct sv bytes, const char *key)
 
 static bool is_rule_text(struct sv bytes)
 {
-    static const char *const others[] = {"tests", "pack", "kind", "transformations"};
+    static const char *const others[] = {"tests", "pack", "kind", "transformations", "profile"};
     bool other = false;
     for (size_t i = 0; i < TC_ARRAY_LEN(others); i++)
         other = other || has_top_key(bytes, others[i]);
