@@ -42,7 +42,7 @@ OBJECTS := $(SOURCES:%.c=$(OUT)/obj/%.o) $(OUT)/obj/embedded.o
 TEST_PROGRAMS := $(TESTS:%.c=$(OUT)/test/%)
 FUZZ_PROGRAMS := $(FUZZERS:%.c=$(OUT)/fuzz/%)
 # What the binary carries: the packs, the pipelines, the page. A list file makes a removed file rebuild, too.
-EMBEDDED := $(sort $(shell find packs pipelines web -type f 2>/dev/null))
+EMBEDDED := $(sort $(shell find packs pipelines profiles web -type f 2>/dev/null))
 
 all: $(OUT)/tocsin
 

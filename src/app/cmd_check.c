@@ -24,6 +24,10 @@ static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "FILE", "check this file of Prometheus rules (may be repeated)"},
     {"alertmanager", OPTION_VALUE, "FILE", "check this alertmanager.yml as Alertmanager would"},
     ALERTMANAGER_FEATURE_OPTION,
+    {"profile", OPTION_LIST, "FILE|NAME",
+     "of the rules, only those that this profile names speak: a file, or one that the program carries (may "
+     "be "
+     "given again)"},
     {"pipeline", OPTION_LIST, "FILE|NAME",
      "change the rules by this processing pipeline before they are read: a file, or one that the program "
      "carries "
@@ -41,6 +45,9 @@ struct under { /* what rules are judged under */
     struct sv policy_text;
     const char *const *pipelines;
     size_t pipeline_count;
+    const char *const *profiles;
+    size_t profile_count;
+    bool packs; /* with the shipped ones, which the profiles may name */
 };
 
 /* Returns how many are refusals. */
@@ -85,6 +92,18 @@ static int check_seen(const struct cli_args *args, struct ruleset *ruleset, stru
     return rc;
 }
 
+static void add_packs(struct arena *arena, struct rule_source **io_sources, size_t *io_count)
+{
+    struct rule_source *packs;
+    size_t count = rules_shipped(arena, &packs);
+    struct rule_source *all = ARENA_ARRAY(arena, struct rule_source, *io_count + count + 1);
+    if (*io_count > 0)
+        memcpy(all, *io_sources, *io_count * sizeof all[0]);
+    memcpy(all + *io_count, packs, count * sizeof packs[0]);
+    *io_sources = all;
+    *io_count += count;
+}
+
 static enum cli_exit check_rules(const struct cli_args *args, const char *const *paths, size_t count,
                                  const struct under *under)
 {
@@ -98,9 +117,13 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
     if (!ok)
         return CLI_USAGE;
     int rc = rules_collect(paths, count, &arena, &sources, &source_count, &err);
+    if (rc == 0 && under->packs)
+        add_packs(&arena, &sources, &source_count);
     struct policy *policy = NULL;
     if (rc == 0)
         rc = rules_pipelines(under->pipelines, under->pipeline_count, &arena, &sources, &source_count, &err);
+    if (rc == 0)
+        rc = rules_profiles(under->profiles, under->profile_count, &arena, &sources, &source_count, &err);
     if (rc == 0)
         rc = policy_new(under->policy_text, &policy, &err);
     if (rc == 0)
@@ -130,8 +153,10 @@ static enum cli_exit check_config_rules(const struct cli_args *args, const struc
     const char **paths = ARENA_ARRAY(&arena, const char *, count + 1);
     for (size_t i = 0; i < count; i++)
         paths[i] = i < config->rule_count ? config->rules[i] : config->placeholders[i - config->rule_count];
-    struct under under = {config->policy_text, config->pipelines, config->pipeline_count};
-    enum cli_exit code = count > 0 ? check_rules(args, paths, count, &under) : CLI_DONE;
+    struct under under = {config->policy_text, config->pipelines,     config->pipeline_count,
+                          config->profiles,    config->profile_count, false};
+    under.packs = config->shipped_packs && config->profile_count > 0;
+    enum cli_exit code = count > 0 || under.packs ? check_rules(args, paths, count, &under) : CLI_DONE;
     arena_free(&arena);
     return code;
 }
@@ -387,6 +412,7 @@ static enum cli_exit check_the_paths(const struct cli_args *args)
     size_t count = cli_operands(args, &paths);
     struct under under = {0};
     under.pipeline_count = cli_list(args, "pipeline", &under.pipelines);
+    under.profile_count = cli_list(args, "profile", &under.profiles);
     return check_rules(args, paths, count, &under);
 }
 

@@ -17,6 +17,10 @@ static const struct option_spec options[] = {
     {"data", OPTION_VALUE, "DIR", "the data directory (made where it is missing)"},
     {"listen", OPTION_VALUE, "ADDRESS:PORT", "where to listen (default 127.0.0.1:9797)"},
     {"rules", OPTION_LIST, "PATH", "rules in place of the shipped packs (may be given again)"},
+    {"profile", OPTION_LIST, "FILE|NAME",
+     "of the rules, only those that this profile names speak: a file, or one that the program carries (may "
+     "be "
+     "given again)"},
     {"pipeline", OPTION_LIST, "FILE|NAME",
      "change the rules by this processing pipeline before they are read: a file, or one that the program "
      "carries "

@@ -422,6 +422,11 @@ static int read_pipelines(struct reading *r, const struct yaml_node *node)
     return setting_paths(r, node, &r->config->pipelines, &r->config->pipeline_count);
 }
 
+static int read_profiles(struct reading *r, const struct yaml_node *node)
+{
+    return setting_paths(r, node, &r->config->profiles, &r->config->profile_count);
+}
+
 static int read_geoip(struct reading *r, const struct yaml_node *node)
 {
     return setting_paths(r, node, &r->config->geoip, &r->config->geoip_count);
@@ -511,6 +516,10 @@ static const struct setting top_settings[] = {
      "processing pipelines that change rules before they are read: files, or names of those that the program "
      "carries",
      "none", read_pipelines},
+    {"profiles",
+     "of the rules, only those that these profiles name speak: files, or names of those that the program "
+     "carries (`tocsin profile list`)",
+     "none: all", read_profiles},
     {"geoip", "MMDB files (GeoLite2, GeoIP2, DB-IP) that tell country, city and network of addresses", "none",
      read_geoip},
     {"sources", "senders and their tokens; where none is named, loopback needs no token", "none",
@@ -629,8 +638,9 @@ static void take_prints(struct config *c, const struct yaml_node *root)
 size_t config_restart_needed(const struct config *running, const struct config *fresh,
                              const char *ret_keys[CONFIG_KEYS_MAX])
 {
-    static const char *const read_anew[] = {"rules",  "shipped_packs", "placeholders", "pipelines",  "geoip",
-                                            "alerts", "watch",         "oncall",       "heartbeats", NULL};
+    static const char *const read_anew[] = {
+        "rules",  "shipped_packs", "placeholders", "pipelines",  "profiles", "geoip",
+        "alerts", "watch",         "oncall",       "heartbeats", NULL};
     size_t count = 0;
     for (size_t i = 0; top_settings[i].key != NULL; i++) {
         uint64_t before = i < running->print_count ? running->prints[i].print : 0;

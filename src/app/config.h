@@ -37,6 +37,8 @@ struct config {
     size_t rule_count;
     const char *const *pipelines; /* processing pipelines: files, or names of shipped ones */
     size_t pipeline_count;
+    const char *const *profiles; /* which rules speak: files, or names of shipped ones; none: all */
+    size_t profile_count;
     const char *const *placeholders; /* files of values for `expand` */
     size_t placeholder_count;
     const char *const *geoip; /* MMDB files */

@@ -42,6 +42,7 @@ static const struct verb *const verbs[] = {
     &verb_drill,
     &verb_oncall,
     &verb_policy,
+    &verb_profile,
     &verb_alertmanager,
     NULL,
 };

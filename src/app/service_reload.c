@@ -42,7 +42,14 @@ static int read_rules(const struct cli_args *args, const struct config *c, struc
         pipelines = c->pipelines;
         pipeline_count = c->pipeline_count;
     }
-    return rules_pipelines(pipelines, pipeline_count, &w->arena, &w->rules, &w->rule_count, err);
+    const char *const *profiles;
+    size_t profile_count = cli_list(args, "profile", &profiles);
+    if (profile_count == 0) {
+        profiles = c->profiles;
+        profile_count = c->profile_count;
+    }
+    rc = rules_pipelines(pipelines, pipeline_count, &w->arena, &w->rules, &w->rule_count, err);
+    return rc == 0 ? rules_profiles(profiles, profile_count, &w->arena, &w->rules, &w->rule_count, err) : rc;
 }
 
 int service_read_wishes(const struct cli_args *args, const struct config *c, struct wishes *w,

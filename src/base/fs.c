@@ -224,8 +224,8 @@ int fs_read_file(const struct fs *fs, const char *path, struct buf *to, struct e
         return fail(err, file, "cannot open", path);
     enum { STEP = 65536 };
     uint64_t offset = 0;
-    int64_t r = 1;
-    while (r > 0) {
+    int64_t r = STEP;
+    while (r == STEP) { /* what is short is the end */
         char *room = buf_reserve(to, STEP);
         if (room == NULL) {
             /* the last few bytes before the maximum may be less than a step */

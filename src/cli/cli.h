@@ -79,6 +79,7 @@ extern const struct verb verb_routes;
 extern const struct verb verb_explain;
 extern const struct verb verb_replay;
 extern const struct verb verb_top;
+extern const struct verb verb_profile;
 extern const struct verb verb_silence;
 extern const struct verb verb_hold;
 extern const struct verb verb_archive;

@@ -44,7 +44,8 @@ struct explain_run {
 static const char *const kinds[] = {
     [EXPLAIN_RULE] = "rule",           [EXPLAIN_LOGSOURCE] = "logsource", [EXPLAIN_CONDITION] = "condition",
     [EXPLAIN_SELECTION] = "selection", [EXPLAIN_GROUP] = "group",         [EXPLAIN_LINE] = "line",
-    [EXPLAIN_VALUE] = "value",         [EXPLAIN_FIELD] = "field"};
+    [EXPLAIN_VALUE] = "value",         [EXPLAIN_FIELD] = "field",         [EXPLAIN_RAISE] = "raise",
+    [EXPLAIN_MEMORY] = "memory"};
 
 static void close_to(struct explain_run *run, unsigned depth)
 {

@@ -21,6 +21,10 @@
 
 static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "PATH", "rule files, or directories of them (may be given again)"},
+    {"profile", OPTION_LIST, "FILE|NAME",
+     "of the rules, only those that this profile names speak: a file, or one that the program carries (may "
+     "be "
+     "given again)"},
     {"pipeline", OPTION_LIST, "FILE|NAME",
      "change the rules by this processing pipeline before they are read: a file, or one that the program "
      "carries (may be given again)"},
@@ -167,13 +171,16 @@ static int take_frame(struct replay *r, const struct journal_frame *frame, struc
 
 static int load_rules(struct replay *r, struct err *err)
 {
-    const char *const *paths, *const *pipelines;
+    const char *const *paths, *const *pipelines, *const *profiles;
     size_t path_count = cli_list(r->args, "rules", &paths), count;
     size_t pipeline_count = cli_list(r->args, "pipeline", &pipelines);
+    size_t profile_count = cli_list(r->args, "profile", &profiles);
     struct rule_source *sources;
     int rc = rules_collect(paths, path_count, &r->rules, &sources, &count, err);
     if (rc == 0)
         rc = rules_pipelines(pipelines, pipeline_count, &r->rules, &sources, &count, err);
+    if (rc == 0)
+        rc = rules_profiles(profiles, profile_count, &r->rules, &sources, &count, err);
     if (rc == 0)
         rc = ruleset_new(sources, count, &r->ruleset, err);
     if (rc == 0 && rules_report(r->ruleset, false) > 0)

@@ -19,6 +19,10 @@
 static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "PATH",
      "a Sigma rule file, or a directory walked for *.yml and *.yaml (may be given again)"},
+    {"profile", OPTION_LIST, "FILE|NAME",
+     "of the rules, only those that this profile names speak: a file, or one that the program carries (may "
+     "be "
+     "given again)"},
     {"pipeline", OPTION_LIST, "FILE|NAME",
      "change the rules by this processing pipeline before they are read: a file, or one that the program "
      "carries "
@@ -210,12 +214,14 @@ static enum cli_exit load_rules(struct scan *s)
     if (path_count == 0)
         return cli_fail(s->args, CLI_USAGE, "no rules named: give --rules PATH (shipped ones lie in packs/)");
     struct rule_source *sources;
-    size_t count, pipeline_count;
+    size_t count, pipeline_count, profile_count;
     struct err err;
-    const char *const *pipelines;
+    const char *const *pipelines, *const *profiles;
+    profile_count = cli_list(s->args, "profile", &profiles);
     pipeline_count = cli_list(s->args, "pipeline", &pipelines);
     if (rules_collect(paths, path_count, &s->rules_arena, &sources, &count, &err) != 0 ||
-        rules_pipelines(pipelines, pipeline_count, &s->rules_arena, &sources, &count, &err) != 0)
+        rules_pipelines(pipelines, pipeline_count, &s->rules_arena, &sources, &count, &err) != 0 ||
+        rules_profiles(profiles, profile_count, &s->rules_arena, &sources, &count, &err) != 0)
         return cli_fail_err(s->args, &err) == CLI_FAILED ? CLI_USAGE : CLI_USAGE;
     if (ruleset_new(sources, count, &s->ruleset, &err) != 0)
         return cli_fail_err(s->args, &err);

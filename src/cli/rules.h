@@ -15,6 +15,15 @@ int rules_collect(const char *const *paths, size_t path_count, struct arena *are
 /* Adds processing pipelines to the sources: each is a file, or the name of one that the binary carries. */
 int rules_pipelines(const char *const *names, size_t name_count, struct arena *arena,
                     struct rule_source **io_sources, size_t *io_count, struct err *err);
+/* Adds profiles, which choose the rules that speak, in the same way. */
+int rules_profiles(const char *const *names, size_t name_count, struct arena *arena,
+                   struct rule_source **io_sources, size_t *io_count, struct err *err);
+struct rule_profile { /* one that the program carries */
+    struct sv name;
+    struct rule_source source;
+};
+/* In order of name. */
+size_t rules_shipped_profiles(struct arena *arena, struct rule_profile **ret);
 /* The rules of the packs that the binary carries, tests and manifests left out. */
 size_t rules_shipped(struct arena *arena, struct rule_source **ret);
 /* Prints refusals (and warnings where `warnings`) on standard error, one line each; returns how many files

@@ -38,7 +38,8 @@ struct ruleset;
 /*
  * Compiles. A refused document costs itself (and correlations that refer to it), never the others; every
  * refusal is a note. Fails only for a processing pipeline (a document with the top-level key
- * `transformations` in any of the sources; pipeline.h) that cannot be done in full. `sources` need not
+ * `transformations` in any of the sources; pipeline.h) that cannot be done in full, and for a profile (key
+ * `profile`; ruleset_profile.c) that names what is not there. `sources` need not
  * outlive the call. Duplicate ids are refused (second one). Deterministic in the contents, not in the order
  * of `sources` (rules are ordered by id).
  */
@@ -65,9 +66,9 @@ size_t ruleset_fields(const struct ruleset *ruleset, const struct sv **ret_names
 /* Collects *.yml, *.yaml and lists (NAME.list, list.h) below `path` (a file, or a directory walked in byte
  * order) into `arena`. Test files (top-level key `tests`), pack manifests (top-level key `pack`), parser
  * files
- * (`kind`), processing pipelines (`transformations`) and files below a folder named `tests` are not rules;
- * hidden files and folders are left out. A file that is named itself is taken. What lies in or below a folder
- * with a pack manifest is in_pack. A named path that is missing is an error. */
+ * (`kind`), processing pipelines (`transformations`), profiles (`profile`) and files below a folder named
+ * `tests` are not rules; hidden files and folders are left out. A file that is named itself is taken. What
+ * lies in or below a folder with a pack manifest is in_pack. A named path that is missing is an error. */
 int rule_files_collect(const struct fs *fs, const char *path, struct arena *arena,
                        struct rule_source **sources, size_t *count, struct err *err);
 

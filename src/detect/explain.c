@@ -72,6 +72,21 @@ static const char *why_item(const struct match_item *item, bool holds, bool pres
                                           : "no value matches";
 }
 
+/* Of a list: NULL where the value asks none. */
+static const char *why_list(struct explaining *x, const struct match_item *item, size_t at, bool holds)
+{
+    bool asks = false;
+    for (size_t i = 0; i < item->values[at].count; i++)
+        asks |= item->values[at].alternatives[i].kind == PREDICATE_LIST;
+    if (!asks)
+        return NULL;
+    struct event at_no_time = *x->event; /* when also what has expired holds */
+    at_no_time.time.ns = at_no_time.received.ns = TC_NO_TIME;
+    return holds                                                 ? "the list has it"
+           : match_item_holds(item, at, &at_no_time, x->scratch) ? "the list had it, and it has expired"
+                                                                 : "the list does not have it";
+}
+
 static void explain_item(struct explaining *x, const struct match_item *item, unsigned depth)
 {
     size_t values = 0;
@@ -88,11 +103,14 @@ static void explain_item(struct explaining *x, const struct match_item *item, un
                                   .value = value,
                                   .value_count = values,
                                   .line = item->line});
-    for (size_t i = 0; i < item->count; i++)
+    for (size_t i = 0; i < item->count; i++) {
+        bool matches = match_item_holds(item, i, x->event, x->scratch);
         say(x, &(struct explain_step){.kind = EXPLAIN_VALUE,
                                       .depth = depth + 1,
-                                      .holds = match_item_holds(item, i, x->event, x->scratch),
-                                      .text = item->values[i].written});
+                                      .holds = matches,
+                                      .text = item->values[i].written,
+                                      .why = why_list(x, item, i, matches)});
+    }
 }
 
 static void explain_calendar(struct explaining *x, const struct match_calendar *asked, unsigned depth)
@@ -211,7 +229,8 @@ static bool explain_detection(struct explaining *x, const struct rule *rule, uns
  * -------------------------------------------------------------------------------------------------------------
  */
 
-/* The names of group-by, then those that it counts, as the rule with that step has them. */
+/* The names of group-by, then those that it counts, as the rule with that step has them. The last of travel
+ * is the radius, which need not be there. Returns whether all that are needed are. */
 static bool explain_fields(struct explaining *x, const struct correlation *c, size_t step, unsigned depth)
 {
     size_t width = c->group_count + c->field_count;
@@ -223,12 +242,15 @@ static bool explain_fields(struct explaining *x, const struct correlation *c, si
         size_t values;
         bool present;
         struct sv value = event_values(x, name, &values, &present);
-        all &= values > 0;
+        bool needed = c->type != CORR_TRAVEL || i < width - 1;
+        all &= values > 0 || !needed;
         say(x, &(struct explain_step){.kind = EXPLAIN_FIELD,
                                       .depth = depth,
                                       .holds = values > 0,
                                       .text = name->name,
-                                      .why = values > 0 ? NULL : "without it the event has no part",
+                                      .why = values > 0 ? NULL
+                                             : needed   ? "without it the event has no part"
+                                                        : "without it the place is taken as exact",
                                       .value = value,
                                       .value_count = values});
     }
@@ -236,6 +258,59 @@ static bool explain_fields(struct explaining *x, const struct correlation *c, si
 }
 
 static bool explain_any(struct explaining *x, size_t ordinal, unsigned depth);
+
+static bool has_all_fields(const struct explaining *x, const struct correlation *c)
+{
+    size_t needed = c->group_count + c->field_count - (c->type == CORR_TRAVEL), values;
+    bool all = true, present;
+    for (size_t i = 0; i < needed; i++) {
+        event_values(x, i < c->group_count ? &c->group_by[i] : &c->fields[i - c->group_count], &values,
+                     &present);
+        all &= values > 0;
+    }
+    return all;
+}
+
+/* A detection's memory: what it takes of the event. */
+static void explain_memory(struct explaining *x, const struct correlation *c, unsigned depth)
+{
+    static const struct {
+        const char *name, *why;
+    } kinds[] = {
+        [CORR_NEW_VALUE] = {"new_value", "it speaks where its memory does not hold this value for the group"},
+        [CORR_ABSENCE] = {"absence", "it speaks where the next event of the group stays away"},
+        [CORR_TRAVEL] = {"travel", "it speaks where its memory holds a place of the group too far away"},
+        [CORR_BASELINE] = {"baseline",
+                           "it speaks where the group's running bucket is above what its history allows"},
+    };
+    bool part = has_all_fields(x, c);
+    say(x, &(struct explain_step){.kind = EXPLAIN_MEMORY,
+                                  .depth = depth,
+                                  .holds = part,
+                                  .text = sv_of(kinds[c->type].name),
+                                  .why = part ? kinds[c->type].why
+                                              : "a field is missing: nothing is remembered"});
+    explain_fields(x, c, 0, depth + 1);
+}
+
+/* A correlation's is asked of the value that its window comes to. */
+static void explain_raise(struct explaining *x, const struct rule_raise *raise, unsigned depth)
+{
+    static const char *const would[] = {[SEVERITY_P1] = "it would be P1",
+                                        [SEVERITY_P2] = "it would be P2",
+                                        [SEVERITY_P3] = "it would be P3",
+                                        [SEVERITY_P4] = "it would be P4"};
+    static const char *const makes[] = {[SEVERITY_P1] = "it is P1",
+                                        [SEVERITY_P2] = "it is P2",
+                                        [SEVERITY_P3] = "it is P3",
+                                        [SEVERITY_P4] = "it is P4"};
+    bool holds = raise->condition != NULL && match_node_holds(raise->condition, x->event, x->scratch);
+    say(x, &(struct explain_step){.kind = EXPLAIN_RAISE,
+                                  .depth = depth,
+                                  .holds = holds,
+                                  .text = raise->written,
+                                  .why = (holds ? makes : would)[raise->severity]});
+}
 
 static bool part_of(struct explaining *x, size_t ordinal)
 {
@@ -262,6 +337,8 @@ static bool explain_correlation(struct explaining *x, size_t ordinal, unsigned d
                            : "a correlation: none of its rules matches",
                .file = rule->info.file.p,
                .line = rule->info.line});
+    for (size_t i = 0; part && i < rule->raise_count; i++)
+        explain_raise(x, &rule->raises[i], depth + 1);
     for (size_t i = 0; i < c->rule_count; i++) {
         bool matches = explain_any(x, c->rules[i], depth + 1);
         if (matches)
@@ -277,7 +354,9 @@ static bool explain_any(struct explaining *x, size_t ordinal, unsigned depth)
         return explain_correlation(x, ordinal, depth);
     bool matches = explain_detection(x, rule, depth);
     if (matches && rule->correlation != NULL)
-        explain_fields(x, rule->correlation, 0, depth + 1);
+        explain_memory(x, rule->correlation, depth + 1);
+    for (size_t i = 0; matches && i < rule->raise_count; i++)
+        explain_raise(x, &rule->raises[i], depth + 1);
     return matches;
 }
 

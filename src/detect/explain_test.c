@@ -97,6 +97,89 @@ static void test_correlations(void **state)
           "  + u [bob]\n  - n: without it the event has no part\n");
 }
 
+#define KIND(map)                                                                                            \
+    "title: R\nid: r\nlogsource: {}\ndetection: {s: {a: 1}, t: {b: 1}, condition: s}\nlevel: low\n"          \
+    "tocsin: {owner: o, runbook: r, " map "}\n"
+#define MATCHED  "+ R: the condition holds @1\n + s @4\n + s @4\n  + a: a value matches [1] @4\n   + 1\n"
+#define T_UNUSED " - t: the condition does not ask it @4\n  - b: the event has no such field @4\n   - 1\n"
+
+static void test_memories_say_what_they_take(void **state)
+{
+    (void)state;
+    check(KIND("new_value: {field: c, group-by: [u], timespan: 1d}"), "{\"a\":1,\"u\":\"ann\",\"c\":\"DE\"}",
+          true,
+          MATCHED T_UNUSED " + new_value: it speaks where its memory does not hold this value for the group\n"
+                           "  + u [ann]\n  + c [DE]\n");
+    check(KIND("absence: {group-by: [u], timespan: 1d}"), "{\"a\":1,\"u\":\"ann\"}", true,
+          MATCHED T_UNUSED
+          " + absence: it speaks where the next event of the group stays away\n  + u [ann]\n");
+    check(KIND("travel: {group-by: [u], timespan: 1d, place: g}"),
+          "{\"a\":1,\"u\":\"ann\",\"g\":{\"location\":{\"lat\":1,\"lon\":2}}}", true,
+          MATCHED T_UNUSED " + travel: it speaks where its memory holds a place of the group too far away\n"
+                           "  + u [ann]\n  + g.location.lat [1]\n  + g.location.lon [2]\n"
+                           "  - g.accuracy_radius: without it the place is taken as exact\n");
+    check(KIND("travel: {group-by: [u], timespan: 1d, place: g}"),
+          "{\"a\":1,\"u\":\"ann\",\"g.location.lat\":1}", true,
+          MATCHED T_UNUSED " - travel: a field is missing: nothing is remembered\n"
+                           "  + u [ann]\n  + g.location.lat [1]\n"
+                           "  - g.location.lon: without it the event has no part\n"
+                           "  - g.accuracy_radius: without it the place is taken as exact\n");
+    check(KIND("baseline: {group-by: [u], field: n}"), "{\"a\":1,\"u\":\"ann\"}", true,
+          MATCHED T_UNUSED " - baseline: a field is missing: nothing is remembered\n"
+                           "  + u [ann]\n  - n: without it the event has no part\n");
+    check(KIND("baseline: {group-by: [u]}"), "{\"u\":\"ann\"}", false,
+          "- R: the condition does not hold @1\n - s @4\n - s @4\n  - a: the event has no such field @4\n"
+          "   - 1\n" T_UNUSED);
+}
+
+static void test_raises_say_what_they_make_of_it(void **state)
+{
+    (void)state;
+    check(KIND("raise: [{severity: P2, condition: s and not t}, {severity: P1, condition: t}]"), "{\"a\":1}",
+          true,
+          MATCHED " - t: the condition does not ask it @4\n  - b: the event has no such field @4\n   - 1\n"
+                  " - t: it would be P1\n + s and not t: it is P2\n");
+}
+
+static void test_a_correlations_raise_is_told_by_its_value(void **state)
+{
+    (void)state;
+    check("title: A\nid: a\nlogsource: {}\ndetection: {s: {a: 1}, condition: s}\n---\n"
+          "title: R\nid: r\nlevel: low\ncorrelation: {type: event_count, rules: [a], timespan: 1m, "
+          "condition: {gte: 2}}\n"
+          "tocsin: {owner: o, runbook: r, raise: [{severity: P1, condition: {gte: 50, lt: 90}}]}\n",
+          "{\"a\":1}", true,
+          "+ R: a correlation: it counts this event where all its fields are there @6\n"
+          " - gte 50 and lt 90: it would be P1\n"
+          " + A: the condition holds @1\n  + s @4\n  + s @4\n   + a: a value matches [1] @4\n    + 1\n");
+}
+
+static void test_lists_say_whether_they_have_it(void **state)
+{
+    static const struct {
+        const char *ip, *why;
+    } cases[] = {{"203.0.113.9", "+ %bad%: the list has it\n"},
+                 {"198.51.100.7", "- %bad%: the list had it, and it has expired\n"},
+                 {"192.0.2.1", "- %bad%: the list does not have it\n"}};
+    struct rule_source sources[] = {
+        {SV("r.yml"),
+         SV("title: R\nid: r\nlogsource: {}\ndetection: {s: {ip|cidr|expand: '%bad%'}, condition: s}\n"),
+         false},
+        {SV("bad.list"), SV("203.0.113.0/24\n198.51.100.7;2026-01-01\n"), false}};
+    struct kit kit = {0};
+    (void)state;
+    assert_int_equal(0, ruleset_new(sources, 2, &kit.set, NULL));
+    for (size_t i = 0; i < TC_ARRAY_LEN(cases); i++) {
+        struct event event = kit_event(&kit, arena_printf(&kit.arena, "{\"ip\":\"%s\"}", cases[i].ip).p);
+        event.time.ns = INT64_C(1790000000) * TC_SECOND_NS;
+        buf_init(&text, 1 << 20);
+        assert_int_equal(i == 0, explain_rule(kit.set, 0, &event, note, NULL));
+        assert_true(sv_ends(buf_view(&text), sv_of(cases[i].why)));
+        buf_free(&text);
+    }
+    kit_free(&kit);
+}
+
 /* Every public rule, an event that few of them match. */
 static void test_verdicts_are_the_detectors(void **state)
 {
@@ -132,6 +215,10 @@ int main(void)
         cmocka_unit_test(test_a_line_says_why),
         cmocka_unit_test(test_filters_and_unused_selections),
         cmocka_unit_test(test_correlations),
+        cmocka_unit_test(test_memories_say_what_they_take),
+        cmocka_unit_test(test_a_correlations_raise_is_told_by_its_value),
+        cmocka_unit_test(test_lists_say_whether_they_have_it),
+        cmocka_unit_test(test_raises_say_what_they_make_of_it),
         cmocka_unit_test(test_verdicts_are_the_detectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

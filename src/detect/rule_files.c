@@ -2,9 +2,9 @@
  * Collecting rule files below a path, through the file seam.
  *
  * Directories are walked in byte order. What lies beside rules and is none is left out: test files, pack
- * manifests, parser files and processing pipelines (told by their top-level keys), anything below a folder
- * named `tests`, hidden files and folders. A file that was named itself is always taken. A folder with a
- * manifest makes all below it `in_pack`. Lists of values (NAME.list) are taken with the rules.
+ * manifests, parser files, processing pipelines and profiles (told by their top-level keys), anything below a
+ * folder named `tests`, hidden files and folders. A file that was named itself is always taken. A folder with
+ * a manifest makes all below it `in_pack`. Lists of values (NAME.list) are taken with the rules.
  */
 #include "detect/detect.h"
 #include "detect/list.h"
@@ -41,28 +41,36 @@ static void add_name(void *context, const char *name)
     names->items[names->count++] = arena_sv(names->arena, sv_of(name));
 }
 
-/* Does a line begin with `key:` in its first column? No line inside of a top-level value can. */
-static bool has_top_key(struct sv bytes, const char *key)
+/* Does the line begin with `key:` in its first column? No line inside of a top-level value can. */
+static bool is_top_key(struct sv line, const char *key)
 {
     size_t n = strlen(key);
-    while (bytes.n > 0) {
-        struct sv line = sv_cut(&bytes, '\n');
-        if (line.n > n && memcmp(line.p, key, n) == 0 && line.p[n] == ':' &&
-            (line.n == n + 1 || line.p[n + 1] == ' ' || line.p[n + 1] == '\t' || line.p[n + 1] == '\r'))
+    return line.n > n && memcmp(line.p, key, n) == 0 && line.p[n] == ':' &&
+           (line.n == n + 1 || line.p[n + 1] == ' ' || line.p[n + 1] == '\t' || line.p[n + 1] == '\r');
+}
+
+static bool has_top_key(struct sv bytes, const char *key)
+{
+    while (bytes.n > 0)
+        if (is_top_key(sv_cut(&bytes, '\n'), key))
             return true;
-    }
     return false;
 }
 
 static bool is_rule_text(struct sv bytes)
 {
-    static const char *const others[] = {"tests", "pack", "kind", "transformations"};
+    static const char *const others[] = {"tests", "pack", "kind", "transformations", "profile"};
     bool other = false;
-    for (size_t i = 0; i < TC_ARRAY_LEN(others); i++)
-        other = other || has_top_key(bytes, others[i]);
-    if (!other)
-        return true;
-    return has_top_key(bytes, "detection") || has_top_key(bytes, "correlation");
+    while (bytes.n > 0) {
+        struct sv line = sv_cut(&bytes, '\n');
+        if (line.n == 0 || line.p[0] < 'a' || line.p[0] > 'z')
+            continue;
+        if (is_top_key(line, "detection") || is_top_key(line, "correlation"))
+            return true;
+        for (size_t i = 0; i < TC_ARRAY_LEN(others); i++)
+            other = other || is_top_key(line, others[i]);
+    }
+    return !other;
 }
 
 static bool is_rule_name(struct sv name)

@@ -225,7 +225,7 @@ static void read_source(struct loading *l, const struct rule_source *source)
             continue;
         found++;
         if (!sigma_is_placeholders(doc->root) && !sigma_is_pipeline(doc->root) &&
-            !sigma_is_calendar(doc->root))
+            !sigma_is_calendar(doc->root) && !ruleset_is_profile(doc->root))
             read_document(l, doc->root, file, source->in_pack);
     }
     if (found == 0)
@@ -260,6 +260,8 @@ static int read_sources(struct loading *l, const struct rule_source *sources, si
             read_list(l, sorted[i]);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = is_list(sorted[i]) ? 0 : read_pipelines(l, sorted[i], err);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = is_list(sorted[i]) ? 0 : ruleset_read_profiles(l, sorted[i], err);
     if (l->pipelines != NULL)
         pipelines_sort(l->pipelines);
     for (size_t i = 0; rc == 0 && i < count && l->pipelines != NULL; i++)
@@ -361,8 +363,6 @@ static void gather_fields(struct ruleset *set)
 
 static void finish(struct loading *l, const struct policy *policy)
 {
-    index_rules(l);
-    ruleset_filter(l);
     if (!policy_is_empty(policy))
         ruleset_check_policy(l, policy);
     ruleset_resolve(l);
@@ -386,6 +386,10 @@ int ruleset_new_under(const struct rule_source *sources, size_t count, const str
     map_init(&l.ids, RULES_MAX);
     map_init(&l.names, RULES_MAX);
     int rc = read_sources(&l, sources, count, err); /* what is wrong with a rule is a note */
+    index_rules(&l);
+    ruleset_filter(&l);
+    if (rc == 0)
+        rc = ruleset_choose(&l, err);
     finish(&l, policy);
     pipelines_free(&l.pipelines);
     placeholders_free(l.placeholders);

@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < TC_ARRAY_LEN(fixed); i++)
         fixed[i].name_hash = event_name_hash(fixed[i].name);
     if (ruleset_new(&source, 1, &set, NULL) != 0)
-        return 0; /* a pipeline among the documents */
+        return 0; /* a pipeline or a profile among the documents */
     struct match_scratch *scratch = match_scratch_new();
     for (uint32_t count = 0; count <= TC_ARRAY_LEN(fixed); count++)
         judge(set, scratch, &arena, count);

@@ -27,6 +27,9 @@ static int read_condition(struct sigma *sigma, const struct yaml_node *node, con
     }
     if (node->type != YAML_MAP)
         return refuse(sigma, node, "of a correlation, the condition is one of its value, such as {gte: 50}");
+    for (const struct yaml_node *n = node->first; n != NULL; n = n->next)
+        ret->written = arena_printf(sigma->arena, "%.*s%s%.*s %.*s", SV_FMT(ret->written),
+                                    n == node->first ? "" : " and ", SV_FMT(n->key), SV_FMT(n->text));
     return sigma_read_tests(sigma, node, rule->correlation->type, none, &ret->tests, &ret->amounts,
                             &ret->test_count);
 }

@@ -382,6 +382,39 @@ def declared_lateness_of_senders():
         assert code == 2 and f"{wrong}:2:" in err and "duration" in err, (code, err)
 
 
+@test("D-23 a profile leaves out what it does not name: at the start, by a reload, in a replay; the shipped one is listed and strict")
+def profiles():
+    rule = "".join(f"title: {name}\nid: {name}\nname: {name}\nlogsource: {{category: any}}\ndetection: {{s: {{kind: hit}}, condition: s}}\n"
+                   "level: high\ntocsin: {owner: o, runbook: r}\n---\n" for name in ("one", "two"))
+    with folder() as where:
+        rules = write(where, "rules.yml", rule)
+        profile = write(where, "ours.yml", "profile: ours\nrules: [one]\n")
+        with kit.Server(config=f"rules: [{rules}]\nprofiles: [{profile}]\n") as server:
+            server.send({"kind": "hit"})
+            kit.wait_for("the rule that is named", lambda: [a["rule_id"] for a in server.alerts()] == ["one"])
+            code, out, err = tocsin("replay", "--rules", rules, "--profile", profile, "--data", server.data, "--format", "json")
+            assert code == 0 and len(lines(out)) == 1, (out, err)
+            write(where, "ours.yml", "profile: ours\nrules: [none]\n")
+            status, text, _ = server.post("/-/reload", b"")
+            assert status == 400 and f"{profile}:2:9" in text, text
+            write(where, "ours.yml", "profile: ours\nrules: [two]\n")
+            status, text, _ = server.post("/-/reload", b"")
+            assert status == 200 and json.loads(text)["rules"] == 1, text
+            server.kill()
+            server.start()
+            server.send({"kind": "hit", "n": 1})
+            kit.wait_for("the other", lambda: sorted(a["rule_id"] for a in server.alerts()) == ["one", "two"])
+        code, out, _ = tocsin("profile", "list", "--format", "json")
+        assert code == 0 and [p["name"] for p in lines(out)] == ["baseline"], out
+        shipped = write(where, "shipped.yml", "profiles: [baseline]\n")
+        code, out, err = tocsin("check", "--config", shipped)
+        assert code == 0 and "2 rules loaded" in out, (out, err)
+        code, out, _ = tocsin("profile", "show", "baseline")
+        assert code == 0 and "break_glass_role_assumed" in out, out
+        code, _, err = tocsin("profile", "show", "nothing")
+        assert code == 2 and "baseline" in err, err
+
+
 @test("C-110 a server's pipelines are in force, also after a kill")
 def server_pipelines():
     with folder() as where:
