@@ -340,6 +340,27 @@ static int replay_sources(struct tsdb *tsdb, struct reader *in, struct err *err)
     return 0;
 }
 
+void record_part(struct buf *out, unsigned kind, struct sv payload)
+{
+    buf_u8(out, (uint8_t)kind);
+    buf_u32(out, (uint32_t)payload.n);
+    buf_sv(out, payload);
+}
+
+static int replay_batch(struct tsdb *tsdb, struct reader *in, struct err *err)
+{
+    while (in->rest.n > 0) {
+        unsigned kind = reader_u8(in);
+        struct sv payload = reader_bytes(in, reader_u32(in));
+        if (in->bad || kind == RECORD_BATCH)
+            return bad(err, "a batch");
+        int rc = record_replay(tsdb, kind, payload, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
 /* False where there are too many, or the frame ends before them. */
 static bool reader_labels(struct reader *in, struct label labels[TSDB_LABELS_MAX], size_t *ret_count)
 {
@@ -388,6 +409,8 @@ int record_replay(void *context, unsigned kind, struct sv payload, struct err *e
         return 0;
     case RECORD_EXEMPLARS:
         return replay_exemplars(tsdb, &in, err);
+    case RECORD_BATCH:
+        return replay_batch(tsdb, &in, err);
     case RECORD_END:
         head_reserve(&tsdb->head, (uint32_t)TC_MIN(reader_u64(&in), (uint64_t)UINT32_MAX - 1));
         return 0;

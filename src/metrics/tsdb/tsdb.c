@@ -115,6 +115,7 @@ int tsdb_open(const struct tsdb_options *options, struct tsdb **ret, uint64_t *r
     buf_init(&tsdb->float_record, WAL_PAYLOAD_MAX);
     buf_init(&tsdb->histogram_record, WAL_PAYLOAD_MAX);
     buf_init(&tsdb->exemplar_record, WAL_PAYLOAD_MAX);
+    buf_init(&tsdb->batch_record, WAL_PAYLOAD_MAX);
     tsdb->exemplars = exemplars_new(tsdb->options.exemplars_max);
     tsdb->known_slots = KNOWN_FIRST;
     tsdb->known = tc_alloc(tsdb->known_slots * sizeof *tsdb->known);
@@ -149,6 +150,7 @@ void tsdb_close(struct tsdb **ret)
     buf_free(&tsdb->float_record);
     buf_free(&tsdb->histogram_record);
     buf_free(&tsdb->exemplar_record);
+    buf_free(&tsdb->batch_record);
     exemplars_free(&tsdb->exemplars);
     free(tsdb->known);
     free(tsdb->aliases);
@@ -231,21 +233,35 @@ void tsdb_count_refused(struct tsdb *tsdb, enum tsdb_outcome outcome)
     pthread_rwlock_unlock(&tsdb->lock);
 }
 
-static void put_record(struct tsdb *tsdb, unsigned kind, struct buf *record)
-{
-    tsdb->batch_bytes += record->n;
-    if (record->n > 0)
-        wal_put(tsdb->wal, kind, buf_view(record));
-    buf_clear(record);
-}
-
-/* Series stand before their samples. */
+/* Series stand before their samples. What a batch has of several kinds goes into one frame, so that after a
+ * crash it is there whole or not at all; only one that no frame holds is torn. */
 static void put_records(struct tsdb *tsdb)
 {
-    put_record(tsdb, RECORD_SERIES, &tsdb->series_record);
-    put_record(tsdb, RECORD_FLOATS, &tsdb->float_record);
-    put_record(tsdb, RECORD_HISTOGRAMS, &tsdb->histogram_record);
-    put_record(tsdb, RECORD_EXEMPLARS, &tsdb->exemplar_record);
+    const struct {
+        unsigned kind;
+        struct buf *record;
+    } parts[] = {{RECORD_SERIES, &tsdb->series_record},
+                 {RECORD_FLOATS, &tsdb->float_record},
+                 {RECORD_HISTOGRAMS, &tsdb->histogram_record},
+                 {RECORD_EXEMPLARS, &tsdb->exemplar_record}};
+    size_t kinds = 0, bytes = 0;
+    for (size_t i = 0; i < TC_ARRAY_LEN(parts); i++) {
+        kinds += parts[i].record->n > 0;
+        bytes += parts[i].record->n + RECORD_PART_BYTES;
+    }
+    bool whole = kinds > 1 && bytes <= WAL_PAYLOAD_MAX;
+    for (size_t i = 0; i < TC_ARRAY_LEN(parts); i++) {
+        struct buf *record = parts[i].record;
+        if (record->n > 0 && whole)
+            record_part(&tsdb->batch_record, parts[i].kind, buf_view(record));
+        else if (record->n > 0)
+            wal_put(tsdb->wal, parts[i].kind, buf_view(record));
+        buf_clear(record);
+    }
+    if (whole)
+        wal_put(tsdb->wal, RECORD_BATCH, buf_view(&tsdb->batch_record));
+    buf_clear(&tsdb->batch_record);
+    tsdb->batch_bytes += kinds > 0 ? bytes : 0;
     tsdb->record_t = 0;
     tsdb->record_id = 0;
 }

@@ -1,7 +1,8 @@
 /*
  * The store on a disk that fails: the power cut at every call of a short life that writes, restarts, cuts
  * blocks, joins and thins them, in every mode; and every call failing once. After each: what was
- * acknowledged is there, with its value; nothing is there that nobody sent; and the store goes on.
+ * acknowledged is there, with its value; a batch is there whole or not at all; nothing is there that nobody
+ * sent; and the store goes on.
  */
 #include "metrics/tsdb/thin.h"
 #include "metrics/tsdb/tsdb_kit.h"
@@ -43,6 +44,17 @@ static double value_of(unsigned i)
     return (double)(i * 7 % 13) + 0.5;
 }
 
+static void add_histogram(struct tsdb_appender *a, unsigned i)
+{
+    int32_t index[] = {1};
+    double count[] = {i + 1};
+    const struct histogram h = {.count = i + 1, .sum = i, .positive = {index, count, 1}};
+    struct label labels[] = {{METRIC_NAME, SV("sizes")}};
+    uint32_t series;
+    if (tsdb_series(a, labels, 1, &series) == TSDB_OK)
+        (void)tsdb_histogram(a, series, (int64_t)i * STEP_MS, &h, 0);
+}
+
 static void append(struct life *life)
 {
     int rc = -1;
@@ -54,6 +66,7 @@ static void append(struct life *life)
     sprintf(name, "new%u", i / 10); /* series come and go */
     (void)kit_add(&a, "always", "i", (int64_t)i * STEP_MS, value_of(i));
     (void)kit_add(&a, name, "i", (int64_t)i * STEP_MS, value_of(i));
+    add_histogram(&a, i);
     tsdb_commit(&a, kit_acknowledge, &rc);
     life->acknowledged[i] = rc == 0;
 }
@@ -73,6 +86,17 @@ static void live(struct life *life)
     }
 }
 
+static void note_times(struct life *life, const char *name, bool *ret, const char *what, uint64_t at)
+{
+    struct kit_samples s;
+    struct err err = {0};
+    if (kit_read(life->tsdb, MATCH_REGEXP, name, INT64_MIN / 2, INT64_MAX / 2, &s, &err) != 0)
+        fail_msg("%s at call %llu: cannot read: %s", what, (unsigned long long)at, err.text);
+    for (size_t i = 0; i < s.n; i++)
+        ret[(unsigned)(s.t[i] / STEP_MS)] = true;
+    kit_samples_free(&s);
+}
+
 static void judge(struct life *life, const char *what, uint64_t at)
 {
     struct err err = {0};
@@ -90,16 +114,16 @@ static void judge(struct life *life, const char *what, uint64_t at)
         found[number] = true;
     }
     kit_samples_free(&s);
-    if (kit_read(life->tsdb, MATCH_REGEXP, "new.*", INT64_MIN / 2, INT64_MAX / 2, &s, &err) != 0)
-        fail_msg("%s at call %llu: cannot read: %s", what, (unsigned long long)at, err.text);
-    bool other[SAMPLES + 8] = {false};
-    for (size_t i = 0; i < s.n; i++)
-        other[(unsigned)(s.t[i] / STEP_MS)] = true;
-    kit_samples_free(&s);
-    for (unsigned i = 0; i < life->sent; i++)
-        if (life->acknowledged[i] && (!found[i] || !other[i]))
+    bool other[SAMPLES + 8] = {false}, histogram[SAMPLES + 8] = {false};
+    note_times(life, "new.*", other, what, at);
+    note_times(life, "sizes", histogram, what, at);
+    for (unsigned i = 0; i < life->sent; i++) {
+        if (life->acknowledged[i] && (!found[i] || !other[i] || !histogram[i]))
             fail_msg("%s at call %llu: sample %u was acknowledged and is gone", what, (unsigned long long)at,
                      i);
+        if (found[i] != other[i] || found[i] != histogram[i])
+            fail_msg("%s at call %llu: of batch %u a part is there", what, (unsigned long long)at, i);
+    }
 }
 
 static uint64_t calls_of_a_life(void)

@@ -22,7 +22,8 @@ enum {
     RECORD_STATE,
     RECORD_META,
     RECORD_END,
-    RECORD_EXEMPLARS
+    RECORD_EXEMPLARS,
+    RECORD_BATCH
 };
 enum { SLICE_SERIES = 4096, MERGE_BLOCKS = 3, MAINTAIN_STEPS_MAX = 1000 };
 
@@ -38,8 +39,8 @@ struct tsdb {
     struct head head;
     struct wal *wal;
     struct exemplars *exemplars;
-    struct buf series_record, source_record, float_record, histogram_record,
-        exemplar_record;  /* of the batch under way */
+    struct buf series_record, source_record, float_record, histogram_record, exemplar_record,
+        batch_record;     /* of the batch under way */
     uint64_t batch_bytes; /* of records put since it began */
     int64_t record_t;
     uint32_t record_id;
@@ -82,6 +83,9 @@ void record_float(struct tsdb *tsdb, uint32_t id, int64_t t, double v, int64_t s
 void record_histogram(struct buf *out, uint32_t id, int64_t t, const struct histogram *h, int64_t start_t);
 void record_exemplar(struct buf *out, const struct label *series, size_t series_count,
                      const struct label *labels, size_t count, int64_t t, double v);
+/* A record of one kind within a batch. */
+enum { RECORD_PART_BYTES = 5 };
+void record_part(struct buf *out, unsigned kind, struct sv payload);
 /* wal_frame_fn; context is the store. */
 int record_replay(void *context, unsigned kind, struct sv payload, struct err *err);
 /* Frames for all that the head holds, into a file that replaces the log before segment `number`. */
