@@ -271,7 +271,7 @@ def silent_discovery():
                 connection.settimeout(20)
                 assert connection.recv(100).startswith(b"GET / ")
                 log = server.output()
-                assert "cannot ask http://127.0.0.1:1/: " in log and "hidden-word" not in log, log
+                assert "cannot ask http://somebody:xxxxx@127.0.0.1:1/: " in log and "hidden-word" not in log, log
                 began = time.monotonic()
                 server.stop()
                 assert time.monotonic() - began < 10, "the request has a minute's time"
