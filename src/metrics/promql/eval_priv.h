@@ -61,7 +61,7 @@ struct query {
     struct sv text;
     int64_t lookback_ms, subquery_step_ms;
     uint64_t samples, max_samples;
-    unsigned ticks; /* until the next look at `cancelled` */
+    size_t work; /* since the last look at `cancelled`, in samples */
     struct map annotation_index;
     struct annotation *annotations;
     size_t annotation_count, annotation_capacity;
@@ -77,7 +77,9 @@ struct query {
 _Noreturn void query_fail(struct query *q, const char *format, ...) TC_PRINTF(2, 3);
 /* Counts samples that are held, and ends the query past its limit or when it was cancelled. */
 void query_hold(struct query *q, uint64_t samples);
-void query_tick(struct query *q);
+/* What took as long as looking at so many samples; now and then it looks whether the query was cancelled. */
+void query_work(struct query *q, size_t samples);
+void query_tick(struct query *q); /* something small, of a series */
 void annotate_warning(struct query *q, int32_t at, const char *format, ...) TC_PRINTF(3, 4);
 void annotate_info(struct query *q, int32_t at, const char *format, ...) TC_PRINTF(3, 4);
 struct annotation *annotate(struct query *q, int32_t at, bool info, struct sv text);

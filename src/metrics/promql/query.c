@@ -15,7 +15,7 @@
 
 #define TOO_MANY_SAMPLES "query processing would load too many samples into memory in query execution"
 
-enum { TICKS_BETWEEN_LOOKS = 1024, ANNOTATION_TEXTS_MAX = 10000 };
+enum { WORK_BETWEEN_LOOKS = 1 << 16, WORK_OF_A_TICK = 64, ANNOTATION_TEXTS_MAX = 10000 };
 
 void query_fail(struct query *q, const char *format, ...)
 {
@@ -29,12 +29,19 @@ void query_fail(struct query *q, const char *format, ...)
     longjmp(q->out, 1);
 }
 
+void query_work(struct query *q, size_t samples)
+{
+    q->work += samples;
+    if (q->work < WORK_BETWEEN_LOOKS)
+        return;
+    q->work = 0;
+    if (q->options->cancelled != NULL && q->options->cancelled(q->options->cancel_context))
+        query_fail(q, "query timed out in expression evaluation");
+}
+
 void query_tick(struct query *q)
 {
-    if (q->options->cancelled == NULL || ++q->ticks % TICKS_BETWEEN_LOOKS != 0)
-        return;
-    if (q->options->cancelled(q->options->cancel_context))
-        query_fail(q, "query timed out in expression evaluation");
+    query_work(q, WORK_OF_A_TICK);
 }
 
 void query_hold(struct query *q, uint64_t samples)

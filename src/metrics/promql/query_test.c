@@ -125,6 +125,12 @@ static void queries_can_be_cancelled(void **state)
     assert_int_not_equal(promql_query(&source, SV("m and on (a) m"), &options, &result, &err), 0);
     assert_string_equal(err.text, "query timed out in expression evaluation");
     promql_result_free(&result);
+    /* one series, and more to look at than there is time for */
+    options.step_ms = 1000;
+    assert_int_not_equal(
+        promql_query(&source, SV("stddev_over_time(vector(time())[900s:5ms])"), &options, &result, &err), 0);
+    assert_string_equal(err.text, "query timed out in expression evaluation");
+    promql_result_free(&result);
     memory_store_free(&store);
 }
 

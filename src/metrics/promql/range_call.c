@@ -156,6 +156,7 @@ static bool run_windows(struct driver *d, const struct split_samples *in, bool *
         w.start = w.end - c->range_ms;
         for (size_t k = 0; k < RANGE_PARAMETERS_MAX; k++)
             w.parameters[k] = c->parameters[k] != NULL ? c->parameters[k][i] : 0;
+        query_work(c->q, w.n + w.hn);
         if (w.n + w.hn == 0 || !d->function(c, &w, &out))
             continue;
         column_put(c->q, c->s, &d->column, i, out);

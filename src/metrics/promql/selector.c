@@ -49,6 +49,7 @@ static void read(struct query *q, const struct source_series *series, bool skip_
         query_fail(q, "expanding series: %s", err.text);
     if (skip_buckets)
         strip_buckets(q, ret);
+    query_work(q, ret->n);
     query_tick(q);
 }
 
