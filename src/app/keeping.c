@@ -14,12 +14,20 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { NAP_MS = 200, ROUND_S_MAX = 60, BACKGROUND_NICE = 10, RECORD_BYTES_MAX = 1 << 20 };
+enum {
+    NAP_MS = 200,
+    ROUND_S_MAX = 60,
+    BACKGROUND_NICE = 10,
+    RECORD_BYTES_MAX = 1 << 20,
+    TROUBLE_ROUNDS = 10
+};
 
 static const char *const class_names[CLASS_COUNT] = {"security", "audit", "debug"};
 
 struct keeping_room {
     const struct config *config;
+    keeping_trouble_fn trouble;
+    void *context;
     struct core *core;
     struct journal *journal;
     struct retention *retention;
@@ -27,6 +35,7 @@ struct keeping_room {
     atomic_bool stop;
     int64_t round_ns;
     bool policy_is_told;
+    unsigned failed_rounds; /* in a row */
 
     pthread_mutex_t stepping;     /* held for each step */
     struct holds made;            /* by people: a copy, as of the last step */
@@ -171,6 +180,11 @@ static bool step(struct keeping_room *k)
     int rc = step_holding(k, &err);
     if (rc < 0)
         log_err(LOG_ERROR_LEVEL, "retention", &err, "a segment was not packed, or nothing dropped from it");
+    k->failed_rounds = rc < 0 ? k->failed_rounds + 1 : 0;
+    if (k->failed_rounds == TROUBLE_ROUNDS) {
+        char why[TC_ERR_TEXT_MAX + TC_ERR_FILE_MAX + 32];
+        k->trouble(k->context, sv_of(err_format(&err, why, sizeof why)));
+    }
     pthread_mutex_lock(&k->lock);
     retention_stats(k->retention, &k->stats);
     k->failures += rc < 0;
@@ -215,13 +229,18 @@ static void release(struct keeping_room *k)
     free(k);
 }
 
-int keeping_start(const struct config *config, struct core *core, struct keeping_room **ret, struct err *err)
+int keeping_start(const struct config *config, struct core *core, keeping_trouble_fn trouble, void *context,
+                  struct keeping_room **ret, struct err *err)
 {
     struct keeping_room *k = tc_alloc(sizeof *k);
     struct core_stats stats;
     core_stats(core, &stats);
-    *k = (struct keeping_room){
-        .config = config, .core = core, .journal = core_journal(core), .round_ns = choose_round(config)};
+    *k = (struct keeping_room){.config = config,
+                               .trouble = trouble,
+                               .context = context,
+                               .core = core,
+                               .journal = core_journal(core),
+                               .round_ns = choose_round(config)};
     struct retention_options o = {.fs = &fs_system,
                                   .clk = &clk_system,
                                   .dir = config->data,

@@ -110,6 +110,7 @@ void service_outbox_filled(void *context);
 void service_alert_changed(void *context, struct sv json);
 int service_take_receipt(void *context, const struct receipt *receipt);
 void service_take_trouble(void *context, struct sv channel, struct sv detail);
+void service_take_retention_trouble(void *context, struct sv detail);
 int service_post_alerts(void *context, struct sv source, const struct posted_alert *alerts, size_t count,
                         journal_done_fn done, void *done_context, struct err *err);
 void service_opted_out(void *context, struct sv channel);

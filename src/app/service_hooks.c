@@ -45,17 +45,19 @@ int service_take_receipt(void *context, const struct receipt *receipt)
     return core_receipt(((struct service *)context)->core, receipt);
 }
 
-/* A channel in trouble is an event like any other, of the source `self`: a rule makes an alert of it. */
-static int read_trouble(struct service *s, struct sv channel, struct sv detail, struct intake_batch *batch,
-                        struct err *err)
+/* Trouble is an event like any other, of the source `self`: a rule of packs/tocsin makes an alert of it.
+ * `channel`: p == NULL where it is of none. */
+static int read_trouble(struct service *s, const char *event_type, struct sv channel, struct sv detail,
+                        struct intake_batch *batch, struct err *err)
 {
     struct buf body;
     buf_init(&body, 16 << 10);
     intake_batch_init(batch, 1 << 20);
     struct json_out json = json_out_to(&body);
     json_object(&json);
-    json_kv_str(&json, "event_type", "notification_channel_failed");
-    json_kv_string(&json, "channel", channel);
+    json_kv_str(&json, "event_type", event_type);
+    if (channel.p != NULL)
+        json_kv_string(&json, "channel", channel);
     json_kv_string(&json, "error.message", detail);
     json_object_end(&json);
     int rc = intake_body(s->intake, SV("self"), INTAKE_JSON_STRICT, buf_view(&body), batch, err);
@@ -63,22 +65,35 @@ static int read_trouble(struct service *s, struct sv channel, struct sv detail, 
     return rc;
 }
 
-void service_take_trouble(void *context, struct sv channel, struct sv detail)
+/* Whoever is in trouble must not wait. */
+static int take_trouble(struct service *s, const char *event_type, struct sv channel, struct sv detail,
+                        struct err *err)
 {
-    struct service *s = context;
     struct intake_batch batch;
-    struct err err;
-    int rc = read_trouble(s, channel, detail, &batch, &err);
+    int rc = read_trouble(s, event_type, channel, detail, &batch, err);
     struct journal_batch input = {.kind = BATCH_INPUT,
                                   .received = batch.received,
-                                  .refuse_when_full = true, /* the courier must not wait */
+                                  .refuse_when_full = true,
                                   .blocks = buf_view(&batch.blocks),
                                   .count = batch.count};
     if (rc == 0)
-        rc = journal_append_wait(core_journal(s->core), &input, &(uint64_t){0}, &err);
-    if (rc != 0)
-        log_warn("notify", "no alert about channel %.*s: %s", SV_FMT(channel), err.text);
+        rc = journal_append_wait(core_journal(s->core), &input, &(uint64_t){0}, err);
     intake_batch_free(&batch);
+    return rc;
+}
+
+void service_take_trouble(void *context, struct sv channel, struct sv detail)
+{
+    struct err err;
+    if (take_trouble(context, "notification_channel_failed", channel, detail, &err) != 0)
+        log_warn("notify", "no alert about channel %.*s: %s", SV_FMT(channel), err.text);
+}
+
+void service_take_retention_trouble(void *context, struct sv detail)
+{
+    struct err err;
+    if (take_trouble(context, "retention_failed", (struct sv){0}, detail, &err) != 0)
+        log_warn("retention", "no alert about it: %s", err.text);
 }
 
 void service_delivery_moved(void *context, bool held)
@@ -154,7 +169,8 @@ void service_opted_out(void *context, struct sv channel)
     struct service *s = context;
     struct intake_batch batch;
     struct err err;
-    int rc = read_trouble(s, channel, SV("a recipient has asked for no more messages (STOP)"), &batch, &err);
+    int rc = read_trouble(s, "notification_channel_failed", channel,
+                          SV("a recipient has asked for no more messages (STOP)"), &batch, &err);
     if (rc == 0)
         rc = append_batch(s, &batch, NULL, NULL, NULL, &err);
     if (rc != 0)

@@ -259,7 +259,7 @@ static int start_sealing(struct service *s, struct err *err)
 static int start_keeping(struct service *s, struct err *err)
 {
     struct keeping_room *keeping;
-    int rc = keeping_start(&s->config, s->core, &keeping, err);
+    int rc = keeping_start(&s->config, s->core, service_take_retention_trouble, s, &keeping, err);
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&s->lock); /* /metrics looks at it */

@@ -188,6 +188,23 @@ def cold_of(folder):
     return sorted(os.path.join(folder, "journal", n) for n in os.listdir(os.path.join(folder, "journal")) if n.endswith(".cold"))
 
 
+@test("J-06 an archive that cannot be written: nothing is dropped, and an alert says so")
+def no_archive():
+    with temporary() as folder:
+        blocked = f"{folder}/file"
+        with open(blocked, "w", encoding="ascii") as file:
+            file.write("no directory\n")
+        config = ("shipped_packs: true\nretention: {security: 1h, audit: 2h, debug: 2s, segment_age: 1s, cold_after: 1s, "
+                  f"archive: {blocked}/archive, classes: [{{class: debug, level: [debug]}}]}}\n")
+        with Server(config=config) as server:
+            def told():
+                server.send({"level": "debug", "message": "goes"})  # so that segments end
+                return [a for a in server.alerts() if a["title"] == "RETENTION_FAILED"]
+            (alert,) = wait_for("an alert", told, 60)
+            assert alert["count"] == 1 and server.metric("tocsin_retention_failures_total") >= 10, alert
+            assert sum(e["raw"].count("goes") for e in server.query()) > 1, "dropped without a copy"
+
+
 @test("J-06 the archive: listed, put back into a stopped directory where it proves itself, refused where it was changed; a hold keeps it")
 def archive():
     hold = "  holds: [{name: back, text: goes}]\n"
