@@ -373,11 +373,19 @@ void wal_wait(struct wal *w, wal_done_fn done, void *context)
         commit(w); /* what a full disk had held back went first */
 }
 
+static bool is_empty(struct wal *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool empty = w->queue.n == 0;
+    pthread_mutex_unlock(&w->lock);
+    return empty;
+}
+
 int wal_roll(struct wal *w, uint64_t *ret_number, struct err *err)
 {
     pthread_mutex_lock(&w->disk);
     int rc = commit_queue(w);
-    if (rc == 0 && w->queue.n > 0)
+    if (rc == 0 && !is_empty(w))
         rc = commit_queue(w);
     serve(w, rc);
     if (rc == 0)
