@@ -17,16 +17,16 @@ ifneq ($(filter asan tsan,$(VARIANT)),)
 WARNINGS += -Wno-format-truncation
 endif
 ifeq ($(VARIANT),asan)
-OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+OPTIMISE := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HARDEN := -fPIE
 endif
 ifeq ($(VARIANT),tsan)
-OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+OPTIMISE := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread
 HARDEN := -fPIE
 endif
 ifeq ($(VARIANT),fuzz)
 CC := clang
-OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+OPTIMISE := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
 HARDEN := -fPIE
 endif
 
