@@ -195,4 +195,4 @@ def bench(folder):
     words = (f"An hour of {SERIES:,} series at {STEP_S} s by remote write ({PER_MESSAGE} series a message, {SLICE} samples of each); `{QUERY}` over it, {STEPS} steps; "
              f"{RULES:,} alerting rules every 15 s. The answers differ by {(most - least) / most * 100:.2g} % (VictoriaMetrics extrapolates in its own way).")
     add_table("Metrics beside Prometheus and VictoriaMetrics", words,
-              ["server", "samples/s per CPU second, intake", "resident MiB after it", "query, s", "query, CPU s", "1,000 rules once, CPU s"], lines)
+              ["server", "samples/s per CPU second, intake", "resident MiB after it", "query, s", "query, CPU s", f"{RULES:,} rules once, CPU s"], lines)
