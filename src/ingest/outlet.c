@@ -196,10 +196,12 @@ int outlet_take_line(struct outlet *outlet, const struct parser *parser, struct 
 
 void outlet_stats(const struct outlet *outlet, struct outlet_stats *ret)
 {
+    /* First of all: what is no longer on its way by now is counted in all that is read below. */
+    unsigned in_flight = outlet->in_flight;
     *ret = (struct outlet_stats){.records = outlet->records,
                                  .batches = outlet->batches,
                                  .lost = outlet->lost,
                                  .oversized = outlet->oversized,
                                  .refused = outlet->refused,
-                                 .in_flight = outlet->in_flight};
+                                 .in_flight = in_flight};
 }
