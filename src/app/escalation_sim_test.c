@@ -129,6 +129,14 @@ static int break_in(struct world *w)
     return rc == TC_EEXIST ? 0 : rc;
 }
 
+/* A world, running, that the journal has just told of a break-in. */
+static void begin_broken_into(struct world *w, const char *escalate)
+{
+    world_begin(w, escalate);
+    assert_int_equal(core_begin(w), 0);
+    assert_int_equal(break_in(w), 0);
+}
+
 struct sending {
     struct world *world;
     char keys[16][160];
@@ -193,9 +201,7 @@ static void test_D_10_fourteen_fifty_nine_and_fifteen_oh_one(void **state)
 {
     struct world w;
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     assert_string_equal(told(&w, 0), "new:room= ");
     assert_int_equal(until(&w, START_NS + 14 * MINUTE + 59 * TC_SECOND_NS), 0);
@@ -216,9 +222,7 @@ static void test_D_10_the_words(void **state)
     struct err err;
     struct buf json;
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS + 15 * MINUTE), 0);
     buf_init(&json, 1 << 20);
     struct journal_reader *reader;
@@ -244,9 +248,7 @@ static void test_D_11_the_matrix(void **state)
 {
     struct world w;
     (void)state;
-    world_begin(&w, "escalate: {P1: doc3}\n");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "escalate: {P1: doc3}\n");
     static const struct {
         int64_t at_ns;
         const char *told;
@@ -314,9 +316,7 @@ static void test_D_16_a_ladder_that_begins_anew_pages_again(void **state)
     struct world w;
     char id[33], number[16];
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     memcpy(id, book_at(w.core->book, 0)->id, sizeof id);
     for (int round = 1; round <= 6; round++) {
@@ -357,9 +357,7 @@ static void test_D_09_who_was_paged_hears_of_the_acknowledgement_and_the_end(voi
     struct world w;
     char id[33];
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     assert_int_equal(until(&w, START_NS + 16 * MINUTE), 0);
     size_t before = w.told_count;
@@ -383,9 +381,7 @@ static void test_D_09_acknowledging_stops_it(void **state)
 {
     struct world w;
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS + MINUTE), 0);
     struct alert_command ack = {
         .verb = SV("ack"), .alert_id = sv_of(book_at(w.core->book, 0)->id), .by = SV("anna")};
@@ -399,16 +395,12 @@ static void test_D_10_an_auditor_alarms_of_steps_that_are_overdue(void **state)
 {
     struct world w;
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     assert_int_equal(until(&w, START_NS + 15 * MINUTE + 30 * TC_SECOND_NS), 0);
     assert_int_equal(book_count(w.core->book), 1); /* half a minute is no standstill */
     world_end(&w);
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     core_abandon(&w.core); /* and nothing runs for forty minutes */
     sim_fs_crash(w.disk, 1, SIM_FS_KEEP);
