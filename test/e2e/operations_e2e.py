@@ -82,7 +82,7 @@ def parse(text):
     return families
 
 
-@test("L-07 F-08 metrics are well-formed, every bound has its level, and their page tells of all")
+@test("Y-13 metrics are well-formed, every bound has its level, and their page tells of all")
 def metrics():
     with Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"], config="metrics:\n  enabled: true\n") as server:
         server.send({"event_type": "account_locked", "user.name": "x\"\\", "@timestamp": now()})
@@ -224,7 +224,7 @@ class SmallDisk:
         os.unlink(os.path.join(self.path, "ballast"))
 
 
-@test("L-03 D-08 the disk fills up: 507 and not ready, the emergency channel is told once, alerts use the reserve, and it recovers by itself")
+@test("L-07 D-08 the disk fills up: 507 and not ready, the emergency channel is told once, alerts use the reserve, and it recovers by itself")
 def full_disk():
     with SmallDisk("64m") as disk, Receiver() as hook:
         server = Server(data=os.path.join(disk.path, "data"), config=CONFIG, env={"HOOK": hook.url})
@@ -254,7 +254,7 @@ def full_disk():
         assert kit.tocsin("verify", server.data)[0] == 0
 
 
-@test("A-32 the same Idempotency-Key with another body is 422 and keeps nothing; with the same body a replay, over a restart too")
+@test("A-01 the same Idempotency-Key with another body is 422 and keeps nothing; with the same body a replay, over a restart too")
 def keys():
     with Server() as server:
         key = {"Idempotency-Key": "k1"}
