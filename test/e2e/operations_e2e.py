@@ -84,7 +84,7 @@ def parse(text):
 
 @test("Y-13 metrics are well-formed, every bound has its level, and their page tells of all")
 def metrics():
-    with Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"], config="metrics:\n  enabled: true\n") as server:
+    with Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}", "--tail", "/nowhere/*.log"], config="metrics:\n  enabled: true\n") as server:
         server.send({"event_type": "account_locked", "user.name": "x\"\\", "@timestamp": now()})
         wait_for("an alert", server.alerts)
         wait_for("its message", lambda: server.metric("tocsin_notifications_sent_total") >= 1)
@@ -93,6 +93,8 @@ def metrics():
     for name in families:
         if name.endswith("_limit"):
             assert name[:-6] in families, f"{name} is a bound without a level"
+    for name in re.findall(r"^# HELP (\S+) .*of at most [0-9]", text, re.M):
+        assert f"{name}_limit" in families, f"{name} is a level without its bound"
     for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_start_time_seconds",
                  "process_virtual_memory_bytes", "tocsin_build_info", "tocsin_outbox_pending", "tocsin_disk_free_bytes", "tocsin_journal_disk_bytes",
                  "tocsin_ingest_to_durable_seconds", "tocsin_receive_to_decision_seconds", "tocsin_decision_to_send_seconds"):
