@@ -116,9 +116,11 @@ const struct verb verb_run = {
     .details =
         "Listens on loopback and needs no token there unless the configuration names sources. Stops "
         "on SIGINT or SIGTERM; what\n"
-        "was acknowledged is kept, whatever happens. SIGHUP, or POST /-/reload, reads the rules, the\n"
-        "sections alerts and watch, and the GeoIP files anew; where one is refused, all that was in force\n"
-        "goes on. What else was changed in the configuration, and waits for a restart, is said.",
+        "was acknowledged is kept, whatever happens. SIGHUP, or POST /-/reload, reads anew the rules\n"
+        "with all that belongs to them, people and policies, the sections alerts, watch and heartbeats, and\n"
+        "the GeoIP files (docs/reload.md); where one is refused, all that was in force goes on. What else "
+        "was\n"
+        "changed in the configuration, and waits for a restart, is said.",
     .options = options,
     .min_operands = 0,
     .max_operands = 0,

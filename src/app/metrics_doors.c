@@ -33,6 +33,10 @@ void metrics_tail(const struct tail_stats *stats, struct buf *out)
          stats->outlet.in_flight},
         {"tocsin_tail_oversized_total", "counter", "Lines given up because no batch can hold them.",
          (double)stats->outlet.oversized},
+        {"tocsin_tail_files_limit", "gauge", "Bound of tocsin_tail_files.", TC_TAIL_FILES},
+        {"tocsin_tail_open_files_limit", "gauge", "Bound of tocsin_tail_open_files.", TC_TAIL_OPEN},
+        {"tocsin_tail_batches_in_flight_limit", "gauge", "Bound of tocsin_tail_batches_in_flight.",
+         TC_OUTLET_FLIGHTS},
     };
     metrics_rows(out, rows, TC_ARRAY_LEN(rows));
 }
@@ -58,6 +62,7 @@ void metrics_vault(const struct vault_stats *vault, uint64_t revealed, uint64_t 
     const struct metric rows[] = {
         {"tocsin_vault_values", "gauge", "Personal values in the vault, of at most 2000000.",
          (double)vault->entries},
+        {"tocsin_vault_values_limit", "gauge", "Bound of tocsin_vault_values.", TC_VAULT_ENTRIES_MAX},
         {"tocsin_vault_refused_total", "counter",
          "Values that the vault had no room for: they cannot be revealed.", (double)vault->refused},
         {"tocsin_vault_revealed_total", "counter", "Values revealed since the start.", (double)revealed},

@@ -326,7 +326,7 @@ static uint64_t below(const struct sim_rng *rng, uint64_t bound)
 }
 
 /* Random rates, out of order, cut and restarted anywhere. */
-static void test_C_19_batches_and_restarts_show_nowhere(void **state)
+static void test_C19_batches_and_restarts_show_nowhere(void **state)
 {
     static const char *const rules[] = {
         RULE(", bucket: 5m, season: day, learn: 2d, history: 10d, least: 3, deviations: 1"),
@@ -436,7 +436,7 @@ int main(void)
         cmocka_unit_test(test_events_out_of_order_are_of_their_own_bucket),
         cmocka_unit_test(test_who_is_not_heard_of_for_the_history_is_learned_anew),
         cmocka_unit_test(test_a_flood_of_groups_does_not_push_out_what_was_learned),
-        cmocka_unit_test(test_C_19_batches_and_restarts_show_nowhere),
+        cmocka_unit_test(test_C19_batches_and_restarts_show_nowhere),
         cmocka_unit_test(test_what_is_wrong_is_refused_at_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

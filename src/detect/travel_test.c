@@ -207,7 +207,7 @@ static void print(struct buf *out, const struct finding_list *list)
 }
 
 /* Random journeys, cut and restarted anywhere. */
-static void test_C_19_batches_and_restarts_show_nowhere(void **state)
+static void test_C19_batches_and_restarts_show_nowhere(void **state)
 {
     static const struct place *const places[] = {&cologne, &tokyo, &bonn, &auckland, &tahiti};
     enum { EVENTS = 400 };
@@ -291,7 +291,7 @@ int main(void)
         cmocka_unit_test(test_order_is_that_of_event_time),
         cmocka_unit_test(test_a_flood_of_groups_that_come_once_does_not_push_out_the_others),
         cmocka_unit_test(test_places_of_a_group_are_bounded_and_a_stay_is_two),
-        cmocka_unit_test(test_C_19_batches_and_restarts_show_nowhere),
+        cmocka_unit_test(test_C19_batches_and_restarts_show_nowhere),
         cmocka_unit_test(test_what_is_wrong_is_refused_at_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
