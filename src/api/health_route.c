@@ -128,9 +128,7 @@ static void connection_metrics(struct api *api, struct buf *out)
     unsigned count = c->count;
     uint64_t refused = c->refused, timed_out = c->timed_out;
     pthread_mutex_unlock(&c->lock);
-    pthread_mutex_lock(&api->lock);
-    unsigned commands = api->command_count, asides = api->aside_count;
-    pthread_mutex_unlock(&api->lock);
+    unsigned commands = workers_count(&api->commands), asides = workers_count(&api->asides);
     metric(out, "tocsin_http_connections", "gauge", "HTTP connections.", count);
     metric(out, "tocsin_http_connections_limit", "gauge", "Bound of tocsin_http_connections.",
            TC_API_CONNECTIONS_MAX);
