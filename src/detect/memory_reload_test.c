@@ -1,6 +1,6 @@
 /*
- * What was learned goes on where other rules, or the texts of the same one, change in the middle (timeline C20); and
- * begins anew where the rule means something else.
+ * What was learned goes on where other rules, or the texts of the same one, change in the middle (timeline
+ * C20); and begins anew where the rule means something else.
  */
 #include <setjmp.h>
 #include <stdarg.h>
