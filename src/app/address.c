@@ -58,6 +58,17 @@ static struct sv escalation_prefix(struct core *core, const struct decision *d)
                                        severity_name(d->alert->severity), after);
 }
 
+/* "P1 alert open for more than 24h (platform team): " (ledger D-20). */
+static struct sv overdue_prefix(struct core *core, const struct alert *alert)
+{
+    struct sv whose = alert->life->assigned.n > 0 ? alert->life->assigned : alert->owner;
+    char goal[TC_RFC3339_MAX];
+    clk_format_duration(alert->life->overdue_ns - alert->history[0].time_ns, goal);
+    return arena_printf(&core->batch,
+                        "%s alert open for more than %s (%.*s): ", severity_name(alert->severity), goal,
+                        SV_FMT(whose.n > 0 ? whose : SV("nobody's")));
+}
+
 /* What a notification's headline begins with where the reason alone does not say it. */
 static struct sv prefix_of(struct core *core, const struct decision *d, enum notify_reason reason)
 {
@@ -71,6 +82,8 @@ static struct sv prefix_of(struct core *core, const struct decision *d, enum not
         return arena_printf(arena, "Flapping (began %llu times): ", (unsigned long long)d->step);
     case NOTIFY_SEVERITY_RAISED:
         return arena_printf(arena, "Raised to %s: ", severity_name(d->alert->severity));
+    case NOTIFY_OVERDUE:
+        return overdue_prefix(core, d->alert);
     case NOTIFY_TASK_DUE:
         return arena_printf(arena, "Task %llu is due (%.*s): ", (unsigned long long)d->step,
                             SV_FMT(sv_head(d->alert->life->tasks[d->step - 1].what, 200)));
@@ -79,29 +92,64 @@ static struct sv prefix_of(struct core *core, const struct decision *d, enum not
     }
 }
 
-/* Whom the step of the policy names now; where it leads to nobody, the channels that the priority has anyway:
- * an escalation never ends in silence. */
-static void escalation_json(struct core *core, const struct decision *d, struct json_out *json)
+/* Who is told by a step of the policy, or as owner. */
+static const struct oncall_targets *resolve(struct core *core, const struct oncall_step *step, int64_t now_ns)
 {
-    const struct oncall_step *step = oncall_step_at(core->oncall, d->alert->severity, d->step);
     struct oncall_targets *targets = ARENA_NEW(&core->batch, struct oncall_targets);
-    const struct sv *routed;
     if (step != NULL)
         oncall_resolve(core->oncall, &core->overrides, step, core->options.channels,
-                       core->options.channel_count, d->now_ns, targets);
-    size_t count = core->options.route(core->options.context, d->alert->severity, d->reason, &routed);
-    struct sv *channels = ARENA_ARRAY(&core->batch, struct sv, ONCALL_TARGETS_MAX);
-    size_t channel_count = 0;
+                       core->options.channel_count, now_ns, targets);
+    return targets;
+}
+
+/* The channels among the targets, behind the `count` of `first` that are told anyway; then the persons. */
+static void targets_json(struct core *core, const struct sv *first, size_t count,
+                         const struct oncall_targets *targets, struct json_out *json)
+{
+    struct sv *channels = ARENA_ARRAY(&core->batch, struct sv, count + ONCALL_TARGETS_MAX);
+    if (count > 0)
+        memcpy(channels, first, count * sizeof first[0]);
     for (size_t i = 0; i < targets->count; i++)
-        if (targets->items[i].person.n == 0)
-            channels[channel_count++] = targets->items[i].channel;
-    channels_json(json, targets->count > 0 ? channels : routed, targets->count > 0 ? channel_count : count);
+        if (targets->items[i].person.n == 0) /* one that is told anyway becomes the same row */
+            channels[count++] = targets->items[i].channel;
+    channels_json(json, channels, count);
     json_key(json, SV("targets"));
     json_array(json);
     for (size_t i = 0; i < targets->count; i++)
         if (targets->items[i].person.n > 0)
             target_json(json, targets->items[i].channel, targets->items[i].person, (struct sv){0});
     json_array_end(json);
+}
+
+static size_t routed_by(struct core *core, const struct decision *d, enum severity severity,
+                        enum notify_reason reason, const struct sv **ret)
+{
+    return core->options.route(core->options.context, d->alert, severity, reason, ret);
+}
+
+/* Whom the step of the policy names now; where it leads to nobody, the channels that the priority has anyway:
+ * an escalation never ends in silence. */
+static void escalation_json(struct core *core, const struct decision *d, struct json_out *json)
+{
+    const struct oncall_targets *targets =
+        resolve(core, oncall_step_at(core->oncall, d->alert->severity, d->step), d->now_ns);
+    const struct sv *routed;
+    size_t count = routed_by(core, d, d->alert->severity, d->reason, &routed);
+    targets_json(core, routed, targets->count > 0 ? 0 : count, targets, json);
+}
+
+/* Beside the channels of its priority whoever it is assigned to, and its owners, as far as the file of
+ * `oncall` knows them as a person, a role or a schedule. */
+static void overdue_json(struct core *core, const struct decision *d, struct json_out *json)
+{
+    const struct sv names[] = {d->alert->life->assigned, d->alert->owner, d->alert->secondary_owner};
+    struct oncall_ref refs[TC_ARRAY_LEN(names)];
+    struct oncall_step step = {.refs = refs};
+    const struct sv *routed;
+    for (size_t i = 0; i < TC_ARRAY_LEN(names); i++)
+        step.ref_count += oncall_ref_of(core->oncall, names[i], &refs[step.ref_count]);
+    size_t count = routed_by(core, d, d->severity, d->reason, &routed);
+    targets_json(core, routed, count, resolve(core, &step, d->now_ns), json);
 }
 
 void address_intent(struct core *core, const struct decision *d, enum notify_reason reason, struct sv key,
@@ -122,7 +170,11 @@ void address_intent(struct core *core, const struct decision *d, enum notify_rea
         escalation_json(core, d, json);
         return;
     }
-    size_t count = core->options.route(core->options.context, d->severity, reason, &channels);
+    if (reason == NOTIFY_OVERDUE) {
+        overdue_json(core, d, json);
+        return;
+    }
+    size_t count = routed_by(core, d, d->severity, reason, &channels);
     channels_json(json, channels, count);
 }
 

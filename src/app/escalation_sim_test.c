@@ -24,7 +24,8 @@ enum { TOLD_MAX = 256 };
 
 static const char rule_text[] =
     "title: broken in\nid: 00000000-0000-0000-0000-000000000001\nlogsource: {}\n"
-    "detection:\n  s:\n    event_type: break_in\n  condition: s\nlevel: critical\n";
+    "detection:\n  s:\n    event_type: break_in\n  condition: s\nlevel: critical\n"
+    "tocsin:\n  owner: executives\n  runbook: call them\n";
 
 static const char team[] =
     "people:\n"
@@ -46,15 +47,17 @@ struct world {
     struct sim_clk clk;
     struct sim_rng rng;
     struct core *core;
+    bool long_lived; /* alerts resolve after three days without an occurrence */
     char oncall[2048];
     char told[TOLD_MAX][160]; /* what is sent: key without the alert's id, and address; each time it is */
     size_t told_count;
 };
 
-static size_t route(void *context, enum severity severity, enum notify_reason reason, const struct sv **ret)
+static size_t route(void *context, const struct alert *alert, enum severity severity,
+                    enum notify_reason reason, const struct sv **ret)
 {
     static const struct sv names[] = {{"room", 4}};
-    (void)context, (void)severity, (void)reason;
+    (void)context, (void)alert, (void)severity, (void)reason;
     *ret = names;
     return 1;
 }
@@ -84,6 +87,9 @@ static int core_begin(struct world *w)
                              .inline_commit = true,
                              .segment_bytes = 4096,
                              .checkpoint_every_ns = 600 * TC_SECOND_NS,
+                             .resolve_after_ns = w->long_lived ? 72 * 60 * MINUTE : 0,
+                             .response = {.acknowledge_within_ns = 5 * MINUTE,
+                                          .overdue_after_ns = {[SEVERITY_P1] = 24 * 60 * MINUTE}},
                              .context = w,
                              .route = route};
     return core_open(&o, &w->core, &err);
@@ -213,6 +219,29 @@ static void test_D_10_fourteen_fifty_nine_and_fifteen_oh_one(void **state)
     restart(&w);
     assert_int_equal(until(&w, START_NS + 10 * 60 * MINUTE), 0);
     assert_int_equal(w.told_count, 3);
+    world_end(&w);
+}
+
+/* The owner of the rule is a role of the file: its people hear, beside the room. */
+static void test_D_20_the_owner_is_reminded(void **state)
+{
+    struct world w;
+    (void)state;
+    world_begin(&w, "escalate: {P1: none}\n");
+    w.long_lived = true;
+    assert_int_equal(core_begin(&w), 0);
+    assert_int_equal(break_in(&w), 0);
+    assert_int_equal(until(&w, START_NS), 0);
+    assert_int_equal(until(&w, START_NS + 24 * 60 * MINUTE - MINUTE), 0);
+    assert_string_equal(told(&w, 0), "new:room= ");
+    restart(&w);
+    assert_int_equal(until(&w, START_NS + 24 * 60 * MINUTE + MINUTE), 0);
+    assert_string_equal(told(&w, 1),
+                        "overdue-1:mail/carla=c@example.com overdue-1:room= overdue-1:sms/carla=+493 "
+                        "overdue-1:voice/carla=+493 ");
+    restart(&w);
+    assert_int_equal(until(&w, START_NS + 40 * 60 * MINUTE), 0);
+    assert_int_equal(w.told_count, 5);
     world_end(&w);
 }
 
@@ -473,6 +502,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_D_10_fourteen_fifty_nine_and_fifteen_oh_one),
         cmocka_unit_test(test_D_10_the_words),
+        cmocka_unit_test(test_D_20_the_owner_is_reminded),
         cmocka_unit_test(test_D_11_the_matrix),
         cmocka_unit_test(test_D_18_the_one_who_is_on_call_then),
         cmocka_unit_test(test_D_09_acknowledging_stops_it),

@@ -167,7 +167,7 @@ def explained():
             assert tocsin("explain", "alert", "xyz")[0] == 2
 
 
-@test("D-10 D-11 D-12 a ladder in the server: a person's mailbox, the words, no address in the journal; policy show and export")
+@test("D-10 D-11 D-12 X-21 a ladder in the server: a person's mailbox, the words, no address in the journal; policy show and export")
 def ladder():
     code, out, _ = tocsin("policy", "show", "pagerduty")
     assert code == 0 and [line.split()[0] for line in out.splitlines() if "role" in line] == ["15m", "30m", "1h"], out
