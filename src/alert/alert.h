@@ -133,7 +133,8 @@ enum decision_kind {
     DECIDE_REFUSED, /* a command that could not be done; goes back to who asked, is kept in history of
                        commands only */
 };
-enum notify_reason { /* resolved: also closed while open; test, digest: about no alert of the book */
+enum notify_reason { /* resolved: also closed while open; test, digest, incident: about no alert of the book
+                      */
                      NOTIFY_NEW,
                      NOTIFY_COUNT_STEP,
                      NOTIFY_SEVERITY_RAISED,
@@ -147,6 +148,7 @@ enum notify_reason { /* resolved: also closed while open; test, digest: about no
                      NOTIFY_REMINDER, /* it fires still, and what kept it quiet (snooze, silence) has ended */
                      NOTIFY_FLAPPING, /* in place of new: it began and ended again and again */
                      NOTIFY_OVERDUE,  /* it is open for longer than it should be: to its owners, too */
+                     NOTIFY_INCIDENT, /* about an incident, in place of an alert */
 };
 const char *notify_reason_name(enum notify_reason reason);
 

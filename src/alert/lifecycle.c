@@ -81,8 +81,8 @@ struct sv lifecycle_disposition(struct sv word)
 const char *notify_reason_name(enum notify_reason reason)
 {
     static const char *const names[] = {
-        "new",       "count_step", "severity_raised", "resolved", "acknowledged", "test",   "digest",
-        "escalated", "question",   "task_due",        "reminder", "flapping",     "overdue"};
-    _Static_assert(TC_ARRAY_LEN(names) == NOTIFY_OVERDUE + 1, "every reason has a name");
+        "new",       "count_step", "severity_raised", "resolved", "acknowledged", "test",    "digest",
+        "escalated", "question",   "task_due",        "reminder", "flapping",     "overdue", "incident"};
+    _Static_assert(TC_ARRAY_LEN(names) == NOTIFY_INCIDENT + 1, "every reason has a name");
     return names[reason];
 }

@@ -13,15 +13,6 @@
 
 #include <stdio.h>
 
-static void channels_json(struct json_out *json, const struct sv *channels, size_t count)
-{
-    json_key(json, SV("channels"));
-    json_array(json);
-    for (size_t i = 0; i < count; i++)
-        json_string(json, channels[i]);
-    json_array_end(json);
-}
-
 /* All three keys always, so that a reader can go through them side by side. */
 static void target_json(struct json_out *json, struct sv channel, struct sv person, struct sv address)
 {
@@ -34,7 +25,7 @@ static void target_json(struct json_out *json, struct sv channel, struct sv pers
 
 static void question_json(struct core *core, const struct alert *alert, struct json_out *json)
 {
-    channels_json(json, NULL, 0);
+    intent_channels(json, NULL, 0);
     json_key(json, SV("targets"));
     json_array(json);
     target_json(json, core->options.confirmation_channel, (struct sv){0}, alert->life->asked);
@@ -112,19 +103,13 @@ static void targets_json(struct core *core, const struct sv *first, size_t count
     for (size_t i = 0; i < targets->count; i++)
         if (targets->items[i].person.n == 0) /* one that is told anyway becomes the same row */
             channels[count++] = targets->items[i].channel;
-    channels_json(json, channels, count);
+    intent_channels(json, channels, count);
     json_key(json, SV("targets"));
     json_array(json);
     for (size_t i = 0; i < targets->count; i++)
         if (targets->items[i].person.n > 0)
             target_json(json, targets->items[i].channel, targets->items[i].person, (struct sv){0});
     json_array_end(json);
-}
-
-static size_t routed_by(struct core *core, const struct decision *d, enum severity severity,
-                        enum notify_reason reason, const struct sv **ret)
-{
-    return core->options.route(core->options.context, d->alert, severity, reason, ret);
 }
 
 /* Whom the step of the policy names now; where it leads to nobody, the channels that the priority has anyway:
@@ -134,22 +119,20 @@ static void escalation_json(struct core *core, const struct decision *d, struct 
     const struct oncall_targets *targets =
         resolve(core, oncall_step_at(core->oncall, d->alert->severity, d->step), d->now_ns);
     const struct sv *routed;
-    size_t count = routed_by(core, d, d->alert->severity, d->reason, &routed);
+    size_t count =
+        core->options.route(core->options.context, d->alert, d->alert->severity, d->reason, &routed);
     targets_json(core, routed, targets->count > 0 ? 0 : count, targets, json);
 }
 
-/* Beside the channels of its priority whoever it is assigned to, and its owners, as far as the file of
- * `oncall` knows them as a person, a role or a schedule. */
-static void overdue_json(struct core *core, const struct decision *d, struct json_out *json)
+void address_people(struct core *core, const struct alert *alert, enum notify_reason reason,
+                    const struct sv *names, size_t count, int64_t now_ns, struct json_out *json)
 {
-    const struct sv names[] = {d->alert->life->assigned, d->alert->owner, d->alert->secondary_owner};
-    struct oncall_ref refs[TC_ARRAY_LEN(names)];
-    struct oncall_step step = {.refs = refs};
+    struct oncall_step step = {.refs = ARENA_ARRAY(&core->batch, struct oncall_ref, count)};
     const struct sv *routed;
-    for (size_t i = 0; i < TC_ARRAY_LEN(names); i++)
-        step.ref_count += oncall_ref_of(core->oncall, names[i], &refs[step.ref_count]);
-    size_t count = routed_by(core, d, d->severity, d->reason, &routed);
-    targets_json(core, routed, count, resolve(core, &step, d->now_ns), json);
+    for (size_t i = 0; i < count; i++)
+        step.ref_count += oncall_ref_of(core->oncall, names[i], &step.refs[step.ref_count]);
+    size_t routed_count = core->options.route(core->options.context, alert, alert->severity, reason, &routed);
+    targets_json(core, routed, routed_count, resolve(core, &step, now_ns), json);
 }
 
 void address_intent(struct core *core, const struct decision *d, enum notify_reason reason, struct sv key,
@@ -171,11 +154,12 @@ void address_intent(struct core *core, const struct decision *d, enum notify_rea
         return;
     }
     if (reason == NOTIFY_OVERDUE) {
-        overdue_json(core, d, json);
+        const struct sv owners[] = {d->alert->life->assigned, d->alert->owner, d->alert->secondary_owner};
+        address_people(core, d->alert, reason, owners, TC_ARRAY_LEN(owners), d->now_ns, json);
         return;
     }
-    size_t count = routed_by(core, d, d->severity, reason, &channels);
-    channels_json(json, channels, count);
+    size_t count = core->options.route(core->options.context, d->alert, d->severity, reason, &channels);
+    intent_channels(json, channels, count);
 }
 
 /* --- reading it again */

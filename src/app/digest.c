@@ -1,6 +1,5 @@
 /*
- * Notifications that no alert causes by itself: the daily digest of P4 alerts (ledger D-04), with the list of
- * what is open for the weekly review (D-20), and test sends.
+ * The daily digest of P4 alerts (ledger D-04), with the list of what is open for the weekly review (D-20).
  *
  * The digest's moments follow from the configured time of day; one has come when a tick passes it, so a
  * replay passes it at the same record, and a restart neither repeats nor loses one: what a crash cut short is
@@ -139,43 +138,6 @@ static void add_review(const struct core *core, int64_t now_ns, struct summary *
     free((void *)open);
 }
 
-static void begin_intent(struct json_out *json, uint64_t position, struct sv key, enum notify_reason reason,
-                         uint64_t count, const struct sv *channels, size_t channel_count)
-{
-    json_object(json);
-    json_kv_u64(json, "position", position);
-    json_kv_str(json, "what", notify_reason_name(reason));
-    json_kv_str(json, "by", "tocsin");
-    json_kv_string(json, "key", key);
-    json_kv_str(json, "reason", notify_reason_name(reason));
-    json_kv_u64(json, "count", count);
-    json_key(json, SV("channels"));
-    json_array(json);
-    for (size_t i = 0; i < channel_count; i++)
-        json_string(json, channels[i]);
-    json_array_end(json);
-    json_key(json, SV("alert"));
-}
-
-static void alert_of(struct json_out *json, struct sv id, const char *title, struct sv message,
-                     struct sv description, int64_t from_ns, int64_t to_ns)
-{
-    json_object(json);
-    json_kv_string(json, "id", id);
-    json_kv_str(json, "title", title);
-    json_kv_str(json, "severity", severity_name(SEVERITY_P4));
-    json_kv_string(json, "message", message);
-    json_kv_string(json, "description", description);
-    json_key(json, SV("labels"));
-    json_object(json);
-    json_kv_str(json, "alertname", title);
-    json_kv_str(json, "severity", severity_name(SEVERITY_P4));
-    json_object_end(json);
-    json_kv_time(json, "first_seen", from_ns);
-    json_kv_time(json, "last_seen", to_ns);
-    json_object_end(json);
-}
-
 static void write_digest(struct core *core, uint64_t position, const struct summary *s, int64_t from_ns,
                          int64_t to_ns, struct buf *out)
 {
@@ -195,10 +157,15 @@ static void write_digest(struct core *core, uint64_t position, const struct summ
     describe(s, &description);
     if (s->open > 0)
         buf_printf(&description, "For review, all that is open:\n%.*s", SV_FMT(buf_view(&s->review)));
-    begin_intent(&json, position, sv_of(id), NOTIFY_DIGEST, count, core->options.digest_channels,
-                 core->options.digest_channel_count);
-    alert_of(&json, sv_of(id), "DAILY_DIGEST", buf_view(&message), buf_view(&description), from_ns, to_ns);
-    json_object_end(&json);
+    intent_begin(&json, position, NOTIFY_DIGEST, sv_of(id), count);
+    intent_channels(&json, core->options.digest_channels, core->options.digest_channel_count);
+    intent_subject(&json, &(struct intent_subject){.id = sv_of(id),
+                                                   .title = "DAILY_DIGEST",
+                                                   .severity = SEVERITY_P4,
+                                                   .message = buf_view(&message),
+                                                   .description = buf_view(&description),
+                                                   .from_ns = from_ns,
+                                                   .to_ns = to_ns});
     buf_free(&message);
     buf_free(&description);
 }
@@ -236,17 +203,4 @@ bool digest_of(struct core *core, const struct event *tick, struct buf *out)
     buf_free(&summary->review);
     free(summary);
     return any;
-}
-
-void digest_test_intent(const struct event *command, struct sv channel, struct sv by, struct buf *out)
-{
-    char id[64], text[400];
-    struct json_out json = json_out_to(out);
-    snprintf(id, sizeof id, "test-%llu", (unsigned long long)command->position);
-    int n = snprintf(text, sizeof text, "a message to see that channel %.*s works; asked for by %.*s",
-                     (int)TC_MIN(channel.n, (size_t)64), channel.p, (int)TC_MIN(by.n, (size_t)100), by.p);
-    begin_intent(&json, command->position, sv_of(id), NOTIFY_TEST, 1, &channel, 1);
-    alert_of(&json, sv_of(id), "TEST", sv_make(text, (size_t)TC_MIN(n, (int)sizeof text - 1)), (struct sv){0},
-             command->received.ns, command->received.ns);
-    json_object_end(&json);
 }
