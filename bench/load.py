@@ -104,6 +104,8 @@ class Connection:
         length = re.search(rb"(?i)content-length: (\d+)", head)
         while length and len(rest) < int(length[1]):
             rest += self.socket.recv(65536)
+        while b"transfer-encoding: chunked" in head.lower() and not rest.endswith(b"0\r\n\r\n"):
+            rest += self.socket.recv(65536)
         status = int(head.split(b" ", 2)[1])
         if status not in (200, 204):
             raise RuntimeError((head + rest[:300]).decode(errors="replace"))

@@ -160,4 +160,9 @@ void cold_walk_close(struct cold_walk *walk);
  */
 int cold_walk_next(struct cold_walk *walk, uint64_t from, struct cold_item *ret, struct err *err);
 
+/* The records of a chunk of kind COLD_RECORDS: positions (u64 each) and blocks, checked; the three are
+ * cleared first, `packed` is room. *ret_seed as cold_unpack_records. */
+int cold_read_records(const struct cold *cold, const struct cold_entry *entry, struct buf *packed,
+                      struct buf *positions, struct buf *blocks, uint8_t *ret_seed, struct err *err);
+
 #endif

@@ -51,20 +51,40 @@ void cold_put_stream(struct sv bytes, struct buf *out)
     free(packed);
 }
 
-bool cold_get_stream(struct reader *in, struct arena *arena, struct sv *ret)
+void cold_room_free(struct cold_room *room)
+{
+    arena_free(&room->arena);
+    ZSTD_freeDCtx(room->zstd);
+    *room = (struct cold_room){0};
+}
+
+bool cold_find_stream(struct reader *in, struct cold_packed_stream *ret)
 {
     uint64_t raw = reader_varint(in), packed = reader_varint(in);
-    struct sv bytes = reader_bytes(in, (size_t)(packed > 0 ? packed : raw));
-    *ret = bytes;
-    if (in->bad || raw > STREAM_MAX || arena->used_bytes > CHUNK_MAX)
-        return false;
-    if (packed == 0)
-        return true;
-    if (ZSTD_getFrameContentSize(bytes.p, bytes.n) != raw)
-        return false;
-    char *to = arena_alloc_raw(arena, (size_t)raw + 1, 1);
-    *ret = sv_make(to, (size_t)raw);
-    return ZSTD_decompress(to, (size_t)raw, bytes.p, bytes.n) == raw;
+    struct sv stored = reader_bytes(in, (size_t)(packed > 0 ? packed : raw));
+    *ret = (struct cold_packed_stream){.stored = stored, .raw_bytes = raw, .is_packed = packed > 0};
+    return !in->bad && raw <= STREAM_MAX;
+}
+
+bool cold_unpack_stream(struct cold_packed_stream *s, struct cold_room *room, struct sv *ret)
+{
+    size_t raw = (size_t)s->raw_bytes;
+    if (!s->is_ready && s->is_packed) {
+        if (room->zstd == NULL)
+            room->zstd = ZSTD_createDCtx();
+        if (room->arena.used_bytes > CHUNK_MAX || room->zstd == NULL ||
+            ZSTD_getFrameContentSize(s->stored.p, s->stored.n) != raw)
+            return false;
+        char *to = arena_alloc_raw(&room->arena, raw + 1, 1);
+        if (ZSTD_decompressDCtx(room->zstd, to, raw, s->stored.p, s->stored.n) != raw)
+            return false;
+        s->bytes = sv_make(to, raw);
+    } else if (!s->is_ready) {
+        s->bytes = s->stored;
+    }
+    s->is_ready = true;
+    *ret = s->bytes;
+    return true;
 }
 
 static uint64_t magnitude(uint64_t step)
@@ -356,15 +376,22 @@ static bool get_printed(struct cold_column *c, struct sv a, struct sv b, bool ip
     return true;
 }
 
-bool cold_column_read(struct reader *in, enum cold_values coding, struct arena *arena, struct cold_column *c)
+bool cold_find_column(struct reader *in, enum cold_values coding, struct cold_packed_column *ret)
 {
+    ret->coding = coding;
+    return cold_find_stream(in, &ret->first) && cold_find_stream(in, &ret->second);
+}
+
+bool cold_column_unpack(struct cold_packed_column *packed, struct cold_room *room, struct cold_column *c)
+{
+    struct arena *arena = &room->arena;
     struct sv a, b;
-    if (!cold_get_stream(in, arena, &a) || !cold_get_stream(in, arena, &b))
+    if (!cold_unpack_stream(&packed->first, room, &a) || !cold_unpack_stream(&packed->second, room, &b))
         return false;
     if (c->n > a.n + b.n && c->n > 0)
         return false; /* each takes a byte at least */
     c->values = ARENA_ARRAY(arena, struct sv, c->n + 1);
-    switch (coding) {
+    switch (packed->coding) {
     case COLD_TEXT:
         return get_texts(c, a, b);
     case COLD_SAME_LENGTH:
@@ -377,4 +404,53 @@ bool cold_column_read(struct reader *in, enum cold_values coding, struct arena *
         return get_printed(c, a, b, true, arena);
     }
     return false;
+}
+
+/* --- one value
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+static bool text_at(struct sv a, struct sv b, size_t i, struct sv *ret)
+{
+    struct reader lengths = reader_of(a);
+    uint64_t at = 0, length = 0;
+    for (size_t k = 0; k <= i && at <= b.n; k++) {
+        at += length;
+        length = reader_varint(&lengths);
+    }
+    if (lengths.bad || at > b.n || length > b.n - at)
+        return false;
+    *ret = sv_make(b.p + at, (size_t)length);
+    return true;
+}
+
+static bool same_length_at(struct sv a, struct sv b, size_t n, size_t i, struct arena *arena, struct sv *ret)
+{
+    struct reader in = reader_of(a);
+    uint64_t length = reader_varint(&in);
+    if (in.bad || length == 0 || length > SAME_LENGTH_MAX || b.n != length * n)
+        return false;
+    char *to = arena_alloc_raw(arena, (size_t)length, 1);
+    for (size_t at = 0; at < length; at++)
+        to[at] = b.p[at * n + i];
+    *ret = sv_make(to, (size_t)length);
+    return true;
+}
+
+bool cold_column_at(struct cold_packed_column *packed, struct cold_room *room, size_t n, size_t i,
+                    struct sv *ret)
+{
+    struct sv a, b;
+    if (i >= n || !cold_unpack_stream(&packed->first, room, &a) ||
+        !cold_unpack_stream(&packed->second, room, &b))
+        return false;
+    if (packed->coding == COLD_TEXT)
+        return text_at(a, b, i, ret);
+    if (packed->coding == COLD_SAME_LENGTH)
+        return same_length_at(a, b, n, i, &room->arena, ret);
+    struct cold_column all = {.n = n};
+    if (!cold_column_unpack(packed, room, &all))
+        return false;
+    *ret = all.values[i];
+    return true;
 }

@@ -15,14 +15,39 @@ struct cold_column {
 void cold_column_add(struct cold_column *column, struct sv value);
 /* Appends its two streams. */
 enum cold_values cold_column_write(const struct cold_column *column, struct buf *out);
-/* `column->n` values, which lie in `arena` or in what `in` reads. False: damaged. */
-bool cold_column_read(struct reader *in, enum cold_values coding, struct arena *arena,
-                      struct cold_column *column);
-
 /* Length, packed length (0: as it is), bytes. */
 void cold_put_stream(struct sv bytes, struct buf *out);
-/* Unpacked into `arena`, or where it lies. False: damaged. */
-bool cold_get_stream(struct reader *in, struct arena *arena, struct sv *ret);
+
+/* --- and back: found first, unpacked where somebody asks */
+
+/* What is unpacked lies here. */
+struct cold_room {
+    struct arena arena;
+    void *zstd; /* one context for all that is unpacked; made when it is needed */
+};
+void cold_room_free(struct cold_room *room); /* an all-zero one is ready */
+
+struct cold_packed_stream {
+    struct sv stored;
+    uint64_t raw_bytes;
+    bool is_packed, is_ready;
+    struct sv bytes; /* once it is ready */
+};
+/* Where a stream lies, and behind it. False: damaged. */
+bool cold_find_stream(struct reader *in, struct cold_packed_stream *ret);
+bool cold_unpack_stream(struct cold_packed_stream *stream, struct cold_room *room, struct sv *ret);
+
+struct cold_packed_column {
+    enum cold_values coding;
+    struct cold_packed_stream first, second;
+};
+bool cold_find_column(struct reader *in, enum cold_values coding, struct cold_packed_column *ret);
+/* All `column->n` values, which lie in `room` or in what was read. False: damaged. */
+bool cold_column_unpack(struct cold_packed_column *packed, struct cold_room *room,
+                        struct cold_column *column);
+/* Value `i` of `n` alone, at the cost of one where the coding allows it. False: damaged. */
+bool cold_column_at(struct cold_packed_column *packed, struct cold_room *room, size_t n, size_t i,
+                    struct sv *ret);
 
 /* Steps of 8 bytes in place become their greatest common divisor, and varints of how many of it each is. */
 void cold_pack_steps(struct buf *steps);
