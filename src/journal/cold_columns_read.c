@@ -9,11 +9,11 @@
 
 #include "base/varint.h"
 
-enum { ENTRY_BYTES = 24, TABLE_HEAD = 8, RAW_MAX = 64 << 20 };
+enum { ENTRY_BYTES = 24, TABLE_HEAD = 8, RAW_MAX = 64 << 20, FEW_RECORDS = 4 };
 
 struct putting {
     struct cold_reading *of;
-    bool all;         /* records, so columns are unpacked whole */
+    bool all;         /* or many records: columns are unpacked whole */
     size_t *next;     /* of each column's values */
     uint32_t *starts; /* of a record's pieces, and the end */
 };
@@ -31,7 +31,7 @@ static struct sv next_value(struct putting *r, size_t column)
     if (of->bad)
         return value;
     size_t i = r->next[column]++;
-    if (r->all)
+    if (r->all || !cold_column_is_text(&of->packed_columns[column]))
         return cold_reading_column(of, column)->values == NULL ? value : c->values[i];
     of->bad = !cold_column_at(&of->packed_columns[column], &of->room, c->n, i, &value);
     return value;
@@ -238,7 +238,7 @@ static void skip_record(struct putting *r, struct numbers *n, size_t *ret_shape)
 
 bool cold_columns_some(struct cold_reading *of, const uint32_t *records, uint32_t count, struct buf *blocks)
 {
-    struct putting r = begin(of, false);
+    struct putting r = begin(of, count > FEW_RECORDS);
     struct numbers n = begin_numbers(&r);
     size_t *passed = ARENA_ARRAY(&of->room.arena, size_t, of->shape_count + 1), shape;
     for (uint32_t i = 0, k = 0; k < count && i < of->count && !of->bad; i++) {

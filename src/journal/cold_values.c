@@ -437,6 +437,11 @@ static bool same_length_at(struct sv a, struct sv b, size_t n, size_t i, struct 
     return true;
 }
 
+bool cold_column_is_text(const struct cold_packed_column *packed)
+{
+    return packed->coding == COLD_TEXT || packed->coding == COLD_SAME_LENGTH;
+}
+
 bool cold_column_at(struct cold_packed_column *packed, struct cold_room *room, size_t n, size_t i,
                     struct sv *ret)
 {
@@ -444,13 +449,6 @@ bool cold_column_at(struct cold_packed_column *packed, struct cold_room *room, s
     if (i >= n || !cold_unpack_stream(&packed->first, room, &a) ||
         !cold_unpack_stream(&packed->second, room, &b))
         return false;
-    if (packed->coding == COLD_TEXT)
-        return text_at(a, b, i, ret);
-    if (packed->coding == COLD_SAME_LENGTH)
-        return same_length_at(a, b, n, i, &room->arena, ret);
-    struct cold_column all = {.n = n};
-    if (!cold_column_unpack(packed, room, &all))
-        return false;
-    *ret = all.values[i];
-    return true;
+    return packed->coding == COLD_TEXT ? text_at(a, b, i, ret)
+                                       : same_length_at(a, b, n, i, &room->arena, ret);
 }

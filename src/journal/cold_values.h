@@ -45,7 +45,9 @@ bool cold_find_column(struct reader *in, enum cold_values coding, struct cold_pa
 /* All `column->n` values, which lie in `room` or in what was read. False: damaged. */
 bool cold_column_unpack(struct cold_packed_column *packed, struct cold_room *room,
                         struct cold_column *column);
-/* Value `i` of `n` alone, at the cost of one where the coding allows it. False: damaged. */
+/* Long texts that differ, of which one alone costs less than all. */
+bool cold_column_is_text(const struct cold_packed_column *packed);
+/* Value `i` of `n` of such a column. False: damaged. */
 bool cold_column_at(struct cold_packed_column *packed, struct cold_room *room, size_t n, size_t i,
                     struct sv *ret);
 
