@@ -1,0 +1,12 @@
+/*
+ * Whether a text can hold a card number or an account number at all, in one quick look.
+ */
+#ifndef EVENT_REDACT_ACCOUNT_H
+#define EVENT_REDACT_ACCOUNT_H
+
+#include "base/sv.h"
+
+/* False: redact_card_next and redact_iban_next find nothing in `text`. */
+bool redact_account_possible(struct sv text);
+
+#endif
