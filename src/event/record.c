@@ -51,53 +51,62 @@ static uint32_t place(struct strings *strings, struct sv text)
     return at;
 }
 
-/* A name with an index path of its own is kept together with it, so it is never shared with raw. */
-static uint32_t place_name(struct strings *strings, const struct field *f, bool exact)
-{
-    if (!exact)
-        return place(strings, f->name);
-    uint32_t at = (uint32_t)(strings->raw.n + strings->n);
-    strings->n += f->name.n + f->exact.n;
-    return at;
-}
-
 static bool has_exact(const struct field *f)
 {
-    return !sv_eq(f->name, f->exact) && f->exact.n > 0 && f->exact.n <= UINT16_MAX;
+    bool is_same = f->name.p == f->exact.p && f->name.n == f->exact.n; /* the usual case */
+    return !is_same && f->exact.n > 0 && f->exact.n <= UINT16_MAX && !sv_eq(f->name, f->exact);
+}
+
+/* One entry. A name with an index path of its own is kept together with it, so it is never shared with raw.
+ */
+static void put_entry(struct strings *strings, const struct field *f, char *to)
+{
+    size_t before = strings->n;
+    bool exact = has_exact(f);
+    uint32_t name_at = exact ? (uint32_t)(strings->raw.n + before) : place(strings, f->name);
+    strings->n += exact ? f->name.n + f->exact.n : 0;
+    store_u32(to, name_at);
+    store_u32(to + 4, (uint32_t)f->name.n);
+    store_u32(to + 8, place(strings, f->value));
+    store_u32(to + 12, (uint32_t)f->value.n);
+    store_u32(to + 16, f->name_hash);
+    to[20] = (char)f->type;
+    to[21] = (char)f->flags;
+    store_u16(to + 22, exact ? (uint16_t)f->exact.n : 0);
+}
+
+/* The texts that put_entry placed among the strings. */
+static void put_strings(const struct strings *strings, const struct event *e, const char *entries, char *to)
+{
+    uint32_t raw_n = (uint32_t)strings->raw.n;
+    for (uint32_t i = 0; i < e->field_count; i++) {
+        const struct field *f = &e->fields[i];
+        const char *entry = entries + (size_t)i * ENTRY_BYTES;
+        uint32_t name_at = load_u32(entry), value_at = load_u32(entry + 8), exact_n = load_u16(entry + 22);
+        if (name_at >= raw_n && f->name.n > 0)
+            memcpy(to + (name_at - raw_n), f->name.p, f->name.n);
+        if (exact_n > 0)
+            memcpy(to + (name_at - raw_n) + f->name.n, f->exact.p, exact_n);
+        if (value_at >= raw_n && f->value.n > 0)
+            memcpy(to + (value_at - raw_n), f->value.p, f->value.n);
+    }
 }
 
 static void table(struct buf *out, const struct event *e)
 {
     struct strings strings = {.raw = e->raw};
-    size_t start = out->n;
-    buf_u32(out, e->field_count);
-    buf_u32(out, 0);
-    for (uint32_t i = 0; i < e->field_count; i++) {
-        const struct field *f = &e->fields[i];
-        bool exact = has_exact(f);
-        char entry[ENTRY_BYTES];
-        store_u32(entry, place_name(&strings, f, exact));
-        store_u32(entry + 4, (uint32_t)f->name.n);
-        store_u32(entry + 8, place(&strings, f->value));
-        store_u32(entry + 12, (uint32_t)f->value.n);
-        store_u32(entry + 16, f->name_hash);
-        entry[20] = (char)f->type;
-        entry[21] = (char)f->flags;
-        store_u16(entry + 22, exact ? (uint16_t)f->exact.n : 0);
-        buf_add(out, entry, sizeof entry);
-    }
-    for (uint32_t i = 0; i < e->field_count; i++) {
-        const struct field *f = &e->fields[i];
-        bool exact = has_exact(f);
-        if (exact || !inside(e->raw, f->name))
-            buf_sv(out, f->name);
-        if (exact)
-            buf_sv(out, f->exact);
-        if (!inside(e->raw, f->value))
-            buf_sv(out, f->value);
-    }
-    if (!out->overflow)
-        store_u32(out->p + start + 4, (uint32_t)strings.n);
+    size_t start = out->n, entries_at = start + TABLE_HEAD,
+           strings_at = entries_at + (size_t)e->field_count * ENTRY_BYTES;
+    if (buf_reserve(out, strings_at - start) == NULL)
+        return;
+    for (uint32_t i = 0; i < e->field_count; i++)
+        put_entry(&strings, &e->fields[i], out->p + entries_at + (size_t)i * ENTRY_BYTES);
+    if (buf_reserve(out, strings_at - start + strings.n) == NULL)
+        return;
+    put_strings(&strings, e, out->p + entries_at, out->p + strings_at);
+    store_u32(out->p + start, e->field_count);
+    store_u32(out->p + start + 4, (uint32_t)strings.n);
+    out->n = strings_at + strings.n;
 }
 
 void record_encode(const struct event *e, struct buf *out)

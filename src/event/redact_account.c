@@ -47,8 +47,9 @@ static mask128 two(uint64_t before, uint64_t now)
     return (mask128)now << BLOCK | before;
 }
 
-/* Something begins in the block before, or in this one as far as it shows. */
-static bool begins(const struct masks *before, const struct masks *now, bool is_first)
+/* What begins in the block before, or in this one as far as it shows. */
+static void look(const struct masks *before, const struct masks *now, bool is_first,
+                 struct redact_possible *found)
 {
     mask128 run = two(before->run, now->run), digit = two(before->digit, now->digit);
     mask128 capital = two(before->capital, now->capital), word = two(before->word, now->word);
@@ -59,11 +60,13 @@ static bool begins(const struct masks *before, const struct masks *now, bool is_
     mask128 head = capital & capital >> 1 & digit >> 2 & digit >> 3 & ~(word << 1);
     if (!is_first) /* what stands before the first bit is not known: it was looked at with the block before */
         head &= ~(mask128)1;
-    return (run | head) != 0;
+    found->card = found->card || run != 0;
+    found->iban = found->iban || head != 0;
 }
 
-bool redact_account_possible(struct sv text)
+struct redact_possible redact_account_possible(struct sv text)
 {
+    struct redact_possible found = {0};
     struct masks before = {0};
     char tail[BLOCK];
     for (size_t at = 0; at < text.n; at += BLOCK) {
@@ -74,15 +77,14 @@ bool redact_account_possible(struct sv text)
             p = tail;
         }
         struct masks now = masks_of(p);
-        if (begins(&before, &now, at <= BLOCK))
-            return true;
+        look(&before, &now, at <= BLOCK, &found);
         before = now;
     }
-    return false;
+    return found;
 }
 #else
-bool redact_account_possible(struct sv text)
+struct redact_possible redact_account_possible(struct sv text)
 {
-    return text.n > 0;
+    return (struct redact_possible){text.n > 0, text.n > 0};
 }
 #endif

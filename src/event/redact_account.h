@@ -6,7 +6,10 @@
 
 #include "base/sv.h"
 
-/* False: redact_card_next and redact_iban_next find nothing in `text`. */
-bool redact_account_possible(struct sv text);
+/* False: redact_card_next, or redact_iban_next, finds nothing in `text`. */
+struct redact_possible {
+    bool card, iban;
+};
+struct redact_possible redact_account_possible(struct sv text);
 
 #endif

@@ -313,13 +313,12 @@ static void ask_detectors(struct search *search, size_t at, uint8_t first)
 static void find_accounts(struct search *search)
 {
     size_t at = 0, from, to;
-    if (!redact_account_possible(search->text))
-        return;
-    while (redact_card_next(search->text, &at, &from, &to)) {
+    struct redact_possible possible = redact_account_possible(search->text);
+    while (possible.card && redact_card_next(search->text, &at, &from, &to)) {
         if (!is_in_token(search->text, from))
             redact_found(search, from, to, REDACT_CARD);
     }
-    for (at = 0; redact_iban_next(search->text, &at, &from, &to);)
+    for (at = 0; possible.iban && redact_iban_next(search->text, &at, &from, &to);)
         redact_found(search, from, to, REDACT_IBAN);
 }
 
@@ -440,8 +439,9 @@ bool redact_suspicious(struct sv text)
         if (first < SEPARATOR ? is_announced(&search, at, first) : is_special_announced(&search, at, first))
             return true;
     }
-    return redact_account_possible(text) &&
-           (redact_card_next(text, &card, &from, &to) || redact_iban_next(text, &iban, &from, &to));
+    struct redact_possible possible = redact_account_possible(text);
+    return (possible.card && redact_card_next(text, &card, &from, &to)) ||
+           (possible.iban && redact_iban_next(text, &iban, &from, &to));
 }
 
 bool redact_is_card(struct sv digits)
