@@ -3,6 +3,8 @@
  */
 #include "event/record.h"
 
+#include "base/sha256_two.h"
+
 enum { TABLE_HEAD = 8, ENTRY_BYTES = 24, SOURCE_MAX = 4096 };
 
 static void header(struct buf *out, const struct event *e, struct sv source)
@@ -271,20 +273,39 @@ void record_seal(char *block, uint64_t epoch, uint64_t sequence, const uint8_t s
     memcpy(block + TC_RECORD_HEADER_BYTES + load_u16(block + 18), salt, TC_RECORD_SALT_BYTES);
 }
 
-void record_leaf_hash(struct sv block, uint8_t out[TC_SHA256_BYTES])
+/* What a leaf is the hash of; false where the block is no record. */
+static bool leaf_text(struct sv block, struct sha256_text *ret)
 {
     struct layout l;
+    const char *p = block.p;
+    if (lay_out(block, &l, NULL) != 0)
+        return false;
+    *ret = (struct sha256_text){{sv_make("\0", 1), sv_make(p + l.salt_at, TC_RECORD_SALT_BYTES),
+                                 sv_make(p + 8, l.salt_at - 8), sv_make(p + l.raw_at, l.raw)}};
+    return true;
+}
+
+void record_leaf_hash(struct sv block, uint8_t out[TC_SHA256_BYTES])
+{
+    struct sha256_text text;
     struct sha256_ctx context;
-    const uint8_t *p = (const uint8_t *)block.p;
     sha256_init(&context);
-    sha256_update(&context, 1, (const uint8_t *)"\0");
-    if (lay_out(block, &l, NULL) != 0) { /* damaged: a value of its own, which matches no leaf */
-        sha256_update(&context, block.n, p);
-        hash_sha256_final(&context, out);
+    /* damaged: a value of its own, which matches no leaf */
+    if (!leaf_text(block, &text))
+        text = (struct sha256_text){{sv_make("\0", 1), block}};
+    for (size_t i = 0; i < TC_SHA256_PARTS_MAX; i++)
+        if (text.parts[i].n > 0)
+            sha256_update(&context, text.parts[i].n, (const uint8_t *)text.parts[i].p);
+    hash_sha256_final(&context, out);
+}
+
+void record_leaf_hash_two(const struct sv blocks[2], uint8_t out[2][TC_SHA256_BYTES])
+{
+    struct sha256_text texts[2];
+    if (leaf_text(blocks[0], &texts[0]) && leaf_text(blocks[1], &texts[1])) {
+        hash_sha256_two(texts, out);
         return;
     }
-    sha256_update(&context, TC_RECORD_SALT_BYTES, p + l.salt_at);
-    sha256_update(&context, l.salt_at - 8, p + 8);
-    sha256_update(&context, l.raw, p + l.raw_at);
-    hash_sha256_final(&context, out);
+    record_leaf_hash(blocks[0], out[0]);
+    record_leaf_hash(blocks[1], out[1]);
 }
