@@ -43,7 +43,10 @@ int cold_chunk_open(const struct cold *cold, const struct cold_entry *entry, str
     c->cold = cold;
     c->entry = entry;
     buf_init(&c->stored, COLD_RAW_MAX_BYTES + 1);
-    int rc = cold_read(cold, &entry->part, false, &c->stored, err);
+    /* no record is shorter than its header: so room by number is bounded by the room that all take */
+    bool fits = entry->part.raw_bytes <= COLD_RAW_MAX_BYTES &&
+                entry->count <= entry->part.raw_bytes / TC_RECORD_HEADER_BYTES;
+    int rc = fits ? cold_read(cold, &entry->part, false, &c->stored, err) : damaged(c, err);
     if (rc == 0) {
         cold_reading_begin(&c->of, buf_view(&c->stored), entry->count);
         rc = c->of.bad ? damaged(c, err) : 0;

@@ -13,9 +13,10 @@ enum { ENTRY_BYTES = 24, TABLE_HEAD = 8, RAW_MAX = 64 << 20, FEW_RECORDS = 4 };
 
 struct putting {
     struct cold_reading *of;
-    bool all;         /* or many records: columns are unpacked whole */
-    size_t *next;     /* of each column's values */
-    uint32_t *starts; /* of a record's pieces, and the end */
+    bool all;            /* or many records: columns are unpacked whole */
+    size_t *next;        /* of each column's values */
+    uint32_t *starts;    /* of a record's pieces, and the end */
+    struct buf unwanted; /* heads of records that are passed over */
 };
 
 /* --- a record
@@ -221,12 +222,10 @@ static void pass_over(struct putting *r, const struct cold_shape *s, size_t time
 /* The numbers of one record that is not wanted; *ret_shape is its shape. */
 static void skip_record(struct putting *r, struct numbers *n, size_t *ret_shape)
 {
-    struct buf none;
-    buf_init(&none, TC_RECORD_HEADER_BYTES + UINT16_MAX);
-    put_head(r, n, &none);
+    buf_clear(&r->unwanted);
+    put_head(r, n, &r->unwanted);
     if (cold_reading_stream(r->of, COLD_SALTS).n > 0)
         reader_bytes(&n->salts, TC_RECORD_SALT_BYTES);
-    buf_free(&none);
     *ret_shape = (size_t)reader_varint(&n->shape);
     r->of->bad = r->of->bad || *ret_shape > r->of->shape_count;
     if (!r->of->bad && *ret_shape == 0) {
@@ -239,6 +238,7 @@ static void skip_record(struct putting *r, struct numbers *n, size_t *ret_shape)
 bool cold_columns_some(struct cold_reading *of, const uint32_t *records, uint32_t count, struct buf *blocks)
 {
     struct putting r = begin(of, count > FEW_RECORDS);
+    buf_init(&r.unwanted, TC_RECORD_HEADER_BYTES + UINT16_MAX);
     struct numbers n = begin_numbers(&r);
     size_t *passed = ARENA_ARRAY(&of->room.arena, size_t, of->shape_count + 1), shape;
     for (uint32_t i = 0, k = 0; k < count && i < of->count && !of->bad; i++) {
@@ -255,6 +255,7 @@ bool cold_columns_some(struct cold_reading *of, const uint32_t *records, uint32_
         put_record(&r, &n, blocks);
         k++;
     }
+    buf_free(&r.unwanted);
     return !of->bad && !blocks->overflow;
 }
 
