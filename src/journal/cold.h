@@ -17,7 +17,7 @@
 #include "journal/segment.h"
 
 enum {
-    COLD_VERSION = 1,
+    COLD_VERSION = 2,
     COLD_HEADER_BYTES = 512,
     COLD_ENTRY_BYTES = 112,
     COLD_CHUNK_BYTES = 8 << 20, /* of records: a new chunk is begun past it */

@@ -279,6 +279,7 @@ struct asked {
     struct sv literal;
     bool holds[256]; /* bytes that it has */
     uint8_t *found;  /* by record */
+    uint8_t *has;    /* by column: one of its values holds the literal */
 };
 
 /* The literal may stand across the border of a value: a neighbour of a hole is one of its bytes, or is not
@@ -322,8 +323,8 @@ static bool find_in_shapes(struct cold_chunk *c, const struct asked *a)
     return true;
 }
 
-/* A column none of whose values can hold the literal, told without unpacking them. */
-static bool is_hopeless(struct cold_reading *of, size_t column, const struct asked *a)
+/* None of the values, as they are stored, can hold the literal; told without making texts of them. */
+static bool streams_are_hopeless(struct cold_reading *of, size_t column, const struct asked *a)
 {
     struct cold_packed_column *p = &of->packed_columns[column];
     struct sv texts;
@@ -378,11 +379,38 @@ static bool planes_hold(struct cold_reading *of, size_t column, const struct ask
     return false;
 }
 
+/* Nothing of what is stored, of what is copied, and of what stands across the border of both can hold it. */
+static bool copy_is_hopeless(struct cold_reading *of, size_t column, const struct asked *a)
+{
+    struct cold_packed_column *p = &of->packed_columns[column];
+    const struct cold_copy *copy = &p->copies[0];
+    struct cold_column rest = {.n = of->columns[column].n};
+    if (p->copy_count > 1 ||
+        (copy->length >= a->literal.n && (copy->letters != COLD_COPY_AS_IS || a->has[copy->source])))
+        return false;
+    of->bad = of->bad || !cold_column_unpack(p, &of->room, &rest);
+    for (size_t i = 0; i < rest.n && !of->bad; i++) {
+        struct sv head = sv_head(rest.values[i], copy->at), tail = sv_from(rest.values[i], copy->at);
+        if ((head.n > 0 && a->holds[(uint8_t)head.p[head.n - 1]]) ||
+            (tail.n > 0 && a->holds[(uint8_t)tail.p[0]]))
+            return false;
+    }
+    return true;
+}
+
+/* A column none of whose values can hold the literal. */
+static bool is_hopeless(struct cold_reading *of, size_t column, const struct asked *a)
+{
+    struct cold_packed_column *p = &of->packed_columns[column];
+    if (!streams_are_hopeless(of, column, a) && (p->coding != COLD_SAME_LENGTH || planes_hold(of, column, a)))
+        return false;
+    return p->copy_count == 0 || copy_is_hopeless(of, column, a);
+}
+
 static bool find_in_column(struct cold_chunk *c, const struct asked *a, size_t column)
 {
     struct cold_reading *of = &c->of;
-    if (is_hopeless(of, column, a) ||
-        (of->packed_columns[column].coding == COLD_SAME_LENGTH && !planes_hold(of, column, a)))
+    if (is_hopeless(of, column, a))
         return !of->bad;
     const struct cold_column *values = cold_reading_column(of, column);
     const uint32_t *steps = steps_of(of, column);
@@ -391,7 +419,8 @@ static bool find_in_column(struct cold_chunk *c, const struct asked *a, size_t c
         size_t end = next + steps[c->ids.shape[i]];
         of->bad = end > values->n;
         for (; next < end && !of->bad; next++)
-            a->found[i] |= sv_find(values->values[next], a->literal) < values->values[next].n;
+            if (sv_find(values->values[next], a->literal) < values->values[next].n)
+                a->found[i] = a->has[column] = 1;
     }
     return !of->bad;
 }
@@ -401,7 +430,9 @@ int cold_chunk_find(struct cold_chunk *c, struct sv literal, uint32_t *records, 
 {
     struct cold_ids ids;
     struct cold_reading *of = &c->of;
-    struct asked a = {.literal = literal, .found = ARENA_ARRAY(&of->room.arena, uint8_t, of->count + 1)};
+    struct asked a = {.literal = literal,
+                      .found = ARENA_ARRAY(&of->room.arena, uint8_t, of->count + 1),
+                      .has = ARENA_ARRAY(&of->room.arena, uint8_t, of->column_count + 1)};
     int rc = cold_chunk_ids(c, &ids, err);
     *ret_count = 0;
     for (size_t i = 0; i < literal.n; i++)

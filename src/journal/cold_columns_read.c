@@ -32,10 +32,9 @@ static struct sv next_value(struct putting *r, size_t column)
     if (of->bad)
         return value;
     size_t i = r->next[column]++;
-    if (r->all || !cold_column_is_text(&of->packed_columns[column]))
-        return cold_reading_column(of, column)->values == NULL ? value : c->values[i];
-    of->bad = !cold_column_at(&of->packed_columns[column], &of->room, c->n, i, &value);
-    return value;
+    if (!r->all)
+        return cold_reading_value(of, column, i);
+    return cold_reading_column(of, column)->values == NULL ? value : c->values[i];
 }
 
 static uint32_t at_place(struct putting *r, struct cold_shape_place p, uint32_t raw_n)

@@ -5,7 +5,7 @@
 
 #include "base/varint.h"
 
-enum { RAW_MAX = 64 << 20 };
+enum { RAW_MAX = 64 << 20, ROOM_MAX = 1 << 30 };
 
 /* --- dictionaries
  * ----------------------------------------------------------------------------------------------------------
@@ -100,9 +100,9 @@ static void get_columns(struct cold_reading *r, struct reader *in)
     r->packed_columns = ARENA_ARRAY(&r->room.arena, struct cold_packed_column, r->column_count + 1);
     for (size_t i = 0; i < r->column_count && !r->bad; i++) {
         r->columns[i].name = reader_string(&names);
-        enum cold_values coding = reader_u8(&names);
+        r->bad = names.bad || !cold_read_coding(&names, i, &r->packed_columns[i]);
         r->columns[i].n = (size_t)reader_varint(&names);
-        r->bad = names.bad || !cold_find_column(in, coding, &r->packed_columns[i]);
+        r->bad = r->bad || names.bad || !cold_find_column(in, &r->packed_columns[i]);
     }
     r->bad = r->bad || names.rest.n > 0 || in->rest.n > 0;
 }
@@ -139,12 +139,48 @@ struct sv cold_reading_stream(struct cold_reading *r, enum cold_stream which)
     return r->bad ? (struct sv){0} : bytes;
 }
 
+/* Puts in what was left out of the values. */
+static void copy_all(struct cold_reading *r, struct cold_column *c, const struct cold_copy *copy)
+{
+    const struct cold_column *source = cold_reading_column(r, copy->source);
+    uint64_t bytes = (uint64_t)copy->length * c->n;
+    for (size_t i = 0; i < c->n; i++)
+        bytes += c->values[i].n;
+    r->bad = r->bad || source->n != c->n || bytes > RAW_MAX || r->room.arena.used_bytes > ROOM_MAX;
+    if (r->bad)
+        return;
+    char *to = arena_alloc_raw(&r->room.arena, (size_t)bytes + 1, 1);
+    for (size_t i = 0; i < c->n && !r->bad; i++) {
+        r->bad = !cold_copy_put(copy, c->values[i], source->values[i], to);
+        c->values[i] = sv_make(to, c->values[i].n + copy->length);
+        to += c->values[i].n;
+    }
+}
+
 struct cold_column *cold_reading_column(struct cold_reading *r, size_t column)
 {
     struct cold_column *c = &r->columns[column];
-    if (c->values == NULL && !r->bad)
-        r->bad = !cold_column_unpack(&r->packed_columns[column], &r->room, c);
+    struct cold_packed_column *packed = &r->packed_columns[column];
+    if (c->values != NULL || r->bad)
+        return c;
+    r->bad = !cold_column_unpack(packed, &r->room, c);
+    for (size_t i = packed->copy_count; i-- > 0 && !r->bad;)
+        copy_all(r, c, &packed->copies[i]);
     return c;
+}
+
+struct sv cold_reading_value(struct cold_reading *r, size_t column, size_t i)
+{
+    struct cold_column *c = &r->columns[column];
+    struct cold_packed_column *packed = &r->packed_columns[column];
+    struct sv value = {0};
+    if (c->values != NULL || !cold_column_is_text(packed) || packed->copy_count > 0) {
+        cold_reading_column(r, column);
+        r->bad = r->bad || i >= c->n;
+        return r->bad ? value : c->values[i];
+    }
+    r->bad = r->bad || !cold_column_at(packed, &r->room, c->n, i, &value);
+    return value;
 }
 
 void cold_reading_begin(struct cold_reading *r, struct sv stored, uint32_t count)

@@ -54,6 +54,8 @@ void cold_reading_end(struct cold_reading *r);
 struct sv cold_reading_stream(struct cold_reading *r, enum cold_stream which);
 /* With its values. */
 struct cold_column *cold_reading_column(struct cold_reading *r, size_t column);
+/* Value i of a column, at the cost of one where that is less. */
+struct sv cold_reading_value(struct cold_reading *r, size_t column, size_t i);
 /* Appends the blocks of these records, numbers rising; each costs little beside the unpacking of the columns.
  * False: damaged. */
 bool cold_columns_some(struct cold_reading *r, const uint32_t *records, uint32_t count, struct buf *blocks);

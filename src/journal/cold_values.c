@@ -23,8 +23,9 @@ enum {
     INTEGER_DIGITS = 18,
 };
 
-void cold_column_add(struct cold_column *c, struct sv value)
+void cold_column_add(struct cold_column *c, struct sv value, uint64_t record)
 {
+    c->rows = (c->rows ^ (record + 1)) * UINT64_C(0x9E3779B97F4A7C15);
     if (c->n == c->capacity) {
         c->capacity = TC_MAX((size_t)256, 2 * c->capacity);
         c->values = tc_realloc(c->values, c->capacity * sizeof c->values[0]);
@@ -265,7 +266,7 @@ static void put_same_length(const struct cold_column *c, struct buf *a, struct b
             buf_u8(b, (uint8_t)c->values[i].p[at]);
 }
 
-enum cold_values cold_column_write(const struct cold_column *c, struct buf *out)
+static enum cold_values write_values(const struct cold_column *c, struct buf *out)
 {
     struct buf a, b;
     uint64_t *numbers = tc_alloc(c->n * sizeof numbers[0] + 1);
@@ -292,6 +293,29 @@ enum cold_values cold_column_write(const struct cold_column *c, struct buf *out)
     buf_free(&b);
     free(numbers);
     return coding;
+}
+
+static void put_copy(const struct cold_copy *copy, struct buf *names)
+{
+    buf_u8(names, COLD_COPY);
+    buf_varint(names, copy->source);
+    buf_varint(names, copy->from);
+    buf_varint(names, copy->length);
+    buf_varint(names, copy->at);
+    buf_u8(names, copy->letters);
+}
+
+void cold_column_write(const struct cold_column *columns, size_t column, struct buf *names, struct buf *out)
+{
+    struct arena arena = {0};
+    struct cold_column rest = columns[column];
+    struct cold_copy copy;
+    for (size_t i = 0; i < COLD_COPIES_MAX && cold_copy_find(columns, column, rest.values, &copy); i++) {
+        put_copy(&copy, names);
+        rest.values = cold_copy_cut(&copy, rest.values, rest.n, &arena);
+    }
+    buf_u8(names, (uint8_t)write_values(&rest, out));
+    arena_free(&arena);
 }
 
 /* --- the other way
@@ -376,9 +400,26 @@ static bool get_printed(struct cold_column *c, struct sv a, struct sv b, bool ip
     return true;
 }
 
-bool cold_find_column(struct reader *in, enum cold_values coding, struct cold_packed_column *ret)
+bool cold_read_coding(struct reader *names, size_t column, struct cold_packed_column *ret)
 {
+    uint8_t coding;
+    *ret = (struct cold_packed_column){0};
+    while ((coding = reader_u8(names)) == COLD_COPY) {
+        uint64_t source = reader_varint(names), from = reader_varint(names), length = reader_varint(names),
+                 at = reader_varint(names);
+        uint8_t letters = reader_u8(names);
+        if (names->bad || ret->copy_count == COLD_COPIES_MAX || source >= column || from > STREAM_MAX ||
+            length > STREAM_MAX || at > STREAM_MAX || letters >= COLD_COPY_CASES)
+            return false;
+        ret->copies[ret->copy_count++] =
+            (struct cold_copy){(uint32_t)source, (uint32_t)from, (uint32_t)length, (uint32_t)at, letters};
+    }
     ret->coding = coding;
+    return !names->bad;
+}
+
+bool cold_find_column(struct reader *in, struct cold_packed_column *ret)
+{
     return cold_find_stream(in, &ret->first) && cold_find_stream(in, &ret->second);
 }
 
@@ -402,6 +443,8 @@ bool cold_column_unpack(struct cold_packed_column *packed, struct cold_room *roo
         return get_printed(c, a, b, false, arena);
     case COLD_IPV4:
         return get_printed(c, a, b, true, arena);
+    case COLD_COPY: /* read before */
+        break;
     }
     return false;
 }

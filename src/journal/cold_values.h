@@ -5,16 +5,18 @@
 #define JOURNAL_COLD_VALUES_H
 
 #include "journal/cold_columns.h"
+#include "journal/cold_copy.h"
 
 struct cold_column {
     struct sv name;
     struct sv *values; /* lent texts */
     size_t n, capacity;
+    uint64_t rows; /* while it is written: hash of the records that its values are of */
 };
 
-void cold_column_add(struct cold_column *column, struct sv value);
-/* Appends its two streams. */
-enum cold_values cold_column_write(const struct cold_column *column, struct buf *out);
+void cold_column_add(struct cold_column *column, struct sv value, uint64_t record);
+/* Appends its two streams to `out`, and to `names` how they are to be read. */
+void cold_column_write(const struct cold_column *columns, size_t column, struct buf *names, struct buf *out);
 /* Length, packed length (0: as it is), bytes. */
 void cold_put_stream(struct sv bytes, struct buf *out);
 
@@ -40,9 +42,13 @@ bool cold_unpack_stream(struct cold_packed_stream *stream, struct cold_room *roo
 struct cold_packed_column {
     enum cold_values coding;
     struct cold_packed_stream first, second;
+    struct cold_copy copies[COLD_COPIES_MAX]; /* outermost first: what the streams leave out */
+    size_t copy_count;
 };
-bool cold_find_column(struct reader *in, enum cold_values coding, struct cold_packed_column *ret);
-/* All `column->n` values, which lie in `room` or in what was read. False: damaged. */
+/* How the values of column `column` are to be read. False: damaged. */
+bool cold_read_coding(struct reader *names, size_t column, struct cold_packed_column *ret);
+bool cold_find_column(struct reader *in, struct cold_packed_column *ret);
+/* All `column->n` values but for what is copied, which lie in `room` or in what was read. False: damaged. */
 bool cold_column_unpack(struct cold_packed_column *packed, struct cold_room *room,
                         struct cold_column *column);
 /* Long texts that differ, of which one alone costs less than all. */
