@@ -141,7 +141,9 @@ bool cold_copy_put(const struct cold_copy *copy, struct sv rest, struct sv sourc
         return false;
     if (copy->at > 0)
         memcpy(to, rest.p, copy->at);
-    for (size_t i = 0; i < copy->length; i++)
+    if (copy->letters == COLD_COPY_AS_IS && copy->length > 0)
+        memcpy(to + copy->at, source.p + copy->from, copy->length);
+    for (size_t i = 0; copy->letters != COLD_COPY_AS_IS && i < copy->length; i++)
         to[copy->at + i] = cased(source.p[copy->from + i], copy->letters);
     if (rest.n > copy->at)
         memcpy(to + copy->at + copy->length, rest.p + copy->at, rest.n - copy->at);

@@ -5,7 +5,7 @@
 
 #include "base/varint.h"
 
-enum { RAW_MAX = 64 << 20, ROOM_MAX = 1 << 30 };
+enum { RAW_MAX = 64 << 20, ROOM_MAX = 1 << 30, COPIES_DEEP = 4 };
 
 /* --- dictionaries
  * ----------------------------------------------------------------------------------------------------------
@@ -169,18 +169,33 @@ struct cold_column *cold_reading_column(struct cold_reading *r, size_t column)
     return c;
 }
 
-struct sv cold_reading_value(struct cold_reading *r, size_t column, size_t i)
+/* `depth`: of sources that are copies themselves; past it a column is unpacked as a whole, once. */
+static struct sv value_at(struct cold_reading *r, size_t column, size_t i, unsigned depth)
 {
     struct cold_column *c = &r->columns[column];
     struct cold_packed_column *packed = &r->packed_columns[column];
     struct sv value = {0};
-    if (c->values != NULL || !cold_column_is_text(packed) || packed->copy_count > 0) {
+    if (c->values != NULL || (packed->copy_count > 0 && depth == 0)) {
         cold_reading_column(r, column);
         r->bad = r->bad || i >= c->n;
         return r->bad ? value : c->values[i];
     }
     r->bad = r->bad || !cold_column_at(packed, &r->room, c->n, i, &value);
-    return value;
+    for (size_t k = packed->copy_count; k-- > 0 && !r->bad;) {
+        const struct cold_copy *copy = &packed->copies[k];
+        struct sv source = value_at(r, copy->source, i, depth - 1);
+        size_t n = value.n + copy->length;
+        r->bad = r->bad || n > RAW_MAX || r->room.arena.used_bytes > ROOM_MAX;
+        char *to = r->bad ? NULL : arena_alloc_raw(&r->room.arena, n + 1, 1);
+        r->bad = r->bad || !cold_copy_put(copy, value, source, to);
+        value = sv_make(to, n);
+    }
+    return r->bad ? (struct sv){0} : value;
+}
+
+struct sv cold_reading_value(struct cold_reading *r, size_t column, size_t i)
+{
+    return value_at(r, column, i, COPIES_DEEP);
 }
 
 void cold_reading_begin(struct cold_reading *r, struct sv stored, uint32_t count)

@@ -7,6 +7,12 @@
 #include "journal/cold_columns.h"
 #include "journal/cold_copy.h"
 
+enum {
+    COLD_STREAM_MAX = 512 << 20,
+    COLD_DICTIONARY_MAX = 65535, /* values; 255 and fewer take a byte each */
+    COLD_SAME_LENGTH_MAX = 64,
+};
+
 struct cold_column {
     struct sv name;
     struct sv *values; /* lent texts */
@@ -51,11 +57,13 @@ bool cold_find_column(struct reader *in, struct cold_packed_column *ret);
 /* All `column->n` values but for what is copied, which lie in `room` or in what was read. False: damaged. */
 bool cold_column_unpack(struct cold_packed_column *packed, struct cold_room *room,
                         struct cold_column *column);
-/* Long texts that differ, of which one alone costs less than all. */
-bool cold_column_is_text(const struct cold_packed_column *packed);
-/* Value `i` of `n` of such a column. False: damaged. */
+/* Value `i` of `n` alone, but for what is copied, at the cost of one where the coding allows it. False:
+ * damaged. */
 bool cold_column_at(struct cold_packed_column *packed, struct cold_room *room, size_t n, size_t i,
                     struct sv *ret);
+
+/* 20 bytes at most; returns how many. */
+size_t cold_print_ipv4(uint64_t v, char *to);
 
 /* Steps of 8 bytes in place become their greatest common divisor, and varints of how many of it each is. */
 void cold_pack_steps(struct buf *steps);
