@@ -3,13 +3,14 @@
 Sigma engines beside rsigma (sigma_lanes.py), growth with rules, threads, and correlations (engine.py).
 
     ./dev bench             everything
-    ./dev bench PART...     files, http, journal, lanes, lane:NAME (as in lanes.py), traps, engine, metrics; prints, and leaves the page alone
+    ./dev bench PART...     files, http, pack, journal, lanes, lane:NAME (as in lanes.py), traps, engine, metrics; prints, and leaves the page alone
 
 Inputs are made from a seed. Each figure is the median of five runs (three for the slow ones). Peers run beside it in the same run,
 where they can be installed: SEC for brute force over sshd lines, jq for JSON. Ratios mean something; absolute figures belong to the
 machine that is named at the top of the page.
 """
 import datetime
+import json
 import os
 import platform
 import re
@@ -22,6 +23,7 @@ import threading
 import time
 
 import engine
+import journal
 import metrics
 import sigma_lanes
 import traps
@@ -145,7 +147,7 @@ def bench_http(folder):
         shutil.rmtree(os.path.join(folder, f"data{batch}"))
 
 
-def bench_journal(folder):
+def bench_pack(folder):
     """Lines into the journal and cold segments, on the same disk; zstd over the same lines and grep for the same needle beside it."""
     subprocess.run(["make", "-s", "build/bench/journal_bench"], check=True)
     for name, make, count in (("JSON", make_json, 300_000), ("sshd lines", make_sshd, 1_000_000)):
@@ -208,7 +210,7 @@ def write_results(where):
         file.write(text)
 
 
-PARTS = {"files": bench_files, "http": bench_http, "journal": bench_journal, "lanes": sigma_lanes.bench, "traps": traps.bench, "engine": engine.bench,
+PARTS = {"files": bench_files, "http": bench_http, "pack": bench_pack, "journal": journal.bench, "lanes": sigma_lanes.bench, "traps": traps.bench, "engine": engine.bench,
          "metrics": metrics.bench}
 
 

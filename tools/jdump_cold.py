@@ -66,7 +66,7 @@ class Header:
         if len(data) < HEADER_BYTES or data[:8] != MAGIC or struct.unpack_from("<Q", data, 504)[0] != xxh3(data[:504]):
             raise Bad("no header of a cold segment, or its checksum does not match")
         version, length = struct.unpack_from("<II", data, 8)
-        if version != 1 or length != HEADER_BYTES:
+        if version not in (1, 2) or length != HEADER_BYTES:
             raise Bad("a cold segment of another version")
         r = Reader(data[16:504])
         self.epoch, self.first, self.previous, self.header_commit, self.created = (r.number(f) for f in "QQQQq")
@@ -110,6 +110,21 @@ def rows(data, header):
         offset += (128 + f["payload"] + 7) // 8 * 8
         position += f["count"]
         yield f
+
+
+def codings(names):
+    """What a column repeats of others, outermost first, and the coding of the rest."""
+    copies = []
+    while (coding := names.number("B")) == 6:
+        copies.append((names.varint(), names.varint(), names.varint(), names.varint(), names.number("B")))
+    return copies, coding
+
+
+def put_back(texts, copies, columns_before):
+    for source, begin, length, at, letters in reversed(copies):
+        cased = (bytes, bytes.lower, bytes.upper)[letters]
+        texts = [text[:at] + cased(whole[begin:begin + length]) + text[at:] for text, whole in zip(texts, columns_before[source], strict=True)]
+    return texts
 
 
 def values(r, coding, n):
@@ -194,8 +209,9 @@ def columns(stored, count, sha256):
     names, taken = Reader(r.stream()), []
     for _ in range(names.varint()):
         names.string()
-        coding, n = names.number("B"), names.varint()
-        taken.append(iter(values(r, coding, n)))
+        copies, coding = codings(names)
+        taken.append(put_back(values(r, coding, names.varint()), copies, taken))
+    taken = [iter(texts) for texts in taken]
     known, forms = [], []
     while envelopes.more():
         known.append(envelopes.string())

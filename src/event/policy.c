@@ -20,6 +20,7 @@ struct policy {
     struct policy_rule *rules;
     size_t count;
     bool strict, personal;
+    bool may_fit[256]; /* by first byte of a name: some line may fit it */
 };
 
 static const char *const action_names[POLICY_ACTION_COUNT] = {
@@ -39,6 +40,17 @@ static bool action_of(struct sv word, enum policy_action *ret)
             return true;
         }
     return false;
+}
+
+/* Names that a pattern fits begin as it does, in either case, but for a star. */
+static void note_first_byte(struct policy *policy, char c)
+{
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    for (size_t i = 0; c == '*' && i < TC_ARRAY_LEN(policy->may_fit); i++)
+        policy->may_fit[i] = true;
+    policy->may_fit[(uint8_t)c] = true;
+    if (letter)
+        policy->may_fit[(uint8_t)(c ^ 0x20)] = true;
 }
 
 static int read_line(struct policy *policy, struct sv line, unsigned number, struct err *err)
@@ -70,6 +82,7 @@ static int read_line(struct policy *policy, struct sv line, unsigned number, str
     rule.pattern = arena_sv(&policy->arena, first);
     rule.glob = sv_find_char(first, '*') < first.n;
     policy->rules[policy->count++] = rule;
+    note_first_byte(policy, first.p[0]);
     return 0;
 }
 
@@ -144,7 +157,8 @@ static bool fits(const struct policy_rule *rule, struct sv name)
 
 struct policy_verdict policy_of(const struct policy *policy, struct sv name)
 {
-    for (size_t i = 0; i < policy->count; i++)
+    bool may = name.n == 0 || policy->may_fit[(uint8_t)name.p[0]];
+    for (size_t i = 0; may && i < policy->count; i++)
         if (fits(&policy->rules[i], name))
             return policy->rules[i].verdict;
     return (struct policy_verdict){.action = policy->strict ? POLICY_DROP : POLICY_KEEP, .by_default = true};

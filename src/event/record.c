@@ -3,6 +3,8 @@
  */
 #include "event/record.h"
 
+#include "base/sha256_two.h"
+
 enum { TABLE_HEAD = 8, ENTRY_BYTES = 24, SOURCE_MAX = 4096 };
 
 static void header(struct buf *out, const struct event *e, struct sv source)
@@ -51,53 +53,62 @@ static uint32_t place(struct strings *strings, struct sv text)
     return at;
 }
 
-/* A name with an index path of its own is kept together with it, so it is never shared with raw. */
-static uint32_t place_name(struct strings *strings, const struct field *f, bool exact)
-{
-    if (!exact)
-        return place(strings, f->name);
-    uint32_t at = (uint32_t)(strings->raw.n + strings->n);
-    strings->n += f->name.n + f->exact.n;
-    return at;
-}
-
 static bool has_exact(const struct field *f)
 {
-    return !sv_eq(f->name, f->exact) && f->exact.n > 0 && f->exact.n <= UINT16_MAX;
+    bool is_same = f->name.p == f->exact.p && f->name.n == f->exact.n; /* the usual case */
+    return !is_same && f->exact.n > 0 && f->exact.n <= UINT16_MAX && !sv_eq(f->name, f->exact);
+}
+
+/* One entry. A name with an index path of its own is kept together with it, so it is never shared with raw.
+ */
+static void put_entry(struct strings *strings, const struct field *f, char *to)
+{
+    size_t before = strings->n;
+    bool exact = has_exact(f);
+    uint32_t name_at = exact ? (uint32_t)(strings->raw.n + before) : place(strings, f->name);
+    strings->n += exact ? f->name.n + f->exact.n : 0;
+    store_u32(to, name_at);
+    store_u32(to + 4, (uint32_t)f->name.n);
+    store_u32(to + 8, place(strings, f->value));
+    store_u32(to + 12, (uint32_t)f->value.n);
+    store_u32(to + 16, f->name_hash);
+    to[20] = (char)f->type;
+    to[21] = (char)f->flags;
+    store_u16(to + 22, exact ? (uint16_t)f->exact.n : 0);
+}
+
+/* The texts that put_entry placed among the strings. */
+static void put_strings(const struct strings *strings, const struct event *e, const char *entries, char *to)
+{
+    uint32_t raw_n = (uint32_t)strings->raw.n;
+    for (uint32_t i = 0; i < e->field_count; i++) {
+        const struct field *f = &e->fields[i];
+        const char *entry = entries + (size_t)i * ENTRY_BYTES;
+        uint32_t name_at = load_u32(entry), value_at = load_u32(entry + 8), exact_n = load_u16(entry + 22);
+        if (name_at >= raw_n && f->name.n > 0)
+            memcpy(to + (name_at - raw_n), f->name.p, f->name.n);
+        if (exact_n > 0)
+            memcpy(to + (name_at - raw_n) + f->name.n, f->exact.p, exact_n);
+        if (value_at >= raw_n && f->value.n > 0)
+            memcpy(to + (value_at - raw_n), f->value.p, f->value.n);
+    }
 }
 
 static void table(struct buf *out, const struct event *e)
 {
     struct strings strings = {.raw = e->raw};
-    size_t start = out->n;
-    buf_u32(out, e->field_count);
-    buf_u32(out, 0);
-    for (uint32_t i = 0; i < e->field_count; i++) {
-        const struct field *f = &e->fields[i];
-        bool exact = has_exact(f);
-        char entry[ENTRY_BYTES];
-        store_u32(entry, place_name(&strings, f, exact));
-        store_u32(entry + 4, (uint32_t)f->name.n);
-        store_u32(entry + 8, place(&strings, f->value));
-        store_u32(entry + 12, (uint32_t)f->value.n);
-        store_u32(entry + 16, f->name_hash);
-        entry[20] = (char)f->type;
-        entry[21] = (char)f->flags;
-        store_u16(entry + 22, exact ? (uint16_t)f->exact.n : 0);
-        buf_add(out, entry, sizeof entry);
-    }
-    for (uint32_t i = 0; i < e->field_count; i++) {
-        const struct field *f = &e->fields[i];
-        bool exact = has_exact(f);
-        if (exact || !inside(e->raw, f->name))
-            buf_sv(out, f->name);
-        if (exact)
-            buf_sv(out, f->exact);
-        if (!inside(e->raw, f->value))
-            buf_sv(out, f->value);
-    }
-    if (!out->overflow)
-        store_u32(out->p + start + 4, (uint32_t)strings.n);
+    size_t start = out->n, entries_at = start + TABLE_HEAD,
+           strings_at = entries_at + (size_t)e->field_count * ENTRY_BYTES;
+    if (buf_reserve(out, strings_at - start) == NULL)
+        return;
+    for (uint32_t i = 0; i < e->field_count; i++)
+        put_entry(&strings, &e->fields[i], out->p + entries_at + (size_t)i * ENTRY_BYTES);
+    if (buf_reserve(out, strings_at - start + strings.n) == NULL)
+        return;
+    put_strings(&strings, e, out->p + entries_at, out->p + strings_at);
+    store_u32(out->p + start, e->field_count);
+    store_u32(out->p + start + 4, (uint32_t)strings.n);
+    out->n = strings_at + strings.n;
 }
 
 void record_encode(const struct event *e, struct buf *out)
@@ -262,20 +273,39 @@ void record_seal(char *block, uint64_t epoch, uint64_t sequence, const uint8_t s
     memcpy(block + TC_RECORD_HEADER_BYTES + load_u16(block + 18), salt, TC_RECORD_SALT_BYTES);
 }
 
-void record_leaf_hash(struct sv block, uint8_t out[TC_SHA256_BYTES])
+/* What a leaf is the hash of; false where the block is no record. */
+static bool leaf_text(struct sv block, struct sha256_text *ret)
 {
     struct layout l;
+    const char *p = block.p;
+    if (lay_out(block, &l, NULL) != 0)
+        return false;
+    *ret = (struct sha256_text){{sv_make("\0", 1), sv_make(p + l.salt_at, TC_RECORD_SALT_BYTES),
+                                 sv_make(p + 8, l.salt_at - 8), sv_make(p + l.raw_at, l.raw)}};
+    return true;
+}
+
+void record_leaf_hash(struct sv block, uint8_t out[TC_SHA256_BYTES])
+{
+    struct sha256_text text;
     struct sha256_ctx context;
-    const uint8_t *p = (const uint8_t *)block.p;
     sha256_init(&context);
-    sha256_update(&context, 1, (const uint8_t *)"\0");
-    if (lay_out(block, &l, NULL) != 0) { /* damaged: a value of its own, which matches no leaf */
-        sha256_update(&context, block.n, p);
-        hash_sha256_final(&context, out);
+    /* damaged: a value of its own, which matches no leaf */
+    if (!leaf_text(block, &text))
+        text = (struct sha256_text){{sv_make("\0", 1), block}};
+    for (size_t i = 0; i < TC_SHA256_PARTS_MAX; i++)
+        if (text.parts[i].n > 0)
+            sha256_update(&context, text.parts[i].n, (const uint8_t *)text.parts[i].p);
+    hash_sha256_final(&context, out);
+}
+
+void record_leaf_hash_two(const struct sv blocks[2], uint8_t out[2][TC_SHA256_BYTES])
+{
+    struct sha256_text texts[2];
+    if (leaf_text(blocks[0], &texts[0]) && leaf_text(blocks[1], &texts[1])) {
+        hash_sha256_two(texts, out);
         return;
     }
-    sha256_update(&context, TC_RECORD_SALT_BYTES, p + l.salt_at);
-    sha256_update(&context, l.salt_at - 8, p + 8);
-    sha256_update(&context, l.raw, p + l.raw_at);
-    hash_sha256_final(&context, out);
+    record_leaf_hash(blocks[0], out[0]);
+    record_leaf_hash(blocks[1], out[1]);
 }

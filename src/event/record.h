@@ -46,5 +46,7 @@ int record_decode_envelope(struct sv block, struct event *ret, struct err *err);
 void record_seal(char *block, uint64_t epoch, uint64_t sequence, const uint8_t salt[TC_RECORD_SALT_BYTES]);
 /* Of a block that is not well-formed: some value that no record has. */
 void record_leaf_hash(struct sv block, uint8_t out[TC_SHA256_BYTES]);
+/* The same for two, which costs less than one after the other. */
+void record_leaf_hash_two(const struct sv blocks[2], uint8_t out[2][TC_SHA256_BYTES]);
 
 #endif

@@ -17,7 +17,7 @@
 #include "journal/segment.h"
 
 enum {
-    COLD_VERSION = 1,
+    COLD_VERSION = 2,
     COLD_HEADER_BYTES = 512,
     COLD_ENTRY_BYTES = 112,
     COLD_CHUNK_BYTES = 8 << 20, /* of records: a new chunk is begun past it */
@@ -159,5 +159,10 @@ void cold_walk_close(struct cold_walk *walk);
  * passed over, and chunks that hold nothing else are not unpacked. Frames without records (marks) come, too.
  */
 int cold_walk_next(struct cold_walk *walk, uint64_t from, struct cold_item *ret, struct err *err);
+
+/* The records of a chunk of kind COLD_RECORDS: positions (u64 each) and blocks, checked; the three are
+ * cleared first, `packed` is room. *ret_seed as cold_unpack_records. */
+int cold_read_records(const struct cold *cold, const struct cold_entry *entry, struct buf *packed,
+                      struct buf *positions, struct buf *blocks, uint8_t *ret_seed, struct err *err);
 
 #endif

@@ -317,12 +317,12 @@ static void put_values(struct writing *w, struct sv raw)
     for (size_t i = 0; i < w->piece_count; i++)
         if (w->pieces[i].is_hole)
             cold_column_add(&w->columns[w->pieces[i].column],
-                            sv_make(raw.p + w->pieces[i].at, w->pieces[i].end - w->pieces[i].at));
+                            sv_make(raw.p + w->pieces[i].at, w->pieces[i].end - w->pieces[i].at), w->records);
     for (uint32_t i = 0; i < w->entry_count; i++) {
         const struct entry *e = &w->entries[i];
         if (e->value_at >= raw.n)
             cold_column_add(&w->columns[column_of(w, sv_make(e->name, e->name_n))],
-                            sv_make(e->value, e->value_n));
+                            sv_make(e->value, e->value_n), w->records);
     }
 }
 
@@ -383,9 +383,8 @@ static void put_all(struct writing *w, struct sv blocks, const uint8_t *seed, st
     buf_init(&values, out->max_bytes);
     buf_varint(&names, w->column_count);
     for (size_t i = 0; i < w->column_count; i++) {
-        enum cold_values coding = cold_column_write(&w->columns[i], &values);
         buf_string(&names, w->columns[i].name);
-        buf_u8(&names, (uint8_t)coding);
+        cold_column_write(w->columns, i, &names, &values);
         buf_varint(&names, w->columns[i].n);
     }
     cold_put_stream(buf_view(&names), out);

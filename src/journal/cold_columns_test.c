@@ -155,6 +155,45 @@ static void test_text(void **state)
     end(&c);
 }
 
+/* An identifier of 16 random bytes that stands in several fields: whole and in part, in capitals, within a
+ * path, twice in one value. `odd` lines do not repeat it. */
+static void add_identified(struct chunk *c, unsigned lines, unsigned odd)
+{
+    char line[1024], hex[33], upper[33];
+    uint64_t a = 0x1234567, b = 0x89abcdef;
+    for (unsigned i = 0; i < lines; i++) {
+        a = (a ^ a >> 29) * UINT64_C(0xbf58476d1ce4e5b9) + i;
+        b = (b ^ b >> 31) * UINT64_C(0x94d049bb133111eb) + a;
+        snprintf(hex, sizeof hex, "%016llx%016llx", (unsigned long long)a, (unsigned long long)b);
+        snprintf(upper, sizeof upper, "%016llX%016llX", (unsigned long long)a, (unsigned long long)b);
+        if (i < odd)
+            hex[20] = 'x';
+        snprintf(
+            line, sizeof line,
+            "{\"id\":\"%s\",\"span\":\"%.16s\",\"principal\":\"%.20s\",\"key\":\"a/%s/part-%u\",\"hashes\":"
+            "\"SHA256=%s%s\",\"none\":\"\"}",
+            i < odd ? upper : hex, hex, upper, hex, i, hex, hex);
+        add_line(c, "json", line);
+    }
+}
+
+static void test_repeated_identifiers(void **state)
+{
+    (void)state;
+    struct chunk c, few;
+    begin(&c);
+    begin(&few);
+    add_identified(&c, 2000, 0);
+    assert_true(check(&c, c.seed, true) < (size_t)2000 * 24); /* 16 bytes of entropy each */
+    add_identified(&few, 12, 0);                              /* too few to look for it */
+    add_odd_ones(&few);
+    add_identified(&few, 2000, 3);
+    add_identified(&few, 2000, 2000);
+    check(&few, few.seed, true);
+    end(&few);
+    end(&c);
+}
+
 static void test_changed(void **state)
 {
     (void)state;
@@ -163,6 +202,7 @@ static void test_changed(void **state)
     uint64_t raw_bytes;
     begin(&c);
     add_odd_ones(&c);
+    add_identified(&c, 20, 0);
     buf_init(&packed, 1 << 20);
     buf_init(&positions, 1 << 20);
     buf_init(&blocks, 32 << 20);
@@ -187,7 +227,8 @@ static void test_changed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_odd), cmocka_unit_test(test_alike),
-                                       cmocka_unit_test(test_text), cmocka_unit_test(test_changed)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_odd), cmocka_unit_test(test_alike), cmocka_unit_test(test_text),
+        cmocka_unit_test(test_repeated_identifiers), cmocka_unit_test(test_changed)};
     return cmocka_run_group_tests_name("columns", tests, NULL, NULL);
 }

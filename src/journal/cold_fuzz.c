@@ -3,6 +3,7 @@
  * refused; and what is unpacked and packed again is the same.
  */
 #include "journal/cold.h"
+#include "journal/cold_chunk.h"
 #include "journal/cold_columns.h"
 #include "journal/cold_pack.h"
 
@@ -20,6 +21,62 @@ static void check(struct sv blocks, uint32_t count)
     }
 }
 
+/* The file that a chunk is read from. */
+static struct sv file;
+
+static int64_t read_file(const struct fs *fs, int handle, void *to, size_t n, uint64_t offset)
+{
+    (void)fs;
+    (void)handle;
+    (void)offset;
+    n = TC_MIN(n, file.n);
+    memcpy(to, file.p, n);
+    return (int64_t)n;
+}
+
+static void look_into(struct cold_chunk *chunk, const struct cold_entry *entry)
+{
+    struct cold_ids ids;
+    const int64_t *times;
+    const struct field *fields;
+    struct buf positions, blocks;
+    uint32_t count, *records = tc_alloc((entry->count + 1) * sizeof records[0]);
+    struct sv *values = tc_alloc((entry->count + 1) * sizeof values[0]);
+    buf_init(&positions, 1 << 20);
+    buf_init(&blocks, 16 << 20);
+    if (cold_chunk_ids(chunk, &ids, NULL) == 0) {
+        int32_t *field = tc_alloc((ids.shape_count + 1) * sizeof field[0]);
+        cold_chunk_times(chunk, &times, NULL);
+        for (uint32_t s = 1; s <= ids.shape_count; s++)
+            field[s] = cold_chunk_fields(chunk, s, &fields, &count, NULL) == 1 && count > 0
+                           ? (int32_t)count - 1
+                           : -1;
+        cold_chunk_values(chunk, field, values, NULL);
+        if (cold_chunk_find(chunk, SV("a1"), records, &count, NULL) == 1)
+            cold_chunk_records(chunk, records, count, &positions, &blocks, NULL);
+        free(field);
+    }
+    buf_free(&positions);
+    buf_free(&blocks);
+    free(values);
+    free(records);
+}
+
+static void check_chunk(struct sv bytes, uint32_t count)
+{
+    const struct fs fs = {.read_at = read_file};
+    const struct cold cold = {.fs = &fs, .path = "fuzz"};
+    struct cold_entry entry = {.kind = COLD_RECORDS,
+                               .coding = COLD_COLUMNS,
+                               .count = count,
+                               .part = {0, bytes.n, count * 1000, hash_64(bytes)}};
+    struct cold_chunk *chunk;
+    file = bytes;
+    if (cold_chunk_open(&cold, &entry, &chunk, NULL) == 0)
+        look_into(chunk, &entry);
+    cold_chunk_close(&chunk);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct buf positions, blocks;
@@ -33,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&blocks, 16 << 20);
     if (cold_columns_read(bytes, count, &positions, &blocks, seed))
         check(buf_view(&blocks), count);
+    check_chunk(bytes, count);
     cold_unpack_records(COLD_PLAIN, bytes, size * 4, count, &positions, &blocks, NULL);
     cold_decode_header(bytes, 1, "fuzz", &header, NULL);
     struct segment_header segment = {.first = 1, .commit = 1};

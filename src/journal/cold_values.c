@@ -1,5 +1,5 @@
 /*
- * Packing values; see cold_values.h.
+ * Packing values; see cold_values.h. cold_values_read.c goes the other way.
  *
  * Numbers and addresses become planes (all first bytes, then all second ones), as do texts of one length: a
  * time's slow digits then stand in a row. Few distinct values become a dictionary with numbers into it.
@@ -15,16 +15,13 @@
 
 enum {
     LEVEL = 9,
-    STREAM_MAX = 512 << 20,
-    CHUNK_MAX = 1 << 30,    /* unpacked: no chunk that was written comes near */
-    SMALL = 64,             /* bytes: not worth packing */
-    DICTIONARY_MAX = 65535, /* values; 255 and fewer take a byte each */
-    SAME_LENGTH_MAX = 64,
+    SMALL = 64, /* bytes: not worth packing */
     INTEGER_DIGITS = 18,
 };
 
-void cold_column_add(struct cold_column *c, struct sv value)
+void cold_column_add(struct cold_column *c, struct sv value, uint64_t record)
 {
+    c->rows = (c->rows ^ (record + 1)) * UINT64_C(0x9E3779B97F4A7C15);
     if (c->n == c->capacity) {
         c->capacity = TC_MAX((size_t)256, 2 * c->capacity);
         c->values = tc_realloc(c->values, c->capacity * sizeof c->values[0]);
@@ -49,22 +46,6 @@ void cold_put_stream(struct sv bytes, struct buf *out)
     buf_varint(out, n);
     buf_sv(out, n > 0 ? sv_make(packed, n) : bytes);
     free(packed);
-}
-
-bool cold_get_stream(struct reader *in, struct arena *arena, struct sv *ret)
-{
-    uint64_t raw = reader_varint(in), packed = reader_varint(in);
-    struct sv bytes = reader_bytes(in, (size_t)(packed > 0 ? packed : raw));
-    *ret = bytes;
-    if (in->bad || raw > STREAM_MAX || arena->used_bytes > CHUNK_MAX)
-        return false;
-    if (packed == 0)
-        return true;
-    if (ZSTD_getFrameContentSize(bytes.p, bytes.n) != raw)
-        return false;
-    char *to = arena_alloc_raw(arena, (size_t)raw + 1, 1);
-    *ret = sv_make(to, (size_t)raw);
-    return ZSTD_decompress(to, (size_t)raw, bytes.p, bytes.n) == raw;
 }
 
 static uint64_t magnitude(uint64_t step)
@@ -93,16 +74,6 @@ void cold_pack_steps(struct buf *steps)
     *steps = out;
 }
 
-uint64_t cold_read_divisor(struct reader *in)
-{
-    return in->rest.n == 0 ? 1 : reader_varint(in);
-}
-
-uint64_t cold_read_step(struct reader *in, uint64_t divisor)
-{
-    return (uint64_t)varint_unfold(reader_varint(in)) * divisor;
-}
-
 /* --- integers, addresses
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -120,29 +91,6 @@ static bool is_integer(struct sv text, uint64_t *ret)
     return true;
 }
 
-static size_t print_number(uint64_t v, char *to)
-{
-    char digits[20];
-    size_t n = 0;
-    do
-        digits[n++] = (char)('0' + v % 10);
-    while ((v /= 10) != 0);
-    for (size_t i = 0; i < n; i++)
-        to[i] = digits[n - 1 - i];
-    return n;
-}
-
-static size_t print_ipv4(uint64_t v, char *to)
-{
-    size_t n = 0;
-    for (int part = 3; part >= 0; part--) {
-        n += print_number(v >> (8 * part) & 255, to + n);
-        if (part > 0)
-            to[n++] = '.';
-    }
-    return n;
-}
-
 static bool is_ipv4(struct sv text, uint64_t *ret)
 {
     char printed[20];
@@ -154,7 +102,7 @@ static bool is_ipv4(struct sv text, uint64_t *ret)
             return false;
         *ret = *ret << 8 | v;
     }
-    return sv_eq(text, sv_make(printed, print_ipv4(*ret, printed)));
+    return sv_eq(text, sv_make(printed, cold_print_ipv4(*ret, printed)));
 }
 
 static bool all_are(const struct cold_column *c, bool (*is)(struct sv, uint64_t *), uint64_t *numbers)
@@ -199,7 +147,7 @@ static void put_integers(const uint64_t *numbers, size_t n, struct buf *a, struc
 static bool put_dictionary(const struct cold_column *c, struct buf *a, struct buf *b)
 {
     struct map map;
-    size_t most = TC_MIN((size_t)DICTIONARY_MAX, c->n / 3 + 1);
+    size_t most = TC_MIN((size_t)COLD_DICTIONARY_MAX, c->n / 3 + 1);
     bool fits = true, is_new;
     map_init(&map, most);
     for (size_t i = 0; fits && i < c->n; i++) {
@@ -226,7 +174,7 @@ static bool have_same_length(const struct cold_column *c)
     for (size_t i = 1; i < c->n; i++)
         if (c->values[i].n != c->values[0].n)
             return false;
-    return c->n > 16 && c->values[0].n > 0 && c->values[0].n <= SAME_LENGTH_MAX;
+    return c->n > 16 && c->values[0].n > 0 && c->values[0].n <= COLD_SAME_LENGTH_MAX;
 }
 
 static void put_texts(const struct cold_column *c, struct buf *a, struct buf *b)
@@ -245,13 +193,13 @@ static void put_same_length(const struct cold_column *c, struct buf *a, struct b
             buf_u8(b, (uint8_t)c->values[i].p[at]);
 }
 
-enum cold_values cold_column_write(const struct cold_column *c, struct buf *out)
+static enum cold_values write_values(const struct cold_column *c, struct buf *out)
 {
     struct buf a, b;
     uint64_t *numbers = tc_alloc(c->n * sizeof numbers[0] + 1);
     enum cold_values coding = COLD_TEXT;
-    buf_init(&a, STREAM_MAX);
-    buf_init(&b, STREAM_MAX);
+    buf_init(&a, COLD_STREAM_MAX);
+    buf_init(&b, COLD_STREAM_MAX);
     if (all_are(c, is_ipv4, numbers)) {
         coding = COLD_IPV4;
         put_planes(numbers, c->n, 0, 4, &b);
@@ -274,107 +222,25 @@ enum cold_values cold_column_write(const struct cold_column *c, struct buf *out)
     return coding;
 }
 
-/* --- the other way
- * ---------------------------------------------------------------------------------------------------------
- */
-
-static bool get_texts(struct cold_column *c, struct sv a, struct sv b)
+static void put_copy(const struct cold_copy *copy, struct buf *names)
 {
-    struct reader lengths = reader_of(a), bytes = reader_of(b);
-    for (size_t i = 0; i < c->n && !bytes.bad; i++)
-        c->values[i] = reader_bytes(&bytes, (size_t)reader_varint(&lengths));
-    return !lengths.bad && !bytes.bad && lengths.rest.n == 0 && bytes.rest.n == 0;
+    buf_u8(names, COLD_COPY);
+    buf_varint(names, copy->source);
+    buf_varint(names, copy->from);
+    buf_varint(names, copy->length);
+    buf_varint(names, copy->at);
+    buf_u8(names, copy->letters);
 }
 
-static bool get_same_length(struct cold_column *c, struct sv a, struct sv b, struct arena *arena)
+void cold_column_write(const struct cold_column *columns, size_t column, struct buf *names, struct buf *out)
 {
-    struct reader in = reader_of(a);
-    uint64_t length = reader_varint(&in);
-    if (in.bad || length == 0 || length > SAME_LENGTH_MAX || b.n != length * c->n)
-        return false;
-    char *to = arena_alloc_raw(arena, b.n + 1, 1);
-    for (size_t at = 0; at < length; at++)
-        for (size_t i = 0; i < c->n; i++)
-            to[i * length + at] = b.p[at * c->n + i];
-    for (size_t i = 0; i < c->n; i++)
-        c->values[i] = sv_make(to + i * length, (size_t)length);
-    return true;
-}
-
-static bool get_dictionary(struct cold_column *c, struct sv a, struct sv b, struct arena *arena)
-{
-    struct reader in = reader_of(a);
-    size_t n = 0, capacity = TC_MIN((size_t)DICTIONARY_MAX, a.n / 4 + 1);
-    struct sv *texts = ARENA_ARRAY(arena, struct sv, capacity);
-    while (in.rest.n > 0 && !in.bad && n < capacity)
-        texts[n++] = reader_string(&in);
-    bool wide = n > UINT8_MAX;
-    if (in.bad || in.rest.n > 0 || b.n != c->n * (wide ? 2 : 1))
-        return false;
-    for (size_t i = 0; i < c->n; i++) {
-        size_t id = (uint8_t)b.p[wide ? c->n + i : i] | (wide ? (size_t)(uint8_t)b.p[i] << 8 : 0);
-        if (id >= n)
-            return false;
-        c->values[i] = texts[id];
+    struct arena arena = {0};
+    struct cold_column rest = columns[column];
+    struct cold_copy copy;
+    for (size_t i = 0; i < COLD_COPIES_MAX && cold_copy_find(columns, column, rest.values, &copy); i++) {
+        put_copy(&copy, names);
+        rest.values = cold_copy_cut(&copy, rest.values, rest.n, &arena);
     }
-    return true;
-}
-
-static bool get_numbers(struct cold_column *c, struct sv a, struct sv b, uint64_t *numbers)
-{
-    struct reader in = reader_of(a), steps = reader_of(b);
-    uint64_t least = reader_varint(&in), width = reader_varint(&in), before = least;
-    if (in.bad || width > 8 || (width > 0 && b.n != width * c->n))
-        return false;
-    memset(numbers, 0, c->n * sizeof numbers[0]);
-    for (uint64_t plane = 0; plane < width; plane++)
-        for (size_t i = 0; i < c->n; i++)
-            numbers[i] = numbers[i] << 8 | (uint8_t)b.p[plane * c->n + i];
-    for (size_t i = 0; i < c->n; i++) {
-        before += width > 0 ? 0 : reader_varint(&steps);
-        numbers[i] = width > 0 ? numbers[i] + least : before;
-    }
-    return !steps.bad;
-}
-
-static bool get_printed(struct cold_column *c, struct sv a, struct sv b, bool ipv4, struct arena *arena)
-{
-    uint64_t *numbers = ARENA_ARRAY(arena, uint64_t, c->n + 1);
-    if (ipv4 && b.n != 4 * c->n)
-        return false;
-    for (size_t plane = 0; ipv4 && plane < 4; plane++)
-        for (size_t i = 0; i < c->n; i++)
-            numbers[i] = numbers[i] << 8 | (uint8_t)b.p[plane * c->n + i];
-    if (!ipv4 && !get_numbers(c, a, b, numbers))
-        return false;
-    char *to = arena_alloc_raw(arena, c->n * 20 + 1, 1);
-    for (size_t i = 0; i < c->n; i++) {
-        size_t n = ipv4 ? print_ipv4(numbers[i], to) : print_number(numbers[i], to);
-        c->values[i] = sv_make(to, n);
-        to += n;
-    }
-    return true;
-}
-
-bool cold_column_read(struct reader *in, enum cold_values coding, struct arena *arena, struct cold_column *c)
-{
-    struct sv a, b;
-    if (!cold_get_stream(in, arena, &a) || !cold_get_stream(in, arena, &b))
-        return false;
-    if (c->n > a.n + b.n && c->n > 0)
-        return false; /* each takes a byte at least */
-    c->values = ARENA_ARRAY(arena, struct sv, c->n + 1);
-    switch (coding) {
-    case COLD_TEXT:
-        return get_texts(c, a, b);
-    case COLD_SAME_LENGTH:
-        return get_same_length(c, a, b, arena);
-    case COLD_DICTIONARY:
-        return get_dictionary(c, a, b, arena);
-    case COLD_INTEGERS:
-        return get_printed(c, a, b, false, arena);
-    case COLD_IPV4:
-        return get_printed(c, a, b, true, arena);
-    }
-    return false;
+    buf_u8(names, (uint8_t)write_values(&rest, out));
+    arena_free(&arena);
 }

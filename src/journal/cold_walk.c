@@ -118,20 +118,50 @@ static bool unpack_leaves(struct sv stored, const struct cold_entry *e, struct b
     return !positions->overflow;
 }
 
+static int refuse_chunk(const struct cold *c, const struct cold_entry *e, struct err *err)
+{
+    return cold_damaged(c, e->part.offset, "a chunk does not give back what was packed", err);
+}
+
+static bool has_bounds(const struct cold_entry *e, const struct buf *positions)
+{
+    return positions->n >= 8 && load_u64(positions->p) == e->first &&
+           load_u64(positions->p + positions->n - 8) == e->last;
+}
+
+int cold_read_records(const struct cold *c, const struct cold_entry *e, struct buf *packed,
+                      struct buf *positions, struct buf *blocks, uint8_t *ret_seed, struct err *err)
+{
+    int rc = cold_read(c, &e->part, false, packed, err);
+    if (rc != 0)
+        return rc;
+    bool good = cold_unpack_records(e->coding, buf_view(packed), (size_t)e->part.raw_bytes, e->count,
+                                    positions, blocks, ret_seed);
+    return good && hash_64(buf_view(blocks)) == e->content && has_bounds(e, positions)
+               ? 0
+               : refuse_chunk(c, e, err);
+}
+
+static int read_leaves(struct cold_walk *w, const struct cold_entry *e, struct cold_lane *l, struct err *err)
+{
+    int rc = cold_read(&w->cold, &e->part, false, &w->packed, err);
+    if (rc != 0)
+        return rc;
+    return unpack_leaves(buf_view(&w->packed), e, &l->positions, &l->blocks) &&
+                   hash_64(buf_view(&l->blocks)) == e->content && has_bounds(e, &l->positions)
+               ? 0
+               : refuse_chunk(&w->cold, e, err);
+}
+
 static int unpack(struct cold_walk *w, size_t lane, struct err *err)
 {
     struct cold_lane *l = &w->lanes[lane];
     const struct cold_entry *e = &w->cold.entries[l->entry];
-    int rc = cold_read(&w->cold, &e->part, false, &w->packed, err);
+    int rc = lane == LEAVES_LANE
+                 ? read_leaves(w, e, l, err)
+                 : cold_read_records(&w->cold, e, &w->packed, &l->positions, &l->blocks, l->seed, err);
     if (rc != 0)
         return rc;
-    bool good = lane == LEAVES_LANE
-                    ? unpack_leaves(buf_view(&w->packed), e, &l->positions, &l->blocks)
-                    : cold_unpack_records(e->coding, buf_view(&w->packed), (size_t)e->part.raw_bytes,
-                                          e->count, &l->positions, &l->blocks, l->seed);
-    if (!good || hash_64(buf_view(&l->blocks)) != e->content || load_u64(l->positions.p) != e->first ||
-        load_u64(l->positions.p + l->positions.n - 8) != e->last)
-        return cold_damaged(&w->cold, e->part.offset, "a chunk does not give back what was packed", err);
     w->chunks++;
     l->open = true;
     l->rest =

@@ -139,11 +139,21 @@ void chain_begin(struct chain *chain, const uint8_t head[TC_SHA256_BYTES], const
     sha256_update(&chain->context, FRAME_CHAINED_BYTES, (const uint8_t *)frame_header);
 }
 
-void chain_leaf(struct chain *chain, struct sv block)
+void chain_leaves(struct chain *chain, struct sv blocks, uint32_t count)
 {
-    uint8_t leaf[TC_SHA256_BYTES];
-    record_leaf_hash(block, leaf);
-    chain_leaf_hash(chain, leaf);
+    uint8_t leaves[2][TC_SHA256_BYTES];
+    for (; count >= 2; count -= 2) {
+        size_t first = record_length(blocks), second = record_length(sv_from(blocks, first));
+        const struct sv two[2] = {sv_head(blocks, first), sv_head(sv_from(blocks, first), second)};
+        record_leaf_hash_two(two, leaves);
+        chain_leaf_hash(chain, leaves[0]);
+        chain_leaf_hash(chain, leaves[1]);
+        blocks = sv_from(blocks, first + second);
+    }
+    if (count > 0) {
+        record_leaf_hash(sv_head(blocks, record_length(blocks)), leaves[0]);
+        chain_leaf_hash(chain, leaves[0]);
+    }
 }
 
 void chain_leaf_hash(struct chain *chain, const uint8_t leaf[TC_SHA256_BYTES])

@@ -50,13 +50,14 @@ const char *frame_decode(const char *p, uint64_t seed, uint64_t offset, struct f
 const char *frame_check_payload(const struct frame *frame, struct sv payload_and_padding, uint64_t seed,
                                 uint64_t offset);
 
-/* The chain: chain_begin, chain_leaf for each record, chain_end. */
+/* The chain: chain_begin, chain_leaves or chain_leaf_hash for the records, chain_end. */
 struct chain {
     struct sha256_ctx context;
 };
 void chain_first_head(uint64_t epoch, uint8_t out[TC_SHA256_BYTES]);
 void chain_begin(struct chain *chain, const uint8_t head[TC_SHA256_BYTES], const char *frame_header);
-void chain_leaf(struct chain *chain, struct sv block);
+/* Of `count` record blocks, one behind the other. */
+void chain_leaves(struct chain *chain, struct sv blocks, uint32_t count);
 void chain_leaf_hash(struct chain *chain, const uint8_t leaf[TC_SHA256_BYTES]); /* where it is known */
 void chain_end(struct chain *chain, uint8_t out[TC_SHA256_BYTES]);
 

@@ -12,11 +12,14 @@ enum { LINE_BYTES = 64, LINE_BITS = 512, PROBES = 2, BITS_PER_GRAM = 4, LITERAL_
 void literals_free(struct literals *l)
 {
     free(l->hashes);
+    free(l->slots);
     *l = (struct literals){0};
 }
 
 void literals_clear(struct literals *l)
 {
+    if (l->n > 0)
+        memset(l->slots, 0, l->slot_count * sizeof l->slots[0]);
     l->n = 0;
 }
 
@@ -41,13 +44,35 @@ static uint64_t hash_gram(uint64_t gram)
     return gram ^ gram >> 29;
 }
 
+/* False where it was there already. */
+static bool put_slot(uint64_t *slots, size_t count, uint64_t hash)
+{
+    size_t at = (size_t)hash & (count - 1);
+    for (; slots[at] != 0; at = (at + 1) & (count - 1))
+        if (slots[at] == hash)
+            return false;
+    slots[at] = hash;
+    return true;
+}
+
+static void grow(struct literals *l)
+{
+    l->capacity = TC_MAX((size_t)1 << 12, 2 * l->capacity);
+    l->slot_count = 2 * l->capacity;
+    l->hashes = tc_realloc(l->hashes, l->capacity * sizeof l->hashes[0]);
+    free(l->slots);
+    l->slots = tc_alloc(l->slot_count * sizeof l->slots[0]);
+    for (size_t i = 0; i < l->n; i++)
+        put_slot(l->slots, l->slot_count, l->hashes[i]);
+}
+
 static void add(struct literals *l, uint64_t hash)
 {
-    if (l->n == l->capacity) {
-        l->capacity = TC_MAX((size_t)4096, 2 * l->capacity);
-        l->hashes = tc_realloc(l->hashes, l->capacity * sizeof l->hashes[0]);
-    }
-    l->hashes[l->n++] = hash;
+    hash += hash == 0;
+    if (l->n == l->capacity)
+        grow(l);
+    if (put_slot(l->slots, l->slot_count, hash))
+        l->hashes[l->n++] = hash;
 }
 
 /* Of each window the least hash; one that stays the least is added once. */
@@ -77,12 +102,6 @@ void literals_add(struct literals *l, struct sv text)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static size_t line_of(uint64_t hash, size_t lines)
 {
     return (size_t)(((hash >> 32) * lines) >> 32); /* lines are far fewer than 2^32 */
@@ -95,14 +114,9 @@ static unsigned probe(uint64_t hash, unsigned i)
 
 void literals_write(struct literals *l, struct buf *out)
 {
-    size_t n = 0;
-    if (l->n == 0)
+    size_t n = l->n;
+    if (n == 0)
         return;
-    qsort(l->hashes, l->n, sizeof l->hashes[0], by_value);
-    for (size_t i = 0; i < l->n; i++)
-        if (i == 0 || l->hashes[i] != l->hashes[n - 1])
-            l->hashes[n++] = l->hashes[i];
-    l->n = n;
     size_t lines = n * BITS_PER_GRAM / LINE_BITS + 1;
     char *to = buf_reserve(out, lines * LINE_BYTES);
     tc_assert(to != NULL);

@@ -17,10 +17,12 @@
 
 enum { LITERAL_GRAM = 6, LITERAL_WINDOW = 7, LITERAL_MIN = LITERAL_GRAM + LITERAL_WINDOW - 1 };
 
-/* Hashes of grams, gathered while a chunk is filled; duplicates and all. */
+/* Hashes of grams, gathered while a chunk is filled; each once. */
 struct literals {
     uint64_t *hashes;
     size_t n, capacity;
+    uint64_t *slots; /* an open-addressing set of them; 0: free, so a hash of 0 is taken for 1 */
+    size_t slot_count;
 };
 void literals_free(struct literals *literals); /* an all-zero one is empty and ready */
 void literals_clear(struct literals *literals);

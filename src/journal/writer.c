@@ -88,7 +88,6 @@ static void seal_records(struct writer *w, struct writer_entry *e)
     struct chain chain;
     struct sv rest = sv_make(e->bytes + FRAME_HEADER_BYTES, e->frame.payload_bytes);
     char *block = e->bytes + FRAME_HEADER_BYTES;
-    chain_begin(&chain, w->head, e->bytes);
     for (uint32_t i = 0; i < e->frame.count; i++) {
         uint8_t salt[TC_RECORD_SALT_BYTES];
         size_t n = record_length(rest);
@@ -99,10 +98,11 @@ static void seal_records(struct writer *w, struct writer_entry *e)
         else
             rng_fill(w->rng, salt, sizeof salt);
         record_seal(block, w->header.epoch, sequence, salt);
-        chain_leaf(&chain, sv_make(block, n));
         rest = sv_from(rest, n);
         block += n;
     }
+    chain_begin(&chain, w->head, e->bytes);
+    chain_leaves(&chain, sv_make(e->bytes + FRAME_HEADER_BYTES, e->frame.payload_bytes), e->frame.count);
     chain_end(&chain, w->head);
 }
 

@@ -73,7 +73,7 @@ struct sv query_flat_name(struct sv name, struct arena *arena)
     return sv_make(flat, name.n + digit);
 }
 
-static bool flat_equals(struct sv field, struct sv name)
+bool query_flat_equals(struct sv field, struct sv name)
 {
     if (field.n != name.n)
         return false;
@@ -101,7 +101,7 @@ struct sv query_line_get(const struct query_line *line, struct sv name)
         return line->labels[at].value;
     for (uint32_t i = 0; line->decoded && i < line->event.field_count; i++) {
         const struct field *field = &line->event.fields[i];
-        if (field->type != FIELD_OBJECT && field->type != FIELD_ARRAY && flat_equals(field->name, name))
+        if (field->type != FIELD_OBJECT && field->type != FIELD_ARRAY && query_flat_equals(field->name, name))
             return field->value.p == NULL ? SV("") : field->value;
     }
     return (struct sv){0};
@@ -162,18 +162,31 @@ static void stream_label(struct query_line *line, const char *name, struct sv va
         query_line_set(line, sv_of(name), value);
 }
 
-static struct sv first_of(const struct event *event, const char *const names[])
+/* In the order in which a line has them; names behind NULL are tried in turn. */
+static const struct query_stream_label stream_labels[] = {
+    {"product", {"logsource.product"}}, {"category", {"logsource.category"}},
+    {"service", {"logsource.service"}}, {"host", {"host.name", "host.hostname", "hostname", "Computer"}},
+    {"service_name", {"service.name"}}, {"level", {"log.level", "level", "severity"}},
+};
+
+const struct query_stream_label *query_stream_label(struct sv name)
+{
+    for (size_t i = 0; i < TC_ARRAY_LEN(stream_labels); i++)
+        if (sv_is(name, stream_labels[i].name))
+            return &stream_labels[i];
+    return NULL;
+}
+
+static struct sv first_of(const struct event *event, const char *const *names)
 {
     struct sv value = {0};
-    for (size_t i = 0; names[i] != NULL && value.n == 0; i++)
+    for (size_t i = 0; i < QUERY_STREAM_FIELDS_MAX && names[i] != NULL && value.n == 0; i++)
         value = event_value(event, names[i]);
     return value;
 }
 
 int query_line_labels(struct query_line *line, struct err *err)
 {
-    static const char *const hosts[] = {"host.name", "host.hostname", "hostname", "Computer", NULL};
-    static const char *const levels[] = {"log.level", "level", "severity", NULL};
     struct event *event = &line->event;
     if (line->decoded)
         return 0;
@@ -191,12 +204,8 @@ int query_line_labels(struct query_line *line, struct err *err)
         if (field->type == FIELD_STRING && sv_starts(field->name, SV("labels.")))
             query_line_extract(line, query_flat_name(sv_from(field->name, 7), line->arena), field->value);
     }
-    stream_label(line, "product", event->product);
-    stream_label(line, "category", event->category);
-    stream_label(line, "service", event->service);
-    stream_label(line, "host", first_of(event, hosts));
-    stream_label(line, "service_name", event_value(event, "service.name"));
-    stream_label(line, "level", first_of(event, levels));
+    for (size_t i = 0; i < TC_ARRAY_LEN(stream_labels); i++)
+        stream_label(line, stream_labels[i].name, first_of(event, stream_labels[i].fields));
     line->stream_count = line->label_count;
     return 0;
 }

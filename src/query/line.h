@@ -32,6 +32,14 @@ struct query_line {
     double value;                     /* of unwrap */
 };
 
+/* Labels of the stream that come from fields: the first of these that has a value. */
+enum { QUERY_STREAM_FIELDS_MAX = 4 };
+struct query_stream_label {
+    const char *name, *fields[QUERY_STREAM_FIELDS_MAX];
+};
+/* NULL: the stream has no such label, but by `labels` of the event, or `source` and `class`. */
+const struct query_stream_label *query_stream_label(struct sv name);
+
 /* Envelope, time and line of a block. TC_ECORRUPT where it is none. */
 int query_line_begin(struct query_line *line, struct sv block, struct err *err);
 /* Decodes the fields and fills in the labels of the stream. */
@@ -46,6 +54,8 @@ void query_line_remove(struct query_line *line, size_t at);
 void query_line_error(struct query_line *line, const char *kind, const char *details);
 /* "a.b-c" as "a_b_c". */
 struct sv query_flat_name(struct sv name, struct arena *arena);
+/* query_flat_name(field) is `name`, but for a digit at the front. */
+bool query_flat_equals(struct sv field, struct sv name);
 bool query_match(const struct logql_matcher *matcher, struct sv value);
 /* Does a comparison, LOGQL_EQ to LOGQL_LTE, hold? */
 bool query_compare(enum logql_op op, double a, double b);

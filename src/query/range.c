@@ -41,36 +41,54 @@ static size_t step_at_or_after(const struct evaluation *run, int64_t ns)
     return (size_t)TC_MIN(steps, (uint64_t)run->steps);
 }
 
-static int add(struct range *r, size_t at, const struct query_line *line, struct err *err)
+static struct gathered *gathered_of(struct range *r, size_t at)
 {
-    struct evaluation *run = r->run;
     if (at >= r->capacity) {
         size_t old = r->capacity;
-        r->capacity = TC_MAX((size_t)64, 2 * r->capacity);
+        r->capacity = TC_MAX((size_t)64, 2 * TC_MAX(r->capacity, at));
         r->gathered = tc_realloc(r->gathered, r->capacity * sizeof r->gathered[0]);
         memset(&r->gathered[old], 0, (r->capacity - old) * sizeof r->gathered[0]);
     }
-    struct gathered *g = &r->gathered[at];
-    if (!r->additive) {
-        if (++r->sample_count > QUERY_SAMPLES_MAX)
-            return err_set(err, TC_EBOUND, "more than %d values: ask for a shorter time", QUERY_SAMPLES_MAX);
-        if (g->n == g->capacity) {
-            g->capacity = TC_MAX((size_t)16, 2 * g->capacity);
-            g->samples = tc_realloc(g->samples, g->capacity * sizeof g->samples[0]);
-        }
-        g->samples[g->n++] = (struct sample){line->ns, line->event.position, line->value};
+    return &r->gathered[at];
+}
+
+/* The steps of whose windows a line of this time is. */
+static void steps_of(const struct range *r, int64_t ns, size_t *ret_low, size_t *ret_high)
+{
+    int64_t enters = ns + r->expr->offset_ns;
+    *ret_low = step_at_or_after(r->run, enters);
+    *ret_high = step_at_or_after(r->run, enters + r->expr->range_ns);
+}
+
+static void add_lines(struct range *r, size_t at, int64_t ns, double lines, double bytes)
+{
+    struct gathered *g = gathered_of(r, at);
+    size_t low, high;
+    if (g->lines == NULL) {
+        g->lines = ARENA_ARRAY(r->run->arena, double, r->run->steps + 1);
+        g->sums = ARENA_ARRAY(r->run->arena, double, r->run->steps + 1);
+    }
+    steps_of(r, ns, &low, &high);
+    g->lines[low] += lines;
+    g->lines[high] -= lines;
+    g->sums[low] += bytes;
+    g->sums[high] -= bytes;
+}
+
+static int add(struct range *r, size_t at, const struct query_line *line, struct err *err)
+{
+    if (r->additive) {
+        add_lines(r, at, line->ns, 1, (double)line->line.n);
         return 0;
     }
-    if (g->lines == NULL) {
-        g->lines = ARENA_ARRAY(run->arena, double, run->steps + 1);
-        g->sums = ARENA_ARRAY(run->arena, double, run->steps + 1);
+    struct gathered *g = gathered_of(r, at);
+    if (++r->sample_count > QUERY_SAMPLES_MAX)
+        return err_set(err, TC_EBOUND, "more than %d values: ask for a shorter time", QUERY_SAMPLES_MAX);
+    if (g->n == g->capacity) {
+        g->capacity = TC_MAX((size_t)16, 2 * g->capacity);
+        g->samples = tc_realloc(g->samples, g->capacity * sizeof g->samples[0]);
     }
-    int64_t enters = line->ns + r->expr->offset_ns;
-    size_t low = step_at_or_after(run, enters), high = step_at_or_after(run, enters + r->expr->range_ns);
-    g->lines[low] += 1;
-    g->lines[high] -= 1;
-    g->sums[low] += (double)line->line.n;
-    g->sums[high] -= (double)line->line.n;
+    g->samples[g->n++] = (struct sample){line->ns, line->event.position, line->value};
     return 0;
 }
 
@@ -87,6 +105,21 @@ static int refuse_error(const struct query_label *labels, size_t count, struct s
     return TC_EINPUT;
 }
 
+/* A label more of a sorted list; none of no value, or of a name that is there. */
+static size_t insert_label(struct query_label *out, size_t n, struct query_label label)
+{
+    size_t at = n;
+    for (size_t k = 0; k < n; k++)
+        if (sv_eq(out[k].name, label.name))
+            return n;
+    if (label.value.n == 0)
+        return n;
+    for (; at > 0 && sv_cmp(out[at - 1].name, label.name) > 0; at--)
+        out[at] = out[at - 1];
+    out[at] = label;
+    return n + 1;
+}
+
 /* by (field): fields count, too, as they do in label filters. */
 static size_t grouped(const struct logql_grouping *grouping, const struct query_line *line,
                       struct query_label out[QUERY_LABELS_MAX])
@@ -95,19 +128,9 @@ static size_t grouped(const struct logql_grouping *grouping, const struct query_
     if (grouping->without)
         return logql_group_labels(grouping, sorted, query_labels_sorted(line, sorted), out);
     size_t n = 0;
-    for (size_t i = 0; i < grouping->count; i++) {
-        size_t at = n;
-        struct query_label label = {grouping->labels[i], query_line_get(line, grouping->labels[i])};
-        bool twice = false;
-        for (size_t k = 0; k < n; k++)
-            twice |= sv_eq(out[k].name, label.name);
-        if (label.value.n == 0 || twice)
-            continue;
-        for (; at > 0 && sv_cmp(out[at - 1].name, label.name) > 0; at--)
-            out[at] = out[at - 1];
-        out[at] = label;
-        n++;
-    }
+    for (size_t i = 0; i < grouping->count; i++)
+        n = insert_label(
+            out, n, (struct query_label){grouping->labels[i], query_line_get(line, grouping->labels[i])});
     return n;
 }
 
@@ -126,6 +149,37 @@ static int take(void *context, struct query_line *line, struct err *err)
     n = r->group != NULL ? grouped(r->group, line, labels) : query_labels_sorted(line, labels);
     int rc = series_set_put(&r->set, labels, n, &at, err);
     return rc != 0 ? rc : add(r, at, line, err);
+}
+
+/* --- counted by columns, not line by line */
+
+static bool is_alike(void *context, int64_t first_ns, int64_t last_ns)
+{
+    size_t low[2], high[2];
+    steps_of(context, first_ns, &low[0], &high[0]);
+    steps_of(context, last_ns, &low[1], &high[1]);
+    return low[0] == low[1] && high[0] == high[1];
+}
+
+static int count(void *context, const struct sv *values, int64_t ns, uint64_t lines, struct err *err)
+{
+    struct range *r = context;
+    struct query_label labels[QUERY_FOLD_LABELS_MAX];
+    size_t n = 0, at;
+    for (size_t i = 0; i < r->group->count; i++)
+        n = insert_label(labels, n, (struct query_label){r->group->labels[i], values[i]});
+    int rc = series_set_put(&r->set, labels, n, &at, err);
+    if (rc == 0)
+        add_lines(r, at, ns, (double)lines, 0);
+    return rc;
+}
+
+/* Lengths of lines, and labels that are not named, are not in the columns. */
+static bool may_fold(const struct range *r)
+{
+    enum logql_range_op op = r->expr->range_op;
+    return r->additive && r->group != NULL && !r->group->without &&
+           (op == RANGE_COUNT || op == RANGE_RATE || op == RANGE_ABSENT);
 }
 
 /* --- windows of values */
@@ -278,8 +332,15 @@ int range_evaluate(struct evaluation *run, const struct logql_expr *expr, const 
         r.group = &nothing;
     else if (expr->grouping.given)
         r.group = &expr->grouping;
-    int rc = query_scan(run->source, expr->left, run->start_ns - expr->range_ns - expr->offset_ns + 1,
-                        last - expr->offset_ns + 1, NULL, take, &r, run->stats, err);
+    int64_t from_ns = run->start_ns - expr->range_ns - expr->offset_ns + 1,
+            to_ns = last - expr->offset_ns + 1;
+    int rc;
+    if (may_fold(&r)) {
+        struct query_fold fold = {r.group->labels, r.group->count, is_alike, count};
+        rc = query_scan_fold(run->source, expr->left, from_ns, to_ns, &fold, take, &r, run->stats, err);
+    } else {
+        rc = query_scan(run->source, expr->left, from_ns, to_ns, NULL, take, &r, run->stats, err);
+    }
     for (size_t i = 0; rc == 0 && i < r.set.count; i++) {
         if (r.additive)
             compute_sums(&r, &r.gathered[i], &r.set.series[i]);

@@ -4,7 +4,7 @@
  * Cheapest tests first: a frame in which the query's literal does not occur is left without looking at its
  * records; then a record's time, its source and class, the line filters; only what is left is decoded.
  */
-#include "query/scan.h"
+#include "query/scan_priv.h"
 
 #include "journal/segment.h"
 
@@ -87,20 +87,6 @@ static void index_put(struct query_index *index, uint64_t first, int64_t min_ns,
     pthread_mutex_unlock(&index->lock);
 }
 
-struct scan {
-    const struct query_source *source;
-    const struct logql_expr *log;
-    int64_t from_ns, to_ns;
-    query_time_fn useful;
-    query_line_fn each;
-    void *context;
-    struct query_scan_stats *stats;
-    struct sv literal; /* occurs in the raw bytes of every record that can match; n == 0: none such */
-    struct query_line *line;
-    bool measure; /* the segment's times are not known yet */
-    int64_t min_ns, max_ns;
-};
-
 /* A literal that stands in stored bytes as it stands in the line, whatever form the record has. */
 static struct sv literal_of(const struct logql_expr *log)
 {
@@ -125,9 +111,12 @@ static int64_t block_time(const char *block)
 }
 
 /* What labels say that need no fields. */
-static bool envelope_fits(const struct scan *scan, const struct event *event)
+bool scan_envelope_fits(const struct scan *scan, const struct event *event)
 {
     static const char *const classes[] = {"security", "audit", "debug"};
+    bool outside = event->type == REC_EVENT && !sv_is(event->source, "self");
+    if (!outside && !scan->source->own_records)
+        return false;
     for (size_t i = 0; scan->log != NULL && i < scan->log->matcher_count; i++) {
         const struct logql_matcher *m = &scan->log->matchers[i];
         if (sv_is(m->name, "source") && !query_match(m, event->source))
@@ -152,7 +141,7 @@ static bool labels_fit(const struct logql_expr *log, const struct query_line *li
     return true;
 }
 
-static int scan_block(struct scan *scan, struct sv block, uint64_t position, struct err *err)
+int scan_block(struct scan *scan, struct sv block, uint64_t position, struct err *err)
 {
     struct query_line *line = scan->line;
     int64_t ns = block_time(block.p);
@@ -166,8 +155,7 @@ static int scan_block(struct scan *scan, struct sv block, uint64_t position, str
     line->event.position = position;
     if (rc != 0)
         return rc;
-    bool outside = line->event.type == REC_EVENT && !sv_is(line->event.source, "self");
-    if ((!outside && !scan->source->own_records) || !envelope_fits(scan, &line->event))
+    if (!scan_envelope_fits(scan, &line->event))
         return 0;
     if (scan->log != NULL) {
         for (const struct logql_stage *s = scan->log->stages; s != NULL && s->kind == STAGE_LINE; s = s->next)
@@ -179,6 +167,15 @@ static int scan_block(struct scan *scan, struct sv block, uint64_t position, str
     }
     scan->stats->matched++;
     return scan->each(scan->context, line, err);
+}
+
+bool scan_is_stopped(const struct scan *scan, struct err *err)
+{
+    const struct query_source *source = scan->source;
+    bool stopped = source->stop != NULL && source->stop(source->context);
+    if (stopped)
+        err_set(err, TC_ESTATE, "the query was ended before it was done");
+    return stopped;
 }
 
 static int scan_frame(struct scan *scan, const struct journal_frame *frame, struct err *err)
@@ -217,8 +214,13 @@ static int scan_segment(struct scan *scan, uint64_t first, uint64_t end, struct 
         return 0;
     }
     struct journal_want want = {scan->from_ns, scan->to_ns, scan->literal, end};
-    int rc = journal_reader_open_for(source->fs, source->dir, TC_MAX(first, source->after), source->limit_to,
-                                     &want, &reader, err);
+    int rc = scan_cold(scan, first, end, err);
+    if (rc != 0) {
+        scan->stats->segments += rc > 0;
+        return TC_MIN(rc, 0);
+    }
+    rc = journal_reader_open_for(source->fs, source->dir, TC_MAX(first, source->after), source->limit_to,
+                                 &want, &reader, err);
     if (rc != 0)
         return rc;
     scan->stats->segments++;
@@ -231,8 +233,8 @@ static int scan_segment(struct scan *scan, uint64_t first, uint64_t end, struct 
         if (frame.first >= end)
             break;
         is_hot = is_hot || !frame.is_cold;
-        if (source->stop != NULL && source->stop(source->context)) {
-            rc = err_set(err, TC_ESTATE, "the query was ended before it was done");
+        if (scan_is_stopped(scan, err)) {
+            rc = TC_ESTATE;
             break;
         }
         if ((rc = scan_frame(scan, &frame, err)) != 0 || (whole && !is_last))
@@ -242,6 +244,24 @@ static int scan_segment(struct scan *scan, uint64_t first, uint64_t end, struct 
         index_put(source->index, first, scan->min_ns, scan->max_ns);
     journal_reader_close(&reader);
     return TC_MIN(rc, 0);
+}
+
+static int scan_all(struct scan *scan, struct err *err)
+{
+    const struct query_source *source = scan->source;
+    struct segment_list list;
+    struct arena arena = {0};
+    int rc = segment_list_read(source->fs, source->dir, &list, err);
+    if (rc != 0)
+        return rc;
+    scan->line = tc_alloc(sizeof *scan->line);
+    scan->line->arena = &arena;
+    for (size_t i = 0; rc == 0 && i < list.n; i++)
+        rc = scan_segment(scan, list.first[i], i + 1 < list.n ? list.first[i + 1] : UINT64_MAX, err);
+    free(scan->line);
+    arena_free(&arena);
+    segment_list_free(&list);
+    return rc;
 }
 
 int query_scan(const struct query_source *source, const struct logql_expr *log, int64_t from_ns,
@@ -257,19 +277,24 @@ int query_scan(const struct query_source *source, const struct logql_expr *log, 
                         .context = context,
                         .stats = stats,
                         .literal = literal_of(log)};
-    struct segment_list list;
-    struct arena arena = {0};
-    int rc = segment_list_read(source->fs, source->dir, &list, err);
-    if (rc != 0)
-        return rc;
-    scan.line = tc_alloc(sizeof *scan.line);
-    scan.line->arena = &arena;
-    for (size_t i = 0; rc == 0 && i < list.n; i++)
-        rc = scan_segment(&scan, list.first[i], i + 1 < list.n ? list.first[i + 1] : UINT64_MAX, err);
-    free(scan.line);
-    arena_free(&arena);
-    segment_list_free(&list);
-    return rc;
+    return scan_all(&scan, err);
+}
+
+int query_scan_fold(const struct query_source *source, const struct logql_expr *log, int64_t from_ns,
+                    int64_t to_ns, const struct query_fold *fold, query_line_fn each, void *context,
+                    struct query_scan_stats *stats, struct err *err)
+{
+    bool folds = log->stages == NULL && fold->label_count <= QUERY_FOLD_LABELS_MAX;
+    struct scan scan = {.source = source,
+                        .log = log,
+                        .from_ns = from_ns,
+                        .to_ns = to_ns,
+                        .each = each,
+                        .fold = folds ? fold : NULL,
+                        .context = context,
+                        .stats = stats,
+                        .literal = literal_of(log)};
+    return scan_all(&scan, err);
 }
 
 static int follow(struct scan *scan, struct journal_reader *reader, bool only_new,

@@ -43,6 +43,22 @@ int query_scan(const struct query_source *source, const struct logql_expr *log, 
                int64_t to_ns, query_time_fn useful, query_line_fn each, void *context,
                struct query_scan_stats *stats, struct err *err);
 /*
+ * Counting by labels. Where a chunk of a cold segment can be counted by its columns, `count` is told how many
+ * lines have these values (one for each of `labels`; n == 0: none) instead of `each` being given the lines.
+ * `alike` says whether all times of [first, last] count in the same steps: then one call may stand for lines
+ * of any of them.
+ */
+enum { QUERY_FOLD_LABELS_MAX = 4 };
+struct query_fold {
+    const struct sv *labels;
+    size_t label_count; /* more than QUERY_FOLD_LABELS_MAX: everything goes to `each` */
+    bool (*alike)(void *context, int64_t first_ns, int64_t last_ns);
+    int (*count)(void *context, const struct sv *values, int64_t ns, uint64_t lines, struct err *err);
+};
+int query_scan_fold(const struct query_source *source, const struct logql_expr *log, int64_t from_ns,
+                    int64_t to_ns, const struct query_fold *fold, query_line_fn each, void *context,
+                    struct query_scan_stats *stats, struct err *err);
+/*
  * As query_scan in order of arrival, and on: where nothing more is there, `idle` is asked, which may wait;
  * true looks again. With `only_new`, what is there at the beginning is passed over.
  */
