@@ -54,7 +54,7 @@ static int mend_witness(const struct sealing *s, int file, uint64_t *end)
     int64_t got = s->options.fs->read_at(s->options.fs, file, tail, sizeof tail, from);
     if (got < 0)
         return (int)got;
-    uint64_t good = from + note_last_end(sv_make(tail, (size_t)got));
+    uint64_t good = from + note_last_end(sv_make(tail, (size_t)got), NULL);
     if (good == *end || (good == from && from > 0))
         return 0; /* whole, or nothing that we can judge */
     *end = good;

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         tc_assert(note_signer(&again, &signer) != NULL);
         buf_free(&out);
     }
-    tc_assert(note_last_end(input) <= size);
+    tc_assert(note_last_end(input, NULL) <= size);
     note_follows(sv_head(input, 4096));
     if (note_key_parse(input, &key, NULL) == 0) {
         char text[NOTE_KEY_TEXT_MAX];
