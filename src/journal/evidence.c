@@ -285,16 +285,12 @@ static bool find_opening(const struct pass *p, const struct mark *m, struct note
 static bool tell_period_key(const struct pass *p, const struct note_keys *trusted, struct evidence_report *r)
 {
     struct note_period opening;
-    const struct note_series *series = NULL;
     if (!find_opening(p, p->agreed, &opening))
         return false;
     for (size_t i = 0; i < trusted->series_count; i++)
-        if (note_series_holds(&trusted->series[i], &opening))
-            series = &trusted->series[i];
-    if (series == NULL)
+        r->has_key_path = r->has_key_path || note_series_holds(&trusted->series[i], &opening);
+    if (!r->has_key_path)
         return false;
-    r->has_key_path = true;
-    r->series = *series;
     r->key = opening.key;
     r->key_path = (struct merkle_proof){.n = opening.levels};
     for (unsigned level = 0; level < opening.levels; level++) {
@@ -332,8 +328,9 @@ static void tell_periods(struct pass *p)
     r->period = j->period.number;
     r->periods = j->periods;
     r->began = j->began;
-    r->sealed_size = j->sealed_size;
-    r->sealed_until = j->sealed_until;
+    bool agrees = j->sealed_size <= r->size; /* else the journal is not what those keys sealed */
+    r->sealed_size = agrees ? j->sealed_size : 0;
+    r->sealed_until = agrees ? j->sealed_until : (struct receive_time){TC_NO_TIME};
     r->back_from = j->back_from;
     r->back_to = j->back_to;
     r->gap_from = j->gap_from;

@@ -39,10 +39,10 @@ struct evidence_report {
     char why[512];
     /* where a series of keys that evolve is trusted and has begun (has_period) */
     bool has_period;
-    uint32_t period;                        /* of the newest checkpoint that is believed */
-    struct receive_time began;              /* that period */
-    uint64_t periods;                       /* that were begun */
-    uint64_t sealed_size;                   /* records 1..sealed_size were sealed by keys that are gone, */
+    uint32_t period;           /* of the newest checkpoint that is believed */
+    struct receive_time began; /* that period */
+    uint64_t periods;          /* that were begun */
+    uint64_t sealed_size;      /* records 1..sealed_size, which agree, were sealed by keys that are gone, */
     struct receive_time sealed_until;       /* until then; TC_NO_TIME: none */
     struct receive_time back_from, back_to; /* where the clock first went back; equal: it did not */
     struct receive_time gap_from, gap_to;   /* the longest time between two checkpoints */
