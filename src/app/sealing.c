@@ -159,10 +159,22 @@ static void show_period(struct sealing *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* A key that cannot be replaced signs on: better than no seal. */
+static bool can_evolve(struct sealing *s, struct receive_time now)
+{
+    struct err err;
+    if (period_left(s->period) == 0 ||
+        period_prepare(s->period, period_number(s->period) + 1, now, &err) == 0)
+        return true;
+    count(s, &s->failures);
+    log_err(LOG_ERROR_LEVEL, "seal", &err, "the key cannot evolve, and signs on");
+    return false;
+}
+
 /* A checkpoint; the last of its period where that is over. */
 static int sign(struct sealing *s, struct receive_time now, struct err *err)
 {
-    if (s->period == NULL || clk_monotonic_ns(s->options.clk) < s->period_end_mono_ns)
+    if (s->period == NULL || clk_monotonic_ns(s->options.clk) < s->period_end_mono_ns || !can_evolve(s, now))
         return sealer_checkpoint(s->sealer, now, &s->note, err);
     int rc = sealer_end_period(s->sealer, now, &s->note, err);
     if (rc != 0)

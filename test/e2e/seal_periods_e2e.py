@@ -251,6 +251,25 @@ def killed():
         assert jdump("--key", key, "--summary", data)[0] == 0
 
 
+@test("J-07 a key that cannot be replaced signs on, which is told; it evolves when it can")
+def stuck():
+    with temporary() as folder:
+        data = f"{folder}/data"
+        key = new_series(folder)
+        live(data, SEAL.format(folder), 1, "one")
+        os.mkdir(f"{folder}/period.key.next")
+        with Server(data=data, config=SEAL.format(folder)) as server:
+            wait_for("checkpoints", lambda: checkpoints(server) >= 3, 60)
+            assert server.metric("tocsin_seal_failures_total") >= 1
+            stuck_at = server.metric("tocsin_seal_period")
+            assert "the key cannot evolve" in server.output()
+            os.rmdir(f"{folder}/period.key.next")
+            wait_for("the next period", lambda: server.metric("tocsin_seal_period") > stuck_at, 60)
+            server.stop()
+        code, report, err = verify(data, "--key", key)
+        assert code == 0 and report["checkpoints"]["period"]["number"] >= stuck_at, (report, err)
+
+
 @test("J-07 keys of periods: what is wrong with a configuration or a file is told at the start")
 def refused():
     with temporary() as folder:
