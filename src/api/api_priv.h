@@ -28,6 +28,7 @@ enum {
     TC_API_COMMAND_BODY = 64 << 10,
     TC_API_COMMANDS_MAX = 64, /* waiting for the core */
     TC_API_SEARCHES_MAX = 32, /* waiting for the thread that searches */
+    TC_API_TAILS_MAX = 16,    /* clients that follow the journal */
     TC_API_SEARCH_S = 60,     /* a query is ended after so long */
     TC_API_ASIDE_THREADS = 2, /* that run queries on metrics */
     TC_API_ASIDES_MAX = 64,   /* queries on metrics, waiting or running */
@@ -114,6 +115,7 @@ struct request {
     struct command *command;   /* what the core was asked to do, and its answer */
     struct search_job *search; /* what is looked for in the journal, and what was found */
     struct aside *aside;       /* what runs beside the server's threads */
+    struct tail *tail;         /* what follows the journal for it */
 };
 
 /* Scratch of one parse; as many as threads ask at a time. */
@@ -163,6 +165,9 @@ struct api {
     pthread_t searcher;
     bool searcher_runs;
     struct query_index *index;
+
+    unsigned tail_count; /* under lock */
+    atomic_ullong tails_cut;
 
     struct aside *asides; /* that wait for a thread; under lock, as the next */
     unsigned aside_count; /* and those that run */
@@ -262,6 +267,13 @@ int search_start(struct api *api, struct err *err);
 void search_stop(struct api *api);
 /* The client has gone, or has its answer. */
 void search_release(struct api *api, struct search_job **job);
+
+/* --- loki_tail.c --- */
+/* request->search says what is looked for. Fills the reply: 101, after which a thread has the connection
+ * until the client goes or the server stops, or a refusal. */
+void tail_begin(struct api *api, struct request *request, struct reply *reply);
+/* The request is over. */
+void tail_release(struct api *api, struct tail **tail);
 
 /* --- aside.c --- */
 int aside_start(struct api *api, struct err *err);

@@ -129,7 +129,7 @@ static void connection_metrics(struct api *api, struct buf *out)
     uint64_t refused = c->refused, timed_out = c->timed_out;
     pthread_mutex_unlock(&c->lock);
     pthread_mutex_lock(&api->lock);
-    unsigned commands = api->command_count, asides = api->aside_count;
+    unsigned commands = api->command_count, asides = api->aside_count, tails = api->tail_count;
     pthread_mutex_unlock(&api->lock);
     metric(out, "tocsin_http_connections", "gauge", "HTTP connections.", count);
     metric(out, "tocsin_http_connections_limit", "gauge", "Bound of tocsin_http_connections.",
@@ -142,6 +142,10 @@ static void connection_metrics(struct api *api, struct buf *out)
     metric(out, "tocsin_http_metric_queries", "gauge", "Queries on metrics that wait or run.", asides);
     metric(out, "tocsin_http_metric_queries_limit", "gauge", "Bound of tocsin_http_metric_queries.",
            TC_API_ASIDES_MAX);
+    metric(out, "tocsin_http_tails", "gauge", "Clients that follow the journal.", tails);
+    metric(out, "tocsin_http_tails_limit", "gauge", "Bound of tocsin_http_tails.", TC_API_TAILS_MAX);
+    metric(out, "tocsin_http_tails_cut_total", "counter",
+           "Clients that followed the journal and were cut for reading too slowly.", api->tails_cut);
     metric(out, "tocsin_commands_waiting_limit", "gauge", "Bound of tocsin_commands_waiting.",
            TC_API_COMMANDS_MAX);
 }

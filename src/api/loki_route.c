@@ -174,29 +174,43 @@ static bool is_acceptable(struct reading *r)
     return true;
 }
 
+/* What the parameters say, as request->search. False: the reply says what is wrong. */
+static bool read_search(struct api *api, struct request *request, enum search_kind kind, struct reply *reply)
+{
+    struct search_job *job = request->search = tc_alloc(sizeof *job);
+    struct reading r = {.job = job, .now_ns = clk_now(api->options.clk).ns};
+    job->api = api;
+    job->refs = 1;
+    job->what = (struct search_parameters){.kind = kind, .limit = LIMIT_DEFAULT, .backward = true};
+    if (kind == SEARCH_VALUES)
+        job->what.label = arena_sv(&job->arena, request->match.params[0]);
+    bool good = parameters(request, &job->arena, parameter, &r);
+    fill_defaults(&r);
+    if (api->options.data_dir == NULL)
+        reply_error(reply, 404, "there is no journal to query");
+    else if (!good || !is_acceptable(&r))
+        reply_error(reply, 400, "%s",
+                    r.err.text[0] != '\0' ? r.err.text : "the parameters are not properly encoded");
+    return reply->status == 0;
+}
+
 void loki_search(struct api *api, struct request *request, struct reply *reply)
 {
-    if (request->pending == NULL) {
-        struct search_job *job = request->search = tc_alloc(sizeof *job);
-        struct reading r = {.job = job, .now_ns = clk_now(api->options.clk).ns};
-        job->api = api;
-        job->refs = 1;
-        job->what = (struct search_parameters){
-            .kind = kind_of(sv_of(request->match.route->pattern)), .limit = LIMIT_DEFAULT, .backward = true};
-        if (job->what.kind == SEARCH_VALUES)
-            job->what.label = arena_sv(&job->arena, request->match.params[0]);
-        bool good = parameters(request, &job->arena, parameter, &r);
-        fill_defaults(&r);
-        if (api->options.data_dir == NULL)
-            reply_error(reply, 404, "there is no journal to query");
-        else if (!good || !is_acceptable(&r))
-            reply_error(reply, 400, "%s",
-                        r.err.text[0] != '\0' ? r.err.text : "the parameters are not properly encoded");
-        else
-            search_begin(api, request, reply);
-    }
+    if (request->pending == NULL &&
+        read_search(api, request, kind_of(sv_of(request->match.route->pattern)), reply))
+        search_begin(api, request, reply);
     if (request->pending != NULL)
         search_finish(api, request, reply);
+}
+
+void loki_tail(struct api *api, struct request *request, struct reply *reply)
+{
+    if (!read_search(api, request, SEARCH_RANGE, reply))
+        return;
+    if (logql_is_metric(request->search->what.queries[0]))
+        reply_error(reply, 400, "lines can be followed, numbers cannot: leave the metric functions away");
+    else
+        tail_begin(api, request, reply);
 }
 
 /* --- small ones */
@@ -245,13 +259,4 @@ void loki_build(struct api *api, struct request *request, struct reply *reply)
     reply_json(reply, 200);
     buf_str(&reply->body, "{\"version\":\"3.0.0\",\"revision\":\"tocsin " TC_VERSION
                           "\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\"}");
-}
-
-void loki_tail(struct api *api, struct request *request, struct reply *reply)
-{
-    (void)api;
-    (void)request;
-    reply_error(reply, 501,
-                "tail (a WebSocket) is not offered: ask query_range again with a later start, or use "
-                "`tocsin query --follow`");
 }

@@ -367,6 +367,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     pending_release(api, &request->pending);
     command_release(api, &request->command);
     free(request->callback);
+    tail_release(api, &request->tail); /* before the query that it is about */
     search_release(api, &request->search);
     aside_release(api, &request->aside);
     release_body(request);
@@ -390,8 +391,8 @@ static size_t leave_escaped(void *context, struct MHD_Connection *connection, ch
 
 struct MHD_Daemon *server_start(struct api *api)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-                     (strchr(api->auth.host, ':') != NULL ? MHD_USE_IPv6 : 0);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
+                     MHD_USE_ITC | (strchr(api->auth.host, ':') != NULL ? MHD_USE_IPv6 : 0);
     struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)api->options.threads, NULL},
                                     {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
