@@ -188,6 +188,39 @@ def histogram():
         assert ask("--histogram", "0s")[0] == 2 and ask("--histogram", "1h", "--top", "3")[0] == 2
 
 
+@test("volumes and detected labels and fields, as Grafana's pages for looking around ask for them")
+def looking_around():
+    with Server() as server:
+        push(server, ["x" * 100, "y" * 50], {"app": "web", "env": "prod"})
+        push(server, ["z" * 10], {"app": "db", "env": "prod"})
+        server.send({"n": 1, "took": "15ms", "size": "3KB", "rate": 0.5, "ok": True, "who": "ann"}, {"n": 2, "took": "1s", "who": "bob"})
+
+        def volume(path, **params):
+            data = loki(server, path, query='{app=~".+"}', **params)["data"]
+            return data["resultType"], [(r["metric"], r.get("value", r.get("values"))) for r in data["result"]]
+
+        kind, got = volume("index/volume", start=now(-600), end=now(600))
+        assert kind == "vector" and [(m, float(v[1])) for m, v in got] == [({"app": "web"}, 150), ({"app": "db"}, 10)], got
+        kind, got = volume("index/volume", start=now(-600), end=now(600), targetLabels="env", limit=5)
+        assert [(m, float(v[1])) for m, v in got] == [({"env": "prod"}, 160)], got
+        assert len(volume("index/volume", start=now(-600), end=now(600), limit=1)[1]) == 1
+        kind, got = volume("index/volume_range", start=now(-600), end=now(600), step=60, targetLabels="app,env")
+        assert kind == "matrix" and {m["app"]: sum(float(v) for _, v in values) for m, values in got} == {"web": 150, "db": 10}, got
+        for params in ("targetLabels=a-b&query=%7Bapp%3D%22web%22%7D", "", "query=rate(%7Bapp%3D%22web%22%7D%5B1m%5D)", "query=%7Bapp%3D%22web%22%7D&aggregateBy=labels"):
+            status, text, _ = server.get(f"/loki/api/v1/index/volume?{params}")
+            assert status == 400, (params, status, text)
+
+        labels = {d["label"]: d["cardinality"] for d in loki(server, "detected_labels")["detectedLabels"]}
+        assert labels["app"] == 2 and labels["env"] == 1, labels
+        fields = loki(server, "detected_fields", query='{source=~".+"}')
+        types = {f["label"]: (f["type"], f["cardinality"]) for f in fields["fields"]}
+        assert fields["limit"] == 1000 and types["n"] == ("int", 2) and types["took"] == ("duration", 2) and types["size"] == ("bytes", 1), types
+        assert types["rate"] == ("float", 1) and types["ok"] == ("boolean", 1) and types["who"] == ("string", 2) and "labels_app" not in types, types
+        assert loki(server, "detected_field/who/values", query='{source=~".+"}') == {"values": ["ann", "bob"], "limit": 1000}
+        assert loki(server, "detected_field/who/values", query='{source=~".+"} | n="2"')["values"] == ["bob"]
+        assert loki(server, "detected_field/none/values", query='{source=~".+"}')["values"] == []
+
+
 class WebSocket:
     """A client of RFC 6455, as far as a tail needs one."""
 
