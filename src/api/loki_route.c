@@ -275,7 +275,7 @@ void loki_tail(struct api *api, struct request *request, struct reply *reply)
     if (logql_is_metric(request->search->what.queries[0]))
         reply_error(reply, 400, "lines can be followed, numbers cannot: leave the metric functions away");
     else
-        tail_begin(api, request, reply);
+        loki_tail_begin(api, request, reply);
 }
 
 /* --- small ones */

@@ -31,8 +31,9 @@ enum {
     STOP = TC_ESTATE,
 };
 
-struct tail {
+struct loki_tail {
     struct api *api;
+    struct request *request;
     struct search_job *job; /* query, start, limit; the request's */
     struct MHD_UpgradeResponseHandle *handle;
     int fd;
@@ -50,7 +51,7 @@ struct tail {
 
 static bool should_stop(void *context)
 {
-    struct tail *t = context;
+    struct loki_tail *t = context;
     pthread_mutex_lock(&t->api->lock);
     bool stopping = t->api->stopping;
     pthread_mutex_unlock(&t->api->lock);
@@ -58,7 +59,7 @@ static bool should_stop(void *context)
 }
 
 /* What stands in t->frame. */
-static void send_frame(struct tail *t)
+static void send_frame(struct loki_tail *t)
 {
     const struct clk *clk = t->api->options.clk;
     struct sv rest = buf_view(&t->frame);
@@ -76,14 +77,14 @@ static void send_frame(struct tail *t)
     }
 }
 
-static void send_control(struct tail *t, enum websocket_opcode opcode, struct sv payload)
+static void send_control(struct loki_tail *t, enum websocket_opcode opcode, struct sv payload)
 {
     buf_clear(&t->frame);
     websocket_frame(opcode, payload, &t->frame);
     send_frame(t);
 }
 
-static void hear(struct tail *t, struct sv bytes)
+static void hear(struct loki_tail *t, struct sv bytes)
 {
     while (!t->ended) {
         switch (websocket_read(&t->reader, &bytes)) {
@@ -101,7 +102,7 @@ static void hear(struct tail *t, struct sv bytes)
 }
 
 /* What the client has to say, waiting at most so long. */
-static void listen_for(struct tail *t, int ms)
+static void listen_for(struct loki_tail *t, int ms)
 {
     char bytes[4096];
     struct pollfd poller = {.fd = t->fd, .events = POLLIN};
@@ -117,7 +118,7 @@ static void listen_for(struct tail *t, int ms)
 /* --- messages
  * ------------------------------------------------------------------------------------------------------- */
 
-static void send_message(struct tail *t)
+static void send_message(struct loki_tail *t)
 {
     if (t->message.n == 0)
         return;
@@ -128,7 +129,7 @@ static void send_message(struct tail *t)
     send_frame(t);
 }
 
-static int add_line(struct tail *t, int64_t ns, struct sv line, const struct query_label *labels,
+static int add_line(struct loki_tail *t, int64_t ns, struct sv line, const struct query_label *labels,
                     size_t count)
 {
     struct json_out json = json_out_to(&t->message);
@@ -146,7 +147,7 @@ static int add_line(struct tail *t, int64_t ns, struct sv line, const struct que
 
 static int take_line(void *context, struct query_line *line, struct err *err)
 {
-    struct tail *t = context;
+    struct loki_tail *t = context;
     const struct logql *query = t->job->what.queries[0];
     struct query_label sorted[QUERY_LABELS_MAX];
     (void)err;
@@ -157,7 +158,7 @@ static int take_line(void *context, struct query_line *line, struct err *err)
 
 static bool idle(void *context)
 {
-    struct tail *t = context;
+    struct loki_tail *t = context;
     send_message(t);
     if (clk_monotonic_ns(t->api->options.clk) - t->sent_ns > PING_S * TC_SECOND_NS)
         send_control(t, WEBSOCKET_PING, (struct sv){0});
@@ -168,7 +169,7 @@ static bool idle(void *context)
 /* --- the thread
  * ----------------------------------------------------------------------------------------------------- */
 
-static struct query_source source_of(struct tail *t)
+static struct query_source source_of(struct loki_tail *t)
 {
     return (struct query_source){.fs = t->api->options.fs,
                                  .dir = t->api->options.data_dir,
@@ -178,7 +179,7 @@ static struct query_source source_of(struct tail *t)
                                  .context = t};
 }
 
-static int send_old(struct tail *t, struct err *err)
+static int send_old(struct loki_tail *t, struct err *err)
 {
     const struct search_parameters *what = &t->job->what;
     const struct query_source source = source_of(t);
@@ -196,9 +197,16 @@ static int send_old(struct tail *t, struct err *err)
     return rc;
 }
 
+/* The library closes the connection and calls on_completed, which waits for this thread. */
+static void hand_back(struct loki_tail *t)
+{
+    request_end(t->request);
+    MHD_upgrade_action(t->handle, MHD_UPGRADE_ACTION_CLOSE);
+}
+
 static void *tail_main(void *context)
 {
-    struct tail *t = context;
+    struct loki_tail *t = context;
     struct query_scan_stats stats = {0};
     struct err err = {0};
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
@@ -220,8 +228,7 @@ static void *tail_main(void *context)
         websocket_frame(WEBSOCKET_CLOSE, sv_make(text, n), &t->frame);
         (void)send(t->fd, t->frame.p, t->frame.n, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
-    MHD_upgrade_action(t->handle,
-                       MHD_UPGRADE_ACTION_CLOSE); /* the request is over soon after: tail_release */
+    hand_back(t);
     return NULL;
 }
 
@@ -231,7 +238,7 @@ static void upgraded(void *context, struct MHD_Connection *connection, void *req
                      struct MHD_UpgradeResponseHandle *handle)
 {
     struct request *request = request_context;
-    struct tail *t = request->tail;
+    struct loki_tail *t = request->tail;
     (void)context;
     (void)connection;
     t->fd = fd;
@@ -239,7 +246,7 @@ static void upgraded(void *context, struct MHD_Connection *connection, void *req
     hear(t, sv_make(extra, extra_bytes));
     t->runs = pthread_create(&t->thread, NULL, tail_main, t) == 0;
     if (!t->runs)
-        MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+        hand_back(t);
 }
 
 /* --- the request
@@ -270,7 +277,7 @@ static bool take_place(struct api *api)
     return room;
 }
 
-void tail_begin(struct api *api, struct request *request, struct reply *reply)
+void loki_tail_begin(struct api *api, struct request *request, struct reply *reply)
 {
     char accept[WEBSOCKET_ACCEPT_BYTES];
     if (!is_handshake(request, accept)) {
@@ -289,8 +296,9 @@ void tail_begin(struct api *api, struct request *request, struct reply *reply)
         reply_error(reply, 429, "%d clients follow already: end one of them", TC_API_TAILS_MAX);
         return;
     }
-    struct tail *t = request->tail = tc_alloc(sizeof *t);
-    *t = (struct tail){.api = api, .job = request->search, .end = journal_end(api->options.journal)};
+    struct loki_tail *t = request->tail = tc_alloc(sizeof *t);
+    *t = (struct loki_tail){
+        .api = api, .request = request, .job = request->search, .end = journal_end(api->options.journal)};
     buf_init(&t->message, MESSAGE_MAX);
     buf_init(&t->frame, MESSAGE_MAX + 64);
     reply->response = MHD_create_response_for_upgrade(upgraded, NULL);
@@ -303,9 +311,9 @@ void tail_begin(struct api *api, struct request *request, struct reply *reply)
     reply_header(reply, "Sec-WebSocket-Accept", accept);
 }
 
-void tail_release(struct api *api, struct tail **at)
+void loki_tail_free(struct loki_tail **at)
 {
-    struct tail *t = *at;
+    struct loki_tail *t = *at;
     if (t == NULL)
         return;
     if (t->runs)
@@ -314,7 +322,4 @@ void tail_release(struct api *api, struct tail **at)
     buf_free(&t->frame);
     free(t);
     *at = NULL;
-    pthread_mutex_lock(&api->lock);
-    api->tail_count--;
-    pthread_mutex_unlock(&api->lock);
 }

@@ -353,21 +353,13 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return handle(api, request);
 }
 
-static void on_completed(void *context, struct MHD_Connection *connection, void **slot,
-                         enum MHD_RequestTerminationCode code)
+void request_end(struct request *request)
 {
-    struct api *api = context;
-    struct request *request = *slot;
-    (void)connection;
-    (void)code;
-    if (request == NULL)
-        return;
-    *slot = NULL;
+    struct api *api = request->api;
     stage(api, request, CONNECTION_KEPT);
     pending_release(api, &request->pending);
     command_release(api, &request->command);
     free(request->callback);
-    tail_release(api, &request->tail); /* before the query that it is about */
     search_release(api, &request->search);
     aside_release(api, &request->aside);
     release_body(request);
@@ -376,8 +368,27 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     pthread_mutex_lock(&api->lock);
     if (!request->is_stream)
         api->active--;
+    api->tail_count -= request->tail != NULL;
     pthread_cond_broadcast(&api->changed);
     pthread_mutex_unlock(&api->lock);
+    request->has_ended = true;
+}
+
+/* Of a connection that was handed over the library holds a lock here, which comes after ours: all that needs
+ * ours was done before by request_end. */
+static void on_completed(void *context, struct MHD_Connection *connection, void **slot,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct request *request = *slot;
+    (void)context;
+    (void)connection;
+    (void)code;
+    if (request == NULL)
+        return;
+    *slot = NULL;
+    if (!request->has_ended)
+        request_end(request);
+    loki_tail_free(&request->tail);
     free(request);
 }
 
