@@ -138,6 +138,7 @@ static int load(const struct fs *fs, const char *path, struct secret *ret, struc
     return rc;
 }
 
+/* Over the bytes that are there, not in new blocks: what a try before left is the same secret. */
 static int store(const struct fs *fs, const char *path, const char *folder, const struct secret *secret,
                  struct err *err)
 {
@@ -145,8 +146,10 @@ static int store(const struct fs *fs, const char *path, const char *folder, cons
     buf_init(&bytes, FILE_MAX);
     buf_reserve(&bytes, FILE_MAX);
     write_secret(secret, &bytes);
-    int file = fs->open(fs, path, FS_WRITE | FS_CREATE | FS_TRUNCATE);
+    int file = fs->open(fs, path, FS_WRITE | FS_CREATE);
     int rc = file < 0 ? file : fs_write_all(fs, file, bytes.p, bytes.n, 0);
+    if (rc >= 0)
+        rc = fs->truncate(fs, file, bytes.n);
     if (rc >= 0)
         rc = fs->sync(fs, file);
     if (file >= 0)
@@ -293,8 +296,10 @@ int period_make(const struct fs *fs, const char *path, const char *name, unsigne
         p->now.series.levels = (uint8_t)levels;
         p->now.since = now;
         rng_fill(rng, p->now.bytes, sizeof p->now.bytes);
-        rc = make_tree(fs, p->tree_file, &p->now, err);
+        rc = fs_make_dirs(fs, p->folder, err);
     }
+    if (rc == 0)
+        rc = make_tree(fs, p->tree_file, &p->now, err);
     if (rc == 0)
         rc = store(fs, p->file, p->folder, &p->now, err);
     if (rc == 0)
@@ -327,7 +332,8 @@ int period_open(const struct fs *fs, const char *path, struct period_key **ret, 
     int rc = new_key(fs, path, &p, err);
     if (rc == 0) {
         rc = load(fs, p->file, &p->now, err);
-        if (rc != 0 && load(fs, p->next_file, &p->now, NULL) == 0)
+        bool is_gone = rc == TC_EINPUT || rc == TC_ENOTFOUND; /* not: it could not be read this time */
+        if (is_gone && load(fs, p->next_file, &p->now, NULL) == 0)
             rc = put_in_place(p, err);
     }
     if (rc == 0) /* a rename that a power cut takes back would bring the old name back, not the old key */

@@ -15,8 +15,8 @@
 #include "base/rng.h"
 #include "journal/note.h"
 
-/* Makes FILE and FILE.tree with 2^levels keys, which takes about 20 µs each. TC_EEXIST where FILE is there;
- * TC_EINPUT: the name, or levels not in 1..NOTE_PERIOD_LEVELS_MAX. */
+/* Makes FILE and FILE.tree, and their folder where it is missing, with 2^levels keys, which takes about 20 µs
+ * each. TC_EEXIST where FILE is there; TC_EINPUT: the name, or levels not in 1..NOTE_PERIOD_LEVELS_MAX. */
 int period_make(const struct fs *fs, const char *path, const char *name, unsigned levels,
                 const struct rng *rng, struct receive_time now, struct note_series *ret, struct err *err);
 

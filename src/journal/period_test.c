@@ -155,6 +155,27 @@ static void each_call_fails(void **state)
         }
 }
 
+/* A key that was prepared takes no place because the one in use could not be read once. */
+static void unreadable_once(void **state)
+{
+    (void)state;
+    bool failed = true;
+    for (uint64_t n = 1; failed; n++) {
+        struct world w;
+        struct err err;
+        world_init(&w);
+        assert_int_equal(period_prepare(w.key, 1, now, &err), 0);
+        period_close(&w.key);
+        sim_fs_fail_at(w.sim, n, -EIO);
+        failed = period_open(w.fs, key_file, &w.key, &err) != 0;
+        sim_fs_fail_at(w.sim, 0, 0);
+        period_close(&w.key);
+        assert_int_equal(period_open(w.fs, key_file, &w.key, &err), 0);
+        assert_int_equal(period_number(w.key), 0);
+        world_free(&w);
+    }
+}
+
 /* The old key's bytes are overwritten in place before its file goes. */
 static void old_key_is_overwritten(void **state)
 {
@@ -407,6 +428,8 @@ int main(void)
         {"J-07: periods can be skipped", skipping, NULL, NULL, NULL},
         {"J-07: every call fails once while a key evolves: it goes on, in this process and the next",
          each_call_fails, NULL, NULL, NULL},
+        {"J-07: a key that cannot be read once gives its place to no other", unreadable_once, NULL, NULL,
+         NULL},
         {"J-07: an old key is overwritten in place", old_key_is_overwritten, NULL, NULL, NULL},
         {"J-07: keys and trees that do not fit are refused", files_that_do_not_fit, NULL, NULL, NULL},
         {"J-07: an honest series is believed, also over a start and a clock that goes back", honest, NULL,
