@@ -107,7 +107,7 @@ def names():
         assert "version" in loki(server, "status/buildinfo")
         status, text, _ = server.get("/loki/api/v1/query_range?query=%7Ba%3D%22b%22")
         assert status == 400 and "line 1, col 7" in text, text
-        assert server.get("/loki/api/v1/tail?query=x")[0] == 501
+        assert server.get("/loki/api/v1/tail?query=x")[0] == 400
         assert server.post("/loki/api/v1/push", '{"streams":3}')[0] == 400
 
 
