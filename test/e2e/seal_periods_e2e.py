@@ -65,16 +65,17 @@ def periods_of(path):
 @test("J-07 a key that evolves: periods follow one another over a restart, verify and jdump agree, the old key's text is gone, backups hold none")
 def evolves():
     with temporary() as folder:
-        data, seal = f"{folder}/data", f"{folder}/data/seal/checkpoints"
-        key = new_series(folder)
-        first = open(f"{folder}/period.key", encoding="utf-8").read()
-        live(data, SEAL.format(folder), 2, "one")
-        live(data, SEAL.format(folder), 2, "two")
+        data, seal, keys = f"{folder}/data", f"{folder}/data/seal/checkpoints", f"{folder}/data/seal"
+        key = new_series(keys)  # where docs/evidence.md puts it
+        config = SEAL.format(folder).replace(f"{folder}/period.key", f"{keys}/period.key")
+        first = open(f"{keys}/period.key", encoding="utf-8").read()
+        live(data, config, 2, "one")
+        live(data, config, 2, "two")
         seen = periods_of(seal)
         assert seen == sorted(seen) and set(seen) == set(range(seen[-1] + 1)) and seen[-1] >= 3, seen
-        now = open(f"{folder}/period.key", encoding="utf-8").read()
+        now = open(f"{keys}/period.key", encoding="utf-8").read()
         assert now != first and int(now.split("+")[4]) >= seen[-1], now
-        assert not os.path.exists(f"{folder}/period.key.next")
+        assert not os.path.exists(f"{keys}/period.key.next")
         for more in ([], ["--checkpoints", f"{folder}/witness"]):
             code, report, err = verify(data, "--key", key, *more)
             seals = report["checkpoints"]
@@ -249,6 +250,23 @@ def killed():
             code, report, err = verify(data, "--key", key, *more)
             assert code == 0 and report["checkpoints"]["period"]["number"] >= 2, (report, err)
         assert jdump("--key", key, "--summary", data)[0] == 0
+
+
+@test("J-07 a clock that jumps over years skips no period and holds none")
+def clock_jumps():
+    with temporary() as folder:
+        data, key = f"{folder}/data", new_series(folder)
+        live(data, SEAL.format(folder), 1, "one")
+        for since in (0, 4102444800):  # the period in use seems to have begun in 1970, in 2100
+            parts = open(f"{folder}/period.key", encoding="utf-8").read().split("+")
+            parts[5] = str(since)
+            with open(f"{folder}/period.key", "w", encoding="utf-8") as file:
+                file.write("+".join(parts))
+            live(data, SEAL.format(folder), 1, "two")
+        code, report, err = verify(data, "--key", key)
+        assert code == 0, err
+        seen = periods_of(f"{data}/seal/checkpoints")
+        assert set(seen) == set(range(seen[-1] + 1)) and report["checkpoints"]["period"]["number"] == seen[-1] < len(seen), seen
 
 
 @test("J-07 a key that cannot be replaced signs on, which is told; it evolves when it can")
