@@ -22,10 +22,10 @@ struct sealing_options {
     const struct fs *fs;
     const struct clk *clk;
     const char *dir;
-    const char *key_path; /* keys that stay; NULL: none */
-    const char
-        *period_key_path; /* the key that evolves (journal/period.h); NULL: none. One of both is there */
-    int64_t period_ns;    /* how long it signs */
+    /* Keys that stay, and the key that evolves (journal/period.h) with how long it signs. NULL: none; one of
+     * both is there. */
+    const char *key_path, *period_key_path;
+    int64_t period_ns;
     const struct journal *journal;
     int64_t interval_ns;
     const char *witness_file; /* NULL: none */
