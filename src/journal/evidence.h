@@ -55,7 +55,6 @@ struct evidence_report {
     struct merkle_proof path;     /* to the root of the newest checkpoint that agrees */
     struct buf note;              /* that checkpoint; owned */
     struct note_key key;          /* public; that signed it */
-    struct note_series series;    /* of that key, where has_key_path: */
     struct merkle_proof key_path; /* from its leaf (note_period_leaf) to the series' root */
     bool has_key_path;
 };

@@ -395,6 +395,46 @@ static void shorter_journal(void **state)
     life_free(&l);
 }
 
+/* A copy of the key from before is put back: it evolves to where the checkpoints are before it signs. */
+static void old_key_comes_back(void **state)
+{
+    const bool evolves = *state != NULL;
+    struct life l;
+    life_init(&l, 1, evolves);
+    assert_int_equal(live(&l, NULL), 0);
+    life_close(&l);
+    sim_fs_put(l.sim, key_file, buf_view(&made.key[0]));
+    assert_int_equal(life_open(&l, NULL), 0);
+    assert_int_equal(period_number(l.period), 2); /* two periods have ended */
+    life_close(&l);
+    go_on(&l, "with an old key");
+    life_free(&l);
+}
+
+/* The checkpoints are gone, the key is not: sealing goes on, and whoever verifies is told what is missing. */
+static void checkpoints_are_gone(void **state)
+{
+    const bool evolves = *state != NULL;
+    struct life l;
+    struct err err = {0};
+    struct journal_verify_report journal;
+    struct evidence_report report;
+    life_init(&l, 1, evolves);
+    assert_int_equal(live(&l, NULL), 0);
+    life_close(&l);
+    assert_int_equal(l.fs->unlink(l.fs, file), 0);
+    assert_int_equal(l.fs->unlink(l.fs, state_file), 0);
+    assert_int_equal(life_open(&l, &err), 0);
+    assert_int_equal(seal(&l, false, &err), 0);
+    life_close(&l);
+    assert_int_equal(evidence_verify(l.fs, dir, file, &l.trusted, NULL, 1, &journal, &report, &err), 0);
+    assert_int_equal(report.state, EVIDENCE_FAILS);
+    assert_non_null(strstr(report.why, "the seals of periods 0 to 1 are missing"));
+    assert_int_equal(report.sealed_size, 0);
+    evidence_free(&report);
+    life_free(&l);
+}
+
 int main(void)
 {
     static bool yes = true;
@@ -410,6 +450,10 @@ int main(void)
         TWICE("every changed byte of the checkpoints is told", changed_byte),
         TWICE("a lost or damaged state is made anew from the journal", lost_state),
         TWICE("a journal that is shorter than what was sealed is told", shorter_journal),
+        {"J-07: an old copy of a key that evolves comes back: it evolves first", old_key_comes_back, NULL,
+         NULL, &yes},
+        {"J-07: a key that evolves outlives its checkpoints: that is told", checkpoints_are_gone, NULL, NULL,
+         &yes},
     };
     make_series();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
