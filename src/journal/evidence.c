@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHECKPOINTS_MAX_BYTES ((size_t)1 << 30)
+#define CHECKPOINTS_MAX_BYTES ((size_t)1 << 33) /* 30 years, one a minute */
 
 struct mark { /* what is kept of a checkpoint for the pass: there may be millions */
     uint64_t size;

@@ -165,6 +165,11 @@ static int take_key(struct note_keys *keys, struct sv line, const char *path, un
         keys->series[keys->series_count++] = series;
         return 0;
     }
+    if (sv_starts(line, NOTE_PERIOD_PREFIX))
+        return err_at(err, TC_EINPUT, path, number, 1,
+                      "this is the secret of a key that evolves: it belongs to `seal: period_key:`; whoever "
+                      "verifies has %s.pub",
+                      path);
     if (note_key_parse(line, &key, NULL) != 0)
         return err_at(err, TC_EINPUT, path, number, 1, "this line is no key (`tocsin seal` makes one)");
     if (keys->n == NOTE_KEYS_MAX)

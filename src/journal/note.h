@@ -82,6 +82,9 @@ void note_period_leaf(const uint8_t public_key[NOTE_PUBLIC_BYTES], uint8_t out[T
 /* Whether the period opens, and its key is the one of that number in the series. */
 bool note_series_holds(const struct note_series *series, const struct note_period *period);
 
+/* The file of a period's secret begins with it (period.h). */
+#define NOTE_PERIOD_PREFIX SV("PERIOD+KEY+")
+
 struct note_keys {
     struct note_key key[NOTE_KEYS_MAX];
     size_t n;

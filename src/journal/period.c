@@ -24,7 +24,6 @@ enum {
     FILE_MAX = 1024,
     PACKED_BYTES = 1 + TC_SHA256_BYTES + SECRET_BYTES,
 };
-#define KEY_PREFIX SV("PERIOD+KEY+")
 #define TREE_MAGIC SV("TOCSINPT")
 
 struct secret { /* all of a key file */
@@ -86,7 +85,7 @@ static void write_secret(const struct secret *s, struct buf *out)
     memcpy(packed + 1 + TC_SHA256_BYTES, s->bytes, SECRET_BYTES);
     hash_hex(s->series.id, sizeof s->series.id, id);
     note_base64(packed, sizeof packed, text, sizeof text);
-    buf_printf(out, "%.*s%s+%s+%u+%lld+%s\n", SV_FMT(KEY_PREFIX), s->series.name, id, s->number,
+    buf_printf(out, "%.*s%s+%s+%u+%lld+%s\n", SV_FMT(NOTE_PERIOD_PREFIX), s->series.name, id, s->number,
                (long long)(s->since.ns / TC_SECOND_NS), text);
     sodium_memzero(packed, sizeof packed);
     sodium_memzero(text, sizeof text);
@@ -97,9 +96,9 @@ static bool read_secret(struct sv text, struct secret *ret)
     struct sv rest = text, line = sv_cut(&rest, '\n');
     uint8_t packed[PACKED_BYTES], wanted[sizeof ret->series.id];
     uint64_t number, since;
-    if (rest.n != 0 || text.n == line.n || !sv_starts(line, KEY_PREFIX))
+    if (rest.n != 0 || text.n == line.n || !sv_starts(line, NOTE_PERIOD_PREFIX))
         return false;
-    line = sv_from(line, KEY_PREFIX.n);
+    line = sv_from(line, NOTE_PERIOD_PREFIX.n);
     struct sv name = sv_cut(&line, '+'), id = sv_cut(&line, '+'), n = sv_cut(&line, '+'),
               at = sv_cut(&line, '+');
     if (!note_is_name(name) || !hash_unhex(id, wanted, sizeof wanted) ||

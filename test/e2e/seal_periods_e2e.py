@@ -300,6 +300,9 @@ def refused():
 
         assert "sealing needs a key" in run("seal:\n  interval: 1m\n")[2]
         assert run(f"seal:\n  period_key: {folder}/k\n  period: 1ms\n")[0] == 2
+        new_series(folder)
+        code, _, err = tocsin("verify", folder, "--key", f"{folder}/period.key")
+        assert code == 2 and "whoever verifies has" in err, err
         code, _, err = tocsin("seal", "evolve", f"{folder}/k", "--periods", "1")
         assert code == 2 and "--periods" in err, err
 
