@@ -36,14 +36,14 @@ forward:
 
 
 def make_key(folder):
-    assert kit.tocsin("seal", "init", f"{folder}/key")[0] == 0
+    assert kit.tocsin("seal", "evolve", f"{folder}/key", "--periods", "2")[0] == 0
     return f"{folder}/key"
 
 
 def main():
     with (kit.temporary() as folder,
           kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}", "--tail", f"{folder}/*.log", "--journald"],
-                     config=f"seal:\n  key: {make_key(folder)}\n{METRICS}{FORWARD}") as server):
+                     config=f"seal:\n  period_key: {make_key(folder)}\n{METRICS}{FORWARD}") as server):
         doors = ("tocsin_source_events_total", "tocsin_syslog_", "tocsin_tail_", "tocsin_journald_", "tocsin_forward_")  # the last to be opened
         text = kit.wait_for("all doors", lambda: (lambda t: t if all(d in t for d in doors) else None)(server.get("/metrics")[1]))
     rows = {}

@@ -29,6 +29,7 @@ enum {
     TC_API_COMMAND_BODY = 64 << 10,
     TC_API_COMMANDS_MAX = 64, /* waiting for the core */
     TC_API_SEARCHES_MAX = 32, /* waiting for the thread that searches */
+    TC_API_TAILS_MAX = 16,    /* clients that follow the journal */
     TC_API_SEARCH_S = 60,     /* a query is ended after so long */
     TC_API_ASIDE_THREADS = 2, /* that run queries on metrics */
     TC_API_ASIDES_MAX = 64,   /* queries on metrics, waiting or running */
@@ -106,6 +107,7 @@ struct request {
     uint64_t body_held; /* bytes counted in api->body_bytes */
     int64_t started_ns; /* monotonic */
     bool is_stream;     /* not waited for when stopping */
+    bool has_ended;     /* request_end was called */
     struct connection *connection_held;
     struct pending *pending;
     struct write_result write;
@@ -115,6 +117,7 @@ struct request {
     struct command *command;   /* what the core was asked to do, and its answer */
     struct search_job *search; /* what is looked for in the journal, and what was found */
     struct aside *aside;       /* what runs beside the server's threads */
+    struct loki_tail *tail;    /* what follows the journal for it */
 };
 
 /* Scratch of one parse; as many as threads ask at a time. */
@@ -155,6 +158,9 @@ struct api {
     pthread_cond_t aside_done; /* with `lock` */
     struct query_index *index; /* of the thread of `searches` */
 
+    unsigned tail_count; /* under lock */
+    atomic_ullong tails_cut;
+
     struct stream *stream;
     struct connections connections;
 
@@ -175,6 +181,8 @@ struct sv request_header(const struct request *request, const char *name);
 bool request_query(const struct request *request,
                    bool (*each)(void *context, struct sv name, struct sv value), void *context);
 uint64_t api_body_budget(const struct api *api);
+/* Lets go of all that the request holds, but not of itself. Once. */
+void request_end(struct request *request);
 /* Starts the library's threads on api->listen_fd; NULL where it cannot. */
 struct MHD_Daemon *server_start(struct api *api);
 
@@ -246,6 +254,13 @@ int search_start(struct api *api, struct err *err);
 void search_stop(struct api *api);
 /* The client has gone, or has its answer. */
 void search_release(struct api *api, struct search_job **job);
+
+/* --- loki_tail.c --- */
+/* request->search says what is looked for. Fills the reply: 101, after which a thread has the connection
+ * until the client goes or the server stops, or a refusal. */
+void loki_tail_begin(struct api *api, struct request *request, struct reply *reply);
+/* Waits for its thread, which has ended the request. Without a lock. NULL is allowed. */
+void loki_tail_free(struct loki_tail **tail);
 
 /* --- aside.c --- */
 int aside_start(struct api *api, struct err *err);

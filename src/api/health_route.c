@@ -127,6 +127,9 @@ static void connection_metrics(struct api *api, struct buf *out)
     uint64_t refused = c->refused, timed_out = c->timed_out;
     pthread_mutex_unlock(&c->lock);
     unsigned commands = workers_count(&api->commands), asides = workers_count(&api->asides);
+    pthread_mutex_lock(&api->lock);
+    unsigned tails = api->tail_count;
+    pthread_mutex_unlock(&api->lock);
     const struct metric rows[] = {
         {"tocsin_http_connections", "gauge", "HTTP connections.", count},
         {"tocsin_http_connections_limit", "gauge", "Bound of tocsin_http_connections.",
@@ -139,6 +142,10 @@ static void connection_metrics(struct api *api, struct buf *out)
         {"tocsin_http_metric_queries", "gauge", "Queries on metrics that wait or run.", asides},
         {"tocsin_http_metric_queries_limit", "gauge", "Bound of tocsin_http_metric_queries.",
          TC_API_ASIDES_MAX},
+        {"tocsin_http_tails", "gauge", "Clients that follow the journal.", tails},
+        {"tocsin_http_tails_limit", "gauge", "Bound of tocsin_http_tails.", TC_API_TAILS_MAX},
+        {"tocsin_http_tails_cut_total", "counter",
+         "Clients that followed the journal and were cut for reading too slowly.", (double)api->tails_cut},
         {"tocsin_commands_waiting_limit", "gauge", "Bound of tocsin_commands_waiting.", TC_API_COMMANDS_MAX},
     };
     metric_rows(out, rows, TC_ARRAY_LEN(rows));

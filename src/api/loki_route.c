@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 5000, POINTS_DEFAULT = 250 };
+enum { LIMIT_DEFAULT = 100, LINES_DEFAULT = 1000, LIMIT_MAX = 5000, POINTS_DEFAULT = 250 };
 #define RANGE_DEFAULT_NS (INT64_C(3600) * TC_SECOND_NS)
 
 struct reading {
@@ -84,6 +84,12 @@ static bool parameter(void *context, struct sv name, struct sv value)
         good = read_step(value, &what->step_ns);
     } else if (sv_is(name, "limit")) {
         good = num_u64(value, 1, LIMIT_MAX, &what->limit);
+    } else if (sv_is(name, "line_limit")) {
+        good = num_u64(value, 1, LIMIT_MAX, &what->line_limit);
+    } else if (sv_is(name, "targetLabels") && what->kind >= SEARCH_VOLUME) {
+        what->label = arena_sv(&r->job->arena, value);
+    } else if (sv_is(name, "aggregateBy")) {
+        good = sv_is(value, "series");
     } else if (sv_is(name, "direction")) {
         what->backward = !sv_eq_nocase(value, SV("forward"));
         good = !what->backward || sv_eq_nocase(value, SV("backward"));
@@ -128,8 +134,17 @@ static enum search_kind kind_of(struct sv pattern)
     static const struct {
         const char *end;
         enum search_kind kind;
-    } kinds[] = {{"/query", SEARCH_INSTANT}, {"/query_range", SEARCH_RANGE}, {"/labels", SEARCH_LABELS},
-                 {"/values", SEARCH_VALUES}, {"/series", SEARCH_SERIES},     {"/stats", SEARCH_STATS}};
+    } kinds[] = {{"/query", SEARCH_INSTANT},
+                 {"/query_range", SEARCH_RANGE},
+                 {"/labels", SEARCH_LABELS},
+                 {"/detected_field/{name}/values", SEARCH_DETECTED_VALUES},
+                 {"/values", SEARCH_VALUES},
+                 {"/series", SEARCH_SERIES},
+                 {"/volume", SEARCH_VOLUME},
+                 {"/volume_range", SEARCH_VOLUME_RANGE},
+                 {"/detected_labels", SEARCH_DETECTED_LABELS},
+                 {"/detected_fields", SEARCH_DETECTED_FIELDS},
+                 {"/stats", SEARCH_STATS}};
     size_t i = 0;
     while (i + 1 < TC_ARRAY_LEN(kinds) && !sv_ends(pattern, sv_of(kinds[i].end)))
         i++;
@@ -174,29 +189,93 @@ static bool is_acceptable(struct reading *r)
     return true;
 }
 
+/* What the parameters say, as request->search. False: the reply says what is wrong. */
+static bool read_search(struct api *api, struct request *request, enum search_kind kind, struct reply *reply)
+{
+    struct search_job *job = request->search = tc_alloc(sizeof *job);
+    struct reading r = {.job = job, .now_ns = clk_now(api->options.clk).ns};
+    job->api = api;
+    job->refs = 1;
+    job->what =
+        (struct search_parameters){.kind = kind,
+                                   .limit = kind >= SEARCH_DETECTED_LABELS ? LINES_DEFAULT : LIMIT_DEFAULT,
+                                   .line_limit = LINES_DEFAULT,
+                                   .backward = true};
+    if (kind == SEARCH_VALUES || kind == SEARCH_DETECTED_VALUES)
+        job->what.label = arena_sv(&job->arena, request->match.params[0]);
+    bool good = parameters(request, &job->arena, parameter, &r);
+    fill_defaults(&r);
+    if (api->options.data_dir == NULL)
+        reply_error(reply, 404, "there is no journal to query");
+    else if (!good || !is_acceptable(&r))
+        reply_error(reply, 400, "%s",
+                    r.err.text[0] != '\0' ? r.err.text : "the parameters are not properly encoded");
+    return reply->status == 0;
+}
+
+/* Bytes by label are what a query of numbers says: the text of that query. */
+static void write_volume(const struct search_parameters *what, int64_t range_ns, struct buf *out)
+{
+    const struct logql_expr *log = what->queries[0]->root;
+    struct sv labels = what->label;
+    const bool is_instant = what->kind == SEARCH_VOLUME;
+    buf_printf(out, "%stopk(%llu, sum by (", is_instant ? "sort_desc(" : "", (unsigned long long)what->limit);
+    buf_sv(out, labels);
+    for (size_t i = 0; labels.n == 0 && i < log->matcher_count; i++)
+        buf_printf(out, "%s%.*s", i > 0 ? "," : "", SV_FMT(log->matchers[i].name));
+    buf_str(out, ") (bytes_over_time(");
+    logql_print(log, out);
+    buf_printf(out, "[%lldns])))%s", (long long)range_ns, is_instant ? ")" : "");
+}
+
+static bool read_volume(struct search_job *job, struct reply *reply)
+{
+    struct search_parameters *what = &job->what;
+    struct logql *volume = NULL;
+    struct err err;
+    struct buf text;
+    bool is_range = what->kind == SEARCH_VOLUME_RANGE;
+    if (what->query_count != 1) {
+        reply_error(reply, 400, "parse error : the parameter query is missing");
+        return false;
+    }
+    buf_init(&text, 4 * LOGQL_TEXT_MAX);
+    write_volume(what, is_range ? what->step_ns : TC_MAX(what->end_ns - what->start_ns, INT64_C(1)), &text);
+    bool good = logql_parse(buf_view(&text), &volume, &err) == 0;
+    if (good) {
+        logql_free(&what->queries[0]);
+        what->queries[0] = volume;
+        what->kind = is_range ? SEARCH_RANGE : SEARCH_INSTANT;
+    } else {
+        reply_error(reply, 400, "the labels of the volume: %s", err.text);
+    }
+    buf_free(&text);
+    return good;
+}
+
+static bool is_volume(enum search_kind kind)
+{
+    return kind == SEARCH_VOLUME || kind == SEARCH_VOLUME_RANGE;
+}
+
 void loki_search(struct api *api, struct request *request, struct reply *reply)
 {
-    if (request->pending == NULL) {
-        struct search_job *job = request->search = tc_alloc(sizeof *job);
-        struct reading r = {.job = job, .now_ns = clk_now(api->options.clk).ns};
-        job->api = api;
-        job->refs = 1;
-        job->what = (struct search_parameters){
-            .kind = kind_of(sv_of(request->match.route->pattern)), .limit = LIMIT_DEFAULT, .backward = true};
-        if (job->what.kind == SEARCH_VALUES)
-            job->what.label = arena_sv(&job->arena, request->match.params[0]);
-        bool good = parameters(request, &job->arena, parameter, &r);
-        fill_defaults(&r);
-        if (api->options.data_dir == NULL)
-            reply_error(reply, 404, "there is no journal to query");
-        else if (!good || !is_acceptable(&r))
-            reply_error(reply, 400, "%s",
-                        r.err.text[0] != '\0' ? r.err.text : "the parameters are not properly encoded");
-        else
-            search_begin(api, request, reply);
-    }
+    enum search_kind kind = kind_of(sv_of(request->match.route->pattern));
+    if (request->pending == NULL && read_search(api, request, kind, reply) &&
+        (!is_volume(kind) || read_volume(request->search, reply)))
+        search_begin(api, request, reply);
     if (request->pending != NULL)
         search_finish(api, request, reply);
+}
+
+void loki_tail(struct api *api, struct request *request, struct reply *reply)
+{
+    if (!read_search(api, request, SEARCH_RANGE, reply))
+        return;
+    if (logql_is_metric(request->search->what.queries[0]))
+        reply_error(reply, 400, "lines can be followed, numbers cannot: leave the metric functions away");
+    else
+        loki_tail_begin(api, request, reply);
 }
 
 /* --- small ones */
@@ -245,13 +324,4 @@ void loki_build(struct api *api, struct request *request, struct reply *reply)
     reply_json(reply, 200);
     buf_str(&reply->body, "{\"version\":\"3.0.0\",\"revision\":\"tocsin " TC_VERSION
                           "\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\"}");
-}
-
-void loki_tail(struct api *api, struct request *request, struct reply *reply)
-{
-    (void)api;
-    (void)request;
-    reply_error(reply, 501,
-                "tail (a WebSocket) is not offered: ask query_range again with a later start, or use "
-                "`tocsin query --follow`");
 }

@@ -4,6 +4,7 @@
  * Those that wait when the server stops are run cancelled.
  */
 #include "api/search.h"
+#include "api/detected.h"
 
 #include "base/json_out.h"
 #include "base/map.h"
@@ -161,6 +162,8 @@ static int find(struct search_job *job, const struct query_source *source)
         return pivot_alert_events(source, what->label, (size_t)what->limit, &job->json, &job->err);
     if (what->kind == SEARCH_EVENT_ALERTS)
         return pivot_event_alerts(source, what->position, &job->json, &job->err);
+    if (what->kind >= SEARCH_DETECTED_LABELS && what->kind <= SEARCH_DETECTED_VALUES)
+        return detected_find(job, source);
     if (what->kind > SEARCH_RANGE)
         return find_names(job, source);
     return logql_is_metric(what->queries[0]) ? find_numbers(job, source) : find_lines(job, source);

@@ -14,6 +14,11 @@ enum search_kind {
     SEARCH_VALUES,
     SEARCH_SERIES,
     SEARCH_STATS,
+    SEARCH_VOLUME, /* becomes an instant query, the next one a query of a range */
+    SEARCH_VOLUME_RANGE,
+    SEARCH_DETECTED_LABELS, /* detected.h */
+    SEARCH_DETECTED_FIELDS,
+    SEARCH_DETECTED_VALUES,
     SEARCH_ALERT_EVENTS, /* query/pivot.h: of `label` */
     SEARCH_EVENT_ALERTS, /* of `position` */
 };
@@ -23,7 +28,8 @@ struct search_parameters {
     int64_t start_ns, end_ns, step_ns;
     uint64_t limit;
     bool backward;
-    struct sv label; /* of SEARCH_VALUES; an alert's id */
+    struct sv label;     /* of SEARCH_VALUES; the labels of a volume; a detected field; an alert's id */
+    uint64_t line_limit; /* lines that fields are detected in */
     uint64_t position;
     size_t query_count;
     struct logql *queries[16]; /* the query, or selectors (match[]); none: everything */

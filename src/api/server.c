@@ -353,16 +353,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return handle(api, request);
 }
 
-static void on_completed(void *context, struct MHD_Connection *connection, void **slot,
-                         enum MHD_RequestTerminationCode code)
+void request_end(struct request *request)
 {
-    struct api *api = context;
-    struct request *request = *slot;
-    (void)connection;
-    (void)code;
-    if (request == NULL)
-        return;
-    *slot = NULL;
+    struct api *api = request->api;
     stage(api, request, CONNECTION_KEPT);
     pending_release(api, &request->pending);
     command_release(api, &request->command);
@@ -375,8 +368,27 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     pthread_mutex_lock(&api->lock);
     if (!request->is_stream)
         api->active--;
+    api->tail_count -= request->tail != NULL;
     pthread_cond_broadcast(&api->changed);
     pthread_mutex_unlock(&api->lock);
+    request->has_ended = true;
+}
+
+/* Of a connection that was handed over the library holds a lock here, which comes after ours: all that needs
+ * ours was done before by request_end. */
+static void on_completed(void *context, struct MHD_Connection *connection, void **slot,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct request *request = *slot;
+    (void)context;
+    (void)connection;
+    (void)code;
+    if (request == NULL)
+        return;
+    *slot = NULL;
+    if (!request->has_ended)
+        request_end(request);
+    loki_tail_free(&request->tail);
     free(request);
 }
 
@@ -390,8 +402,8 @@ static size_t leave_escaped(void *context, struct MHD_Connection *connection, ch
 
 struct MHD_Daemon *server_start(struct api *api)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-                     (strchr(api->auth.host, ':') != NULL ? MHD_USE_IPv6 : 0);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
+                     MHD_USE_ITC | (strchr(api->auth.host, ':') != NULL ? MHD_USE_IPv6 : 0);
     struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)api->options.threads, NULL},
                                     {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};

@@ -254,6 +254,21 @@ static int seal_key(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
+static int seal_period_key(struct reading *r, const struct yaml_node *node)
+{
+    struct sv text;
+    int rc = setting_text(r, node, &text);
+    r->config->seal_period_key_path = rc == 0 ? text.p : NULL;
+    return rc;
+}
+
+static int seal_period(struct reading *r, const struct yaml_node *node)
+{
+    int rc = setting_duration(r, node, &r->config->seal_period_ns);
+    return rc == 0 && r->config->seal_period_ns < TC_SECOND_NS ? setting_bad(r, node, "a second at least")
+                                                               : rc;
+}
+
 static int seal_interval(struct reading *r, const struct yaml_node *node)
 {
     int rc = setting_duration(r, node, &r->config->seal_interval_ns);
@@ -282,7 +297,12 @@ static int seal_witness_log(struct reading *r, const struct yaml_node *node)
 static const struct setting seal_settings[] = {
     {"key",
      "file of the private keys that sign checkpoints (`tocsin seal init FILE`); not in the data directory",
-     "required", seal_key},
+     "none", seal_key},
+    {"period_key",
+     "file of the key that evolves (`tocsin seal evolve FILE`); the server rewrites it. One of `key` and "
+     "`period_key` is needed, both sign",
+     "none", seal_period_key},
+    {"period", "how long a key signs before it is erased and the next one does", "15m", seal_period},
     {"interval", "how often a checkpoint is signed, also when nothing came", "1m", seal_interval},
     {"witness_file", "file outside of this host's reach that each checkpoint is appended to", "none",
      seal_witness_file},
@@ -293,7 +313,9 @@ static const struct setting seal_settings[] = {
 static int read_seal(struct reading *r, const struct yaml_node *node)
 {
     int rc = setting_section(r, node, seal_settings);
-    return rc == 0 && r->config->seal_key_path == NULL ? setting_bad(r, node, "sealing needs a key") : rc;
+    return rc == 0 && r->config->seal_key_path == NULL && r->config->seal_period_key_path == NULL
+               ? setting_bad(r, node, "sealing needs a key: `key` or `period_key`")
+               : rc;
 }
 
 /* --- privacy
@@ -610,6 +632,7 @@ void config_defaults(struct config *config)
                               .metrics_trend_retention_ns = INT64_C(396) * 86400 * TC_SECOND_NS,
                               .statsd_flush_ns = 10 * TC_SECOND_NS,
                               .seal_interval_ns = 60 * TC_SECOND_NS,
+                              .seal_period_ns = 15 * 60 * TC_SECOND_NS,
                               .retention_keep_ns = {395 * DAY_NS, 2557 * DAY_NS, 30 * DAY_NS},
                               .retention_cold_after_ns = 3600 * TC_SECOND_NS,
                               .retention_segment_age_ns = DAY_NS,

@@ -64,7 +64,9 @@ struct config {
     struct sv heartbeat_url;      /* a secret; n == 0: none */
     int64_t heartbeat_interval_ns;
     bool heartbeat_get;
-    const char *seal_key_path; /* NULL: the journal is not sealed */
+    const char *seal_key_path;        /* NULL: no key that stays */
+    const char *seal_period_key_path; /* NULL: no key that evolves; both NULL: the journal is not sealed */
+    int64_t seal_period_ns;
     int64_t seal_interval_ns;
     const char *seal_witness_file; /* NULL: none */
     struct sv seal_witness_url;    /* a secret; n == 0: none */

@@ -3,6 +3,10 @@
  * when nothing came, and shows each to the witnesses outside: a file that is appended to, a URL that it is
  * posted to, the log.
  *
+ * Where a key evolves, the checkpoint that is due after its period is the last that it signs. How long a
+ * period lasts is measured by the monotonic clock, so that no jump of the wall clock skips or holds it; at a
+ * start, the wall clock says how much of the period is left, at most a whole one.
+ *
  * Nothing waits for it. A failure is told in the log and in the figures, and tried again at the next
  * interval; a witness that missed a checkpoint gets the next one, which covers it.
  */
@@ -18,7 +22,10 @@ struct sealing_options {
     const struct fs *fs;
     const struct clk *clk;
     const char *dir;
-    const char *key_path;
+    /* Keys that stay, and the key that evolves (journal/period.h) with how long it signs. NULL: none; one of
+     * both is there. */
+    const char *key_path, *period_key_path;
+    int64_t period_ns;
     const struct journal *journal;
     int64_t interval_ns;
     const char *witness_file; /* NULL: none */

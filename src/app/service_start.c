@@ -237,12 +237,14 @@ static int start_sealing(struct service *s, struct err *err)
 {
     const struct config *c = &s->config;
     struct sealing *sealing;
-    if (c->seal_key_path == NULL)
+    if (c->seal_key_path == NULL && c->seal_period_key_path == NULL)
         return 0;
     struct sealing_options o = {.fs = &fs_system,
                                 .clk = &clk_system,
                                 .dir = c->data,
                                 .key_path = c->seal_key_path,
+                                .period_key_path = c->seal_period_key_path,
+                                .period_ns = c->seal_period_ns,
                                 .journal = core_journal(s->core),
                                 .interval_ns = c->seal_interval_ns,
                                 .witness_file = c->seal_witness_file,

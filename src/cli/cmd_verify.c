@@ -18,6 +18,8 @@ static const struct option_spec options[] = {
     {"key", OPTION_VALUE, "FILE", "public keys that checkpoints are believed by (`tocsin seal` makes them)"},
     {"checkpoints", OPTION_VALUE, "FILE",
      "a witness's copy of the checkpoints (default DIR/seal/checkpoints)"},
+    {"sealed-within", OPTION_VALUE, "DURATION",
+     "fail where the newest checkpoint that agrees is older (needs --key): sealing was stopped, or cut off"},
     {"prove", OPTION_VALUE, "ID", "write the proof of this record, as `tocsin query` names it"},
     {"proof", OPTION_VALUE, "FOLDER", "where the proof goes (made; default: proof-ID)"},
     {"cloudtrail", OPTION_VALUE, "DIR",
@@ -28,6 +30,23 @@ static const struct option_spec options[] = {
 
 static const char *const states[] = {
     [EVIDENCE_NONE] = "none", [EVIDENCE_AGREES] = "agree", [EVIDENCE_FAILS] = "fail"};
+
+static void period_json(struct json_out *json, const struct evidence_report *e)
+{
+    json_key(json, SV("period"));
+    json_object(json);
+    json_kv_u64(json, "number", e->period);
+    json_kv_time(json, "began", e->began.ns);
+    json_kv_u64(json, "periods", e->periods);
+    json_kv_u64(json, "sealed_records", e->sealed_size);
+    json_kv_time(json, "sealed_until", e->sealed_until.ns);
+    json_object_end(json);
+}
+
+static bool clock_went_back(const struct evidence_report *e)
+{
+    return e->back_to.ns != e->back_from.ns;
+}
 
 static void evidence_json(struct json_out *json, const struct evidence_report *e)
 {
@@ -43,6 +62,13 @@ static void evidence_json(struct json_out *json, const struct evidence_report *e
     json_kv_str(json, "signer", e->signer);
     json_kv_u64(json, "torn_bytes", e->torn_bytes);
     json_kv_str(json, "why", e->why);
+    if (e->has_period)
+        period_json(json, e);
+    bool has_gap = e->gap_to.ns != e->gap_from.ns;
+    json_kv_time(json, "longest_gap_from", has_gap ? e->gap_from.ns : TC_NO_TIME);
+    json_kv_time(json, "longest_gap_to", has_gap ? e->gap_to.ns : TC_NO_TIME);
+    json_kv_time(json, "clock_back_from", clock_went_back(e) ? e->back_from.ns : TC_NO_TIME);
+    json_kv_time(json, "clock_back_to", clock_went_back(e) ? e->back_to.ns : TC_NO_TIME);
     json_object_end(json);
 }
 
@@ -98,6 +124,36 @@ static void print_table(const struct journal_verify_report *r)
                (unsigned long long)r->torn_bytes, r->torn_file);
 }
 
+/* What keys that evolve add: what nobody can have rewritten who took the machine since. */
+static void print_period(const struct evidence_report *e)
+{
+    char time[TC_RFC3339_MAX], began[TC_RFC3339_MAX];
+    clk_rfc3339(e->began.ns, began);
+    printf("periods: %llu without a gap, the key of period %u signs since %s\n",
+           (unsigned long long)e->periods, e->period, began);
+    if (e->sealed_until.ns == TC_NO_TIME)
+        return;
+    clk_rfc3339(e->sealed_until.ns, time);
+    printf("periods: records 1 to %llu were sealed until %s by keys that are erased: who took the machine "
+           "later cannot have changed them\n",
+           (unsigned long long)e->sealed_size, time);
+}
+
+static void print_times(const struct evidence_report *e)
+{
+    char from[TC_RFC3339_MAX], to[TC_RFC3339_MAX];
+    if (e->gap_to.ns != e->gap_from.ns) {
+        clk_rfc3339(e->gap_from.ns, from);
+        clk_rfc3339(e->gap_to.ns, to);
+        printf("checkpoints: the longest time without one is %s to %s\n", from, to);
+    }
+    if (clock_went_back(e)) {
+        clk_rfc3339(e->back_from.ns, from);
+        clk_rfc3339(e->back_to.ns, to);
+        printf("checkpoints: the clock went back from %s to %s\n", from, to);
+    }
+}
+
 static void print_evidence(const struct evidence_report *e)
 {
     char time[TC_RFC3339_MAX];
@@ -108,6 +164,9 @@ static void print_evidence(const struct evidence_report *e)
                time, e->signatures_judged ? ", signed by " : "; signatures were not judged (--key)",
                e->signer);
     }
+    if (e->has_period)
+        print_period(e);
+    print_times(e);
     if (e->passed > 0)
         printf("checkpoints: %llu end within what retention dropped, later ones cover them\n",
                (unsigned long long)e->passed);
@@ -170,6 +229,7 @@ struct verifying {
     char own_checkpoints[4096];
     struct note_keys keys;
     struct evidence_wish wish;
+    int64_t within_ns; /* 0: any age */
     bool has_keys, as_json;
 };
 
@@ -197,6 +257,10 @@ static enum cli_exit read_wishes(const struct cli_args *args, struct verifying *
         cli_fail_err(args, &err);
         return CLI_USAGE;
     }
+    if (!cli_duration(args, "sealed-within", 0, &v->within_ns))
+        return CLI_USAGE;
+    if (v->within_ns > 0 && !v->has_keys)
+        return cli_fail(args, CLI_USAGE, "--sealed-within needs the public key: --key FILE");
     if (v->prove != NULL && !v->has_keys)
         return cli_fail(args, CLI_USAGE, "--prove needs the public key: --key FILE");
     if (v->prove != NULL && !read_wish(v->prove, &v->wish))
@@ -226,6 +290,11 @@ static enum cli_exit tell(const struct cli_args *args, const struct verifying *v
         return cli_fail(args, CLI_FOUND, "%s: %s", v->checkpoints, evidence->why);
     if (v->has_keys && evidence->agreed == 0)
         return cli_fail(args, CLI_FOUND, "%s: there is no checkpoint to judge by", v->checkpoints);
+    if (v->within_ns > 0 && clk_now(&clk_system).ns - evidence->time.ns > v->within_ns) {
+        char time[TC_RFC3339_MAX];
+        clk_rfc3339(evidence->time.ns, time);
+        return cli_fail(args, CLI_FOUND, "%s: no seal since %s", v->checkpoints, time);
+    }
     return v->prove != NULL ? prove(args, v->prove, report, evidence) : CLI_DONE;
 }
 
@@ -302,7 +371,8 @@ const struct verb verb_verify = {
         "tail, as a crash leaves it, is\n"
         "reported and is not damage. With --key the signed checkpoints are judged, too: which records are "
         "proven, by whose\n"
-        "signature, and since when they are not. docs/evidence.md shows how to check a proof without "
+        "signature, and since when they are not; where a series of keys that evolve is given, also whether "
+        "each period is there. docs/evidence.md shows how to check a proof without "
         "this program.",
     .options = options,
     .min_operands = 0,

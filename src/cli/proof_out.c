@@ -16,8 +16,8 @@ static int put(const struct fs *fs, const char *folder, const char *name, struct
 }
 
 /* A line a level: the side on which the sibling stands, and its hash. */
-static int put_path(const struct fs *fs, const char *folder, const struct merkle_proof *proof,
-                    struct err *err)
+static int put_path(const struct fs *fs, const char *folder, const char *name,
+                    const struct merkle_proof *proof, struct err *err)
 {
     struct buf out;
     char hex[TC_SHA256_HEX];
@@ -26,7 +26,7 @@ static int put_path(const struct fs *fs, const char *folder, const struct merkle
         hash_hex(proof->steps[i].hash, TC_SHA256_BYTES, hex);
         buf_printf(&out, "%s %s\n", proof->steps[i].is_left ? "left" : "right", hex);
     }
-    int rc = put(fs, folder, "path", buf_view(&out), err);
+    int rc = put(fs, folder, name, buf_view(&out), err);
     buf_free(&out);
     return rc;
 }
@@ -65,10 +65,12 @@ int proof_write(const struct fs *fs, const char *folder, const struct evidence_r
     if (rc == 0)
         rc = put(fs, folder, "record", buf_view(&r->record), err);
     if (rc == 0)
-        rc = put_path(fs, folder, &r->path, err);
+        rc = put_path(fs, folder, "path", &r->path, err);
     if (rc == 0)
         rc = put(fs, folder, "checkpoint", note.text, err);
     if (rc == 0)
         rc = put_signature(fs, folder, &note, &r->key, err);
-    return rc == 0 ? put_key(fs, folder, &r->key, err) : rc;
+    if (rc == 0)
+        rc = put_key(fs, folder, &r->key, err);
+    return rc == 0 && r->has_key_path ? put_path(fs, folder, "key-path", &r->key_path, err) : rc;
 }

@@ -6,13 +6,16 @@
  */
 #include "journal/evidence.h"
 
+#include "journal/sealer.h"
+#include "journal/segment.h"
+
 #include "base/arena.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHECKPOINTS_MAX_BYTES ((size_t)1 << 30)
+#define CHECKPOINTS_MAX_BYTES ((size_t)1 << 33) /* 30 years, one a minute */
 
 struct mark { /* what is kept of a checkpoint for the pass: there may be millions */
     uint64_t size;
@@ -27,7 +30,9 @@ struct pass {
     struct merkle tree;
     struct merkle_proof path;       /* of the wished record, while the tree grows */
     uint64_t gone_from, gone_until; /* positions of the last gap */
-    struct note_keys trusted;
+    struct seal_judge judge;
+    struct mark *own; /* of DIR/seal/checkpoints: where periods begin and end, for what the witness missed */
+    size_t own_count, own_capacity, own_next;
     const struct mark *agreed; /* the newest that agrees; NULL: none */
     const char *doubt;         /* NULL: the file of checkpoints is good */
     int64_t doubt_ns;
@@ -64,55 +69,58 @@ static void doubt(struct pass *p, const char *why, int64_t since_ns)
 /* --- the checkpoints
  * ------------------------------------------------------------------------------------------------ */
 
-static void trust(struct pass *p, const struct note_keys *keys)
+static void add_mark(struct mark **marks, size_t *count, size_t *capacity, const struct note *note)
 {
-    for (size_t i = 0; i < keys->n; i++) {
-        if (note_keys_find(&p->trusted, &keys->key[i]) != NULL)
-            continue;
-        if (p->trusted.n == NOTE_KEYS_MAX) { /* the oldest goes, but not the one that was given */
-            memmove(&p->trusted.key[1], &p->trusted.key[2], (NOTE_KEYS_MAX - 2) * sizeof p->trusted.key[0]);
-            p->trusted.n--;
-        }
-        p->trusted.key[p->trusted.n++] = keys->key[i];
+    if (*count == *capacity) {
+        *capacity = TC_MAX((size_t)64, 2 * *capacity);
+        *marks = tc_realloc(*marks, *capacity * sizeof **marks);
     }
+    (*marks)[(*count)++] = (struct mark){note->checkpoint.size, note->whole};
 }
 
-static void add_mark(struct pass *p, const struct note *note)
+static void parse(const struct mark *m, struct note *ret)
 {
-    if (p->count == p->capacity) {
-        p->capacity = TC_MAX((size_t)64, 2 * p->capacity);
-        p->marks = tc_realloc(p->marks, p->capacity * sizeof p->marks[0]);
-    }
-    p->marks[p->count++] = (struct mark){note->checkpoint.size, note->whole};
+    struct sv whole = m->whole;
+    int rc = note_next(&whole, ret, NULL);
+    tc_assert(rc == 1); /* it was read before */
 }
 
 /* False: the checkpoints from this one on are not believed. */
-static bool judge_note(struct pass *p, const struct note *note, bool has_keys)
+static bool judge_note(struct pass *p, const struct note *note)
 {
-    const struct note_key *signer = has_keys ? note_signer(note, &p->trusted) : NULL;
     const struct checkpoint *c = &note->checkpoint;
-    if (has_keys && signer == NULL) {
-        doubt(p, "no trusted key signed the checkpoint", c->time.ns);
+    const char *why = seal_judge_note(&p->judge, note);
+    if (why == NULL && p->count > 0 && c->size < p->marks[p->count - 1].size)
+        why = "fewer records than the one before has the checkpoint";
+    if (why != NULL) {
+        doubt(p, why, c->time.ns);
         return false;
     }
-    if (p->count > 0 && c->size < p->marks[p->count - 1].size) {
-        doubt(p, "fewer records than the one before has the checkpoint", c->time.ns);
-        return false;
-    }
-    add_mark(p, note);
-    if (signer != NULL)
-        trust(p, &c->keys);
+    add_mark(&p->marks, &p->count, &p->capacity, note);
     return true;
 }
 
-static void read_notes(struct pass *p, struct sv bytes, bool has_keys)
+/* A witness may have been away when a period ended or began: what is missing before `next` is taken from the
+ * directory's own file, and judged like all else. */
+static bool fill_in(struct pass *p, const struct note_period *next)
+{
+    while (p->own_next < p->own_count && seal_judge_misses(&p->judge, next)) {
+        struct note own;
+        parse(&p->own[p->own_next++], &own);
+        if (seal_judge_expects(&p->judge, &own.checkpoint.period) && !judge_note(p, &own))
+            return false;
+    }
+    return true;
+}
+
+static void read_notes(struct pass *p, struct sv bytes)
 {
     struct sv rest = bytes;
     struct note note;
     int rc;
     while ((rc = note_next(&rest, &note, NULL)) == 1) {
         p->report->checkpoints++;
-        if (!judge_note(p, &note, has_keys))
+        if (!fill_in(p, &note.checkpoint.period) || !judge_note(p, &note))
             return;
     }
     /* a note that is being written, or that a crash cut off, is none; and nothing follows it */
@@ -123,6 +131,19 @@ static void read_notes(struct pass *p, struct sv bytes, bool has_keys)
         doubt(p, p->offset_text, TC_NO_TIME);
     }
     p->report->torn_bytes = rc < 0 ? rest.n : 0;
+    const char *why = p->doubt == NULL && p->report->checkpoints > 0 ? seal_judge_end(&p->judge) : NULL;
+    if (why != NULL)
+        doubt(p, why, TC_NO_TIME);
+}
+
+/* As far as it can be read: what is missing shows where it is needed. */
+static void read_own(struct pass *p, struct sv bytes)
+{
+    struct sv rest = bytes;
+    struct note note;
+    while (note_next(&rest, &note, NULL) == 1)
+        if (note.checkpoint.period.opens || note.checkpoint.period.ends)
+            add_mark(&p->own, &p->own_count, &p->own_capacity, &note);
 }
 
 /* --- the pass
@@ -189,13 +210,6 @@ static void see_record(void *context, uint64_t position, struct sv block, const 
     merkle_add_followed(&p->tree, leaf, &p->path);
 }
 
-static void parse(const struct mark *m, struct note *ret)
-{
-    struct sv whole = m->whole;
-    int rc = note_next(&whole, ret, NULL);
-    tc_assert(rc == 1); /* it was read before */
-}
-
 static void agree(struct pass *p, const struct mark *m, const struct checkpoint *c)
 {
     struct evidence_report *r = p->report;
@@ -250,6 +264,42 @@ static void judge_rest(struct pass *p)
     fail(p, why, note.checkpoint.time.ns);
 }
 
+/* The first checkpoint at or before `m` that tells the key of its period. */
+static bool find_opening(const struct pass *p, const struct mark *m, struct note_period *ret)
+{
+    struct note note;
+    parse(m, &note);
+    const struct note_period of = note.checkpoint.period;
+    for (; of.is_set && m >= p->marks; m--) {
+        parse(m, &note);
+        *ret = note.checkpoint.period;
+        if (ret->number != of.number || memcmp(ret->series, of.series, sizeof of.series) != 0)
+            return false;
+        if (ret->opens)
+            return true;
+    }
+    return false;
+}
+
+/* A key of a series, and the way from it to the root that the auditor has. */
+static bool tell_period_key(const struct pass *p, const struct note_keys *trusted, struct evidence_report *r)
+{
+    struct note_period opening;
+    if (!find_opening(p, p->agreed, &opening))
+        return false;
+    for (size_t i = 0; i < trusted->series_count; i++)
+        r->has_key_path = r->has_key_path || note_series_holds(&trusted->series[i], &opening);
+    if (!r->has_key_path)
+        return false;
+    r->key = opening.key;
+    r->key_path = (struct merkle_proof){.n = opening.levels};
+    for (unsigned level = 0; level < opening.levels; level++) {
+        memcpy(r->key_path.steps[level].hash, opening.path[level], TC_SHA256_BYTES);
+        r->key_path.steps[level].is_left = opening.number >> level & 1;
+    }
+    return true;
+}
+
 /* The newest checkpoint that agrees: who signed it, and its text for the proof. */
 static void tell_newest(struct pass *p)
 {
@@ -258,14 +308,53 @@ static void tell_newest(struct pass *p)
     if (p->agreed == NULL)
         return;
     parse(p->agreed, &note);
-    const struct note_key *signer = r->signatures_judged ? note_signer(&note, &p->trusted) : NULL;
-    if (signer != NULL) {
-        memcpy(r->signer, signer->name, sizeof r->signer);
-        r->key = *signer;
-        sodium_memzero(r->key.seed, sizeof r->key.seed); /* the file may have held private keys */
-        r->key.is_private = false;
-    }
     buf_sv(&r->note, note.whole);
+    if (!r->signatures_judged)
+        return;
+    const struct note_key *signer = note_signer(&note, &p->judge.trusted);
+    if (!tell_period_key(p, &p->judge.trusted, r) && signer != NULL)
+        r->key = *signer;
+    memcpy(r->signer, r->key.name, sizeof r->signer);
+    sodium_memzero(r->key.seed, sizeof r->key.seed); /* the file may have held private keys */
+    r->key.is_private = false;
+}
+
+/* What the order of the keys tells. */
+static void tell_periods(struct pass *p)
+{
+    struct evidence_report *r = p->report;
+    const struct seal_judge *j = &p->judge;
+    r->has_period = j->series != NULL;
+    r->period = j->period.number;
+    r->periods = j->periods;
+    r->began = j->began;
+    bool agrees = j->sealed_size <= r->size; /* else the journal is not what those keys sealed */
+    r->sealed_size = agrees ? j->sealed_size : 0;
+    r->sealed_until = agrees ? j->sealed_until : (struct receive_time){TC_NO_TIME};
+    r->back_from = j->back_from;
+    r->back_to = j->back_to;
+    r->gap_from = j->gap_from;
+    r->gap_to = j->gap_to;
+}
+
+static int read_checkpoints(struct pass *p, const struct fs *fs, const char *dir, const char *path,
+                            struct buf *bytes, struct buf *own, struct err *err)
+{
+    char own_path[SEGMENT_PATH_MAX];
+    struct fs_stat st;
+    if (path == NULL || fs->stat(fs, path, &st) != 0)
+        return 0;
+    int rc = fs_read_file(fs, path, bytes, err);
+    bool has_own = rc == 0 && p->judge.trusted.series_count > 0 &&
+                   seal_path(dir, "checkpoints", own_path, sizeof own_path) && strcmp(path, own_path) != 0 &&
+                   fs->stat(fs, own_path, &st) == 0;
+    if (has_own)
+        rc = fs_read_file(fs, own_path, own, err);
+    if (has_own && rc == 0)
+        read_own(p, buf_view(own));
+    if (rc == 0)
+        read_notes(p, buf_view(bytes));
+    return rc;
 }
 
 int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoints,
@@ -273,20 +362,14 @@ int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoint
                     struct journal_verify_report *ret_journal, struct evidence_report *ret, struct err *err)
 {
     struct pass p = {.report = ret, .wish = wish};
-    struct buf bytes;
-    struct fs_stat st;
+    struct buf bytes, own;
     *ret = (struct evidence_report){.signatures_judged = trusted != NULL};
     *ret_journal = (struct journal_verify_report){0};
+    seal_judge_init(&p.judge, trusted);
     buf_init(&bytes, CHECKPOINTS_MAX_BYTES);
+    buf_init(&own, CHECKPOINTS_MAX_BYTES);
     buf_init(&ret->note, NOTE_MAX_BYTES * 2);
-    int rc = 0;
-    if (checkpoints != NULL && fs->stat(fs, checkpoints, &st) == 0) {
-        rc = fs_read_file(fs, checkpoints, &bytes, err);
-        if (trusted != NULL)
-            p.trusted = *trusted;
-        if (rc == 0)
-            read_notes(&p, buf_view(&bytes), trusted != NULL);
-    }
+    int rc = read_checkpoints(&p, fs, dir, checkpoints, &bytes, &own, err);
     if (rc == 0) {
         bool asked = p.count > 0 || wish != NULL; /* else no tree is needed */
         struct journal_watch watch = {.context = &p,
@@ -302,10 +385,13 @@ int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoint
     if (p.doubt != NULL)
         fail(&p, p.doubt, p.doubt_ns);
     tell_newest(&p);
+    tell_periods(&p);
     if (ret->state == EVIDENCE_NONE && ret->agreed > 0)
         ret->state = EVIDENCE_AGREES;
-    note_keys_wipe(&p.trusted);
+    seal_judge_wipe(&p.judge);
     free(p.marks);
+    free(p.own);
+    buf_free(&own);
     buf_free(&bytes);
     return rc;
 }

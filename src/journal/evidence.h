@@ -11,6 +11,7 @@
 #include "journal/journal.h"
 #include "journal/merkle.h"
 #include "journal/note.h"
+#include "journal/seal_judge.h"
 
 enum evidence_state {
     EVIDENCE_NONE,   /* no checkpoints were given */
@@ -36,22 +37,35 @@ struct evidence_report {
     struct receive_time time; /* and when it was signed */
     char signer[NOTE_NAME_MAX + 1];
     char why[512];
+    /* where a series of keys that evolve is trusted and has begun (has_period) */
+    bool has_period;
+    uint32_t period;           /* of the newest checkpoint that is believed */
+    struct receive_time began; /* that period */
+    uint64_t periods;          /* that were begun */
+    uint64_t sealed_size;      /* records 1..sealed_size, which agree, were sealed by keys that are gone, */
+    struct receive_time sealed_until;       /* until then; TC_NO_TIME: none */
+    struct receive_time back_from, back_to; /* where the clock first went back; equal: it did not */
+    struct receive_time gap_from, gap_to;   /* the longest time between two checkpoints */
     /* the proof, where it was wished for */
     bool found; /* the record, in a checkpoint that agrees */
     uint64_t position;
     bool dropped;      /* the record at that position was dropped by retention */
     struct buf record; /* the bytes whose SHA-256 is the leaf; owned */
     uint8_t leaf[TC_SHA256_BYTES];
-    struct merkle_proof path; /* to the root of the newest checkpoint that agrees */
-    struct buf note;          /* that checkpoint; owned */
-    struct note_key key;      /* public; that signed it */
+    struct merkle_proof path;     /* to the root of the newest checkpoint that agrees */
+    struct buf note;              /* that checkpoint; owned */
+    struct note_key key;          /* public; that signed it */
+    struct merkle_proof key_path; /* from its leaf (note_period_leaf) to the series' root */
+    bool has_key_path;
 };
 
 /*
  * Verifies the journal (as journal_verify: *ret_journal, and its code returned) and judges the checkpoints of
  * the file at `checkpoints` (NULL or absent: EVIDENCE_NONE) by `trusted` (NULL: signatures are not judged).
- * `threads` verify segments side by side. Keys that a trusted checkpoint names are trusted from it on. Where
- * the journal is damaged, *ret tells what is proven before that place. Free with evidence_free in any case.
+ * `threads` verify segments side by side. Keys that a trusted checkpoint names are trusted from it on; where
+ * `trusted` has series, keys must evolve as seal_judge.h says. What a witness missed of that is taken from
+ * DIR/seal/checkpoints. Where the journal is damaged, *ret tells what is proven before that place. Free with
+ * evidence_free in any case.
  */
 int evidence_verify(const struct fs *fs, const char *dir, const char *checkpoints,
                     const struct note_keys *trusted, const struct evidence_wish *wish, unsigned threads,

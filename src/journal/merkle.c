@@ -3,7 +3,7 @@
  */
 #include "journal/merkle.h"
 
-static void join(const uint8_t *left, const uint8_t *right, uint8_t out[TC_SHA256_BYTES])
+void merkle_join(const uint8_t *left, const uint8_t *right, uint8_t out[TC_SHA256_BYTES])
 {
     struct sha256_ctx context;
     sha256_init(&context);
@@ -34,7 +34,7 @@ static void add(struct merkle *t, unsigned level, const uint8_t added[TC_SHA256_
             add_step(proof, node, false);
             held = true;
         }
-        join(t->nodes[level], node, node);
+        merkle_join(t->nodes[level], node, node);
     }
     memcpy(t->nodes[level], node, sizeof node);
     if (held)
@@ -77,7 +77,7 @@ bool merkle_range_add(struct merkle_range *r, unsigned level, const uint8_t node
     for (; r->n > 1 && r->nodes[r->n - 2].level == level; level++) {
         if (!is_aligned(r->start + r->count - (UINT64_C(2) << level), level + 1))
             break; /* neighbours, but not the two halves of one subtree */
-        join(r->nodes[r->n - 2].hash, r->nodes[r->n - 1].hash, r->nodes[r->n - 2].hash);
+        merkle_join(r->nodes[r->n - 2].hash, r->nodes[r->n - 1].hash, r->nodes[r->n - 2].hash);
         r->nodes[--r->n - 1].level = (uint8_t)(level + 1);
     }
     return true;
@@ -114,7 +114,7 @@ void merkle_root(const struct merkle *t, struct merkle_proof *proof, uint8_t out
             add_step(proof, out, false);
             held = true;
         }
-        join(t->nodes[level], out, out);
+        merkle_join(t->nodes[level], out, out);
     }
 }
 
@@ -124,7 +124,7 @@ void merkle_climb(const struct merkle_proof *proof, const uint8_t node[TC_SHA256
     memcpy(out, node, TC_SHA256_BYTES);
     for (size_t i = 0; i < proof->n; i++)
         if (proof->steps[i].is_left)
-            join(proof->steps[i].hash, out, out);
+            merkle_join(proof->steps[i].hash, out, out);
         else
-            join(out, proof->steps[i].hash, out);
+            merkle_join(out, proof->steps[i].hash, out);
 }

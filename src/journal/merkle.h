@@ -28,6 +28,8 @@ struct merkle_proof {
     } steps[MERKLE_LEVELS];
 };
 
+/* SHA-256(1 ‖ left ‖ right); `out` may be one of them. */
+void merkle_join(const uint8_t *left, const uint8_t *right, uint8_t out[TC_SHA256_BYTES]);
 /* Adds a leaf. `proof` (NULL: none) is carried on where it follows something. */
 void merkle_add(struct merkle *tree, const uint8_t leaf[TC_SHA256_BYTES], struct merkle_proof *proof);
 /* As merkle_add; `proof` follows this leaf from now on. */

@@ -53,7 +53,7 @@ bool note_unbase64(struct sv text, void *out, size_t n)
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static bool is_name(struct sv name)
+bool note_is_name(struct sv name)
 {
     if (name.n == 0 || name.n > NOTE_NAME_MAX)
         return false;
@@ -88,15 +88,23 @@ static void fill_from_seed(struct note_key *key)
 
 int note_key_make(const char *name, const struct rng *rng, struct note_key *ret, struct err *err)
 {
-    if (!is_name(sv_of(name)))
+    if (!note_is_name(sv_of(name)))
         return err_set(err, TC_EINPUT,
                        "a key's name is 1 to %d characters of ASCII without blanks and plus signs",
                        NOTE_NAME_MAX);
+    uint8_t seed[sizeof ret->seed];
+    rng_fill(rng, seed, sizeof seed);
+    note_key_from_seed(name, seed, ret);
+    sodium_memzero(seed, sizeof seed);
+    return 0;
+}
+
+void note_key_from_seed(const char *name, const uint8_t seed[32], struct note_key *ret)
+{
     *ret = (struct note_key){0};
     snprintf(ret->name, sizeof ret->name, "%s", name);
-    rng_fill(rng, ret->seed, sizeof ret->seed);
+    memcpy(ret->seed, seed, sizeof ret->seed);
     fill_from_seed(ret);
-    return 0;
 }
 
 static void write_key(const struct note_key *key, struct sv prefix, const uint8_t *bytes,
@@ -128,7 +136,7 @@ int note_key_parse(struct sv line, struct note_key *ret, struct err *err)
     struct sv rest = key.is_private ? sv_from(line, PRIVATE_PREFIX.n) : line;
     struct sv name = sv_cut(&rest, '+'), id = sv_cut(&rest, '+');
     uint8_t tagged[1 + NOTE_PUBLIC_BYTES], wanted[ID_BYTES];
-    bool good = is_name(name) && hash_unhex(id, wanted, sizeof wanted) &&
+    bool good = note_is_name(name) && hash_unhex(id, wanted, sizeof wanted) &&
                 note_unbase64(rest, tagged, sizeof tagged) && tagged[0] == ALGORITHM_ED25519;
     if (good) {
         memcpy(key.name, name.p, name.n);
@@ -145,6 +153,32 @@ int note_key_parse(struct sv line, struct note_key *ret, struct err *err)
     return good ? 0 : err_set(err, TC_EINPUT, "this is no key: NAME+ID+KEY is expected (`tocsin seal`)");
 }
 
+/* A line of a file of keys. */
+static int take_key(struct note_keys *keys, struct sv line, const char *path, unsigned number,
+                    struct err *err)
+{
+    struct note_key key;
+    struct note_series series;
+    if (note_series_parse(line, &series, NULL) == 0) {
+        if (keys->series_count == NOTE_SERIES_MAX)
+            return err_at(err, TC_EINPUT, path, number, 1, "more than %d series", NOTE_SERIES_MAX);
+        keys->series[keys->series_count++] = series;
+        return 0;
+    }
+    if (sv_starts(line, NOTE_PERIOD_PREFIX))
+        return err_at(err, TC_EINPUT, path, number, 1,
+                      "this is the secret of a key that evolves: it belongs to `seal: period_key:`; whoever "
+                      "verifies has %s.pub",
+                      path);
+    if (note_key_parse(line, &key, NULL) != 0)
+        return err_at(err, TC_EINPUT, path, number, 1, "this line is no key (`tocsin seal` makes one)");
+    if (keys->n == NOTE_KEYS_MAX)
+        return err_at(err, TC_EINPUT, path, number, 1, "more than %d keys", NOTE_KEYS_MAX);
+    keys->key[keys->n++] = key;
+    sodium_memzero(&key, sizeof key);
+    return 0;
+}
+
 int note_keys_read(const struct fs *fs, const char *path, struct note_keys *ret, struct err *err)
 {
     struct buf bytes;
@@ -156,14 +190,9 @@ int note_keys_read(const struct fs *fs, const char *path, struct note_keys *ret,
         struct sv line = sv_trim(sv_cut(&rest, '\n'));
         if (line.n == 0 || line.p[0] == '#')
             continue;
-        if (ret->n == NOTE_KEYS_MAX)
-            rc = err_at(err, TC_EINPUT, path, number, 1, "more than %d keys", NOTE_KEYS_MAX);
-        else if (note_key_parse(line, &ret->key[ret->n], NULL) != 0)
-            rc = err_at(err, TC_EINPUT, path, number, 1, "this line is no key (`tocsin seal` makes one)");
-        else
-            ret->n++;
+        rc = take_key(ret, line, path, number, err);
     }
-    if (rc == 0 && ret->n == 0)
+    if (rc == 0 && ret->n == 0 && ret->series_count == 0)
         rc = err_at(err, TC_EINPUT, path, 0, 0, "holds no key (`tocsin seal` makes one)");
     if (bytes.p != NULL)
         sodium_memzero(bytes.p, bytes.n);
@@ -197,6 +226,19 @@ static void add_hex(struct buf *out, const char *word, const uint8_t hash[TC_SHA
     buf_printf(out, "%s %s\n", word, hex);
 }
 
+static void write_period(const struct note_period *p, struct buf *out)
+{
+    char id[2 * ID_BYTES + 1], key[NOTE_KEY_TEXT_MAX];
+    hash_hex(p->series, sizeof p->series, id);
+    buf_printf(out, "period %s %u%s\n", id, p->number, p->ends ? " ends" : "");
+    if (!p->opens)
+        return;
+    note_key_public(&p->key, key);
+    buf_printf(out, "period-key %s\n", key);
+    for (size_t i = 0; i < p->levels; i++)
+        add_hex(out, "path", p->path[i]);
+}
+
 static void write_text(const struct checkpoint *c, struct buf *out)
 {
     char time[TC_RFC3339_MAX], key[NOTE_KEY_TEXT_MAX];
@@ -206,6 +248,8 @@ static void write_text(const struct checkpoint *c, struct buf *out)
     buf_printf(out, "\ntime %s\nepoch %016llx\n", time, (unsigned long long)c->epoch);
     add_hex(out, "head", c->head);
     add_hex(out, "previous", c->previous);
+    if (c->period.is_set)
+        write_period(&c->period, out);
     for (size_t i = 0; i < c->keys.n; i++) {
         note_key_public(&c->keys.key[i], key);
         buf_printf(out, "key %s\n", key);
@@ -264,17 +308,44 @@ static bool read_epoch(struct sv text, uint64_t *ret)
     return true;
 }
 
+/* False: the lines are there and wrong. Without them all is well. */
+static bool read_period(struct sv *text, struct note_period *p)
+{
+    struct sv value = word_line(text, SV("period")), line;
+    if (value.n == 0)
+        return true;
+    struct sv id = sv_cut(&value, ' '), number = sv_cut(&value, ' ');
+    uint64_t n;
+    p->is_set = true;
+    p->ends = sv_is(value, "ends");
+    if (!hash_unhex(id, p->series, sizeof p->series) ||
+        !num_u64(number, 0, ((uint64_t)1 << NOTE_PERIOD_LEVELS_MAX) - 1, &n) || (value.n > 0 && !p->ends))
+        return false;
+    p->number = (uint32_t)n;
+    struct sv key = word_line(text, SV("period-key"));
+    if (key.n == 0)
+        return true;
+    p->opens = true;
+    if (note_key_parse(key, &p->key, NULL) != 0 || p->key.is_private)
+        return false;
+    while ((line = word_line(text, SV("path"))).n > 0)
+        if (p->levels == NOTE_PERIOD_LEVELS_MAX || !hash_unhex(line, p->path[p->levels++], TC_SHA256_BYTES))
+            return false;
+    return p->levels > 0;
+}
+
 static bool read_text(struct sv text, struct checkpoint *c)
 {
     struct sv origin = sv_cut(&text, '\n'), size = sv_cut(&text, '\n'), root = sv_cut(&text, '\n');
-    if (!is_name(origin) || !num_u64(size, 0, UINT64_MAX, &c->size) ||
+    if (!note_is_name(origin) || !num_u64(size, 0, UINT64_MAX, &c->size) ||
         !note_unbase64(root, c->root, sizeof c->root))
         return false;
     memcpy(c->origin, origin.p, origin.n);
     if (!clk_parse_rfc3339(word_line(&text, SV("time")), 0, &c->time.ns) ||
         !read_epoch(word_line(&text, SV("epoch")), &c->epoch) ||
         !hash_unhex(word_line(&text, SV("head")), c->head, sizeof c->head) ||
-        !hash_unhex(word_line(&text, SV("previous")), c->previous, sizeof c->previous))
+        !hash_unhex(word_line(&text, SV("previous")), c->previous, sizeof c->previous) ||
+        !read_period(&text, &c->period))
         return false;
     while (text.n > 0) {
         struct sv key = word_line(&text, SV("key"));
@@ -292,7 +363,7 @@ static bool read_signature(struct sv line, struct note *n)
     if (!sv_starts(line, SIGNATURE_MARK))
         return false;
     struct sv rest = sv_from(line, SIGNATURE_MARK.n), name = sv_cut(&rest, ' ');
-    if (!is_name(name) || rest.n == 0)
+    if (!note_is_name(name) || rest.n == 0)
         return false;
     /* signatures of kinds that we do not know (a witness may add its own) are passed over */
     if (n->signature_count == NOTE_KEYS_MAX || !note_unbase64(rest, bytes, sizeof bytes))
@@ -332,7 +403,7 @@ int note_next(struct sv *rest, struct note *ret, struct err *err)
     return 1;
 }
 
-size_t note_last_end(struct sv text)
+size_t note_last_end(struct sv text, struct note *ret_last)
 {
     size_t start = 0, end = 0;
     struct note note;
@@ -341,6 +412,8 @@ size_t note_last_end(struct sv text)
         if (note_next(&rest, &note, NULL) == 1) {
             start += note.whole.n;
             end = start;
+            if (ret_last != NULL)
+                *ret_last = note;
         } else {
             start += sv_find(rest, SV("\n\n")) + 2;
         }
@@ -359,14 +432,21 @@ bool note_follows(struct sv text)
     return false;
 }
 
-const struct note_key *note_signer(const struct note *n, const struct note_keys *trusted)
+bool note_is_signed(const struct note *n, const struct note_key *key)
 {
     for (size_t i = 0; i < n->signature_count; i++)
-        for (size_t k = 0; k < trusted->n; k++)
-            if (strcmp(n->signatures[i].name, trusted->key[k].name) == 0 &&
-                memcmp(n->signatures[i].id, trusted->key[k].id, ID_BYTES) == 0 &&
-                crypto_sign_verify_detached(n->signatures[i].bytes, (const uint8_t *)n->text.p, n->text.n,
-                                            trusted->key[k].public_key) == 0)
-                return &trusted->key[k];
+        if (strcmp(n->signatures[i].name, key->name) == 0 &&
+            memcmp(n->signatures[i].id, key->id, ID_BYTES) == 0 &&
+            crypto_sign_verify_detached(n->signatures[i].bytes, (const uint8_t *)n->text.p, n->text.n,
+                                        key->public_key) == 0)
+            return true;
+    return false;
+}
+
+const struct note_key *note_signer(const struct note *n, const struct note_keys *trusted)
+{
+    for (size_t k = 0; k < trusted->n; k++)
+        if (note_is_signed(n, &trusted->key[k]))
+            return &trusted->key[k];
     return NULL;
 }

@@ -25,11 +25,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         tc_assert(again.checkpoint.size == note.checkpoint.size &&
                   again.checkpoint.time.ns == note.checkpoint.time.ns &&
                   again.checkpoint.keys.n == note.checkpoint.keys.n);
+        tc_assert(memcmp(&again.checkpoint.period, &note.checkpoint.period, sizeof note.checkpoint.period) ==
+                  0);
         tc_assert(note_signer(&again, &signer) != NULL);
         buf_free(&out);
     }
-    tc_assert(note_last_end(input) <= size);
+    tc_assert(note_last_end(input, NULL) <= size);
     note_follows(sv_head(input, 4096));
+    struct note_series series;
+    if (note_series_parse(input, &series, NULL) == 0) {
+        char text[NOTE_KEY_TEXT_MAX];
+        note_series_text(&series, text);
+        tc_assert(note_series_parse(sv_of(text), &series, NULL) == 0);
+        note_series_holds(&series, &(struct note_period){.opens = true, .levels = series.levels});
+    }
     if (note_key_parse(input, &key, NULL) == 0) {
         char text[NOTE_KEY_TEXT_MAX];
         note_key_public(&key, text);

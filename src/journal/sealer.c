@@ -25,6 +25,8 @@ struct sealer {
     char *dir; /* owned */
     const struct journal *journal;
     struct note_keys keys;
+    struct period_key *period; /* lent; NULL: none */
+    bool announced;            /* a checkpoint of ours has told the present period's key */
     struct journal_reader *reader;
     struct merkle tree;
     uint64_t epoch; /* of the newest record in the tree */
@@ -156,7 +158,21 @@ static int read_tail(struct sealer *s, int file, struct err *err)
     return rc;
 }
 
-static int open_checkpoints(struct sealer *s, struct err *err)
+/* Evolves as far as the newest checkpoint says. */
+static int settle_period(struct sealer *s, int file, struct receive_time now, struct err *err)
+{
+    enum { WINDOW = 3 * NOTE_MAX_BYTES };
+    char window[WINDOW];
+    struct note newest = {0};
+    uint64_t from = s->checkpoints_bytes > WINDOW ? s->checkpoints_bytes - WINDOW : 0;
+    int64_t got = s->fs->read_at(s->fs, file, window, (size_t)(s->checkpoints_bytes - from), from);
+    if (got < 0)
+        return segment_sys(err, (int)got, "cannot read", s->checkpoints);
+    note_last_end(sv_make(window, (size_t)got), &newest);
+    return period_settle(s->period, &newest.checkpoint.period, now, err);
+}
+
+static int open_checkpoints(struct sealer *s, struct receive_time now, struct err *err)
 {
     int rc = fs_make_dirs(s->fs, s->folder, err);
     if (rc != 0)
@@ -165,6 +181,8 @@ static int open_checkpoints(struct sealer *s, struct err *err)
     if (file < 0)
         return segment_sys(err, file, "cannot open", s->checkpoints);
     rc = read_tail(s, file, err);
+    if (rc == 0 && s->period != NULL)
+        rc = settle_period(s, file, now, err);
     s->fs->close(s->fs, file);
     if (rc == 0 && (rc = s->fs->sync_dir(s->fs, s->folder)) < 0)
         rc = segment_sys(err, rc, "cannot sync", s->folder);
@@ -313,15 +331,18 @@ int sealer_open(const struct sealer_options *options, struct sealer **ret, struc
     *s = (struct sealer){.fs = options->fs,
                          .dir = tc_strdup(options->dir),
                          .journal = options->journal,
-                         .keys = *options->keys};
-    int rc = 0;
-    if (!seal_path(s->dir, "checkpoints", s->checkpoints, sizeof s->checkpoints) ||
-        !seal_path(s->dir, "tree", s->state, sizeof s->state) ||
-        !seal_path(s->dir, "", s->folder, sizeof s->folder))
+                         .keys = *options->keys,
+                         .period = options->period};
+    int rc = s->period != NULL && s->keys.n == NOTE_KEYS_MAX
+                 ? err_set(err, TC_EINPUT, "%d keys and one that evolves: retire the old ones", NOTE_KEYS_MAX)
+                 : 0;
+    if (rc == 0 && (!seal_path(s->dir, "checkpoints", s->checkpoints, sizeof s->checkpoints) ||
+                    !seal_path(s->dir, "tree", s->state, sizeof s->state) ||
+                    !seal_path(s->dir, "", s->folder, sizeof s->folder)))
         rc = err_set(err, TC_EINPUT, "the path of the data directory is too long");
     if (rc == 0) {
         read_state(s);
-        rc = open_checkpoints(s, err);
+        rc = open_checkpoints(s, options->now, err);
     }
     if (rc == 0 && s->journal != NULL && journal_end(s->journal) <= s->sealed)
         rc = too_short(s, journal_end(s->journal) - 1, err);
@@ -370,18 +391,34 @@ static int append_note(struct sealer *s, struct sv note, struct err *err)
     return rc < 0 ? segment_sys(err, rc, "cannot write", s->checkpoints) : 0;
 }
 
-int sealer_checkpoint(struct sealer *s, struct receive_time now, struct buf *ret_note, struct err *err)
+static void describe(const struct sealer *s, struct receive_time now, bool ends, struct checkpoint *c)
 {
-    struct checkpoint c = {.size = s->tree.size, .time = now, .epoch = s->epoch};
-    snprintf(c.origin, sizeof c.origin, "%s", s->keys.key[0].name);
-    merkle_root(&s->tree, NULL, c.root);
-    memcpy(c.head, s->head, sizeof c.head);
-    memcpy(c.previous, s->previous, sizeof c.previous);
+    const char *origin = s->keys.n > 0 ? s->keys.key[0].name : period_series(s->period)->name;
+    *c = (struct checkpoint){.size = s->tree.size, .time = now, .epoch = s->epoch};
+    snprintf(c->origin, sizeof c->origin, "%s", origin);
+    merkle_root(&s->tree, NULL, c->root);
+    memcpy(c->head, s->head, sizeof c->head);
+    memcpy(c->previous, s->previous, sizeof c->previous);
+    if (s->period != NULL)
+        period_describe(s->period, !s->announced, ends, &c->period);
     if (s->keys.n > 1)
-        c.keys = s->keys; /* a change of keys: the old one vouches for the new one */
+        c->keys = s->keys; /* a change of keys: the old one vouches for the new one */
+}
+
+static int checkpoint(struct sealer *s, struct receive_time now, bool ends, struct buf *ret_note,
+                      struct err *err)
+{
+    struct checkpoint c;
+    struct note_keys signers = {0};
+    describe(s, now, ends, &c);
+    if (s->period != NULL)
+        signers.key[signers.n++] = *period_signer(s->period);
+    for (size_t i = 0; i < s->keys.n; i++)
+        signers.key[signers.n++] = s->keys.key[i];
     buf_clear(ret_note);
-    note_write(&c, &s->keys, ret_note);
+    note_write(&c, &signers, ret_note);
     note_keys_wipe(&c.keys);
+    note_keys_wipe(&signers);
     int rc = append_note(s, buf_view(ret_note), err);
     if (rc != 0)
         return rc;
@@ -392,5 +429,26 @@ int sealer_checkpoint(struct sealer *s, struct receive_time now, struct buf *ret
     hash_sha256(note.text, s->previous);
     s->checkpoints_bytes += ret_note->n;
     s->sealed = s->tree.size;
+    s->announced = s->period != NULL;
     return write_state(s, err);
+}
+
+int sealer_checkpoint(struct sealer *s, struct receive_time now, struct buf *ret_note, struct err *err)
+{
+    return checkpoint(s, now, false, ret_note, err);
+}
+
+/* The next key is there before the checkpoint that says that this one is gone; a start that reads that
+ * checkpoint erases this one before anything else. */
+int sealer_end_period(struct sealer *s, struct receive_time now, struct buf *ret_note, struct err *err)
+{
+    if (s->period == NULL || period_left(s->period) == 0)
+        return checkpoint(s, now, false, ret_note, err);
+    int rc = period_prepare(s->period, period_number(s->period) + 1, now, err);
+    if (rc == 0)
+        rc = checkpoint(s, now, true, ret_note, err);
+    if (rc == 0)
+        rc = period_advance(s->period, err);
+    s->announced = false;
+    return rc;
 }

@@ -3,6 +3,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.parse
@@ -106,7 +107,7 @@ def names():
         assert "version" in loki(server, "status/buildinfo")
         status, text, _ = server.get("/loki/api/v1/query_range?query=%7Ba%3D%22b%22")
         assert status == 400 and "line 1, col 7" in text, text
-        assert server.get("/loki/api/v1/tail?query=x")[0] == 501
+        assert server.get("/loki/api/v1/tail?query=x")[0] == 400
         assert server.post("/loki/api/v1/push", '{"streams":3}')[0] == 400
 
 
@@ -185,6 +186,147 @@ def histogram():
         code, _, err = tocsin("query", "--data", server.data, "--histogram", "1h")
         assert code == 2 and "--from" in err, err
         assert ask("--histogram", "0s")[0] == 2 and ask("--histogram", "1h", "--top", "3")[0] == 2
+
+
+@test("volumes and detected labels and fields, as Grafana's pages for looking around ask for them")
+def looking_around():
+    with Server() as server:
+        push(server, ["x" * 100, "y" * 50], {"app": "web", "env": "prod"})
+        push(server, ["z" * 10], {"app": "db", "env": "prod"})
+        server.send({"n": 1, "took": "15ms", "size": "3KB", "rate": 0.5, "ok": True, "who": "ann"}, {"n": 2, "took": "1s", "who": "bob"})
+
+        def volume(path, **params):
+            data = loki(server, path, query='{app=~".+"}', **params)["data"]
+            return data["resultType"], [(r["metric"], r.get("value", r.get("values"))) for r in data["result"]]
+
+        kind, got = volume("index/volume", start=now(-600), end=now(600))
+        assert kind == "vector" and [(m, float(v[1])) for m, v in got] == [({"app": "web"}, 150), ({"app": "db"}, 10)], got
+        kind, got = volume("index/volume", start=now(-600), end=now(600), targetLabels="env", limit=5)
+        assert [(m, float(v[1])) for m, v in got] == [({"env": "prod"}, 160)], got
+        assert len(volume("index/volume", start=now(-600), end=now(600), limit=1)[1]) == 1
+        kind, got = volume("index/volume_range", start=now(-600), end=now(600), step=60, targetLabels="app,env")
+        assert kind == "matrix" and {m["app"]: sum(float(v) for _, v in values) for m, values in got} == {"web": 150, "db": 10}, got
+        for params in ("targetLabels=a-b&query=%7Bapp%3D%22web%22%7D", "", "query=rate(%7Bapp%3D%22web%22%7D%5B1m%5D)", "query=%7Bapp%3D%22web%22%7D&aggregateBy=labels"):
+            status, text, _ = server.get(f"/loki/api/v1/index/volume?{params}")
+            assert status == 400, (params, status, text)
+
+        labels = {d["label"]: d["cardinality"] for d in loki(server, "detected_labels")["detectedLabels"]}
+        assert labels["app"] == 2 and labels["env"] == 1, labels
+        fields = loki(server, "detected_fields", query='{source=~".+"}')
+        types = {f["label"]: (f["type"], f["cardinality"]) for f in fields["fields"]}
+        assert fields["limit"] == 1000 and types["n"] == ("int", 2) and types["took"] == ("duration", 2) and types["size"] == ("bytes", 1), types
+        assert types["rate"] == ("float", 1) and types["ok"] == ("boolean", 1) and types["who"] == ("string", 2) and "labels_app" not in types, types
+        assert loki(server, "detected_field/who/values", query='{source=~".+"}') == {"values": ["ann", "bob"], "limit": 1000}
+        assert loki(server, "detected_field/who/values", query='{source=~".+"} | n="2"')["values"] == ["bob"]
+        assert loki(server, "detected_field/none/values", query='{source=~".+"}')["values"] == []
+
+
+class WebSocket:
+    """A client of RFC 6455, as far as a tail needs one."""
+
+    def __init__(self, server, path, headers="", **params):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        query = urllib.parse.urlencode(params)
+        self.socket.sendall((f"GET {path}?{query} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+                             f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n").encode())
+        self.file = self.socket.makefile("rb")
+        self.status = int(self.file.readline().split()[1])
+        self.headers = {}
+        for line in iter(self.file.readline, b"\r\n"):
+            name, value = line.decode().strip().split(": ", 1)
+            self.headers[name.lower()] = value
+
+    def send(self, opcode, payload=b""):
+        mask = b"\x11\x22\x33\x44"
+        self.socket.sendall(bytes([0x80 | opcode, 0x80 | len(payload)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload)))
+
+    def frame(self):
+        """opcode, payload; None at the end of the connection."""
+        head = self.file.read(2)
+        if len(head) < 2:
+            return None
+        n = head[1] & 127
+        if n > 125:
+            n = int.from_bytes(self.file.read(2 if n == 126 else 8), "big")
+        return head[0] & 15, self.file.read(n)
+
+    def lines(self, count):
+        """So many (labels, line)."""
+        got = []
+        while len(got) < count:
+            opcode, payload = self.frame()
+            if opcode == 1:
+                got += [(s["stream"], line) for s in json.loads(payload)["streams"] for _, line in s["values"]]
+        return got
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+@test("the tail of Loki's API: old lines, then each new one once, over a WebSocket; what is no handshake is told; the server stops under it")
+def live_tail():
+    with Server() as server:
+        push(server, [f"old {i}" for i in range(10)], {"app": "web"})
+        push(server, ["of another"], {"app": "db"})
+        tail = WebSocket(server, "/loki/api/v1/tail", query='{app="web"} |= "o"', limit=3)
+        assert tail.status == 101 and tail.headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", tail.headers
+        assert [line for _, line in tail.lines(3)] == ["old 7", "old 8", "old 9"]
+        wait_for("it counts", lambda: server.metric("tocsin_http_tails") == 1)
+        for i in range(5):
+            push(server, [f"of new {i}", f"filtered {i}"], {"app": "web"})
+            push(server, ["of another"], {"app": "db"})
+        got = tail.lines(5)
+        assert [line for _, line in got] == [f"of new {i}" for i in range(5)] and got[0][0]["app"] == "web", got
+        tail.send(9, b"are you there")
+        while (frame := tail.frame())[0] == 9:
+            pass
+        assert frame == (10, b"are you there"), frame
+        many = [f"of many {i} " + "x" * 1000 for i in range(3000)]
+        push(server, many, {"app": "web"})
+        assert [line for _, line in tail.lines(3000)] == many
+        tail.send(8, b"\x03\xe8")
+        while tail.frame() is not None:
+            pass
+        tail.close()
+        wait_for("it has gone", lambda: server.metric("tocsin_http_tails") == 0)
+
+        gone = WebSocket(server, "/loki/api/v1/tail", query='{app="web"}')
+        gone.close()  # without a word
+        wait_for("it is noticed", lambda: server.metric("tocsin_http_tails") == 0)
+        assert server.get("/loki/api/v1/tail?query=" + urllib.parse.quote('{app="web"}'))[0] == 426
+        refused = [({"query": 'rate({app="web"}[1m])'}, "", 400), ({"query": '{app='}, "", 400), ({}, "", 400),
+                   ({"query": '{app="web"}'}, "Origin: http://elsewhere.example\r\n", 403)]
+        for params, headers, status in refused:
+            client = WebSocket(server, "/loki/api/v1/tail", headers, **params)
+            assert client.status == status, (params, client.status)
+            client.close()
+        all_of_them = [WebSocket(server, "/loki/api/v1/tail", query='{app="web"}') for _ in range(17)]
+        assert [t.status for t in all_of_them] == [101] * 16 + [429], [t.status for t in all_of_them]
+        server.stop()
+        for client in all_of_them[:16]:
+            last = None
+            while (frame := client.frame()) is not None:
+                last = frame
+            assert last[0] in (1, 8), last
+            client.close()
+
+
+@test("a tail whose client reads nothing is cut, and holds up nobody")
+def slow_tail():
+    with Server() as server:
+        slow = WebSocket(server, "/loki/api/v1/tail", query='{app="web"}')
+        quick = WebSocket(server, "/loki/api/v1/tail", query='{app="web"} |= "mark"')
+        wait_for("both", lambda: server.metric("tocsin_http_tails") == 2)
+        for i in range(12):
+            push(server, [f"{i} {n} " + "x" * 1000 for n in range(3000)], {"app": "web"})
+        push(server, ["the mark"], {"app": "web"})
+        assert quick.lines(1)[0][1] == "the mark"
+        wait_for("the cut", lambda: server.metric("tocsin_http_tails_cut_total") == 1, 90)
+        wait_for("one is left", lambda: server.metric("tocsin_http_tails") == 1)
+        slow.close()
+        quick.close()
+        server.stop()
 
 
 @test("logcli of Loki reads what was pushed")
