@@ -65,7 +65,7 @@ static void answer(struct question *q, const struct selectors *selectors, int64_
 static void answer_exemplars(struct api *api, struct request *request, struct reply *reply)
 {
     struct question q;
-    struct promql_parse parse = {0};
+    struct promql_parse parse = {.refused = promql_features_refused(&api->options.prometheus.features)};
     struct selectors selectors = {.n = 0};
     struct err err = {0};
     int64_t min_t, max_t;

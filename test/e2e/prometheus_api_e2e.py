@@ -254,6 +254,34 @@ def status():
         "type": "matrixSelector"}, tree
 
 
+@test("C-112 the API has Prometheus 3's defaults, and its feature flags by configuration and command line")
+def feature_flags():
+    asked = (('limitk(1, up)', "limitk() is experimental"), ('vector(min_of(1, 2))', 'function "min_of" is not enabled'), ("a + fill(0) b", "fill modifiers"))
+    with kit.temporary() as folder:
+        rules = os.path.join(folder, "rules.yml")
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write("groups: [{name: g, interval: 1s, rules: [{record: least, expr: 'vector(min_of(1, 2))'}]}]")
+        with Server(config="metrics: {enabled: true}\n") as server:
+            base = f"http://127.0.0.1:{server.port}"
+            for query, word in asked:
+                for path, more in (("query", {}), ("query_range", {"start": 0, "end": 1, "step": 1}), ("query_exemplars", {"start": 0, "end": 1}),
+                                   ("format_query", {}), ("parse_query", {})):
+                    status, text = ask(base, f"/api/v1/{path}", {"query": query, **more})
+                    assert status == 400 and json.loads(text)["errorType"] == "bad_data" and word in json.loads(text)["error"], (path, status, text)
+        with_rules = f"metrics:\n  enabled: true\n  rule_files: [{rules}]\n"
+        server = Server(config=with_rules).start(ready=False)
+        assert server.process.wait(20) == 2 and 'function \\"min_of\\" is not enabled' in server.output(), server.output()
+        server.__exit__()
+        with Server(config=with_rules + "  enable_features: [promql-experimental-functions]\n", args=["--enable-feature", "promql-binop-fill-modifiers"]) as server:
+            base = f"http://127.0.0.1:{server.port}"
+            for query, _ in asked:
+                assert ask(base, "/api/v1/query", {"query": query})[0] == 200, query
+            wait_for("the rule", lambda: json.loads(ask(base, "/api/v1/query", {"query": "least"})[1])["data"]["result"])
+            flags = json.loads(ask(base, "/api/v1/status/flags")[1])["data"]
+            assert flags["enable-feature"] == "promql-experimental-functions,promql-binop-fill-modifiers", flags
+            assert server.post("/-/reload", "")[0] == 200
+
+
 @test("federation gives another Prometheus what Debian's gives it")
 def federation():
     pair = Pair.started()

@@ -102,5 +102,7 @@ enum function_id {
 
 /* By name, exactly; NULL where there is none. */
 const struct promql_function *function_find(struct sv name);
+/* Whether it stands behind a feature flag (features.h). */
+bool function_is_experimental(const struct promql_function *function);
 
 #endif

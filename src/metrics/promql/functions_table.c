@@ -125,3 +125,27 @@ const struct promql_function *function_find(struct sv name)
 {
     return bsearch(&name, functions, TC_ARRAY_LEN(functions), sizeof functions[0], by_name);
 }
+
+bool function_is_experimental(const struct promql_function *function)
+{
+    static const bool experimental[FN_COUNT] = {
+        [FN_DOUBLE_EXPONENTIAL_SMOOTHING] = true,
+        [FN_END] = true,
+        [FN_HISTOGRAM_QUANTILES] = true,
+        [FN_INFO] = true,
+        [FN_MAD_OVER_TIME] = true,
+        [FN_MAX_OF] = true,
+        [FN_MIN_OF] = true,
+        [FN_RANGE] = true,
+        [FN_SORT_BY_LABEL] = true,
+        [FN_SORT_BY_LABEL_DESC] = true,
+        [FN_START] = true,
+        [FN_START_TIMESTAMP] = true,
+        [FN_STEP] = true,
+        [FN_TS_OF_FIRST_OVER_TIME] = true,
+        [FN_TS_OF_LAST_OVER_TIME] = true,
+        [FN_TS_OF_MAX_OVER_TIME] = true,
+        [FN_TS_OF_MIN_OVER_TIME] = true,
+    };
+    return experimental[function->id];
+}

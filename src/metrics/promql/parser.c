@@ -274,6 +274,11 @@ static void call_body(struct parser *p, struct args *args)
     parser_expect(p, TOKEN_RIGHT_PAREN, NULL);
 }
 
+static bool refuses(const struct parser *p, enum promql_extension extension)
+{
+    return (p->parse->refused & extension) != 0;
+}
+
 static struct expr *call(struct parser *p, const struct token *name)
 {
     struct args args = {0};
@@ -281,6 +286,9 @@ static struct expr *call(struct parser *p, const struct token *name)
     call_body(p, &args);
     if (function == NULL && !p->failed)
         parser_fail(p, name->at, token_end(name), "unknown function with name %.*s",
+                    SV_FMT(parser_quoted(p, name->text)));
+    if (!p->failed && function_is_experimental(function) && refuses(p, PROMQL_EXPERIMENTAL_FUNCTIONS))
+        parser_fail(p, name->at, token_end(name), "function %.*s is not enabled",
                     SV_FMT(parser_quoted(p, name->text)));
     struct expr *e = parser_new(p, EXPR_CALL, name->at, p->last_closing);
     e->function = function;
@@ -321,6 +329,12 @@ static struct expr *aggregate(struct parser *p, const struct token *op)
     size_t wanted = token_has_parameter(e->op) ? 2 : 1;
     if (args.n == 0)
         parser_fail(p, e->start, e->end, "no arguments for aggregate expression provided");
+    else if ((e->op == TOKEN_LIMITK || e->op == TOKEN_LIMIT_RATIO) &&
+             refuses(p, PROMQL_EXPERIMENTAL_FUNCTIONS))
+        parser_fail(
+            p, e->start, e->end,
+            "%s() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+            e->op == TOKEN_LIMITK ? "limitk" : "limit_ratio");
     else if (args.n != wanted)
         parser_fail(p, e->start, e->end,
                     "wrong number of arguments for aggregate expression provided, expected %zu, got %zu",
@@ -568,6 +582,8 @@ struct expr *parser_expression(struct parser *p, int min_binding)
             break;
         e->start = left->start;
         e->end = e->right->end;
+        if ((e->matching->has_fill_left || e->matching->has_fill_right) && refuses(p, PROMQL_FILL_MODIFIERS))
+            parser_fail(p, e->start, e->end, "binop fill modifiers are experimental and not enabled");
         parser_adopt(p, e, left);
         parser_adopt(p, e, e->right);
         left = e;

@@ -1,6 +1,7 @@
 /*
  * Reading PromQL: the whole language of Prometheus 3 with all its extensions (duration expressions, extended
- * range selectors, fill modifiers, experimental functions), with Prometheus' error texts.
+ * range selectors, fill modifiers, experimental functions) but those that are refused, with Prometheus' error
+ * texts.
  *
  * Trees, their matchers included, belong to a struct promql_parse and are freed with it.
  */
@@ -10,6 +11,7 @@
 #include "base/err.h"
 #include "metrics/histogram.h"
 #include "metrics/promql/ast.h"
+#include "metrics/promql/features.h"
 
 /* Depth is that of parentheses and their kind; height that of the tree, which also grows with each operator
  * in a row. */
@@ -21,6 +23,7 @@ enum {
 };
 
 struct promql_parse {
+    unsigned refused; /* of enum promql_extension; to be set before parsing */
     struct arena arena;
     struct sv text;
     struct expr *expr;
