@@ -25,6 +25,12 @@ struct aside {
     bool done; /* under api->lock */
 };
 
+static void run(struct api *api, struct aside *job)
+{
+    job->handle(api, &job->request, &job->reply);
+    reply_pack(&job->reply, request_header(&job->request, "Accept-Encoding"), SIZE_MAX);
+}
+
 static void *aside_main(void *context)
 {
     struct api *api = context;
@@ -41,7 +47,7 @@ static void *aside_main(void *context)
         pthread_mutex_unlock(&api->lock);
         struct pending *pending = job->pending;
         if (!api->asides_end)
-            job->handle(api, &job->request, &job->reply);
+            run(api, job);
         else
             reply_error(&job->reply, 503, "Tocsin stops: ask again once it is back");
         pthread_mutex_lock(&api->lock);

@@ -33,7 +33,7 @@ static void put_exemplar(struct json_out *json, const struct tsdb_exemplar *exem
     json_key(json, SV("labels"));
     prom_json_labels(json, exemplar->labels);
     json_key(json, SV("value"));
-    prom_json_float(json, exemplar->v);
+    prom_json_sample(json, exemplar->v);
     json_key(json, SV("timestamp"));
     prom_json_seconds(json, exemplar->t);
     json_object_end(json);

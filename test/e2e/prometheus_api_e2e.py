@@ -1,6 +1,7 @@
 """Prometheus' HTTP API: the same samples and rules in Debian's Prometheus and in Tocsin give the same answers, and promtool asks both."""
 import atexit
 import functools
+import gzip
 import json
 import os
 import subprocess
@@ -183,6 +184,40 @@ def queries():
     same(pair, "/api/v1/format_query", {"query": "sum("})
 
 
+@test("A-11 very small and large values are written as Prometheus writes them; match[] is a selector and nothing else")
+def words():
+    pair = Pair.started()
+    for query in ("vector(1e300)", "vector(1e21)", "vector(1e20)", "vector(-1e-7)", "vector(1e-6)", "1e300", "1e-9", "vector(0)", "vector(-Inf)"):
+        same(pair, "/api/v1/query", {"query": query, "time": pair.now})
+    for match in ("up[1m]", "rate(up[1m])", "1", '"up"', "up offset 1m", '{job=~".*"}', "{}", "sum", "up{job=\"api\"} 1", "{__name__=~'up|old',}"):
+        for path in ("series", "labels", "label/job/values"):
+            where = {"match[]": match}
+            (status, theirs), (own, ours) = pair.both(f"/api/v1/{path}", where)
+            assert status == own, (match, path, theirs, ours)
+            assert status == 200 or json.loads(theirs)["error"].removeprefix('invalid parameter "match[]": ') == \
+                json.loads(ours)["error"].removeprefix('invalid parameter "match[]": '), (match, path, theirs, ours)
+
+
+@test("A-11 long answers are packed for clients that take gzip")
+def packed():
+    pair = Pair.started()
+    def get(encoding, path="/api/v1/query_range?query=http_requests_total&step=1&start=%d&end=%d" % (pair.now - 300, pair.now)):
+        request = urllib.request.Request(pair.base + path, headers={"Accept-Encoding": encoding} if encoding else {})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.headers.get("Content-Encoding"), answer.read()
+    coding, plain = get(None)
+    assert coding is None and json.loads(plain)["status"] == "success" and len(plain) > 10000
+    for encoding in ("gzip", "deflate, gzip;q=1.0", "br, GZIP ; q=0.5"):
+        coding, body = get(encoding)
+        assert coding == "gzip" and gzip.decompress(body) == plain and len(body) < len(plain) / 4, (encoding, coding, len(body))
+    for encoding in ("identity", "gzip;q=0", "br", ""):
+        assert get(encoding) == (None, plain), encoding
+    assert get("gzip", "/api/v1/query?query=1")[0] is None, "a short answer"
+    coding, body = get("gzip", "/metrics")
+    assert coding == "gzip" and b"tocsin_http_requests_total" in gzip.decompress(body)
+    assert get("gzip", "/")[0] is None, "the page holds a secret"
+
+
 @test("C-112 rules and alerts are shown as Debian's Prometheus shows them")
 def rules():
     pair = Pair.started()
@@ -235,6 +270,12 @@ def status():
     status, text = ask(pair.base, "/api/v1/status/config")
     assert "evaluation_interval: 1s" in json.loads(text)["data"]["yaml"] and '"cluster": "eu"' in json.loads(text)["data"]["yaml"], text
     same(pair, "/api/v1/metadata")
+    assert json.loads(ask(pair.base, "/api/v1/scrape_pools")[1])["data"] == {"scrapePools": []}
+    assert json.loads(ask(pair.base, "/api/v1/notifications")[1])["data"] == []
+    assert json.loads(ask(pair.base, "/api/v1/targets/metadata", {"limit": -1})[1])["data"] == []
+    features = json.loads(ask(pair.base, "/api/v1/features")[1])["data"]
+    assert features["promql_functions"]["rate"] and not features["promql_functions"]["info"] and not features["promql_operators"]["limitk"], features
+    assert features["promql"]["anchored"] and not features["promql"]["fill"], features
     for verb in ("delete_series", "snapshot", "clean_tombstones"):
         (status, _), (own, text) = [ask(base, f"/api/v1/admin/tsdb/{verb}", {"match[]": "up"}, "POST") for base in (pair.peer.base, pair.base)]
         assert own == 500 and json.loads(text)["errorType"] == "unavailable", (status, own, text)

@@ -126,6 +126,11 @@ const struct promql_function *function_find(struct sv name)
     return bsearch(&name, functions, TC_ARRAY_LEN(functions), sizeof functions[0], by_name);
 }
 
+const struct promql_function *function_at(size_t index)
+{
+    return index < TC_ARRAY_LEN(functions) ? &functions[index] : NULL;
+}
+
 bool function_is_experimental(const struct promql_function *function)
 {
     static const bool experimental[FN_COUNT] = {

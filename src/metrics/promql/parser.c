@@ -384,6 +384,23 @@ static bool calls(enum token_kind kind)
     return kind == TOKEN_IDENTIFIER || (kind >= TOKEN_START && kind <= TOKEN_MIN_OF);
 }
 
+/* The selector of a metric's name, which has been taken. */
+static struct expr *named_selector(struct parser *p, const struct token *name)
+{
+    struct expr *e = parser_at(p, TOKEN_LEFT_BRACE) ? parser_selector(p)
+                                                    : parser_new(p, EXPR_SELECTOR, name->at, token_end(name));
+    if (p->failed)
+        return NULL;
+    e->start = name->at;
+    e->text = name->text;
+    struct matcher *all = ARENA_ARRAY(p->arena, struct matcher, e->matcher_count + 1);
+    if (e->matcher_count > 0)
+        memcpy(all, e->matchers, e->matcher_count * sizeof *all);
+    matcher_init(&all[e->matcher_count++], MATCH_EQUAL, METRIC_NAME, name->text, NULL);
+    e->matchers = all;
+    return e;
+}
+
 /* A word: an aggregation, a call, or a metric name; what follows decides. */
 static struct expr *word(struct parser *p)
 {
@@ -393,18 +410,7 @@ static struct expr *word(struct parser *p)
         return aggregate(p, &name);
     if (calls(name.kind) && parser_at(p, TOKEN_LEFT_PAREN))
         return call(p, &name);
-    struct expr *e = parser_at(p, TOKEN_LEFT_BRACE) ? parser_selector(p)
-                                                    : parser_new(p, EXPR_SELECTOR, name.at, token_end(&name));
-    if (p->failed)
-        return NULL;
-    e->start = name.at;
-    e->text = name.text;
-    struct matcher *all = ARENA_ARRAY(p->arena, struct matcher, e->matcher_count + 1);
-    if (e->matcher_count > 0)
-        memcpy(all, e->matchers, e->matcher_count * sizeof *all);
-    matcher_init(&all[e->matcher_count++], MATCH_EQUAL, METRIC_NAME, name.text, NULL);
-    e->matchers = all;
-    return e;
+    return named_selector(p, &name);
 }
 
 static struct expr *unary(struct parser *p);
@@ -630,6 +636,23 @@ int promql_parse(struct promql_parse *parse, struct sv text, struct err *err)
         parser_unexpected(&p);
     if (!p.failed)
         parser_check(&p, e);
+    parse->expr = p.failed ? NULL : e;
+    return finish(&p, err);
+}
+
+int promql_parse_selector(struct promql_parse *parse, struct sv text, struct err *err)
+{
+    struct parser p;
+    struct expr *e = NULL;
+    open_parser(&p, parse, text, false);
+    if (parser_at(&p, TOKEN_LEFT_BRACE))
+        e = parser_selector(&p);
+    else if (parser_is_metric_identifier(parser_peek(&p)->kind)) {
+        struct token name = parser_take(&p);
+        e = named_selector(&p, &name);
+    }
+    if (e == NULL || !parser_at(&p, TOKEN_EOF))
+        parser_unexpected(&p);
     parse->expr = p.failed ? NULL : e;
     return finish(&p, err);
 }

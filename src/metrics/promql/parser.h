@@ -37,6 +37,9 @@ struct promql_parse {
 /* An all-zero struct is ready for use. The text is copied. On failure `err` holds "1:5: parse error: …", and
  * the struct says where. Returns 0 or a negative code; promql_parse_free in any case. */
 int promql_parse(struct promql_parse *parse, struct sv text, struct err *err);
+/* The same of a selector of series alone, as match[] of Prometheus' API takes it: parse->expr is an
+ * EXPR_SELECTOR, which may select everything. */
+int promql_parse_selector(struct promql_parse *parse, struct sv text, struct err *err);
 void promql_parse_free(struct promql_parse *parse);
 
 /* One value of a series description. */

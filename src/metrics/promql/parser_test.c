@@ -140,6 +140,31 @@ static void test_C_112_extensions_are_refused_as_by_prometheus_without_its_flags
     without(0, "info(a) + fill(0) limitk(2, b)", "");
 }
 
+static void selector(const char *in, const char *error)
+{
+    struct promql_parse parse = {0};
+    struct err err = {0};
+    int rc = promql_parse_selector(&parse, sv_of(in), &err);
+    if (strcmp(err.text, error) != 0)
+        fail_msg("%s: %s", in, err.text);
+    assert_true(error[0] != '\0' ? rc == TC_EINPUT && parse.expr == NULL : parse.expr->kind == EXPR_SELECTOR);
+    promql_parse_free(&parse);
+}
+
+static void selectors_stand_alone(void **state)
+{
+    (void)state;
+    selector("up", "");
+    selector("{}", "");
+    selector("sum{a=~\".*\",}", "");
+    selector("", "unknown position: parse error: unexpected end of input");
+    selector("up[1m]", "1:3: parse error: unexpected \"[\"");
+    selector("sum(up)", "1:4: parse error: unexpected \"(\"");
+    selector("1", "1:1: parse error: unexpected number \"1\"");
+    selector("up up", "1:4: parse error: unexpected identifier \"up\"");
+    selector("up{", "1:4: parse error: unexpected end of input inside braces");
+}
+
 static void features_of(const char *names, const char *enabled)
 {
     struct promql_features features = {0};
@@ -178,6 +203,7 @@ int main(void)
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(test_C_112_extensions_are_refused_as_by_prometheus_without_its_flags),
         cmocka_unit_test(feature_flags_have_prometheus_names),
+        cmocka_unit_test(selectors_stand_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
