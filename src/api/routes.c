@@ -110,6 +110,7 @@ const struct route api_routes[] = {
     {"POST", "/datadog/api/v2/series", ROLE_SOURCE, samples_begin, datadog_series, EVENT_BODY},
     {"POST", "/api/v2/series", ROLE_SOURCE, samples_begin, datadog_series, EVENT_BODY},
     {"GET", "/datadog/api/v1/validate", ROLE_SOURCE, NULL, datadog_validate, 0},
+    {"GET", "/api/v1/validate", ROLE_SOURCE, NULL, datadog_validate, 0},
     {"GET", "/api/v1/targets", ROLE_READER, NULL, targets_list, 0},
     {"GET", "/api/v1/targets/metadata", ROLE_READER, NULL, targets_metadata, 0},
     {"GET", "/api/v1/scrape_pools", ROLE_READER, NULL, targets_pools, 0},
