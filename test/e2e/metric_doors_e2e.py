@@ -156,6 +156,17 @@ def put_metric_data():
         assert status == 200 and "PutMetricDataResponse" in text and query(server, "q") == {(("a", "b/c"), ("namespace", "n n")): 2.5}, text
         assert query(server, "q2_sum") == {(("namespace", "n n"),): 4}
         assert server.post("/", "Action=ListMetrics", {"Content-Type": "application/x-www-form-urlencoded"})[0] == 400
+    with Server(config=CONFIG + "sources:\n  - name: aws\n    token: env:KEY\n", env={"KEY": "a-key-of-a-source"}) as server:
+        send = BOTO3.split("now =")[0].replace('"k"', "sys.argv[2]") + """
+try:
+    c.put_metric_data(Namespace="n", MetricData=[{"MetricName": "kept", "Value": 1}])
+except c.exceptions.ClientError as e:
+    print("refused", e.response["ResponseMetadata"]["HTTPStatusCode"])
+"""
+        assert python(send, f"http://127.0.0.1:{server.port}", "a-key-of-a-source", env={"AWS_EC2_METADATA_DISABLED": "true"}) == ""
+        assert query(server, "kept") == {(("namespace", "n"),): 1}
+        said = python(send, f"http://127.0.0.1:{server.port}", "wrong-key-of-a-source", env={"AWS_EC2_METADATA_DISABLED": "true"})
+        assert said == "refused 401\n", said
 
 
 @test("CloudWatch's metric streams by Firehose, JSON and OpenTelemetry 1.0; the access key is a source's token")
