@@ -551,35 +551,3 @@ void remote_write_append(enum remote_write_version version, struct sv message, s
     free(a.symbols);
     arena_free(&a.arena);
 }
-
-/* --- metadata --- */
-
-static void read_metadata(struct sv bytes, struct metadata *metadata)
-{
-    static const char *const types[] = {"unknown",        "counter", "gauge", "histogram",
-                                        "gaugehistogram", "summary", "info",  "stateset"};
-    struct metadata_entry entry = {.type = SV("unknown")};
-    struct proto in = proto_of(bytes);
-    struct proto_field f;
-    while (proto_next(&in, &f)) {
-        if (f.number == 1 && f.wire == PROTO_VARINT && f.value < TC_ARRAY_LEN(types))
-            entry.type = sv_of(types[f.value]);
-        else if (f.number == 2)
-            entry.name = f.bytes;
-        else if (f.number == 4)
-            entry.help = f.bytes;
-        else if (f.number == 5)
-            entry.unit = f.bytes;
-    }
-    if (!in.bad && entry.name.n > 0)
-        (void)metadata_put(metadata, &entry);
-}
-
-void remote_write_metadata(enum remote_write_version version, struct sv message, struct metadata *metadata)
-{
-    struct proto in = proto_of(message);
-    struct proto_field f;
-    while (version == REMOTE_WRITE_1 && proto_next(&in, &f))
-        if (f.number == 3 && f.wire == PROTO_BYTES)
-            read_metadata(f.bytes, metadata);
-}
