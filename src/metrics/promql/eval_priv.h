@@ -92,6 +92,7 @@ void warn_mixed_floats(struct query *q, struct sv metric, int32_t at);
 void warn_mixed_schemas(struct query *q, struct sv metric, int32_t at);
 void warn_not_counter(struct query *q, struct sv metric, int32_t at);
 void warn_not_gauge(struct query *q, struct sv metric, int32_t at);
+void warn_strategy(struct query *q, double strategy, int32_t at);
 void warn_quantile(struct query *q, double quantile, int32_t at);
 void warn_collision(struct query *q, int32_t at, const char *operation);
 void info_reconciled(struct query *q, int32_t at, const char *operation);

@@ -242,6 +242,116 @@ static void names_go_at_once_or_at_the_end(void **state)
     both_ways("last_over_time(x_total[5m])", "x_total{a=\"1\"}", "x_total{a=\"1\"}");
 }
 
+static void test_C_112_areas_under_values(void **state)
+{
+    (void)state;
+    passes("load 10s\n"
+           "  m 1 3 NaN 5 _ 7\n"
+           "  one 4\n"
+           "  big 1.7e308 1.7e308\n"
+           "  h {{schema:0 count:1 sum:1}} {{schema:0 count:2 sum:2}}\n"
+           "\n"
+           "eval instant at 50s integral(m[1m])\n"
+           "  {} 180\n" /* 20 + 15 + 25 + 120 */
+           "\n"
+           "eval instant at 50s integral(m[1m], 0)\n"
+           "  {} 140\n" /* 10 + 30 + 0 + 100 */
+           "\n"
+           "eval instant at 50s integral(m[1m], 1)\n"
+           "  {} 220\n" /* 30 + 0 + 50 + 140 */
+           "\n"
+           "eval instant at 50s integral(m[1m], 7)\n"
+           "  expect warn regex: strategy should be 0, 1, or 2 .default., using 2, got 7\n"
+           "  {} 180\n"
+           "\n"
+           "eval instant at 10s integral(one[1m])\n"
+           "  {} 0\n"
+           "\n"
+           "eval instant at 10s integral(big[1m]) / 1e10\n"
+           "  {} +Inf\n" /* ten times as much is past all numbers, their mean is not */
+           "\n"
+           "eval instant at 10s integral(h[1m])\n",
+           7);
+}
+
+static void test_C_112_numbers_at_the_edge(void **state)
+{
+    (void)state;
+    passes("load 1m\n"
+           "  a{le=\"NaN\"} 3\n"
+           "  a{le=\"2\"} 1\n"
+           "  a{le=\"+Inf\"} 2\n"
+           "\n"
+           "eval instant at 0 rad(vector(1.2e308)) > 2e306\n"
+           "  {} 2.0943951023931953e+306\n"
+           "\n"
+           "eval instant at 0 deg(vector(2e306)) < Inf\n"
+           "  {} 1.1459155902616465e+308\n"
+           "\n"
+           "eval instant at 0 histogram_quantile(0.25, a)\n"
+           "  expect warn msg: PromQL warning: bucket label \"le\" is missing or has a malformed value of "
+           "\"NaN\" for "
+           "metric name \"a\" (1:26)\n"
+           "  {} 1\n"
+           "\n"
+           "load_with_nhcb 1m\n"
+           "  b_bucket{le=\"-1\"} 1\n"
+           "  b_bucket{le=\"0\"} 3\n"
+           "  b_bucket{le=\"2\"} 7\n"
+           "  b_bucket{le=\"+Inf\"} 8\n"
+           "\n"
+           "eval instant at 0 histogram_fraction(-Inf, 0, b)\n"
+           "  {} 0.375\n"
+           "\n"
+           "eval instant at 0 histogram_fraction(0, 1, b)\n"
+           "  {} 0.25\n",
+           5);
+}
+
+static void test_C_112_histograms_are_compared_whole(void **state)
+{
+    (void)state;
+    passes(
+        "load 1m\n"
+        "  a {{schema:0 count:3 sum:3 buckets:[1 2]}} {{schema:0 count:3 sum:3 buckets:[2 1]}}\n"
+        "  b {{schema:0 count:3 sum:3 buckets:[2 1]}} {{schema:0 count:3 sum:3 buckets:[2 1]}}\n"
+        "\n"
+        "eval range from 0 to 1m step 1m histogram_sum(a == b)\n"
+        "  {} _ 3\n"
+        "\n"
+        "eval range from 0 to 1m step 1m histogram_count(a != b)\n"
+        "  {} 3 _\n"
+        "\n"
+        "eval instant at 1m histogram_count(a and changes(a[2m]) > 0)\n"
+        "  {} 3\n"
+        "\n"
+        "eval instant at 0 histogram_count(a and on () count(count_values(\"v\", {__name__=~\"a|b\"})) > 1)\n"
+        "  {} 3\n",
+        4);
+}
+
+static void test_C_112_info_needs_the_same_identity(void **state)
+{
+    (void)state;
+    passes("load 1m\n"
+           "  m{job=\"a\"} 1\n"
+           "  m{instance=\"i\"} 2\n"
+           "  m{job=\"a\", instance=\"j\"} 3\n"
+           "  m 4\n"
+           "  target_info{job=\"a\", of=\"job\"} 1\n"
+           "  target_info{instance=\"i\", of=\"instance\"} 1\n"
+           "  target_info{job=\"a\", instance=\"j\", of=\"both\"} 1\n"
+           "  target_info{job=\"a\", instance=\"i\", of=\"nobody\"} 1\n"
+           "  target_info{of=\"nothing\"} 1\n"
+           "\n"
+           "eval instant at 0 info(m)\n"
+           "  m{job=\"a\", of=\"job\"} 1\n"
+           "  m{instance=\"i\", of=\"instance\"} 2\n"
+           "  m{job=\"a\", instance=\"j\", of=\"both\"} 3\n"
+           "  m 4\n",
+           1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +364,10 @@ int main(void)
         cmocka_unit_test(failures_are_counted),
         cmocka_unit_test(samples_are_bounded),
         cmocka_unit_test(queries_can_be_cancelled),
+        cmocka_unit_test(test_C_112_areas_under_values),
+        cmocka_unit_test(test_C_112_numbers_at_the_edge),
+        cmocka_unit_test(test_C_112_histograms_are_compared_whole),
+        cmocka_unit_test(test_C_112_info_needs_the_same_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
