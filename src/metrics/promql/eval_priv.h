@@ -33,7 +33,8 @@ struct column {
     uint8_t *kind;  /* enum sample_kind, per step */
     double *f;
     struct histogram **h; /* NULL while there was no histogram */
-    bool taken;           /* set by a sink that keeps the arrays */
+    size_t lent; /* the histograms of so many steps are the source's, until the next series is read */
+    bool taken;  /* set by a sink that keeps the arrays */
 };
 
 struct vector {
