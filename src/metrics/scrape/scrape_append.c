@@ -10,7 +10,7 @@
 #include "metrics/scrape/scrape_append.h"
 
 #include "base/utf8.h"
-#include "metrics/exposition/exposition.h"
+#include "metrics/exposition/protobuf.h"
 #include "metrics/grow.h"
 #include "metrics/histogram.h"
 
@@ -30,6 +30,7 @@ struct item {
     const struct label *labels; /* NULL: the series is known */
     size_t label_count;
     double value;
+    const struct histogram *histogram; /* NULL: a float */
     int64_t t_ms;
     bool own_time;
     const struct exposition_exemplar *exemplar; /* NULL: none */
@@ -225,6 +226,7 @@ static int take_sample(void *context, const struct exposition_sample *s, struct 
     if (c->n >= SCRAPE_SERIES_MAX)
         return err_set(err, TC_EBOUND, "more than %d samples", SCRAPE_SERIES_MAX);
     item.exemplar = copy_exemplar(c, s->exemplar);
+    item.histogram = s->histogram == NULL ? NULL : histogram_copy(c->arena, s->histogram);
     c->items = grow(c->arena, c->items, c->n, &c->capacity, sizeof *c->items);
     c->items[c->n++] = item;
     return 0;
@@ -271,11 +273,11 @@ static int collect(struct collecting *c, struct err *err)
 {
     const struct exposition_handler handler = {
         .context = c, .sample = take_sample, .type = take_type, .help = take_help, .unit = take_unit};
-    enum exposition_format format =
-        exposition_format_of(c->input->content_type,
-                             c->input->job->fallback_openmetrics ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT);
+    enum exposition_format format = exposition_format_of(c->input->content_type, c->input->job->fallback);
     c->n = c->described_count = c->over = 0;
-    int rc = exposition_parse(c->input->body, format, false, &handler, err);
+    int rc = format == EXPOSITION_PROTOBUF
+                 ? exposition_parse_protobuf(c->input->body, &c->input->job->histograms, &handler, err)
+                 : exposition_parse(c->input->body, format, false, &handler, err);
     return rc == 0 && c->over > 0 ? err_set(err, TC_EBOUND, "sample limit exceeded") : rc;
 }
 
@@ -357,7 +359,9 @@ static void append_item(struct appending *a, const struct item *item)
     bool is_new = false;
     if (!find_series(a, item, &series))
         return;
-    enum tsdb_outcome outcome = tsdb_float(&a->appender, series, item->t_ms, item->value, 0);
+    enum tsdb_outcome outcome = item->histogram != NULL
+                                    ? tsdb_histogram(&a->appender, series, item->t_ms, item->histogram, 0)
+                                    : tsdb_float(&a->appender, series, item->t_ms, item->value, 0);
     if (outcome != TSDB_OK)
         refuse(a, outcome);
     else
