@@ -366,6 +366,36 @@ def protobuf():
             assert "proto=io.prometheus.client.MetricFamily" in exporter.headers["Accept"], exporter.headers
 
 
+BOUNDS = """# TYPE h histogram
+h_bucket{le="1"} 1
+h_bucket{le="1e3"} 2
+h_bucket{le="0x10"} 2
+h_bucket{le="+Inf"} 2
+h_sum 3
+h_count 2
+# TYPE s summary
+s{quantile="1"} 4
+s{quantile="0.50"} 3
+# TYPE g gauge
+g{le="1",quantile="1"} 1
+# EOF
+"""
+
+
+@test("A-11 bounds of buckets and quantiles are written as Prometheus 3 writes them, whatever the format")
+def bounds():
+    with Exporter({"/metrics": BOUNDS, "/om": BOUNDS}) as exporter:
+        exporter.types["/om"] = "application/openmetrics-text; version=1.0.0"
+        with Server(config=inline("".join("    - {job_name: %s, metrics_path: /%s, static_configs: [{targets: ['%s']}]}\n" % (job, path, exporter.address)
+                                          for job, path in (("text", "metrics"), ("om", "om"))))) as server:
+            base = base_of(server)
+            wait_for("both", lambda: len(vector(base, "g")) == 2)
+            for job in ("text", "om"):
+                values = lambda name, label: {json.loads(k)[label] for k in vector(base, '%s{job="%s"}' % (name, job))}
+                assert values("h_bucket", "le") == {"1.0", "1000.0", "0x10", "+Inf"} and values("s", "quantile") == {"1.0", "0.5"}, values("h_bucket", "le")
+                assert values("g", "le") == {"1"} and values("g", "quantile") == {"1"}
+
+
 @test("A-11 HTTPS with an authority of one's own, a server's name, and basic_auth")
 def https():
     with kit.temporary() as place:
