@@ -396,6 +396,28 @@ def bounds():
                 assert values("g", "le") == {"1"} and values("g", "quantile") == {"1"}
 
 
+@test("A-11 headers of one's own go with a scrape, their files read each time; those of the connection are refused")
+def own_headers():
+    with kit.temporary() as place, Exporter() as exporter:
+        with open(f"{place}/token", "w", encoding="utf-8") as file:
+            file.write("from a file\n")
+        job = ("    - {job_name: a, static_configs: [{targets: ['%s']}], http_headers: {X-Plain: {values: [one]}, X-Secret: {secrets: [hush]}, "
+               "X-File: {files: ['%s/token']}, X-Empty: {values: ['']}}}\n" % (exporter.address, place))
+        with Server(config=inline(job)) as server:
+            base = base_of(server)
+            wait_for("a scrape", lambda: vector(base, "up == 1"))
+            seen = exporter.headers
+            assert [seen.get(k) for k in ("X-Plain", "X-Secret", "X-File", "X-Empty")] == ["one", "hush", "from a file", ""], seen
+            assert "hush" not in server.get("/api/v1/status/config")[1] + server.get("/api/v1/targets")[1]
+            with open(f"{place}/token", "w", encoding="utf-8") as file:
+                file.write("another")
+            wait_for("the new value", lambda: exporter.headers.get("X-File") == "another")
+            with open(f"{place}/token", "w", encoding="utf-8") as file:
+                file.write("two\nHost: lines")
+            wait_for("a file of two lines", lambda: vector(base, "up == 0"))
+            assert "it is one line" in ask(base, "targets")["activeTargets"][0]["lastError"], ask(base, "targets")
+
+
 @test("A-11 HTTPS with an authority of one's own, a server's name, and basic_auth")
 def https():
     with kit.temporary() as place:
@@ -427,6 +449,9 @@ def strict():
         "convert_classic_histograms_to_nhcb is not supported": "- {job_name: a, convert_classic_histograms_to_nhcb: true}",
         "native_histogram_min_bucket_factor are not supported": "- {job_name: a, scrape_native_histograms: true, native_histogram_bucket_limit: 9}",
         "unknown scrape protocol": "- {job_name: a, scrape_protocols: [PrometheusProtobuf]}",
+        'setting header "Content-Type" is not allowed': "- {job_name: a, http_headers: {content-type: {values: [x]}}}",
+        '"a b" is no header': "- {job_name: a, http_headers: {a b: {values: [x]}}}",
+        "a header's value is one line": "- {job_name: a, http_headers: {a: {values: [\"x\\ny\"]}}}",
         "oauth2 is not supported": "- {job_name: a, oauth2: {client_id: x}}",
         'did you mean "static_configs"': "- {job_name: a, static_config: []}",
         'unknown relabel action "kep"': "- {job_name: a, relabel_configs: [{action: kep}]}",
