@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "ingest/intake.h"
 #include "journal/journal.h"
+#include "metrics/promql/features.h"
 
 struct delta_state;
 struct json_out;
@@ -30,7 +31,7 @@ struct posted_alert;
  * called with the options' context. */
 struct api_prometheus {
     int64_t lookback_ms; /* 0: 5 minutes */
-    bool delayed_name_removal;
+    struct promql_features features;
     const char *retention;      /* "15d" */
     const char *cwd, *hostname; /* of the process */
     /* Calls `look` once with the rules, which stand still meanwhile. */

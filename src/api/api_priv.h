@@ -195,6 +195,9 @@ void reply_header(struct reply *reply, const char *name, const char *value);
 /* A body that lives as long as the process. */
 void reply_static(struct reply *reply, const char *content_type, struct sv bytes);
 void reply_json(struct reply *reply, unsigned status);
+/* Packs a body of text of up to `max_bytes` by gzip where the client's Accept-Encoding takes it and it gets
+ * shorter. */
+void reply_pack(struct reply *reply, struct sv accept_encoding, size_t max_bytes);
 /* Sends it, and empties it. */
 enum MHD_Result reply_send(struct reply *reply, struct MHD_Connection *connection);
 void reply_free(struct reply *reply);
@@ -327,10 +330,13 @@ void prometheus_build_route(struct api *api, struct request *request, struct rep
 void prometheus_tsdb_route(struct api *api, struct request *request, struct reply *reply);
 void prometheus_replay_route(struct api *api, struct request *request, struct reply *reply);
 void prometheus_metadata_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_features_route(struct api *api, struct request *request, struct reply *reply);
+void prometheus_notifications_route(struct api *api, struct request *request, struct reply *reply);
 void prometheus_admin_route(struct api *api, struct request *request, struct reply *reply);
 void prometheus_federate_route(struct api *api, struct request *request, struct reply *reply);
 void targets_list(struct api *api, struct request *request, struct reply *reply);
 void targets_metadata(struct api *api, struct request *request, struct reply *reply);
+void targets_pools(struct api *api, struct request *request, struct reply *reply);
 void workbench_free_all(struct api *api);
 void alerts_list(struct api *api, struct request *request, struct reply *reply);
 void alerts_show(struct api *api, struct request *request, struct reply *reply);

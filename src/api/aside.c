@@ -24,10 +24,12 @@ struct aside {
 static void run(void *context, struct work *work, bool ending)
 {
     struct aside *job = (struct aside *)work;
-    if (!ending)
+    if (!ending) {
         job->handle(context, &job->request, &job->reply);
-    else
+        reply_pack(&job->reply, request_header(&job->request, "Accept-Encoding"), SIZE_MAX);
+    } else {
         reply_error(&job->reply, 503, "Tocsin stops: ask again once it is back");
+    }
 }
 
 static void done(void *context, struct work *work)

@@ -239,6 +239,16 @@ static struct sv bearer(struct sv authorization)
     return is ? sv_trim(sv_from(authorization, 7)) : (struct sv){0};
 }
 
+/* The access key id of an AWS client, which bears a token in its place: "AWS4-HMAC-SHA256
+ * Credential=ID/date/…, …". Its signature could be checked only by who knows the secret beside it. */
+static struct sv aws_access_key(struct sv authorization)
+{
+    if (!sv_starts(authorization, SV("AWS4-HMAC-SHA256 ")))
+        return (struct sv){0};
+    struct sv rest = sv_from(authorization, sv_find(authorization, SV("Credential=")));
+    return rest.n == 0 ? rest : sv_cut(&(struct sv){rest.p + 11, rest.n - 11}, '/');
+}
+
 static const struct auth_person *known_person(const struct auth *auth, struct sv token)
 {
     uint8_t digest[TC_SHA256_BYTES];
@@ -255,6 +265,8 @@ static const char *token_source(const struct auth *auth, const struct auth_reque
     struct sv token = bearer(request->authorization);
     if (token.p == NULL)
         token = request->api_key;
+    if (token.p == NULL)
+        token = aws_access_key(request->authorization);
     return token.n == 0 ? NULL : known_token(auth, token);
 }
 

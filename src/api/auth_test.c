@@ -180,6 +180,24 @@ static void test_A_31_tokens(void **state)
          .authorization = "bearer right-token",
          .role = ROLE_SOURCE,
          .status = 0},
+        {.method = "POST",
+         .host = host,
+         .authorization = "AWS4-HMAC-SHA256 Credential=wrong/20260101/eu-west-1/monitoring/aws4_request, "
+                          "SignedHeaders=host, Signature=right-token",
+         .role = ROLE_SOURCE,
+         .status = 401},
+        {.method = "POST",
+         .host = host,
+         .authorization = "AWS4-HMAC-SHA256 x",
+         .role = ROLE_SOURCE,
+         .status = 401},
+        {.method = "POST",
+         .host = host,
+         .authorization =
+             "AWS4-HMAC-SHA256 Credential=right-token/20260101/eu-west-1/monitoring/aws4_request, "
+             "SignedHeaders=host, Signature=00",
+         .role = ROLE_SOURCE,
+         .status = 0},
         /* a source's token is nobody's password: people's routes do not ask for it */
         {.method = "GET", .host = host, .role = ROLE_READER, .status = 0},
     };

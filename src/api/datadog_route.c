@@ -12,12 +12,10 @@ static bool read_body(struct api *api, struct request *request, struct sv body, 
 {
     struct sv type = request_header(request, "Content-Type");
     struct err err = {0};
-    if (sv_starts(type, SV("application/x-protobuf"))) {
-        reply_error(reply, 415,
-                    "series are taken as JSON: set use_v2_api.series: false where an Agent sends them");
-        return false;
-    }
-    if (datadog_read(body, api->options.metadata, list, &err) == 0)
+    bool protobuf = sv_starts(type, SV("application/x-protobuf"));
+    int (*read)(struct sv body, struct metadata * metadata, struct sample_list * list, struct err * err) =
+        protobuf ? datadog_read_protobuf : datadog_read;
+    if (read(body, api->options.metadata, list, &err) == 0)
         return true;
     reply_error(reply, 400, "%s", err.text);
     return false;

@@ -33,7 +33,7 @@ static void put_exemplar(struct json_out *json, const struct tsdb_exemplar *exem
     json_key(json, SV("labels"));
     prom_json_labels(json, exemplar->labels);
     json_key(json, SV("value"));
-    prom_json_float(json, exemplar->v);
+    prom_json_sample(json, exemplar->v);
     json_key(json, SV("timestamp"));
     prom_json_seconds(json, exemplar->t);
     json_object_end(json);
@@ -65,7 +65,7 @@ static void answer(struct question *q, const struct selectors *selectors, int64_
 static void answer_exemplars(struct api *api, struct request *request, struct reply *reply)
 {
     struct question q;
-    struct promql_parse parse = {0};
+    struct promql_parse parse = {.refused = promql_features_refused(&api->options.prometheus.features)};
     struct selectors selectors = {.n = 0};
     struct err err = {0};
     int64_t min_t, max_t;

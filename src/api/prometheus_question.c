@@ -181,8 +181,11 @@ bool question_duration(struct question *q, const char *name, struct sv text, int
                         "error parsing lookback delta duration: cannot parse %s to a valid duration",
                         quoted(q, text));
         return false;
-    } else
-        return question_invalid(q, name, "cannot parse %s to a valid duration", quoted(q, text));
+    } else {
+        bool over = num_double(text, &seconds);
+        return question_invalid(q, name, "cannot parse %s to a valid duration%s", quoted(q, text),
+                                over ? ". It overflows int64" : "");
+    }
     return true;
 }
 
@@ -226,18 +229,8 @@ bool question_matches(struct question *q, const char *where, bool strict)
     for (size_t i = 0; i < count; i++) {
         struct promql_parse *parse = &q->matches[q->match_count++];
         struct err err = {0};
-        bool bare = sv_is(sv_trim(texts[i]), "{}"); /* which a query refuses, too, in other words */
-        if (bare && strict) {
-            question_refuse(q, 400, "bad_data", "%smatch[] must contain at least one non-empty matcher",
-                            before);
-            return false;
-        }
-        if (promql_parse(parse, bare ? SV("{__name__!=\"\"}") : texts[i], &err) != 0) {
+        if (promql_parse_selector(parse, texts[i], &err) != 0) {
             question_refuse(q, 400, "bad_data", "%s%s", before, err.text);
-            return false;
-        }
-        if (parse->expr->kind != EXPR_SELECTOR) {
-            question_refuse(q, 400, "bad_data", "%sa selector of series is expected", before);
             return false;
         }
         if (strict && is_open(parse->expr)) {

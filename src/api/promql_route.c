@@ -98,8 +98,10 @@ static bool read_options(struct question *q, struct promql_options *o)
     q->deadline_ns = clk_monotonic_ns(q->api->options.clk) + timeout_ms * 1000000;
     o->cancelled = is_late;
     o->cancel_context = q;
-    o->delayed_name_removal = q->api->options.prometheus.delayed_name_removal;
-    o->ignore_start_timestamps = true; /* as Prometheus, unless it is told otherwise */
+    const struct promql_features *features = &q->api->options.prometheus.features;
+    o->refused = promql_features_refused(features);
+    o->delayed_name_removal = features->delayed_name_removal;
+    o->ignore_start_timestamps = !features->use_start_timestamps;
     return true;
 }
 
@@ -136,6 +138,7 @@ static void run(struct question *q, struct promql_options *options, size_t limit
     struct sv text = question_get(q, "query");
     if (!read_options(q, options))
         return;
+    parse.refused = options->refused;
     if (promql_parse(&parse, text, &err) != 0)
         question_invalid(q, "query", "%s", err.text);
     else if (options->step_ms > 0 && !is_ranged(parse.expr))

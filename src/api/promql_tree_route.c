@@ -286,7 +286,7 @@ static void with_query(struct api *api, struct request *request, struct reply *r
                        void (*print)(struct json_out *json, const struct expr *e))
 {
     struct question q;
-    struct promql_parse parse = {0};
+    struct promql_parse parse = {.refused = promql_features_refused(&api->options.prometheus.features)};
     struct err err = {0};
     if (question_begin(&q, api, request, reply, false)) {
         if (promql_parse(&parse, question_get(&q, "query"), &err) != 0) {

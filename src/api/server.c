@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { PACK_BYTES_MAX = 1 << 20 };
+
 /* --- what handlers may ask of a request ------------------------------------------------------------------
  */
 
@@ -242,6 +244,8 @@ static void count_answer(struct api *api, const struct request *request)
 static enum MHD_Result answer(struct api *api, struct request *request)
 {
     count_answer(api, request);
+    /* more than that is packed by those who made it, beside the server's threads */
+    reply_pack(&request->reply, request_header(request, "Accept-Encoding"), PACK_BYTES_MAX);
     return reply_send(&request->reply, request->connection);
 }
 

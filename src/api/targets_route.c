@@ -81,6 +81,22 @@ void targets_list(struct api *api, struct request *request, struct reply *reply)
     arena_free(&asked.arena);
 }
 
+void targets_pools(struct api *api, struct request *request, struct reply *reply)
+{
+    struct asked asked = {0};
+    struct buf data;
+    buf_init(&data, TC_API_REPLY_BYTES - 64);
+    if (begin(api, request, &asked, reply)) {
+        if (api->options.scrape != NULL)
+            scrape_manager_pools(api->options.scrape, &data);
+        else
+            buf_str(&data, "{\"scrapePools\":[]}");
+        answer(reply, &data);
+    }
+    buf_free(&data);
+    arena_free(&asked.arena);
+}
+
 static void list_metadata(struct api *api, const struct asked *asked, size_t limit, struct reply *reply)
 {
     struct promql_parse parse = {0};
@@ -88,9 +104,10 @@ static void list_metadata(struct api *api, const struct asked *asked, size_t lim
     struct buf data;
     buf_init(&data, TC_API_REPLY_BYTES - 64);
     const bool all = asked->match_target.n == 0;
-    if (!all && (promql_parse(&parse, asked->match_target, &err) != 0 || parse.expr->kind != EXPR_SELECTOR)) {
-        refuse(reply, 400, "bad_data",
-               err.text[0] != '\0' ? err.text : "match_target: a selector is expected");
+    if (!all && promql_parse_selector(&parse, asked->match_target, &err) != 0) {
+        struct err why = {0};
+        err_set(&why, TC_EINPUT, "invalid parameter \"match_target\": %s", err.text);
+        refuse(reply, 400, "bad_data", why.text);
     } else {
         if (api->options.scrape != NULL)
             scrape_manager_metadata(api->options.scrape, all ? NULL : parse.expr->matchers,
@@ -106,9 +123,12 @@ static void list_metadata(struct api *api, const struct asked *asked, size_t lim
 void targets_metadata(struct api *api, struct request *request, struct reply *reply)
 {
     struct asked asked = {0};
-    uint64_t limit = SIZE_MAX;
+    uint64_t limit = SIZE_MAX, below = 0;
     if (begin(api, request, &asked, reply)) {
-        if (asked.limit.n > 0 && !num_u64(asked.limit, 0, SIZE_MAX, &limit))
+        bool negative =
+            asked.limit.n > 1 && asked.limit.p[0] == '-' &&
+            num_u64(sv_from(asked.limit, 1), 0, INT64_MAX, &below); /* no limit, as in Prometheus */
+        if (asked.limit.n > 0 && !negative && !num_u64(asked.limit, 0, SIZE_MAX, &limit))
             refuse(reply, 400, "bad_data", "limit must be a number");
         else
             list_metadata(api, &asked, limit, reply);

@@ -11,6 +11,7 @@
 #include "cli/check_prometheus.h"
 #include "cli/journal_seen.h"
 #include "cli/parsers.h"
+#include "cli/promql_option.h"
 #include "cli/rules.h"
 #include "event/policy.h"
 
@@ -23,7 +24,9 @@ static const struct option_spec options[] = {
     {"shipped-parsers", OPTION_FLAG, NULL, "check the parsers that the program ships in the same way"},
     {"rules", OPTION_LIST, "FILE", "check this file of Prometheus rules (may be repeated)"},
     {"alertmanager", OPTION_VALUE, "FILE", "check this alertmanager.yml as Alertmanager would"},
-    ALERTMANAGER_FEATURE_OPTION,
+    {"enable-feature", OPTION_VALUE, "FEATURE",
+     "as the flag of the name, with --alertmanager: classic-mode or utf8-strict-mode; with --rules: "
+     "Prometheus' feature flags of PromQL, parted by commas (docs/promql.md)"},
     {"profile", OPTION_LIST, "FILE|NAME", RULES_PROFILE_HELP},
     {"pipeline", OPTION_LIST, "FILE|NAME", RULES_PIPELINE_HELP},
     {"data", OPTION_VALUE, "DIR",
@@ -224,7 +227,7 @@ static enum cli_exit check_metric_rules(const struct cli_args *args, const struc
                                &count, &err) != 0)
         code = cli_fail_err(args, &err);
     else
-        code = check_prometheus(paths, count, cli_flag(args, "strict"));
+        code = check_prometheus(paths, count, &config->metric_rules.features, cli_flag(args, "strict"));
     arena_free(&arena);
     return code;
 }
@@ -367,10 +370,15 @@ static enum cli_exit check_the_promql_rules(const struct cli_args *args)
 {
     const char *const *files;
     size_t count = cli_list(args, "rules", &files);
-    enum cli_exit named = check_prometheus(files, count, cli_flag(args, "strict")), more = CLI_DONE;
+    struct promql_features features = {0};
+    struct err err = {0};
+    if (promql_option_features(args, &features, &err) != 0)
+        return cli_fail_err(args, &err);
+    enum cli_exit named = check_prometheus(files, count, &features, cli_flag(args, "strict")),
+                  more = CLI_DONE;
     count = cli_operands(args, &files);
     if (count > 0)
-        more = check_prometheus(files, count, cli_flag(args, "strict"));
+        more = check_prometheus(files, count, &features, cli_flag(args, "strict"));
     return TC_MAX(named, more);
 }
 

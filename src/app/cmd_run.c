@@ -23,6 +23,8 @@ static const struct option_spec options[] = {
     {"syslog-udp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over UDP, as 127.0.0.1:5514"},
     {"syslog-tcp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over TCP, as 127.0.0.1:5514"},
     {"tail", OPTION_LIST, "PATTERN", "also follow log files, as '/var/log/app/*.log' (may be given again)"},
+    {"enable-feature", OPTION_LIST, "LIST",
+     "also Prometheus' feature flags of PromQL, parted by commas (docs/promql.md)"},
     {"journald", OPTION_FLAG, NULL, "also read the journal of systemd"},
     {"stdin", OPTION_FLAG, NULL, "also read events from standard input, one a line"},
     TEND_LOG_OPTIONS,

@@ -117,22 +117,13 @@ static int metrics_external_labels(struct reading *r, const struct yaml_node *no
 
 static int metrics_enable_features(struct reading *r, const struct yaml_node *node)
 {
-    static const char *const always_on[] = {"promql-experimental-functions", "promql-duration-expr",
-                                            "promql-extended-range-selectors", "promql-binop-fill-modifiers"};
+    struct err err = {0};
     const struct sv *names;
     size_t count;
     int rc = setting_names(r, node, LIST_MAX, &names, &count);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        bool known = sv_is(names[i], "promql-delayed-name-removal");
-        r->config->metric_rules.delayed_name_removal |= known;
-        for (size_t k = 0; !known && k < TC_ARRAY_LEN(always_on); k++)
-            known = sv_is(names[i], always_on[k]);
-        if (!known)
-            rc = setting_bad(r, node,
-                             "promql-delayed-name-removal, promql-experimental-functions, "
-                             "promql-duration-expr, promql-extended-range-selectors and "
-                             "promql-binop-fill-modifiers are the features that there are");
-    }
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        if (promql_features_enable(&r->config->metric_rules.features, names[i], &err) != 0)
+            rc = setting_bad(r, node, err.text);
     return rc;
 }
 
@@ -178,8 +169,9 @@ const struct setting config_metrics_settings[] = {
     {"external_labels", "labels of all alerts on metrics, and of what is federated, beside their own", "none",
      metrics_external_labels},
     {"enable_features",
-     "Prometheus' feature flags of PromQL: promql-delayed-name-removal; promql-experimental-functions, "
-     "promql-duration-expr, promql-extended-range-selectors and promql-binop-fill-modifiers are always on",
+     "Prometheus' feature flags of PromQL: promql-experimental-functions, promql-binop-fill-modifiers, "
+     "promql-delayed-name-removal, use-start-timestamps; promql-duration-expr and "
+     "promql-extended-range-selectors are always on",
      "none", metrics_enable_features},
     {0}};
 

@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena arena = {0};
     struct event event = {.raw = sv_make((const char *)data, size)};
     struct err err = {0};
-    struct statsd_table *table = statsd_table_new(false, 0);
+    struct statsd_table *table =
+        statsd_table_new(&(struct statsd_table_options){.signed_gauges = false, .idle_ms = STATSD_IDLE_MS});
     if (json_parse_event(event.raw, &arena, &event, &err) == 0) {
         event_index(&event, &arena);
         (void)emf_read(&event, &arena, take, table);

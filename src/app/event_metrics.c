@@ -22,6 +22,7 @@ enum {
     SERIES_PER_MS = 10,
     VALUE_BYTES_MAX = 64,
     RESTORE_MS = 60000, /* before the last write: it had all series */
+    IDLE_MS = 24 * 3600 * 1000,
 };
 #define WAIT_NS       (TC_SECOND_NS / 5)
 #define POSITION_NAME SV("tocsin_event_metrics_position")
@@ -41,7 +42,7 @@ struct event_metrics {
     bool runs;
     pthread_t thread;
     atomic_ullong events, matched, refused[STATSD_OUTCOMES], series, bytes, position, failed_writes,
-        refused_samples;
+        refused_samples, forgotten, made_room;
 };
 
 static int64_t now_ms(const struct event_metrics *m)
@@ -177,6 +178,8 @@ static void write_all(struct event_metrics *m)
     }
     atomic_store(&m->series, statsd_table_series(m->table));
     atomic_store(&m->bytes, statsd_table_bytes(m->table));
+    atomic_store(&m->forgotten, statsd_table_forgotten(m->table));
+    atomic_store(&m->made_room, statsd_table_made_room(m->table));
     sample_list_free(&list);
 }
 
@@ -313,7 +316,7 @@ int event_metrics_start(const struct event_metrics_options *options, struct even
 {
     struct event_metrics *m = tc_alloc(sizeof *m);
     m->options = *options;
-    m->table = statsd_table_new(false, 0);
+    m->table = statsd_table_new(&(struct statsd_table_options){.keeps_bare = true, .idle_ms = IDLE_MS});
     m->scratch = match_scratch_new();
     m->source = tsdb_source(options->tsdb, SV("events"));
     int rc = restore(m, err);
@@ -378,6 +381,10 @@ void event_metrics_metrics(const struct event_metrics *m, struct buf *out)
         {"tocsin_event_metrics_series_limit", "gauge", "Series that may be added up.", STATSD_SERIES_MAX},
         {"tocsin_event_metrics_bytes", "gauge", "Bytes of their labels.", (double)atomic_load(&m->bytes)},
         {"tocsin_event_metrics_bytes_limit", "gauge", "Bytes that these may have.", STATSD_BYTES_MAX},
+        {"tocsin_event_metrics_forgotten_total", "counter",
+         "Series that were silent and are not added up any more.", (double)atomic_load(&m->forgotten)},
+        {"tocsin_event_metrics_made_room_total", "counter",
+         "Of these, series that went sooner because little room was left.", (double)atomic_load(&m->made_room)},
         {"tocsin_event_metrics_failed_writes_total", "counter",
          "Times that the store took nothing; it is tried again.", (double)atomic_load(&m->failed_writes)},
         {"tocsin_event_metrics_refused_samples_total", "counter", "Samples that the store did not take.",

@@ -57,16 +57,16 @@ int metric_rule_files_find(const char *const *patterns, size_t count, struct are
     return rc;
 }
 
-static int read_one(struct prometheus_file *file, const char *path, struct err *err)
+static int read_one(struct prometheus_file *file, const char *path, unsigned refused, struct err *err)
 {
-    if (prometheus_file_load(path, file) == 0)
+    if (prometheus_file_load(path, refused, file) == 0)
         return 0;
     int rc = rule_problems_err(&file->rules.problems, path, err);
     return rc != 0 ? rc : rule_problems_err(&file->side.problems, file->side_path, err);
 }
 
-int metric_rule_files_read(const char *const *patterns, size_t count, struct metric_rule_files **ret,
-                           struct err *err)
+int metric_rule_files_read(const char *const *patterns, size_t count, unsigned refused,
+                           struct metric_rule_files **ret, struct err *err)
 {
     struct arena arena = {0};
     struct metric_rule_files *files = tc_alloc(sizeof *files);
@@ -80,7 +80,7 @@ int metric_rule_files_read(const char *const *patterns, size_t count, struct met
     for (size_t i = 0; rc == 0 && i < n; i++) {
         files->items[i] = &files->files[i].rules;
         files->count++;
-        rc = read_one(&files->files[i], paths[i], err);
+        rc = read_one(&files->files[i], paths[i], refused, err);
         files->rules += files->files[i].rules.rule_count;
     }
     arena_free(&arena);

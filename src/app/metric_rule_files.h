@@ -16,9 +16,10 @@ int metric_rule_files_find(const char *const *patterns, size_t count, struct are
                            const char *const **ret, size_t *ret_count, struct err *err);
 
 struct metric_rule_files;
-/* Reads them all, with their side files. TC_EINPUT with the place of the first error, in promtool's words. */
-int metric_rule_files_read(const char *const *patterns, size_t count, struct metric_rule_files **ret,
-                           struct err *err);
+/* Reads them all, with their side files; `refused` as promql_parse.refused. TC_EINPUT with the place of the
+ * first error, in promtool's words. */
+int metric_rule_files_read(const char *const *patterns, size_t count, unsigned refused,
+                           struct metric_rule_files **ret, struct err *err);
 void metric_rule_files_free(struct metric_rule_files **files);
 /* For rule_engine_new; lent. */
 const struct rule_file *const *metric_rule_files_items(const struct metric_rule_files *files,

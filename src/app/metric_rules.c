@@ -142,8 +142,9 @@ static struct rule_engine *make_engine(struct metric_rules *r, const struct metr
         .interval_ns = s->evaluation_interval_ns,
         .query_offset_ns = s->query_offset_ns,
         .lookback_ms = s->lookback_ns / 1000000,
-        .ignore_start_timestamps = true, /* as Prometheus, unless it is told otherwise */
-        .delayed_name_removal = s->delayed_name_removal,
+        .refused = promql_features_refused(&s->features),
+        .ignore_start_timestamps = !s->features.use_start_timestamps,
+        .delayed_name_removal = s->features.delayed_name_removal,
         .cancelled = is_late,
         .cancel_context = r,
         .clk = r->options.clk,

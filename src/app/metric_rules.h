@@ -10,6 +10,7 @@
 #include "alert/alert.h"
 #include "app/metric_alerts.h"
 #include "app/metric_rule_files.h"
+#include "metrics/promql/features.h"
 #include "metrics/tsdb/tsdb.h"
 
 /* What the configuration says of rules; texts are lent. */
@@ -20,7 +21,7 @@ struct metric_rule_settings {
     int64_t outage_tolerance_ns, grace_period_ns; /* of the restoration of `for` */
     const struct label *external_labels;          /* sorted by name */
     size_t external_label_count;
-    bool delayed_name_removal;
+    struct promql_features features;
     const char *external_url;
 };
 

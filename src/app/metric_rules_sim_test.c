@@ -81,7 +81,7 @@ static struct metric_rule_files *read_files(const struct world *w)
 {
     struct metric_rule_files *files;
     struct err err = {0};
-    if (metric_rule_files_read(w->patterns, 1, &files, &err) != 0)
+    if (metric_rule_files_read(w->patterns, 1, 0, &files, &err) != 0)
         fail_msg("%s", err.text);
     return files;
 }

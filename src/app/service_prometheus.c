@@ -50,7 +50,11 @@ static void show_flags(void *context, struct json_out *out)
     const struct service *s = context;
     const struct config *c = &s->config;
     const struct metric_rule_settings *rules = &c->metric_rules;
-    json_kv_str(out, "enable-feature", rules->delayed_name_removal ? "promql-delayed-name-removal" : "");
+    struct buf features;
+    buf_init(&features, 256);
+    promql_features_print(&features, &rules->features);
+    json_kv_string(out, "enable-feature", buf_view(&features));
+    buf_free(&features);
     duration_flag(out, "query.lookback-delta", rules->lookback_ns, 300 * TC_SECOND_NS);
     json_kv_str(out, "query.max-samples", "50000000");
     json_kv_str(out, "query.timeout", "2m");
@@ -78,7 +82,7 @@ void service_prometheus(struct service *s, struct api_prometheus *ret)
     snprintf(s->metrics_retention, sizeof s->metrics_retention, "%.*s", SV_FMT(buf_view(&text)));
     buf_free(&text);
     *ret = (struct api_prometheus){.lookback_ms = s->config.metric_rules.lookback_ns / 1000000,
-                                   .delayed_name_removal = s->config.metric_rules.delayed_name_removal,
+                                   .features = s->config.metric_rules.features,
                                    .retention = s->metrics_retention,
                                    .cwd = s->cwd,
                                    .hostname = s->hostname,

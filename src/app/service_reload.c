@@ -9,6 +9,7 @@
 
 #include "base/json_out.h"
 #include "base/log.h"
+#include "cli/promql_option.h"
 #include "cli/rules.h"
 
 static int read_rules(const struct cli_args *args, const struct config *c, struct wishes *w, struct err *err)
@@ -57,7 +58,9 @@ int service_read_wishes(const struct cli_args *args, const struct config *c, str
 {
     int rc = read_rules(args, c, w, err);
     if (rc == 0 && c->metrics)
-        rc = metric_rule_files_read(c->metric_rules.files, c->metric_rules.file_count, &w->metric_rules, err);
+        rc =
+            metric_rule_files_read(c->metric_rules.files, c->metric_rules.file_count,
+                                   promql_features_refused(&c->metric_rules.features), &w->metric_rules, err);
     if (rc == 0)
         rc = oncall_files_read(c, &w->arena, &w->oncall, err);
     if (rc == 0)
@@ -101,7 +104,8 @@ int service_load_config(const struct cli_args *args, struct config *config, stru
 {
     const char *path = cli_value(args, "config", NULL);
     config_defaults(config);
-    return path == NULL ? 0 : config_load(path, config, err);
+    int rc = path == NULL ? 0 : config_load(path, config, err);
+    return rc == 0 ? promql_option_features(args, &config->metric_rules.features, err) : rc;
 }
 
 static int reload_wishes(struct service *s, const struct config *c, struct wishes *w,
@@ -194,6 +198,7 @@ int service_reload(void *context, struct buf *ret_json, struct err *err)
     char text[TC_ERR_TEXT_MAX + TC_ERR_FILE_MAX + 32];
     pthread_mutex_lock(&s->reloading);
     int rc = service_load_config(s->args, &config, err);
+    config.metric_rules.features = s->config.metric_rules.features; /* for queries, too, as at the start */
     if (rc == 0)
         rc = service_read_wishes(s->args, &config, &wishes, err);
     size_t metric_rules = wishes.metric_rules == NULL ? 0 : metric_rule_files_rules(wishes.metric_rules);

@@ -42,10 +42,10 @@ static size_t print_duplicates(const struct rule_file *file)
     return n;
 }
 
-static void check_file(const char *path, size_t *errors, size_t *warnings)
+static void check_file(const char *path, unsigned refused, size_t *errors, size_t *warnings)
 {
     struct prometheus_file file;
-    bool good = prometheus_file_load(path, &file) == 0;
+    bool good = prometheus_file_load(path, refused, &file) == 0;
     if (!good)
         fprintf(stderr, "  FAILED:\n");
     print_problems(path, &file.rules.problems);
@@ -62,7 +62,8 @@ static void check_file(const char *path, size_t *errors, size_t *warnings)
     prometheus_file_free(&file);
 }
 
-enum cli_exit check_prometheus(const char *const *files, size_t count, bool strict)
+enum cli_exit check_prometheus(const char *const *files, size_t count, const struct promql_features *features,
+                               bool strict)
 {
     size_t errors = 0, warnings = 0;
     for (size_t i = 0; i < count; i++) {
@@ -70,7 +71,7 @@ enum cli_exit check_prometheus(const char *const *files, size_t count, bool stri
             continue; /* checked with its rule file */
         printf("Checking %s\n", files[i]);
         fflush(stdout);
-        check_file(files[i], &errors, &warnings);
+        check_file(files[i], promql_features_refused(features), &errors, &warnings);
         printf("\n");
         fflush(stdout);
     }

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/go_text.h"
 #include "cli/cli.h"
+#include "cli/promql_option.h"
 #include "metrics/exposition/load.h"
 #include "metrics/prom_duration.h"
 #include "metrics/promql/result_json.h"
@@ -124,16 +125,13 @@ static bool take_range(const struct cli_args *args, struct promql_options *o)
 
 static bool take_features(const struct cli_args *args, struct promql_options *o)
 {
-    struct sv rest = sv_of(cli_value(args, "enable-feature", ""));
-    while (rest.n > 0) {
-        struct sv name = sv_trim(sv_cut(&rest, ','));
-        if (!sv_is(name, "promql-delayed-name-removal")) {
-            cli_fail(args, CLI_USAGE, "--enable-feature %.*s: there is only promql-delayed-name-removal",
-                     SV_FMT(name));
-            return false;
-        }
-        o->delayed_name_removal = true;
+    struct promql_features features = {0};
+    struct err err = {0};
+    if (promql_option_features(args, &features, &err) != 0) {
+        cli_fail_err(args, &err);
+        return false;
     }
+    o->delayed_name_removal = features.delayed_name_removal; /* all else is on anyway */
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "cli/prometheus_file.h"
+#include "cli/promql_option.h"
 #include "metrics/rules/unit_test.h"
 
 #include <glob.h>
@@ -15,12 +16,14 @@ enum { UNIT_TEST_FILE_MAX = 8 << 20, UNIT_TEST_RULE_FILES_MAX = 10000, UNIT_TEST
 
 struct prometheus_tests {
     const struct cli_args *args;
+    struct promql_features features;
     bool quiet, unusable;
     size_t passed, failed;
 };
 
 /* The rule files of one test file. */
 struct rule_list {
+    unsigned refused; /* extensions of PromQL */
     struct prometheus_file **items;
     size_t n, capacity;
 };
@@ -46,7 +49,7 @@ static void load_rule_file(struct rule_list *list, const char *path)
         list->items = tc_realloc(list->items, list->capacity * sizeof *list->items);
     }
     struct prometheus_file *file = list->items[list->n++] = tc_alloc(sizeof *file);
-    prometheus_file_load(path, file); /* its errors fail the tests */
+    prometheus_file_load(path, list->refused, file); /* its errors fail the tests */
     for (const struct rule_problem *p = file->side.problems.first; p != NULL; p = p->next)
         rule_problem_add(&file->rules.problems, p->warning, 0, 0, "%s:%u:%u: %.*s", file->side_path, p->line,
                          p->column, SV_FMT(p->text));
@@ -108,7 +111,7 @@ static void run_tests(struct prometheus_tests *run, const char *path, const stru
 static void run_bytes(struct prometheus_tests *run, const char *path, struct sv bytes)
 {
     struct unit_test_file file;
-    struct rule_list rules = {0};
+    struct rule_list rules = {.refused = promql_features_refused(&run->features)};
     struct err err = {0};
     if (unit_test_file_read(bytes, &file) != 0) {
         for (const struct rule_problem *p = file.problems.first; p != NULL; p = p->next) {
@@ -119,6 +122,7 @@ static void run_bytes(struct prometheus_tests *run, const char *path, struct sv 
         return;
     }
     int rc = 0;
+    file.features = run->features;
     for (size_t i = 0; rc == 0 && i < file.rule_file_count; i++)
         rc = load_pattern(&rules, path, file.rule_files[i], &err);
     if (rc != 0)
@@ -134,6 +138,9 @@ enum cli_exit cmd_test_prometheus(const struct cli_args *args)
     struct prometheus_tests run = {.args = args, .quiet = cli_flag(args, "quiet")};
     const char *const *files;
     size_t count = cli_operands(args, &files);
+    struct err wrong = {0};
+    if (promql_option_features(args, &run.features, &wrong) != 0)
+        return cli_fail_err(args, &wrong);
     for (size_t i = 1; i < count; i++) {
         struct buf bytes;
         struct err err = {0};

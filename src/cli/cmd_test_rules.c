@@ -22,6 +22,8 @@
 
 static const struct option_spec options[] = {
 
+    {"enable-feature", OPTION_LIST, "LIST",
+     "with `rules`: Prometheus' feature flags of PromQL, parted by commas (docs/promql.md)"},
     {"quiet", OPTION_FLAG, NULL, "print failures and the last line only"},
     {"junit", OPTION_VALUE, "FILE", "also write the outcome of each case as JUnit XML, for build servers"},
     {"pipeline", OPTION_LIST, "FILE|NAME", RULES_PIPELINE_HELP},

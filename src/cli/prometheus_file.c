@@ -33,16 +33,16 @@ static char *find_side(const char *path)
     return found;
 }
 
-int prometheus_file_load(const char *path, struct prometheus_file *ret)
+int prometheus_file_load(const char *path, unsigned refused, struct prometheus_file *ret)
 {
     struct buf bytes;
     struct err err = {0};
     *ret = (struct prometheus_file){0};
     buf_init(&bytes, RULE_FILE_BYTES_MAX);
     if (fs_read_file(&fs_system, path, &bytes, &err) == 0) {
-        rule_file_read(sv_of(path), buf_view(&bytes), &ret->rules);
+        rule_file_read_refusing(sv_of(path), buf_view(&bytes), refused, &ret->rules);
     } else {
-        rule_file_read(sv_of(path), SV(""), &ret->rules);
+        rule_file_read_refusing(sv_of(path), SV(""), refused, &ret->rules);
         rule_problem_add(&ret->rules.problems, false, 0, 0, "%s", err.text);
     }
     if (ret->rules.problems.errors == 0)

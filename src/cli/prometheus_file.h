@@ -15,9 +15,10 @@ struct prometheus_file {
 
 /* Is this the path of a side file? */
 bool prometheus_is_side(const char *path);
-/* Reads both. Problems are in ret->rules and ret->side; what the system refuses is a problem, too. 0 where
- * the file is good, else TC_EINPUT; prometheus_file_free in any case. */
-int prometheus_file_load(const char *path, struct prometheus_file *ret);
+/* Reads both; `refused`: extensions of PromQL that are errors, as promql_parse.refused. Problems are in
+ * ret->rules and ret->side; what the system refuses is a problem, too. 0 where the file is good, else
+ * TC_EINPUT; prometheus_file_free in any case. */
+int prometheus_file_load(const char *path, unsigned refused, struct prometheus_file *ret);
 void prometheus_file_free(struct prometheus_file *file);
 
 #endif

@@ -331,6 +331,44 @@ def restart():
         am.stop()
 
 
+SHOWN = """
+route:
+  receiver: team
+  group_wait: 30s
+  routes:
+  - {matchers: ['team=~"a|b"'], receiver: hook, mute_time_intervals: [nights]}
+receivers:
+- name: team
+  slack_configs: [{channel: '#x', api_url: 'https://hooks.slack.example/sesame', http_config: {authorization: {credentials: sesame}}}]
+  email_configs: [{to: x@y.example, from: a@b.example, smarthost: 'localhost:25', auth_password: sesame}]
+- name: hook
+  webhook_configs: [{url: 'http://127.0.0.1:9/sesame', timeout: 90s}]
+time_intervals:
+- name: nights
+  time_intervals: [{times: [{start_time: '00:00', end_time: '06:00'}], location: Europe/Berlin}]
+"""
+
+
+@kit.test("alertmanager: the status shows the configuration with all defaults and without secrets, and what is shown can be loaded")
+def shown():
+    with Alertmanager("http://127.0.0.1:9/") as am:
+        am.write(SHOWN)
+        assert am.call("POST", "/-/reload")[0] == 200, am.output()
+        text = am.get("/api/v2/status")["config"]["original"]
+        assert "sesame" not in text, text
+        lines = text.splitlines()
+        for line in ("global:", "  resolve_timeout: 5m", "    follow_redirects: true", "  smtp_hello: localhost", "  smtp_require_tls: true",
+                     "  pagerduty_url: https://events.pagerduty.com/v2/enqueue", "  receiver: team", "  continue: false", "  group_wait: 30s",
+                     "      continue: false", "    slack_configs:", "      - send_resolved: false", "        api_url: <secret>", "          authorization:",
+                     "            credentials: <secret>", "        auth_password: <secret>", "        require_tls: true", '        smarthost: "localhost:25"',
+                     "        timeout: 90s", "        max_alerts: 0", "      - send_resolved: true", "        location: Europe/Berlin", "templates: []"):
+            assert line in lines, (line, text)
+        assert '{{ template \\"slack.default.title\\" . }}' in text, text
+        am.write(text)
+        assert am.call("POST", "/-/reload")[0] == 200, am.output()
+        assert am.get("/api/v2/status")["config"]["original"] == text, "it is what its own reading gives"
+
+
 @kit.test("alertmanager: amtool works against it")
 def amtool():
     found = glob.glob("build/peers/prometheus-alertmanager/usr/bin/amtool")

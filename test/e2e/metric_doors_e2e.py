@@ -10,6 +10,7 @@ import zlib
 
 import kit
 from kit import Server, Skip, free_port, test, wait_for
+from remote_write import field
 
 CONFIG = "metrics:\n  enabled: true\n"
 
@@ -155,6 +156,17 @@ def put_metric_data():
         assert status == 200 and "PutMetricDataResponse" in text and query(server, "q") == {(("a", "b/c"), ("namespace", "n n")): 2.5}, text
         assert query(server, "q2_sum") == {(("namespace", "n n"),): 4}
         assert server.post("/", "Action=ListMetrics", {"Content-Type": "application/x-www-form-urlencoded"})[0] == 400
+    with Server(config=CONFIG + "sources:\n  - name: aws\n    token: env:KEY\n", env={"KEY": "a-key-of-a-source"}) as server:
+        send = BOTO3.split("now =")[0].replace('"k"', "sys.argv[2]") + """
+try:
+    c.put_metric_data(Namespace="n", MetricData=[{"MetricName": "kept", "Value": 1}])
+except c.exceptions.ClientError as e:
+    print("refused", e.response["ResponseMetadata"]["HTTPStatusCode"])
+"""
+        assert python(send, f"http://127.0.0.1:{server.port}", "a-key-of-a-source", env={"AWS_EC2_METADATA_DISABLED": "true"}) == ""
+        assert query(server, "kept") == {(("namespace", "n"),): 1}
+        said = python(send, f"http://127.0.0.1:{server.port}", "wrong-key-of-a-source", env={"AWS_EC2_METADATA_DISABLED": "true"})
+        assert said == "refused 401\n", said
 
 
 @test("CloudWatch's metric streams by Firehose, JSON and OpenTelemetry 1.0; the access key is a source's token")
@@ -200,7 +212,7 @@ for attempt in (1, 2):
 """
 
 
-@test("Datadog's client sends series, version 1 and 2; /api/v1/series stays Prometheus' query")
+@test("Datadog's client sends series, version 1 and 2, an Agent protobuf; /api/v1/series stays Prometheus' query")
 def datadog():
     now = int(time.time())
     config = CONFIG + "sources:\n  - name: dd\n    token: env:KEY\n"
@@ -217,7 +229,27 @@ def datadog():
         assert status == 202 and json.loads(text)["errors"] == ["a series has no metric or no points"], (status, text)
         assert query(server, "v2_count") == {(("a", "b"), ("host", "h2")): 4}
         assert server.request("POST", "/api/v2/series", body, {"DD-API-KEY": "wrong-key-of-a-source"})[0] == 401
-        assert server.request("POST", "/api/v2/series", b"x", headers | {"Content-Type": "application/x-protobuf"})[0] == 415
+        for path in ("/api/v1/validate", "/datadog/api/v1/validate"):
+            assert server.get(path, {"DD-API-KEY": "wrong-key-of-a-source"})[0] == 401 and server.get(path, headers)[:2] == (200, '{"valid":true}')
+        agent = headers | {"Content-Type": "application/x-protobuf", "Content-Encoding": "deflate"}
+        resources = field(1, field(1, b"host") + field(2, b"h3")) + field(1, field(1, b"device") + field(2, b"sda")) + field(1, field(1, b"x") + field(2, b"y"))
+        def metric(name, kind, value, *tags, more=b""):
+            point = field(4, field(1, float(value)) + field(2, now))
+            return field(1, point + resources + field(2, name) + b"".join(field(3, t) for t in tags) + field(5, kind) + field(7, b"System") + more)
+        payload = (metric(b"agent.count", 1, 6, b"env:prod", b"flag") + metric(b"agent.rate", 2, 0.5, more=field(8, 10)) + metric(b"agent.gauge", 3, 2.5, more=field(6, b"byte")) +
+                   metric(b"agent.user", 3, 1, b"user:jane@example.com") + field(1, field(5, 1)) + metric(b"agent.tag", 3, 1, b":nothing"))
+        status, text, _ = server.request("POST", "/api/v2/series", zlib.compress(payload), agent)
+        assert status == 202 and "a series has no metric" in text, (status, text)
+        host = (("device", "sda"), ("host", "h3"))
+        assert query(server, "agent_count") == {(("device", "sda"), ("env", "prod"), ("flag", "true"), ("host", "h3")): 6}
+        assert query(server, "agent_rate") == {host: 5} and query(server, "agent_gauge") == {host: 2.5}
+        assert not query(server, "agent_user") and not query(server, "agent_tag")
+        status, text, _ = server.get("/api/v1/metadata?metric=agent_gauge")
+        assert json.loads(text)["data"]["agent_gauge"] == [{"type": "gauge", "unit": "byte", "help": ""}], text
+        before = server.metric(r'tocsin_samples_taken_total\{protocol="datadog"\}')
+        for bad in (b"x", payload[:-3], field(1, b"\xff")):
+            assert server.request("POST", "/api/v2/series", zlib.compress(bad), agent)[0] == 400, bad
+        assert server.metric(r'tocsin_samples_taken_total\{protocol="datadog"\}') == before, "what is no such message changes nothing"
         status, text, _ = server.request("POST", "/api/v1/series", "match[]=v2_count", {"Content-Type": "application/x-www-form-urlencoded"})
         assert status == 200 and json.loads(text)["data"] == [{"__name__": "v2_count", "a": "b", "host": "h2"}], text
 

@@ -5,7 +5,7 @@ import urllib.parse
 
 import kit
 from kit import Server, test
-from remote_write import PROTOBUF, VERSION_2, field, snappy, write_request, write_request_2
+from remote_write import PROTOBUF, VERSION_2, field, sample, snappy, write_request, write_request_2
 
 CONFIG = "metrics:\n  enabled: true\n"
 
@@ -68,19 +68,37 @@ def version_2_and_refusals():
         assert status == 400 and "11,000 points" in answer["error"], answer
 
 
-@test("H-01 remote write: a label with an e-mail address is refused and counted, its value told nowhere; metadata of 1.0 is kept")
+@test("H-01 remote write: a label with an e-mail address is refused and counted, its value told nowhere")
 def personal():
     now = int(time.time()) * 1000
-    described = field(3, field(1, 1) + field(2, b"x_total") + field(4, b"What x is") + field(5, b"bytes"))
     with Server(config=config()) as server:
         status, answer, _ = server.post("/api/v1/write", write_request(({"__name__": "x", "user": "jane.doe@example.com"}, [(1, now)]),
                                                                        ({"__name__": "x", "user": "7"}, [(1, now)])), PROTOBUF)
         assert status == 400 and "personal data" in answer and "jane" not in answer, answer
         assert [r["metric"]["user"] for r in api(server, "query", query="x")[1]["data"]["result"]] == ["7"]
         assert server.metric("tocsin_redaction_rejected_total") == 1
+        assert "jane" not in server.output()
+
+
+@test("A-11 remote write: metadata is kept, of 1.0 and 2.0")
+def metadata():
+    now = int(time.time()) * 1000
+    described = field(3, field(1, 1) + field(2, b"x_total") + field(4, b"What x is") + field(5, b"bytes"))
+    symbols = [b"", b"__name__", b"y_seconds_bucket", b"le", b"1", b"How long", b"seconds", b"y_seconds_count", b"z", b"What z is"]
+    def series(kind, refs, help_ref, unit_ref=0):
+        told = field(5, field(1, kind) + field(3, help_ref) + field(4, unit_ref)) if kind or help_ref else b""
+        return field(5, told + field(1, bytes(refs)) + field(2, sample(1, now)))
+    body = b"".join(field(4, s) for s in symbols) + series(3, [1, 2, 3, 4], 5, 6) + series(3, [1, 7], 5, 6) + series(2, [1, 8], 9) + \
+        series(2, [3, 4, 1, 8], 9) + series(0, [1, 5], 0) + series(2, [1, 8], 200)
+    with Server(config=config()) as server:
         assert server.post("/api/v1/write", snappy(described), PROTOBUF)[0] == 204
         assert api(server, "metadata")[1]["data"] == {"x_total": [{"type": "counter", "help": "What x is", "unit": "bytes"}]}
-        assert "jane" not in server.output()
+        status, text, _ = server.post("/api/v1/write", snappy(body), VERSION_2)
+        assert status in (204, 400), text  # of z there are samples that repeat
+        assert api(server, "metadata")[1]["data"] == {
+            "x_total": [{"type": "counter", "help": "What x is", "unit": "bytes"}],
+            "y_seconds": [{"type": "histogram", "help": "How long", "unit": "seconds"}],
+            "z": [{"type": "gauge", "help": "", "unit": ""}, {"type": "gauge", "help": "What z is", "unit": ""}]}
 
 
 @test("metrics are off by default, and say so")

@@ -1,6 +1,7 @@
 """Prometheus' HTTP API: the same samples and rules in Debian's Prometheus and in Tocsin give the same answers, and promtool asks both."""
 import atexit
 import functools
+import gzip
 import json
 import os
 import subprocess
@@ -183,6 +184,40 @@ def queries():
     same(pair, "/api/v1/format_query", {"query": "sum("})
 
 
+@test("A-11 very small and large values are written as Prometheus writes them; match[] is a selector and nothing else")
+def words():
+    pair = Pair.started()
+    for query in ("vector(1e300)", "vector(1e21)", "vector(1e20)", "vector(-1e-7)", "vector(1e-6)", "1e300", "1e-9", "vector(0)", "vector(-Inf)"):
+        same(pair, "/api/v1/query", {"query": query, "time": pair.now})
+    for match in ("up[1m]", "rate(up[1m])", "1", '"up"', "up offset 1m", '{job=~".*"}', "{}", "sum", "up{job=\"api\"} 1", "{__name__=~'up|old',}"):
+        for path in ("series", "labels", "label/job/values"):
+            where = {"match[]": match}
+            (status, theirs), (own, ours) = pair.both(f"/api/v1/{path}", where)
+            assert status == own, (match, path, theirs, ours)
+            assert status == 200 or json.loads(theirs)["error"].removeprefix('invalid parameter "match[]": ') == \
+                json.loads(ours)["error"].removeprefix('invalid parameter "match[]": '), (match, path, theirs, ours)
+
+
+@test("A-11 long answers are packed for clients that take gzip")
+def packed():
+    pair = Pair.started()
+    def get(encoding, path="/api/v1/query_range?query=http_requests_total&step=1&start=%d&end=%d" % (pair.now - 300, pair.now)):
+        request = urllib.request.Request(pair.base + path, headers={"Accept-Encoding": encoding} if encoding else {})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.headers.get("Content-Encoding"), answer.read()
+    coding, plain = get(None)
+    assert coding is None and json.loads(plain)["status"] == "success" and len(plain) > 10000
+    for encoding in ("gzip", "deflate, gzip;q=1.0", "br, GZIP ; q=0.5"):
+        coding, body = get(encoding)
+        assert coding == "gzip" and gzip.decompress(body) == plain and len(body) < len(plain) / 4, (encoding, coding, len(body))
+    for encoding in ("identity", "gzip;q=0", "br", ""):
+        assert get(encoding) == (None, plain), encoding
+    assert get("gzip", "/api/v1/query?query=1")[0] is None, "a short answer"
+    coding, body = get("gzip", "/metrics")
+    assert coding == "gzip" and b"tocsin_http_requests_total" in gzip.decompress(body)
+    assert get("gzip", "/")[0] is None, "the page holds a secret"
+
+
 @test("C-112 rules and alerts are shown as Debian's Prometheus shows them")
 def rules():
     pair = Pair.started()
@@ -235,6 +270,12 @@ def status():
     status, text = ask(pair.base, "/api/v1/status/config")
     assert "evaluation_interval: 1s" in json.loads(text)["data"]["yaml"] and '"cluster": "eu"' in json.loads(text)["data"]["yaml"], text
     same(pair, "/api/v1/metadata")
+    assert json.loads(ask(pair.base, "/api/v1/scrape_pools")[1])["data"] == {"scrapePools": []}
+    assert json.loads(ask(pair.base, "/api/v1/notifications")[1])["data"] == []
+    assert json.loads(ask(pair.base, "/api/v1/targets/metadata", {"limit": -1})[1])["data"] == []
+    features = json.loads(ask(pair.base, "/api/v1/features")[1])["data"]
+    assert features["promql_functions"]["rate"] and not features["promql_functions"]["info"] and not features["promql_operators"]["limitk"], features
+    assert features["promql"]["anchored"] and not features["promql"]["fill"], features
     for verb in ("delete_series", "snapshot", "clean_tombstones"):
         (status, _), (own, text) = [ask(base, f"/api/v1/admin/tsdb/{verb}", {"match[]": "up"}, "POST") for base in (pair.peer.base, pair.base)]
         assert own == 500 and json.loads(text)["errorType"] == "unavailable", (status, own, text)
@@ -252,6 +293,34 @@ def status():
         "anchored": False, "matchers": [{"name": "job", "type": "!=", "value": "x"}, {"name": "__name__", "type": "=", "value": "up"}],
         "name": "up", "offset": 60000, "offsetExpr": None, "range": 300000, "rangeExpr": None, "smoothed": False, "startOrEnd": None, "timestamp": None,
         "type": "matrixSelector"}, tree
+
+
+@test("C-112 the API has Prometheus 3's defaults, and its feature flags by configuration and command line")
+def feature_flags():
+    asked = (('limitk(1, up)', "limitk() is experimental"), ('vector(min_of(1, 2))', 'function "min_of" is not enabled'), ("a + fill(0) b", "fill modifiers"))
+    with kit.temporary() as folder:
+        rules = os.path.join(folder, "rules.yml")
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write("groups: [{name: g, interval: 1s, rules: [{record: least, expr: 'vector(min_of(1, 2))'}]}]")
+        with Server(config="metrics: {enabled: true}\n") as server:
+            base = f"http://127.0.0.1:{server.port}"
+            for query, word in asked:
+                for path, more in (("query", {}), ("query_range", {"start": 0, "end": 1, "step": 1}), ("query_exemplars", {"start": 0, "end": 1}),
+                                   ("format_query", {}), ("parse_query", {})):
+                    status, text = ask(base, f"/api/v1/{path}", {"query": query, **more})
+                    assert status == 400 and json.loads(text)["errorType"] == "bad_data" and word in json.loads(text)["error"], (path, status, text)
+        with_rules = f"metrics:\n  enabled: true\n  rule_files: [{rules}]\n"
+        server = Server(config=with_rules).start(ready=False)
+        assert server.process.wait(20) == 2 and 'function \\"min_of\\" is not enabled' in server.output(), server.output()
+        server.__exit__()
+        with Server(config=with_rules + "  enable_features: [promql-experimental-functions]\n", args=["--enable-feature", "promql-binop-fill-modifiers"]) as server:
+            base = f"http://127.0.0.1:{server.port}"
+            for query, _ in asked:
+                assert ask(base, "/api/v1/query", {"query": query})[0] == 200, query
+            wait_for("the rule", lambda: json.loads(ask(base, "/api/v1/query", {"query": "least"})[1])["data"]["result"])
+            flags = json.loads(ask(base, "/api/v1/status/flags")[1])["data"]
+            assert flags["enable-feature"] == "promql-experimental-functions,promql-binop-fill-modifiers", flags
+            assert server.post("/-/reload", "")[0] == 200
 
 
 @test("federation gives another Prometheus what Debian's gives it")

@@ -236,6 +236,40 @@ tests:
         assert tocsin("test", "rules", tests)[0] == 1
 
 
+@test("C-112: rules and their tests have Prometheus 3's defaults, and its feature flags")
+def feature_flags():
+    both = "promql-experimental-functions,promql-binop-fill-modifiers"
+    path = shared("prometheus/promtool/features.yml")
+    code, _, err = tocsin("check", "--rules", path)
+    assert code == 2 and 'function "sort_by_label" is not enabled' in err and "binop fill modifiers are experimental" in err, err
+    assert tocsin("check", "--rules", path, "--enable-feature", both)[0] == 0
+    code, _, err = tocsin("check", "--rules", path, "--enable-feature", "promql-experimental-function")
+    assert code == 2 and "there is no feature promql-experimental-function" in err, err
+    unit_test = """rule_files: [r.yml]
+tests:
+- interval: 1m
+  input_series: [{series: 'm{a="x"}', values: 1 2}]
+  promql_expr_test:
+  - {expr: 'sort_by_label(m, "a")', eval_time: 1m, exp_samples: [{labels: 'm{a="x"}', value: 2}]}
+  - {expr: 'twice', eval_time: 1m, exp_samples: [{labels: 'twice{a="x"}', value: 4}]}
+- interval: 1m
+  input_series: [{series: 'm{a="x"}', values: 1 2}]
+  promql_expr_test:
+  - {expr: 'label_replace(m * 2, "b", "$1", "__name__", "(.*)")', eval_time: 1m, exp_samples: [{labels: '{a="x",b="m"}', value: 4}]}
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        test_file = os.path.join(folder, "test.yml")
+        for name, text in (("r.yml", RULE % "record: twice, expr: 'min_of(2, 3) * m'"), ("test.yml", unit_test)):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        code, out, _ = tocsin("test", "rules", test_file)
+        assert code == 1 and out.splitlines()[-1] == "0 passed, 2 failed" and 'function "min_of" is not enabled' in out, out
+        code, out, _ = tocsin("test", "rules", test_file, "--enable-feature", both)
+        assert code == 1 and out.splitlines()[-1] == "1 passed, 1 failed", out
+        code, out, _ = tocsin("test", "rules", "--enable-feature", both, "--enable-feature", "promql-delayed-name-removal", test_file)
+        assert code == 0 and out.splitlines()[-1] == "2 passed, 0 failed", out
+
+
 @test("tests of rules: exit codes and the last line")
 def exit_codes():
     with tempfile.TemporaryDirectory() as folder:

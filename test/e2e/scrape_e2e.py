@@ -15,6 +15,7 @@ import urllib.request
 import kit
 from kit import Server, Skip, free_port, test, wait_for
 from peers import Certificates
+from remote_write import field, varint
 
 PAGE = """# HELP requests_total Requests that were answered.
 # TYPE requests_total counter
@@ -53,7 +54,7 @@ class Exporter:
                 exporter.paths.append(self.path)
                 page = exporter.pages.get(self.path.partition("?")[0])
                 status = exporter.status if page is not None else 404
-                body = (page or "").encode()
+                body = page if isinstance(page, bytes) else (page or "").encode()
                 self.send_response(status)
                 self.send_header("Content-Type", exporter.types.get(self.path.partition("?")[0], "text/plain; version=0.0.4"))
                 if "gzip" in self.headers.get("Accept-Encoding", ""):
@@ -296,6 +297,127 @@ def changed_file():
             assert reload() == ["metrics"]
 
 
+def zigzag(value):
+    return varint(value << 1 ^ value >> 63)
+
+
+def family(name, kind, *metrics, help_text=b"", unit=b""):
+    body = field(1, name) + field(2, help_text) + field(3, kind) + b"".join(field(4, m) for m in metrics) + (field(5, unit) if unit else b"")
+    return varint(len(body)) + body
+
+
+def pair(name, value):
+    return field(1, field(1, name) + field(2, value))
+
+
+EXEMPLAR = pair(b"trace_id", b"t1") + field(2, 0.5)
+CLASSIC = b"".join(field(3, field(1, count) + field(2, bound) + more) for count, bound, more in ((2, 0.5, field(3, EXEMPLAR)), (5, 2.0, b"")))
+NATIVE = (field(5, 0) + field(6, 0.001) + field(7, 1) + field(12, b"\x08" + zigzag(0) + b"\x10\x02") + field(12, b"\x08" + zigzag(1) + b"\x10\x01")
+          + field(13, zigzag(2) + zigzag(-1) + zigzag(1)) + field(9, b"\x08" + zigzag(-1) + b"\x10\x01") + field(10, zigzag(1)))
+# the field numbers of varints with a sign (schema, 5) need their own wire form
+NATIVE = NATIVE.replace(field(5, 0), varint(5 << 3) + zigzag(0))
+PROTOBUF_PAGE = (
+    family(b"requests_total", 0, pair(b"code", b"200") + field(3, field(1, 17.0) + field(2, EXEMPLAR)), pair(b"code", b"500") + field(3, field(1, 3.0)), help_text=b"Requests.")
+    + family(b"temperature_celsius", 1, field(2, field(1, -21.5)), unit=b"celsius")
+    + family(b"latency_seconds", 4, pair(b"path", b"/") + field(7, field(1, 7) + field(2, 4.5) + CLASSIC + NATIVE))
+    + family(b"size_bytes", 4, field(7, field(1, 6) + field(2, 8.0) + CLASSIC))
+    + family(b"rpc_seconds", 2, field(4, field(1, 9) + field(2, 1.5) + field(3, field(1, 0.5) + field(2, 0.25)) + field(3, field(1, 1.0) + field(2, 0.75))))
+    + family(b"old", 3, field(5, field(1, 4.0))))
+
+
+@test("A-11 native histograms come by protobuf where they are asked for, with the classic buckets or without")
+def protobuf():
+    kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+    with Exporter({"/metrics": PROTOBUF_PAGE, "/broken": PROTOBUF_PAGE[:-2], "/bad": family(b"x", 4, field(7, field(12, b"\x10\x05")))}) as exporter:
+        for path in exporter.pages:
+            exporter.types[path] = kind
+        job = "    - {job_name: %s, metrics_path: /%s, %sstatic_configs: [{targets: ['" + exporter.address + "']}]}\n"
+        config = inline(job % ("native", "metrics", "scrape_native_histograms: true, ") + job % ("classic", "metrics", "scrape_protocols: [PrometheusProto], ")
+                        + job % ("both", "metrics", "scrape_native_histograms: true, always_scrape_classic_histograms: true, ")
+                        + job % ("broken", "broken", "scrape_native_histograms: true, ") + job % ("bad", "bad", "scrape_native_histograms: true, "))
+        with Server(config=config) as server:
+            base = base_of(server)
+            wait_for("all targets", lambda: len(vector(base, "up")) == 5)
+            def names(job_name):
+                return sorted(json.loads(k)["__name__"] for k in vector(base, 'count by (__name__) ({job="%s"})' % job_name))
+            plain = ["old", "requests_total", "rpc_seconds", "rpc_seconds_count", "rpc_seconds_sum", "scrape_duration_seconds", "scrape_samples_post_metric_relabeling",
+                     "scrape_samples_scraped", "scrape_series_added", "size_bytes_bucket", "size_bytes_count", "size_bytes_sum", "temperature_celsius", "up"]
+            buckets = ["latency_seconds_bucket", "latency_seconds_count", "latency_seconds_sum"]
+            wait_for("native", lambda: names("native") == sorted(plain + ["latency_seconds"]))
+            assert names("classic") == sorted(plain + buckets) and names("both") == sorted(plain + buckets + ["latency_seconds"]), (names("classic"), names("both"))
+            shown = ask(base, "query", query="sum(latency_seconds{job='native'})")["result"][0]["histogram"][1]
+            # span 0 of two buckets (2, 1), a gap of one, a bucket of 2; one below zero; one at zero
+            assert shown == {"count": "7", "sum": "4.5", "buckets": [[1, "-0.5", "-0.25", "1"], [3, "-0.001", "0.001", "1"], [0, "0.5", "1", "2"], [0, "1", "2", "1"],
+                                                                     [0, "4", "8", "2"]]}, shown
+            assert sorted(v for v in vector(base, "latency_seconds_bucket{job='both'}").values()) == ["2", "5", "7"]
+            assert vector(base, "sum(size_bytes_bucket{job='native',le='+Inf'})") == {"{}": "6"} and vector(base, "sum(size_bytes_bucket{job='native',le='0.5'})") == {"{}": "2"}
+            assert vector(base, "sum by (quantile) (rpc_seconds{job='native'})") == {'{"quantile": "0.5"}': "0.25", '{"quantile": "1.0"}': "0.75"}
+            assert vector(base, "sum by (code) (requests_total{job='native'})") == {'{"code": "200"}': "17", '{"code": "500"}': "3"}
+            assert vector(base, "sum(temperature_celsius{job='native'})") == {"{}": "-21.5"} and vector(base, "sum(old{job='native'})") == {"{}": "4"}
+            assert vector(base, "sum by (job) (up)") == {json.dumps({"job": j}): v for j, v in (("native", "1"), ("classic", "1"), ("both", "1"), ("broken", "0"), ("bad", "0"))}
+            errors = {t["labels"]["job"]: t["lastError"] for t in ask(base, "targets")["activeTargets"]}
+            assert "its length is not right" in errors["broken"] and 'metric family "x": a native histogram is not right' in errors["bad"], errors
+            told = {m["metric"]: (m["type"], m["unit"], m["help"]) for m in ask(base, "targets/metadata", match_target='{job="native"}')}
+            assert told["requests_total"] == ("counter", "", "Requests.") and told["temperature_celsius"] == ("gauge", "celsius", "") and told["latency_seconds"][0] == "histogram", told
+            traces = ask(base, "query_exemplars", query="{job='both'}", start=time.time() - 60, end=time.time() + 60)
+            assert {s["seriesLabels"]["__name__"] for s in traces} == {"requests_total", "latency_seconds_bucket", "size_bytes_bucket"}, traces
+            exporter.pages["/metrics"] = family(b"old", 3, field(5, field(1, 5.0)))
+            wait_for("what is gone is stale", lambda: not vector(base, "count(latency_seconds)") and not vector(base, "count(size_bytes_count)"))
+            assert "proto=io.prometheus.client.MetricFamily" in exporter.headers["Accept"], exporter.headers
+
+
+BOUNDS = """# TYPE h histogram
+h_bucket{le="1"} 1
+h_bucket{le="1e3"} 2
+h_bucket{le="0x10"} 2
+h_bucket{le="+Inf"} 2
+h_sum 3
+h_count 2
+# TYPE s summary
+s{quantile="1"} 4
+s{quantile="0.50"} 3
+# TYPE g gauge
+g{le="1",quantile="1"} 1
+# EOF
+"""
+
+
+@test("A-11 bounds of buckets and quantiles are written as Prometheus 3 writes them, whatever the format")
+def bounds():
+    with Exporter({"/metrics": BOUNDS, "/om": BOUNDS}) as exporter:
+        exporter.types["/om"] = "application/openmetrics-text; version=1.0.0"
+        with Server(config=inline("".join("    - {job_name: %s, metrics_path: /%s, static_configs: [{targets: ['%s']}]}\n" % (job, path, exporter.address)
+                                          for job, path in (("text", "metrics"), ("om", "om"))))) as server:
+            base = base_of(server)
+            wait_for("both", lambda: len(vector(base, "g")) == 2)
+            for job in ("text", "om"):
+                values = lambda name, label: {json.loads(k)[label] for k in vector(base, '%s{job="%s"}' % (name, job))}
+                assert values("h_bucket", "le") == {"1.0", "1000.0", "0x10", "+Inf"} and values("s", "quantile") == {"1.0", "0.5"}, values("h_bucket", "le")
+                assert values("g", "le") == {"1"} and values("g", "quantile") == {"1"}
+
+
+@test("A-11 headers of one's own go with a scrape, their files read each time; those of the connection are refused")
+def own_headers():
+    with kit.temporary() as place, Exporter() as exporter:
+        with open(f"{place}/token", "w", encoding="utf-8") as file:
+            file.write("from a file\n")
+        job = ("    - {job_name: a, static_configs: [{targets: ['%s']}], http_headers: {X-Plain: {values: [one]}, X-Secret: {secrets: [hush]}, "
+               "X-File: {files: ['%s/token']}, X-Empty: {values: ['']}}}\n" % (exporter.address, place))
+        with Server(config=inline(job)) as server:
+            base = base_of(server)
+            wait_for("a scrape", lambda: vector(base, "up == 1"))
+            seen = exporter.headers
+            assert [seen.get(k) for k in ("X-Plain", "X-Secret", "X-File", "X-Empty")] == ["one", "hush", "from a file", ""], seen
+            assert "hush" not in server.get("/api/v1/status/config")[1] + server.get("/api/v1/targets")[1]
+            with open(f"{place}/token", "w", encoding="utf-8") as file:
+                file.write("another")
+            wait_for("the new value", lambda: exporter.headers.get("X-File") == "another")
+            with open(f"{place}/token", "w", encoding="utf-8") as file:
+                file.write("two\nHost: lines")
+            wait_for("a file of two lines", lambda: vector(base, "up == 0"))
+            assert "it is one line" in ask(base, "targets")["activeTargets"][0]["lastError"], ask(base, "targets")
+
+
 @test("A-11 HTTPS with an authority of one's own, a server's name, and basic_auth")
 def https():
     with kit.temporary() as place:
@@ -324,6 +446,12 @@ def strict():
         'found multiple scrape configs with job name "a"': "- {job_name: a}\n- {job_name: a}",
         'scrape timeout greater than scrape interval for scrape config with job name "a"': "- {job_name: a, scrape_interval: 5s, scrape_timeout: 6s}",
         "kubernetes_sd_configs is not supported": "- {job_name: a, kubernetes_sd_configs: [{role: pod}]}",
+        "convert_classic_histograms_to_nhcb is not supported": "- {job_name: a, convert_classic_histograms_to_nhcb: true}",
+        "native_histogram_min_bucket_factor are not supported": "- {job_name: a, scrape_native_histograms: true, native_histogram_bucket_limit: 9}",
+        "unknown scrape protocol": "- {job_name: a, scrape_protocols: [PrometheusProtobuf]}",
+        'setting header "Content-Type" is not allowed': "- {job_name: a, http_headers: {content-type: {values: [x]}}}",
+        '"a b" is no header': "- {job_name: a, http_headers: {a b: {values: [x]}}}",
+        "a header's value is one line": "- {job_name: a, http_headers: {a: {values: [\"x\\ny\"]}}}",
         "oauth2 is not supported": "- {job_name: a, oauth2: {client_id: x}}",
         'did you mean "static_configs"': "- {job_name: a, static_config: []}",
         'unknown relabel action "kep"': "- {job_name: a, relabel_configs: [{action: kep}]}",

@@ -316,39 +316,57 @@ struct am_alert alert_store_view(const struct am_alert_store *store, const struc
 
 /* --- its groups --- */
 
-struct group *const *stored_groups(const struct stored *stored)
+static struct membership *memberships(struct stored *stored)
 {
     return stored->group_count > 1 ? stored->groups.many : &stored->groups.one;
 }
 
-void stored_join(struct stored *stored, struct group *group)
+const struct membership *stored_groups(const struct stored *stored)
 {
-    struct group **many = NULL;
+    return stored->group_count > 1 ? stored->groups.many : &stored->groups.one;
+}
+
+void stored_join(struct stored *stored, struct group *group, uint32_t place)
+{
+    struct membership *many = NULL, joined = {group, place};
     if (stored->group_count > 0) {
-        many = tc_alloc((stored->group_count + 1) * sizeof(struct group *));
-        memcpy(many, stored_groups(stored), stored->group_count * sizeof(struct group *));
-        many[stored->group_count] = group;
+        many = tc_alloc((stored->group_count + 1) * sizeof *many);
+        memcpy(many, stored_groups(stored), stored->group_count * sizeof *many);
+        many[stored->group_count] = joined;
     }
     if (stored->group_count > 1)
         free(stored->groups.many);
     if (many != NULL)
         stored->groups.many = many;
     else
-        stored->groups.one = group;
+        stored->groups.one = joined;
     stored->group_count++;
+}
+
+static uint32_t find_membership(struct stored *stored, const struct group *group)
+{
+    uint32_t at = 0;
+    while (at < stored->group_count && memberships(stored)[at].group != group)
+        at++;
+    return at;
+}
+
+void stored_moved(struct stored *stored, const struct group *group, uint32_t place)
+{
+    uint32_t at = find_membership(stored, group);
+    tc_assert(at < stored->group_count);
+    memberships(stored)[at].place = place;
 }
 
 void stored_leave(struct stored *stored, const struct group *group)
 {
-    struct group **list = stored->group_count > 1 ? stored->groups.many : &stored->groups.one;
-    uint32_t at = 0;
-    while (at < stored->group_count && list[at] != group)
-        at++;
+    struct membership *list = memberships(stored);
+    uint32_t at = find_membership(stored, group);
     if (at == stored->group_count)
         return;
     list[at] = list[--stored->group_count];
     if (stored->group_count == 1) {
-        struct group *last = list[0];
+        struct membership last = list[0];
         free(stored->groups.many);
         stored->groups.one = last;
     }

@@ -21,12 +21,18 @@ struct am_texts {
     uint32_t *free_next;  /* as long as `items` */
 };
 
+/* That an alert is a member of a group, and the how many-th of its members. */
+struct membership {
+    struct group *group;
+    uint32_t place;
+};
+
 struct stored {
     int64_t starts_at_ns, ends_at_ns, updated_ns; /* updated: when it was last heard of */
     uint64_t hash; /* of its printed labels: its name in the notification log */
     union {
-        struct group *one;
-        struct group **many;
+        struct membership one;
+        struct membership *many;
     } groups;                          /* `one` where group_count is 0 or 1 */
     uint32_t group_count, route_count; /* route_count: how many groups it belongs to */
     uint32_t index;                    /* in the store's list */
@@ -63,8 +69,10 @@ struct am_alert alert_store_view(const struct am_alert_store *store, const struc
                                  struct arena *arena);
 
 /* Its groups. */
-struct group *const *stored_groups(const struct stored *stored);
-void stored_join(struct stored *stored, struct group *group);
+const struct membership *stored_groups(const struct stored *stored);
+void stored_join(struct stored *stored, struct group *group, uint32_t place);
+/* It has another place among the members of a group that it is in. */
+void stored_moved(struct stored *stored, const struct group *group, uint32_t place);
 void stored_leave(struct stored *stored, const struct group *group);
 void stored_leave_all(struct stored *stored);
 

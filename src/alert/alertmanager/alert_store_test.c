@@ -115,18 +115,22 @@ static void groups_of_an_alert(void **state)
     struct am_alert alert = make(&arena, 3, 1);
     struct stored *stored = alert_store_add(&store, &alert);
     for (size_t i = 0; i < 3; i++)
-        stored_join(stored, groups[i] = (struct group *)(void *)&places[i]);
+        stored_join(stored, groups[i] = (struct group *)(void *)&places[i], (uint32_t)(10 + i));
     assert_int_equal(stored->group_count, 3);
     stored_leave(stored, groups[0]);
     stored_leave(stored, groups[0]); /* it is not there any more */
     assert_int_equal(stored->group_count, 2);
     stored_leave(stored, groups[2]);
-    assert_ptr_equal(stored_groups(stored)[0], groups[1]);
-    stored_join(stored, groups[2]);
+    assert_ptr_equal(stored_groups(stored)[0].group, groups[1]);
+    assert_int_equal(stored_groups(stored)[0].place, 11);
+    stored_join(stored, groups[2], 20);
+    stored_moved(stored, groups[1], 7);
     alert = make(&arena, 3, 2); /* another number of annotations: another block, in the same groups */
     stored = alert_store_change(&store, stored, &alert);
     assert_int_equal(stored->group_count, 2);
-    assert_ptr_equal(stored_groups(stored)[1], groups[2]);
+    assert_ptr_equal(stored_groups(stored)[1].group, groups[2]);
+    assert_int_equal(stored_groups(stored)[1].place, 20);
+    assert_int_equal(stored_groups(stored)[0].place, 7);
     alert_store_free(&store);
     arena_free(&arena);
 }

@@ -98,24 +98,22 @@ bool stored_is_firing(const struct stored *stored, int64_t now_ns)
 static void join(struct group *group, struct stored *stored)
 {
     for (size_t i = 0; i < stored->group_count; i++)
-        if (stored_groups(stored)[i] == group)
+        if (stored_groups(stored)[i].group == group)
             return;
     if (group->count == group->capacity) {
         group->capacity = group->capacity == 0 ? 1 : group->capacity + group->capacity / 2 + 1;
         group->members = tc_realloc(group->members, group->capacity * sizeof(struct stored *));
     }
+    stored_join(stored, group, (uint32_t)group->count);
     group->members[group->count++] = stored;
-    stored_join(stored, group);
 }
 
 /* The block of an alert has moved. */
-static void replace_member(const struct stored *was, struct stored *is)
+static void replace_member(struct stored *is)
 {
     for (size_t i = 0; i < is->group_count; i++) {
-        struct group *group = stored_groups(is)[i];
-        for (size_t k = 0; k < group->count; k++)
-            if (group->members[k] == was)
-                group->members[k] = is;
+        const struct membership *in = &stored_groups(is)[i];
+        in->group->members[in->place] = is;
     }
 }
 
@@ -376,7 +374,7 @@ static void merge(const struct stored *old, struct am_alert *alert, bool *timed_
 static bool starts_sooner(const struct stored *stored, int64_t now_ns)
 {
     for (size_t i = 0; i < stored->group_count; i++) {
-        const struct group *group = stored_groups(stored)[i];
+        const struct group *group = stored_groups(stored)[i].group;
         if (!group->looked && stored->starts_at_ns + group->route->group_wait_ns < now_ns)
             return true;
     }
@@ -411,7 +409,7 @@ static struct stored *known_alert(struct am_dispatch *d, struct stored *stored, 
     struct stored *changed = alert_store_change(&d->alerts, stored, alert);
     if (changed == NULL || changed == stored)
         return stored; /* past its bound an alert keeps the annotations that it had */
-    replace_member(stored, changed);
+    replace_member(changed);
     if (changed->source != UINT32_MAX)
         d->sources[changed->source] = changed;
     return changed;

@@ -499,6 +499,65 @@ static void the_log_moves(void **state)
     world_free(next);
 }
 
+/* With so many annotations, each of the text `note`. */
+static void report_noted(struct world *w, unsigned n, size_t annotations, const char *note, bool ended)
+{
+    char name[16], names[4][8];
+    snprintf(name, sizeof name, "%02u", n);
+    struct am_label labels[] = {{SV("n"), sv_of(name)},
+                                {SV("severity"), n % 2 == 0 ? SV("page") : SV("mail")}};
+    struct am_label notes[4];
+    for (size_t i = 0; i < annotations; i++) {
+        snprintf(names[i], sizeof names[i], "a%zu", i);
+        notes[i] = (struct am_label){sv_of(names[i]), sv_of(note)};
+    }
+    struct am_alert given = {.labels = {labels, 2},
+                             .annotations = {notes, annotations},
+                             .starts_at_ns = start_ns,
+                             .ends_at_ns = ended ? w->now_ns : w->now_ns + 1000 * S};
+    assert_int_equal(am_dispatch_alert(w->dispatch, &given, w->now_ns, NULL), 0);
+}
+
+static void alerts_keep_their_places_when_annotations_change(void **state)
+{
+    (void)state;
+    struct world *w =
+        world_new("route:\n"
+                  "  receiver: r\n"
+                  "  group_wait: 10s\n"
+                  "  group_interval: 60s\n"
+                  "  routes:\n"
+                  "  - {receiver: r, continue: true, matchers: ['severity=\"page\"'], group_wait: 1s}\n"
+                  "  - {receiver: r}\n"
+                  "receivers: [{name: r, webhook_configs: [{url: 'http://127.0.0.1/'}]}]\n");
+    for (unsigned n = 0; n < 8; n++)
+        report_noted(w, n, n % 4, "first", false);
+    until(w, 10);
+    assert_true(buf_view(&w->told).n > 0);
+    for (unsigned n = 0; n < 8; n++) /* some go with the next look, so that others move up */
+        report_noted(w, n, (n + 2) % 5 % 4, "then", n == 1 || n == 2);
+    until(w, 80);
+    for (unsigned n = 0; n < 8; n++)
+        if (n != 1 && n != 2)
+            report_noted(w, n, (n + 1) % 4, "last", n == 7);
+    buf_clear(&w->told);
+    until(w, 140);
+    if (!sv_is(buf_view(&w->told), "130s r/webhook0 some alerts resolved: 00 03 04 05 06 07+\n"))
+        fail_msg("%.*s", SV_FMT(buf_view(&w->told)));
+    struct am_group_view group;
+    struct arena arena = {0};
+    size_t seen = 0;
+    for (size_t at = 0; am_dispatch_next_group(w->dispatch, &at, &group);)
+        for (size_t i = 0; i < group.count; i++, seen++) {
+            struct am_stored_alert stored = am_group_alert(w->dispatch, &group, i, &arena);
+            for (size_t k = 0; k < stored.alert->annotations.count; k++)
+                assert_true(sv_is(stored.alert->annotations.items[k].value, "last"));
+        }
+    assert_int_equal(seen, 3 + 5); /* 00, 04 and 06; and all but 01, 02 and 07 */
+    arena_free(&arena);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -520,6 +579,7 @@ int main(void)
         cmocka_unit_test(late_runs_look_once),
         cmocka_unit_test(ends_come_later),
         cmocka_unit_test(the_log_moves),
+        cmocka_unit_test(alerts_keep_their_places_when_annotations_change),
     };
     return cmocka_run_group_tests_name("Alertmanager's pipeline", tests, NULL, NULL);
 }

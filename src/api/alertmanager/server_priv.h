@@ -126,7 +126,7 @@ void am_state_maintain(struct am_server *server, bool now);
 void am_state_close(struct am_server *server);
 
 /* --- shown.c --- */
-/* The configuration as YAML, secrets as <secret>. */
-int am_show_config(struct sv yaml, struct buf *out, struct err *err);
+/* The configuration as YAML, with defaults, secrets as <secret>; `config` was read of `yaml`. */
+int am_show_config(const struct am_config *config, struct sv yaml, struct buf *out, struct err *err);
 
 #endif

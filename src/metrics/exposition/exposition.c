@@ -468,5 +468,7 @@ enum exposition_format exposition_format_of(struct sv content_type, enum exposit
     struct sv kind = sv_trim(sv_cut(&content_type, ';'));
     if (sv_eq_nocase(kind, SV("application/openmetrics-text")))
         return EXPOSITION_OPENMETRICS;
+    if (sv_eq_nocase(kind, SV("application/vnd.google.protobuf")))
+        return EXPOSITION_PROTOBUF;
     return sv_eq_nocase(kind, SV("text/plain")) ? EXPOSITION_TEXT : unknown;
 }

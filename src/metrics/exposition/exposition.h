@@ -1,5 +1,6 @@
 /*
- * Reading what exporters show: the Prometheus text format 0.0.4, and OpenMetrics 1.0 text.
+ * Reading what exporters show: the Prometheus text format 0.0.4, OpenMetrics 1.0 text, and protobuf
+ * (protobuf.h).
  *
  * One pass over the body, nothing copied but what has escapes. Samples come in their order; the caller hears
  * of each with its labels as they stand (names in order of appearance, `__name__` first). The first error
@@ -18,7 +19,7 @@
 
 enum { EXPOSITION_LABELS_MAX = 128 };
 
-enum exposition_format { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS };
+enum exposition_format { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS, EXPOSITION_PROTOBUF };
 
 enum metric_type {
     METRIC_UNKNOWN, /* and "untyped" */
@@ -33,6 +34,8 @@ enum metric_type {
 };
 extern const char *const metric_type_names[METRIC_TYPES];
 
+struct histogram;
+
 struct exposition_exemplar {
     struct label *labels;
     size_t count;
@@ -46,6 +49,7 @@ struct exposition_sample {
     struct label *labels;
     size_t count;
     double value;
+    const struct histogram *histogram; /* NULL: a float */
     bool has_t;
     int64_t t_ms;
     double t_s;                                 /* of OpenMetrics, exactly */
@@ -63,7 +67,7 @@ struct exposition_handler {
     int (*unit)(void *context, struct sv name, struct sv unit, struct err *err);
 };
 
-/* TC_EINPUT with err->line for what is not the format. */
+/* TC_EINPUT with err->line for what is not the format, which is one of text. */
 int exposition_parse(struct sv body, enum exposition_format format, bool strict,
                      const struct exposition_handler *handler, struct err *err);
 /* By the Content-Type of an answer; `unknown` where that says nothing. */

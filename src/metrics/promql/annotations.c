@@ -114,6 +114,16 @@ void warn_quantile(struct query *q, double quantile, int32_t at)
     buf_free(&b);
 }
 
+void warn_strategy(struct query *q, double strategy, int32_t at)
+{
+    struct buf b;
+    buf_init(&b, 64);
+    go_float_g(&b, strategy);
+    annotate_warning(q, at, "strategy should be 0, 1, or 2 (default), using 2, got %.*s",
+                     SV_FMT(buf_view(&b)));
+    buf_free(&b);
+}
+
 void warn_collision(struct query *q, int32_t at, const char *operation)
 {
     annotate_warning(q, at, "conflicting counter resets during histogram %s", operation);

@@ -30,12 +30,12 @@ static double sign_of(double v)
 
 static double to_degrees(double v)
 {
-    return v * 180 / M_PI;
+    return v * (180 / M_PI); /* the factor first: v times 180 may be past all numbers */
 }
 
 static double to_radians(double v)
 {
-    return v * M_PI / 180;
+    return v * (M_PI / 180);
 }
 
 static double (*const float_functions[FN_COUNT])(double) = {

@@ -28,6 +28,7 @@ void column_reset(struct query *q, const struct steps *s, struct column *c, cons
     }
     c->labels = labels;
     c->drop_name = false;
+    c->lent = 0;
     memset(c->kind, 0, s->count);
 }
 
@@ -60,9 +61,27 @@ struct column *vector_add(struct query *q, struct vector *v)
     return &v->items[v->n++];
 }
 
+/* Histograms of neighbouring steps are often one. */
+static void keep_histograms(struct query *q, struct column *c)
+{
+    struct histogram *lent = NULL, *copy = NULL;
+    for (size_t i = 0; i < c->lent; i++) {
+        if (c->kind[i] != SAMPLE_HISTOGRAM)
+            continue;
+        if (c->h[i] != lent) {
+            lent = c->h[i];
+            copy = histogram_copy(q->arena, lent);
+        }
+        c->h[i] = copy;
+    }
+    c->lent = 0;
+}
+
 void collect(void *context, struct column *c)
 {
     struct collector *collector = context;
+    if (c->lent > 0 && c->h != NULL)
+        keep_histograms(collector->q, c);
     c->taken = true;
     struct column *kept = vector_add(collector->q, collector->out);
     *kept = *c;

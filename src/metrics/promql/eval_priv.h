@@ -33,7 +33,8 @@ struct column {
     uint8_t *kind;  /* enum sample_kind, per step */
     double *f;
     struct histogram **h; /* NULL while there was no histogram */
-    bool taken;           /* set by a sink that keeps the arrays */
+    size_t lent; /* the histograms of so many steps are the source's, until the next series is read */
+    bool taken;  /* set by a sink that keeps the arrays */
 };
 
 struct vector {
@@ -92,6 +93,7 @@ void warn_mixed_floats(struct query *q, struct sv metric, int32_t at);
 void warn_mixed_schemas(struct query *q, struct sv metric, int32_t at);
 void warn_not_counter(struct query *q, struct sv metric, int32_t at);
 void warn_not_gauge(struct query *q, struct sv metric, int32_t at);
+void warn_strategy(struct query *q, double strategy, int32_t at);
 void warn_quantile(struct query *q, double quantile, int32_t at);
 void warn_collision(struct query *q, int32_t at, const char *operation);
 void info_reconciled(struct query *q, int32_t at, const char *operation);

@@ -49,6 +49,7 @@ enum function_id {
     FN_IDELTA,
     FN_INCREASE,
     FN_INFO,
+    FN_INTEGRAL,
     FN_IRATE,
     FN_LABEL_JOIN,
     FN_LABEL_REPLACE,
@@ -102,5 +103,9 @@ enum function_id {
 
 /* By name, exactly; NULL where there is none. */
 const struct promql_function *function_find(struct sv name);
+/* All of them, by name, from 0; NULL past the last. */
+const struct promql_function *function_at(size_t index);
+/* Whether it stands behind a feature flag (features.h). */
+bool function_is_experimental(const struct promql_function *function);
 
 #endif

@@ -60,6 +60,7 @@ static const struct promql_function functions[] = {
     {"idelta", VALUE_VECTOR, {VALUE_MATRIX}, 0, FN_IDELTA},
     {"increase", VALUE_VECTOR, {VALUE_MATRIX}, 0, FN_INCREASE},
     {"info", VALUE_VECTOR, {VALUE_VECTOR, VALUE_VECTOR}, 1, FN_INFO},
+    {"integral", VALUE_VECTOR, {VALUE_MATRIX, VALUE_SCALAR}, 1, FN_INTEGRAL},
     {"irate", VALUE_VECTOR, {VALUE_MATRIX}, 0, FN_IRATE},
     {"label_join", VALUE_VECTOR, {VALUE_VECTOR, VALUE_STRING, VALUE_STRING, VALUE_STRING}, -1, FN_LABEL_JOIN},
     {"label_replace",
@@ -124,4 +125,34 @@ static int by_name(const void *key, const void *row)
 const struct promql_function *function_find(struct sv name)
 {
     return bsearch(&name, functions, TC_ARRAY_LEN(functions), sizeof functions[0], by_name);
+}
+
+const struct promql_function *function_at(size_t index)
+{
+    return index < TC_ARRAY_LEN(functions) ? &functions[index] : NULL;
+}
+
+bool function_is_experimental(const struct promql_function *function)
+{
+    static const bool experimental[FN_COUNT] = {
+        [FN_DOUBLE_EXPONENTIAL_SMOOTHING] = true,
+        [FN_END] = true,
+        [FN_HISTOGRAM_QUANTILES] = true,
+        [FN_INFO] = true,
+        [FN_INTEGRAL] = true,
+        [FN_MAD_OVER_TIME] = true,
+        [FN_MAX_OF] = true,
+        [FN_MIN_OF] = true,
+        [FN_RANGE] = true,
+        [FN_SORT_BY_LABEL] = true,
+        [FN_SORT_BY_LABEL_DESC] = true,
+        [FN_START] = true,
+        [FN_START_TIMESTAMP] = true,
+        [FN_STEP] = true,
+        [FN_TS_OF_FIRST_OVER_TIME] = true,
+        [FN_TS_OF_LAST_OVER_TIME] = true,
+        [FN_TS_OF_MAX_OVER_TIME] = true,
+        [FN_TS_OF_MIN_OVER_TIME] = true,
+    };
+    return experimental[function->id];
 }

@@ -219,7 +219,10 @@ static bool native_rank(const struct histogram *h, const struct histogram_bucket
     for (size_t i = 0; i < n; i++) {
         struct histogram_bucket b = all[i];
         bool zero = b.lower <= 0 && b.upper >= 0;
-        if (zero && one_sided(h, true))
+        if (histogram_is_custom(h)) {
+            if (isinf(b.lower) && b.lower < 0 && b.upper > 0)
+                b.lower = 0; /* as of classic buckets; there is no zero bucket */
+        } else if (zero && one_sided(h, true))
             b.lower = 0;
         else if (zero && one_sided(h, false))
             b.upper = 0;
@@ -309,7 +312,7 @@ static void sort_series(struct work *w)
     w->bad = ARENA_ARRAY(q->arena, uint32_t, w->in.n + 1);
     for (size_t k = 0; k < w->in.n; k++) {
         double bound;
-        if (go_parse_float(labels_get(w->in.items[k].labels, le), &bound))
+        if (go_parse_float(labels_get(w->in.items[k].labels, le), &bound) && !isnan(bound))
             add_bucket_series(w, classic_of(w, bases[k]), (uint32_t)k, bound);
         else
             w->bad[w->bad_count++] = (uint32_t)k;

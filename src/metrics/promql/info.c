@@ -129,23 +129,21 @@ bool info_time_is_shared(const struct expr *argument)
     return shared_reference(argument, &ignored);
 }
 
-/* Does some base series have this value of an identifying label? A label that none has excludes nothing. */
+/* Does some base series have the same identifying labels, and one at least? */
 static bool wanted(const struct info *w, const struct labels *labels)
 {
-    bool any_label = false;
+    struct sv values[TC_ARRAY_LEN(identifying)];
+    bool any_label = false, found = false;
     for (size_t l = 0; l < TC_ARRAY_LEN(identifying); l++) {
-        struct sv value = labels_get(labels, identifying[l]);
-        bool used = false, found = false;
-        for (size_t k = 0; k < w->base.n && !found; k++) {
-            struct sv v = w->ignored[k] ? SV("") : labels_get(w->base.items[k].labels, identifying[l]);
-            used |= v.n > 0;
-            found = v.n > 0 && sv_eq(v, value);
-        }
-        any_label |= used;
-        if (used && !found)
-            return false;
+        values[l] = labels_get(labels, identifying[l]);
+        any_label |= values[l].n > 0;
     }
-    return any_label;
+    for (size_t k = 0; any_label && k < w->base.n && !found; k++) {
+        found = !w->ignored[k];
+        for (size_t l = 0; found && l < TC_ARRAY_LEN(identifying); l++)
+            found = sv_eq(labels_get(w->base.items[k].labels, identifying[l]), values[l]);
+    }
+    return found;
 }
 
 static void fetch(struct info *w)

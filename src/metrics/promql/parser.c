@@ -274,6 +274,11 @@ static void call_body(struct parser *p, struct args *args)
     parser_expect(p, TOKEN_RIGHT_PAREN, NULL);
 }
 
+static bool refuses(const struct parser *p, enum promql_extension extension)
+{
+    return (p->parse->refused & extension) != 0;
+}
+
 static struct expr *call(struct parser *p, const struct token *name)
 {
     struct args args = {0};
@@ -281,6 +286,9 @@ static struct expr *call(struct parser *p, const struct token *name)
     call_body(p, &args);
     if (function == NULL && !p->failed)
         parser_fail(p, name->at, token_end(name), "unknown function with name %.*s",
+                    SV_FMT(parser_quoted(p, name->text)));
+    if (!p->failed && function_is_experimental(function) && refuses(p, PROMQL_EXPERIMENTAL_FUNCTIONS))
+        parser_fail(p, name->at, token_end(name), "function %.*s is not enabled",
                     SV_FMT(parser_quoted(p, name->text)));
     struct expr *e = parser_new(p, EXPR_CALL, name->at, p->last_closing);
     e->function = function;
@@ -321,6 +329,12 @@ static struct expr *aggregate(struct parser *p, const struct token *op)
     size_t wanted = token_has_parameter(e->op) ? 2 : 1;
     if (args.n == 0)
         parser_fail(p, e->start, e->end, "no arguments for aggregate expression provided");
+    else if ((e->op == TOKEN_LIMITK || e->op == TOKEN_LIMIT_RATIO) &&
+             refuses(p, PROMQL_EXPERIMENTAL_FUNCTIONS))
+        parser_fail(
+            p, e->start, e->end,
+            "%s() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+            e->op == TOKEN_LIMITK ? "limitk" : "limit_ratio");
     else if (args.n != wanted)
         parser_fail(p, e->start, e->end,
                     "wrong number of arguments for aggregate expression provided, expected %zu, got %zu",
@@ -370,6 +384,23 @@ static bool calls(enum token_kind kind)
     return kind == TOKEN_IDENTIFIER || (kind >= TOKEN_START && kind <= TOKEN_MIN_OF);
 }
 
+/* The selector of a metric's name, which has been taken. */
+static struct expr *named_selector(struct parser *p, const struct token *name)
+{
+    struct expr *e = parser_at(p, TOKEN_LEFT_BRACE) ? parser_selector(p)
+                                                    : parser_new(p, EXPR_SELECTOR, name->at, token_end(name));
+    if (p->failed)
+        return NULL;
+    e->start = name->at;
+    e->text = name->text;
+    struct matcher *all = ARENA_ARRAY(p->arena, struct matcher, e->matcher_count + 1);
+    if (e->matcher_count > 0)
+        memcpy(all, e->matchers, e->matcher_count * sizeof *all);
+    matcher_init(&all[e->matcher_count++], MATCH_EQUAL, METRIC_NAME, name->text, NULL);
+    e->matchers = all;
+    return e;
+}
+
 /* A word: an aggregation, a call, or a metric name; what follows decides. */
 static struct expr *word(struct parser *p)
 {
@@ -379,18 +410,7 @@ static struct expr *word(struct parser *p)
         return aggregate(p, &name);
     if (calls(name.kind) && parser_at(p, TOKEN_LEFT_PAREN))
         return call(p, &name);
-    struct expr *e = parser_at(p, TOKEN_LEFT_BRACE) ? parser_selector(p)
-                                                    : parser_new(p, EXPR_SELECTOR, name.at, token_end(&name));
-    if (p->failed)
-        return NULL;
-    e->start = name.at;
-    e->text = name.text;
-    struct matcher *all = ARENA_ARRAY(p->arena, struct matcher, e->matcher_count + 1);
-    if (e->matcher_count > 0)
-        memcpy(all, e->matchers, e->matcher_count * sizeof *all);
-    matcher_init(&all[e->matcher_count++], MATCH_EQUAL, METRIC_NAME, name.text, NULL);
-    e->matchers = all;
-    return e;
+    return named_selector(p, &name);
 }
 
 static struct expr *unary(struct parser *p);
@@ -568,6 +588,8 @@ struct expr *parser_expression(struct parser *p, int min_binding)
             break;
         e->start = left->start;
         e->end = e->right->end;
+        if ((e->matching->has_fill_left || e->matching->has_fill_right) && refuses(p, PROMQL_FILL_MODIFIERS))
+            parser_fail(p, e->start, e->end, "binop fill modifiers are experimental and not enabled");
         parser_adopt(p, e, left);
         parser_adopt(p, e, e->right);
         left = e;
@@ -614,6 +636,23 @@ int promql_parse(struct promql_parse *parse, struct sv text, struct err *err)
         parser_unexpected(&p);
     if (!p.failed)
         parser_check(&p, e);
+    parse->expr = p.failed ? NULL : e;
+    return finish(&p, err);
+}
+
+int promql_parse_selector(struct promql_parse *parse, struct sv text, struct err *err)
+{
+    struct parser p;
+    struct expr *e = NULL;
+    open_parser(&p, parse, text, false);
+    if (parser_at(&p, TOKEN_LEFT_BRACE))
+        e = parser_selector(&p);
+    else if (parser_is_metric_identifier(parser_peek(&p)->kind)) {
+        struct token name = parser_take(&p);
+        e = named_selector(&p, &name);
+    }
+    if (e == NULL || !parser_at(&p, TOKEN_EOF))
+        parser_unexpected(&p);
     parse->expr = p.failed ? NULL : e;
     return finish(&p, err);
 }

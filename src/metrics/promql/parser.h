@@ -1,6 +1,7 @@
 /*
  * Reading PromQL: the whole language of Prometheus 3 with all its extensions (duration expressions, extended
- * range selectors, fill modifiers, experimental functions), with Prometheus' error texts.
+ * range selectors, fill modifiers, experimental functions) but those that are refused, with Prometheus' error
+ * texts.
  *
  * Trees, their matchers included, belong to a struct promql_parse and are freed with it.
  */
@@ -10,6 +11,7 @@
 #include "base/err.h"
 #include "metrics/histogram.h"
 #include "metrics/promql/ast.h"
+#include "metrics/promql/features.h"
 
 /* Depth is that of parentheses and their kind; height that of the tree, which also grows with each operator
  * in a row. */
@@ -21,6 +23,7 @@ enum {
 };
 
 struct promql_parse {
+    unsigned refused; /* of enum promql_extension; to be set before parsing */
     struct arena arena;
     struct sv text;
     struct expr *expr;
@@ -34,6 +37,9 @@ struct promql_parse {
 /* An all-zero struct is ready for use. The text is copied. On failure `err` holds "1:5: parse error: …", and
  * the struct says where. Returns 0 or a negative code; promql_parse_free in any case. */
 int promql_parse(struct promql_parse *parse, struct sv text, struct err *err);
+/* The same of a selector of series alone, as match[] of Prometheus' API takes it: parse->expr is an
+ * EXPR_SELECTOR, which may select everything. */
+int promql_parse_selector(struct promql_parse *parse, struct sv text, struct err *err);
 void promql_parse_free(struct promql_parse *parse);
 
 /* One value of a series description. */

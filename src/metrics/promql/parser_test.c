@@ -36,6 +36,17 @@ static void refuses(const char *in, const char *error)
     promql_parse_free(&parse);
 }
 
+/* What is said where that extension is not allowed; "" where all is good. */
+static void without(unsigned refused, const char *in, const char *error)
+{
+    struct promql_parse parse = {.refused = refused};
+    struct err err = {0};
+    promql_parse(&parse, sv_of(in), &err);
+    if (strcmp(err.text, error) != 0)
+        fail_msg("%s: %s", in, err.text);
+    promql_parse_free(&parse);
+}
+
 static const struct expr *tree(struct promql_parse *parse, const char *in)
 {
     assert_int_equal(promql_parse(parse, sv_of(in), NULL), 0);
@@ -111,6 +122,78 @@ static void nesting_is_bounded(void **state)
     free(text);
 }
 
+static void test_C_112_extensions_are_refused_as_by_prometheus_without_its_flags(void **state)
+{
+    (void)state;
+    const unsigned functions = PROMQL_EXPERIMENTAL_FUNCTIONS, fill = PROMQL_FILL_MODIFIERS;
+    without(functions, "1 + scalar(sort_by_label(up, \"a\"))",
+            "1:12: parse error: function \"sort_by_label\" is not enabled");
+    without(functions, "start()", "1:1: parse error: function \"start\" is not enabled");
+    without(functions, "sum(limitk by (a) (2, up))",
+            "1:5: parse error: limitk() is experimental and must be enabled with "
+            "--enable-feature=promql-experimental-functions");
+    without(functions, "limit_ratio()", "1:1: parse error: no arguments for aggregate expression provided");
+    without(functions, "rate(up[max_of(step(), 1m)] anchored @ start()) + fill(0) b", "");
+    without(fill, "a + on (x) fill_left(1) b",
+            "1:1: parse error: binop fill modifiers are experimental and not enabled");
+    without(fill, "sort_by_label(up, \"a\") or limitk(2, up)", "");
+    without(0, "info(a) + fill(0) limitk(2, b)", "");
+}
+
+static void selector(const char *in, const char *error)
+{
+    struct promql_parse parse = {0};
+    struct err err = {0};
+    int rc = promql_parse_selector(&parse, sv_of(in), &err);
+    if (strcmp(err.text, error) != 0)
+        fail_msg("%s: %s", in, err.text);
+    assert_true(error[0] != '\0' ? rc == TC_EINPUT && parse.expr == NULL : parse.expr->kind == EXPR_SELECTOR);
+    promql_parse_free(&parse);
+}
+
+static void selectors_stand_alone(void **state)
+{
+    (void)state;
+    selector("up", "");
+    selector("{}", "");
+    selector("sum{a=~\".*\",}", "");
+    selector("", "unknown position: parse error: unexpected end of input");
+    selector("up[1m]", "1:3: parse error: unexpected \"[\"");
+    selector("sum(up)", "1:4: parse error: unexpected \"(\"");
+    selector("1", "1:1: parse error: unexpected number \"1\"");
+    selector("up up", "1:4: parse error: unexpected identifier \"up\"");
+    selector("up{", "1:4: parse error: unexpected end of input inside braces");
+}
+
+static void features_of(const char *names, const char *enabled)
+{
+    struct promql_features features = {0};
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, 256);
+    assert_int_equal(promql_features_enable(&features, sv_of(names), &err), 0);
+    promql_features_print(&out, &features);
+    if (!sv_is(buf_view(&out), enabled))
+        fail_msg("%s enables %.*s", names, SV_FMT(buf_view(&out)));
+    buf_free(&out);
+}
+
+static void feature_flags_have_prometheus_names(void **state)
+{
+    (void)state;
+    struct promql_features features = {0};
+    struct err err = {0};
+    features_of("", "");
+    features_of("promql-duration-expr,promql-extended-range-selectors", "");
+    features_of("use-start-timestamps, promql-experimental-functions,,promql-delayed-name-removal",
+                "promql-experimental-functions,promql-delayed-name-removal,use-start-timestamps");
+    assert_int_equal(promql_features_refused(&features), PROMQL_EXTENSIONS);
+    assert_int_equal(promql_features_enable(&features, SV("promql-binop-fill-modifiers,old-ui"), &err),
+                     TC_EINPUT);
+    assert_non_null(strstr(err.text, "there is no feature old-ui"));
+    assert_int_equal(promql_features_refused(&features), PROMQL_EXPERIMENTAL_FUNCTIONS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +201,9 @@ int main(void)
         cmocka_unit_test(modifiers_bind_to_the_nearest),
         cmocka_unit_test(errors_are_worded),
         cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(test_C_112_extensions_are_refused_as_by_prometheus_without_its_flags),
+        cmocka_unit_test(feature_flags_have_prometheus_names),
+        cmocka_unit_test(selectors_stand_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,18 +222,24 @@ struct path {
     const struct path *outer;
 };
 
+static bool compares_buckets(enum token_kind op)
+{
+    return op == TOKEN_TRIM_UPPER || op == TOKEN_TRIM_LOWER || op == TOKEN_EQLC || op == TOKEN_NEQ;
+}
+
 static bool skips_buckets(const struct path *path)
 {
     bool skip = false;
     for (; path != NULL; path = path->outer) {
         const struct expr *e = path->node;
-        if (e->kind == EXPR_SUBQUERY ||
-            (e->kind == EXPR_BINARY && (e->op == TOKEN_TRIM_UPPER || e->op == TOKEN_TRIM_LOWER)))
+        if (e->kind == EXPR_SUBQUERY || (e->kind == EXPR_BINARY && compares_buckets(e->op)) ||
+            (e->kind == EXPR_AGGREGATE && e->op == TOKEN_COUNT_VALUES))
             return false;
         if (e->kind != EXPR_CALL)
             continue;
         int id = e->function->id;
-        if (id == FN_HISTOGRAM_QUANTILE || id == FN_HISTOGRAM_QUANTILES || id == FN_HISTOGRAM_FRACTION)
+        if (id == FN_HISTOGRAM_QUANTILE || id == FN_HISTOGRAM_QUANTILES || id == FN_HISTOGRAM_FRACTION ||
+            id == FN_HISTOGRAM_STDDEV || id == FN_HISTOGRAM_STDVAR || id == FN_CHANGES)
             return false;
         skip |= id == FN_HISTOGRAM_COUNT || id == FN_HISTOGRAM_SUM || id == FN_HISTOGRAM_AVG;
     }

@@ -350,10 +350,11 @@ static struct expr *copy_tree(struct arena *arena, struct expr *e)
     return made;
 }
 
-int promql_prepare(struct sv text, struct promql_prepared **ret, struct err *err)
+static int prepare(struct sv text, unsigned refused, struct promql_prepared **ret, struct err *err)
 {
     struct err own = {0};
     struct promql_prepared *p = *ret = tc_alloc(sizeof *p);
+    p->parse.refused = refused;
     int rc = promql_parse(&p->parse, text, err != NULL ? err : &own);
     if (rc != 0) {
         promql_prepared_free(ret);
@@ -362,6 +363,11 @@ int promql_prepare(struct sv text, struct promql_prepared **ret, struct err *err
     each_node(&p->parse.arena, p->parse.expr, equip);
     labels_table_init(&p->labels);
     return 0;
+}
+
+int promql_prepare(struct sv text, struct promql_prepared **ret, struct err *err)
+{
+    return prepare(text, 0, ret, err);
 }
 
 const struct expr *promql_prepared_expr(const struct promql_prepared *prepared)
@@ -424,7 +430,7 @@ int promql_query(const struct series_source *source, struct sv text, const struc
                  struct promql_result *result, struct err *err)
 {
     struct promql_prepared *prepared;
-    int rc = promql_prepare(text, &prepared, err);
+    int rc = prepare(text, options->refused, &prepared, err);
     if (rc != 0)
         return rc;
     rc = promql_evaluate(prepared, source, options, result, err);

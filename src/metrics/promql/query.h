@@ -21,6 +21,7 @@ struct promql_options {
     int64_t lookback_ms;      /* 0: 5 minutes */
     int64_t subquery_step_ms; /* of subqueries without one; 0: 1 minute */
     uint64_t max_samples;     /* held at once; 0: 50 million */
+    unsigned refused;         /* of enum promql_extension: an expression with one is an error */
     bool type_and_unit_labels;
     /* Names go at the very end (Prometheus' feature promql-delayed-name-removal), else as soon as a function
      * or operator takes them off. */

@@ -266,6 +266,47 @@ static bool ts_of_min(struct range_call *c, const struct window *w, struct sampl
 
 /* --- distribution --- */
 
+/* The mean of two, which does not overflow where both are finite; *io_rest is what was rounded off. */
+static double mean_of(double a, double b, double *ret_rest)
+{
+    double sum = b;
+    *ret_rest = 0;
+    kahan_add(a, &sum, ret_rest);
+    if (isinf(sum) && !isinf(a) && !isinf(b)) {
+        sum = b / 2;
+        *ret_rest = 0;
+        kahan_add(a / 2, &sum, ret_rest);
+        return sum;
+    }
+    *ret_rest /= 2;
+    return sum / 2;
+}
+
+/* The area under the values, in seconds; strategies: 0 the value before an interval, 1 the one behind it, 2
+ * their mean. NaN counts as zero. */
+static bool integral(struct range_call *c, const struct window *w, struct sample *out)
+{
+    double strategy = c->parameters[0] == NULL ? 2 : w->parameters[0], rest = 0;
+    if (!only_floats(c, w))
+        return false;
+    if (strategy != 0 && strategy != 1 && strategy != 2) {
+        warn_strategy(c->q, strategy, c->e->args[1]->start);
+        strategy = 2;
+    }
+    for (size_t i = 1; i < w->n; i++) {
+        double before = isnan(w->f[i - 1]) ? 0 : w->f[i - 1], now = isnan(w->f[i]) ? 0 : w->f[i], more = 0;
+        double height = strategy == 0 ? before : strategy == 1 ? now : mean_of(now, before, &more);
+        double seconds = (double)(w->t[i] - w->t[i - 1]) / 1000;
+        if (height == 0 && more == 0)
+            continue;
+        rest += more * seconds;
+        kahan_add(height * seconds, &out->f, &rest);
+    }
+    if (!isinf(out->f))
+        out->f += rest;
+    return true;
+}
+
 static double *values_of(struct range_call *c, const struct window *w)
 {
     double *values = arena_alloc_raw(&c->q->scratch, w->n * sizeof *values, 16);
@@ -423,6 +464,7 @@ range_function range_function_over_time(int id)
         [FN_MIN_OVER_TIME] = min_over_time,
         [FN_QUANTILE_OVER_TIME] = quantile_over_time,
         [FN_MAD_OVER_TIME] = mad_over_time,
+        [FN_INTEGRAL] = integral,
         [FN_STDDEV_OVER_TIME] = stddev_over_time,
         [FN_STDVAR_OVER_TIME] = stdvar_over_time,
         [FN_DERIV] = deriv,

@@ -5,6 +5,7 @@
 
 #include "base/go_text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,13 +35,24 @@ void prom_json_texts(struct json_out *json, const char *key, const struct sv *te
     json_array_end(json);
 }
 
-void prom_json_float(struct json_out *json, double v)
+static void put_float(struct json_out *json, double v, char verb)
 {
     struct buf out;
     buf_init(&out, GO_FLOAT_MAX);
-    go_float_f(&out, v);
+    go_format_float(&out, v, verb, -1);
     json_string(json, buf_view(&out));
     buf_free(&out);
+}
+
+void prom_json_float(struct json_out *json, double v)
+{
+    put_float(json, v, 'f');
+}
+
+void prom_json_sample(struct json_out *json, double v)
+{
+    double size = fabs(v);
+    put_float(json, v, size != 0 && (size < 1e-6 || size >= 1e21) ? 'e' : 'f');
 }
 
 void prom_json_seconds(struct json_out *json, int64_t ms)
@@ -61,9 +73,9 @@ static void put_histogram(struct json_out *out, const struct histogram *h)
     size_t n = histogram_buckets(&arena, h, &buckets);
     json_object(out);
     json_key(out, SV("count"));
-    prom_json_float(out, h->count);
+    prom_json_sample(out, h->count);
     json_key(out, SV("sum"));
-    prom_json_float(out, h->sum);
+    prom_json_sample(out, h->sum);
     bool any = false;
     for (size_t i = 0; i < n; i++) {
         const struct histogram_bucket *b = &buckets[i];
@@ -76,9 +88,9 @@ static void put_histogram(struct json_out *out, const struct histogram *h)
         any = true;
         json_array(out);
         json_i64(out, b->lower_inclusive ? (b->upper_inclusive ? 3 : 1) : (b->upper_inclusive ? 0 : 2));
-        prom_json_float(out, b->lower);
-        prom_json_float(out, b->upper);
-        prom_json_float(out, b->count);
+        prom_json_sample(out, b->lower);
+        prom_json_sample(out, b->upper);
+        prom_json_sample(out, b->count);
         json_array_end(out);
     }
     if (any)
@@ -94,7 +106,7 @@ static void put_point(struct json_out *out, const struct promql_series *s, size_
     if (s->h != NULL && s->h[i] != NULL)
         put_histogram(out, s->h[i]);
     else
-        prom_json_float(out, s->f[i]);
+        prom_json_sample(out, s->f[i]);
     json_array_end(out);
 }
 

@@ -22,8 +22,10 @@ void prom_json_labels(struct json_out *json, const struct labels *labels);
 void prom_json_items(struct json_out *json, const struct label *items, size_t count);
 /* A member that is a list of texts; nothing where there is none. */
 void prom_json_texts(struct json_out *json, const char *key, const struct sv *texts, size_t count);
-/* The text of a float as a string, in Go's format 'f'. */
+/* The text of a float as a string, in Go's format 'f': numbers of the language. */
 void prom_json_float(struct json_out *json, double v);
+/* The same of a sample's value: in Go's format 'e' where it is very small or large. */
+void prom_json_sample(struct json_out *json, double v);
 /* Seconds since the epoch, with up to three places. */
 void prom_json_seconds(struct json_out *json, int64_t ms);
 

@@ -9,12 +9,12 @@
 
 #include "base/arena.h"
 #include "base/utf8.h"
-#include "metrics/remote/protobuf.h"
+#include "metrics/remote/histogram_wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SYMBOLS_MAX = 1 << 20, BUCKETS_MAX = 4096, BATCH_SERIES = 32 };
+enum { SYMBOLS_MAX = 1 << 20, BATCH_SERIES = 32 };
 
 /* Field numbers of the two, where they differ. */
 struct layout {
@@ -101,95 +101,9 @@ static bool read_label(struct sv bytes, struct label *ret)
     return !in.bad;
 }
 
-struct spans {
-    int32_t offsets[BUCKETS_MAX];
-    uint32_t lengths[BUCKETS_MAX];
-    size_t n, buckets;
-};
-
-static bool read_span(struct sv bytes, struct spans *spans)
-{
-    struct proto in = proto_of(bytes);
-    struct proto_field f;
-    int32_t offset = 0;
-    uint64_t length = 0;
-    while (proto_next(&in, &f)) {
-        if (f.number == 1 && f.wire == PROTO_VARINT)
-            offset = (int32_t)proto_zigzag(f.value);
-        else if (f.number == 2 && f.wire == PROTO_VARINT)
-            length = f.value;
-    }
-    if (in.bad || spans->n == BUCKETS_MAX || length > BUCKETS_MAX || spans->buckets + length > BUCKETS_MAX)
-        return false;
-    spans->offsets[spans->n] = offset;
-    spans->lengths[spans->n++] = (uint32_t)length;
-    spans->buckets += length;
-    return true;
-}
-
-struct numbers {
-    double p[BUCKETS_MAX];
-    size_t n;
-};
-
-static bool add_number(struct numbers *numbers, double v)
-{
-    if (numbers->n == BUCKETS_MAX)
-        return false;
-    numbers->p[numbers->n++] = v;
-    return true;
-}
-
-/* Repeated numbers, packed or one by one. Deltas are of integers. */
-static bool read_numbers(const struct proto_field *f, bool deltas, struct numbers *ret)
-{
-    if (f->wire != PROTO_BYTES)
-        return add_number(ret, deltas ? (double)proto_zigzag(f->value) : proto_double(f));
-    struct proto in = proto_of(f->bytes);
-    while (in.p < in.end && !in.bad) {
-        double v;
-        if (deltas) {
-            v = (double)proto_zigzag(proto_varint(&in));
-        } else if (in.end - in.p < 8) {
-            return false;
-        } else {
-            memcpy(&v, in.p, 8);
-            in.p += 8;
-        }
-        if (!add_number(ret, v))
-            return false;
-    }
-    return !in.bad;
-}
-
-static bool make_side(struct arena *arena, const struct spans *spans, const struct numbers *deltas,
-                      const struct numbers *counts, struct histogram_side *ret)
-{
-    const struct numbers *from = counts->n > 0 ? counts : deltas;
-    if (from->n != spans->buckets)
-        return false;
-    ret->index = ARENA_ARRAY(arena, int32_t, from->n + 1);
-    ret->count = ARENA_ARRAY(arena, double, from->n + 1);
-    int64_t index = 0;
-    double count = 0;
-    for (size_t s = 0; s < spans->n; s++) {
-        if (s > 0 && spans->offsets[s] < 0)
-            return false;
-        index += spans->offsets[s];
-        for (uint32_t i = 0; i < spans->lengths[s]; i++, index++) {
-            count = from == counts ? counts->p[ret->n] : count + deltas->p[ret->n];
-            if (count < 0 || index > INT32_MAX || index < INT32_MIN)
-                return false;
-            ret->index[ret->n] = (int32_t)index;
-            ret->count[ret->n++] = count;
-        }
-    }
-    return true;
-}
-
 struct histogram_parts {
-    struct spans negative_spans, positive_spans;
-    struct numbers negative_deltas, negative_counts, positive_deltas, positive_counts, custom;
+    struct wire_spans negative_spans, positive_spans;
+    struct wire_numbers negative_deltas, negative_counts, positive_deltas, positive_counts, custom;
 };
 
 static bool read_histogram(struct sv bytes, struct arena *arena, struct histogram *h, int64_t *ret_t,
@@ -225,22 +139,22 @@ static bool read_histogram(struct sv bytes, struct arena *arena, struct histogra
             h->zero_count = proto_double(&f);
             break;
         case 8:
-            good = read_span(f.bytes, &parts->negative_spans);
+            good = wire_span(f.bytes, &parts->negative_spans);
             break;
         case 9:
-            good = read_numbers(&f, true, &parts->negative_deltas);
+            good = wire_numbers(&f, true, &parts->negative_deltas);
             break;
         case 10:
-            good = read_numbers(&f, false, &parts->negative_counts);
+            good = wire_numbers(&f, false, &parts->negative_counts);
             break;
         case 11:
-            good = read_span(f.bytes, &parts->positive_spans);
+            good = wire_span(f.bytes, &parts->positive_spans);
             break;
         case 12:
-            good = read_numbers(&f, true, &parts->positive_deltas);
+            good = wire_numbers(&f, true, &parts->positive_deltas);
             break;
         case 13:
-            good = read_numbers(&f, false, &parts->positive_counts);
+            good = wire_numbers(&f, false, &parts->positive_counts);
             break;
         case 14:
             h->hint = (enum counter_reset_hint)(f.value & 3);
@@ -249,7 +163,7 @@ static bool read_histogram(struct sv bytes, struct arena *arena, struct histogra
             *ret_t = (int64_t)f.value;
             break;
         case 16:
-            good = read_numbers(&f, false, &parts->custom);
+            good = wire_numbers(&f, false, &parts->custom);
             break;
         case 17:
             *ret_start_t = (int64_t)f.value;
@@ -266,9 +180,9 @@ static bool read_histogram(struct sv bytes, struct arena *arena, struct histogra
     bool schema =
         (h->schema >= HISTOGRAM_SCHEMA_MIN && h->schema <= HISTOGRAM_SCHEMA_MAX) || histogram_is_custom(h);
     return good && !in.bad && schema &&
-           make_side(arena, &parts->positive_spans, &parts->positive_deltas, &parts->positive_counts,
+           wire_side(arena, &parts->positive_spans, &parts->positive_deltas, &parts->positive_counts,
                      &h->positive) &&
-           make_side(arena, &parts->negative_spans, &parts->negative_deltas, &parts->negative_counts,
+           wire_side(arena, &parts->negative_spans, &parts->negative_deltas, &parts->negative_counts,
                      &h->negative);
 }
 
@@ -550,36 +464,4 @@ void remote_write_append(enum remote_write_version version, struct sv message, s
             append_series_2(&a, f.bytes);
     free(a.symbols);
     arena_free(&a.arena);
-}
-
-/* --- metadata --- */
-
-static void read_metadata(struct sv bytes, struct metadata *metadata)
-{
-    static const char *const types[] = {"unknown",        "counter", "gauge", "histogram",
-                                        "gaugehistogram", "summary", "info",  "stateset"};
-    struct metadata_entry entry = {.type = SV("unknown")};
-    struct proto in = proto_of(bytes);
-    struct proto_field f;
-    while (proto_next(&in, &f)) {
-        if (f.number == 1 && f.wire == PROTO_VARINT && f.value < TC_ARRAY_LEN(types))
-            entry.type = sv_of(types[f.value]);
-        else if (f.number == 2)
-            entry.name = f.bytes;
-        else if (f.number == 4)
-            entry.help = f.bytes;
-        else if (f.number == 5)
-            entry.unit = f.bytes;
-    }
-    if (!in.bad && entry.name.n > 0)
-        (void)metadata_put(metadata, &entry);
-}
-
-void remote_write_metadata(enum remote_write_version version, struct sv message, struct metadata *metadata)
-{
-    struct proto in = proto_of(message);
-    struct proto_field f;
-    while (version == REMOTE_WRITE_1 && proto_next(&in, &f))
-        if (f.number == 3 && f.wire == PROTO_BYTES)
-            read_metadata(f.bytes, metadata);
 }

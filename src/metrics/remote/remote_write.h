@@ -4,7 +4,7 @@
  *
  * A message is checked whole before its first sample is taken, so what is no such message changes nothing.
  * Of a good one every sample that the store takes is kept; `first` says why the first other one was not.
- * Metadata of 1.0 goes to the descriptions of metrics (metadata.h), that of 2.0 is read over.
+ * Metadata goes to the descriptions of metrics (metadata.h).
  */
 #ifndef METRICS_REMOTE_REMOTE_WRITE_H
 #define METRICS_REMOTE_REMOTE_WRITE_H
@@ -31,7 +31,7 @@ int remote_write_check(enum remote_write_version version, struct sv message, str
 void remote_write_append(enum remote_write_version version, struct sv message, struct tsdb_appender *appender,
                          struct remote_write *ret);
 
-/* What a message that was checked says of metrics (types, helps, units), of 1.0. */
+/* What a message that was checked says of metrics (types, helps, units). */
 void remote_write_metadata(enum remote_write_version version, struct sv message, struct metadata *metadata);
 
 #endif

@@ -41,8 +41,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         good = snappy_unpack(body, &unpacked, NULL) == 0;
         body = buf_view(&unpacked);
     }
-    if (good && remote_write_check(version, body, NULL) == 0)
+    if (good && remote_write_check(version, body, NULL) == 0) {
+        struct metadata *metadata = metadata_new();
         append(version, body);
+        remote_write_metadata(version, body, metadata);
+        metadata_free(&metadata);
+    }
     buf_free(&unpacked);
     return 0;
 }

@@ -72,12 +72,13 @@ struct rule_change {
 
 struct rule_engine_options {
     struct rule_storage storage;
-    int64_t interval_ns;                                /* of groups that name none; 0: 1 minute */
-    int64_t query_offset_ns;                            /* likewise */
-    int64_t subquery_step_ms;                           /* of subqueries without a step; 0: interval_ns */
-    int64_t lookback_ms;                                /* 0: 5 minutes */
-    bool ignore_start_timestamps, delayed_name_removal; /* as in promql_options */
-    bool (*cancelled)(void *context);                   /* asked during a query; true ends it. May be NULL */
+    int64_t interval_ns;      /* of groups that name none; 0: 1 minute */
+    int64_t query_offset_ns;  /* likewise */
+    int64_t subquery_step_ms; /* of subqueries without a step; 0: interval_ns */
+    int64_t lookback_ms;      /* 0: 5 minutes */
+    unsigned refused;         /* as in promql_options, as the next two */
+    bool ignore_start_timestamps, delayed_name_removal;
+    bool (*cancelled)(void *context); /* asked during a query; true ends it. May be NULL */
     void *cancel_context;
     const struct clk *clk; /* only to show when evaluations were and how long they took; NULL: their slots */
     const struct label *external_labels; /* for templates; copied */

@@ -50,6 +50,7 @@ int rule_query(struct rule_engine *engine, struct sv text, int64_t time_ns, stru
     int64_t ms = ns_to_ms(time_ns);
     struct promql_options options = {.start_ms = ms,
                                      .end_ms = ms,
+                                     .refused = engine->options.refused,
                                      .lookback_ms = engine->options.lookback_ms,
                                      .ignore_start_timestamps = engine->options.ignore_start_timestamps,
                                      .delayed_name_removal = engine->options.delayed_name_removal,

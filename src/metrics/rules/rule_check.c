@@ -18,6 +18,7 @@ enum { GROUPS_MAX = 1000000, NAME_TEXT_MAX = 1 << 16 };
 /* The rule that is being checked, for the words before each error. */
 struct checking {
     struct rule_problems *problems;
+    unsigned refused;
     const struct group_fields *group;
     size_t number; /* of the rule in its group, from 1 */
     const struct rule_fields *rule;
@@ -69,7 +70,7 @@ static void check_kind(const struct checking *c)
 static void check_expr(const struct checking *c)
 {
     const struct rule_fields *rule = c->rule;
-    struct promql_parse parse = {0};
+    struct promql_parse parse = {.refused = c->refused};
     struct err err = {0};
     if (rule->expr.text.n == 0)
         rule_error(c, &rule->expr, "field 'expr' must be set in rule");
@@ -141,7 +142,8 @@ static void check_rule(const struct checking *c)
     check_templates(c, &c->rule->annotations, "annotation");
 }
 
-static void check_group(struct rule_problems *problems, const struct group_fields *group, struct map *names)
+static void check_group(struct rule_problems *problems, unsigned refused, const struct group_fields *group,
+                        struct map *names)
 {
     bool fresh = true;
     if (group->name.text.n == 0)
@@ -161,14 +163,15 @@ static void check_group(struct rule_problems *problems, const struct group_field
                              SV_FMT(sv_head(label->value, 200)));
     }
     for (size_t i = 0; i < group->read_count; i++)
-        check_rule(&(struct checking){problems, group, i + 1, &group->read[i]});
+        check_rule(&(struct checking){problems, refused, group, i + 1, &group->read[i]});
 }
 
-void rule_check_groups(struct rule_problems *problems, const struct group_fields *groups, size_t count)
+void rule_check_groups(struct rule_problems *problems, unsigned refused, const struct group_fields *groups,
+                       size_t count)
 {
     struct map names;
     map_init(&names, GROUPS_MAX);
     for (size_t i = 0; i < count; i++)
-        check_group(problems, &groups[i], &names);
+        check_group(problems, refused, &groups[i], &names);
     map_free(&names);
 }

@@ -25,6 +25,8 @@ struct group_fields {
     unsigned line, column;
 };
 
-void rule_check_groups(struct rule_problems *problems, const struct group_fields *groups, size_t count);
+/* `refused`: as promql_parse.refused. */
+void rule_check_groups(struct rule_problems *problems, unsigned refused, const struct group_fields *groups,
+                       size_t count);
 
 #endif

@@ -161,7 +161,7 @@ static void read_root(struct reading *r, const struct yaml_node *root)
             read_group(r, n, &groups[file->group_count++]);
     if (file->problems.errors > 0)
         return;
-    rule_check_groups(&file->problems, groups, file->group_count);
+    rule_check_groups(&file->problems, file->refused, groups, file->group_count);
     file->groups = ARENA_ARRAY(&file->arena, struct rule_group, file->group_count + 1);
     for (size_t i = 0; i < file->group_count; i++)
         keep_group(file, &groups[i], &file->groups[i]);
@@ -169,8 +169,13 @@ static void read_root(struct reading *r, const struct yaml_node *root)
 
 int rule_file_read(struct sv path, struct sv bytes, struct rule_file *ret)
 {
+    return rule_file_read_refusing(path, bytes, 0, ret);
+}
+
+int rule_file_read_refusing(struct sv path, struct sv bytes, unsigned refused, struct rule_file *ret)
+{
     struct yaml_node *root = NULL;
-    *ret = (struct rule_file){0};
+    *ret = (struct rule_file){.refused = refused};
     ret->path = arena_sv(&ret->arena, path);
     ret->problems.arena = &ret->arena;
     struct reading r = {.yaml = {.arena = &ret->arena, .problems = &ret->problems}, .file = ret};

@@ -2,9 +2,9 @@
  * Prometheus rule files: reading and checking them as promtool does
  * (https://prometheus.io/docs/prometheus/latest/configuration/recording_rules/).
  *
- * Current Prometheus decides (3.x): names may be any UTF-8, groups have labels and query_offset, every
- * extension of PromQL is allowed. Beyond it, a PrometheusRule object of Kubernetes (monitoring.coreos.com) is
- * read, too. Bounds: those of base/yaml.h; 100,000 rules a file.
+ * Current Prometheus decides (3.x): names may be any UTF-8, groups have labels and query_offset. Beyond it, a
+ * PrometheusRule object of Kubernetes (monitoring.coreos.com) is read, too. Bounds: those of base/yaml.h;
+ * 100,000 rules a file.
  */
 #ifndef METRICS_RULES_RULE_FILE_H
 #define METRICS_RULES_RULE_FILE_H
@@ -57,6 +57,7 @@ struct rule_group {
 };
 
 struct rule_file {
+    unsigned refused; /* extensions of PromQL that it may not use, as promql_parse.refused */
     struct arena arena;
     struct sv path;
     struct rule_group *groups;
@@ -69,6 +70,8 @@ struct rule_file {
  * ret->problems has errors (it may have warnings in any case); rule_file_free in any case.
  */
 int rule_file_read(struct sv path, struct sv bytes, struct rule_file *ret);
+/* The same with extensions of PromQL (as promql_parse.refused) that are errors; they are in ret->refused. */
+int rule_file_read_refusing(struct sv path, struct sv bytes, unsigned refused, struct rule_file *ret);
 void rule_file_free(struct rule_file *file);
 
 /*

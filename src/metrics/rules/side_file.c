@@ -70,7 +70,7 @@ static void problem(struct reading *r, const struct yaml_node *node, const struc
 static void check_expr(struct reading *r, const struct yaml_node *node, const struct typed_text *expr,
                        const char *name)
 {
-    struct promql_parse parse = {0};
+    struct promql_parse parse = {.refused = r->file->refused};
     struct err err = {0};
     if (expr->text.n > 0 && promql_parse(&parse, expr->text, &err) != 0)
         problem(r, node, expr, name, sv_of(err.text));

@@ -8,6 +8,7 @@
 #ifndef METRICS_RULES_UNIT_TEST_H
 #define METRICS_RULES_UNIT_TEST_H
 
+#include "metrics/promql/features.h"
 #include "metrics/rules/rule_file.h"
 
 enum { UNIT_TEST_EVALUATIONS_MAX = 10000000 };
@@ -60,6 +61,7 @@ struct unit_test {
 };
 
 struct unit_test_file {
+    struct promql_features features; /* with which its tests run: set after reading */
     struct arena arena;
     struct sv *rule_files; /* as written: paths and patterns, relative to the file's folder */
     size_t rule_file_count;

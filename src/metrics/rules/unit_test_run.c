@@ -286,6 +286,9 @@ static void open_engine(struct test_run *run, const struct rule_file *const *rul
         &(struct rule_engine_options){
             .storage = {.source = run->source, .append = append_labels, .context = run},
             .interval_ns = test->interval_ns,
+            .refused = promql_features_refused(&run->file->features),
+            .delayed_name_removal = run->file->features.delayed_name_removal,
+            .ignore_start_timestamps = !run->file->features.use_start_timestamps,
             .subquery_step_ms = TC_MAX(run->file->evaluation_interval_ns / NS_PER_MS, INT64_C(1)),
             .external_labels = test->external_labels,
             .external_label_count = test->external_label_count,

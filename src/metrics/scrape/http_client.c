@@ -176,8 +176,7 @@ static void read_bearer(struct typed_yaml *yaml, const struct http_client_fields
 void http_client_read(struct typed_yaml *yaml, const struct http_client_fields *fields, const char *dir,
                       struct http_client *ret)
 {
-    const struct yaml_node *refused[] = {fields->oauth2.node, fields->http_headers.node,
-                                         fields->proxy_connect_header.node};
+    const struct yaml_node *refused[] = {fields->oauth2.node, fields->proxy_connect_header.node};
     *ret = (struct http_client){.follow_redirects = fields->follow_redirects,
                                 .http2 = fields->enable_http2,
                                 .proxy_url = text_of(yaml, &fields->proxy_url),
@@ -187,6 +186,8 @@ void http_client_read(struct typed_yaml *yaml, const struct http_client_fields *
         if (refused[i] != NULL)
             rule_problem_add(yaml->problems, false, refused[i]->key_line, refused[i]->key_column,
                              "%.*s is not supported", SV_FMT(refused[i]->key));
+    if (fields->http_headers.node != NULL)
+        http_headers_read(yaml, fields->http_headers.node, dir, &ret->headers);
     if (fields->basic_auth.node != NULL)
         read_basic(yaml, fields->basic_auth.node, dir, ret);
     if (fields->authorization.node != NULL)
@@ -317,6 +318,8 @@ int http_client_apply(const struct http_client *client, const struct fs *fs, con
                       struct curl_slist **headers, struct curl_slist **connect_to, struct err *err)
 {
     int rc = apply_authorization(client, fs, easy, headers, err);
+    if (rc == 0)
+        rc = http_headers_apply(&client->headers, fs, headers, err);
     if (rc != 0)
         return rc;
     curl_easy_setopt(easy, CURLOPT_URL, url);

@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "metrics/rules/typed_yaml.h"
+#include "metrics/scrape/http_headers.h"
 
 #include <curl/curl.h>
 #include <stddef.h>
@@ -53,6 +54,7 @@ struct http_client {
     long min_version, max_version; /* CURL_SSLVERSION_*, CURL_SSLVERSION_MAX_*; 0: the library's */
     const char *proxy_url, *no_proxy;
     bool proxy_from_environment, follow_redirects, http2;
+    struct http_headers headers;
 };
 
 /* Paths in it become relative to `dir` ("" or NULL: as they stand). Problems go to yaml->problems. */

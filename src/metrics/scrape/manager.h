@@ -37,6 +37,8 @@ void scrape_manager_stop(struct scrape_manager **manager);
 /* The `data` of /api/v1/targets. `state`: "active", "dropped", "any" or empty; `pool`: a job's name or empty.
  */
 void scrape_manager_targets(struct scrape_manager *manager, struct sv state, struct sv pool, struct buf *out);
+/* The `data` of /api/v1/scrape_pools: the names of all jobs, sorted. */
+void scrape_manager_pools(struct scrape_manager *manager, struct buf *out);
 /* The `data` of /api/v1/targets/metadata: of targets that all matchers fit, of `metric` where it is not
  * empty, at most `limit` entries. */
 void scrape_manager_metadata(struct scrape_manager *manager, const struct matcher *matchers, size_t count,

@@ -7,6 +7,8 @@
 #include "base/metric_text.h"
 #include "metrics/prom_duration.h"
 
+#include <stdlib.h>
+
 static void show_labels(struct json_out *json, const char *key, const struct label *labels, size_t n)
 {
     json_key(json, sv_of(key));
@@ -92,6 +94,31 @@ void scrape_manager_targets(struct scrape_manager *m, struct sv state, struct sv
     show_dropped(m, &json, any || sv_is(state, "dropped"), pool);
     pthread_mutex_unlock(&m->lock);
     json_object_end(&json);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return sv_cmp(*(const struct sv *)a, *(const struct sv *)b);
+}
+
+/* The jobs of the configuration stay what they are while the manager runs. */
+void scrape_manager_pools(struct scrape_manager *m, struct buf *out)
+{
+    struct arena arena = {0};
+    struct json_out json = json_out_to(out);
+    size_t n = m->options.config->job_count;
+    struct sv *names = ARENA_ARRAY(&arena, struct sv, n + 1);
+    for (size_t i = 0; i < n; i++)
+        names[i] = m->jobs[i].config->name;
+    qsort(names, n, sizeof *names, by_name);
+    json_object(&json);
+    json_key(&json, SV("scrapePools"));
+    json_array(&json);
+    for (size_t i = 0; i < n; i++)
+        json_string(&json, names[i]);
+    json_array_end(&json);
+    json_object_end(&json);
+    arena_free(&arena);
 }
 
 /* --- descriptions --- */

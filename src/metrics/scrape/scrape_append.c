@@ -9,8 +9,9 @@
  */
 #include "metrics/scrape/scrape_append.h"
 
+#include "base/go_text.h"
 #include "base/utf8.h"
-#include "metrics/exposition/exposition.h"
+#include "metrics/exposition/protobuf.h"
 #include "metrics/grow.h"
 #include "metrics/histogram.h"
 
@@ -30,6 +31,7 @@ struct item {
     const struct label *labels; /* NULL: the series is known */
     size_t label_count;
     double value;
+    const struct histogram *histogram; /* NULL: a float */
     int64_t t_ms;
     bool own_time;
     const struct exposition_exemplar *exemplar; /* NULL: none */
@@ -46,6 +48,7 @@ struct collecting {
     struct item *items;
     size_t n, capacity;
     uint64_t scraped;
+    enum metric_type type;                   /* of the family at hand */
     bool again;                              /* only what is not remembered */
     uint64_t over;                           /* samples past sample_limit */
     struct label labels[RELABEL_LABELS_MAX]; /* of the sample at hand */
@@ -87,6 +90,23 @@ static struct sv copy_text(struct arena *arena, struct sv text)
     return text.n == 0 ? (struct sv){"", 0} : arena_sv(arena, text);
 }
 
+/* Bounds of buckets and quantiles as Prometheus 3 keeps them, however an exporter writes them: "1" is "1.0".
+ */
+static struct sv normal_value(const struct collecting *c, const struct label *label)
+{
+    double number;
+    bool is_number = (c->type == METRIC_HISTOGRAM && sv_is(label->name, "le")) ||
+                     (c->type == METRIC_SUMMARY && sv_is(label->name, "quantile"));
+    if (!is_number || !go_parse_float(label->value, &number))
+        return copy_text(c->arena, label->value);
+    struct buf text;
+    buf_init(&text, GO_FLOAT_MAX + 2);
+    go_float_openmetrics(&text, number);
+    struct sv value = arena_sv(c->arena, buf_view(&text));
+    buf_free(&text);
+    return value;
+}
+
 /* The target's labels among the sample's; where both have a name, the job's honor_labels says whose stands.
  * Returns 0 where there is no room. */
 static size_t join(const struct collecting *c, const struct exposition_sample *s, struct label *out)
@@ -96,8 +116,7 @@ static size_t join(const struct collecting *c, const struct exposition_sample *s
     if (s->count + target->label_count > RELABEL_LABELS_MAX)
         return 0;
     for (size_t i = 0; i < s->count; i++)
-        out[n++] =
-            (struct label){copy_text(c->arena, s->labels[i].name), copy_text(c->arena, s->labels[i].value)};
+        out[n++] = (struct label){copy_text(c->arena, s->labels[i].name), normal_value(c, &s->labels[i])};
     for (size_t i = 0; i < target->label_count; i++) {
         const struct label *own = &target->labels[i];
         bool taken = name_taken(out, s->count, own->name);
@@ -225,6 +244,7 @@ static int take_sample(void *context, const struct exposition_sample *s, struct 
     if (c->n >= SCRAPE_SERIES_MAX)
         return err_set(err, TC_EBOUND, "more than %d samples", SCRAPE_SERIES_MAX);
     item.exemplar = copy_exemplar(c, s->exemplar);
+    item.histogram = s->histogram == NULL ? NULL : histogram_copy(c->arena, s->histogram);
     c->items = grow(c->arena, c->items, c->n, &c->capacity, sizeof *c->items);
     c->items[c->n++] = item;
     return 0;
@@ -247,6 +267,7 @@ static int take_type(void *context, struct sv name, enum metric_type type, struc
 {
     (void)err;
     struct sv text = sv_of(metric_type_names[type]);
+    ((struct collecting *)context)->type = type;
     description_of(context, 'T', name, text)->type = text;
     return 0;
 }
@@ -271,11 +292,12 @@ static int collect(struct collecting *c, struct err *err)
 {
     const struct exposition_handler handler = {
         .context = c, .sample = take_sample, .type = take_type, .help = take_help, .unit = take_unit};
-    enum exposition_format format =
-        exposition_format_of(c->input->content_type,
-                             c->input->job->fallback_openmetrics ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT);
+    enum exposition_format format = exposition_format_of(c->input->content_type, c->input->job->fallback);
     c->n = c->described_count = c->over = 0;
-    int rc = exposition_parse(c->input->body, format, false, &handler, err);
+    c->type = METRIC_UNKNOWN;
+    int rc = format == EXPOSITION_PROTOBUF
+                 ? exposition_parse_protobuf(c->input->body, &c->input->job->histograms, &handler, err)
+                 : exposition_parse(c->input->body, format, false, &handler, err);
     return rc == 0 && c->over > 0 ? err_set(err, TC_EBOUND, "sample limit exceeded") : rc;
 }
 
@@ -357,7 +379,9 @@ static void append_item(struct appending *a, const struct item *item)
     bool is_new = false;
     if (!find_series(a, item, &series))
         return;
-    enum tsdb_outcome outcome = tsdb_float(&a->appender, series, item->t_ms, item->value, 0);
+    enum tsdb_outcome outcome = item->histogram != NULL
+                                    ? tsdb_histogram(&a->appender, series, item->t_ms, item->histogram, 0)
+                                    : tsdb_float(&a->appender, series, item->t_ms, item->value, 0);
     if (outcome != TSDB_OK)
         refuse(a, outcome);
     else

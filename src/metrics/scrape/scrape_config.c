@@ -17,9 +17,14 @@ enum { CONFIG_BYTES_MAX = 8 << 20 };
 #define ACCEPT_OPENMETRICS_0 "application/openmetrics-text;version=0.0.1"
 #define ACCEPT_TEXT_1        "text/plain;version=1.0.0"
 #define ACCEPT_TEXT_0        "text/plain;version=0.0.4"
+#define ACCEPT_PROTOBUF                                                                                      \
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 #define ACCEPT_DEFAULT                                                                                       \
     ACCEPT_OPENMETRICS_1 ";q=0.6," ACCEPT_OPENMETRICS_0 ";q=0.5," ACCEPT_TEXT_1 ";q=0.4," ACCEPT_TEXT_0      \
                          ";q=0.3,*/*;q=0.2"
+
+/* Where native histograms are wanted. */
+#define ACCEPT_NATIVE ACCEPT_PROTOBUF ";q=0.7," ACCEPT_DEFAULT
 
 struct global_fields {
     struct typed_duration scrape_interval, scrape_timeout;
@@ -27,8 +32,7 @@ struct global_fields {
         keep_dropped_targets;
     struct typed_text body_size_limit;
     struct typed_list scrape_protocols;
-    bool extra_scrape_metrics;
-    struct typed_node external_labels, convert_nhcb, always_classic, native_histograms;
+    bool extra_scrape_metrics, native_histograms, classic_always, to_custom;
 };
 static const struct typed_field global_fields[] = {
     {"scrape_interval", TYPED_DURATION, offsetof(struct global_fields, scrape_interval)},
@@ -42,6 +46,9 @@ static const struct typed_field global_fields[] = {
     {"keep_dropped_targets", TYPED_INTEGER, offsetof(struct global_fields, keep_dropped_targets)},
     {"body_size_limit", TYPED_TEXT, offsetof(struct global_fields, body_size_limit)},
     {"extra_scrape_metrics", TYPED_BOOL, offsetof(struct global_fields, extra_scrape_metrics)},
+    {"scrape_native_histograms", TYPED_BOOL, offsetof(struct global_fields, native_histograms)},
+    {"always_scrape_classic_histograms", TYPED_BOOL, offsetof(struct global_fields, classic_always)},
+    {"convert_classic_histograms_to_nhcb", TYPED_BOOL, offsetof(struct global_fields, to_custom)},
     /* of evaluation, federation and logs: not of scraping */
     {"evaluation_interval", TYPED_IGNORED, 0},
     {"rule_query_offset", TYPED_IGNORED, 0},
@@ -82,7 +89,10 @@ struct job_fields {
     struct typed_node params;
     struct typed_list scrape_protocols, static_configs, file_sd_configs, dns_sd_configs, http_sd_configs,
         relabel_configs, metric_relabel_configs;
-    bool honor_labels, honor_timestamps, track_timestamps_staleness, enable_compression, extra_scrape_metrics;
+    bool honor_labels, honor_timestamps, track_timestamps_staleness, enable_compression, extra_scrape_metrics,
+        native_histograms, classic_always, to_custom;
+    int64_t bucket_limit;
+    double bucket_factor;
     int64_t sample_limit, label_limit, label_name_length_limit, label_value_length_limit, target_limit,
         keep_dropped_targets;
     struct http_client_fields http;
@@ -122,12 +132,11 @@ static const struct typed_field job_fields[] = {
     {"relabel_configs", TYPED_LIST, offsetof(struct job_fields, relabel_configs)},
     {"metric_relabel_configs", TYPED_LIST, offsetof(struct job_fields, metric_relabel_configs)},
     HTTP_CLIENT_FIELDS(struct job_fields, http),
-    /* without effect on text formats, which hold no native histograms */
-    {"native_histogram_bucket_limit", TYPED_IGNORED, 0},
-    {"native_histogram_min_bucket_factor", TYPED_IGNORED, 0},
-    UNSUPPORTED("always_scrape_classic_histograms", 0),
-    UNSUPPORTED("convert_classic_histograms_to_nhcb", 1),
-    UNSUPPORTED("scrape_native_histograms", 2),
+    {"native_histogram_bucket_limit", TYPED_INTEGER, offsetof(struct job_fields, bucket_limit)},
+    {"native_histogram_min_bucket_factor", TYPED_FLOAT, offsetof(struct job_fields, bucket_factor)},
+    {"scrape_native_histograms", TYPED_BOOL, offsetof(struct job_fields, native_histograms)},
+    {"always_scrape_classic_histograms", TYPED_BOOL, offsetof(struct job_fields, classic_always)},
+    {"convert_classic_histograms_to_nhcb", TYPED_BOOL, offsetof(struct job_fields, to_custom)},
     UNSUPPORTED("scrape_failure_log_file", 3),
     UNSUPPORTED("azure_sd_configs", 4),
     UNSUPPORTED("consul_sd_configs", 5),
@@ -225,25 +234,23 @@ static const struct protocol {
 } protocols[] = {{"OpenMetricsText1.0.0", ACCEPT_OPENMETRICS_1},
                  {"OpenMetricsText0.0.1", ACCEPT_OPENMETRICS_0},
                  {"PrometheusText1.0.0", ACCEPT_TEXT_1},
-                 {"PrometheusText0.0.4", ACCEPT_TEXT_0}};
+                 {"PrometheusText0.0.4", ACCEPT_TEXT_0},
+                 {"PrometheusProto", ACCEPT_PROTOBUF}};
 
 static const struct protocol *protocol_of(struct reading *r, struct sv name, unsigned line, unsigned column)
 {
     for (size_t i = 0; i < TC_ARRAY_LEN(protocols); i++)
         if (sv_is(name, protocols[i].name))
             return &protocols[i];
-    bad_at(r, line, column,
-           sv_is(name, "PrometheusProto") ? "the scrape protocol is not supported: "
-                                          : "unknown scrape protocol ",
-           name);
+    bad_at(r, line, column, "unknown scrape protocol ", name);
     return NULL;
 }
 
-static const char *read_accept(struct reading *r, const struct typed_list *list)
+static const char *read_accept(struct reading *r, const struct typed_list *list, bool native)
 {
     struct buf out;
     if (list->n == 0)
-        return ACCEPT_DEFAULT;
+        return native ? ACCEPT_NATIVE : ACCEPT_DEFAULT;
     buf_init(&out, 4096);
     unsigned weight = (unsigned)TC_MIN(list->n, (size_t)8) + 1;
     for (const struct yaml_node *n = list->first; n != NULL; n = n->next) {
@@ -460,6 +467,18 @@ static void read_times(struct reading *r, struct scrape_job *job)
         f->scrape_timeout.ns > 0 ? f->scrape_timeout.ns : TC_MIN(g->scrape_timeout.ns, job->interval_ns);
 }
 
+static void read_histograms(struct reading *r, struct scrape_job *job)
+{
+    const struct job_fields *f = r->fields;
+    job->histograms = (struct exposition_histograms){f->native_histograms, f->classic_always};
+    if (f->to_custom)
+        bad(r, "convert_classic_histograms_to_nhcb is not supported: classic histograms stay what they are",
+            (struct sv){0});
+    if (f->native_histograms && (f->bucket_limit != 0 || f->bucket_factor != 0))
+        bad(r, "native_histogram_bucket_limit and native_histogram_min_bucket_factor are not supported",
+            (struct sv){0});
+}
+
 static void read_job(struct reading *r, struct scrape_job *job)
 {
     struct job_fields *f = r->fields;
@@ -481,11 +500,16 @@ static void read_job(struct reading *r, struct scrape_job *job)
     job->track_timestamps_staleness = f->track_timestamps_staleness;
     job->compression = f->enable_compression;
     job->extra_metrics = f->extra_scrape_metrics;
-    job->accept = read_accept(r, f->scrape_protocols.n > 0 ? &f->scrape_protocols : &g->scrape_protocols);
+    read_histograms(r, job);
+    job->accept = read_accept(r, f->scrape_protocols.n > 0 ? &f->scrape_protocols : &g->scrape_protocols,
+                              job->histograms.native);
     if (f->fallback_scrape_protocol.text.n > 0 &&
         protocol_of(r, f->fallback_scrape_protocol.text, f->fallback_scrape_protocol.line,
                     f->fallback_scrape_protocol.column) != NULL)
-        job->fallback_openmetrics = sv_starts(f->fallback_scrape_protocol.text, SV("OpenMetrics"));
+        job->fallback = sv_starts(f->fallback_scrape_protocol.text, SV("OpenMetrics"))
+                            ? EXPOSITION_OPENMETRICS
+                        : sv_is(f->fallback_scrape_protocol.text, "PrometheusProto") ? EXPOSITION_PROTOBUF
+                                                                                     : EXPOSITION_TEXT;
     job->sample_limit = limit_of(r, f->sample_limit, g->sample_limit, "sample_limit");
     job->label_limit = limit_of(r, f->label_limit, g->label_limit, "label_limit");
     job->label_name_length_limit =
@@ -516,6 +540,9 @@ static void read_jobs(struct reading *r, const struct yaml_node *first, size_t c
         struct job_fields fields = {.honor_timestamps = true,
                                     .enable_compression = true,
                                     .extra_scrape_metrics = r->global.extra_scrape_metrics,
+                                    .native_histograms = r->global.native_histograms,
+                                    .classic_always = r->global.classic_always,
+                                    .to_custom = r->global.to_custom,
                                     .http = HTTP_CLIENT_DEFAULTS};
         if (typed_is_null(n)) {
             bad_at(r, n->line, n->column, "empty or null scrape config section", (struct sv){0});

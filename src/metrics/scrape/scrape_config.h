@@ -10,6 +10,7 @@
 #ifndef METRICS_SCRAPE_SCRAPE_CONFIG_H
 #define METRICS_SCRAPE_SCRAPE_CONFIG_H
 
+#include "metrics/exposition/protobuf.h"
 #include "metrics/scrape/http_client.h"
 #include "metrics/scrape/relabel_read.h"
 #include "metrics/scrape/target_group.h"
@@ -53,8 +54,9 @@ struct scrape_job {
     struct scrape_param *params;
     size_t param_count;
     bool honor_labels, honor_timestamps, track_timestamps_staleness, compression, extra_metrics;
-    const char *accept;        /* value of the header */
-    bool fallback_openmetrics; /* what a body of no known Content-Type is; else text */
+    const char *accept;              /* value of the header */
+    enum exposition_format fallback; /* what a body of no known Content-Type is */
+    struct exposition_histograms histograms;
     struct http_client client;
     struct relabel_list relabel, metric_relabel;
     uint64_t sample_limit, label_limit, label_name_length_limit, label_value_length_limit, target_limit,

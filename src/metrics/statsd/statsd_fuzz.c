@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sv bytes = sv_make((const char *)data, size);
-    struct statsd_table *table = statsd_table_new(true, STATSD_IDLE_MS);
+    struct statsd_table *table =
+        statsd_table_new(&(struct statsd_table_options){.signed_gauges = true, .idle_ms = STATSD_IDLE_MS});
     struct sample_list list = {0};
     int64_t now_ms = 0;
     while (bytes.n > 0) {

@@ -143,7 +143,8 @@ int statsd_listener_start(const struct statsd_options *options, struct statsd_li
 {
     struct statsd_listener *l = tc_alloc(sizeof *l);
     l->options = *options;
-    l->table = statsd_table_new(options->signed_gauges, STATSD_IDLE_MS);
+    l->table = statsd_table_new(
+        &(struct statsd_table_options){.signed_gauges = options->signed_gauges, .idle_ms = STATSD_IDLE_MS});
     l->source = tsdb_source(options->tsdb, SV("statsd"));
     l->flush_mono_ns = clk_monotonic_ns(options->clk) + options->flush_ns;
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

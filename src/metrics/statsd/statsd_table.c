@@ -25,6 +25,8 @@ struct series {
     size_t label_count;
     enum statsd_type type;
     int64_t heard_ms;
+    uint32_t heard;                   /* how often */
+    bool leaves;                      /* with this flush, to make room */
     double value;                     /* counter, gauge */
     struct map *members;              /* set; NULL before the first */
     size_t label_bytes, member_bytes; /* their parts of the table's */
@@ -34,8 +36,8 @@ struct series {
 };
 
 struct statsd_table {
-    bool signed_gauges;
-    int64_t idle_ms;   /* 0: series stay */
+    struct statsd_table_options options;
+    uint64_t forgotten, made_room;
     struct map by_key; /* name and sorted labels -> index + 1 */
     struct series **series;
     size_t n, capacity, free_from; /* no place before it is free */
@@ -44,11 +46,10 @@ struct statsd_table {
     struct arena scratch; /* of one line */
 };
 
-struct statsd_table *statsd_table_new(bool signed_gauges, int64_t idle_ms)
+struct statsd_table *statsd_table_new(const struct statsd_table_options *options)
 {
     struct statsd_table *t = tc_alloc(sizeof *t);
-    t->signed_gauges = signed_gauges;
-    t->idle_ms = idle_ms;
+    t->options = *options;
     map_init(&t->by_key, STATSD_SERIES_MAX);
     buf_init(&t->key, KEY_BYTES_MAX);
     return t;
@@ -101,6 +102,16 @@ size_t statsd_table_series(const struct statsd_table *t)
 size_t statsd_table_bytes(const struct statsd_table *t)
 {
     return t->bytes;
+}
+
+uint64_t statsd_table_forgotten(const struct statsd_table *t)
+{
+    return t->forgotten;
+}
+
+uint64_t statsd_table_made_room(const struct statsd_table *t)
+{
+    return t->made_room;
 }
 
 /* Labels stand in the series and in its key. */
@@ -300,6 +311,7 @@ enum statsd_outcome statsd_table_add(struct statsd_table *t, const struct statsd
     if (outcome != STATSD_TAKEN)
         return outcome;
     s->heard_ms = now_ms;
+    s->heard += s->heard < UINT32_MAX;
     for (struct sv rest = line->values; rest.n > 0 && outcome == STATSD_TAKEN;) {
         double value = 0;
         bool is_signed = false;
@@ -311,7 +323,7 @@ enum statsd_outcome statsd_table_add(struct statsd_table *t, const struct statsd
         if (s->type == STATSD_COUNTER)
             s->value += value / line->rate;
         else if (s->type == STATSD_GAUGE)
-            s->value = is_signed && t->signed_gauges ? s->value + value : value;
+            s->value = is_signed && t->options.signed_gauges ? s->value + value : value;
         else
             observe(s, value, 1 / line->rate);
     }
@@ -334,6 +346,7 @@ void statsd_table_restore(struct statsd_table *t, enum statsd_type type, const s
         return;
     struct series *s = new_series(t, labels, count, type, slot);
     s->heard_ms = now_ms;
+    s->heard = 2; /* once and again: how often is not known any more */
     s->value = value;
     if (histogram == NULL)
         return;
@@ -380,13 +393,47 @@ static void forget(struct statsd_table *t, size_t at)
     t->free_from = TC_MIN(t->free_from, at);
 }
 
+static bool may_go(const struct statsd_table *t, const struct series *s)
+{
+    return !t->options.keeps_bare || s->label_count > 1;
+}
+
+static int by_worth(const void *a, const void *b)
+{
+    const struct series *x = *(struct series *const *)a, *y = *(struct series *const *)b;
+    if (x->heard != y->heard)
+        return x->heard < y->heard ? -1 : 1;
+    return (x->heard_ms > y->heard_ms) - (x->heard_ms < y->heard_ms);
+}
+
+/* Marks those that leave with this flush. */
+static void make_room(struct statsd_table *t, int64_t now_ms)
+{
+    size_t n = 0, left = t->by_key.live, bytes = t->bytes;
+    if (left < STATSD_CROWDED && bytes < STATSD_BYTES_MAX / 10 * 9)
+        return;
+    struct series **silent = tc_alloc(t->n * sizeof *silent);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->series[i] != NULL && may_go(t, t->series[i]) &&
+            now_ms - t->series[i]->heard_ms > STATSD_IDLE_MS)
+            silent[n++] = t->series[i];
+    qsort(silent, n, sizeof *silent, by_worth);
+    for (size_t i = 0; i < n && (left > STATSD_ROOMY || bytes > STATSD_BYTES_MAX / 10 * 8); i++) {
+        silent[i]->leaves = true;
+        bytes -= silent[i]->label_bytes + silent[i]->member_bytes;
+        left--;
+    }
+    free(silent);
+}
+
 void statsd_table_flush(struct statsd_table *t, int64_t now_ms, struct sample_list *list)
 {
+    make_room(t, now_ms);
     for (size_t i = 0; i < t->n; i++) {
         struct series *s = t->series[i];
         if (s == NULL)
             continue;
-        bool idle = t->idle_ms > 0 && now_ms - s->heard_ms > t->idle_ms;
+        bool idle = s->leaves || (may_go(t, s) && now_ms - s->heard_ms > t->options.idle_ms);
         struct sample sample = {.t_ms = now_ms, .value = idle ? stale_nan() : s->value};
         struct label *labels = ARENA_ARRAY(&list->arena, struct label, s->label_count);
         for (size_t k = 0; k < s->label_count; k++)
@@ -403,6 +450,8 @@ void statsd_table_flush(struct statsd_table *t, int64_t now_ms, struct sample_li
         sample.label_count = s->label_count;
         sample_list_next_point(list);
         sample_list_add_sample(list, &sample);
+        t->forgotten += idle;
+        t->made_room += s->leaves;
         if (idle)
             forget(t, i);
     }

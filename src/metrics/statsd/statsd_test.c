@@ -62,8 +62,10 @@ static double value_of(const struct sample_list *list, const char *name)
 static void test_values(void **state)
 {
     (void)state;
-    struct statsd_table *t = statsd_table_new(true, STATSD_IDLE_MS),
-                        *absolute = statsd_table_new(false, STATSD_IDLE_MS);
+    struct statsd_table *t = statsd_table_new(
+                            &(struct statsd_table_options){.signed_gauges = true, .idle_ms = STATSD_IDLE_MS}),
+                        *absolute = statsd_table_new(&(struct statsd_table_options){
+                            .signed_gauges = false, .idle_ms = STATSD_IDLE_MS});
     struct sample_list list = {0};
     add(t, "c:3|c|@0.5", 1);
     add(t, "c:1|c", 1);
@@ -99,7 +101,8 @@ static void test_values(void **state)
 static void test_buckets(void **state)
 {
     (void)state;
-    struct statsd_table *t = statsd_table_new(true, STATSD_IDLE_MS);
+    struct statsd_table *t =
+        statsd_table_new(&(struct statsd_table_options){.signed_gauges = true, .idle_ms = STATSD_IDLE_MS});
     struct sample_list list = {0};
     char text[64];
     double v = 1e-9;
@@ -134,7 +137,8 @@ static void test_buckets(void **state)
 static void test_bytes(void **state)
 {
     (void)state;
-    struct statsd_table *t = statsd_table_new(true, STATSD_IDLE_MS);
+    struct statsd_table *t =
+        statsd_table_new(&(struct statsd_table_options){.signed_gauges = true, .idle_ms = STATSD_IDLE_MS});
     struct sample_list list = {0};
     struct buf text;
     enum { LONG = 60000 };
@@ -170,6 +174,70 @@ static void test_bytes(void **state)
     statsd_table_free(&t);
 }
 
+static void count_one(struct statsd_table *t, const char *name, const char *tag, unsigned number,
+                      int64_t now_ms)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s%u", tag, number);
+    struct statsd_line line = {.name = sv_of(name),
+                               .values = SV("1"),
+                               .type = STATSD_COUNTER,
+                               .rate = 1,
+                               .tags = {{SV("who"), sv_of(text)}},
+                               .tag_count = tag[0] == '\0' ? 0 : 1};
+    assert_int_equal(statsd_table_add(t, &line, now_ms), STATSD_TAKEN);
+}
+
+/* How many of the list are stale, and how many of those bear the tag. */
+static size_t stale_of(const struct sample_list *list, const char *tag, size_t *ret_tagged)
+{
+    size_t stale = 0;
+    *ret_tagged = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        if (!is_stale(list->items[i].value))
+            continue;
+        stale++;
+        for (size_t k = 0; k < list->items[i].label_count; k++)
+            *ret_tagged += sv_starts(list->items[i].labels[k].value, sv_of(tag));
+    }
+    return stale;
+}
+
+static void test_Y_10_hostile_tags_make_room_for_new_series(void **state)
+{
+    (void)state;
+    const int64_t hour = STATSD_IDLE_MS;
+    struct statsd_table *t =
+        statsd_table_new(&(struct statsd_table_options){.keeps_bare = true, .idle_ms = 24 * hour});
+    struct sample_list list = {0};
+    size_t tagged;
+    count_one(t, "bare", "", 0, 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        count_one(t, "known", "friend", i, 0);
+        count_one(t, "known", "friend", i, 1);
+    }
+    for (unsigned i = 0; i < STATSD_CROWDED; i++)
+        count_one(t, "known", "foe", i, 2);
+    statsd_table_flush(t, hour, &list);
+    assert_int_equal(stale_of(&list, "", &tagged), 0); /* none was silent for an hour */
+    sample_list_reset(&list);
+    statsd_table_flush(t, hour + 10, &list);
+    size_t gone = STATSD_CROWDED + 1001 - STATSD_ROOMY;
+    assert_int_equal(stale_of(&list, "foe", &tagged), gone);
+    assert_int_equal(tagged, gone);
+    assert_int_equal(statsd_table_series(t), STATSD_ROOMY);
+    assert_int_equal(statsd_table_made_room(t), gone);
+    sample_list_reset(&list);
+    count_one(t, "known", "new", 0, hour + 20);
+    statsd_table_flush(t, 25 * hour, &list); /* all others were silent for a day, but the bare one stays */
+    assert_int_equal(statsd_table_series(t), 2);
+    assert_int_equal(stale_of(&list, "friend", &tagged), STATSD_ROOMY - 1);
+    assert_int_equal(tagged, 1000);
+    assert_int_equal(statsd_table_forgotten(t), gone + STATSD_ROOMY - 1);
+    sample_list_free(&list);
+    statsd_table_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +246,8 @@ int main(void)
          NULL},
         {"A-12 B-12 buckets hold what was observed", test_buckets, NULL, NULL, NULL},
         {"bytes of labels and members are bounded", test_bytes, NULL, NULL, NULL},
+        {"Y-10 hostile tags make room for new series", test_Y_10_hostile_tags_make_room_for_new_series, NULL,
+         NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
