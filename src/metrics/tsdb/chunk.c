@@ -4,12 +4,12 @@
  * All arithmetic that damaged bytes can drive wraps in unsigned integers: a wrong chunk decodes to wrong
  * numbers or an error, never to undefined behaviour.
  */
-#include "metrics/tsdb/chunk.h"
+#include "metrics/tsdb/chunk_filters.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { CLOCK_ALPHA = 4, CLOCK_BETA = 16, ESCAPES_MAX = 6, FLOAT_SAMPLE_BYTES = 48, REBUILD_SAMPLES = 32 };
+enum { ESCAPES_MAX = 6, FLOAT_SAMPLE_BYTES = 48, REBUILD_SAMPLES = 32 };
 
 static const double powers[CHUNK_PLACES_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
 
@@ -25,15 +25,6 @@ static inline double double_of(uint64_t bits)
     double v;
     memcpy(&v, &bits, sizeof v);
     return v;
-}
-
-static inline int64_t add64(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a + (uint64_t)b);
-}
-static inline int64_t sub64(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a - (uint64_t)b);
 }
 
 static inline bool scales(double v, unsigned places, int64_t *ret)
@@ -78,44 +69,13 @@ void chunk_room(struct chunk_writer *w, size_t bytes)
 
 /* --- times --- */
 
-static int64_t clock_predict(const struct chunk_clock *c)
-{
-    return (int64_t)((uint64_t)c->position + (uint64_t)c->speed + 8) >> 4;
-}
-
-static void clock_learn(struct chunk_clock *c, unsigned count, int64_t t)
-{
-    int64_t at = (int64_t)((uint64_t)t * 16);
-    if (count == 1) {
-        c->speed = sub64(at, c->position);
-        c->position = at;
-        c->mean = 0;
-    } else if (count > 1) {
-        int64_t expected = add64(c->position, c->speed), miss = sub64(at, expected);
-        int64_t bound = c->speed / 4;
-        if (miss <= bound && miss >= -bound) {
-            c->position = add64(expected, miss / CLOCK_ALPHA);
-            c->speed = add64(c->speed, miss / CLOCK_BETA);
-            c->jumped = false;
-        } else { /* a gap, or another rhythm where it goes on */
-            if (c->jumped)
-                c->speed = (int64_t)(((uint64_t)t - (uint64_t)c->t) * 16);
-            c->position = at;
-            c->jumped = !c->jumped;
-        }
-    } else {
-        c->position = at;
-    }
-    c->t = t;
-}
-
 void chunk_clock_put(struct chunk_clock *c, struct bit_writer *out, unsigned count, int64_t t)
 {
     if (count == 0)
         bits_put(out, (uint64_t)t, 64);
     else
-        rice_put(out, &c->mean, zigzag(t - (count == 1 ? c->t : clock_predict(c))));
-    clock_learn(c, count, t);
+        rice_put(out, &c->mean, zigzag(t - chunk_clock_predict(c, count)));
+    chunk_clock_learn(c, count, t);
 }
 
 int64_t chunk_clock_get(struct chunk_clock *c, struct bit_reader *in, unsigned count)
@@ -126,49 +86,28 @@ int64_t chunk_clock_get(struct chunk_clock *c, struct bit_reader *in, unsigned c
     } else {
         if (!rice_get(in, &c->mean, &v))
             in->bad = true;
-        v = (uint64_t)unzigzag(v) + (uint64_t)(count == 1 ? c->t : clock_predict(c));
+        v = (uint64_t)unzigzag(v) + (uint64_t)chunk_clock_predict(c, count);
     }
     int64_t t = (int64_t)v;
     if (t > CHUNK_TIME_MAX || t < -CHUNK_TIME_MAX || (count > 0 && t <= c->t))
         in->bad = true;
     else
-        clock_learn(c, count, t);
+        chunk_clock_learn(c, count, t);
     return t;
 }
 
 /* --- values --- */
 
-/* The first steps are averaged; then the mean step moves by an eighth. */
-static inline void step_learn(struct chunk_values *v, int64_t step)
-{
-    unsigned shift = v->seen >= 9 ? 3 : v->seen >= 5 ? 2 : v->seen >= 3 ? 1 : 0;
-    if (v->seen >= 1)
-        v->step = add64(v->step, sub64((int64_t)((uint64_t)step * 16), v->step) >> shift);
-    v->seen += v->seen < 9;
-}
-
 static inline void integer_put(struct chunk_values *v, struct bit_writer *out, int64_t i)
 {
     int64_t step = i - (int64_t)v->last;
     rice_put(out, &v->mean, zigzag(step - (v->step >> 4)));
-    step_learn(v, step);
+    chunk_step_learn(v, step);
     v->last = (uint64_t)i;
     if (v->seen == 1) {
         v->step = 0;
         v->mean = 0;
     }
-}
-
-static inline int64_t integer_get(struct chunk_values *v, uint64_t code)
-{
-    int64_t step = add64(unzigzag(code), v->step >> 4);
-    step_learn(v, step);
-    v->last += (uint64_t)step;
-    if (v->seen == 1) {
-        v->step = 0;
-        v->mean = 0;
-    }
-    return (int64_t)v->last;
 }
 
 void chunk_xor_put(struct chunk_values *v, struct bit_writer *out, uint64_t bits)
@@ -324,38 +263,6 @@ void chunk_columns_init(struct chunk_columns *c, struct arena *arena, size_t cap
                                 .capacity = capacity};
 }
 
-static int decode_floats(struct bit_reader *in, unsigned flags, unsigned mode, unsigned count,
-                         struct chunk_columns *c, struct err *err)
-{
-    struct chunk_clock clock = {0};
-    struct chunk_values values = {0};
-    uint32_t start_mean = 0;
-    int64_t start_t = 0;
-    size_t n = c->n;
-    for (unsigned i = 0; i < count; i++, n++) {
-        c->t[n] = chunk_clock_get(&clock, in, i);
-        c->st[n] = 0;
-        c->h[n] = NULL;
-        uint64_t code;
-        if (flags & CHUNK_START_TIMES) {
-            if (!rice_get(in, &start_mean, &code))
-                in->bad = true;
-            c->st[n] = start_t = add64(start_t, unzigzag(code));
-        }
-        if (mode == CHUNK_XOR)
-            c->f[n] = double_of(chunk_xor_get(&values, in));
-        else if (rice_get(in, &values.mean, &code))
-            c->f[n] = (double)integer_get(&values, code) / powers[mode];
-        else
-            c->f[n] = double_of(code);
-        if (TC_UNLIKELY(in->bad || in->at > in->end))
-            return err_set(err, TC_ECORRUPT, "a chunk of samples is damaged at its sample %u", i);
-    }
-    c->n = n;
-    c->has_start |= (flags & CHUNK_START_TIMES) != 0;
-    return 0;
-}
-
 int chunk_decode(struct sv bytes, struct arena *arena, struct chunk_columns *columns, struct err *err)
 {
     if (bytes.n < CHUNK_HEADER_BYTES)
@@ -367,6 +274,6 @@ int chunk_decode(struct sv bytes, struct arena *arena, struct chunk_columns *col
         (flags & ~(unsigned)(CHUNK_START_TIMES | CHUNK_GAUGE)) != 0)
         return err_set(err, TC_ECORRUPT, "a chunk of samples has a header that this format does not have");
     struct bit_reader in = {p, CHUNK_HEADER_BYTES * 8, bytes.n * 8, false};
-    return kind == CHUNK_FLOAT ? decode_floats(&in, flags, mode, count, columns, err)
+    return kind == CHUNK_FLOAT ? chunk_floats_decode(&in, flags, mode, count, columns, err)
                                : chunk_histogram_decode(&in, flags, count, arena, columns, err);
 }

@@ -104,6 +104,9 @@ int64_t chunk_clock_get(struct chunk_clock *clock, struct bit_reader *in, unsign
 void chunk_xor_put(struct chunk_values *values, struct bit_writer *out, uint64_t bits);
 uint64_t chunk_xor_get(struct chunk_values *values, struct bit_reader *in);
 void chunk_histograms_free(struct chunk_histograms **histograms);
+/* Appends `count` floats; the columns have room. */
+int chunk_floats_decode(struct bit_reader *in, unsigned flags, unsigned mode, unsigned count,
+                        struct chunk_columns *columns, struct err *err);
 int chunk_histogram_decode(struct bit_reader *in, unsigned flags, unsigned count, struct arena *arena,
                            struct chunk_columns *columns, struct err *err);
 
