@@ -8,6 +8,7 @@ struct driver {
     range_function function;
     struct column column;
     struct name_removal removal;
+    struct lanes_windows windows;
     column_sink sink;
     void *context;
     bool at_fixed; /* the range has a timestamp: the same window at every step */
@@ -128,13 +129,12 @@ static void check_name(struct range_call *c, bool has_float)
                 SV_FMT(quote_text(c->q, type)), SV_FMT(quote_text(c->q, c->metric)));
         return;
     }
-    if (c->metric.p == c->counter_name)
-        return; /* series of one metric share its text */
+    if (sv_eq(c->metric, c->checked_name))
+        return; /* most series are of one metric */
+    c->checked_name = c->metric;
     for (size_t i = 0; i < TC_ARRAY_LEN(endings); i++)
-        if (sv_ends(c->metric, sv_of(endings[i]))) {
-            c->counter_name = c->metric.p;
+        if (sv_ends(c->metric, sv_of(endings[i])))
             return;
-        }
     annotate_info(c->q, c->at,
                   "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: %.*s",
                   SV_FMT(quote_text(c->q, c->metric)));
@@ -166,6 +166,24 @@ static bool run_windows(struct driver *d, const struct split_samples *in, bool *
     return any;
 }
 
+/* All windows at once. */
+static bool run_rate(struct driver *d, const struct split_samples *in)
+{
+    struct range_call *c = &d->call;
+    struct rate_column r = {.range_ms = c->range_ms,
+                            .offset_ms = c->offset_ms,
+                            .counter = is_rate(c->e->function->id),
+                            .seconds = c->e->function->id == FN_RATE ? (double)c->range_ms / 1000 : 1,
+                            .t = in->float_t,
+                            .f = in->f,
+                            .n = in->float_count,
+                            .resets = c->resets,
+                            .reset_count = c->reset_count};
+    if (d->windows.first == NULL)
+        rate_windows_init(&d->windows, c->q->arena, c->s->count);
+    return rate_column(&r, c->s, &d->windows, d->column.f, d->column.kind) > 0;
+}
+
 static void run_series(void *context, const struct labels *labels, bool drop_name,
                        const struct split_samples *given)
 {
@@ -185,7 +203,7 @@ static void run_series(void *context, const struct labels *labels, bool drop_nam
     bool plain =
         !c->anchored && !c->smoothed && !d->at_fixed && in.histogram_count == 0 && in.float_st == NULL;
     if (plain && (is_rate(id) || id == FN_DELTA))
-        any = any_float = range_rate_column(c, &d->column);
+        any = any_float = run_rate(d, &in);
     else
         any = run_windows(d, &in, &any_float);
     if (is_rate(id))

@@ -8,6 +8,7 @@
 #define METRICS_PROMQL_RANGE_PRIV_H
 
 #include "metrics/promql/eval_priv.h"
+#include "metrics/promql/lanes.h"
 
 enum { RANGE_PARAMETERS_MAX = 2 };
 
@@ -23,7 +24,7 @@ struct range_call {
     /* of the series under way */
     const struct labels *labels;
     struct sv metric;
-    const char *counter_name; /* the text of the last name that was found to be a counter's */
+    struct sv checked_name; /* the last whose ending was looked at */
     const struct split_samples *samples;
     size_t *resets; /* positions of float samples before which a counter was reset */
     size_t reset_count;
@@ -47,9 +48,25 @@ typedef bool (*range_function)(struct range_call *c, const struct window *w, str
 range_function range_function_over_time(int id); /* *_over_time, deriv, … */
 range_function range_function_counter(int id);   /* rate, increase, delta, irate, idelta, resets, changes */
 
-/* rate, increase and delta of a series of floats without start timestamps, over all steps at once: the same
- * numbers as window by window. Returns whether there is any. */
-bool range_rate_column(struct range_call *call, struct column *out);
+/* --- rate, increase and delta of a series of floats without start timestamps, over all steps at once: the same
+ * numbers as window by window --- */
+
+struct rate_column {
+    int64_t range_ms, offset_ms;
+    bool counter;
+    double seconds; /* that the increase is divided by; 1: not at all */
+    /* of the series under way */
+    const int64_t *t;
+    const double *f;
+    size_t n;
+    const size_t *resets; /* as in range_call */
+    size_t reset_count;
+};
+void rate_windows_init(struct lanes_windows *windows, struct arena *arena, size_t steps);
+/* `ret` has room for lanes_room(steps); every kind is set. Returns how many steps have a value. Touches nothing
+ * of a query, so any thread may call it with windows of its own. */
+size_t rate_column(const struct rate_column *column, const struct steps *s, struct lanes_windows *windows,
+                   double *ret, uint8_t *ret_kind);
 
 bool start_timestamp_reset(int64_t previous_st, int64_t previous_t, int64_t st, int64_t t);
 /* First index with t > after. */

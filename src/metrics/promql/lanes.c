@@ -1,0 +1,97 @@
+/*
+ * Steps in lanes; see lanes.h. Each loop is written once, on vectors of the compiler, and built twice: for any
+ * processor, and for those with AVX2, which is asked once.
+ */
+#include "metrics/promql/lanes.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Vectors never cross a call that is left: all of it is inlined. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+typedef double lane __attribute__((vector_size(LANES * sizeof(double))));
+typedef int64_t mask __attribute__((vector_size(LANES * sizeof(double))));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE lane load(const double *p)
+{
+    lane v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+INLINE void store(double *p, lane v)
+{
+    memcpy(p, &v, sizeof v);
+}
+INLINE lane choose(mask which, lane yes, lane no)
+{
+    return (lane)((which & (mask)yes) | (~which & (mask)no));
+}
+INLINE lane magnitude(lane v)
+{
+    return (lane)((mask)v & 0x7fffffffffffffff);
+}
+
+INLINE void extrapolate(const struct lanes_windows *w, size_t steps, bool counter, double seconds)
+{
+    for (size_t i = 0; i < steps; i += LANES) {
+        lane v = load(w->increase + i), first = load(w->first + i);
+        lane to_start = load(w->to_start + i) / 1000, to_end = load(w->to_end + i) / 1000;
+        lane sampled = load(w->sampled + i) / 1000, spacing = sampled / load(w->gaps + i);
+        lane most = spacing * 1.1, half = spacing / 2;
+        to_start = choose(to_start >= most, half, to_start);
+        if (counter) { /* it does not go below zero */
+            lane to_zero = sampled * (first / v);
+            to_start = choose((v > 0) & (first >= 0) & (to_zero < to_start), to_zero, to_start);
+        }
+        to_end = choose(to_end >= most, half, to_end);
+        lane one = {1, 1, 1, 1};
+        lane factor = choose(sampled != 0, (sampled + to_start + to_end) / sampled, one);
+        store(w->increase + i, v * (factor / seconds));
+    }
+}
+
+INLINE void kahan(const double *v, double *sum, double *rest, size_t steps)
+{
+    lane infinity = {INFINITY, INFINITY, INFINITY, INFINITY}, none = {0};
+    for (size_t i = 0; i < steps; i += LANES) {
+        lane a = load(v + i), s = load(sum + i), t = s + a;
+        lane error = choose(magnitude(s) >= magnitude(a), (s - t) + a, (a - t) + s);
+        store(rest + i, choose(magnitude(t) == infinity, none, load(rest + i) + error));
+        store(sum + i, t);
+    }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void extrapolate_avx2(const struct lanes_windows *w, size_t steps,
+                                                             bool counter, double seconds)
+{
+    extrapolate(w, steps, counter, seconds);
+}
+__attribute__((target("avx2"))) static void kahan_avx2(const double *v, double *sum, double *rest, size_t steps)
+{
+    kahan(v, sum, rest, steps);
+}
+#define WITH_AVX2(call)                                                                                      \
+    if (__builtin_cpu_supports("avx2")) {                                                                    \
+        call;                                                                                                \
+        return;                                                                                              \
+    }
+#else
+#define WITH_AVX2(call)
+#endif
+
+void lanes_extrapolate(const struct lanes_windows *windows, size_t steps, bool counter, double seconds)
+{
+    WITH_AVX2(extrapolate_avx2(windows, steps, counter, seconds))
+    extrapolate(windows, steps, counter, seconds);
+}
+
+void lanes_kahan_add(const double *v, double *sum, double *rest, size_t steps)
+{
+    WITH_AVX2(kahan_avx2(v, sum, rest, steps))
+    kahan(v, sum, rest, steps);
+}
