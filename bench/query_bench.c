@@ -1,6 +1,6 @@
 /*
  * Measures one range query over the store: `sum by (job) (rate(m[5m]))` over an hour of samples at 15 s, the
- * same data as bench/metrics.py. build/bench/query_bench DIR [SERIES] [THREADS] [QUERY]
+ * same data as bench/metrics.py. build/bench/query_bench DIR [SERIES] [QUERY]
  *
  * Parts are timed by themselves as well: selecting, reading without evaluating.
  */
@@ -88,12 +88,13 @@ static void read_all(struct tsdb *tsdb)
     tsdb_querier_close(&querier);
 }
 
-static void ask(struct tsdb *tsdb, const char *text)
+static void ask(struct tsdb *tsdb, const char *text, struct pool *pool)
 {
     struct promql_options options = {.start_ms = BEGIN_MS,
                                      .end_ms = BEGIN_MS + (STEPS - 1) * STEP_MS,
                                      .step_ms = STEP_MS,
-                                     .ignore_start_timestamps = true};
+                                     .ignore_start_timestamps = true,
+                                     .pool = pool};
     for (unsigned i = 0; i < ROUNDS; i++) {
         struct promql_result result = {0};
         struct err err = {0};
@@ -127,7 +128,12 @@ int main(int argc, char **argv)
     }
     load(tsdb, series);
     read_all(tsdb);
-    ask(tsdb, argc > 3 ? argv[3] : "sum by (job) (rate(m[5m]))");
+    for (unsigned threads = 1; threads <= pool_processors(); threads++) {
+        struct pool *pool = pool_new(threads);
+        printf("%u threads\n", threads);
+        ask(tsdb, argc > 3 ? argv[3] : "sum by (job) (rate(m[5m]))", pool);
+        pool_free(&pool);
+    }
     tsdb_close(&tsdb);
     return 0;
 }

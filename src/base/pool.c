@@ -23,6 +23,7 @@ struct pool {
     void *context;
     unsigned parts;
     atomic_uint next_part;
+    atomic_flag lent; /* to a caller of pool_try_run */
 };
 
 struct helper {
@@ -133,4 +134,13 @@ unsigned pool_processors(void)
         return 1;
     int n = CPU_COUNT(&set);
     return n < 1 ? 1 : TC_MIN((unsigned)n, 64u);
+}
+
+bool pool_try_run(struct pool *pool, unsigned parts, pool_part_fn work, void *context)
+{
+    if (atomic_flag_test_and_set(&pool->lent))
+        return false;
+    pool_run(pool, parts, work, context);
+    atomic_flag_clear(&pool->lent);
+    return true;
 }

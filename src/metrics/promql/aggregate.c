@@ -261,7 +261,8 @@ static void leave_columns(struct aggregation *a)
         make_room(a, g);
         for (size_t i = 0; i < a->s->count; i++)
             if (g->seen[i])
-                g->cells[i] = (struct cell){.value = g->sum[i], .rest = g->rest[i], .count = 1, .has_float = true};
+                g->cells[i] =
+                    (struct cell){.value = g->sum[i], .rest = g->rest[i], .count = 1, .has_float = true};
     }
 }
 

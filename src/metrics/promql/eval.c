@@ -137,13 +137,8 @@ static uint64_t *steps_taken(struct name_removal *r, const struct labels *labels
     return *at;
 }
 
-void remove_name(struct name_removal *r, struct column *c)
+void name_removed(struct name_removal *r, const struct column *c)
 {
-    if (r->q->options->delayed_name_removal) {
-        c->drop_name = true;
-        return;
-    }
-    c->labels = labels_drop_metadata(r->q->labels, c->labels);
     uint64_t *taken = steps_taken(r, c->labels);
     for (size_t i = 0; !r->strict && i < r->s->count; i++) {
         uint64_t bit = c->kind[i] != SAMPLE_NONE ? 1ULL << (i % 64) : 0;
@@ -151,6 +146,16 @@ void remove_name(struct name_removal *r, struct column *c)
             query_fail(r->q, SAME_LABELSET);
         taken[i / 64] |= bit;
     }
+}
+
+void remove_name(struct name_removal *r, struct column *c)
+{
+    if (r->q->options->delayed_name_removal) {
+        c->drop_name = true;
+        return;
+    }
+    c->labels = labels_drop_metadata(r->q->labels, c->labels);
+    name_removed(r, c);
 }
 
 void output_put(struct output *o, const struct labels *labels, bool drop_name, size_t step, struct sample v)

@@ -1,6 +1,6 @@
 /*
- * Steps in lanes; see lanes.h. Each loop is written once, on vectors of the compiler, and built twice: for any
- * processor, and for those with AVX2, which is asked once.
+ * Steps in lanes; see lanes.h. Each loop is written once, on vectors of the compiler, and built twice: for
+ * any processor, and for those with AVX2, which is asked once.
  */
 #include "metrics/promql/lanes.h"
 
@@ -65,15 +65,34 @@ INLINE void kahan(const double *v, double *sum, double *rest, size_t steps)
     }
 }
 
+INLINE bool rise(const double *v, size_t n)
+{
+    mask good = {-1, -1, -1, -1};
+    size_t i = 1;
+    for (; i + LANES <= n; i += LANES)
+        good &= load(v + i) >= load(v + i - 1);
+    bool all = n == 0 || !isnan(v[0]);
+    for (size_t k = 0; k < LANES; k++)
+        all &= good[k] != 0;
+    for (; i < n; i++)
+        all &= v[i] >= v[i - 1];
+    return all;
+}
+
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) static void extrapolate_avx2(const struct lanes_windows *w, size_t steps,
                                                              bool counter, double seconds)
 {
     extrapolate(w, steps, counter, seconds);
 }
-__attribute__((target("avx2"))) static void kahan_avx2(const double *v, double *sum, double *rest, size_t steps)
+__attribute__((target("avx2"))) static void kahan_avx2(const double *v, double *sum, double *rest,
+                                                       size_t steps)
 {
     kahan(v, sum, rest, steps);
+}
+__attribute__((target("avx2"))) static bool rise_avx2(const double *v, size_t n)
+{
+    return rise(v, n);
 }
 #define WITH_AVX2(call)                                                                                      \
     if (__builtin_cpu_supports("avx2")) {                                                                    \
@@ -94,4 +113,13 @@ void lanes_kahan_add(const double *v, double *sum, double *rest, size_t steps)
 {
     WITH_AVX2(kahan_avx2(v, sum, rest, steps))
     kahan(v, sum, rest, steps);
+}
+
+bool lanes_rise(const double *v, size_t n)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        return rise_avx2(v, n);
+#endif
+    return rise(v, n);
 }

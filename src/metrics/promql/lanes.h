@@ -1,6 +1,6 @@
 /*
- * Arithmetic over all steps of a series, several steps at a time: the same operations in the same order as one
- * by one, so the same bits, on every processor.
+ * Arithmetic over all steps of a series, several steps at a time: the same operations in the same order as
+ * one by one, so the same bits, on every processor.
  */
 #ifndef METRICS_PROMQL_LANES_H
 #define METRICS_PROMQL_LANES_H
@@ -16,14 +16,17 @@ static inline size_t lanes_room(size_t steps)
 
 /* The windows of one series: what happened in each, and where. */
 struct lanes_windows {
-    double *increase, *first;             /* the first sample's value */
-    double *to_start, *to_end, *sampled;  /* milliseconds: from the range's start to the first sample, … */
-    double *gaps;                         /* samples less one, not 0 */
+    double *increase, *first;            /* the first sample's value */
+    double *to_start, *to_end, *sampled; /* milliseconds: from the range's start to the first sample, … */
+    double *gaps;                        /* samples less one, not 0 */
 };
 
-/* Increases stretched to the borders of the range, as Prometheus extrapolates; `seconds` is what they are divided
- * by after that, 1 to leave them. The result stands in `windows->increase`. */
+/* Increases stretched to the borders of the range, as Prometheus extrapolates; `seconds` is what they are
+ * divided by after that, 1 to leave them. The result stands in `windows->increase`. */
 void lanes_extrapolate(const struct lanes_windows *windows, size_t steps, bool counter, double seconds);
+
+/* None is below the one before it, and none is NaN. */
+bool lanes_rise(const double *v, size_t n);
 
 /* kahan_add of each `v` to its sum. A sum of nothing is -0.0; adding -0.0 changes nothing. */
 void lanes_kahan_add(const double *v, double *sum, double *rest, size_t steps);

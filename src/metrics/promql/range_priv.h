@@ -48,25 +48,22 @@ typedef bool (*range_function)(struct range_call *c, const struct window *w, str
 range_function range_function_over_time(int id); /* *_over_time, deriv, … */
 range_function range_function_counter(int id);   /* rate, increase, delta, irate, idelta, resets, changes */
 
-/* --- rate, increase and delta of a series of floats without start timestamps, over all steps at once: the same
- * numbers as window by window --- */
-
-struct rate_column {
+/* rate, increase and delta of the series of a selector that is neither anchored nor smoothed nor fixed in
+ * time. */
+struct rate_call {
+    struct query *q;
+    const struct steps *s;
+    const struct range_series *series;
     int64_t range_ms, offset_ms;
-    bool counter;
-    double seconds; /* that the increase is divided by; 1: not at all */
-    /* of the series under way */
-    const int64_t *t;
-    const double *f;
-    size_t n;
-    const size_t *resets; /* as in range_call */
-    size_t reset_count;
+    bool counter, per_second;
+    bool start_timestamps; /* are looked at */
+    /* The k-th series: its values, with neither labels nor marks; or it is not one of plain floats. */
+    void (*put)(void *context, size_t k, struct column *column);
+    void (*general)(void *context, size_t k);
+    void *context;
 };
-void rate_windows_init(struct lanes_windows *windows, struct arena *arena, size_t steps);
-/* `ret` has room for lanes_room(steps); every kind is set. Returns how many steps have a value. Touches nothing
- * of a query, so any thread may call it with windows of its own. */
-size_t rate_column(const struct rate_column *column, const struct steps *s, struct lanes_windows *windows,
-                   double *ret, uint8_t *ret_kind);
+/* Calls put or general for each series, in order. The same numbers as window by window. */
+void rate_series(const struct rate_call *call);
 
 bool start_timestamp_reset(int64_t previous_st, int64_t previous_t, int64_t st, int64_t t);
 /* First index with t > after. */

@@ -280,7 +280,8 @@ static int source_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t
 
 struct series_source tsdb_querier_source(struct tsdb_querier *querier)
 {
-    return (struct series_source){.context = querier, .select = source_select, .read = source_read};
+    return (struct series_source){
+        .context = querier, .select = source_select, .read = source_read, .concurrent = true};
 }
 
 /* --- labels --- */
