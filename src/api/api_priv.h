@@ -170,6 +170,7 @@ struct api {
     pthread_cond_t aside_due, aside_done;
     pthread_t aside_thread[TC_API_ASIDE_THREADS];
     unsigned aside_threads;
+    struct pool *_Atomic query_pool; /* lent to queries on metrics, one at a time */
 
     struct stream *stream;
     struct connections connections;

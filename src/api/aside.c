@@ -9,6 +9,8 @@
  */
 #include "api/api_priv.h"
 
+#include "base/pool.h"
+
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -31,6 +33,9 @@ static void *aside_main(void *context)
     /* Where the system refuses, they run at the priority of all else. */
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
     pthread_mutex_lock(&api->lock);
+    if (api->query_pool == NULL && api->options.prometheus.query_threads > 1)
+        api->query_pool =
+            pool_new(TC_MIN(api->options.prometheus.query_threads, 64U)); /* of this priority, too */
     while (!api->asides_end || api->asides != NULL) {
         struct aside *job = api->asides;
         if (job == NULL) {
@@ -72,6 +77,9 @@ void aside_stop(struct api *api)
     pthread_mutex_unlock(&api->lock);
     while (api->aside_threads > 0)
         pthread_join(api->aside_thread[--api->aside_threads], NULL);
+    struct pool *pool = api->query_pool;
+    pool_free(&pool);
+    api->query_pool = NULL;
 }
 
 static bool enqueue(struct api *api, struct aside *job)

@@ -2,8 +2,8 @@
  * Queries by Prometheus' HTTP API: query and query_range, with their parameters (in the
  * address or a form), their JSON and their kinds of errors.
  *
- * A query is evaluated on the server's thread that took it; its `timeout` (2 minutes at most) and the limit
- * of samples bound how long it holds it.
+ * A query is evaluated on a thread beside the server's (aside.c), which others may help; its `timeout` (2
+ * minutes at most) and the limit of samples bound how long it holds it.
  */
 #include "api/prometheus_priv.h"
 
@@ -14,7 +14,8 @@ enum { POINTS_MAX = 11000, TIMEOUT_S = 120, NOTES_MAX = 10 };
 /* What a query read, for `stats`. */
 struct counting {
     struct series_source source;
-    uint64_t series, samples;
+    uint64_t series;
+    _Atomic uint64_t samples; /* several threads may read */
     int64_t began_ns;
 };
 
@@ -33,9 +34,14 @@ static int count_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t,
 {
     struct counting *c = context;
     int rc = c->source.read(c->source.context, ref, min_t, max_t, scratch, ret, err);
-    for (size_t i = 0; rc == 0 && i < ret->n; i++)
-        c->samples += ret->t[i] >= min_t && ret->t[i] <= max_t;
-    return rc;
+    if (rc != 0 || ret->n == 0)
+        return rc;
+    size_t n = ret->n;
+    if (ret->t[0] < min_t || ret->t[n - 1] > max_t)
+        for (size_t i = n = 0; i < ret->n; i++)
+            n += ret->t[i] >= min_t && ret->t[i] <= max_t;
+    c->samples += n;
+    return 0;
 }
 
 static void json_stats(struct question *q, struct json_out *json, const struct counting *c)
@@ -99,6 +105,7 @@ static bool read_options(struct question *q, struct promql_options *o)
     o->cancelled = is_late;
     o->cancel_context = q;
     o->delayed_name_removal = q->api->options.prometheus.delayed_name_removal;
+    o->pool = q->api->query_pool;
     o->ignore_start_timestamps = true; /* as Prometheus, unless it is told otherwise */
     return true;
 }
@@ -110,7 +117,10 @@ static void evaluate(struct question *q, struct sv text, struct promql_options *
     struct tsdb_querier *querier = tsdb_querier_open(q->api->options.tsdb);
     struct counting counting = {.source = tsdb_querier_source(querier),
                                 .began_ns = clk_monotonic_ns(q->api->options.clk)};
-    struct series_source source = {.context = &counting, .select = count_select, .read = count_read};
+    struct series_source source = {.context = &counting,
+                                   .select = count_select,
+                                   .read = count_read,
+                                   .concurrent = counting.source.concurrent};
     int rc = promql_query(&source, text, options, &result, &err);
     if (rc == 0)
         answer(q, &result, options->end_ms, limit, &counting);
