@@ -65,6 +65,53 @@ INLINE void kahan(const double *v, double *sum, double *rest, size_t steps)
     }
 }
 
+INLINE mask load_times(const int64_t *p)
+{
+    mask v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+/* Of numbers below 2^51, without an instruction for it: they stand in the low bits of 1.5 * 2^52. */
+INLINE lane as_double(mask v)
+{
+    return (lane)(v + 0x4338000000000000) - 6755399441055744.0;
+}
+INLINE bool all_of(mask v)
+{
+    return (v[0] & v[1] & v[2] & v[3]) != 0;
+}
+
+INLINE size_t move(struct lanes_edges *e, const struct lanes_windows *w, size_t done, size_t steps)
+{
+    mask steps_on = {1, 2, 3, 4};
+    mask start = e->start + steps_on * e->interval, end = e->end + steps_on * e->interval;
+    size_t from = e->from, to = e->to, first = done;
+    for (; done + LANES < steps && to + LANES < e->n; done += LANES) {
+        mask oldest = load_times(e->t + from + 1), newest = load_times(e->t + to);
+        mask one_in = (newest <= end) & (load_times(e->t + to + 1) > end);
+        mask one_out = (load_times(e->t + from) <= start) & (oldest > start);
+        if (!all_of(one_in & one_out))
+            break;
+        double gap = (double)(to - from - 1);
+        lane value = load(e->f + from + 1), gaps = {gap, gap, gap, gap};
+        store(w->first + done + 1, value);
+        store(w->increase + done + 1, load(e->f + to) - value);
+        store(w->to_start + done + 1, as_double(oldest - start));
+        store(w->to_end + done + 1, as_double(end - newest));
+        store(w->sampled + done + 1, as_double(newest - oldest));
+        store(w->gaps + done + 1, gaps);
+        from += LANES;
+        to += LANES;
+        start += LANES * e->interval;
+        end += LANES * e->interval;
+    }
+    e->start += (int64_t)(done - first) * e->interval;
+    e->end += (int64_t)(done - first) * e->interval;
+    e->from = from;
+    e->to = to;
+    return done;
+}
+
 INLINE bool rise(const double *v, size_t n)
 {
     mask good = {-1, -1, -1, -1};
@@ -94,6 +141,11 @@ __attribute__((target("avx2"))) static bool rise_avx2(const double *v, size_t n)
 {
     return rise(v, n);
 }
+__attribute__((target("avx2"))) static size_t
+move_avx2(struct lanes_edges *edges, const struct lanes_windows *w, size_t done, size_t steps)
+{
+    return move(edges, w, done, steps);
+}
 #define WITH_AVX2(call)                                                                                      \
     if (__builtin_cpu_supports("avx2")) {                                                                    \
         call;                                                                                                \
@@ -122,4 +174,13 @@ bool lanes_rise(const double *v, size_t n)
         return rise_avx2(v, n);
 #endif
     return rise(v, n);
+}
+
+size_t lanes_move(struct lanes_edges *edges, const struct lanes_windows *windows, size_t done, size_t steps)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        return move_avx2(edges, windows, done, steps);
+#endif
+    return move(edges, windows, done, steps);
 }

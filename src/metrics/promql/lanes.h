@@ -21,6 +21,18 @@ struct lanes_windows {
     double *gaps;                        /* samples less one, not 0 */
 };
 
+/* The two ends of a window in the samples of a series, and the times that it covers: (start, end]. */
+struct lanes_edges {
+    const int64_t *t;
+    const double *f;
+    size_t n, from, to;           /* samples [from, to) are in the window */
+    int64_t start, end, interval; /* end - start < LANES_RANGE_MAX */
+};
+#define LANES_RANGE_MAX (INT64_C(1) << 50)
+/* Moves the edges on step by step, as long as each step takes one sample in and lets one go, and writes each
+ * window behind step `done`; `done` itself is written already. Returns the last step that is. */
+size_t lanes_move(struct lanes_edges *edges, const struct lanes_windows *windows, size_t done, size_t steps);
+
 /* Increases stretched to the borders of the range, as Prometheus extrapolates; `seconds` is what they are
  * divided by after that, 1 to leave them. The result stands in `windows->increase`. */
 void lanes_extrapolate(const struct lanes_windows *windows, size_t steps, bool counter, double seconds);

@@ -43,33 +43,47 @@ static double with_lost(const struct rate_column *r, double v, size_t from, size
     return v;
 }
 
+static inline void put_window(const struct lanes_windows *w, size_t i, const struct lanes_edges *e)
+{
+    const int64_t *t = e->t;
+    w->increase[i] = e->f[e->to - 1] - e->f[e->from];
+    w->first[i] = e->f[e->from];
+    w->to_start[i] = (double)(t[e->from] - e->start);
+    w->to_end[i] = (double)(e->end - t[e->to - 1]);
+    w->sampled[i] = (double)(t[e->to - 1] - t[e->from]);
+    w->gaps[i] = (double)(e->to - e->from - 1);
+}
+
 /* Touches nothing of a query. Returns how many steps have a value; every kind is set. */
 static size_t compute(const struct rate_column *r, const struct steps *s, struct lanes_windows *w,
                       double *ret, uint8_t *ret_kind)
 {
     const int64_t *t = r->t;
     const double *f = r->f;
-    size_t from = 0, to = 0, reset = 0, n = r->n, found = 0;
-    int64_t end = s->start - r->offset_ms, start = end - r->range_ms;
+    size_t n = r->n, found = 0, reset = 0;
+    struct lanes_edges e = {.t = t, .f = f, .n = n, .interval = s->interval};
+    e.end = s->start - r->offset_ms;
+    e.start = e.end - r->range_ms;
     w->increase = ret;
-    for (size_t i = 0; i < s->count; i++, end += s->interval, start += s->interval) {
-        while (to < n && t[to] <= end)
-            to++;
-        while (from < to && t[from] <= start)
-            from++;
+    for (size_t i = 0; i < s->count; i++, e.end += s->interval, e.start += s->interval) {
+        while (e.to < n && t[e.to] <= e.end)
+            e.to++;
+        while (e.from < e.to && t[e.from] <= e.start)
+            e.from++;
         ret_kind[i] = SAMPLE_NONE;
-        if (to - from < 2)
+        if (e.to - e.from < 2)
             continue;
         ret_kind[i] = SAMPLE_FLOAT;
         found++;
-        ret[i] = f[to - 1] - f[from];
-        if (TC_UNLIKELY(r->reset_count > 0))
-            ret[i] = with_lost(r, ret[i], from, to, &reset);
-        w->first[i] = f[from];
-        w->to_start[i] = (double)(t[from] - start);
-        w->to_end[i] = (double)(end - t[to - 1]);
-        w->sampled[i] = (double)(t[to - 1] - t[from]);
-        w->gaps[i] = (double)(to - from - 1);
+        put_window(w, i, &e);
+        if (TC_UNLIKELY(r->reset_count > 0)) {
+            ret[i] = with_lost(r, ret[i], e.from, e.to, &reset);
+        } else if (r->range_ms < LANES_RANGE_MAX) {
+            size_t done = lanes_move(&e, w, i, s->count);
+            memset(ret_kind + i, SAMPLE_FLOAT, done - i + 1);
+            found += done - i;
+            i = done;
+        }
     }
     if (found > 0)
         lanes_extrapolate(w, s->count, r->counter, r->seconds);
