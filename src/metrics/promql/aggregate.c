@@ -269,13 +269,16 @@ static void leave_columns(struct aggregation *a)
 /* Adds a column of floats; where there is none -0.0 is added, which changes nothing. */
 static void sum_column(struct aggregation *a, struct group *g, struct column *column)
 {
-    bool any = false;
-    for (size_t i = 0; i < a->s->count; i++) {
-        if (column->kind[i] == SAMPLE_NONE)
-            column->f[i] = -0.0;
-        g->seen[i] |= column->kind[i];
-        any |= column->kind[i] != SAMPLE_NONE;
-    }
+    size_t n = a->s->count;
+    bool any = memchr(column->kind, SAMPLE_FLOAT, n) != NULL;
+    if (memchr(column->kind, SAMPLE_NONE, n) == NULL)
+        memset(g->seen, SAMPLE_FLOAT, n);
+    else
+        for (size_t i = 0; i < n; i++) {
+            if (column->kind[i] == SAMPLE_NONE)
+                column->f[i] = -0.0;
+            g->seen[i] |= column->kind[i];
+        }
     lanes_kahan_add(column->f, g->sum, g->rest, a->s->count);
     g->drop_name |= any && column->drop_name;
 }

@@ -30,26 +30,53 @@ INLINE lane choose(mask which, lane yes, lane no)
 {
     return (lane)((which & (mask)yes) | (~which & (mask)no));
 }
+INLINE bool all_of(mask v)
+{
+    return (v[0] & v[1] & v[2] & v[3]) != 0;
+}
 INLINE lane magnitude(lane v)
 {
     return (lane)((mask)v & 0x7fffffffffffffff);
 }
 
+/* Where the samples lie in their windows, in milliseconds, and what follows from that alone. */
+struct layout {
+    lane to_start, to_end, sampled, gaps;
+    lane start_s, end_s, sampled_s;
+};
+
+INLINE bool same_layout(const struct layout *a, const struct layout *b)
+{
+    return all_of((a->to_start == b->to_start) & (a->to_end == b->to_end) & (a->sampled == b->sampled) &
+                  (a->gaps == b->gaps));
+}
+
+/* The samples of regular series lie alike in each window: divisions that were done are not done again. */
 INLINE void extrapolate(const struct lanes_windows *w, size_t steps, bool counter, double seconds)
 {
+    lane none = {NAN, NAN, NAN, NAN}, one = {1, 1, 1, 1};
+    struct layout now = {.gaps = none};
     for (size_t i = 0; i < steps; i += LANES) {
-        lane v = load(w->increase + i), first = load(w->first + i);
-        lane to_start = load(w->to_start + i) / 1000, to_end = load(w->to_end + i) / 1000;
-        lane sampled = load(w->sampled + i) / 1000, spacing = sampled / load(w->gaps + i);
-        lane most = spacing * 1.1, half = spacing / 2;
-        to_start = choose(to_start >= most, half, to_start);
+        struct layout next = {.to_start = load(w->to_start + i),
+                              .to_end = load(w->to_end + i),
+                              .sampled = load(w->sampled + i),
+                              .gaps = load(w->gaps + i)};
+        if (!same_layout(&next, &now)) {
+            now = next;
+            now.sampled_s = now.sampled / 1000;
+            now.start_s = now.to_start / 1000;
+            now.end_s = now.to_end / 1000;
+            lane spacing = now.sampled_s / now.gaps, most = spacing * 1.1, half = spacing / 2;
+            now.start_s = choose(now.start_s >= most, half, now.start_s);
+            now.end_s = choose(now.end_s >= most, half, now.end_s);
+        }
+        lane v = load(w->increase + i), first = load(w->first + i), start_s = now.start_s,
+             sampled = now.sampled_s;
         if (counter) { /* it does not go below zero */
             lane to_zero = sampled * (first / v);
-            to_start = choose((v > 0) & (first >= 0) & (to_zero < to_start), to_zero, to_start);
+            start_s = choose((v > 0) & (first >= 0) & (to_zero < start_s), to_zero, start_s);
         }
-        to_end = choose(to_end >= most, half, to_end);
-        lane one = {1, 1, 1, 1};
-        lane factor = choose(sampled != 0, (sampled + to_start + to_end) / sampled, one);
+        lane factor = choose(sampled != 0, (sampled + start_s + now.end_s) / sampled, one);
         store(w->increase + i, v * (factor / seconds));
     }
 }
@@ -76,11 +103,6 @@ INLINE lane as_double(mask v)
 {
     return (lane)(v + 0x4338000000000000) - 6755399441055744.0;
 }
-INLINE bool all_of(mask v)
-{
-    return (v[0] & v[1] & v[2] & v[3]) != 0;
-}
-
 INLINE size_t move(struct lanes_edges *e, const struct lanes_windows *w, size_t done, size_t steps)
 {
     mask steps_on = {1, 2, 3, 4};
