@@ -5,6 +5,7 @@
  * numbers or an error, never to undefined behaviour.
  */
 #include "metrics/tsdb/chunk_filters.h"
+#include "metrics/tsdb/packed.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -263,16 +264,62 @@ void chunk_columns_init(struct chunk_columns *c, struct arena *arena, size_t cap
                                 .capacity = capacity};
 }
 
+/* --- packed --- */
+
+unsigned chunk_mode_of_all(const double *f, size_t n)
+{
+    unsigned mode = 0;
+    int64_t scaled;
+    for (size_t i = 0; i < n; i++)
+        while (!scales(f[i], mode, &scaled))
+            if (++mode > CHUNK_PLACES_MAX)
+                return CHUNK_XOR;
+    for (size_t i = 0; i < n; i++) /* with more places an integer may be too large */
+        if (!scales(f[i], mode, &scaled))
+            return CHUNK_XOR;
+    return mode;
+}
+
+void chunk_pack_values(struct buf *out, unsigned mode, const double *f, size_t n)
+{
+    int64_t v[PACKED_MAX];
+    for (size_t i = 0; i < n; i++)
+        (void)scales(f[i], mode, &v[i]);
+    packed_put(out, v, n);
+}
+
+static int decode_packed(struct sv in, unsigned mode, unsigned count, struct chunk_columns *c,
+                         struct err *err)
+{
+    int64_t v[PACKED_MAX], *t = c->t + c->n;
+    double *f = c->f + c->n;
+    bool good = count <= PACKED_MAX && mode <= CHUNK_PLACES_MAX && packed_get(&in, t, count) &&
+                packed_get(&in, v, count) && t[0] >= -CHUNK_TIME_MAX && t[count - 1] <= CHUNK_TIME_MAX;
+    for (unsigned i = 1; good && i < count; i++)
+        good = t[i] > t[i - 1];
+    if (!good)
+        return err_set(err, TC_ECORRUPT, "a packed chunk of samples is damaged");
+    for (unsigned i = 0; i < count; i++)
+        f[i] = (double)v[i] / powers[mode];
+    memset(c->st + c->n, 0, count * sizeof *c->st);
+    memset(c->h + c->n, 0, count * sizeof(struct histogram *));
+    c->n += count;
+    return 0;
+}
+
 int chunk_decode(struct sv bytes, struct arena *arena, struct chunk_columns *columns, struct err *err)
 {
     if (bytes.n < CHUNK_HEADER_BYTES)
         return err_set(err, TC_ECORRUPT, "a chunk of samples is shorter than its header");
     const uint8_t *p = (const uint8_t *)bytes.p;
     unsigned kind = p[0], flags = p[1] & 15, mode = p[1] >> 4, count = load_u16(p + 2);
-    if ((kind != CHUNK_FLOAT && kind != CHUNK_HISTOGRAM) || count == 0 ||
-        count > columns->capacity - columns->n || (mode > CHUNK_PLACES_MAX && mode != CHUNK_XOR) ||
+    if (kind < CHUNK_FLOAT || kind > CHUNK_PACKED || count == 0 || count > columns->capacity - columns->n ||
+        (mode > CHUNK_PLACES_MAX && mode != CHUNK_XOR) ||
         (flags & ~(unsigned)(CHUNK_START_TIMES | CHUNK_GAUGE)) != 0)
         return err_set(err, TC_ECORRUPT, "a chunk of samples has a header that this format does not have");
+    if (kind == CHUNK_PACKED)
+        return decode_packed(sv_make(bytes.p + CHUNK_HEADER_BYTES, bytes.n - CHUNK_HEADER_BYTES), mode, count,
+                             columns, err);
     struct bit_reader in = {p, CHUNK_HEADER_BYTES * 8, bytes.n * 8, false};
     return kind == CHUNK_FLOAT ? chunk_floats_decode(&in, flags, mode, count, columns, err)
                                : chunk_histogram_decode(&in, flags, count, arena, columns, err);
