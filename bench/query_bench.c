@@ -115,6 +115,19 @@ static void ask(struct tsdb *tsdb, const char *text, struct pool *pool)
     }
 }
 
+/* A sample that is hours later: what was there before goes into blocks. */
+static void age(struct tsdb *tsdb)
+{
+    struct tsdb_appender a;
+    struct err err = {0};
+    tc_assert(tsdb_begin(tsdb, 0, INT64_MAX, &a, &err) == 0);
+    tc_assert(tsdb_float(&a, series_of(&a, 0), BEGIN_MS + INT64_C(6) * 3600 * 1000, 0, 0) == TSDB_OK);
+    tsdb_commit(&a, NULL, NULL);
+    double began = seconds(CLOCK_MONOTONIC);
+    tc_assert(tsdb_maintain(tsdb, &err) == 0);
+    printf("into blocks: %.2f s\n", seconds(CLOCK_MONOTONIC) - began);
+}
+
 int main(int argc, char **argv)
 {
     struct tsdb_options o = {
@@ -128,12 +141,16 @@ int main(int argc, char **argv)
     }
     load(tsdb, series);
     read_all(tsdb);
+    const char *query = argc > 3 ? argv[3] : "sum by (job) (rate(m[5m]))";
     for (unsigned threads = 1; threads <= pool_processors(); threads++) {
         struct pool *pool = pool_new(threads);
         printf("%u threads\n", threads);
-        ask(tsdb, argc > 3 ? argv[3] : "sum by (job) (rate(m[5m]))", pool);
+        ask(tsdb, query, pool);
         pool_free(&pool);
     }
+    age(tsdb);
+    read_all(tsdb);
+    ask(tsdb, query, NULL);
     tsdb_close(&tsdb);
     return 0;
 }

@@ -215,6 +215,29 @@ static bool get_labels(struct reader *r, const struct table *t, uint32_t deepest
     return !r->bad;
 }
 
+/* The table with its records empty but for the counts of labels (n of them) and chunks (n more). */
+static bool put_shape(struct buf *out, const uint32_t *counts, size_t n, size_t bytes)
+{
+    size_t at = 0;
+    buf_u64(out, n);
+    for (size_t i = 0; i <= n; i++) {
+        buf_u64(out, at);
+        if (i < n)
+            at += 8 + (size_t)counts[i] * 8 + (size_t)counts[n + i] * BLOCK_CHUNK_BYTES;
+    }
+    char *records = buf_reserve(out, bytes);
+    if (records == NULL || out->overflow)
+        return false;
+    memset(records, 0, bytes);
+    for (size_t i = 0; i < n; i++) {
+        char *record = records + load_u64(out->p + 8 + i * 8);
+        store_u32(record, counts[i]);
+        store_u32(record + 4, counts[n + i]);
+    }
+    out->n += bytes;
+    return true;
+}
+
 /* Room for all records, with their two counts, which are checked against the bytes that must follow. */
 static bool get_shape(struct reader *r, struct buf *out, uint32_t *ret_deepest)
 {
@@ -231,23 +254,7 @@ static bool get_shape(struct reader *r, struct buf *out, uint32_t *ret_deepest)
         if (i < n)
             *ret_deepest = TC_MAX(*ret_deepest, counts[i]);
     }
-    if (!r->bad) {
-        size_t bytes = n * 8 + labels * 8 + chunks * BLOCK_CHUNK_BYTES, at = 0;
-        buf_u64(out, n);
-        for (size_t i = 0; i <= n; i++) {
-            buf_u64(out, at);
-            if (i < n)
-                at += 8 + (size_t)counts[i] * 8 + (size_t)counts[n + i] * BLOCK_CHUNK_BYTES;
-        }
-        memset(buf_reserve(out, bytes), 0, bytes);
-        char *records = out->p + out->n;
-        for (size_t i = 0; i < n; i++) {
-            char *record = records + load_u64(out->p + 8 + i * 8);
-            store_u32(record, counts[i]);
-            store_u32(record + 4, counts[n + i]);
-        }
-        out->n += bytes;
-    }
+    r->bad |= !r->bad && !put_shape(out, counts, n, n * 8 + labels * 8 + chunks * BLOCK_CHUNK_BYTES);
     free(counts);
     return !r->bad;
 }
