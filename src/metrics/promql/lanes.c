@@ -16,27 +16,22 @@ typedef int64_t mask __attribute__((vector_size(LANES * sizeof(double))));
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* Not functions: a vector as a parameter is another matter on every processor, and compilers say so. */
+#define CHOOSE(which, yes, no) ((lane)(((which) & (mask)(yes)) | (~(which) & (mask)(no))))
+#define MAGNITUDE(v)           ((lane)((mask)(v)&0x7fffffffffffffff))
+#define ALL_OF(v)              ((v[0] & v[1] & v[2] & v[3]) != 0)
+/* Of numbers below 2^51, without an instruction for it: they stand in the low bits of 1.5 * 2^52. */
+#define AS_DOUBLE(v) ((lane)((v) + 0x4338000000000000) - 6755399441055744.0)
+
+INLINE void store(double *p, const lane *v)
+{
+    memcpy(p, v, sizeof *v);
+}
 INLINE lane load(const double *p)
 {
     lane v;
     memcpy(&v, p, sizeof v);
     return v;
-}
-INLINE void store(double *p, lane v)
-{
-    memcpy(p, &v, sizeof v);
-}
-INLINE lane choose(mask which, lane yes, lane no)
-{
-    return (lane)((which & (mask)yes) | (~which & (mask)no));
-}
-INLINE bool all_of(mask v)
-{
-    return (v[0] & v[1] & v[2] & v[3]) != 0;
-}
-INLINE lane magnitude(lane v)
-{
-    return (lane)((mask)v & 0x7fffffffffffffff);
 }
 
 /* Where the samples lie in their windows, in milliseconds, and what follows from that alone. */
@@ -47,8 +42,9 @@ struct layout {
 
 INLINE bool same_layout(const struct layout *a, const struct layout *b)
 {
-    return all_of((a->to_start == b->to_start) & (a->to_end == b->to_end) & (a->sampled == b->sampled) &
-                  (a->gaps == b->gaps));
+    mask same = ((a->to_start == b->to_start) & (a->to_end == b->to_end) & (a->sampled == b->sampled) &
+                 (a->gaps == b->gaps));
+    return ALL_OF(same);
 }
 
 /* The samples of regular series lie alike in each window: divisions that were done are not done again. */
@@ -67,17 +63,18 @@ INLINE void extrapolate(const struct lanes_windows *w, size_t steps, bool counte
             now.start_s = now.to_start / 1000;
             now.end_s = now.to_end / 1000;
             lane spacing = now.sampled_s / now.gaps, most = spacing * 1.1, half = spacing / 2;
-            now.start_s = choose(now.start_s >= most, half, now.start_s);
-            now.end_s = choose(now.end_s >= most, half, now.end_s);
+            now.start_s = CHOOSE(now.start_s >= most, half, now.start_s);
+            now.end_s = CHOOSE(now.end_s >= most, half, now.end_s);
         }
         lane v = load(w->increase + i), first = load(w->first + i), start_s = now.start_s,
              sampled = now.sampled_s;
         if (counter) { /* it does not go below zero */
             lane to_zero = sampled * (first / v);
-            start_s = choose((v > 0) & (first >= 0) & (to_zero < start_s), to_zero, start_s);
+            start_s = CHOOSE((v > 0) & (first >= 0) & (to_zero < start_s), to_zero, start_s);
         }
-        lane factor = choose(sampled != 0, (sampled + start_s + now.end_s) / sampled, one);
-        store(w->increase + i, v * (factor / seconds));
+        lane factor = CHOOSE(sampled != 0, (sampled + start_s + now.end_s) / sampled, one);
+        lane rate = v * (factor / seconds);
+        store(w->increase + i, &rate);
     }
 }
 
@@ -86,9 +83,11 @@ INLINE void kahan(const double *v, double *sum, double *rest, size_t steps)
     lane infinity = {INFINITY, INFINITY, INFINITY, INFINITY}, none = {0};
     for (size_t i = 0; i < steps; i += LANES) {
         lane a = load(v + i), s = load(sum + i), t = s + a;
-        lane error = choose(magnitude(s) >= magnitude(a), (s - t) + a, (a - t) + s);
-        store(rest + i, choose(magnitude(t) == infinity, none, load(rest + i) + error));
-        store(sum + i, t);
+        lane error = CHOOSE(MAGNITUDE(s) >= MAGNITUDE(a), (s - t) + a, (a - t) + s);
+        lane left = load(rest + i) + error;
+        left = CHOOSE(MAGNITUDE(t) == infinity, none, left);
+        store(rest + i, &left);
+        store(sum + i, &t);
     }
 }
 
@@ -97,11 +96,6 @@ INLINE mask load_times(const int64_t *p)
     mask v;
     memcpy(&v, p, sizeof v);
     return v;
-}
-/* Of numbers below 2^51, without an instruction for it: they stand in the low bits of 1.5 * 2^52. */
-INLINE lane as_double(mask v)
-{
-    return (lane)(v + 0x4338000000000000) - 6755399441055744.0;
 }
 INLINE size_t move(struct lanes_edges *e, const struct lanes_windows *w, size_t done, size_t steps)
 {
@@ -112,16 +106,19 @@ INLINE size_t move(struct lanes_edges *e, const struct lanes_windows *w, size_t 
         mask oldest = load_times(e->t + from + 1), newest = load_times(e->t + to);
         mask one_in = (newest <= end) & (load_times(e->t + to + 1) > end);
         mask one_out = (load_times(e->t + from) <= start) & (oldest > start);
-        if (!all_of(one_in & one_out))
+        mask regular = one_in & one_out;
+        if (!ALL_OF(regular))
             break;
         double gap = (double)(to - from - 1);
         lane value = load(e->f + from + 1), gaps = {gap, gap, gap, gap};
-        store(w->first + done + 1, value);
-        store(w->increase + done + 1, load(e->f + to) - value);
-        store(w->to_start + done + 1, as_double(oldest - start));
-        store(w->to_end + done + 1, as_double(end - newest));
-        store(w->sampled + done + 1, as_double(newest - oldest));
-        store(w->gaps + done + 1, gaps);
+        lane increase = load(e->f + to) - value, to_start = AS_DOUBLE(oldest - start),
+             to_end = AS_DOUBLE(end - newest), sampled = AS_DOUBLE(newest - oldest);
+        store(w->first + done + 1, &value);
+        store(w->increase + done + 1, &increase);
+        store(w->to_start + done + 1, &to_start);
+        store(w->to_end + done + 1, &to_end);
+        store(w->sampled + done + 1, &sampled);
+        store(w->gaps + done + 1, &gaps);
         from += LANES;
         to += LANES;
         start += LANES * e->interval;
