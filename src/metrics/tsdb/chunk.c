@@ -5,44 +5,17 @@
  * numbers or an error, never to undefined behaviour.
  */
 #include "metrics/tsdb/chunk_filters.h"
-#include "metrics/tsdb/packed.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum { ESCAPES_MAX = 6, FLOAT_SAMPLE_BYTES = 48, REBUILD_SAMPLES = 32 };
 
-static const double powers[CHUNK_PLACES_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
-
-static inline uint64_t bits_of(double v)
-{
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-
-static inline double double_of(uint64_t bits)
-{
-    double v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
-static inline bool scales(double v, unsigned places, int64_t *ret)
-{
-    double x = v * powers[places];
-    if (!(fabs(x) < 9007199254740992.0))
-        return false;
-    int64_t i = llrint(x);
-    *ret = i;
-    return bits_of((double)i / powers[places]) == bits_of(v);
-}
-
 unsigned chunk_mode_of(double v)
 {
     int64_t i;
     for (unsigned places = 0; places <= CHUNK_PLACES_MAX; places++)
-        if (scales(v, places, &i))
+        if (chunk_scales(v, places, &i))
             return places;
     return CHUNK_XOR;
 }
@@ -163,11 +136,11 @@ static void put_float(struct chunk_writer *w, int64_t t, double v, int64_t start
     chunk_clock_put(&w->clock, &out, w->count, t);
     put_start(w, &out, start_t);
     if (w->mode == CHUNK_XOR)
-        chunk_xor_put(&w->values, &out, bits_of(v));
+        chunk_xor_put(&w->values, &out, double_bits(v));
     else if (fits)
         integer_put(&w->values, &out, scaled);
     else
-        rice_put_raw(&out, bits_of(v));
+        rice_put_raw(&out, double_bits(v));
     chunk_counted(w, out.at);
 }
 
@@ -179,7 +152,7 @@ void chunk_float_begin(struct chunk_writer *w, unsigned mode, int64_t t, double 
                                .flags = start_t != 0 ? CHUNK_START_TIMES : 0,
                                .mode = (uint8_t)mode};
     int64_t scaled = 0;
-    bool fits = mode != CHUNK_XOR && scales(v, mode, &scaled);
+    bool fits = mode != CHUNK_XOR && chunk_scales(v, mode, &scaled);
     put_float(w, t, v, start_t, scaled, fits);
 }
 
@@ -202,7 +175,7 @@ static void rebuild(struct chunk_writer *w, unsigned mode)
                                        .flags = has_start ? CHUNK_START_TIMES : 0,
                                        .mode = (uint8_t)mode};
         }
-        bool fits = mode != CHUNK_XOR && scales(f[i], mode, &scaled);
+        bool fits = mode != CHUNK_XOR && chunk_scales(f[i], mode, &scaled);
         put_float(w, t[i], f[i], st[i], scaled, fits);
     }
     free(old);
@@ -212,7 +185,7 @@ bool chunk_float_add(struct chunk_writer *w, int64_t t, double v, int64_t start_
 {
     *ret_mode = w->mode;
     int64_t scaled = 0;
-    bool fits = w->mode != CHUNK_XOR && scales(v, w->mode, &scaled);
+    bool fits = w->mode != CHUNK_XOR && chunk_scales(v, w->mode, &scaled);
     if (w->count >= CHUNK_SAMPLES || (w->bits >> 3) >= CHUNK_BYTES ||
         (start_t != 0 && !(w->flags & CHUNK_START_TIMES))) {
         unsigned mode = fits || isnan(v) ? w->mode : chunk_mode_of(v);
@@ -222,7 +195,7 @@ bool chunk_float_add(struct chunk_writer *w, int64_t t, double v, int64_t start_
     if (!fits && w->mode != CHUNK_XOR && !isnan(v) && w->count <= REBUILD_SAMPLES &&
         chunk_mode_of(v) > w->mode) {
         rebuild(w, chunk_mode_of(v));
-        fits = w->mode != CHUNK_XOR && scales(v, w->mode, &scaled);
+        fits = w->mode != CHUNK_XOR && chunk_scales(v, w->mode, &scaled);
     }
     if (!fits && w->mode != CHUNK_XOR && ++w->escapes > ESCAPES_MAX) {
         unsigned mode = chunk_mode_of(v);
@@ -264,49 +237,6 @@ void chunk_columns_init(struct chunk_columns *c, struct arena *arena, size_t cap
                                 .capacity = capacity};
 }
 
-/* --- packed --- */
-
-unsigned chunk_mode_of_all(const double *f, size_t n)
-{
-    unsigned mode = 0;
-    int64_t scaled;
-    for (size_t i = 0; i < n; i++)
-        while (!scales(f[i], mode, &scaled))
-            if (++mode > CHUNK_PLACES_MAX)
-                return CHUNK_XOR;
-    for (size_t i = 0; i < n; i++) /* with more places an integer may be too large */
-        if (!scales(f[i], mode, &scaled))
-            return CHUNK_XOR;
-    return mode;
-}
-
-void chunk_pack_values(struct buf *out, unsigned mode, const double *f, size_t n)
-{
-    int64_t v[PACKED_MAX];
-    for (size_t i = 0; i < n; i++)
-        (void)scales(f[i], mode, &v[i]);
-    packed_put(out, v, n);
-}
-
-static int decode_packed(struct sv in, unsigned mode, unsigned count, struct chunk_columns *c,
-                         struct err *err)
-{
-    int64_t v[PACKED_MAX], *t = c->t + c->n;
-    double *f = c->f + c->n;
-    bool good = count <= PACKED_MAX && mode <= CHUNK_PLACES_MAX && packed_get(&in, t, count) &&
-                packed_get(&in, v, count) && t[0] >= -CHUNK_TIME_MAX && t[count - 1] <= CHUNK_TIME_MAX;
-    for (unsigned i = 1; good && i < count; i++)
-        good = t[i] > t[i - 1];
-    if (!good)
-        return err_set(err, TC_ECORRUPT, "a packed chunk of samples is damaged");
-    for (unsigned i = 0; i < count; i++)
-        f[i] = (double)v[i] / powers[mode];
-    memset(c->st + c->n, 0, count * sizeof *c->st);
-    memset(c->h + c->n, 0, count * sizeof(struct histogram *));
-    c->n += count;
-    return 0;
-}
-
 int chunk_decode(struct sv bytes, struct arena *arena, struct chunk_columns *columns, struct err *err)
 {
     if (bytes.n < CHUNK_HEADER_BYTES)
@@ -318,8 +248,8 @@ int chunk_decode(struct sv bytes, struct arena *arena, struct chunk_columns *col
         (flags & ~(unsigned)(CHUNK_START_TIMES | CHUNK_GAUGE)) != 0)
         return err_set(err, TC_ECORRUPT, "a chunk of samples has a header that this format does not have");
     if (kind == CHUNK_PACKED)
-        return decode_packed(sv_make(bytes.p + CHUNK_HEADER_BYTES, bytes.n - CHUNK_HEADER_BYTES), mode, count,
-                             columns, err);
+        return chunk_packed_decode(sv_make(bytes.p + CHUNK_HEADER_BYTES, bytes.n - CHUNK_HEADER_BYTES), mode,
+                                   count, columns, err);
     struct bit_reader in = {p, CHUNK_HEADER_BYTES * 8, bytes.n * 8, false};
     return kind == CHUNK_FLOAT ? chunk_floats_decode(&in, flags, mode, count, columns, err)
                                : chunk_histogram_decode(&in, flags, count, arena, columns, err);

@@ -83,6 +83,8 @@ struct sv chunk_view(const struct chunk_writer *w);
 void chunk_pack_values(struct buf *out, unsigned mode, const double *f, size_t n);
 /* The mode of all of them, or CHUNK_XOR. */
 unsigned chunk_mode_of_all(const double *f, size_t n);
+/* A chunk that chunk_take gave: packed where that is shorter, in memory of its own. */
+struct sv chunk_repack(struct sv bytes);
 /* Hands the bytes over (malloc'd, with BITS_SLACK behind) and empties the writer. */
 struct sv chunk_take(struct chunk_writer *w);
 void chunk_free(struct chunk_writer *w);
@@ -112,6 +114,9 @@ void chunk_histograms_free(struct chunk_histograms **histograms);
 /* Appends `count` floats; the columns have room. */
 int chunk_floats_decode(struct bit_reader *in, unsigned flags, unsigned mode, unsigned count,
                         struct chunk_columns *columns, struct err *err);
+/* The two columns of a packed chunk. */
+int chunk_packed_decode(struct sv in, unsigned mode, unsigned count, struct chunk_columns *columns,
+                        struct err *err);
 int chunk_histogram_decode(struct bit_reader *in, unsigned flags, unsigned count, struct arena *arena,
                            struct chunk_columns *columns, struct err *err);
 

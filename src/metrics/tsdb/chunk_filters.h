@@ -9,7 +9,36 @@
 
 #include "metrics/tsdb/chunk.h"
 
+#include <math.h>
+
 enum { CLOCK_ALPHA = 4, CLOCK_BETA = 16, CHUNK_STEPS_SETTLED = 9 /* the mean step moves by an eighth now */ };
+
+static const double chunk_powers[CHUNK_PLACES_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+
+static inline uint64_t double_bits(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+
+static inline double double_of(uint64_t bits)
+{
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+/* Is it an integer with so many places, which gives the same bits back? */
+static inline bool chunk_scales(double v, unsigned places, int64_t *ret)
+{
+    double x = v * chunk_powers[places];
+    if (!(fabs(x) < 9007199254740992.0))
+        return false;
+    int64_t i = llrint(x);
+    *ret = i;
+    return double_bits((double)i / chunk_powers[places]) == double_bits(v);
+}
 
 static inline int64_t add64(int64_t a, int64_t b)
 {

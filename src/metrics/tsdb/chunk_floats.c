@@ -10,8 +10,6 @@
 
 enum { WORD_BITS = 57 /* good ones of a load */ };
 
-static const double powers[CHUNK_PLACES_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
-
 struct stream {
     struct bit_reader in;
     struct chunk_clock clock;
@@ -19,13 +17,6 @@ struct stream {
     uint32_t start_mean;
     int64_t start_t;
 };
-
-static inline double double_of(uint64_t bits)
-{
-    double v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
 
 /* The general way, for any sample. */
 static void take_sample(struct stream *s, struct chunk_columns *c, unsigned flags, unsigned mode, unsigned i)
@@ -42,7 +33,7 @@ static void take_sample(struct stream *s, struct chunk_columns *c, unsigned flag
     if (mode == CHUNK_XOR)
         c->f[n] = double_of(chunk_xor_get(&s->values, &s->in));
     else if (rice_get(&s->in, &s->values.mean, &code))
-        c->f[n] = (double)chunk_integer_get(&s->values, code) / powers[mode];
+        c->f[n] = (double)chunk_integer_get(&s->values, code) / chunk_powers[mode];
     else
         c->f[n] = double_of(code);
 }
@@ -169,7 +160,7 @@ static bool decode(struct stream *s, struct chunk_columns *c, unsigned flags, un
     for (unsigned i = 0; i < count; i++) {
         if (plain && i >= 2 && s->values.seen >= CHUNK_STEPS_SETTLED)
             i = mode == 0 ? take_whole_run(s, c->t + c->n, c->f + c->n, i, count)
-                          : take_scaled_run(s, c->t + c->n, c->f + c->n, i, count, powers[mode]);
+                          : take_scaled_run(s, c->t + c->n, c->f + c->n, i, count, chunk_powers[mode]);
         if (i < count)
             take_sample(s, c, flags, mode, i);
         if (TC_UNLIKELY(s->in.bad || s->in.at > s->in.end))

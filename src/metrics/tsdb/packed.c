@@ -12,7 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { PACKED_RICE = 1, PACKED_STEPS = 2, FRACTION = 16, SLOPES = 5, WORD_MAX = 56 };
+enum { PACKED_RICE = 1, PACKED_STEPS = 2, FRACTION = 16, SLOPES = 5, WORD_MAX = 56, SMALL_BASE_MAX = 256 };
+__extension__ typedef unsigned __int128 wide;
 #define LINE_HEIGHT_MAX (INT64_C(1) << 44) /* so that what follows from it fits in 2^-16 */
 #define ONE             (INT64_C(1) << FRACTION)
 
@@ -82,6 +83,17 @@ static void put_range(struct bit_writer *out, const uint64_t *v, size_t n, uint6
     }
 }
 
+/* Digits of a word to a base up to 256, where multiplying by 2^64 / base, rounded up, is exact for all words.
+ */
+static inline void small_digits(uint64_t word, uint64_t base, uint64_t inverse, uint64_t *ret, unsigned n)
+{
+    for (unsigned k = 0; k < n; k++) {
+        uint64_t rest = (uint64_t)(((wide)word * inverse) >> 64);
+        ret[k] = word - rest * base;
+        word = rest;
+    }
+}
+
 static void get_range(struct bit_reader *in, uint64_t *ret, size_t n, uint64_t most)
 {
     if (most == 0) {
@@ -94,9 +106,14 @@ static void get_range(struct bit_reader *in, uint64_t *ret, size_t n, uint64_t m
         return;
     }
     struct radix r = radix_of(most);
+    uint64_t inverse = UINT64_MAX / r.base + 1;
     for (size_t i = 0; i < n && !in->bad; i += r.per_word) {
         unsigned count = (unsigned)TC_MIN(n - i, (size_t)r.per_word);
         uint64_t word = bits_get_short(in, count == r.per_word ? r.word_bits : word_bits(r.base, count));
+        if (r.base <= SMALL_BASE_MAX) {
+            small_digits(word, r.base, inverse, ret + i, count);
+            continue;
+        }
         for (unsigned k = 0; k < count; k++, word /= r.base)
             ret[i + k] = word % r.base;
     }
@@ -277,6 +294,20 @@ void packed_put(struct buf *out, const int64_t *v, size_t n)
     free(bits.p);
 }
 
+static void add_steps(const struct plan *p, uint64_t *v, size_t n)
+{
+    uint64_t at = v[0] = (uint64_t)p->base;
+    for (size_t i = 1; i < n; i++)
+        v[i] = at += v[i] + (uint64_t)p->slope;
+}
+
+static void add_line(const struct plan *p, uint64_t *v, size_t n)
+{
+    uint64_t at = (uint64_t)p->phase;
+    for (size_t i = 0; i < n; i++, at += (uint64_t)p->slope)
+        v[i] += (uint64_t)p->base + (uint64_t)floor_of((int64_t)at);
+}
+
 bool packed_get(struct sv *in, int64_t *ret, size_t n)
 {
     struct reader head = reader_of(*in);
@@ -298,15 +329,10 @@ bool packed_get(struct sv *in, int64_t *ret, size_t n)
         get_range(&bits, v + first, n - first, p.most);
     if (bits.bad || bits.at > bits.end)
         return false;
-    uint64_t at = steps ? (uint64_t)p.base : (uint64_t)p.phase;
     if (steps)
-        v[0] = at;
-    for (size_t i = first; i < n; i++) {
-        if (steps)
-            v[i] = at += v[i] + (uint64_t)p.slope;
-        else
-            v[i] += (uint64_t)p.base + (uint64_t)floor_of((int64_t)(at + (uint64_t)p.slope * i));
-    }
+        add_steps(&p, v, n);
+    else
+        add_line(&p, v, n);
     size_t used = (bits.at + 7) / 8;
     *in = sv_make(rest.p + used, rest.n - used);
     return true;
