@@ -34,14 +34,13 @@ static int count_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t,
 {
     struct counting *c = context;
     int rc = c->source.read(c->source.context, ref, min_t, max_t, scratch, ret, err);
-    if (rc != 0 || ret->n == 0)
-        return rc;
-    size_t n = ret->n;
-    if (ret->t[0] < min_t || ret->t[n - 1] > max_t)
-        for (size_t i = n = 0; i < ret->n; i++)
-            n += ret->t[i] >= min_t && ret->t[i] <= max_t;
-    c->samples += n;
-    return 0;
+    size_t from = 0, to = rc == 0 ? ret->n : 0;
+    while (from < to && ret->t[from] < min_t)
+        from++;
+    while (to > from && ret->t[to - 1] > max_t)
+        to--;
+    c->samples += to - from;
+    return rc;
 }
 
 static void json_stats(struct question *q, struct json_out *json, const struct counting *c)
