@@ -11,12 +11,13 @@
 #include "metrics/remote/remote_write.h"
 #include "metrics/remote/snappy.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PER_MESSAGE = 2000, PER_TARGET = 1000 };
+enum { PER_MESSAGE = 2000, PER_TARGET = 1000, COUNTER_NOISE = 50, GAUGE_NOISE = 1000, JITTER_MS = 10 };
 
 static void varint(struct buf *out, uint64_t v)
 {
@@ -52,10 +53,27 @@ static double value_of(unsigned series, unsigned round)
     unsigned kind = series % PER_TARGET;
     uint64_t r = random_of(series * UINT64_C(1000003) + round);
     if (kind < 600)
-        return (double)(round * (series % 97) + r % 50 * (kind % 3 == 0));
+        return (double)(round * (series % 97) + r % COUNTER_NOISE * (kind % 3 == 0));
     if (kind < 960)
         return (double)(round * (kind % 36) / 4);
-    return 20 + (double)(r % 1000) / 100;
+    return (double)(2000 + r % GAUGE_NOISE) / 100; /* as an exporter writes it: two places */
+}
+
+/*
+ * What the generator's samples cannot do without, in bytes: of each value the noise in it, of each target and
+ * round the jitter that all its series share. What follows from series and round counts as nothing.
+ */
+static double entropy_bytes(unsigned series, unsigned rounds)
+{
+    double bits = ceil((double)series / PER_TARGET) * log2(JITTER_MS);
+    for (unsigned i = 0; i < series; i++) {
+        unsigned kind = i % PER_TARGET;
+        if (kind < 600)
+            bits += kind % 3 == 0 ? log2(COUNTER_NOISE) : 0;
+        else if (kind >= 960)
+            bits += log2(GAUGE_NOISE);
+    }
+    return bits * rounds / 8;
 }
 
 static void make_message(unsigned first, unsigned count, unsigned round, struct buf *out)
@@ -82,8 +100,8 @@ static void make_message(unsigned first, unsigned count, unsigned round, struct 
         sprintf(text, "/api/v1/resource/%u", kind / 24);
         add_label(&s, "route", text);
         add_label(&s, "service", "frontend");
-        int64_t t =
-            INT64_C(1800000000000) + round * 15000LL + (int64_t)(random_of(target * 7919 + round) % 10);
+        int64_t t = INT64_C(1800000000000) + round * 15000LL +
+                    (int64_t)(random_of(target * 7919 + round) % JITTER_MS);
         double v = value_of(i, round);
         uint64_t bits;
         memcpy(&bits, &v, 8);
@@ -199,12 +217,13 @@ int main(int argc, char **argv)
     if (tsdb_maintain(tsdb, &err) != 0)
         fprintf(stderr, "%s\n", err.text);
     stats = tsdb_stats(tsdb);
-    uint64_t kept = stats.blocks > 0 ? (uint64_t)series * TC_MIN(rounds, 480U) : 0;
-    printf("maintenance %.2f s: %llu blocks, %.2f bytes a sample with the index (%.2f M samples a block at "
-           "most)\n",
-           seconds(CLOCK_MONOTONIC) - m0, (unsigned long long)stats.blocks,
-           kept == 0 ? 0 : (double)stats.block_bytes / (double)kept / (double)stats.blocks,
-           (double)kept / 1e6);
+    double kept = (double)stats.block_samples, floor = entropy_bytes(series, rounds) / series / rounds;
+    printf("maintenance %.2f s: %llu blocks, %llu compactions", seconds(CLOCK_MONOTONIC) - m0,
+           (unsigned long long)stats.blocks, (unsigned long long)stats.compactions);
+    if (kept > 0)
+        printf("; %.3f bytes a sample with the index, entropy %.3f: %.2f times (%.1f M samples)",
+               (double)stats.block_bytes / kept, floor, (double)stats.block_bytes / kept / floor, kept / 1e6);
+    printf("\n");
     tsdb_close(&tsdb);
     double r0 = seconds(CLOCK_MONOTONIC);
     if (tsdb_open(&o, &tsdb, NULL, &err) != 0)

@@ -32,6 +32,7 @@ struct posted_alert;
 struct api_prometheus {
     int64_t lookback_ms; /* 0: 5 minutes */
     struct promql_features features;
+    unsigned query_threads;     /* that work on one query together; 0: 1 */
     const char *retention;      /* "15d" */
     const char *cwd, *hostname; /* of the process */
     /* Calls `look` once with the rules, which stand still meanwhile. */

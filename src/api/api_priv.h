@@ -156,6 +156,7 @@ struct api {
 
     struct workers commands, searches, asides;
     pthread_cond_t aside_done; /* with `lock` */
+    struct pool *query_pool;   /* lent to queries on metrics, one at a time; made by the first of `asides` */
     struct query_index *index; /* of the thread of `searches` */
 
     unsigned tail_count; /* under lock */

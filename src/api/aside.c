@@ -10,6 +10,8 @@
  */
 #include "api/api_priv.h"
 
+#include "base/pool.h"
+
 #include <stdlib.h>
 
 struct aside {
@@ -21,9 +23,20 @@ struct aside {
     bool done; /* under api->lock */
 };
 
+/* Made on a thread of ours, so that its threads have our priority. */
+static void make_pool(struct api *api)
+{
+    unsigned threads = TC_MIN(api->options.prometheus.query_threads, 64U);
+    pthread_mutex_lock(&api->lock);
+    if (api->query_pool == NULL && threads > 1)
+        api->query_pool = pool_new(threads);
+    pthread_mutex_unlock(&api->lock);
+}
+
 static void run(void *context, struct work *work, bool ending)
 {
     struct aside *job = (struct aside *)work;
+    make_pool(context);
     if (!ending) {
         job->handle(context, &job->request, &job->reply);
         reply_pack(&job->reply, request_header(&job->request, "Accept-Encoding"), SIZE_MAX);
@@ -59,6 +72,7 @@ int aside_start(struct api *api, struct err *err)
 void aside_stop(struct api *api)
 {
     workers_stop(&api->asides);
+    pool_free(&api->query_pool);
 }
 
 static void begin(struct api *api, struct request *request, route_fn handle, struct reply *reply)

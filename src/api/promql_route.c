@@ -2,8 +2,8 @@
  * Queries by Prometheus' HTTP API: query and query_range, with their parameters (in the
  * address or a form), their JSON and their kinds of errors.
  *
- * A query is evaluated on the server's thread that took it; its `timeout` (2 minutes at most) and the limit
- * of samples bound how long it holds it.
+ * A query is evaluated on a thread beside the server's (aside.c), which others may help; its `timeout` (2
+ * minutes at most) and the limit of samples bound how long it holds it.
  */
 #include "api/prometheus_priv.h"
 
@@ -14,7 +14,8 @@ enum { POINTS_MAX = 11000, TIMEOUT_S = 120, NOTES_MAX = 10 };
 /* What a query read, for `stats`. */
 struct counting {
     struct series_source source;
-    uint64_t series, samples;
+    uint64_t series;
+    _Atomic uint64_t samples; /* several threads may read */
     int64_t began_ns;
 };
 
@@ -33,8 +34,12 @@ static int count_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t,
 {
     struct counting *c = context;
     int rc = c->source.read(c->source.context, ref, min_t, max_t, scratch, ret, err);
-    for (size_t i = 0; rc == 0 && i < ret->n; i++)
-        c->samples += ret->t[i] >= min_t && ret->t[i] <= max_t;
+    size_t from = 0, to = rc == 0 ? ret->n : 0;
+    while (from < to && ret->t[from] < min_t)
+        from++;
+    while (to > from && ret->t[to - 1] > max_t)
+        to--;
+    c->samples += to - from;
     return rc;
 }
 
@@ -100,6 +105,7 @@ static bool read_options(struct question *q, struct promql_options *o)
     o->cancel_context = q;
     const struct promql_features *features = &q->api->options.prometheus.features;
     o->refused = promql_features_refused(features);
+    o->pool = q->api->query_pool;
     o->delayed_name_removal = features->delayed_name_removal;
     o->ignore_start_timestamps = !features->use_start_timestamps;
     return true;
@@ -112,7 +118,10 @@ static void evaluate(struct question *q, struct sv text, struct promql_options *
     struct tsdb_querier *querier = tsdb_querier_open(q->api->options.tsdb);
     struct counting counting = {.source = tsdb_querier_source(querier),
                                 .began_ns = clk_monotonic_ns(q->api->options.clk)};
-    struct series_source source = {.context = &counting, .select = count_select, .read = count_read};
+    struct series_source source = {.context = &counting,
+                                   .select = count_select,
+                                   .read = count_read,
+                                   .concurrent = counting.source.concurrent};
     int rc = promql_query(&source, text, options, &result, &err);
     if (rc == 0)
         answer(q, &result, options->end_ms, limit, &counting);

@@ -605,7 +605,7 @@ static const struct setting top_settings[] = {
      "declare none of their own",
      "1h", read_lateness},
     {"timezone", "zone of times that bear none", "UTC", read_timezone},
-    {"threads", "worker threads of detection, 1 to 64", "one per processor", read_threads},
+    {"threads", "threads of detection and of queries on metrics, 1 to 64", "one per processor", read_threads},
     {"max_body_bytes",
      "largest unpacked body of a request that brings events or samples, in bytes: 1024 to 1073741824",
      "33554432", read_max_body},

@@ -83,6 +83,7 @@ void service_prometheus(struct service *s, struct api_prometheus *ret)
     buf_free(&text);
     *ret = (struct api_prometheus){.lookback_ms = s->config.metric_rules.lookback_ns / 1000000,
                                    .features = s->config.metric_rules.features,
+                                   .query_threads = s->config.threads,
                                    .retention = s->metrics_retention,
                                    .cwd = s->cwd,
                                    .hostname = s->hostname,

@@ -1,6 +1,6 @@
 /*
  * The thread pool; see pool.h. Parts are taken from one atomic counter, so a slow part does not hold the
- * others.
+ * others. A helper that the system wakes too late finds the round closed: nobody waits for it.
  */
 #include "base/pool.h"
 
@@ -16,13 +16,14 @@ struct pool {
     pthread_t handles[64];
     pthread_mutex_t lock;
     pthread_cond_t start, done;
-    unsigned round;   /* rises with each pool_run; guarded by lock, as are the next four */
-    unsigned running; /* helpers still at work in this round */
-    bool stop;
+    unsigned round;   /* rises with each pool_run; guarded by lock, as are the next five */
+    unsigned running; /* helpers at work in this round */
+    bool open, stop;  /* open: more helpers may begin */
     pool_part_fn work;
     void *context;
     unsigned parts;
     atomic_uint next_part;
+    atomic_flag lent; /* to a caller of pool_try_run */
 };
 
 struct helper {
@@ -48,11 +49,12 @@ static void *helper_main(void *argument)
     unsigned seen = 0;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        while (pool->round == seen && !pool->stop)
+        while ((pool->round == seen || !pool->open) && !pool->stop)
             pthread_cond_wait(&pool->start, &pool->lock);
         if (pool->stop)
             break;
         seen = pool->round;
+        pool->running++;
         pthread_mutex_unlock(&pool->lock);
         do_parts(pool, helper.worker);
         pthread_mutex_lock(&pool->lock);
@@ -113,14 +115,15 @@ void pool_run(struct pool *pool, unsigned parts, pool_part_fn work, void *contex
     pool->context = context;
     pool->parts = parts;
     atomic_store(&pool->next_part, 0);
-    pool->running = parts > 1 ? pool->threads - 1 : 0;
-    if (pool->running > 0) {
+    pool->open = parts > 1 && pool->threads > 1;
+    if (pool->open) {
         pool->round++;
         pthread_cond_broadcast(&pool->start);
     }
     pthread_mutex_unlock(&pool->lock);
     do_parts(pool, 0);
     pthread_mutex_lock(&pool->lock);
+    pool->open = false;
     while (pool->running > 0)
         pthread_cond_wait(&pool->done, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
@@ -133,4 +136,13 @@ unsigned pool_processors(void)
         return 1;
     int n = CPU_COUNT(&set);
     return n < 1 ? 1 : TC_MIN((unsigned)n, 64u);
+}
+
+bool pool_try_run(struct pool *pool, unsigned parts, pool_part_fn work, void *context)
+{
+    if (atomic_flag_test_and_set(&pool->lent))
+        return false;
+    pool_run(pool, parts, work, context);
+    atomic_flag_clear(&pool->lent);
+    return true;
 }

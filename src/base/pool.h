@@ -15,6 +15,9 @@ typedef void (*pool_part_fn)(void *context, unsigned part,
 
 struct pool *pool_new(unsigned threads); /* 1..64 */
 void pool_free(struct pool **pool);
+/* As pool_run, where any thread may come: false, and nothing was done, while the pool is at work for another.
+ * Not together with pool_run on one pool. */
+bool pool_try_run(struct pool *pool, unsigned parts, pool_part_fn work, void *context);
 unsigned pool_threads(const struct pool *pool);
 void pool_run(struct pool *pool, unsigned parts, pool_part_fn work, void *context);
 /* Processors this process may use, at least 1. */

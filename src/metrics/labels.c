@@ -302,6 +302,19 @@ const struct labels *labels_drop_metadata(struct labels_table *table, const stru
     return made;
 }
 
+const struct labels *labels_import_nameless(struct labels_table *table, const struct labels *labels)
+{
+    const struct sv names[] = {METRIC_NAME, SV("__type__"), SV("__unit__")};
+    struct draft draft;
+    draft_open(&draft, labels->count);
+    for (uint32_t i = 0; i < labels->count; i++) {
+        struct sv name = labels->items[i].name;
+        if (name.n < 2 || name.p[0] != '_' || !listed(name, names, TC_ARRAY_LEN(names)))
+            draft.items[draft.count++] = labels->items[i];
+    }
+    return draft_close(&draft, table);
+}
+
 const struct labels *labels_set(struct labels_table *table, const struct labels *labels, struct sv name,
                                 struct sv value)
 {

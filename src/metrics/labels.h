@@ -79,6 +79,8 @@ const struct labels *labels_drop(struct labels_table *table, const struct labels
                                  const struct sv *names, size_t count, bool drop_name);
 /* Without __name__, __type__ and __unit__; `labels` must be of this table. */
 const struct labels *labels_drop_metadata(struct labels_table *table, const struct labels *labels);
+/* The same of a set of any table. */
+const struct labels *labels_import_nameless(struct labels_table *table, const struct labels *labels);
 /* With `name` set to `value` (removed where that is empty). */
 const struct labels *labels_set(struct labels_table *table, const struct labels *labels, struct sv name,
                                 struct sv value);

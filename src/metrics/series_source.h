@@ -34,6 +34,8 @@ struct series_source {
      * the caller resets before the next read. */
     int (*read)(void *context, uint64_t ref, int64_t min_t, int64_t max_t, struct arena *scratch,
                 struct series_samples *ret, struct err *err);
+    /* Several threads may read at once, each with a scratch of its own. */
+    bool concurrent;
 };
 
 #endif

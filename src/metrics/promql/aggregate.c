@@ -6,6 +6,7 @@
 
 #include "base/go_text.h"
 #include "metrics/grow.h"
+#include "metrics/promql/lanes.h"
 
 #include <math.h>
 
@@ -29,18 +30,35 @@ struct cell {
 struct group {
     const struct labels *labels;
     bool drop_name;
-    struct cell *cells;
+    struct cell *cells; /* NULL while there are sums */
+    double *sum, *rest; /* of a sum() of floats alone: columns, as long as no histogram was seen */
+    uint8_t *seen;
 };
 
 struct aggregation {
     struct query *q;
     const struct steps *s;
     struct expr *e;
+    bool in_columns; /* sum(), and no histogram so far */
     struct group *groups;
     size_t count, capacity;
     uint32_t *index; /* by label set's number, + 1 */
     size_t index_size;
 };
+
+static void make_room(struct aggregation *a, struct group *g)
+{
+    size_t room = lanes_room(a->s->count);
+    if (!a->in_columns) {
+        g->cells = ARENA_ARRAY(a->q->arena, struct cell, a->s->count);
+        return;
+    }
+    g->sum = arena_alloc(a->q->arena, room * (2 * sizeof(double) + 1));
+    g->rest = g->sum + room;
+    g->seen = (uint8_t *)(g->rest + room);
+    for (size_t i = 0; i < room; i++)
+        g->sum[i] = -0.0;
+}
 
 static struct group *group_of(struct aggregation *a, const struct labels *labels)
 {
@@ -58,8 +76,8 @@ static struct group *group_of(struct aggregation *a, const struct labels *labels
         return &a->groups[a->index[key->id] - 1];
     a->groups = grow(q->arena, a->groups, a->count, &a->capacity, sizeof *a->groups);
     query_hold(q, a->s->count);
-    a->groups[a->count] =
-        (struct group){.labels = key, .cells = ARENA_ARRAY(q->arena, struct cell, a->s->count)};
+    a->groups[a->count] = (struct group){.labels = key};
+    make_room(a, &a->groups[a->count]);
     a->index[key->id] = (uint32_t)++a->count;
     return &a->groups[a->count - 1];
 }
@@ -234,11 +252,53 @@ static void add_histogram(struct aggregation *a, struct cell *c, const struct hi
     }
 }
 
+/* The first histogram: from here on every step has a cell. */
+static void leave_columns(struct aggregation *a)
+{
+    a->in_columns = false;
+    for (size_t k = 0; k < a->count; k++) {
+        struct group *g = &a->groups[k];
+        make_room(a, g);
+        for (size_t i = 0; i < a->s->count; i++)
+            if (g->seen[i])
+                g->cells[i] =
+                    (struct cell){.value = g->sum[i], .rest = g->rest[i], .count = 1, .has_float = true};
+    }
+}
+
+/* Adds a column of floats; where there is none -0.0 is added, which changes nothing. */
+static void sum_column(struct aggregation *a, struct group *g, struct column *column)
+{
+    size_t n = a->s->count;
+    bool any = memchr(column->kind, SAMPLE_FLOAT, n) != NULL;
+    if (memchr(column->kind, SAMPLE_NONE, n) == NULL)
+        memset(g->seen, SAMPLE_FLOAT, n);
+    else
+        for (size_t i = 0; i < n; i++) {
+            if (column->kind[i] == SAMPLE_NONE)
+                column->f[i] = -0.0;
+            g->seen[i] |= column->kind[i];
+        }
+    lanes_kahan_add(column->f, g->sum, g->rest, a->s->count);
+    g->drop_name |= any && column->drop_name;
+}
+
+static bool has_histogram(const struct aggregation *a, const struct column *column)
+{
+    return column->h != NULL && memchr(column->kind, SAMPLE_HISTOGRAM, a->s->count) != NULL;
+}
+
 static void aggregate_column(void *context, struct column *column)
 {
     struct aggregation *a = context;
+    if (a->in_columns && has_histogram(a, column))
+        leave_columns(a);
     struct group *g = group_of(a, column->labels);
     bool any = false;
+    if (a->in_columns) {
+        sum_column(a, g, column);
+        return;
+    }
     for (size_t i = 0; i < a->s->count; i++) {
         if (column->kind[i] == SAMPLE_FLOAT) {
             if (g->cells[i].histograms == NULL || !g->cells[i].histograms->incompatible)
@@ -309,6 +369,17 @@ static bool settle(struct aggregation *a, struct cell *c, double parameter, stru
     return true;
 }
 
+static bool settle_sums(const struct aggregation *a, const struct group *g, struct column *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < a->s->count; i++) {
+        out->f[i] = g->sum[i] + g->rest[i];
+        out->kind[i] = g->seen[i] ? SAMPLE_FLOAT : SAMPLE_NONE;
+        any |= g->seen[i] != 0;
+    }
+    return any;
+}
+
 static void check_quantile(struct query *q, const struct steps *s, const struct expr *e,
                            const double *parameter)
 {
@@ -329,7 +400,7 @@ static void check_quantile(struct query *q, const struct steps *s, const struct 
 
 void eval_aggregate(struct query *q, const struct steps *s, struct expr *e, struct vector *out)
 {
-    struct aggregation a = {.q = q, .s = s, .e = e};
+    struct aggregation a = {.q = q, .s = s, .e = e, .in_columns = e->op == TOKEN_SUM};
     const double *parameter = e->right != NULL ? eval_scalar(q, s, e->right) : NULL;
     eval_each(q, s, e->left, aggregate_column, &a);
     if (e->op == TOKEN_QUANTILE)
@@ -339,7 +410,8 @@ void eval_aggregate(struct query *q, const struct steps *s, struct expr *e, stru
         bool any = false;
         column_init(q, s, &c, a.groups[k].labels);
         c.drop_name = a.groups[k].drop_name;
-        for (size_t i = 0; i < s->count; i++) {
+        any = a.in_columns && settle_sums(&a, &a.groups[k], &c);
+        for (size_t i = 0; !a.in_columns && i < s->count; i++) {
             struct sample v;
             if (!settle(&a, &a.groups[k].cells[i], parameter != NULL ? parameter[i] : 0, &v))
                 continue;

@@ -4,6 +4,7 @@
 #include "metrics/promql/eval_priv.h"
 
 #include "metrics/grow.h"
+#include "metrics/promql/lanes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,8 +17,9 @@ void column_init(struct query *q, const struct steps *s, struct column *c, const
 {
     query_hold(q, s->count);
     *c = (struct column){.labels = labels};
-    c->f = arena_alloc(q->arena, s->count * (sizeof(double) + 1));
-    c->kind = (uint8_t *)(c->f + s->count);
+    size_t room = lanes_room(s->count);
+    c->f = arena_alloc(q->arena, room * (sizeof(double) + 1));
+    c->kind = (uint8_t *)(c->f + room);
 }
 
 void column_reset(struct query *q, const struct steps *s, struct column *c, const struct labels *labels)
@@ -134,6 +136,7 @@ const struct labels *without_name(struct query *q, const struct labels *labels)
 
 static uint64_t *steps_taken(struct name_removal *r, const struct labels *labels)
 {
+    static uint64_t known; /* two of one label set are refused: which steps they have is all the same */
     struct query *q = r->q;
     if (labels->id >= r->size) {
         size_t size = TC_MAX(q->labels->used + 16, r->size * 2);
@@ -147,10 +150,21 @@ static uint64_t *steps_taken(struct name_removal *r, const struct labels *labels
     if (*at != NULL && r->strict)
         query_fail(q, SAME_LABELSET);
     if (*at == NULL)
-        *at = ARENA_ARRAY(q->arena, uint64_t, (r->s->count + 63) / 64);
+        *at = r->strict ? &known : ARENA_ARRAY(q->arena, uint64_t, (r->s->count + 63) / 64);
     else
         q->split_series = true;
     return *at;
+}
+
+void name_removed(struct name_removal *r, const struct column *c)
+{
+    uint64_t *taken = steps_taken(r, c->labels);
+    for (size_t i = 0; !r->strict && i < r->s->count; i++) {
+        uint64_t bit = c->kind[i] != SAMPLE_NONE ? 1ULL << (i % 64) : 0;
+        if (taken[i / 64] & bit)
+            query_fail(r->q, SAME_LABELSET);
+        taken[i / 64] |= bit;
+    }
 }
 
 void remove_name(struct name_removal *r, struct column *c)
@@ -160,13 +174,7 @@ void remove_name(struct name_removal *r, struct column *c)
         return;
     }
     c->labels = labels_drop_metadata(r->q->labels, c->labels);
-    uint64_t *taken = steps_taken(r, c->labels);
-    for (size_t i = 0; i < r->s->count; i++) {
-        uint64_t bit = c->kind[i] != SAMPLE_NONE ? 1ULL << (i % 64) : 0;
-        if (taken[i / 64] & bit)
-            query_fail(r->q, SAME_LABELSET);
-        taken[i / 64] |= bit;
-    }
+    name_removed(r, c);
 }
 
 void output_put(struct output *o, const struct labels *labels, bool drop_name, size_t step, struct sample v)

@@ -13,6 +13,8 @@
 
 #include <setjmp.h>
 
+enum { QUERY_WORKERS_MAX = 64 };
+
 /* The times at which a node is evaluated. */
 struct steps {
     int64_t start, end, interval; /* milliseconds; interval > 0 */
@@ -70,6 +72,7 @@ struct query {
     bool split_series; /* some label set came in several columns: see remove_name */
     struct err *err;
     struct arena scratch; /* of one series */
+    struct arena worker_scratch[QUERY_WORKERS_MAX];
     jmp_buf out;
 };
 
@@ -142,6 +145,8 @@ struct name_removal {
     size_t size;
 };
 void remove_name(struct name_removal *removal, struct column *column);
+/* The labels went without their name already: only looks for two of the same. Not with delayed removal. */
+void name_removed(struct name_removal *removal, const struct column *column);
 /* The labels that a result has after the name went, or all where removal is delayed. */
 const struct labels *without_name(struct query *q, const struct labels *labels);
 
@@ -152,8 +157,8 @@ struct node_memory {
     /* of a selector: the series that it gave, in order */
     const void *source;
     struct remembered_series {
-        uint64_t ref;
-        const struct labels *labels;
+        uint64_t ref, hash;
+        const struct labels *labels, *nameless; /* NULL: not asked for so far */
     } * series;
     size_t series_count, series_capacity;
     struct labels_memo group;  /* of an aggregation: the group; of matching: what decides about it */
@@ -163,6 +168,9 @@ void node_memory_free(struct node_memory *memory);
 /* The labels of the k-th series that a selector gives, in the query's table. */
 const struct labels *selected_labels(struct query *q, struct node_memory *memory, size_t k,
                                      const struct source_series *series);
+/* The same without its name: what a function of a range gives. */
+const struct labels *selected_nameless(struct query *q, struct node_memory *memory, size_t k,
+                                       const struct source_series *series);
 /* The labels by which an aggregation groups, or a match group is found (its label names in `names`). */
 const struct labels *group_labels(struct query *q, struct node_memory *memory, const struct labels *labels,
                                   const struct name_list *names, bool keep);
@@ -227,6 +235,16 @@ typedef void (*series_sink)(void *context, const struct labels *labels, bool dro
                             const struct split_samples *samples);
 void each_series_of_range(struct query *q, const struct steps *s, struct expr *e, series_sink sink,
                           void *context);
+/* The same in two steps, for an EXPR_MATRIX of a selector: which series, and one of them. */
+struct range_series {
+    struct source_series *items;
+    size_t count;
+    int64_t min_t, max_t; /* what any step may need */
+};
+void find_range_series(struct query *q, const struct steps *s, const struct expr *e,
+                       struct range_series *ret);
+void read_range_series(struct query *q, const struct expr *e, const struct range_series *series, size_t k,
+                       series_sink sink, void *context);
 
 /* What a range at the top of an instant query shows: its own samples, with borders made up where it is
  * extended. */

@@ -283,6 +283,8 @@ static int run(struct query *q, struct expr *e, struct promql_result *result)
     map_free(&q->annotation_index);
     re2_free(&q->regex);
     arena_free(&q->scratch);
+    for (size_t i = 0; i < TC_ARRAY_LEN(q->worker_scratch); i++)
+        arena_free(&q->worker_scratch[i]);
     return rc;
 }
 

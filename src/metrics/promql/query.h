@@ -3,12 +3,13 @@
  *
  * A query is evaluated for a whole range of steps at once, in columns: a node of the tree yields, per series,
  * one value a step. Selectors, window functions and most functions of one vector hand their series on one by
- * one, so an aggregation over many series keeps only its groups. One thread a query; any number of queries at
- * once where the source allows it.
+ * one, so an aggregation over many series keeps only its groups. One thread a query, to which a pool may lend
+ * its own for reading; any number of queries at once where the source allows it.
  */
 #ifndef METRICS_PROMQL_QUERY_H
 #define METRICS_PROMQL_QUERY_H
 
+#include "base/pool.h"
 #include "metrics/promql/parser.h"
 #include "metrics/series_source.h"
 
@@ -27,6 +28,9 @@ struct promql_options {
      * or operator takes them off. */
     bool delayed_name_removal;
     bool ignore_start_timestamps; /* rate and friends do not look at them */
+    /* Who helps where a source can be read by several threads; one query at a time, others go on alone. NULL:
+     * nobody. The answer does not depend on it. */
+    struct pool *pool;
     /* Asked now and then; true ends the query with an error. May be NULL. */
     bool (*cancelled)(void *context);
     void *cancel_context;

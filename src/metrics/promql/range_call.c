@@ -8,6 +8,8 @@ struct driver {
     range_function function;
     struct column column;
     struct name_removal removal;
+    struct expr *range;
+    struct range_series series;
     column_sink sink;
     void *context;
     bool at_fixed; /* the range has a timestamp: the same window at every step */
@@ -128,13 +130,12 @@ static void check_name(struct range_call *c, bool has_float)
                 SV_FMT(quote_text(c->q, type)), SV_FMT(quote_text(c->q, c->metric)));
         return;
     }
-    if (c->metric.p == c->counter_name)
-        return; /* series of one metric share its text */
+    if (sv_eq(c->metric, c->checked_name))
+        return; /* most series are of one metric */
+    c->checked_name = c->metric;
     for (size_t i = 0; i < TC_ARRAY_LEN(endings); i++)
-        if (sv_ends(c->metric, sv_of(endings[i]))) {
-            c->counter_name = c->metric.p;
+        if (sv_ends(c->metric, sv_of(endings[i])))
             return;
-        }
     annotate_info(c->q, c->at,
                   "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: %.*s",
                   SV_FMT(quote_text(c->q, c->metric)));
@@ -173,7 +174,7 @@ static void run_series(void *context, const struct labels *labels, bool drop_nam
     struct range_call *c = &d->call;
     int id = c->e->function->id;
     struct split_samples in = *given;
-    bool any, any_float = false;
+    bool any_float = false;
     if (!uses_start_timestamps(c->q, id))
         in.float_st = in.histogram_st = NULL;
     c->labels = labels;
@@ -182,12 +183,7 @@ static void run_series(void *context, const struct labels *labels, bool drop_nam
     find_resets(c);
     column_reset(c->q, c->s, &d->column, labels);
     d->column.drop_name = drop_name;
-    bool plain =
-        !c->anchored && !c->smoothed && !d->at_fixed && in.histogram_count == 0 && in.float_st == NULL;
-    if (plain && (is_rate(id) || id == FN_DELTA))
-        any = any_float = range_rate_column(c, &d->column);
-    else
-        any = run_windows(d, &in, &any_float);
+    bool any = run_windows(d, &in, &any_float);
     if (is_rate(id))
         check_name(c, any_float);
     if (!any)
@@ -195,6 +191,59 @@ static void run_series(void *context, const struct labels *labels, bool drop_nam
     if (id != FN_LAST_OVER_TIME && id != FN_FIRST_OVER_TIME && id != FN_ABSENT_OVER_TIME)
         remove_name(&d->removal, &d->column);
     d->sink(d->context, &d->column);
+}
+
+/* --- rate and its kin, many series at once --- */
+
+static void put_rates(void *context, size_t k, struct column *column)
+{
+    struct driver *d = context;
+    struct range_call *c = &d->call;
+    struct query *q = c->q;
+    const struct source_series *series = &d->series.items[k];
+    struct node_memory *memory = d->range->left->memory;
+    c->labels = series->labels;
+    c->metric = metric_name(series->labels);
+    if (is_rate(c->e->function->id))
+        check_name(c, true);
+    column->drop_name = q->options->delayed_name_removal;
+    column->labels =
+        column->drop_name ? selected_labels(q, memory, k, series) : selected_nameless(q, memory, k, series);
+    if (!column->drop_name)
+        name_removed(&d->removal, column);
+    d->sink(d->context, column);
+}
+
+static void run_general(void *context, size_t k)
+{
+    struct driver *d = context;
+    read_range_series(d->call.q, d->range, &d->series, k, run_series, d);
+}
+
+static bool is_plain_rate(const struct driver *d)
+{
+    int id = d->call.e->function->id;
+    return d->range->kind == EXPR_MATRIX && (is_rate(id) || id == FN_DELTA) && !d->call.anchored &&
+           !d->call.smoothed && !d->at_fixed;
+}
+
+static void run_plain_rate(struct driver *d)
+{
+    struct range_call *c = &d->call;
+    int id = c->e->function->id;
+    find_range_series(c->q, c->s, d->range, &d->series);
+    struct rate_call call = {.q = c->q,
+                             .s = c->s,
+                             .series = &d->series,
+                             .range_ms = c->range_ms,
+                             .offset_ms = c->offset_ms,
+                             .counter = is_rate(id),
+                             .per_second = id == FN_RATE,
+                             .start_timestamps = uses_start_timestamps(c->q, id),
+                             .put = put_rates,
+                             .general = run_general,
+                             .context = d};
+    rate_series(&call);
 }
 
 /* --- absent_over_time --- */
@@ -284,7 +333,11 @@ void eval_range_call(struct query *q, const struct steps *s, struct expr *e, col
         d.sink = note_present;
         d.context = &absence;
     }
-    each_series_of_range(q, s, range, run_series, &d);
+    d.range = range;
+    if (is_plain_rate(&d))
+        run_plain_rate(&d);
+    else
+        each_series_of_range(q, s, range, run_series, &d);
     if (absent)
         put_absent(q, s, e, absence.seen, sink, context);
 }

@@ -181,54 +181,6 @@ static bool extrapolate(struct range_call *c, const struct window *w, struct sam
     return true;
 }
 
-/* --- floats, all steps at once --- */
-
-/* By how much an increase within `n` samples is stretched to the borders of the range. */
-static inline double stretch(bool counter, double v, double first, int64_t t0, int64_t tn, size_t n,
-                             int64_t start, int64_t end)
-{
-    double to_start = (double)(t0 - start) / 1000, to_end = (double)(end - tn) / 1000;
-    double sampled = (double)(tn - t0) / 1000, spacing = sampled / (double)(n - 1);
-    if (to_start >= spacing * 1.1)
-        to_start = spacing / 2;
-    if (counter && v > 0 && first >= 0) {
-        double to_zero = sampled * (first / v);
-        to_start = to_zero < to_start ? to_zero : to_start;
-    }
-    if (to_end >= spacing * 1.1)
-        to_end = spacing / 2;
-    return sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
-}
-
-bool range_rate_column(struct range_call *c, struct column *out)
-{
-    const struct split_samples *d = c->samples;
-    const int64_t *t = d->float_t;
-    const double *f = d->f;
-    size_t from = 0, to = 0, reset = 0, total = d->float_count;
-    bool counter = is_counter(c), per_second = c->e->function->id == FN_RATE, any = false;
-    double seconds = range_seconds(c);
-    for (size_t i = 0; i < c->s->count; i++) {
-        int64_t end = step_time(c->s, i) - c->offset_ms, start = end - c->range_ms;
-        while (to < total && t[to] <= end)
-            to++;
-        while (from < to && t[from] <= start)
-            from++;
-        if (to - from < 2)
-            continue;
-        double v = f[to - 1] - f[from];
-        while (reset < c->reset_count && c->resets[reset] <= from)
-            reset++;
-        for (size_t k = reset; k < c->reset_count && c->resets[k] < to; k++)
-            v += f[c->resets[k] - 1];
-        double factor = stretch(counter, v, f[from], t[from], t[to - 1], to - from, start, end);
-        out->f[i] = v * (per_second ? factor / seconds : factor);
-        out->kind[i] = SAMPLE_FLOAT;
-        any = true;
-    }
-    return any;
-}
-
 /* --- anchored and smoothed --- */
 
 /* The samples that border the range, or the nearest within. */

@@ -8,6 +8,7 @@
 #define METRICS_PROMQL_RANGE_PRIV_H
 
 #include "metrics/promql/eval_priv.h"
+#include "metrics/promql/lanes.h"
 
 enum { RANGE_PARAMETERS_MAX = 2 };
 
@@ -23,7 +24,7 @@ struct range_call {
     /* of the series under way */
     const struct labels *labels;
     struct sv metric;
-    const char *counter_name; /* the text of the last name that was found to be a counter's */
+    struct sv checked_name; /* the last whose ending was looked at */
     const struct split_samples *samples;
     size_t *resets; /* positions of float samples before which a counter was reset */
     size_t reset_count;
@@ -47,9 +48,22 @@ typedef bool (*range_function)(struct range_call *c, const struct window *w, str
 range_function range_function_over_time(int id); /* *_over_time, deriv, … */
 range_function range_function_counter(int id);   /* rate, increase, delta, irate, idelta, resets, changes */
 
-/* rate, increase and delta of a series of floats without start timestamps, over all steps at once: the same
- * numbers as window by window. Returns whether there is any. */
-bool range_rate_column(struct range_call *call, struct column *out);
+/* rate, increase and delta of the series of a selector that is neither anchored nor smoothed nor fixed in
+ * time. */
+struct rate_call {
+    struct query *q;
+    const struct steps *s;
+    const struct range_series *series;
+    int64_t range_ms, offset_ms;
+    bool counter, per_second;
+    bool start_timestamps; /* are looked at */
+    /* The k-th series: its values, with neither labels nor marks; or it is not one of plain floats. */
+    void (*put)(void *context, size_t k, struct column *column);
+    void (*general)(void *context, size_t k);
+    void *context;
+};
+/* Calls put or general for each series, in order. The same numbers as window by window. */
+void rate_series(const struct rate_call *call);
 
 bool start_timestamp_reset(int64_t previous_st, int64_t previous_t, int64_t st, int64_t t);
 /* First index with t > after. */

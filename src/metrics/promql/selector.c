@@ -53,11 +53,9 @@ static void read(struct query *q, const struct source_series *series, bool skip_
     query_tick(q);
 }
 
-const struct labels *selected_labels(struct query *q, struct node_memory *memory, size_t k,
-                                     const struct source_series *series)
+static struct remembered_series *remembered(struct query *q, struct node_memory *memory, size_t k,
+                                            const struct source_series *series)
 {
-    if (memory == NULL)
-        return labels_import(q->labels, series->labels);
     if (memory->source != q->source->context) {
         memory->source = q->source->context;
         memory->series_count = 0;
@@ -69,9 +67,31 @@ const struct labels *selected_labels(struct query *q, struct node_memory *memory
     for (; memory->series_count <= k; memory->series_count++)
         memory->series[memory->series_count] = (struct remembered_series){0};
     struct remembered_series *known = &memory->series[k];
-    if (known->labels == NULL || known->ref != series->ref || known->labels->hash != series->labels->hash)
-        *known = (struct remembered_series){series->ref, labels_import(q->labels, series->labels)};
+    if (known->ref != series->ref || known->hash != series->labels->hash)
+        *known = (struct remembered_series){.ref = series->ref, .hash = series->labels->hash};
+    return known;
+}
+
+const struct labels *selected_labels(struct query *q, struct node_memory *memory, size_t k,
+                                     const struct source_series *series)
+{
+    if (memory == NULL)
+        return labels_import(q->labels, series->labels);
+    struct remembered_series *known = remembered(q, memory, k, series);
+    if (known->labels == NULL)
+        known->labels = labels_import(q->labels, series->labels);
     return known->labels;
+}
+
+const struct labels *selected_nameless(struct query *q, struct node_memory *memory, size_t k,
+                                       const struct source_series *series)
+{
+    if (memory == NULL)
+        return labels_import_nameless(q->labels, series->labels);
+    struct remembered_series *known = remembered(q, memory, k, series);
+    if (known->nameless == NULL)
+        known->nameless = labels_import_nameless(q->labels, series->labels);
+    return known->nameless;
 }
 
 /* --- instant values --- */
@@ -474,29 +494,40 @@ void cut_to_range(struct query *q, const struct expr *e, int64_t time_ms, struct
     d->float_st = NULL;
 }
 
+void find_range_series(struct query *q, const struct steps *s, const struct expr *e, struct range_series *ret)
+{
+    const struct expr *selector = e->left;
+    int64_t offset_ms = to_ms(selector->effective_offset_ns), range_ms = to_ms(e->range_ns);
+    int64_t before = range_ms + (selector->anchored || selector->smoothed ? q->lookback_ms : 0);
+    int64_t after = selector->smoothed ? q->lookback_ms : 0;
+    ret->min_t = s->start - offset_ms - before;
+    ret->max_t = s->end - offset_ms + after;
+    find(q, selector->matchers, selector->matcher_count, ret->min_t, ret->max_t, &ret->items, &ret->count);
+}
+
+void read_range_series(struct query *q, const struct expr *e, const struct range_series *series, size_t k,
+                       series_sink sink, void *context)
+{
+    const struct expr *selector = e->left;
+    struct series_samples d;
+    struct split_samples split;
+    read(q, &series->items[k], selector->skip_buckets, series->min_t, series->max_t, &d);
+    split_samples(&q->scratch, &d, &split);
+    sink(context, selected_labels(q, selector->memory, k, &series->items[k]), false, &split);
+}
+
 /* Hands on all samples that any step may need. */
 void each_series_of_range(struct query *q, const struct steps *s, struct expr *e, series_sink sink,
                           void *context)
 {
+    struct range_series series;
     if (e->kind == EXPR_SUBQUERY) {
         each_of_subquery(q, s, e, sink, context);
         return;
     }
-    struct expr *selector = e->left;
-    struct source_series *series;
-    size_t count;
-    int64_t offset_ms = to_ms(selector->effective_offset_ns), range_ms = to_ms(e->range_ns);
-    int64_t before = range_ms + (selector->anchored || selector->smoothed ? q->lookback_ms : 0);
-    int64_t after = selector->smoothed ? q->lookback_ms : 0;
-    int64_t min_t = s->start - offset_ms - before, max_t = s->end - offset_ms + after;
-    find(q, selector->matchers, selector->matcher_count, min_t, max_t, &series, &count);
-    for (size_t k = 0; k < count; k++) {
-        struct series_samples d;
-        struct split_samples split;
-        read(q, &series[k], selector->skip_buckets, min_t, max_t, &d);
-        split_samples(&q->scratch, &d, &split);
-        sink(context, selected_labels(q, selector->memory, k, &series[k]), false, &split);
-    }
+    find_range_series(q, s, e, &series);
+    for (size_t k = 0; k < series.count; k++)
+        read_range_series(q, e, &series, k, sink, context);
 }
 
 /* --- subqueries --- */

@@ -1,10 +1,10 @@
 /*
  * Blocks: the samples of a stretch of time in one file that is written once and read in place.
  *
- * DIR/blocks/<number, 8 digits>.block holds chunks, then symbols, series, postings and a footer with a
- * checksum of each part (docs/format/metrics.md). It is written under another name, synced and renamed, so a
- * block is there whole or not at all. A block whose time and level another block covers is a left-over of a
- * compaction and is removed at the next start.
+ * DIR/blocks/<number, 8 digits>.block holds chunks and columns of times, then symbols, times, series and a
+ * footer with a checksum of each part (docs/format/metrics.md). It is written under another name, synced and
+ * renamed, so a block is there whole or not at all. A block whose time and level another block covers is a
+ * left-over of a compaction and is removed at the next start.
  *
  * The index part of a block is read when it is first asked for and checked once. Threads: a block may be read
  * by many at a time; loading and dropping its index is guarded by a lock of its own.
@@ -19,9 +19,9 @@
 enum {
     BLOCK_HEADER_BYTES = 64,
     BLOCK_FOOTER_BYTES = 96,
-    BLOCK_VERSION = 1,
+    BLOCK_VERSION = 2,
     BLOCK_PATH_MAX = 4096,
-    BLOCK_CHUNK_BYTES = 32, /* of a chunk's entry in the index */
+    BLOCK_CHUNK_BYTES = 40, /* of a chunk's entry in the index in memory */
     BLOCK_SERIES_CHUNKS_MAX = 1 << 20,
 };
 
@@ -29,6 +29,7 @@ struct block_chunk {
     int64_t min_t, max_t;
     uint64_t offset; /* of its bytes; a u32 checksum stands before them */
     uint32_t bytes, count;
+    uint32_t times; /* number of the column of times, + 1; 0: the chunk has its own */
 };
 
 struct block_info {
@@ -47,7 +48,7 @@ int block_writer_new(const struct fs *fs, const char *dir, uint64_t number, int6
 void block_writer_series(struct block_writer *writer, const struct label *labels, size_t count);
 void block_writer_chunk(struct block_writer *writer, int64_t min_t, int64_t max_t, uint32_t count,
                         struct sv bytes);
-/* The same from samples in order of time. */
+/* The same from samples in order of time. Floats of both are gathered and packed. */
 void block_writer_samples(struct block_writer *writer, const struct chunk_columns *columns);
 /* Makes it a block, durably, or removes what there is; frees the writer either way. Nothing is written where
  * no series has a chunk; ret->series is 0 then. */
@@ -74,7 +75,7 @@ struct index_view block_view(const struct block *block);
 uint32_t block_series_count(const struct block *block);
 uint32_t block_chunk_count(const struct block *block, uint32_t series);
 struct block_chunk block_chunk_at(const struct block *block, uint32_t series, uint32_t at);
-/* Bytes of a chunk, checked, with BITS_SLACK behind them, in `arena`. */
+/* Bytes of a chunk, checked, with its times, and with BITS_SLACK behind them, in `arena`. */
 int block_read_chunk(const struct block *block, const struct block_chunk *chunk, struct arena *arena,
                      struct sv *ret, struct err *err);
 

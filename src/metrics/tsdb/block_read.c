@@ -1,6 +1,6 @@
 /*
- * Reading a block; see block.h. The three parts of the index are used as they stand in the file, after one
- * walk that checks every number in them.
+ * Reading a block; see block.h. The index is unpacked into tables that are used as they stand
+ * (block_layout.h), after one walk that checks every number in them.
  */
 #include "base/hash.h"
 #include "metrics/tsdb/bits.h"
@@ -12,6 +12,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <zstd.h>
+
+#define UNPACKED_MAX (UINT64_C(1) << 36) /* bytes of a part */
 
 struct block {
     const struct fs *fs;
@@ -23,7 +26,8 @@ struct block {
     pthread_mutex_t lock;
     unsigned pins;
     uint64_t used;
-    char *index[BLOCK_PARTS]; /* NULL: not in memory */
+    struct buf tables[BLOCK_TABLES];
+    bool in_memory;
     /* into index: */
     uint32_t symbol_count, series_count, pair_count;
     const char *symbol_ends, *symbol_text, *series_offsets, *series, *pairs, *ids;
@@ -99,10 +103,9 @@ struct block *block_ref(struct block *block)
 
 static void forget(struct block *b)
 {
-    for (size_t i = 0; i < BLOCK_PARTS; i++) {
-        free(b->index[i]);
-        b->index[i] = NULL;
-    }
+    for (size_t i = 0; i < BLOCK_TABLES; i++)
+        buf_free(&b->tables[i]);
+    b->in_memory = false;
 }
 
 void block_unref(struct block **block)
@@ -123,22 +126,42 @@ const struct block_info *block_info(const struct block *block)
     return &block->info;
 }
 
-static int read_part(struct block *b, size_t i, struct err *err)
+/* The bytes of a part as they were before they were compressed; *ret is the caller's to free. */
+static int read_part(struct block *b, size_t i, struct buf *ret, struct err *err)
 {
     size_t n = b->parts[i].bytes;
-    b->index[i] = tc_realloc(NULL, n + 8);
-    int64_t r = b->fs->read_at(b->fs, b->file, b->index[i], n, b->parts[i].offset);
+    char *packed = tc_realloc(NULL, n + 1);
+    int64_t r = b->fs->read_at(b->fs, b->file, packed, n, b->parts[i].offset);
+    bool good = r >= 0 && (size_t)r == n && hash_64(sv_make(packed, n)) == b->parts[i].checksum;
+    unsigned long long bytes = good ? ZSTD_getFrameContentSize(packed, n) : 0;
+    good = good && bytes <= UNPACKED_MAX;
+    if (good) {
+        size_t got = ZSTD_decompress(buf_reserve(ret, bytes + 1), bytes, packed, n);
+        good = !ZSTD_isError(got) && got == bytes;
+        ret->n = good ? bytes : 0;
+    }
+    free(packed);
     if (r < 0)
         return wal_sys(err, (int)r, "cannot read", b->path);
-    if ((size_t)r < n || hash_64(sv_make(b->index[i], n)) != b->parts[i].checksum)
-        return damaged(b, "index", err);
-    return 0;
+    return good ? 0 : damaged(b, "index", err);
+}
+
+static bool unpack(struct block *b, size_t i, struct sv bytes)
+{
+    switch (i) {
+    case PART_SYMBOLS:
+        return block_symbols_get(bytes, &b->tables[i]);
+    case PART_TIMES:
+        return block_times_get(bytes, &b->tables[i]);
+    default:
+        return block_series_get(bytes, buf_view(&b->tables[PART_TIMES]), &b->tables[i]);
+    }
 }
 
 static bool check_symbols(struct block *b)
 {
-    const char *p = b->index[PART_SYMBOLS];
-    size_t n = b->parts[PART_SYMBOLS].bytes;
+    const char *p = b->tables[PART_SYMBOLS].p;
+    size_t n = b->tables[PART_SYMBOLS].n;
     if (n < 8)
         return false;
     b->symbol_count = load_u32(p);
@@ -155,8 +178,8 @@ static bool check_symbols(struct block *b)
 
 static bool check_series(struct block *b)
 {
-    const char *p = b->index[PART_SERIES];
-    size_t n = b->parts[PART_SERIES].bytes;
+    const char *p = b->tables[PART_SERIES].p;
+    size_t n = b->tables[PART_SERIES].n;
     if (n < 16 || load_u64(p) > UINT32_MAX || (n - 8) / 8 < load_u64(p) + 1)
         return false;
     b->series_count = load_u32(p);
@@ -179,41 +202,45 @@ static bool check_series(struct block *b)
     return true;
 }
 
-static bool check_postings(struct block *b)
+static void find_postings(struct block *b)
 {
-    const char *p = b->index[PART_POSTINGS];
-    size_t n = b->parts[PART_POSTINGS].bytes;
-    if (n < 8)
-        return false;
+    const char *p = b->tables[PART_POSTINGS].p;
     b->pair_count = load_u32(p);
-    uint64_t ids = load_u32(p + 4);
-    if (n != 8 + (uint64_t)b->pair_count * 16 + ids * 4)
-        return false;
     b->pairs = p + 8;
     b->ids = b->pairs + (size_t)b->pair_count * 16;
-    for (uint32_t i = 0; i < b->pair_count; i++) {
-        const char *pair = b->pairs + (size_t)i * 16;
-        if (load_u32(pair) >= b->symbol_count || load_u32(pair + 4) >= b->symbol_count ||
-            (uint64_t)load_u32(pair + 8) + load_u32(pair + 12) > ids)
-            return false;
+}
+
+static int load_index(struct block *b, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < BLOCK_TABLES; i++)
+        buf_init(&b->tables[i], BLOCK_INDEX_BYTES_MAX);
+    for (size_t i = 0; i < BLOCK_PARTS && rc == 0; i++) {
+        struct buf bytes;
+        buf_init(&bytes, BLOCK_INDEX_BYTES_MAX);
+        rc = read_part(b, i, &bytes, err);
+        if (rc == 0 && !unpack(b, i, buf_view(&bytes)))
+            rc = damaged(b, "index", err);
+        buf_free(&bytes);
     }
-    for (uint64_t i = 0; i < ids; i++)
-        if (load_u32(b->ids + i * 4) >= b->series_count)
-            return false;
-    return true;
+    if (rc == 0 && !(check_symbols(b) && check_series(b)))
+        rc = damaged(b, "index", err);
+    if (rc != 0)
+        return rc;
+    block_postings_make(buf_view(&b->tables[PART_SERIES]), b->symbol_count, &b->tables[PART_POSTINGS]);
+    find_postings(b);
+    return 0;
 }
 
 int block_pin(struct block *b, struct err *err)
 {
     int rc = 0;
     pthread_mutex_lock(&b->lock);
-    if (b->index[0] == NULL) {
-        for (size_t i = 0; i < BLOCK_PARTS && rc == 0; i++)
-            rc = read_part(b, i, err);
-        if (rc == 0 && !(check_symbols(b) && check_series(b) && check_postings(b)))
-            rc = damaged(b, "index", err);
+    if (!b->in_memory) {
+        rc = load_index(b, err);
         if (rc != 0)
             forget(b);
+        b->in_memory = rc == 0;
     }
     b->pins += rc == 0;
     b->used = atomic_fetch_add(&uses, 1) + 1;
@@ -240,8 +267,8 @@ size_t block_index_bytes(struct block *b)
 {
     size_t n = 0;
     pthread_mutex_lock(&b->lock);
-    for (size_t i = 0; b->index[0] != NULL && i < BLOCK_PARTS; i++)
-        n += b->parts[i].bytes;
+    for (size_t i = 0; b->in_memory && i < BLOCK_TABLES; i++)
+        n += b->tables[i].n;
     pthread_mutex_unlock(&b->lock);
     return n;
 }
@@ -379,23 +406,50 @@ struct block_chunk block_chunk_at(const struct block *b, uint32_t series, uint32
     const char *record = record_of(b, series);
     const char *p = record + 8 + (size_t)load_u32(record) * 8 + (size_t)at * BLOCK_CHUNK_BYTES;
     return (struct block_chunk){(int64_t)load_u64(p), (int64_t)load_u64(p + 8), load_u64(p + 16),
-                                load_u32(p + 24), load_u32(p + 28)};
+                                load_u32(p + 24),     load_u32(p + 28),         load_u32(p + 32)};
+}
+
+/* Bytes with the checksum before them, behind `before` others in memory, and BITS_SLACK behind them. */
+static int read_checked(const struct block *b, uint64_t offset, uint32_t bytes, size_t before,
+                        struct arena *arena, char **ret, struct err *err)
+{
+    if (offset < BLOCK_HEADER_BYTES + 4 || offset > b->info.bytes || bytes > b->info.bytes - offset)
+        return damaged(b, "index", err);
+    char *all = arena_alloc_raw(arena, before + 4 + (size_t)bytes + BITS_SLACK, 8), *p = all + before;
+    memset(p + bytes + 4, 0, BITS_SLACK);
+    int64_t r = b->fs->read_at(b->fs, b->file, p, (size_t)bytes + 4, offset - 4);
+    if (r < 0)
+        return wal_sys(err, (int)r, "cannot read", b->path);
+    if ((uint64_t)r < (uint64_t)bytes + 4 || load_u32(p) != (uint32_t)hash_64(sv_make(p + 4, bytes)))
+        return damaged(b, "chunk", err);
+    *ret = p + 4;
+    return 0;
 }
 
 int block_read_chunk(const struct block *b, const struct block_chunk *chunk, struct arena *arena,
                      struct sv *ret, struct err *err)
 {
-    if (chunk->offset < BLOCK_HEADER_BYTES + 4 || chunk->offset > b->info.bytes ||
-        chunk->bytes > b->info.bytes - chunk->offset)
-        return damaged(b, "index", err);
-    char *p = arena_alloc_raw(arena, (size_t)chunk->bytes + 4 + BITS_SLACK, 8);
-    memset(p + chunk->bytes + 4, 0, BITS_SLACK);
-    int64_t r = b->fs->read_at(b->fs, b->file, p, (size_t)chunk->bytes + 4, chunk->offset - 4);
-    if (r < 0)
-        return wal_sys(err, (int)r, "cannot read", b->path);
-    if ((uint64_t)r < (uint64_t)chunk->bytes + 4 ||
-        load_u32(p) != (uint32_t)hash_64(sv_make(p + 4, chunk->bytes)))
+    char *values, *times;
+    if (chunk->times == 0) {
+        int rc = read_checked(b, chunk->offset, chunk->bytes, 0, arena, &values, err);
+        *ret = sv_make(values, chunk->bytes);
+        return rc;
+    }
+    const char *shared = b->tables[PART_TIMES].p + (size_t)(chunk->times - 1) * BLOCK_TIMES_BYTES;
+    uint32_t times_bytes = load_u32(shared + 24);
+    int rc = read_checked(b, load_u64(shared), times_bytes, 0, arena, &times, err);
+    if (rc == 0) /* the values behind a header and their times, as if it had been one chunk */
+        rc = read_checked(b, chunk->offset, chunk->bytes, times_bytes, arena, &values, err);
+    if (rc != 0)
+        return rc;
+    if (chunk->bytes == 0)
         return damaged(b, "chunk", err);
-    *ret = sv_make(p + 4, chunk->bytes);
+    unsigned mode = (uint8_t)values[0];
+    char *head = values + 1 - times_bytes - CHUNK_HEADER_BYTES;
+    memcpy(values + 1 - times_bytes, times, times_bytes);
+    head[0] = CHUNK_PACKED;
+    head[1] = (char)(mode << 4);
+    store_u16(head + 2, (uint16_t)chunk->count);
+    *ret = sv_make(head, CHUNK_HEADER_BYTES + times_bytes + chunk->bytes - 1);
     return 0;
 }

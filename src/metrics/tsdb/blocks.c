@@ -197,7 +197,7 @@ static int merge(struct block_writer *w, struct input *inputs, size_t count, str
         uint32_t n;
         const struct label_pair *pairs = least->view.pairs(least->block, least->at, &n);
         arena_reset(&scratch);
-        const struct labels *labels = index_labels(&least->view, pairs, n, &scratch);
+        const struct labels *labels = index_labels(&least->view, pairs, n, NULL, &scratch);
         block_writer_series(w, labels->items, labels->count);
         const struct input key = *least;
         for (size_t i = 0; i < count && rc == 0; i++) {

@@ -4,53 +4,18 @@
  * All arithmetic that damaged bytes can drive wraps in unsigned integers: a wrong chunk decodes to wrong
  * numbers or an error, never to undefined behaviour.
  */
-#include "metrics/tsdb/chunk.h"
+#include "metrics/tsdb/chunk_filters.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { CLOCK_ALPHA = 4, CLOCK_BETA = 16, ESCAPES_MAX = 6, FLOAT_SAMPLE_BYTES = 48, REBUILD_SAMPLES = 32 };
-
-static const double powers[CHUNK_PLACES_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
-
-static inline uint64_t bits_of(double v)
-{
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-
-static inline double double_of(uint64_t bits)
-{
-    double v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
-static inline int64_t add64(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a + (uint64_t)b);
-}
-static inline int64_t sub64(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a - (uint64_t)b);
-}
-
-static inline bool scales(double v, unsigned places, int64_t *ret)
-{
-    double x = v * powers[places];
-    if (!(fabs(x) < 9007199254740992.0))
-        return false;
-    int64_t i = llrint(x);
-    *ret = i;
-    return bits_of((double)i / powers[places]) == bits_of(v);
-}
+enum { ESCAPES_MAX = 6, FLOAT_SAMPLE_BYTES = 48, REBUILD_SAMPLES = 32 };
 
 unsigned chunk_mode_of(double v)
 {
     int64_t i;
     for (unsigned places = 0; places <= CHUNK_PLACES_MAX; places++)
-        if (scales(v, places, &i))
+        if (chunk_scales(v, places, &i))
             return places;
     return CHUNK_XOR;
 }
@@ -78,44 +43,13 @@ void chunk_room(struct chunk_writer *w, size_t bytes)
 
 /* --- times --- */
 
-static int64_t clock_predict(const struct chunk_clock *c)
-{
-    return (int64_t)((uint64_t)c->position + (uint64_t)c->speed + 8) >> 4;
-}
-
-static void clock_learn(struct chunk_clock *c, unsigned count, int64_t t)
-{
-    int64_t at = (int64_t)((uint64_t)t * 16);
-    if (count == 1) {
-        c->speed = sub64(at, c->position);
-        c->position = at;
-        c->mean = 0;
-    } else if (count > 1) {
-        int64_t expected = add64(c->position, c->speed), miss = sub64(at, expected);
-        int64_t bound = c->speed / 4;
-        if (miss <= bound && miss >= -bound) {
-            c->position = add64(expected, miss / CLOCK_ALPHA);
-            c->speed = add64(c->speed, miss / CLOCK_BETA);
-            c->jumped = false;
-        } else { /* a gap, or another rhythm where it goes on */
-            if (c->jumped)
-                c->speed = (int64_t)(((uint64_t)t - (uint64_t)c->t) * 16);
-            c->position = at;
-            c->jumped = !c->jumped;
-        }
-    } else {
-        c->position = at;
-    }
-    c->t = t;
-}
-
 void chunk_clock_put(struct chunk_clock *c, struct bit_writer *out, unsigned count, int64_t t)
 {
     if (count == 0)
         bits_put(out, (uint64_t)t, 64);
     else
-        rice_put(out, &c->mean, zigzag(t - (count == 1 ? c->t : clock_predict(c))));
-    clock_learn(c, count, t);
+        rice_put(out, &c->mean, zigzag(t - chunk_clock_predict(c, count)));
+    chunk_clock_learn(c, count, t);
 }
 
 int64_t chunk_clock_get(struct chunk_clock *c, struct bit_reader *in, unsigned count)
@@ -126,49 +60,28 @@ int64_t chunk_clock_get(struct chunk_clock *c, struct bit_reader *in, unsigned c
     } else {
         if (!rice_get(in, &c->mean, &v))
             in->bad = true;
-        v = (uint64_t)unzigzag(v) + (uint64_t)(count == 1 ? c->t : clock_predict(c));
+        v = (uint64_t)unzigzag(v) + (uint64_t)chunk_clock_predict(c, count);
     }
     int64_t t = (int64_t)v;
     if (t > CHUNK_TIME_MAX || t < -CHUNK_TIME_MAX || (count > 0 && t <= c->t))
         in->bad = true;
     else
-        clock_learn(c, count, t);
+        chunk_clock_learn(c, count, t);
     return t;
 }
 
 /* --- values --- */
 
-/* The first steps are averaged; then the mean step moves by an eighth. */
-static inline void step_learn(struct chunk_values *v, int64_t step)
-{
-    unsigned shift = v->seen >= 9 ? 3 : v->seen >= 5 ? 2 : v->seen >= 3 ? 1 : 0;
-    if (v->seen >= 1)
-        v->step = add64(v->step, sub64((int64_t)((uint64_t)step * 16), v->step) >> shift);
-    v->seen += v->seen < 9;
-}
-
 static inline void integer_put(struct chunk_values *v, struct bit_writer *out, int64_t i)
 {
     int64_t step = i - (int64_t)v->last;
     rice_put(out, &v->mean, zigzag(step - (v->step >> 4)));
-    step_learn(v, step);
+    chunk_step_learn(v, step);
     v->last = (uint64_t)i;
     if (v->seen == 1) {
         v->step = 0;
         v->mean = 0;
     }
-}
-
-static inline int64_t integer_get(struct chunk_values *v, uint64_t code)
-{
-    int64_t step = add64(unzigzag(code), v->step >> 4);
-    step_learn(v, step);
-    v->last += (uint64_t)step;
-    if (v->seen == 1) {
-        v->step = 0;
-        v->mean = 0;
-    }
-    return (int64_t)v->last;
 }
 
 void chunk_xor_put(struct chunk_values *v, struct bit_writer *out, uint64_t bits)
@@ -223,11 +136,11 @@ static void put_float(struct chunk_writer *w, int64_t t, double v, int64_t start
     chunk_clock_put(&w->clock, &out, w->count, t);
     put_start(w, &out, start_t);
     if (w->mode == CHUNK_XOR)
-        chunk_xor_put(&w->values, &out, bits_of(v));
+        chunk_xor_put(&w->values, &out, double_bits(v));
     else if (fits)
         integer_put(&w->values, &out, scaled);
     else
-        rice_put_raw(&out, bits_of(v));
+        rice_put_raw(&out, double_bits(v));
     chunk_counted(w, out.at);
 }
 
@@ -239,7 +152,7 @@ void chunk_float_begin(struct chunk_writer *w, unsigned mode, int64_t t, double 
                                .flags = start_t != 0 ? CHUNK_START_TIMES : 0,
                                .mode = (uint8_t)mode};
     int64_t scaled = 0;
-    bool fits = mode != CHUNK_XOR && scales(v, mode, &scaled);
+    bool fits = mode != CHUNK_XOR && chunk_scales(v, mode, &scaled);
     put_float(w, t, v, start_t, scaled, fits);
 }
 
@@ -262,7 +175,7 @@ static void rebuild(struct chunk_writer *w, unsigned mode)
                                        .flags = has_start ? CHUNK_START_TIMES : 0,
                                        .mode = (uint8_t)mode};
         }
-        bool fits = mode != CHUNK_XOR && scales(f[i], mode, &scaled);
+        bool fits = mode != CHUNK_XOR && chunk_scales(f[i], mode, &scaled);
         put_float(w, t[i], f[i], st[i], scaled, fits);
     }
     free(old);
@@ -272,7 +185,7 @@ bool chunk_float_add(struct chunk_writer *w, int64_t t, double v, int64_t start_
 {
     *ret_mode = w->mode;
     int64_t scaled = 0;
-    bool fits = w->mode != CHUNK_XOR && scales(v, w->mode, &scaled);
+    bool fits = w->mode != CHUNK_XOR && chunk_scales(v, w->mode, &scaled);
     if (w->count >= CHUNK_SAMPLES || (w->bits >> 3) >= CHUNK_BYTES ||
         (start_t != 0 && !(w->flags & CHUNK_START_TIMES))) {
         unsigned mode = fits || isnan(v) ? w->mode : chunk_mode_of(v);
@@ -282,7 +195,7 @@ bool chunk_float_add(struct chunk_writer *w, int64_t t, double v, int64_t start_
     if (!fits && w->mode != CHUNK_XOR && !isnan(v) && w->count <= REBUILD_SAMPLES &&
         chunk_mode_of(v) > w->mode) {
         rebuild(w, chunk_mode_of(v));
-        fits = w->mode != CHUNK_XOR && scales(v, w->mode, &scaled);
+        fits = w->mode != CHUNK_XOR && chunk_scales(v, w->mode, &scaled);
     }
     if (!fits && w->mode != CHUNK_XOR && ++w->escapes > ESCAPES_MAX) {
         unsigned mode = chunk_mode_of(v);
@@ -324,49 +237,20 @@ void chunk_columns_init(struct chunk_columns *c, struct arena *arena, size_t cap
                                 .capacity = capacity};
 }
 
-static int decode_floats(struct bit_reader *in, unsigned flags, unsigned mode, unsigned count,
-                         struct chunk_columns *c, struct err *err)
-{
-    struct chunk_clock clock = {0};
-    struct chunk_values values = {0};
-    uint32_t start_mean = 0;
-    int64_t start_t = 0;
-    size_t n = c->n;
-    for (unsigned i = 0; i < count; i++, n++) {
-        c->t[n] = chunk_clock_get(&clock, in, i);
-        c->st[n] = 0;
-        c->h[n] = NULL;
-        uint64_t code;
-        if (flags & CHUNK_START_TIMES) {
-            if (!rice_get(in, &start_mean, &code))
-                in->bad = true;
-            c->st[n] = start_t = add64(start_t, unzigzag(code));
-        }
-        if (mode == CHUNK_XOR)
-            c->f[n] = double_of(chunk_xor_get(&values, in));
-        else if (rice_get(in, &values.mean, &code))
-            c->f[n] = (double)integer_get(&values, code) / powers[mode];
-        else
-            c->f[n] = double_of(code);
-        if (TC_UNLIKELY(in->bad || in->at > in->end))
-            return err_set(err, TC_ECORRUPT, "a chunk of samples is damaged at its sample %u", i);
-    }
-    c->n = n;
-    c->has_start |= (flags & CHUNK_START_TIMES) != 0;
-    return 0;
-}
-
 int chunk_decode(struct sv bytes, struct arena *arena, struct chunk_columns *columns, struct err *err)
 {
     if (bytes.n < CHUNK_HEADER_BYTES)
         return err_set(err, TC_ECORRUPT, "a chunk of samples is shorter than its header");
     const uint8_t *p = (const uint8_t *)bytes.p;
     unsigned kind = p[0], flags = p[1] & 15, mode = p[1] >> 4, count = load_u16(p + 2);
-    if ((kind != CHUNK_FLOAT && kind != CHUNK_HISTOGRAM) || count == 0 ||
-        count > columns->capacity - columns->n || (mode > CHUNK_PLACES_MAX && mode != CHUNK_XOR) ||
+    if (kind < CHUNK_FLOAT || kind > CHUNK_PACKED || count == 0 || count > columns->capacity - columns->n ||
+        (mode > CHUNK_PLACES_MAX && mode != CHUNK_XOR) ||
         (flags & ~(unsigned)(CHUNK_START_TIMES | CHUNK_GAUGE)) != 0)
         return err_set(err, TC_ECORRUPT, "a chunk of samples has a header that this format does not have");
+    if (kind == CHUNK_PACKED)
+        return chunk_packed_decode(sv_make(bytes.p + CHUNK_HEADER_BYTES, bytes.n - CHUNK_HEADER_BYTES), mode,
+                                   count, columns, err);
     struct bit_reader in = {p, CHUNK_HEADER_BYTES * 8, bytes.n * 8, false};
-    return kind == CHUNK_FLOAT ? decode_floats(&in, flags, mode, count, columns, err)
+    return kind == CHUNK_FLOAT ? chunk_floats_decode(&in, flags, mode, count, columns, err)
                                : chunk_histogram_decode(&in, flags, count, arena, columns, err);
 }

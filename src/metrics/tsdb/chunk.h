@@ -29,7 +29,7 @@ enum {
 /* Times outside of it are refused everywhere. */
 #define CHUNK_TIME_MAX (INT64_C(1) << 53)
 
-enum chunk_kind { CHUNK_FLOAT = 1, CHUNK_HISTOGRAM = 2 };
+enum chunk_kind { CHUNK_FLOAT = 1, CHUNK_HISTOGRAM = 2, CHUNK_PACKED = 3 };
 enum { CHUNK_START_TIMES = 1, CHUNK_GAUGE = 2 }; /* flags */
 
 /* The filter of times. */
@@ -78,6 +78,13 @@ const struct histogram *chunk_histogram_last(const struct chunk_writer *w);
 
 /* Whole bytes used so far, header included. They have BITS_SLACK behind them. */
 struct sv chunk_view(const struct chunk_writer *w);
+/* Floats of one mode, not CHUNK_XOR, with which every value is an integer, as two packed columns behind a
+ * header: at most PACKED_MAX, which only blocks hold. `out` has room. */
+void chunk_pack_values(struct buf *out, unsigned mode, const double *f, size_t n);
+/* The mode of all of them, or CHUNK_XOR. */
+unsigned chunk_mode_of_all(const double *f, size_t n);
+/* A chunk that chunk_take gave: packed where that is shorter, in memory of its own. */
+struct sv chunk_repack(struct sv bytes);
 /* Hands the bytes over (malloc'd, with BITS_SLACK behind) and empties the writer. */
 struct sv chunk_take(struct chunk_writer *w);
 void chunk_free(struct chunk_writer *w);
@@ -104,6 +111,12 @@ int64_t chunk_clock_get(struct chunk_clock *clock, struct bit_reader *in, unsign
 void chunk_xor_put(struct chunk_values *values, struct bit_writer *out, uint64_t bits);
 uint64_t chunk_xor_get(struct chunk_values *values, struct bit_reader *in);
 void chunk_histograms_free(struct chunk_histograms **histograms);
+/* Appends `count` floats; the columns have room. */
+int chunk_floats_decode(struct bit_reader *in, unsigned flags, unsigned mode, unsigned count,
+                        struct chunk_columns *columns, struct err *err);
+/* The two columns of a packed chunk. */
+int chunk_packed_decode(struct sv in, unsigned mode, unsigned count, struct chunk_columns *columns,
+                        struct err *err);
 int chunk_histogram_decode(struct bit_reader *in, unsigned flags, unsigned count, struct arena *arena,
                            struct chunk_columns *columns, struct err *err);
 

@@ -157,7 +157,7 @@ void head_close_chunk(struct head *head, struct head_series *s)
     if (s->open.p == NULL)
         return;
     struct head_chunk c = {.min_t = s->open.min_t, .max_t = s->last_t, .count = s->open.count};
-    struct sv bytes = chunk_take(&s->open);
+    struct sv bytes = chunk_repack(chunk_take(&s->open));
     c.bytes = (char *)(uintptr_t)bytes.p;
     c.n = (uint32_t)bytes.n;
     head_attach(head, s, &c);

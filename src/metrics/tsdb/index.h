@@ -37,9 +37,9 @@ struct index_view {
 /* The series that match all, rising, in `arena`. */
 struct posting_list index_select(const struct index_view *view, const struct matcher *matchers, size_t count,
                                  struct arena *arena);
-/* The label set of a series as text that `view` lends, in `arena`. */
+/* The label set of a series, in `arena`; it shares text with `like`, which is of that arena or NULL. */
 const struct labels *index_labels(const struct index_view *view, const struct label_pair *pairs,
-                                  uint32_t count, struct arena *arena);
+                                  uint32_t count, const struct labels *like, struct arena *arena);
 
 /* --- the head's --- */
 enum { INDEX_SYMBOLS_MAX = 1 << 28 };

@@ -119,15 +119,23 @@ struct posting_list index_select(const struct index_view *view, const struct mat
     return (struct posting_list){ids, n};
 }
 
+/* Series that follow each other have most of their text in common. */
+static struct sv keep_text(struct arena *arena, struct sv text, struct sv like)
+{
+    return sv_eq(text, like) ? like : arena_sv(arena, text);
+}
+
 const struct labels *index_labels(const struct index_view *view, const struct label_pair *pairs,
-                                  uint32_t count, struct arena *arena)
+                                  uint32_t count, const struct labels *like, struct arena *arena)
 {
     struct labels *labels = arena_alloc_raw(arena, sizeof *labels + count * sizeof(struct label), 8);
     labels->id = labels->name_at = 0;
     labels->count = count;
     for (uint32_t i = 0; i < count; i++) {
-        labels->items[i] = (struct label){arena_sv(arena, view->text(view->context, pairs[i].name)),
-                                          arena_sv(arena, view->text(view->context, pairs[i].value))};
+        struct label old = like != NULL && i < like->count ? like->items[i] : (struct label){0};
+        labels->items[i] =
+            (struct label){keep_text(arena, view->text(view->context, pairs[i].name), old.name),
+                           keep_text(arena, view->text(view->context, pairs[i].value), old.value)};
         if (sv_eq(labels->items[i].name, METRIC_NAME))
             labels->name_at = i + 1;
     }

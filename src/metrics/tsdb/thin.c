@@ -122,7 +122,7 @@ static int thin_all(struct block *block, struct block_writer *w, struct err *err
         uint32_t n;
         arena_reset(&arena);
         const struct label_pair *pairs = view.pairs(block, i, &n);
-        rc = thin_series(block, i, index_labels(&view, pairs, n, &arena), w, &arena, err);
+        rc = thin_series(block, i, index_labels(&view, pairs, n, NULL, &arena), w, &arena, err);
     }
     arena_free(&arena);
     return rc;

@@ -476,8 +476,10 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     pthread_rwlock_unlock(&tsdb->lock);
     pthread_mutex_lock(&tsdb->blocks_lock);
     s.blocks = tsdb->block_count;
-    for (size_t i = 0; i < tsdb->block_count; i++)
+    for (size_t i = 0; i < tsdb->block_count; i++) {
         s.block_bytes += block_info(tsdb->blocks[i])->bytes;
+        s.block_samples += block_info(tsdb->blocks[i])->samples;
+    }
     s.blocks_cut = tsdb->blocks_cut;
     s.compactions = tsdb->compactions;
     s.blocks_thinned = tsdb->blocks_thinned;

@@ -154,7 +154,7 @@ struct tsdb_stats {
     uint64_t series, series_created, series_removed;
     uint64_t samples_appended, out_of_order_held, exemplars;
     uint64_t outcomes[TSDB_OUTCOMES];
-    uint64_t blocks, block_bytes, blocks_cut, compactions, blocks_thinned, blocks_expired;
+    uint64_t blocks, block_bytes, block_samples, blocks_cut, compactions, blocks_thinned, blocks_expired;
     uint64_t head_bytes; /* estimate */
     int64_t min_t, max_t;
     struct wal_stats wal;

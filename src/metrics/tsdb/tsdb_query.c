@@ -171,6 +171,7 @@ static int walk(struct tsdb_querier *q, const struct matcher *matchers, size_t c
 struct selection {
     struct tsdb_querier *querier;
     struct table table;
+    const struct labels *newest;
 };
 
 static void select_one(void *context, const struct index_view *view, uint32_t id, size_t block)
@@ -179,7 +180,9 @@ static void select_one(void *context, const struct index_view *view, uint32_t id
     uint32_t count;
     const struct label_pair *pairs = view->pairs(view->context, id, &count);
     struct arena *arena = &s->querier->arena;
-    struct found *f = find(&s->table, index_labels(view, pairs, count, arena), arena);
+    const struct labels *labels = index_labels(view, pairs, count, s->newest, arena);
+    struct found *f = find(&s->table, labels, arena);
+    s->newest = labels;
     if (block == SIZE_MAX)
         f->head = id;
     else
@@ -280,7 +283,8 @@ static int source_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t
 
 struct series_source tsdb_querier_source(struct tsdb_querier *querier)
 {
-    return (struct series_source){.context = querier, .select = source_select, .read = source_read};
+    return (struct series_source){
+        .context = querier, .select = source_select, .read = source_read, .concurrent = true};
 }
 
 /* --- labels --- */
