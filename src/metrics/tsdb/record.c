@@ -389,6 +389,16 @@ static int replay_exemplars(struct tsdb *tsdb, struct reader *in, struct err *er
     return 0;
 }
 
+/* Exemplars go at once. */
+static int replay_deletion(struct tsdb *tsdb, struct sv payload, struct err *err)
+{
+    uint64_t before = tsdb->tombstones.sequence;
+    int rc = tombstones_replay(&tsdb->tombstones, payload, err);
+    if (tsdb->tombstones.sequence > before)
+        exemplars_erase(tsdb->exemplars, &tsdb->tombstones);
+    return rc;
+}
+
 int record_replay(void *context, unsigned kind, struct sv payload, struct err *err)
 {
     struct tsdb *tsdb = context;
@@ -411,6 +421,8 @@ int record_replay(void *context, unsigned kind, struct sv payload, struct err *e
         return replay_exemplars(tsdb, &in, err);
     case RECORD_BATCH:
         return replay_batch(tsdb, &in, err);
+    case RECORD_DELETION:
+        return replay_deletion(tsdb, payload, err);
     case RECORD_END:
         head_reserve(&tsdb->head, (uint32_t)TC_MIN(reader_u64(&in), (uint64_t)UINT32_MAX - 1));
         return 0;
@@ -448,9 +460,9 @@ static void record_state(struct buf *out, const struct head_series *s)
     }
 }
 
-static void snapshot_path(const struct tsdb *tsdb, uint64_t number, char out[WAL_PATH_MAX])
+static void snapshot_path(const char *dir, uint64_t number, char out[WAL_PATH_MAX])
 {
-    snprintf(out, WAL_PATH_MAX, "%s/%08llu.snapshot", tsdb->wal_dir, (unsigned long long)number);
+    snprintf(out, WAL_PATH_MAX, "%s/%08llu.snapshot", dir, (unsigned long long)number);
 }
 
 static void write_series(struct tsdb *tsdb, struct wal_file *file)
@@ -525,6 +537,33 @@ static void write_exemplars(struct tsdb *tsdb, struct wal_file *file)
     free(frames.ends);
 }
 
+/* As one deletion. */
+static void write_tombstones(struct tsdb *tsdb, struct wal_file *file)
+{
+    struct buf out;
+    bool first = true;
+    buf_init(&out, WAL_PAYLOAD_MAX);
+    pthread_rwlock_rdlock(&tsdb->lock);
+    const struct tombstones *t = &tsdb->tombstones;
+    for (size_t i = 0; i < t->count; i++) {
+        if (out.n == 0)
+            tombstones_record_begin(&out, first);
+        tombstones_record(&out, t->items[i].labels->items, t->items[i].labels->count, t->items[i].stretches,
+                          t->items[i].n);
+        if (i + 1 == t->count)
+            tombstones_record_end(&out);
+        if (out.overflow)
+            file->rc = -EFBIG;
+        if (i + 1 == t->count || out.n >= SNAPSHOT_FRAME_BYTES) {
+            wal_file_put(file, RECORD_DELETION, buf_view(&out));
+            buf_clear(&out);
+            first = false;
+        }
+    }
+    pthread_rwlock_unlock(&tsdb->lock);
+    buf_free(&out);
+}
+
 static void write_number(struct wal_file *file, unsigned kind, uint64_t v)
 {
     char bytes[8];
@@ -532,11 +571,11 @@ static void write_number(struct wal_file *file, unsigned kind, uint64_t v)
     wal_file_put(file, kind, sv_make(bytes, sizeof bytes));
 }
 
-int snapshot_write(struct tsdb *tsdb, uint64_t number, struct err *err)
+int snapshot_write(struct tsdb *tsdb, const char *dir, uint64_t number, bool with_series, struct err *err)
 {
     const struct fs *fs = tsdb->options.fs;
     char path[WAL_PATH_MAX], fresh[WAL_PATH_MAX + 8];
-    snapshot_path(tsdb, number, path);
+    snapshot_path(dir, number, path);
     snprintf(fresh, sizeof fresh, "%s.new", path);
     struct wal_file file;
     int rc = wal_file_create(fs, tsdb->options.rng, fresh, &file);
@@ -552,8 +591,11 @@ int snapshot_write(struct tsdb *tsdb, uint64_t number, struct err *err)
     wal_file_put(&file, RECORD_SOURCE, buf_view(&sources));
     buf_free(&sources);
     write_number(&file, RECORD_META, (uint64_t)min_valid);
-    write_series(tsdb, &file);
-    write_exemplars(tsdb, &file);
+    if (with_series) {
+        write_series(tsdb, &file);
+        write_exemplars(tsdb, &file);
+    }
+    write_tombstones(tsdb, &file);
     pthread_rwlock_rdlock(&tsdb->lock);
     uint32_t next_id = tsdb->head.next_id;
     pthread_rwlock_unlock(&tsdb->lock);
@@ -562,7 +604,7 @@ int snapshot_write(struct tsdb *tsdb, uint64_t number, struct err *err)
     if (rc == 0)
         rc = fs->rename(fs, fresh, path);
     if (rc == 0)
-        rc = fs->sync_dir(fs, tsdb->wal_dir);
+        rc = fs->sync_dir(fs, dir);
     if (rc < 0) {
         fs->unlink(fs, fresh);
         return wal_sys(err, rc, "cannot write", path);
@@ -599,13 +641,13 @@ int snapshot_load(struct tsdb *tsdb, uint64_t *ret_number, struct err *err)
         return wal_sys(err, rc, "cannot list", tsdb->wal_dir);
     *ret_number = found.newest;
     for (size_t i = 0; i < found.drop_count; i++) {
-        snapshot_path(tsdb, found.drop[i], path);
+        snapshot_path(tsdb->wal_dir, found.drop[i], path);
         fs->unlink(fs, path); /* one that stays is dropped the next time */
     }
     if (found.newest == 0)
         return 0;
     uint64_t good, size;
-    snapshot_path(tsdb, found.newest, path);
+    snapshot_path(tsdb->wal_dir, found.newest, path);
     rc = wal_file_read(fs, path, false, record_replay, tsdb, &good, &size, err);
     return rc;
 }

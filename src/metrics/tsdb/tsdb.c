@@ -117,6 +117,7 @@ int tsdb_open(const struct tsdb_options *options, struct tsdb **ret, uint64_t *r
     buf_init(&tsdb->exemplar_record, WAL_PAYLOAD_MAX);
     buf_init(&tsdb->batch_record, WAL_PAYLOAD_MAX);
     tsdb->exemplars = exemplars_new(tsdb->options.exemplars_max);
+    tombstones_init(&tsdb->tombstones);
     tsdb->known_slots = KNOWN_FIRST;
     tsdb->known = tc_alloc(tsdb->known_slots * sizeof *tsdb->known);
     tsdb->known_seed = rng_u64(options->rng);
@@ -152,6 +153,7 @@ void tsdb_close(struct tsdb **ret)
     buf_free(&tsdb->exemplar_record);
     buf_free(&tsdb->batch_record);
     exemplars_free(&tsdb->exemplars);
+    tombstones_free(&tsdb->tombstones);
     free(tsdb->known);
     free(tsdb->aliases);
     pthread_mutex_destroy(&tsdb->blocks_lock);
@@ -469,6 +471,8 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     s.samples_appended = head->samples;
     s.out_of_order_held = head->late;
     s.exemplars = exemplars_count(tsdb->exemplars);
+    s.tombstones = tsdb->tombstones.stretches;
+    s.cleanings = tsdb->cleanings;
     memcpy(s.outcomes, tsdb->outcomes, sizeof s.outcomes);
     s.head_bytes = head_bytes(head) + tsdb->known_slots * sizeof(struct known);
     s.min_t = head->min_t;
@@ -519,6 +523,12 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
     metric(out, "exemplars", "gauge", "Exemplars in memory.", s.exemplars);
     metric(out, "exemplars_limit", "gauge", "Exemplars that may be in memory; past it the oldest go.",
            tsdb->options.exemplars_max);
+    metric(out, "tombstones", "gauge", "Deleted stretches of series that are on the disk still.",
+           s.tombstones);
+    metric(out, "tombstones_limit", "gauge", "Deleted stretches that may be; past it deletions are refused.",
+           TOMBSTONES_MAX);
+    metric(out, "tombstones_cleaned_total", "counter", "Times that all that was deleted left the disk.",
+           s.cleanings);
     buf_str(out, "# HELP tocsin_tsdb_refused_total Samples and series not taken, by reason.\n"
                  "# TYPE tocsin_tsdb_refused_total counter\n");
     for (unsigned i = TSDB_OK + 1; i < TSDB_OUTCOMES; i++)

@@ -145,6 +145,24 @@ struct tsdb_exemplar_series {
 void tsdb_exemplars(struct tsdb *tsdb, const struct tsdb_selector *selectors, size_t count, int64_t min_t,
                     int64_t max_t, struct arena *arena, struct tsdb_exemplar_series **ret, size_t *ret_count);
 
+/* --- deleting --- */
+/*
+ * Hides the samples in [min_t, max_t] of the series that one of the selectors takes, of each clamped to the
+ * times that it has samples at now: what comes later is seen, but what comes out of order into that stretch.
+ * From the return on no reader sees them; `done` comes once that is durable (then they never come back;
+ * before, a crash leaves all of the deletion or nothing). Exemplars of such series and times go, too. Any
+ * thread. TC_EAGAIN, TC_EIO as tsdb_begin; TC_EBOUND: too many deletions wait to leave the disk (`done` does
+ * not come).
+ */
+int tsdb_delete(struct tsdb *tsdb, const struct tsdb_selector *selectors, size_t count, int64_t min_t,
+                int64_t max_t, uint64_t *ret_series, wal_done_fn done, void *context, struct err *err);
+/* Of the maintainer's thread: writes anew what has deleted samples (blocks, memory, the log), so that they
+ * are gone from the disk. *ret_more: queries under way still see them; call it again. */
+int tsdb_clean(struct tsdb *tsdb, bool *ret_more, struct err *err);
+/* Of the maintainer's thread: a copy of the store in `dir` (made; nothing is there), which tsdb_open takes.
+ * `with_head`: with what is in memory only. It is there whole or not at all. */
+int tsdb_copy(struct tsdb *tsdb, const char *dir, bool with_head, struct err *err);
+
 /* --- maintenance --- */
 /* Cuts blocks, joins them, lets old ones go, and trims the log. Call it every minute or so, from one thread.
  * What a failure leaves undone is tried again by the next call. */
@@ -155,7 +173,8 @@ struct tsdb_stats {
     uint64_t samples_appended, out_of_order_held, exemplars;
     uint64_t outcomes[TSDB_OUTCOMES];
     uint64_t blocks, block_bytes, blocks_cut, compactions, blocks_thinned, blocks_expired;
-    uint64_t head_bytes; /* estimate */
+    uint64_t tombstones, cleanings; /* stretches of series that wait to leave the disk */
+    uint64_t head_bytes;            /* estimate */
     int64_t min_t, max_t;
     struct wal_stats wal;
 };

@@ -253,7 +253,7 @@ static int recover(struct wal *w, uint64_t first, wal_frame_fn each, void *conte
         begun = true;
         rc = wal_file_read(fs, path, last, each, context, &good, &size, err);
         w->number = list.p[i];
-        if (rc != 0 || !last || good == size)
+        if (rc != 0 || !last || (good == size && good > 0)) /* an empty one goes: it would be in the middle */
             continue;
         *ret_cut += size - good;
         int file = good == 0 ? 0 : fs->open(fs, path, FS_READ | FS_WRITE);
