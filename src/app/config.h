@@ -115,6 +115,7 @@ struct config {
     uint64_t series_limit, source_series_limit;
     int64_t metrics_retention_ns, metrics_trend_retention_ns, metrics_out_of_order_ns;
     uint64_t metrics_retention_bytes; /* 0: no bound */
+    bool metrics_admin_api;
     struct metric_rule_settings metric_rules;
     struct scrape_defaults scrape_defaults;
     struct scrape_config scrape; /* no jobs: nothing is scraped */

@@ -47,6 +47,11 @@ static int metrics_out_of_order(struct reading *r, const struct yaml_node *node)
                : rc;
 }
 
+static int metrics_admin_api(struct reading *r, const struct yaml_node *node)
+{
+    return setting_bool(r, node, &r->config->metrics_admin_api);
+}
+
 /* --- rules --- */
 
 static int metrics_rule_files(struct reading *r, const struct yaml_node *node)
@@ -163,6 +168,9 @@ const struct setting config_metrics_settings[] = {
     {"retention_bytes", "bytes of all blocks past which the oldest go", "no bound", metrics_retention_bytes},
     {"out_of_order", "how late a sample may come, at most 1h", "0 (refused, as Prometheus does)",
      metrics_out_of_order},
+    {"admin_api",
+     "let privacy officers delete series and copy the store by Prometheus' admin API (docs/http-api.md)",
+     "false", metrics_admin_api},
     {"rule_files",
      "files of Prometheus' rules, or patterns of such; `NAME.tocsin.yml` beside one is read along", "none",
      metrics_rule_files},

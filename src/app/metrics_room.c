@@ -12,10 +12,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { TEND_S = 30 };
+enum {
+    TEND_S = 30,
+    CLEAN_STEP_MS = 100,
+    CLEAN_STEPS = 1500, /* longer than a query may take */
+};
 
 struct metrics_room {
     struct tsdb *tsdb;
+    pthread_mutex_t tending; /* held by whoever maintains the store */
     pthread_mutex_t lock;
     pthread_cond_t end;
     bool ending;
@@ -40,8 +45,10 @@ static void *tend(void *context)
             continue;
         pthread_mutex_unlock(&room->lock);
         struct err err = {0};
+        pthread_mutex_lock(&room->tending);
         if (tsdb_maintain(room->tsdb, &err) != 0)
             log_error("metrics", "%s; it is tried again", err.text);
+        pthread_mutex_unlock(&room->tending);
         pthread_mutex_lock(&room->lock);
     }
     pthread_mutex_unlock(&room->lock);
@@ -111,6 +118,7 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&room->lock, NULL);
+    pthread_mutex_init(&room->tending, NULL);
     pthread_cond_init(&room->end, &attributes);
     pthread_condattr_destroy(&attributes);
     int rc = tsdb_open(&o, &room->tsdb, &cut, err);
@@ -135,6 +143,47 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
         *ret = room;
     else
         metrics_room_stop(&room);
+    return rc;
+}
+
+/* True: the room ends. */
+static bool pause_for(struct metrics_room *room, long milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += milliseconds * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&room->lock);
+    if (!room->ending)
+        (void)pthread_cond_timedwait(&room->end, &room->lock, &until);
+    bool ending = room->ending;
+    pthread_mutex_unlock(&room->lock);
+    return ending;
+}
+
+int metrics_room_clean(struct metrics_room *room, struct err *err)
+{
+    bool more = true;
+    int rc = 0;
+    for (unsigned step = 0; rc == 0 && more && step < CLEAN_STEPS; step++) {
+        if (step > 0 && pause_for(room, CLEAN_STEP_MS))
+            break;
+        pthread_mutex_lock(&room->tending);
+        rc = tsdb_clean(room->tsdb, &more, err);
+        pthread_mutex_unlock(&room->tending);
+    }
+    return rc == 0 && more ? err_set(err, TC_EAGAIN,
+                                     "queries that began before are under way still: ask again once they are "
+                                     "done (the rest goes by itself within two hours)")
+                           : rc;
+}
+
+int metrics_room_copy(struct metrics_room *room, const char *dir, bool with_head, struct err *err)
+{
+    pthread_mutex_lock(&room->tending);
+    int rc = tsdb_copy(room->tsdb, dir, with_head, err);
+    pthread_mutex_unlock(&room->tending);
     return rc;
 }
 
@@ -211,6 +260,7 @@ void metrics_room_stop(struct metrics_room **ret)
     delta_state_free(&room->deltas);
     pthread_cond_destroy(&room->end);
     pthread_mutex_destroy(&room->lock);
+    pthread_mutex_destroy(&room->tending);
     free(room);
     *ret = NULL;
 }

@@ -20,6 +20,11 @@ struct delta_state *metrics_room_deltas(const struct metrics_room *room);
 struct metadata *metrics_room_metadata(const struct metrics_room *room);
 /* NULL where nothing is scraped. */
 struct scrape_manager *metrics_room_scrape(const struct metrics_room *room);
+/* tsdb_clean until nothing is left of what was deleted before the call; waits for queries under way, 150 s at
+ * most: TC_EAGAIN. Any thread, as the next. */
+int metrics_room_clean(struct metrics_room *room, struct err *err);
+/* tsdb_copy. */
+int metrics_room_copy(struct metrics_room *room, const char *dir, bool with_head, struct err *err);
 /* What /metrics says of the store and of what comes in. */
 void metrics_room_metrics(const struct metrics_room *room, struct buf *out);
 /* No request is under way any more. */

@@ -183,6 +183,7 @@ static int start_api(struct service *s, struct err *err)
                             .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),
                             .deltas = s->metrics == NULL ? NULL : metrics_room_deltas(s->metrics),
                             .scrape = s->metrics == NULL ? NULL : metrics_room_scrape(s->metrics),
+                            .metrics_admin = c->metrics_admin_api ? service_metrics_admin : NULL,
                             .metrics = service_metrics,
                             .channels = service_channels_json,
                             .sources = service_sources_json,

@@ -156,10 +156,10 @@ void tsdb_exemplars(struct tsdb *tsdb, const struct tsdb_selector *selectors, si
  */
 int tsdb_delete(struct tsdb *tsdb, const struct tsdb_selector *selectors, size_t count, int64_t min_t,
                 int64_t max_t, uint64_t *ret_series, wal_done_fn done, void *context, struct err *err);
-/* Of the maintainer's thread: writes anew what has deleted samples (blocks, memory, the log), so that they
+/* Never beside tsdb_maintain: writes anew what has deleted samples (blocks, memory, the log), so that they
  * are gone from the disk. *ret_more: queries under way still see them; call it again. */
 int tsdb_clean(struct tsdb *tsdb, bool *ret_more, struct err *err);
-/* Of the maintainer's thread: a copy of the store in `dir` (made; nothing is there), which tsdb_open takes.
+/* Never beside tsdb_maintain: a copy of the store in `dir` (made; nothing is there), which tsdb_open takes.
  * `with_head`: with what is in memory only. It is there whole or not at all. */
 int tsdb_copy(struct tsdb *tsdb, const char *dir, bool with_head, struct err *err);
 
