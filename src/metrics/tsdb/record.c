@@ -138,7 +138,7 @@ static int bad(struct err *err, const char *what)
     return err_set(err, TC_ECORRUPT, "the log of samples holds %s that cannot be", what);
 }
 
-static uint32_t canonical(const struct tsdb *tsdb, uint32_t id)
+uint32_t record_canonical(const struct tsdb *tsdb, uint32_t id)
 {
     size_t low = 0, high = tsdb->alias_count;
     while (low < high) {
@@ -180,7 +180,7 @@ static int replay_series(struct tsdb *tsdb, struct reader *in, struct err *err)
         if (known == id)
             continue;
         if (id < tsdb->head.next_id) {
-            if (canonical(tsdb, (uint32_t)id) == id)
+            if (record_canonical(tsdb, (uint32_t)id) == id)
                 return bad(err, "a series' number");
         } else if (known != UINT32_MAX) {
             add_alias(tsdb, (uint32_t)id, known);
@@ -193,7 +193,7 @@ static int replay_series(struct tsdb *tsdb, struct reader *in, struct err *err)
 
 static struct head_series *replay_find(struct tsdb *tsdb, uint64_t id)
 {
-    return id >= UINT32_MAX ? NULL : head_series_of(&tsdb->head, canonical(tsdb, (uint32_t)id));
+    return id >= UINT32_MAX ? NULL : head_series_of(&tsdb->head, record_canonical(tsdb, (uint32_t)id));
 }
 
 static int replay_floats(struct tsdb *tsdb, struct reader *in, struct err *err)
@@ -229,31 +229,39 @@ static bool read_side(struct reader *in, struct histogram_side *side, struct are
     return !in->bad;
 }
 
+bool record_read_histogram(struct reader *in, struct arena *arena, uint64_t *ret_id, int64_t *ret_t,
+                           int64_t *ret_start_t, struct histogram *h)
+{
+    *h = (struct histogram){0};
+    *ret_id = reader_varint(in);
+    *ret_t = unzigzag(reader_varint(in));
+    *ret_start_t = unzigzag(reader_varint(in));
+    h->hint = (enum counter_reset_hint)(reader_u8(in) & 3);
+    h->schema = (int32_t)unzigzag(reader_varint(in));
+    h->zero_threshold = reader_double(in);
+    h->zero_count = reader_double(in);
+    h->count = reader_double(in);
+    h->sum = reader_double(in);
+    h->bound_count = reader_varint(in);
+    if (in->bad || h->bound_count > CHUNK_BUCKETS_MAX)
+        return false;
+    double *bounds = ARENA_ARRAY(arena, double, h->bound_count + 1);
+    for (size_t i = 0; i < h->bound_count; i++)
+        bounds[i] = reader_double(in);
+    h->bounds = h->bound_count > 0 ? bounds : NULL;
+    return read_side(in, &h->positive, arena) && read_side(in, &h->negative, arena);
+}
+
 static int replay_histograms(struct tsdb *tsdb, struct reader *in, struct err *err)
 {
     struct arena arena = {0};
     int rc = 0;
     while (in->rest.n > 0 && rc == 0) {
         arena_reset(&arena);
-        struct histogram h = {0};
-        uint64_t id = reader_varint(in);
-        int64_t t = unzigzag(reader_varint(in)), start_t = unzigzag(reader_varint(in));
-        h.hint = (enum counter_reset_hint)(reader_u8(in) & 3);
-        h.schema = (int32_t)unzigzag(reader_varint(in));
-        h.zero_threshold = reader_double(in);
-        h.zero_count = reader_double(in);
-        h.count = reader_double(in);
-        h.sum = reader_double(in);
-        h.bound_count = reader_varint(in);
-        if (in->bad || h.bound_count > CHUNK_BUCKETS_MAX) {
-            rc = bad(err, "a histogram");
-            break;
-        }
-        double *bounds = ARENA_ARRAY(&arena, double, h.bound_count + 1);
-        for (size_t i = 0; i < h.bound_count; i++)
-            bounds[i] = reader_double(in);
-        h.bounds = h.bound_count > 0 ? bounds : NULL;
-        if (!read_side(in, &h.positive, &arena) || !read_side(in, &h.negative, &arena)) {
+        struct histogram h;
+        uint64_t id;
+        int64_t t, start_t;
+        if (!record_read_histogram(in, &arena, &id, &t, &start_t, &h)) {
             rc = bad(err, "a histogram");
             break;
         }
@@ -362,7 +370,7 @@ static int replay_batch(struct tsdb *tsdb, struct reader *in, struct err *err)
 }
 
 /* False where there are too many, or the frame ends before them. */
-static bool reader_labels(struct reader *in, struct label labels[TSDB_LABELS_MAX], size_t *ret_count)
+bool record_read_labels(struct reader *in, struct label labels[TSDB_LABELS_MAX], size_t *ret_count)
 {
     uint64_t count = reader_varint(in);
     if (count > TSDB_LABELS_MAX)
@@ -378,11 +386,11 @@ static int replay_exemplars(struct tsdb *tsdb, struct reader *in, struct err *er
     size_t series_count, count;
     bool fresh;
     while (in->rest.n > 0) {
-        if (!reader_labels(in, series, &series_count))
+        if (!record_read_labels(in, series, &series_count))
             return bad(err, "an exemplar's series");
         int64_t t = unzigzag(reader_varint(in));
         double v = reader_double(in);
-        if (!reader_labels(in, labels, &count))
+        if (!record_read_labels(in, labels, &count))
             return bad(err, "an exemplar");
         (void)exemplars_add(tsdb->exemplars, series, series_count, labels, count, t, v, &fresh);
     }

@@ -69,8 +69,9 @@ static int make_dirs(struct tsdb *tsdb, struct err *err)
 static int recover(struct tsdb *tsdb, uint64_t *ret_cut_bytes, struct err *err)
 {
     uint64_t first;
+    bool outgoing = tsdb->options.outgoing_bytes_max > 0;
     tsdb->head.replaying = true;
-    int rc = blocks_load(tsdb, err);
+    int rc = outgoing ? outgoing_load(tsdb, err) : blocks_load(tsdb, err);
     if (rc == 0)
         rc = snapshot_load(tsdb, &first, err);
     struct wal_options options = {.fs = tsdb->options.fs,
@@ -87,6 +88,8 @@ static int recover(struct tsdb *tsdb, uint64_t *ret_cut_bytes, struct err *err)
     /* What blocks have by now. */
     if (tsdb->head.min_valid != INT64_MIN)
         head_truncate(&tsdb->head, tsdb->head.min_valid, 0, tsdb->head.next_id);
+    if (outgoing)
+        return outgoing_recovered(tsdb, err); /* which needs the aliases */
     tsdb->snapshot_due = tsdb->block_count > 0 && wal_stats(tsdb->wal).segments > 2;
     free(tsdb->aliases);
     tsdb->aliases = NULL;
@@ -182,6 +185,9 @@ unsigned tsdb_source(struct tsdb *tsdb, struct sv name)
 
 int tsdb_begin(struct tsdb *tsdb, unsigned source, int64_t max_t, struct tsdb_appender *ret, struct err *err)
 {
+    if (tsdb->options.outgoing_bytes_max > 0 && !outgoing_has_room(tsdb))
+        return err_set(err, TC_EAGAIN,
+                       "the queue to the remote store is full: it is down or slow; try again later");
     if (!wal_has_room(tsdb->wal)) {
         if (wal_stats(tsdb->wal).failed)
             return err_set(err, TC_EIO,
@@ -488,6 +494,7 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     s.blocks_expired = tsdb->blocks_expired;
     pthread_mutex_unlock(&tsdb->blocks_lock);
     s.wal = wal_stats(tsdb->wal);
+    s.outgoing_bytes = tsdb->options.outgoing_bytes_max > 0 ? outgoing_end(tsdb) - outgoing_reached(tsdb) : 0;
     return s;
 }
 

@@ -82,7 +82,7 @@ static void list_series(struct cut *cut)
 }
 
 /* From here on nothing before `to` changes. */
-static void freeze(struct tsdb *tsdb, int64_t to)
+void head_freeze(struct tsdb *tsdb, int64_t to)
 {
     for (uint32_t id = 0, end = 1; id < end;) {
         pthread_rwlock_wrlock(&tsdb->lock);
@@ -201,7 +201,7 @@ static int64_t least_time(const struct head *head)
     return least;
 }
 
-static void truncate_head(struct tsdb *tsdb)
+void head_forget(struct tsdb *tsdb)
 {
     int64_t to = tsdb->head.min_valid; /* only we change it */
     for (uint32_t id = 0, end = 1; id < end; id += SLICE_SERIES) {
@@ -216,7 +216,7 @@ static void truncate_head(struct tsdb *tsdb)
     pthread_rwlock_unlock(&tsdb->lock);
 }
 
-static int remove_snapshots(struct tsdb *tsdb, uint64_t before)
+int snapshots_remove(struct tsdb *tsdb, uint64_t before)
 {
     const struct fs *fs = tsdb->options.fs;
     char path[WAL_PATH_MAX];
@@ -239,7 +239,7 @@ int trim_log(struct tsdb *tsdb, struct err *err)
     if (rc == 0)
         rc = wal_remove_before(tsdb->wal, number, err);
     if (rc == 0)
-        (void)remove_snapshots(tsdb, number); /* what stays is removed by the next start */
+        (void)snapshots_remove(tsdb, number); /* what stays is removed by the next start */
     tsdb->snapshot_due = rc != 0;
     return rc;
 }
@@ -255,7 +255,7 @@ static size_t place_of(const struct tsdb *tsdb, int64_t min_t)
 static int cut_block(struct tsdb *tsdb, int64_t from, int64_t to, struct err *err)
 {
     struct block_info info;
-    freeze(tsdb, to);
+    head_freeze(tsdb, to);
     int rc = write_block(tsdb, from, to, &info, err);
     if (rc == 0 && info.series > 0)
         rc = blocks_replace(tsdb, &info, place_of(tsdb, from), 0, err);
@@ -280,12 +280,14 @@ static int clean_in_passing(struct tsdb *tsdb, struct err *err)
 int tsdb_maintain(struct tsdb *tsdb, struct err *err)
 {
     int rc = 0;
+    if (tsdb->options.outgoing_bytes_max > 0)
+        return outgoing_maintain(tsdb, err);
     for (unsigned step = 0; step < MAINTAIN_STEPS_MAX && rc == 0; step++) {
         int64_t from, to;
         if (tsdb->truncate_due) {
             if (blocks_older_queries(tsdb, tsdb->truncate_generation))
                 break;
-            truncate_head(tsdb);
+            head_forget(tsdb);
             tsdb->truncate_due = false;
             tsdb->snapshot_due = true;
         }
