@@ -22,6 +22,7 @@ struct label;
 struct rule_engine;
 struct metadata;
 struct scrape_manager;
+struct remote_store;
 struct tsdb;
 struct tsdb_selector;
 struct callbacks;
@@ -134,6 +135,7 @@ struct api_options {
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
+    struct remote_store *remote; /* that answers in place of `tsdb`, which takes samples still; NULL: none */
     struct api_prometheus prometheus;
     /* Durable, or done, when it returns; called on a thread of its own. *ret_name: of a snapshot. NULL: the
      * admin API is off. */

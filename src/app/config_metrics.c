@@ -168,6 +168,9 @@ const struct setting config_metrics_settings[] = {
     {"retention_bytes", "bytes of all blocks past which the oldest go", "no bound", metrics_retention_bytes},
     {"out_of_order", "how late a sample may come, at most 1h", "0 (refused, as Prometheus does)",
      metrics_out_of_order},
+    {"remote_store",
+     "a store that speaks Prometheus' API and takes remote write, in place of ours (docs/remote-store.md)",
+     "none: metrics are kept here", config_remote_store},
     {"admin_api",
      "let privacy officers delete series and copy the store by Prometheus' admin API (docs/http-api.md)",
      "false", metrics_admin_api},
@@ -194,6 +197,12 @@ const struct setting config_metrics_settings[] = {
 int config_read_metrics(struct reading *r, const struct yaml_node *node)
 {
     int rc = setting_section(r, node, config_metrics_settings);
+    if (rc == 0 && r->config->remote_store.query_url != NULL && r->config->metrics_admin_api)
+        return setting_bad(r, node,
+                           "admin_api is about a store of our own, and remote_store names another: ask "
+                           "that one to delete");
+    if (rc == 0 && r->config->remote_store.query_url != NULL && !r->config->metrics)
+        return setting_bad(r, node, "remote_store needs enabled: true");
     return rc == 0 && r->config->metric_rules.file_count > 0 && !r->config->metrics
                ? setting_bad(r, node, "rule_files need enabled: true")
                : rc;

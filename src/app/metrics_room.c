@@ -20,12 +20,15 @@ enum {
 
 struct metrics_room {
     struct tsdb *tsdb;
+    uint64_t outgoing_bytes_max;
     pthread_mutex_t tending; /* held by whoever maintains the store */
     pthread_mutex_t lock;
     pthread_cond_t end;
     bool ending;
     bool runs;
     pthread_t thread;
+    struct remote_store *remote;  /* NULL: metrics are kept here; else `tsdb` is the queue to it */
+    struct remote_sender *sender; /* likewise */
     struct metadata *metadata;
     struct delta_state *deltas;
     struct scrape_manager *scrape;      /* NULL: nothing is scraped */
@@ -96,6 +99,21 @@ static int start_graphite(struct metrics_room *room, const struct config *c, str
                                    &room->graphite, err);
 }
 
+static int start_remote(struct metrics_room *room, const struct config *c, struct err *err)
+{
+    const struct remote_store_config *r = &c->remote_store;
+    if (r->query_url == NULL)
+        return 0;
+    room->remote = remote_store_new(r, &fs_system);
+    return remote_sender_start(&(struct remote_sender_options){.fs = &fs_system,
+                                                               .clk = &clk_system,
+                                                               .tsdb = room->tsdb,
+                                                               .url = r->write_url,
+                                                               .client = &r->client,
+                                                               .timeout_ms = r->write_timeout_ms},
+                               &room->sender, err);
+}
+
 int metrics_room_start(const struct config *c, struct metrics_room **ret, struct err *err)
 {
     struct metrics_room *room = tc_alloc(sizeof *room);
@@ -114,6 +132,8 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
                              .out_of_order_ms = c->metrics_out_of_order_ns / 1000000,
                              .aliases = c->metric_aliases,
                              .alias_count = c->metric_alias_count,
+                             .outgoing_bytes_max =
+                                 c->remote_store.query_url == NULL ? 0 : c->remote_store.queue_bytes,
                              .background = true};
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -121,6 +141,7 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
     pthread_mutex_init(&room->tending, NULL);
     pthread_cond_init(&room->end, &attributes);
     pthread_condattr_destroy(&attributes);
+    room->outgoing_bytes_max = o.outgoing_bytes_max;
     int rc = tsdb_open(&o, &room->tsdb, &cut, err);
     if (rc == 0 && cut > 0)
         log_warn("metrics",
@@ -131,6 +152,8 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
         if (!room->runs)
             rc = err_set(err, TC_EIO, "cannot start the thread that tends the metrics");
     }
+    if (rc == 0)
+        rc = start_remote(room, c, err);
     room->metadata = metadata_new();
     room->deltas = delta_state_new();
     if (rc == 0)
@@ -192,6 +215,16 @@ struct tsdb *metrics_room_tsdb(const struct metrics_room *room)
     return room->tsdb;
 }
 
+struct remote_store *metrics_room_remote(const struct metrics_room *room)
+{
+    return room->remote;
+}
+
+struct remote_sender *metrics_room_sender(const struct metrics_room *room)
+{
+    return room->sender;
+}
+
 struct delta_state *metrics_room_deltas(const struct metrics_room *room)
 {
     return room->deltas;
@@ -232,6 +265,15 @@ void metrics_room_metrics(const struct metrics_room *room, struct buf *out)
 {
     tsdb_metrics(room->tsdb, out);
     intake_metrics(room, out);
+    if (room->remote != NULL) {
+        remote_sender_metrics(room->sender, out);
+        remote_store_metrics(room->remote, out);
+        metrics_rows(out,
+                     &(struct metric){"tocsin_remote_write_queue_bytes_limit", "gauge",
+                                      "Bytes of the log that may wait; past it samples are refused.",
+                                      (double)room->outgoing_bytes_max},
+                     1);
+    }
     if (room->scrape != NULL)
         scrape_manager_metrics(room->scrape, out);
     if (room->statsd != NULL)
@@ -248,6 +290,7 @@ void metrics_room_stop(struct metrics_room **ret)
     scrape_manager_stop(&room->scrape);
     statsd_listener_stop(&room->statsd);
     graphite_listener_stop(&room->graphite);
+    remote_sender_stop(&room->sender);
     if (room->runs) {
         pthread_mutex_lock(&room->lock);
         room->ending = true;
@@ -255,6 +298,7 @@ void metrics_room_stop(struct metrics_room **ret)
         pthread_mutex_unlock(&room->lock);
         pthread_join(room->thread, NULL);
     }
+    remote_store_free(&room->remote);
     tsdb_close(&room->tsdb);
     metadata_free(&room->metadata);
     delta_state_free(&room->deltas);

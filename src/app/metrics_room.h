@@ -8,6 +8,8 @@
 #include "app/config.h"
 #include "metrics/graphite/graphite_listener.h"
 #include "metrics/intake/delta.h"
+#include "metrics/remote/remote_sender.h"
+#include "metrics/remote/remote_store.h"
 #include "metrics/scrape/manager.h"
 #include "metrics/statsd/statsd_listener.h"
 #include "metrics/tsdb/tsdb.h"
@@ -16,6 +18,9 @@ struct metrics_room;
 /* DATA/metrics is the store's; the data directory's lock is held by the caller. */
 int metrics_room_start(const struct config *config, struct metrics_room **ret, struct err *err);
 struct tsdb *metrics_room_tsdb(const struct metrics_room *room);
+/* NULL where metrics are kept here. */
+struct remote_store *metrics_room_remote(const struct metrics_room *room);
+struct remote_sender *metrics_room_sender(const struct metrics_room *room);
 struct delta_state *metrics_room_deltas(const struct metrics_room *room);
 struct metadata *metrics_room_metadata(const struct metrics_room *room);
 /* NULL where nothing is scraped. */

@@ -222,5 +222,5 @@ static int store_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t,
 
 struct series_source memory_store_source(struct memory_store *store)
 {
-    return (struct series_source){store, store_select, store_read};
+    return (struct series_source){.context = store, .select = store_select, .read = store_read};
 }

@@ -32,7 +32,7 @@ struct remote_sender {
     struct buf message, packed;
     size_t limit; /* samples of the next message */
     int64_t kept_ms, complained_ms;
-    bool fails; /* and the log says so */
+    atomic_bool fails; /* and the log says so */
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* something was sent, something is to be sent, or the end */
@@ -74,9 +74,9 @@ static void pause_for(struct remote_sender *s, int64_t ms, bool idle)
 static void complain(struct remote_sender *s, const char *what, const char *why, struct sv more)
 {
     int64_t now_ms = mono_ms(s);
-    if (s->fails && now_ms - s->complained_ms < COMPLAIN_EVERY_MS)
+    if (atomic_load(&s->fails) && now_ms - s->complained_ms < COMPLAIN_EVERY_MS)
         return;
-    s->fails = true;
+    atomic_store(&s->fails, true);
     s->complained_ms = now_ms;
     log_error("remote_write", "%s: %s%s%.*s", what, why, more.n > 0 ? ": " : "", SV_FMT(sv_head(more, 300)));
 }
@@ -117,8 +117,8 @@ static enum verdict ask_once(struct remote_sender *s, int64_t *ret_wait_ms)
     else if (verdict == GIVEN_UP || (verdict == REFUSED && s->limit == 1))
         complain(s, "the remote store refuses samples, and they are given up", status,
                  sv_trim(buf_view(&answer->body)));
-    else if (verdict == SENT && s->fails) {
-        s->fails = false;
+    else if (verdict == SENT && atomic_load(&s->fails)) {
+        atomic_store(&s->fails, false);
         log_info("remote_write", "the remote store takes samples again");
     }
     *ret_wait_ms = answer->retry_after_ms;
@@ -296,9 +296,44 @@ void remote_sender_stop(struct remote_sender **sender)
     *sender = NULL;
 }
 
+struct waiting {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool is_done;
+};
+
+static void durable(void *context, int rc)
+{
+    struct waiting *w = context;
+    (void)rc;
+    pthread_mutex_lock(&w->lock);
+    w->is_done = true;
+    pthread_cond_signal(&w->done);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* What was taken so far is in the log's file, or never will be. */
+static bool wait_durable(struct tsdb *tsdb)
+{
+    struct waiting w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    struct tsdb_appender nothing;
+    if (tsdb_begin(tsdb, 0, INT64_MAX, &nothing, NULL) != 0)
+        return false;
+    tsdb_commit(&nothing, durable, &w);
+    pthread_mutex_lock(&w.lock);
+    while (!w.is_done)
+        pthread_cond_wait(&w.done, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    pthread_mutex_destroy(&w.lock);
+    pthread_cond_destroy(&w.done);
+    return true;
+}
+
 bool remote_sender_settle(struct remote_sender *s, int64_t timeout_ms)
 {
     struct timespec until;
+    if (atomic_load(&s->fails) || !wait_durable(s->options.tsdb))
+        return false;
     uint64_t end = outgoing_end(s->options.tsdb);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000;
@@ -309,7 +344,8 @@ bool remote_sender_settle(struct remote_sender *s, int64_t timeout_ms)
     s->hurry = true;
     pthread_cond_broadcast(&s->changed);
     bool reached, late = false;
-    while (!(reached = outgoing_reached(s->options.tsdb) >= end) && !late && !is_ending(s))
+    while (!(reached = outgoing_reached(s->options.tsdb) >= end) && !late && !is_ending(s) &&
+           !atomic_load(&s->fails))
         late = pthread_cond_timedwait(&s->changed, &s->lock, &until) == ETIMEDOUT;
     pthread_mutex_unlock(&s->lock);
     return reached;

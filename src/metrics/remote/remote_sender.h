@@ -28,7 +28,8 @@ int remote_sender_start(const struct remote_sender_options *options, struct remo
                         struct err *err);
 /* What is not sent stays in the store, for the next start. */
 void remote_sender_stop(struct remote_sender **sender);
-/* Waits until all that is durable now was sent, or given up; false: not within `timeout_ms`. Any thread. */
+/* Waits until all that the store has taken so far was sent, or given up; false: not within `timeout_ms`, or
+ * the receiver takes nothing now. Any thread. */
 bool remote_sender_settle(struct remote_sender *sender, int64_t timeout_ms);
 /* In Prometheus' text format, names tocsin_remote_write_*. */
 void remote_sender_metrics(struct remote_sender *sender, struct buf *out);

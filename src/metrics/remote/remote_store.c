@@ -77,7 +77,7 @@ struct remote_querier *remote_querier_open(struct remote_store *store, bool (*ca
     if (q->http == NULL)
         q->http = remote_http_new(&(struct remote_http_options){.fs = store->fs,
                                                                 .client = &store->config->client,
-                                                                .timeout_ms = store->config->timeout_ms,
+                                                                .timeout_ms = store->config->query_timeout_ms,
                                                                 .answer_max = ANSWER_BYTES_MAX});
     remote_http_cancel_by(q->http, cancelled, context);
     buf_init(&q->form, FORM_BYTES_MAX);

@@ -17,8 +17,8 @@ struct remote_store_config { /* all texts in the configuration's arena */
     const char *query_url;   /* below which /api/v1/query is; NULL: there is no remote store */
     const char *write_url;   /* that takes remote write */
     struct http_client client;
-    int64_t timeout_ms;
-    uint64_t queue_bytes;
+    int64_t write_timeout_ms, query_timeout_ms;
+    uint64_t queue_bytes; /* of the log, that may wait to be sent */
 };
 
 struct remote_store;
