@@ -1,6 +1,10 @@
 """A remote store in place of ours: Debian's Prometheus and VictoriaMetrics get all that came in by our doors, and answer what is asked here."""
+import http.server
 import json
 import os
+import re
+import socket
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -53,9 +57,9 @@ def here(server):
 
 
 def counted(base, name, at):
-    """How many samples of that name the store has, by value."""
+    """The samples of that name that the store has, by label set and value; it may have kept one twice."""
     got = result(base, f"{name}[2h]", at)
-    return sorted(float(v[1]) for series in got or [] for v in series["values"])
+    return sorted({(json.dumps(series["metric"], sort_keys=True), float(v[1])) for series in got or [] for v in series["values"]})
 
 
 def doors_and_answers(remote):
@@ -66,7 +70,6 @@ def doors_and_answers(remote):
                                for job in ("api", "web")])[0] == 204
         assert server.post("/v1/metrics", json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [
             {"name": "heat", "gauge": {"dataPoints": [{"asDouble": 21.5, "timeUnixNano": str((now - 5) * 10**9)}]}}]}]}]}))[0] == 200
-        import socket
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(b"visits:3|c", ("127.0.0.1", statsd))
         wait_for("all of it is there", lambda: len(counted(remote.base, "requests", now + 5)) == 82 and result(remote.base, "heat[1h]", now + 5)
@@ -82,6 +85,11 @@ def doors_and_answers(remote):
                 for status, text in (direct, through):
                     assert text.startswith("{"), (status, text)
                 direct, through = ((status, {k: v for k, v in json.loads(text).items() if k not in ("stats", "trace")}) for status, text in (direct, through))
+                for _, answer in (direct, through):
+                    if isinstance(answer.get("data"), dict) and answer["data"]["resultType"] in ("vector", "matrix"):
+                        answer["data"]["result"].sort(key=str)  # which stands in no order
+                if direct[0] != 200:  # errors of some tell the time
+                    direct, through = ([a[0], a[1]["errorType"], re.sub(r"\d+", "", a[1]["error"])] for a in (direct, through))
                 assert direct == through, (path, parameters, direct, through)
         path = "/api/v1/label/job/values"
         assert ask(remote.base, path, {"start": now - 3600, "end": now + 60}) == ask(here(server), path, {"start": now - 3600, "end": now + 60})
@@ -142,8 +150,43 @@ def nothing_is_lost(remote):
         server.kill()  # while it catches up
         server.start()
         take(300)
-        wait_for("all is there", lambda: counted(remote.base, "kept", now + 3000) == [float(v) for v in sent], 90)
+        wait_for("all is there", lambda: [v for _, v in counted(remote.base, "kept", now + 3000)] == [float(v) for v in sent], 90)
         wait_for("nothing waits", lambda: server.metric("tocsin_remote_write_queue_bytes") == 0)
+
+
+class Peculiar:
+    """Takes remote write and answers what it is told to, then 204."""
+
+    def __init__(self, *answers):
+        self.answers, self.requests, lock = list(answers), [], threading.Lock()
+        peculiar = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                with lock:
+                    status, headers = peculiar.answers.pop(0) if peculiar.answers else (204, {})
+                    peculiar.requests.append((time.monotonic(), dict(self.headers), body, status))
+                self.send_response(status)
+                for key, value in {**headers, "Content-Length": "0"}.items():
+                    self.send_header(key, value)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def with_both(check):
@@ -184,6 +227,74 @@ def prometheus_loses_nothing():
 @test("remote store, VictoriaMetrics: down for a while, and kill -9 of ours: nothing that was acknowledged is lost")
 def victoria_loses_nothing():
     with_victoria(nothing_is_lost)
+
+
+@test("remote store: Retry-After is waited for, 5xx comes again, what is refused alone is given up and counted; credentials are sent")
+def answers_of_a_receiver():
+    now = int(time.time() * 1000)
+    with kit.temporary() as folder, Peculiar((429, {"Retry-After": "2"}), (500, {}), (503, {}), (200, {})) as remote:
+        with open(os.path.join(folder, "token"), "w", encoding="ascii") as file:
+            file.write("the-token-of-the-store\n")
+        with Server(config=config(remote, f"    authorization: {{credentials_file: '{folder}/token'}}\n")) as server:
+            series = [({"__name__": "x", "job": str(i)}, [(i, now)]) for i in range(8)]
+            assert write(server, *series)[0] == 204
+            wait_for("it is taken", lambda: server.metric("tocsin_remote_write_samples_total") == 8)
+            first, second = remote.requests[:2]
+            assert second[0] - first[0] >= 2, (first[0], second[0])
+            assert [r[3] for r in remote.requests] == [429, 500, 503, 200]
+            assert len({r[2] for r in remote.requests}) == 1  # the same message each time
+            headers = first[1]
+            assert headers["Authorization"] == "Bearer the-token-of-the-store" and headers["Content-Encoding"] == "snappy", headers
+            assert headers["Content-Type"] == "application/x-protobuf" and headers["X-Prometheus-Remote-Write-Version"] == "0.1.0", headers
+            remote.answers += [(400, {})] * 4  # 8 samples, 4, 2, 1: that one is given up
+            assert write(server, *[(labels, [(v, now + 1)]) for labels, [(v, _)] in series])[0] == 204
+            wait_for("the others are taken", lambda: server.metric("tocsin_remote_write_samples_total") == 15)
+            assert server.metric("tocsin_remote_write_samples_failed_total") == 1
+            remote.answers += [(404, {})]
+            assert write(server, *[(labels, [(v, now + 2)]) for labels, [(v, _)] in series])[0] == 204
+            wait_for("they are given up", lambda: server.metric("tocsin_remote_write_samples_failed_total") == 9)
+            assert "the-token" not in server.output(), server.output()
+
+
+@test("remote store: at the bound of the queue samples are refused with 429, and taken again once it is sent")
+def bound():
+    now = int(time.time() * 1000)
+    with kit.temporary() as folder:
+        remote = prometheus_server(folder)
+        with Server(config=config(remote, "    queue_bytes: 1048576\n")) as server:
+            taken = 0
+            while True:
+                status, text, _ = write(server, *[({"__name__": "x", "job": str(i)}, [(taken, now - 600000 + taken)]) for i in range(500)])
+                if status != 204:
+                    break
+                taken += 1
+                assert taken < 2000
+            assert status == 429 and "remote store" in text, (status, text)
+            assert server.metric("tocsin_remote_write_queue_bytes") >= 1 << 20 == server.metric("tocsin_remote_write_queue_bytes_limit")
+            remote.start()
+            try:
+                wait_for("it is sent", lambda: server.metric("tocsin_remote_write_queue_bytes") == 0, 60)
+                assert write(server, ({"__name__": "x", "job": "1"}, [(7, now)]))[0] == 204
+                got = wait_for("all is there", lambda: (lambda r: r if r and float(r[0]["value"][1]) == 500 * taken else None)(
+                    result(remote.base, "sum(count_over_time(x[1h]))", now / 1000 - 1)), 60)
+                assert got
+            finally:
+                remote.kill()
+
+
+@test("remote store: what cannot be is said before the start")
+def mistakes():
+    with kit.temporary() as folder:
+        path = os.path.join(folder, "tocsin.yml")
+        for text, words in (("metrics: {enabled: true, remote_store: {query_url: 'http://127.0.0.1:1'}}", "write_url"),
+                            ("metrics: {enabled: true, remote_store: {query_url: 'ftp://x', write_url: 'http://x'}}", "http://"),
+                            ("metrics: {enabled: true, admin_api: true, remote_store: {query_url: 'http://x', write_url: 'http://x'}}", "admin_api"),
+                            ("metrics: {remote_store: {query_url: 'http://x', write_url: 'http://x'}}", "enabled"),
+                            ("metrics: {enabled: true, remote_store: {query_url: 'http://x', write_url: 'http://x', basic_auth: {user: x}}}", "user")):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+            code, out, err = kit.tocsin("check", "--config", path)
+            assert code == 2 and words in out + err, (text, code, out, err)
 
 
 kit.main()
