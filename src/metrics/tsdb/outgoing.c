@@ -82,14 +82,14 @@ static void note_segment(void *context, const char *name)
         lowest->number = TC_MIN(lowest->number, number);
 }
 
-static uint64_t segment_bytes(struct tsdb *tsdb, uint64_t number)
+static int segment_bytes(struct tsdb *tsdb, uint64_t number, uint64_t *ret, struct err *err)
 {
     char path[WAL_PATH_MAX];
-    struct fs_stat st;
+    struct fs_stat st = {0};
     snprintf(path, sizeof path, "%.4000s/%08llu.wal", tsdb->wal_dir, (unsigned long long)number);
-    return tsdb->options.fs->stat(tsdb->options.fs, path, &st) == 0 && st.size_bytes > WAL_HEADER_BYTES
-               ? st.size_bytes
-               : WAL_HEADER_BYTES;
+    int rc = tsdb->options.fs->stat(tsdb->options.fs, path, &st);
+    *ret = TC_MAX(st.size_bytes, (uint64_t)WAL_HEADER_BYTES);
+    return rc < 0 ? wal_sys(err, rc, "cannot look at", path) : 0;
 }
 
 int outgoing_recovered(struct tsdb *tsdb, struct err *err)
@@ -99,13 +99,18 @@ int outgoing_recovered(struct tsdb *tsdb, struct err *err)
     int rc = tsdb->options.fs->list(tsdb->options.fs, tsdb->wal_dir, note_segment, &lowest);
     if (rc < 0)
         return wal_sys(err, rc, "cannot list", tsdb->wal_dir);
+    uint64_t bytes = 0;
+    bool known = start->segment >= lowest.number && start->segment < end.segment;
+    if (known && (rc = segment_bytes(tsdb, start->segment, &bytes, err)) != 0)
+        return rc;
     /* a place beyond the end is that of another log; one before the beginning was sent, or it were there */
-    if (start->segment < lowest.number || start->segment >= end.segment ||
-        start->offset > segment_bytes(tsdb, start->segment))
+    if (!known || start->offset > bytes)
         *start = (struct wal_position){lowest.number, WAL_HEADER_BYTES};
-    for (uint64_t n = start->segment; n < end.segment; n++)
-        tsdb->outgoing_before +=
-            segment_bytes(tsdb, n) - (n == start->segment ? start->offset : (uint64_t)WAL_HEADER_BYTES);
+    for (uint64_t n = start->segment; n < end.segment; n++) {
+        if ((rc = segment_bytes(tsdb, n, &bytes, err)) != 0)
+            return rc;
+        tsdb->outgoing_before += bytes - (n == start->segment ? start->offset : (uint64_t)WAL_HEADER_BYTES);
+    }
     tsdb->outgoing_segment = start->segment;
     return 0;
 }
@@ -262,9 +267,10 @@ static int read_one(struct outgoing *o, struct err *err)
     bool is_last = o->segment == end.segment;
     unsigned kind;
     struct sv payload;
-    uint64_t before = o->reader.offset;
-    int rc = wal_reader_next(&o->reader, is_last ? end.offset : segment_bytes(tsdb, o->segment), &kind,
-                             &payload, err);
+    uint64_t before = o->reader.offset, to = end.offset;
+    int rc = is_last ? 0 : segment_bytes(tsdb, o->segment, &to, err);
+    if (rc == 0)
+        rc = wal_reader_next(&o->reader, to, &kind, &payload, err);
     if (rc < 0)
         return rc;
     if (rc > 0) {
