@@ -9,7 +9,8 @@ sys.argv = sys.argv[:1]
 import kit  # noqa: E402
 
 ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"), ("tocsin_journal", "Journal"), ("tocsin_seal", "Sealing"),
-         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"), ("tocsin_scrape", "Scraping"),
+         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"),
+         ("tocsin_remote", "The remote store, where one takes the place of ours"), ("tocsin_scrape", "Scraping"),
          ("tocsin_event_metrics", "Metrics of events"), ("tocsin_statsd", "StatsD"), ("tocsin_graphite", "Graphite"),
          ("tocsin_delta", "Metrics in"), ("tocsin_metadata", "Metrics in"),
          ("tocsin_redaction", "Metrics in"), ("process", "The process"), ("tocsin", "The rest"), ("", "The rest")]
@@ -20,6 +21,9 @@ METRICS = """metrics:
   scrape_configs:
     - {job_name: nothing}
   emf: true
+  remote_store:
+    query_url: http://127.0.0.1:9
+    write_url: http://127.0.0.1:9/api/v1/write
   statsd:
     udp: 127.0.0.1:0
   graphite:
