@@ -11,7 +11,8 @@ import kit  # noqa: E402
 ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"),
          ("tocsin_tail", "Files that are followed"), ("tocsin_journald", "The journal of systemd"),
          ("tocsin_journal", "Journal"), ("tocsin_seal", "Sealing"),
-         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"), ("tocsin_scrape", "Scraping"),
+         ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"),
+         ("tocsin_remote", "The remote store, where one takes the place of ours"), ("tocsin_scrape", "Scraping"),
          ("tocsin_event_metrics", "Metrics of events"), ("tocsin_statsd", "StatsD"), ("tocsin_graphite", "Graphite"),
          ("tocsin_delta", "Metrics in"), ("tocsin_metadata", "Metrics in"),
          ("tocsin_redaction", "Metrics in"), ("process", "The process"), ("tocsin", "The rest"), ("", "The rest")]
@@ -22,6 +23,9 @@ METRICS = """metrics:
   scrape_configs:
     - {job_name: nothing}
   emf: true
+  remote_store:
+    query_url: http://127.0.0.1:9
+    write_url: http://127.0.0.1:9/api/v1/write
   statsd:
     udp: 127.0.0.1:0
   graphite:

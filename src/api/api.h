@@ -23,7 +23,9 @@ struct label;
 struct rule_engine;
 struct metadata;
 struct scrape_manager;
+struct remote_store;
 struct tsdb;
+struct tsdb_selector;
 struct callbacks;
 struct posted_alert;
 
@@ -59,6 +61,19 @@ struct api_delivery { /* whether notifications are held back */
     bool held;
     int64_t since_ns; /* TC_NO_TIME where that was never so */
     char by[128], note[512];
+};
+
+/* What Prometheus' admin API asks of the store of metrics. */
+enum api_metrics_verb { API_METRICS_DELETE, API_METRICS_CLEAN, API_METRICS_SNAPSHOT };
+struct api_metrics_admin {
+    enum api_metrics_verb verb;
+    struct sv by; /* the officer's name */
+    /* of a deletion: */
+    const struct tsdb_selector *selectors;
+    size_t selector_count;
+    struct sv text; /* as it was asked, for the audit record */
+    int64_t min_ms, max_ms;
+    bool skip_head; /* of a snapshot */
 };
 
 struct api_oncall_question { /* who is on call from, to; the same instant: who it is then */
@@ -122,7 +137,12 @@ struct api_options {
     void (*channels)(void *context, struct buf *out); /* JSON array for /v1/channels; NULL: none */
     void (*sources)(void *context, struct buf *out);  /* JSON array for /v1/sources; NULL: none */
     struct tsdb *tsdb;                                /* the store of metrics; NULL: metrics are off */
+    struct remote_store *remote; /* that answers in place of `tsdb`, which takes samples still; NULL: none */
     struct api_prometheus prometheus;
+    /* Durable, or done, when it returns; called on a thread of its own. *ret_name: of a snapshot. NULL: the
+     * admin API is off. */
+    int (*metrics_admin)(void *context, const struct api_metrics_admin *what, struct buf *ret_name,
+                         struct err *err);
     struct metadata *metadata;     /* what metrics are; NULL with tsdb */
     struct scrape_manager *scrape; /* NULL: nothing is scraped */
     struct delta_state *deltas;    /* of what comes as deltas; NULL with tsdb */

@@ -231,6 +231,12 @@ void command_finish(struct api *api, struct request *request, struct reply *repl
 const struct err *command_error(const struct request *request);
 void command_release(struct api *api, struct command **command);
 
+/* --- vault_route.c --- */
+/* The privacy officer whose token the request bears; NULL where it is nobody's: reply is filled, `what`
+ * ("reveal or erase") says what only officers may. */
+const struct api_token *officer_asks(const struct api *api, const struct request *request, const char *what,
+                                     struct reply *reply);
+
 /* --- stream_route.c --- */
 struct stream *stream_new(void);
 void stream_free(struct stream **stream);

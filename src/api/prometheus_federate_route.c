@@ -10,6 +10,7 @@
 #include "api/prometheus_priv.h"
 
 #include "base/go_text.h"
+#include "metrics/remote/remote_store.h"
 
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ struct newest {
 
 struct federation {
     struct question *q;
-    struct tsdb_querier *querier;
+    struct series_source source;
     struct labels_table table;
     uint32_t taken; /* label sets that are numbered below it are there already */
     struct newest *samples;
@@ -44,7 +45,7 @@ static void add(struct federation *f, const struct labels *labels, int64_t t, do
 static int take_series(struct federation *f, const struct source_series *series, int64_t min_t, int64_t max_t,
                        struct arena *scratch, struct err *err)
 {
-    struct series_source source = tsdb_querier_source(f->querier);
+    struct series_source source = f->source;
     struct series_samples samples;
     int rc = source.read(source.context, series->ref, min_t, max_t, scratch, &samples, err);
     size_t n = rc == 0 ? samples.n : 0;
@@ -64,7 +65,7 @@ static int take_series(struct federation *f, const struct source_series *series,
 static int take_match(struct federation *f, const struct expr *match, int64_t min_t, int64_t max_t,
                       struct err *err)
 {
-    struct series_source source = tsdb_querier_source(f->querier);
+    struct series_source source = f->source;
     struct source_series *series;
     struct arena scratch = {0};
     size_t n = 0;
@@ -191,7 +192,15 @@ static void answer_federation(struct api *api, struct request *request, struct r
     int64_t min_ms = now_ms - (lookback_ms > 0 ? lookback_ms : LOOKBACK_MS);
     int rc = 0;
     labels_table_init(&f.table);
-    f.querier = tsdb_querier_open(api->options.tsdb);
+    struct tsdb_querier *querier = NULL;
+    struct remote_querier *remote = NULL;
+    if (api->options.remote != NULL) {
+        remote = remote_querier_open(api->options.remote, NULL, NULL);
+        f.source = remote_querier_source(remote);
+    } else {
+        querier = tsdb_querier_open(api->options.tsdb);
+        f.source = tsdb_querier_source(querier);
+    }
     take_external(&f);
     for (size_t i = 0; rc == 0 && i < q.match_count; i++)
         rc = take_match(&f, q.matches[i].expr, min_ms, now_ms, &err);
@@ -199,7 +208,8 @@ static void answer_federation(struct api *api, struct request *request, struct r
         print(&f, reply);
     if (rc != 0 || reply->body.overflow)
         reply_error(reply, 500, "%s", rc != 0 ? err.text : "the answer is too long: ask for fewer series");
-    tsdb_querier_close(&f.querier);
+    tsdb_querier_close(&querier);
+    remote_querier_close(&remote);
     labels_table_free(&f.table);
     free(f.samples);
     question_end(&q);

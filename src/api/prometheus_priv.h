@@ -69,6 +69,9 @@ bool question_matches(struct question *q, const char *where, bool strict);
 struct json_out question_answer(struct question *q);
 void question_answered(struct question *q, struct json_out *json);
 
+/* The whole of a handler where a remote store answers in place of ours; false: it does not. */
+bool question_relayed(struct api *api, struct request *request, struct reply *reply);
+
 extern const struct sv question_truncated; /* the warning where `limit` cut an answer */
 
 #endif

@@ -344,23 +344,3 @@ void prometheus_metadata_route(struct api *api, struct request *request, struct 
     }
     question_end(&q);
 }
-
-/* --- what there is not --- */
-
-/* Samples are deleted by retention only; the answer is that of a Prometheus without
- * --web.enable-admin-api. */
-void prometheus_admin_route(struct api *api, struct request *request, struct reply *reply)
-{
-    static const char *const verbs[] = {"delete_series", "clean_tombstones", "snapshot"};
-    struct question q;
-    bool known = false;
-    for (size_t i = 0; i < TC_ARRAY_LEN(verbs); i++)
-        known = known || sv_is(request->match.params[0], verbs[i]);
-    if (!known) {
-        reply_error(reply, 404, "there is nothing here");
-        return;
-    }
-    if (question_begin(&q, api, request, reply, true))
-        question_refuse(&q, 500, "unavailable", "admin APIs disabled");
-    question_end(&q);
-}

@@ -174,7 +174,8 @@ static void answer_query(struct api *api, struct request *request, struct reply 
 
 void promql_query_route(struct api *api, struct request *request, struct reply *reply)
 {
-    aside_run(api, request, answer_query, reply);
+    if (!question_relayed(api, request, reply))
+        aside_run(api, request, answer_query, reply);
 }
 
 static bool read_range(struct question *q, struct promql_options *o)
@@ -210,5 +211,6 @@ static void answer_range(struct api *api, struct request *request, struct reply 
 
 void promql_range_route(struct api *api, struct request *request, struct reply *reply)
 {
-    aside_run(api, request, answer_range, reply);
+    if (!question_relayed(api, request, reply))
+        aside_run(api, request, answer_range, reply);
 }

@@ -92,7 +92,8 @@ static void answer_series(struct api *api, struct request *request, struct reply
 
 void promql_series_route(struct api *api, struct request *request, struct reply *reply)
 {
-    aside_run(api, request, answer_series, reply);
+    if (!question_relayed(api, request, reply))
+        aside_run(api, request, answer_series, reply);
 }
 
 /* --- names and values of labels --- */
@@ -161,7 +162,8 @@ static void answer_labels(struct api *api, struct request *request, struct reply
 
 void promql_labels_route(struct api *api, struct request *request, struct reply *reply)
 {
-    aside_run(api, request, answer_labels, reply);
+    if (!question_relayed(api, request, reply))
+        aside_run(api, request, answer_labels, reply);
 }
 
 /* `U__a_2e_b` stands for `a.b`: an underscore is two, any other rune its hexadecimal number between two.
@@ -216,5 +218,6 @@ static void answer_values(struct api *api, struct request *request, struct reply
 
 void promql_values_route(struct api *api, struct request *request, struct reply *reply)
 {
-    aside_run(api, request, answer_values, reply);
+    if (!question_relayed(api, request, reply))
+        aside_run(api, request, answer_values, reply);
 }

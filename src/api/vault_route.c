@@ -26,6 +26,19 @@ static const struct api_token *officer_of(const struct api *api, struct sv autho
     return found;
 }
 
+const struct api_token *officer_asks(const struct api *api, const struct request *request, const char *what,
+                                     struct reply *reply)
+{
+    const struct api_token *officer = officer_of(api, request_header(request, "Authorization"));
+    if (api->options.officer_count == 0) {
+        reply_error(reply, 403, "nobody may %s: name privacy officers in the configuration", what);
+    } else if (officer == NULL) {
+        reply_error(reply, 401, "this needs the token of a privacy officer, as Authorization: Bearer");
+        reply_header(reply, "WWW-Authenticate", "Bearer");
+    }
+    return officer;
+}
+
 static bool read_body(struct request *request, struct arena *arena, struct alert_command *command,
                       struct reply *reply)
 {
@@ -62,18 +75,17 @@ void vault_command(struct api *api, struct request *request, struct reply *reply
     }
     struct arena arena = {0};
     struct sv pattern = sv_of(request->match.route->pattern), type = request_header(request, "Content-Type");
-    const struct api_token *officer = officer_of(api, request_header(request, "Authorization"));
+    const struct api_token *officer = officer_asks(api, request, "reveal or erase", reply);
     struct alert_command command = {.verb = sv_ends(pattern, SV("/erase")) ? SV("erase") : SV("reveal")};
     if (request->match.param_count > 0) {
         command.verb = SV("reveal_alert");
         command.alert_id = request->match.params[0];
     }
-    if (api->options.officer_count == 0) {
-        reply_error(reply, 403, "nobody may reveal or erase: name privacy officers in the configuration");
-    } else if (officer == NULL) {
-        reply_error(reply, 401, "this needs the token of a privacy officer, as Authorization: Bearer");
-        reply_header(reply, "WWW-Authenticate", "Bearer");
-    } else if (!sv_eq_nocase(sv_trim(sv_head(type, sv_find_char(type, ';'))), SV("application/json"))) {
+    if (officer == NULL) {
+        arena_free(&arena);
+        return;
+    }
+    if (!sv_eq_nocase(sv_trim(sv_head(type, sv_find_char(type, ';'))), SV("application/json"))) {
         reply_error(reply, 415, "send Content-Type application/json");
     } else if (read_body(request, &arena, &command, reply)) {
         command.by = officer->source;

@@ -800,4 +800,5 @@ void config_reference(struct buf *out)
     reference_table(out, "metrics", config_metrics_settings);
     reference_table(out, "metrics.graphite", config_graphite_settings);
     reference_table(out, "metrics.statsd", config_statsd_settings);
+    reference_table(out, "metrics.remote_store", config_remote_store_settings);
 }

@@ -18,6 +18,7 @@
 #include "ingest/intake.h"
 #include "ingest/tail.h"
 #include "journal/retention.h"
+#include "metrics/remote/remote_store.h"
 #include "metrics/scrape/scrape_config.h"
 #include "notify/notify.h"
 
@@ -126,6 +127,8 @@ struct config {
     uint64_t series_limit, source_series_limit;
     int64_t metrics_retention_ns, metrics_trend_retention_ns, metrics_out_of_order_ns;
     uint64_t metrics_retention_bytes; /* 0: no bound */
+    bool metrics_admin_api;
+    struct remote_store_config remote_store; /* query_url NULL: ours is used */
     struct metric_rule_settings metric_rules;
     struct scrape_defaults scrape_defaults;
     struct scrape_config scrape; /* no jobs: nothing is scraped */

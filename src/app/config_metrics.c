@@ -47,6 +47,11 @@ static int metrics_out_of_order(struct reading *r, const struct yaml_node *node)
                : rc;
 }
 
+static int metrics_admin_api(struct reading *r, const struct yaml_node *node)
+{
+    return setting_bool(r, node, &r->config->metrics_admin_api);
+}
+
 /* --- rules --- */
 
 static int metrics_rule_files(struct reading *r, const struct yaml_node *node)
@@ -154,6 +159,12 @@ const struct setting config_metrics_settings[] = {
     {"retention_bytes", "bytes of all blocks past which the oldest go", "no bound", metrics_retention_bytes},
     {"out_of_order", "how late a sample may come, at most 1h", "0 (refused, as Prometheus does)",
      metrics_out_of_order},
+    {"remote_store",
+     "a store that speaks Prometheus' API and takes remote write, in place of ours (docs/remote-store.md)",
+     "none: metrics are kept here", config_remote_store},
+    {"admin_api",
+     "let privacy officers delete series and copy the store by Prometheus' admin API (docs/http-api.md)",
+     "false", metrics_admin_api},
     {"rule_files",
      "files of Prometheus' rules, or patterns of such; `NAME.tocsin.yml` beside one is read along", "none",
      metrics_rule_files},
@@ -178,6 +189,12 @@ const struct setting config_metrics_settings[] = {
 int config_read_metrics(struct reading *r, const struct yaml_node *node)
 {
     int rc = setting_section(r, node, config_metrics_settings);
+    if (rc == 0 && r->config->remote_store.query_url != NULL && r->config->metrics_admin_api)
+        return setting_bad(r, node,
+                           "admin_api is about a store of our own, and remote_store names another: ask "
+                           "that one to delete");
+    if (rc == 0 && r->config->remote_store.query_url != NULL && !r->config->metrics)
+        return setting_bad(r, node, "remote_store needs enabled: true");
     return rc == 0 && r->config->metric_rules.file_count > 0 && !r->config->metrics
                ? setting_bad(r, node, "rule_files need enabled: true")
                : rc;

@@ -96,6 +96,9 @@ int config_metric_aliases(struct reading *r, const struct yaml_node *node);
 int config_emf(struct reading *r, const struct yaml_node *node);
 int config_graphite(struct reading *r, const struct yaml_node *node);
 extern const struct setting config_statsd_settings[], config_graphite_settings[];
+/* config_remote_store.c */
+int config_remote_store(struct reading *r, const struct yaml_node *node);
+extern const struct setting config_remote_store_settings[];
 
 /* Names may stand before what they name: they are looked up once all is read. */
 int config_check_names(struct config *config, const char *file, struct err *err);

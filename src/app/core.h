@@ -148,8 +148,8 @@ int core_rule_states(struct core *core, struct sv blocks, uint32_t count, struct
 /* book_each_firing of the book as recovered. Before core_start only. */
 void core_each_firing(const struct core *core, book_firing_fn each, void *context);
 
-/* Makes an audit record {"verb", NAME: subject, "by", "note"} durable. `verb` begins with "vault_", and is
- * nothing to the book of alerts. Any thread but the core's. */
+/* Makes an audit record {"verb", NAME: subject, "by", "note"} durable. `verb` begins with "vault_" or
+ * "metrics_", and is nothing to the book of alerts. Any thread but the core's. */
 int core_audit(struct core *core, struct sv verb, struct sv name, struct sv subject, struct sv by,
                struct sv note, struct err *err);
 

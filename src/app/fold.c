@@ -423,7 +423,7 @@ static int fold_command(struct core *core, const struct event *record, struct er
     struct alert_command command = {0};
     for (const struct alert_command_member *m = alert_command_members; m->name != NULL; m++)
         *alert_command_at(&command, m) = event_value(&e, m->name);
-    if (sv_starts(command.verb, SV("vault_")))
+    if (sv_starts(command.verb, SV("vault_")) || sv_starts(command.verb, SV("metrics_")))
         return 0; /* an audit record: what was done was done beside the core */
     if (sv_is(command.verb, "drill"))
         return fold_drill(core, record, &command, err);

@@ -19,12 +19,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { QUERY_TIMEOUT_S = 120, LOOK_AGAIN_S = 5 /* the wall clock may have been set */ };
+enum { QUERY_TIMEOUT_S = 120, SETTLE_MS = 2000, LOOK_AGAIN_S = 5 /* the wall clock may have been set */ };
 
 struct metric_rules {
     struct metric_rules_options options;
     /* of one rule's evaluation */
     struct tsdb_querier *querier;
+    struct remote_querier *remote; /* NULL: samples are here */
+    bool wrote;                    /* since it was seen to that the remote store has all */
     struct tsdb_appender appender;
     unsigned source;
     int64_t deadline_ns; /* monotonic, of its queries */
@@ -80,7 +82,11 @@ static void store_refresh(void *context)
 {
     struct metric_rules *r = context;
     tsdb_querier_close(&r->querier);
-    r->querier = tsdb_querier_open(r->options.tsdb);
+    if (r->remote == NULL)
+        r->querier = tsdb_querier_open(r->options.tsdb);
+    else if (r->wrote)
+        (void)remote_sender_settle(r->options.sender, SETTLE_MS); /* else the rule sees what was before */
+    r->wrote = false;
     r->deadline_ns = clk_monotonic_ns(r->options.clk) + QUERY_TIMEOUT_S * TC_SECOND_NS;
 }
 
@@ -116,7 +122,9 @@ static int store_append(void *context, const struct labels *labels, int64_t time
 
 static void store_commit(void *context)
 {
-    tsdb_commit(&((struct metric_rules *)context)->appender, NULL, NULL);
+    struct metric_rules *r = context;
+    tsdb_commit(&r->appender, NULL, NULL);
+    r->wrote = true;
 }
 
 static bool is_late(void *context)
@@ -133,7 +141,10 @@ static struct rule_engine *make_engine(struct metric_rules *r, const struct metr
     size_t count;
     const struct rule_file *const *items = metric_rule_files_items(files, &count);
     struct rule_engine_options o = {
-        .storage = {.source = {.context = r, .select = store_select, .read = store_read},
+        .storage = {.source = r->remote != NULL ? remote_querier_source(r->remote)
+                                                : (struct series_source){.context = r,
+                                                                         .select = store_select,
+                                                                         .read = store_read},
                     .append = store_append,
                     .context = r,
                     .refresh = store_refresh,
@@ -185,6 +196,8 @@ struct metric_rules *metric_rules_new(const struct metric_rules_options *options
     pthread_condattr_t attributes;
     r->options = *options;
     r->source = tsdb_source(options->tsdb, SV("rules"));
+    if (options->remote != NULL)
+        r->remote = remote_querier_open(options->remote, is_late, r);
     r->alerts = metric_alerts_new(&(struct metric_alerts_options){
         .clk = options->clk, .append = options->append, .context = options->context});
     pthread_condattr_init(&attributes);
@@ -326,6 +339,7 @@ void metric_rules_stop(struct metric_rules **rules)
         pthread_join(r->thread, NULL);
     }
     tsdb_querier_close(&r->querier);
+    remote_querier_close(&r->remote);
     rule_engine_free(&r->engine);
     metric_rule_files_free(&r->files);
     metric_alerts_free(&r->alerts);

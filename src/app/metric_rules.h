@@ -11,6 +11,8 @@
 #include "app/metric_alerts.h"
 #include "app/metric_rule_files.h"
 #include "metrics/promql/features.h"
+#include "metrics/remote/remote_sender.h"
+#include "metrics/remote/remote_store.h"
 #include "metrics/tsdb/tsdb.h"
 
 /* What the configuration says of rules; texts are lent. */
@@ -27,7 +29,9 @@ struct metric_rule_settings {
 
 struct metric_rules_options {
     const struct clk *clk;
-    struct tsdb *tsdb; /* lent */
+    struct tsdb *tsdb;            /* lent */
+    struct remote_store *remote;  /* lent; answers in place of `tsdb`, which takes samples; NULL: none */
+    struct remote_sender *sender; /* lent; with it */
     /* metric_alerts_options.append */
     int (*append)(void *context, struct sv blocks, uint32_t count, struct err *err);
     void *context;

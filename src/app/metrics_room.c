@@ -12,15 +12,23 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { TEND_S = 30 };
+enum {
+    TEND_S = 30,
+    CLEAN_STEP_MS = 100,
+    CLEAN_STEPS = 1500, /* longer than a query may take */
+};
 
 struct metrics_room {
     struct tsdb *tsdb;
+    uint64_t outgoing_bytes_max;
+    pthread_mutex_t tending; /* held by whoever maintains the store */
     pthread_mutex_t lock;
     pthread_cond_t end;
     bool ending;
     bool runs;
     pthread_t thread;
+    struct remote_store *remote;  /* NULL: metrics are kept here; else `tsdb` is the queue to it */
+    struct remote_sender *sender; /* likewise */
     struct metadata *metadata;
     struct delta_state *deltas;
     struct scrape_manager *scrape;      /* NULL: nothing is scraped */
@@ -40,8 +48,10 @@ static void *tend(void *context)
             continue;
         pthread_mutex_unlock(&room->lock);
         struct err err = {0};
+        pthread_mutex_lock(&room->tending);
         if (tsdb_maintain(room->tsdb, &err) != 0)
             log_error("metrics", "%s; it is tried again", err.text);
+        pthread_mutex_unlock(&room->tending);
         pthread_mutex_lock(&room->lock);
     }
     pthread_mutex_unlock(&room->lock);
@@ -89,6 +99,21 @@ static int start_graphite(struct metrics_room *room, const struct config *c, str
                                    &room->graphite, err);
 }
 
+static int start_remote(struct metrics_room *room, const struct config *c, struct err *err)
+{
+    const struct remote_store_config *r = &c->remote_store;
+    if (r->query_url == NULL)
+        return 0;
+    room->remote = remote_store_new(r, &fs_system);
+    return remote_sender_start(&(struct remote_sender_options){.fs = &fs_system,
+                                                               .clk = &clk_system,
+                                                               .tsdb = room->tsdb,
+                                                               .url = r->write_url,
+                                                               .client = &r->client,
+                                                               .timeout_ms = r->write_timeout_ms},
+                               &room->sender, err);
+}
+
 int metrics_room_start(const struct config *c, struct metrics_room **ret, struct err *err)
 {
     struct metrics_room *room = tc_alloc(sizeof *room);
@@ -107,12 +132,16 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
                              .out_of_order_ms = c->metrics_out_of_order_ns / 1000000,
                              .aliases = c->metric_aliases,
                              .alias_count = c->metric_alias_count,
+                             .outgoing_bytes_max =
+                                 c->remote_store.query_url == NULL ? 0 : c->remote_store.queue_bytes,
                              .background = true};
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&room->lock, NULL);
+    pthread_mutex_init(&room->tending, NULL);
     pthread_cond_init(&room->end, &attributes);
     pthread_condattr_destroy(&attributes);
+    room->outgoing_bytes_max = o.outgoing_bytes_max;
     int rc = tsdb_open(&o, &room->tsdb, &cut, err);
     if (rc == 0 && cut > 0)
         log_warn("metrics",
@@ -123,6 +152,8 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
         if (!room->runs)
             rc = err_set(err, TC_EIO, "cannot start the thread that tends the metrics");
     }
+    if (rc == 0)
+        rc = start_remote(room, c, err);
     room->metadata = metadata_new();
     room->deltas = delta_state_new();
     if (rc == 0)
@@ -138,9 +169,60 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
     return rc;
 }
 
+/* True: the room ends. */
+static bool pause_for(struct metrics_room *room, long milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += milliseconds * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&room->lock);
+    if (!room->ending)
+        (void)pthread_cond_timedwait(&room->end, &room->lock, &until);
+    bool ending = room->ending;
+    pthread_mutex_unlock(&room->lock);
+    return ending;
+}
+
+int metrics_room_clean(struct metrics_room *room, struct err *err)
+{
+    bool more = true;
+    int rc = 0;
+    for (unsigned step = 0; rc == 0 && more && step < CLEAN_STEPS; step++) {
+        if (step > 0 && pause_for(room, CLEAN_STEP_MS))
+            break;
+        pthread_mutex_lock(&room->tending);
+        rc = tsdb_clean(room->tsdb, &more, err);
+        pthread_mutex_unlock(&room->tending);
+    }
+    return rc == 0 && more ? err_set(err, TC_EAGAIN,
+                                     "queries that began before are under way still: ask again once they are "
+                                     "done (the rest goes by itself within two hours)")
+                           : rc;
+}
+
+int metrics_room_copy(struct metrics_room *room, const char *dir, bool with_head, struct err *err)
+{
+    pthread_mutex_lock(&room->tending);
+    int rc = tsdb_copy(room->tsdb, dir, with_head, err);
+    pthread_mutex_unlock(&room->tending);
+    return rc;
+}
+
 struct tsdb *metrics_room_tsdb(const struct metrics_room *room)
 {
     return room->tsdb;
+}
+
+struct remote_store *metrics_room_remote(const struct metrics_room *room)
+{
+    return room->remote;
+}
+
+struct remote_sender *metrics_room_sender(const struct metrics_room *room)
+{
+    return room->sender;
 }
 
 struct delta_state *metrics_room_deltas(const struct metrics_room *room)
@@ -183,6 +265,14 @@ void metrics_room_metrics(const struct metrics_room *room, struct buf *out)
 {
     tsdb_metrics(room->tsdb, out);
     intake_metrics(room, out);
+    if (room->remote != NULL) {
+        remote_sender_metrics(room->sender, out);
+        remote_store_metrics(room->remote, out);
+        const struct metric limit = {"tocsin_remote_write_queue_bytes_limit", "gauge",
+                                     "Bytes of the log that may wait; past it samples are refused.",
+                                     (double)room->outgoing_bytes_max};
+        metric_rows(out, &limit, 1);
+    }
     if (room->scrape != NULL)
         scrape_manager_metrics(room->scrape, out);
     if (room->statsd != NULL)
@@ -199,6 +289,7 @@ void metrics_room_stop(struct metrics_room **ret)
     scrape_manager_stop(&room->scrape);
     statsd_listener_stop(&room->statsd);
     graphite_listener_stop(&room->graphite);
+    remote_sender_stop(&room->sender);
     if (room->runs) {
         pthread_mutex_lock(&room->lock);
         room->ending = true;
@@ -206,11 +297,13 @@ void metrics_room_stop(struct metrics_room **ret)
         pthread_mutex_unlock(&room->lock);
         pthread_join(room->thread, NULL);
     }
+    remote_store_free(&room->remote);
     tsdb_close(&room->tsdb);
     metadata_free(&room->metadata);
     delta_state_free(&room->deltas);
     pthread_cond_destroy(&room->end);
     pthread_mutex_destroy(&room->lock);
+    pthread_mutex_destroy(&room->tending);
     free(room);
     *ret = NULL;
 }

@@ -104,8 +104,7 @@ bool privacy_is_command(struct sv verb)
     return sv_is(verb, "reveal") || sv_is(verb, "erase") || sv_is(verb, "reveal_alert");
 }
 
-/* What a person writes is redacted as anything else is. */
-static struct sv clean(struct privacy *p, struct sv text, struct arena *arena)
+struct sv privacy_clean(struct privacy *p, struct sv text, struct arena *arena)
 {
     struct buf out;
     buf_init(&out, text.n * 4 + 4096);
@@ -232,7 +231,7 @@ int privacy_command(struct privacy *p, struct core *core, const struct alert_com
     struct arena arena = {0};
     char token[TC_VAULT_TOKEN_HEX];
     bool erases = sv_is(command->verb, "erase");
-    struct sv note = clean(p, sv_trim(command->note), &arena);
+    struct sv note = privacy_clean(p, sv_trim(command->note), &arena);
     int rc = note.n > 0 ? 0 : err_set(err, TC_EINPUT, "a reason is needed: it goes into the audit record");
     if (rc == 0 && sv_is(command->verb, "reveal_alert")) {
         rc = reveal_alert(p, core, command, note, ret_json, err);

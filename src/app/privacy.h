@@ -27,6 +27,8 @@ int privacy_open(struct privacy *privacy, const struct config *config, const cha
 void privacy_close(struct privacy *privacy);
 /* core_options.before_commit: no token is acknowledged whose value could be lost. */
 int privacy_before_commit(struct privacy *privacy, struct err *err);
+/* What a person writes, redacted as anything else is; `text` itself, or in the arena. */
+struct sv privacy_clean(struct privacy *privacy, struct sv text, struct arena *arena);
 /*
  * "reveal", "erase" (alert_id: a token; to erase also a value) and "reveal_alert" (alert_id: an alert's id).
  * The audit record {verb, token, by, note} is durable before anything is revealed or erased.

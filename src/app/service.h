@@ -144,6 +144,10 @@ uint64_t service_courier_turns(void *context);
 /* service_prometheus.c: what Prometheus' API shows of the service */
 void service_prometheus(struct service *service, struct api_prometheus *ret);
 
+/* metric_admin.c: deleting series, cleaning up after it, copying the store */
+int service_metrics_admin(void *context, const struct api_metrics_admin *what, struct buf *ret_name,
+                          struct err *err);
+
 /* service_metrics.c: the API's callbacks */
 void service_metrics(void *context, struct buf *out);
 void service_channels_json(void *context, struct buf *out);

@@ -61,7 +61,7 @@ static void show_flags(void *context, struct json_out *out)
     duration_flag(out, "rules.alert.for-grace-period", rules->grace_period_ns, 600 * TC_SECOND_NS);
     duration_flag(out, "rules.alert.for-outage-tolerance", rules->outage_tolerance_ns, 3600 * TC_SECOND_NS);
     duration_flag(out, "storage.tsdb.retention.time", c->metrics_retention_ns, 0);
-    json_kv_str(out, "web.enable-admin-api", "false");
+    json_kv_str(out, "web.enable-admin-api", c->metrics_admin_api ? "true" : "false");
     json_kv_str(out, "web.enable-lifecycle", "true");
     json_kv_str(out, "web.enable-remote-write-receiver", "true");
     json_kv_str(out, "web.listen-address", c->listen);

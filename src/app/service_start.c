@@ -132,6 +132,8 @@ static int start_metrics(struct service *s, struct err *err)
     struct metric_rules *rules =
         metric_rules_new(&(struct metric_rules_options){.clk = &clk_system,
                                                         .tsdb = metrics_room_tsdb(s->metrics),
+                                                        .remote = metrics_room_remote(s->metrics),
+                                                        .sender = metrics_room_sender(s->metrics),
                                                         .append = service_rule_states,
                                                         .context = s},
                          &settings, &s->wishes.metric_rules);
@@ -181,9 +183,11 @@ static int start_api(struct service *s, struct err *err)
                             .incidents = service_incidents,
                             .reload = service_reload,
                             .tsdb = s->metrics == NULL ? NULL : metrics_room_tsdb(s->metrics),
+                            .remote = s->metrics == NULL ? NULL : metrics_room_remote(s->metrics),
                             .metadata = s->metrics == NULL ? NULL : metrics_room_metadata(s->metrics),
                             .deltas = s->metrics == NULL ? NULL : metrics_room_deltas(s->metrics),
                             .scrape = s->metrics == NULL ? NULL : metrics_room_scrape(s->metrics),
+                            .metrics_admin = c->metrics_admin_api ? service_metrics_admin : NULL,
                             .metrics = service_metrics,
                             .channels = service_channels_json,
                             .sources = service_sources_json,

@@ -20,6 +20,9 @@ struct series_samples {
     size_t n;
 };
 
+struct promql_options;
+struct promql_result;
+
 struct source_series {
     const struct labels *labels; /* lent by the source until the query ends */
     uint64_t ref;                /* never given to another label set as long as the source lives */
@@ -36,6 +39,11 @@ struct series_source {
                 struct series_samples *ret, struct err *err);
     /* Several threads may read at once, each with a scratch of its own. */
     bool concurrent;
+    /* Answers a whole query where the samples are, in place of handing them over; NULL: it is computed here
+     * of what select and read give. Label sets of the result are those of `labels`; all else lies in its
+     * arena. */
+    int (*query)(void *context, struct sv text, const struct promql_options *options,
+                 struct labels_table *labels, struct promql_result *result, struct err *err);
 };
 
 #endif

@@ -8,8 +8,9 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 
-from kit import Skip, free_port
+from kit import Skip, free_port, wait_for
 
 sys.path.append("/usr/lib/python3/dist-packages")  # Debian's package, where python3 is another one
 try:
@@ -95,6 +96,69 @@ def prometheus_tool(name):
         if path and os.path.exists(path):
             return path
     raise Skip(f"Debian's {name} is not here: ./dev test fetches it")
+
+
+class WebPeer:
+    """A program that listens on `port` of loopback, and is ready once GET `ready` is 200; `stop` and `start` between them."""
+
+    def __init__(self, name, port, command, ready):
+        self.name, self.port, self.command, self.ready_path = name, port, command, ready
+        self.base = f"http://127.0.0.1:{port}"
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"{self.name} ended with {self.process.returncode}")
+            try:
+                with urllib.request.urlopen(self.base + self.ready_path, timeout=10) as answer:
+                    return answer.status == 200
+            except OSError:
+                return False
+        try:
+            wait_for(self.name, ready, 60)
+        except AssertionError:
+            self.kill()
+            raise
+        return self
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.kill()
+
+
+def prometheus_server(folder, config="", flags=()):
+    """Debian's Prometheus, taking remote write; its configuration and data in `folder`."""
+    path = os.path.join(folder, "prometheus.yml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(config or "global: {evaluation_interval: 1s}\n")
+    port = free_port()
+    return WebPeer("prometheus", port,
+                   [prometheus_tool("prometheus"), f"--config.file={path}", f"--storage.tsdb.path={folder}/tsdb",
+                    f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver", *flags], "/-/ready")
+
+
+def victoria_metrics(folder, flags=()):
+    """Debian's VictoriaMetrics, its data in `folder`."""
+    for path in (os.path.abspath("build/peers/victoria-metrics/usr/bin/victoria-metrics"), shutil.which("victoria-metrics")):
+        if path and os.path.exists(path):
+            port = free_port()
+            return WebPeer("victoria-metrics", port,
+                           [path, f"-storageDataPath={folder}/victoria", f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=1",
+                            "-search.latencyOffset=0s", "-search.disableCache", *flags], "/health")
+    raise Skip("Debian's victoria-metrics is not here: ./dev test fetches it")
 
 
 def journal_remote():

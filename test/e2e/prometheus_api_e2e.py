@@ -12,7 +12,7 @@ import urllib.request
 
 import kit
 from kit import Server, test, wait_for
-from peers import prometheus_tool
+from peers import prometheus_server, prometheus_tool
 from remote_write import PROTOBUF, write_request
 
 RULES = """
@@ -46,37 +46,10 @@ def ask(base, path, parameters=(), method="GET"):
         return error.code, error.read().decode()
 
 
-class Peer:
+def prometheus_with_rules(folder, more=""):
     """Debian's Prometheus with the same rules, taking remote write."""
-
-    def __init__(self, folder, more=""):
-        self.port = kit.free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
-        config = os.path.join(folder, "prometheus.yml")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write("global: {evaluation_interval: 1s, external_labels: {cluster: eu}}\nrule_files: [rules.yml]\n" + more)
-        self.process = subprocess.Popen(
-            [prometheus_tool("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{self.port}",
-             "--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def __enter__(self):
-        def ready():
-            if self.process.poll() is not None:
-                raise AssertionError(f"prometheus ended with {self.process.returncode}")
-            try:
-                return ask(self.base, "/-/ready")[0] == 200
-            except OSError:
-                return False
-        try:
-            wait_for("the peer", ready)
-        except AssertionError:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+    return prometheus_server(folder, "global: {evaluation_interval: 1s, external_labels: {cluster: eu}}\nrule_files: [rules.yml]\n" + more,
+                             ["--enable-feature=exemplar-storage"])
 
 
 class Pair:
@@ -86,7 +59,7 @@ class Pair:
         self.folder = kit.temporary()
         with open(os.path.join(self.folder.name, "rules.yml"), "w", encoding="utf-8") as file:
             file.write(RULES)
-        self.peer = Peer(self.folder.name)
+        self.peer = prometheus_with_rules(self.folder.name)
         self.server = Server(config="metrics:\n  enabled: true\n  evaluation_interval: 1s\n  external_labels: {cluster: eu}\n"
                                     f"  rule_files: ['{self.folder.name}/rules.yml']\n")
 
@@ -340,7 +313,7 @@ def scraped():
         assert status == 200 and headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0"), headers
         assert text.endswith("# EOF\n") and "# TYPE tocsin_events_accepted counter\n" in text and "tocsin_events_accepted_total 0\n" in text
         assert server.get("/metrics")[2]["Content-Type"].startswith("text/plain; version=0.0.4")
-        with Peer(folder, "scrape_configs: [{job_name: tocsin, scrape_interval: 1s, static_configs: [{targets: ['127.0.0.1:%d']}]}]\n" % server.port) as peer:
+        with prometheus_with_rules(folder, "scrape_configs: [{job_name: tocsin, scrape_interval: 1s, static_configs: [{targets: ['127.0.0.1:%d']}]}]\n" % server.port) as peer:
             def up():
                 return json.loads(ask(peer.base, "/api/v1/query", {"query": "up == 1 and on () tocsin_metric_rules"})[1])["data"]["result"]
             wait_for("a scrape", up)

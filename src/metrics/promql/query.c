@@ -422,7 +422,9 @@ int promql_evaluate(struct promql_prepared *prepared, const struct series_source
                       .err = err != NULL ? err : &own};
     int rc = check_options(options, prepared->parse.expr, q.err);
     if (rc == 0)
-        rc = run(&q, copy_tree(q.arena, prepared->parse.expr), result);
+        rc = source->query != NULL
+                 ? source->query(source->context, prepared->parse.text, options, q.labels, result, q.err)
+                 : run(&q, copy_tree(q.arena, prepared->parse.expr), result);
     if (first)
         prepared->labels_at_first = prepared->labels.used;
     return rc;

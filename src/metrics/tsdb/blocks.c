@@ -45,9 +45,19 @@ static int remove_file(struct tsdb *tsdb, uint64_t number, struct err *err)
     return rc < 0 && rc != -ENOENT ? wal_sys(err, rc, "cannot remove", path) : 0;
 }
 
+static int remove_fresh(struct tsdb *tsdb, const char *name, struct err *err)
+{
+    char path[BLOCK_PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", tsdb->blocks_dir, name);
+    int rc = tsdb->options.fs->unlink(tsdb->options.fs, path);
+    return rc < 0 && rc != -ENOENT ? wal_sys(err, rc, "cannot remove", path) : 0;
+}
+
+/* What was joined of it and others, thinned of it, or written anew without what was deleted. */
 static bool covers(const struct block_info *a, const struct block_info *b)
 {
-    return a->level > b->level && a->min_t <= b->min_t && a->max_t >= b->max_t;
+    bool anew = a->level == b->level && a->number > b->number && a->min_t == b->min_t && a->max_t == b->max_t;
+    return anew || (a->level > b->level && a->min_t <= b->min_t && a->max_t >= b->max_t);
 }
 
 static int by_time(const void *a, const void *b)
@@ -88,11 +98,8 @@ int blocks_load(struct tsdb *tsdb, struct err *err)
     int rc = fs->list(fs, tsdb->blocks_dir, note_name, &names);
     if (rc < 0)
         rc = wal_sys(err, rc, "cannot list", tsdb->blocks_dir);
-    for (size_t i = 0; i < names.fresh_count && rc == 0; i++) {
-        char path[BLOCK_PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s", tsdb->blocks_dir, names.fresh[i]);
-        fs->unlink(fs, path); /* one that stays is in nobody's way */
-    }
+    for (size_t i = 0; i < names.fresh_count && rc == 0; i++)
+        (void)remove_fresh(tsdb, names.fresh[i], NULL); /* one that stays is in nobody's way */
     tsdb->blocks = tc_alloc((names.n + 1) * sizeof(struct block *));
     for (size_t i = 0; i < names.n && rc == 0; i++) {
         rc = block_open(fs, tsdb->blocks_dir, names.numbers[i], &tsdb->blocks[tsdb->block_count], err);
@@ -108,6 +115,32 @@ int blocks_load(struct tsdb *tsdb, struct err *err)
     for (size_t i = 0; i < tsdb->block_count; i++)
         tsdb->head.min_valid = TC_MAX(tsdb->head.min_valid, block_info(tsdb->blocks[i])->max_t);
     return rc;
+}
+
+static bool is_listed(const struct tsdb *tsdb, uint64_t number)
+{
+    for (size_t i = 0; i < tsdb->block_count; i++)
+        if (block_info(tsdb->blocks[i])->number == number)
+            return true;
+    return false;
+}
+
+int blocks_settle(struct tsdb *tsdb, struct err *err)
+{
+    const struct fs *fs = tsdb->options.fs;
+    struct names names = {0};
+    int rc = fs->list(fs, tsdb->blocks_dir, note_name, &names);
+    if (rc < 0)
+        rc = wal_sys(err, rc, "cannot list", tsdb->blocks_dir);
+    for (size_t i = 0; i < names.n && rc == 0; i++)
+        if (!is_listed(tsdb, names.numbers[i]))
+            rc = remove_file(tsdb, names.numbers[i], err);
+    for (size_t i = 0; i < names.fresh_count && rc == 0; i++)
+        rc = remove_fresh(tsdb, names.fresh[i], err);
+    int synced = rc == 0 ? fs->sync_dir(fs, tsdb->blocks_dir) : 0;
+    free(names.numbers);
+    free(names.fresh);
+    return synced < 0 ? wal_sys(err, synced, "cannot sync", tsdb->blocks_dir) : rc;
 }
 
 int blocks_replace(struct tsdb *tsdb, const struct block_info *info, size_t from, size_t count,
@@ -167,23 +200,60 @@ static int compare_series(const struct input *a, const struct input *b)
     return (n > m) - (n < m);
 }
 
-static int copy_chunks(struct block_writer *w, const struct input *in, struct arena *scratch, struct err *err)
+struct merging { /* a series of the block that is written */
+    struct block_writer *w;
+    const struct labels *labels;
+    const struct tombstone *deleted;
+    bool begun;
+};
+
+/* Not before there is something: what is deleted leaves not even its name. */
+static void begin(struct merging *m)
 {
-    uint32_t n = block_chunk_count(in->block, in->at);
-    for (uint32_t i = 0; i < n; i++) {
-        struct block_chunk chunk = block_chunk_at(in->block, in->at, i);
-        struct sv bytes;
-        arena_reset(scratch);
-        int rc = block_read_chunk(in->block, &chunk, scratch, &bytes, err);
-        if (rc != 0)
-            return rc;
-        block_writer_chunk(w, chunk.min_t, chunk.max_t, chunk.count, bytes);
-    }
+    if (!m->begun)
+        block_writer_series(m->w, m->labels->items, m->labels->count);
+    m->begun = true;
+}
+
+static int copy_rest(struct merging *m, const struct block_chunk *chunk, struct sv bytes,
+                     struct arena *scratch, struct err *err)
+{
+    struct chunk_columns columns;
+    chunk_columns_init(&columns, scratch, chunk->count);
+    int rc = chunk_decode(bytes, scratch, &columns, err);
+    if (rc != 0)
+        return rc;
+    tombstone_apply(m->deleted, &columns);
+    if (columns.n == 0)
+        return 0;
+    begin(m);
+    block_writer_samples(m->w, &columns);
     return 0;
 }
 
-/* The blocks lie one after another in time, so a series' chunks need no decoding. */
-static int merge(struct block_writer *w, struct input *inputs, size_t count, struct err *err)
+static int copy_chunks(struct merging *m, const struct input *in, struct arena *scratch, struct err *err)
+{
+    uint32_t n = block_chunk_count(in->block, in->at);
+    int rc = 0;
+    for (uint32_t i = 0; i < n && rc == 0; i++) {
+        struct block_chunk chunk = block_chunk_at(in->block, in->at, i);
+        struct sv bytes;
+        arena_reset(scratch);
+        rc = block_read_chunk(in->block, &chunk, scratch, &bytes, err);
+        if (rc == 0 && tombstone_overlaps(m->deleted, chunk.min_t, chunk.max_t)) {
+            rc = copy_rest(m, &chunk, bytes, scratch, err);
+        } else if (rc == 0) {
+            begin(m);
+            block_writer_chunk(m->w, chunk.min_t, chunk.max_t, chunk.count, bytes);
+        }
+    }
+    return rc;
+}
+
+/* The blocks lie one after another in time, so a series' chunks need no decoding but where some of their
+ * samples are deleted. */
+static int merge(struct tsdb *tsdb, struct block_writer *w, struct input *inputs, size_t count,
+                 struct err *err)
 {
     struct arena scratch = {0}, chunk = {0};
     int rc = 0;
@@ -198,12 +268,12 @@ static int merge(struct block_writer *w, struct input *inputs, size_t count, str
         const struct label_pair *pairs = least->view.pairs(least->block, least->at, &n);
         arena_reset(&scratch);
         const struct labels *labels = index_labels(&least->view, pairs, n, NULL, &scratch);
-        block_writer_series(w, labels->items, labels->count);
+        struct merging m = {w, labels, deleted_of(tsdb, labels->items, labels->count, &scratch), false};
         const struct input key = *least;
         for (size_t i = 0; i < count && rc == 0; i++) {
             if (inputs[i].at >= inputs[i].count || compare_series(&inputs[i], &key) != 0)
                 continue;
-            rc = copy_chunks(w, &inputs[i], &chunk, err);
+            rc = copy_chunks(&m, &inputs[i], &chunk, err);
             inputs[i].at++;
         }
     }
@@ -212,7 +282,8 @@ static int merge(struct block_writer *w, struct input *inputs, size_t count, str
     return rc;
 }
 
-static int compact(struct tsdb *tsdb, size_t from, size_t count, uint32_t level, struct err *err)
+static int compact(struct tsdb *tsdb, size_t from, size_t count, uint32_t level, uint32_t thinned_ms,
+                   struct err *err)
 {
     struct input *inputs = tc_alloc(count * sizeof *inputs);
     struct block_writer *w = NULL;
@@ -228,9 +299,9 @@ static int compact(struct tsdb *tsdb, size_t from, size_t count, uint32_t level,
     if (rc == 0)
         rc = block_writer_new(tsdb->options.fs, tsdb->blocks_dir, tsdb->next_block++,
                               block_info(tsdb->blocks[from])->min_t,
-                              block_info(tsdb->blocks[from + count - 1])->max_t, level, 0, &w, err);
+                              block_info(tsdb->blocks[from + count - 1])->max_t, level, thinned_ms, &w, err);
     if (rc == 0)
-        rc = merge(w, inputs, count, err);
+        rc = merge(tsdb, w, inputs, count, err);
     for (size_t i = 0; i < pinned; i++)
         block_unpin(inputs[i].block);
     free(inputs);
@@ -240,9 +311,25 @@ static int compact(struct tsdb *tsdb, size_t from, size_t count, uint32_t level,
     }
     rc = block_writer_finish(&w, &info, err);
     if (rc == 0)
-        rc = blocks_replace(tsdb, &info, from, count, err);
+        rc = blocks_replace(tsdb, info.series > 0 ? &info : NULL, from, count, err);
     tsdb->compactions += rc == 0;
     return rc;
+}
+
+int blocks_rewrite(struct tsdb *tsdb, size_t at, struct err *err)
+{
+    const struct block_info *info = block_info(tsdb->blocks[at]);
+    return compact(tsdb, at, 1, info->level, info->thinned_ms, err);
+}
+
+bool blocks_older_queries(struct tsdb *tsdb, uint64_t generation)
+{
+    bool older = false;
+    pthread_mutex_lock(&tsdb->blocks_lock);
+    for (const struct tsdb_querier *q = tsdb->queriers; q != NULL && !older; q = q->next)
+        older = q->generation < generation;
+    pthread_mutex_unlock(&tsdb->blocks_lock);
+    return older;
 }
 
 static int64_t floor_to(int64_t t, int64_t step)
@@ -269,7 +356,7 @@ int blocks_compact(struct tsdb *tsdb, bool *ret_more, struct err *err)
             if (n < 2 || tsdb->head.min_valid < start + range)
                 continue;
             *ret_more = true;
-            return compact(tsdb, i, n, level + 1, err);
+            return compact(tsdb, i, n, level + 1, 0, err);
         }
     }
     return 0;

@@ -5,6 +5,7 @@
  * there are never more series than entries.
  */
 #include "metrics/tsdb/exemplars.h"
+#include "metrics/tsdb/tombstones.h"
 
 #include "base/map.h"
 #include "base/utf8.h"
@@ -210,6 +211,34 @@ void exemplars_each(const struct exemplars *e,
         const struct entry *entry = &e->ring[(first + i) % e->capacity];
         visit(context, e->series[entry->series].labels, &entry->exemplar);
     }
+}
+
+struct survivors {
+    struct exemplars *to;
+    const struct tombstones *tombstones;
+};
+
+static void keep(void *context, const struct labels *series, const struct tsdb_exemplar *x)
+{
+    const struct survivors *s = context;
+    bool fresh;
+    const struct tombstone *deleted =
+        tombstones_find(s->tombstones, series->items, series->count, series->hash);
+    if (!tombstone_covers(deleted, x->t, x->t))
+        (void)exemplars_add(s->to, series->items, series->count, x->labels->items, x->labels->count, x->t,
+                            x->v, &fresh);
+}
+
+void exemplars_erase(struct exemplars *e, const struct tombstones *tombstones)
+{
+    if (e->n == 0)
+        return;
+    struct survivors survivors = {exemplars_new(e->capacity), tombstones};
+    exemplars_each(e, keep, &survivors);
+    struct exemplars before = *e;
+    *e = *survivors.to;
+    *survivors.to = before;
+    exemplars_free(&survivors.to);
 }
 
 /* --- selecting --- */

@@ -23,6 +23,10 @@ enum tsdb_outcome exemplars_add(struct exemplars *exemplars, const struct label 
                                 const struct label *labels, size_t count, int64_t t, double v,
                                 bool *ret_fresh);
 
+struct tombstones;
+/* Forgets those that are deleted. */
+void exemplars_erase(struct exemplars *exemplars, const struct tombstones *tombstones);
+
 /* From the oldest to the newest. What is handed over is lent. */
 void exemplars_each(const struct exemplars *exemplars,
                     void (*visit)(void *context, const struct labels *series,

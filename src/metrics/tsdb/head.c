@@ -297,7 +297,7 @@ added:
 
 /* --- forgetting --- */
 
-static void remove_series(struct head *head, struct head_series *s)
+void head_remove(struct head *head, struct head_series *s)
 {
     size_t at = s->hash & (head->slot_count - 1);
     while (head->slots[at] != s->id + 1)
@@ -339,18 +339,18 @@ void head_truncate(struct head *head, int64_t t, uint32_t from, uint32_t to)
             }
         }
         if (s->closed_count == 0 && s->open.p == NULL && s->late == NULL)
-            remove_series(head, s);
+            head_remove(head, s);
     }
     head->min_t = TC_MAX(head->min_t, t);
 }
 
-void head_collect(struct head *head)
+void head_collect(struct head *head, bool all)
 {
     size_t ids = 0;
     for (uint32_t i = 0; i < head->next_id; i++)
         if (head->series[i] != NULL)
             ids += head->series[i]->label_count;
-    if (head->index.posting_ids - ids <= head->index.posting_ids / 8)
+    if (head->index.posting_ids - ids <= (all ? 0 : head->index.posting_ids / 8))
         return;
     struct label_index old = head->index;
     label_index_init(&head->index);

@@ -91,8 +91,14 @@ int head_read(const struct head *head, const struct head_series *s, int64_t min_
 size_t head_count(const struct head_series *s, int64_t min_t, int64_t max_t);
 /* Forgets the samples before `t` of series [from, to); and the series that have none left. */
 void head_truncate(struct head *head, int64_t t, uint32_t from, uint32_t to);
-/* Builds the index anew where many series have gone. */
-void head_collect(struct head *head);
+void head_remove(struct head *head, struct head_series *s);
+/* Builds the index anew where many series have gone; `all`: where any has. */
+void head_collect(struct head *head, bool all);
+struct tombstone;
+/* The times of the first and the last sample; false: there is none. */
+bool head_span(const struct head_series *s, int64_t *ret_min, int64_t *ret_max);
+/* Takes what is deleted out of memory, and the series with it where nothing is left. */
+int head_erase(struct head *head, struct head_series *s, const struct tombstone *deleted, struct err *err);
 size_t head_bytes(const struct head *head);
 
 /* Makes columns strictly rising: sorted by time, of equal times the first. */

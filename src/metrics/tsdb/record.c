@@ -138,7 +138,7 @@ static int bad(struct err *err, const char *what)
     return err_set(err, TC_ECORRUPT, "the log of samples holds %s that cannot be", what);
 }
 
-static uint32_t canonical(const struct tsdb *tsdb, uint32_t id)
+uint32_t record_canonical(const struct tsdb *tsdb, uint32_t id)
 {
     size_t low = 0, high = tsdb->alias_count;
     while (low < high) {
@@ -180,7 +180,7 @@ static int replay_series(struct tsdb *tsdb, struct reader *in, struct err *err)
         if (known == id)
             continue;
         if (id < tsdb->head.next_id) {
-            if (canonical(tsdb, (uint32_t)id) == id)
+            if (record_canonical(tsdb, (uint32_t)id) == id)
                 return bad(err, "a series' number");
         } else if (known != UINT32_MAX) {
             add_alias(tsdb, (uint32_t)id, known);
@@ -193,7 +193,7 @@ static int replay_series(struct tsdb *tsdb, struct reader *in, struct err *err)
 
 static struct head_series *replay_find(struct tsdb *tsdb, uint64_t id)
 {
-    return id >= UINT32_MAX ? NULL : head_series_of(&tsdb->head, canonical(tsdb, (uint32_t)id));
+    return id >= UINT32_MAX ? NULL : head_series_of(&tsdb->head, record_canonical(tsdb, (uint32_t)id));
 }
 
 static int replay_floats(struct tsdb *tsdb, struct reader *in, struct err *err)
@@ -229,31 +229,39 @@ static bool read_side(struct reader *in, struct histogram_side *side, struct are
     return !in->bad;
 }
 
+bool record_read_histogram(struct reader *in, struct arena *arena, uint64_t *ret_id, int64_t *ret_t,
+                           int64_t *ret_start_t, struct histogram *h)
+{
+    *h = (struct histogram){0};
+    *ret_id = reader_varint(in);
+    *ret_t = unzigzag(reader_varint(in));
+    *ret_start_t = unzigzag(reader_varint(in));
+    h->hint = (enum counter_reset_hint)(reader_u8(in) & 3);
+    h->schema = (int32_t)unzigzag(reader_varint(in));
+    h->zero_threshold = reader_double(in);
+    h->zero_count = reader_double(in);
+    h->count = reader_double(in);
+    h->sum = reader_double(in);
+    h->bound_count = reader_varint(in);
+    if (in->bad || h->bound_count > CHUNK_BUCKETS_MAX)
+        return false;
+    double *bounds = ARENA_ARRAY(arena, double, h->bound_count + 1);
+    for (size_t i = 0; i < h->bound_count; i++)
+        bounds[i] = reader_double(in);
+    h->bounds = h->bound_count > 0 ? bounds : NULL;
+    return read_side(in, &h->positive, arena) && read_side(in, &h->negative, arena);
+}
+
 static int replay_histograms(struct tsdb *tsdb, struct reader *in, struct err *err)
 {
     struct arena arena = {0};
     int rc = 0;
     while (in->rest.n > 0 && rc == 0) {
         arena_reset(&arena);
-        struct histogram h = {0};
-        uint64_t id = reader_varint(in);
-        int64_t t = unzigzag(reader_varint(in)), start_t = unzigzag(reader_varint(in));
-        h.hint = (enum counter_reset_hint)(reader_u8(in) & 3);
-        h.schema = (int32_t)unzigzag(reader_varint(in));
-        h.zero_threshold = reader_double(in);
-        h.zero_count = reader_double(in);
-        h.count = reader_double(in);
-        h.sum = reader_double(in);
-        h.bound_count = reader_varint(in);
-        if (in->bad || h.bound_count > CHUNK_BUCKETS_MAX) {
-            rc = bad(err, "a histogram");
-            break;
-        }
-        double *bounds = ARENA_ARRAY(&arena, double, h.bound_count + 1);
-        for (size_t i = 0; i < h.bound_count; i++)
-            bounds[i] = reader_double(in);
-        h.bounds = h.bound_count > 0 ? bounds : NULL;
-        if (!read_side(in, &h.positive, &arena) || !read_side(in, &h.negative, &arena)) {
+        struct histogram h;
+        uint64_t id;
+        int64_t t, start_t;
+        if (!record_read_histogram(in, &arena, &id, &t, &start_t, &h)) {
             rc = bad(err, "a histogram");
             break;
         }
@@ -362,7 +370,7 @@ static int replay_batch(struct tsdb *tsdb, struct reader *in, struct err *err)
 }
 
 /* False where there are too many, or the frame ends before them. */
-static bool reader_labels(struct reader *in, struct label labels[TSDB_LABELS_MAX], size_t *ret_count)
+bool record_read_labels(struct reader *in, struct label labels[TSDB_LABELS_MAX], size_t *ret_count)
 {
     uint64_t count = reader_varint(in);
     if (count > TSDB_LABELS_MAX)
@@ -378,15 +386,25 @@ static int replay_exemplars(struct tsdb *tsdb, struct reader *in, struct err *er
     size_t series_count, count;
     bool fresh;
     while (in->rest.n > 0) {
-        if (!reader_labels(in, series, &series_count))
+        if (!record_read_labels(in, series, &series_count))
             return bad(err, "an exemplar's series");
         int64_t t = unzigzag(reader_varint(in));
         double v = reader_double(in);
-        if (!reader_labels(in, labels, &count))
+        if (!record_read_labels(in, labels, &count))
             return bad(err, "an exemplar");
         (void)exemplars_add(tsdb->exemplars, series, series_count, labels, count, t, v, &fresh);
     }
     return 0;
+}
+
+/* Exemplars go at once. */
+static int replay_deletion(struct tsdb *tsdb, struct sv payload, struct err *err)
+{
+    uint64_t before = tsdb->tombstones.sequence;
+    int rc = tombstones_replay(&tsdb->tombstones, payload, err);
+    if (tsdb->tombstones.sequence > before)
+        exemplars_erase(tsdb->exemplars, &tsdb->tombstones);
+    return rc;
 }
 
 int record_replay(void *context, unsigned kind, struct sv payload, struct err *err)
@@ -411,6 +429,8 @@ int record_replay(void *context, unsigned kind, struct sv payload, struct err *e
         return replay_exemplars(tsdb, &in, err);
     case RECORD_BATCH:
         return replay_batch(tsdb, &in, err);
+    case RECORD_DELETION:
+        return replay_deletion(tsdb, payload, err);
     case RECORD_END:
         head_reserve(&tsdb->head, (uint32_t)TC_MIN(reader_u64(&in), (uint64_t)UINT32_MAX - 1));
         return 0;
@@ -448,9 +468,9 @@ static void record_state(struct buf *out, const struct head_series *s)
     }
 }
 
-static void snapshot_path(const struct tsdb *tsdb, uint64_t number, char out[WAL_PATH_MAX])
+static void snapshot_path(const char *dir, uint64_t number, char out[WAL_PATH_MAX])
 {
-    snprintf(out, WAL_PATH_MAX, "%s/%08llu.snapshot", tsdb->wal_dir, (unsigned long long)number);
+    snprintf(out, WAL_PATH_MAX, "%s/%08llu.snapshot", dir, (unsigned long long)number);
 }
 
 static void write_series(struct tsdb *tsdb, struct wal_file *file)
@@ -525,6 +545,33 @@ static void write_exemplars(struct tsdb *tsdb, struct wal_file *file)
     free(frames.ends);
 }
 
+/* As one deletion. */
+static void write_tombstones(struct tsdb *tsdb, struct wal_file *file)
+{
+    struct buf out;
+    bool first = true;
+    buf_init(&out, WAL_PAYLOAD_MAX);
+    pthread_rwlock_rdlock(&tsdb->lock);
+    const struct tombstones *t = &tsdb->tombstones;
+    for (size_t i = 0; i < t->count; i++) {
+        if (out.n == 0)
+            tombstones_record_begin(&out, first);
+        tombstones_record(&out, t->items[i].labels->items, t->items[i].labels->count, t->items[i].stretches,
+                          t->items[i].n);
+        if (i + 1 == t->count)
+            tombstones_record_end(&out);
+        if (out.overflow)
+            file->rc = -EFBIG;
+        if (i + 1 == t->count || out.n >= SNAPSHOT_FRAME_BYTES) {
+            wal_file_put(file, RECORD_DELETION, buf_view(&out));
+            buf_clear(&out);
+            first = false;
+        }
+    }
+    pthread_rwlock_unlock(&tsdb->lock);
+    buf_free(&out);
+}
+
 static void write_number(struct wal_file *file, unsigned kind, uint64_t v)
 {
     char bytes[8];
@@ -532,11 +579,11 @@ static void write_number(struct wal_file *file, unsigned kind, uint64_t v)
     wal_file_put(file, kind, sv_make(bytes, sizeof bytes));
 }
 
-int snapshot_write(struct tsdb *tsdb, uint64_t number, struct err *err)
+int snapshot_write(struct tsdb *tsdb, const char *dir, uint64_t number, bool with_series, struct err *err)
 {
     const struct fs *fs = tsdb->options.fs;
     char path[WAL_PATH_MAX], fresh[WAL_PATH_MAX + 8];
-    snapshot_path(tsdb, number, path);
+    snapshot_path(dir, number, path);
     snprintf(fresh, sizeof fresh, "%s.new", path);
     struct wal_file file;
     int rc = wal_file_create(fs, tsdb->options.rng, fresh, &file);
@@ -552,8 +599,11 @@ int snapshot_write(struct tsdb *tsdb, uint64_t number, struct err *err)
     wal_file_put(&file, RECORD_SOURCE, buf_view(&sources));
     buf_free(&sources);
     write_number(&file, RECORD_META, (uint64_t)min_valid);
-    write_series(tsdb, &file);
-    write_exemplars(tsdb, &file);
+    if (with_series) {
+        write_series(tsdb, &file);
+        write_exemplars(tsdb, &file);
+    }
+    write_tombstones(tsdb, &file);
     pthread_rwlock_rdlock(&tsdb->lock);
     uint32_t next_id = tsdb->head.next_id;
     pthread_rwlock_unlock(&tsdb->lock);
@@ -562,7 +612,7 @@ int snapshot_write(struct tsdb *tsdb, uint64_t number, struct err *err)
     if (rc == 0)
         rc = fs->rename(fs, fresh, path);
     if (rc == 0)
-        rc = fs->sync_dir(fs, tsdb->wal_dir);
+        rc = fs->sync_dir(fs, dir);
     if (rc < 0) {
         fs->unlink(fs, fresh);
         return wal_sys(err, rc, "cannot write", path);
@@ -599,13 +649,13 @@ int snapshot_load(struct tsdb *tsdb, uint64_t *ret_number, struct err *err)
         return wal_sys(err, rc, "cannot list", tsdb->wal_dir);
     *ret_number = found.newest;
     for (size_t i = 0; i < found.drop_count; i++) {
-        snapshot_path(tsdb, found.drop[i], path);
+        snapshot_path(tsdb->wal_dir, found.drop[i], path);
         fs->unlink(fs, path); /* one that stays is dropped the next time */
     }
     if (found.newest == 0)
         return 0;
     uint64_t good, size;
-    snapshot_path(tsdb, found.newest, path);
+    snapshot_path(tsdb->wal_dir, found.newest, path);
     rc = wal_file_read(fs, path, false, record_replay, tsdb, &good, &size, err);
     return rc;
 }

@@ -89,8 +89,9 @@ void thin_columns(struct chunk_columns *c, int64_t window_ms, bool counter)
     free(keep);
 }
 
-static int thin_series(const struct block *block, uint32_t series, const struct labels *labels,
-                       struct block_writer *w, struct arena *arena, struct err *err)
+static int thin_series(struct tsdb *tsdb, const struct block *block, uint32_t series,
+                       const struct labels *labels, struct block_writer *w, struct arena *arena,
+                       struct err *err)
 {
     uint32_t chunks = block_chunk_count(block, series);
     size_t samples = 0;
@@ -107,13 +108,16 @@ static int thin_series(const struct block *block, uint32_t series, const struct 
         if (rc != 0)
             return rc;
     }
+    tombstone_apply(deleted_of(tsdb, labels->items, labels->count, arena), &columns);
+    if (columns.n == 0)
+        return 0;
     thin_columns(&columns, THIN_WINDOW_MS, thin_is_counter(labels_get(labels, METRIC_NAME)));
     block_writer_series(w, labels->items, labels->count);
     block_writer_samples(w, &columns);
     return 0;
 }
 
-static int thin_all(struct block *block, struct block_writer *w, struct err *err)
+static int thin_all(struct tsdb *tsdb, struct block *block, struct block_writer *w, struct err *err)
 {
     struct arena arena = {0};
     struct index_view view = block_view(block);
@@ -122,7 +126,7 @@ static int thin_all(struct block *block, struct block_writer *w, struct err *err
         uint32_t n;
         arena_reset(&arena);
         const struct label_pair *pairs = view.pairs(block, i, &n);
-        rc = thin_series(block, i, index_labels(&view, pairs, n, NULL, &arena), w, &arena, err);
+        rc = thin_series(tsdb, block, i, index_labels(&view, pairs, n, NULL, &arena), w, &arena, err);
     }
     arena_free(&arena);
     return rc;
@@ -140,7 +144,7 @@ int thin_block(struct tsdb *tsdb, size_t at, struct err *err)
         return rc;
     rc = block_pin(block, err);
     if (rc == 0) {
-        rc = thin_all(block, w, err);
+        rc = thin_all(tsdb, block, w, err);
         block_unpin(block);
     }
     if (rc != 0) {

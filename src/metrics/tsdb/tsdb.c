@@ -69,8 +69,9 @@ static int make_dirs(struct tsdb *tsdb, struct err *err)
 static int recover(struct tsdb *tsdb, uint64_t *ret_cut_bytes, struct err *err)
 {
     uint64_t first;
+    bool outgoing = tsdb->options.outgoing_bytes_max > 0;
     tsdb->head.replaying = true;
-    int rc = blocks_load(tsdb, err);
+    int rc = outgoing ? outgoing_load(tsdb, err) : blocks_load(tsdb, err);
     if (rc == 0)
         rc = snapshot_load(tsdb, &first, err);
     struct wal_options options = {.fs = tsdb->options.fs,
@@ -87,6 +88,8 @@ static int recover(struct tsdb *tsdb, uint64_t *ret_cut_bytes, struct err *err)
     /* What blocks have by now. */
     if (tsdb->head.min_valid != INT64_MIN)
         head_truncate(&tsdb->head, tsdb->head.min_valid, 0, tsdb->head.next_id);
+    if (outgoing)
+        return outgoing_recovered(tsdb, err); /* which needs the aliases */
     tsdb->snapshot_due = tsdb->block_count > 0 && wal_stats(tsdb->wal).segments > 2;
     free(tsdb->aliases);
     tsdb->aliases = NULL;
@@ -117,6 +120,7 @@ int tsdb_open(const struct tsdb_options *options, struct tsdb **ret, uint64_t *r
     buf_init(&tsdb->exemplar_record, WAL_PAYLOAD_MAX);
     buf_init(&tsdb->batch_record, WAL_PAYLOAD_MAX);
     tsdb->exemplars = exemplars_new(tsdb->options.exemplars_max);
+    tombstones_init(&tsdb->tombstones);
     tsdb->known_slots = KNOWN_FIRST;
     tsdb->known = tc_alloc(tsdb->known_slots * sizeof *tsdb->known);
     tsdb->known_seed = rng_u64(options->rng);
@@ -152,6 +156,7 @@ void tsdb_close(struct tsdb **ret)
     buf_free(&tsdb->exemplar_record);
     buf_free(&tsdb->batch_record);
     exemplars_free(&tsdb->exemplars);
+    tombstones_free(&tsdb->tombstones);
     free(tsdb->known);
     free(tsdb->aliases);
     pthread_mutex_destroy(&tsdb->blocks_lock);
@@ -180,6 +185,9 @@ unsigned tsdb_source(struct tsdb *tsdb, struct sv name)
 
 int tsdb_begin(struct tsdb *tsdb, unsigned source, int64_t max_t, struct tsdb_appender *ret, struct err *err)
 {
+    if (tsdb->options.outgoing_bytes_max > 0 && !outgoing_has_room(tsdb))
+        return err_set(err, TC_EAGAIN,
+                       "the queue to the remote store is full: it is down or slow; try again later");
     if (!wal_has_room(tsdb->wal)) {
         if (wal_stats(tsdb->wal).failed)
             return err_set(err, TC_EIO,
@@ -469,6 +477,8 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     s.samples_appended = head->samples;
     s.out_of_order_held = head->late;
     s.exemplars = exemplars_count(tsdb->exemplars);
+    s.tombstones = tsdb->tombstones.stretches;
+    s.cleanings = tsdb->cleanings;
     memcpy(s.outcomes, tsdb->outcomes, sizeof s.outcomes);
     s.head_bytes = head_bytes(head) + tsdb->known_slots * sizeof(struct known);
     s.min_t = head->min_t;
@@ -486,6 +496,7 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     s.blocks_expired = tsdb->blocks_expired;
     pthread_mutex_unlock(&tsdb->blocks_lock);
     s.wal = wal_stats(tsdb->wal);
+    s.outgoing_bytes = tsdb->options.outgoing_bytes_max > 0 ? outgoing_end(tsdb) - outgoing_reached(tsdb) : 0;
     return s;
 }
 
@@ -519,6 +530,12 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
         {"tocsin_tsdb_exemplars", "gauge", "Exemplars in memory.", (double)s.exemplars},
         {"tocsin_tsdb_exemplars_limit", "gauge", "Exemplars that may be in memory; past it the oldest go.",
          (double)tsdb->options.exemplars_max},
+        {"tocsin_tsdb_tombstones", "gauge", "Deleted stretches of series that are on the disk still.",
+         (double)s.tombstones},
+        {"tocsin_tsdb_tombstones_limit", "gauge",
+         "Deleted stretches that may be; past it deletions are refused.", TOMBSTONES_MAX},
+        {"tocsin_tsdb_tombstones_cleaned_total", "counter",
+         "Times that all that was deleted left the disk.", (double)s.cleanings},
     };
     const struct metric disk[] = {
         {"tocsin_tsdb_blocks", "gauge", "Blocks on disk.", (double)s.blocks},

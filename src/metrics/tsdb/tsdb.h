@@ -45,6 +45,10 @@ struct tsdb_options {
     const struct label *aliases; /* metrics whose series are kept under another name: name -> that name;
                                     sorted, lent for the store's life */
     size_t alias_count;
+    /* More than 0: the store is a queue to another one. What it takes stays in the log until an outgoing
+     * reader has sent it on, at most this much, and then in memory for about an hour, to judge what is late
+     * or a repeat by; there are no blocks. */
+    uint64_t outgoing_bytes_max;
     bool background; /* a thread of its own commits the log */
 };
 
@@ -82,8 +86,8 @@ struct tsdb_appender {
     unsigned source;
     int64_t max_t; /* samples after it are TSDB_TOO_FAR; INT64_MAX: none */
 };
-/* TC_EAGAIN: the log's queue is full. TC_EIO: the log has ended. Else the store's writing lock is held until
- * tsdb_commit. */
+/* TC_EAGAIN: the log's queue is full, or the outgoing one. TC_EIO: the log has ended. Else the store's
+ * writing lock is held until tsdb_commit. */
 int tsdb_begin(struct tsdb *tsdb, unsigned source, int64_t max_t, struct tsdb_appender *ret, struct err *err);
 /* The series with these labels (sorted here, empty ones left out), made where it is new. */
 enum tsdb_outcome tsdb_series(struct tsdb_appender *a, struct label *labels, size_t count,
@@ -145,6 +149,55 @@ struct tsdb_exemplar_series {
 void tsdb_exemplars(struct tsdb *tsdb, const struct tsdb_selector *selectors, size_t count, int64_t min_t,
                     int64_t max_t, struct arena *arena, struct tsdb_exemplar_series **ret, size_t *ret_count);
 
+/* --- deleting --- */
+/*
+ * Hides the samples in [min_t, max_t] of the series that one of the selectors takes, of each clamped to the
+ * times that it has samples at now: what comes later is seen, but what comes out of order into that stretch.
+ * From the return on no reader sees them; `done` comes once that is durable (then they never come back;
+ * before, a crash leaves all of the deletion or nothing). Exemplars of such series and times go, too. Any
+ * thread. TC_EAGAIN, TC_EIO as tsdb_begin; TC_EBOUND: too many deletions wait to leave the disk (`done` does
+ * not come).
+ */
+int tsdb_delete(struct tsdb *tsdb, const struct tsdb_selector *selectors, size_t count, int64_t min_t,
+                int64_t max_t, uint64_t *ret_series, wal_done_fn done, void *context, struct err *err);
+/* Never beside tsdb_maintain: writes anew what has deleted samples (blocks, memory, the log), so that they
+ * are gone from the disk. *ret_more: queries under way still see them; call it again. */
+int tsdb_clean(struct tsdb *tsdb, bool *ret_more, struct err *err);
+/* Never beside tsdb_maintain: a copy of the store in `dir` (made; nothing is there), which tsdb_open takes.
+ * `with_head`: with what is in memory only. It is there whole or not at all. */
+int tsdb_copy(struct tsdb *tsdb, const char *dir, bool with_head, struct err *err);
+
+/* --- sending on --- */
+struct outgoing_sample {
+    int64_t t;
+    double v;
+    const struct histogram *histogram; /* NULL: a float */
+};
+struct outgoing_series {
+    const struct label *labels; /* sorted by name */
+    size_t label_count;
+    const struct outgoing_sample *samples; /* in the order in which they came */
+    size_t sample_count;
+    const struct label *exemplar_labels; /* of one exemplar, in place of samples */
+    size_t exemplar_label_count;
+    struct outgoing_sample exemplar;
+};
+struct outgoing;
+/* Reads what an outgoing store has taken, from where the one before it had come to; of one thread. */
+int outgoing_open(struct tsdb *tsdb, struct outgoing **ret, struct err *err);
+void outgoing_close(struct outgoing **outgoing);
+/* What is next, of what is durable: *ret_count 0 where there is nothing. `samples_max` samples at most; lent
+ * until the next call. It comes again, with more perhaps, until outgoing_sent. */
+int outgoing_next(struct outgoing *outgoing, size_t samples_max, const struct outgoing_series **ret,
+                  size_t *ret_count, struct err *err);
+/* What outgoing_next gave need not be given again, but after a crash. */
+void outgoing_sent(struct outgoing *outgoing);
+/* Keeps how far all came, durably, so that little is sent twice after a crash. Call it now and then. */
+int outgoing_keep(struct outgoing *outgoing, struct err *err);
+/* Numbers that only grow: how far the durable log goes, and how far it was sent. */
+uint64_t outgoing_end(struct tsdb *tsdb);
+uint64_t outgoing_reached(struct tsdb *tsdb);
+
 /* --- maintenance --- */
 /* Cuts blocks, joins them, lets old ones go, and trims the log. Call it every minute or so, from one thread.
  * What a failure leaves undone is tried again by the next call. */
@@ -155,7 +208,9 @@ struct tsdb_stats {
     uint64_t samples_appended, out_of_order_held, exemplars;
     uint64_t outcomes[TSDB_OUTCOMES];
     uint64_t blocks, block_bytes, block_samples, blocks_cut, compactions, blocks_thinned, blocks_expired;
-    uint64_t head_bytes; /* estimate */
+    uint64_t outgoing_bytes;        /* that wait to be sent on */
+    uint64_t tombstones, cleanings; /* stretches of series that wait to leave the disk */
+    uint64_t head_bytes;            /* estimate */
     int64_t min_t, max_t;
     struct wal_stats wal;
 };

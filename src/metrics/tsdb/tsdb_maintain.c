@@ -82,7 +82,7 @@ static void list_series(struct cut *cut)
 }
 
 /* From here on nothing before `to` changes. */
-static void freeze(struct tsdb *tsdb, int64_t to)
+void head_freeze(struct tsdb *tsdb, int64_t to)
 {
     for (uint32_t id = 0, end = 1; id < end;) {
         pthread_rwlock_wrlock(&tsdb->lock);
@@ -125,8 +125,9 @@ static int write_one(struct cut *cut, const struct head_series *s, struct block_
     pthread_rwlock_unlock(&tsdb->lock);
     if (n == 0 && late == 0)
         return 0;
-    block_writer_series(w, labels, s->label_count);
-    if (late == 0) {
+    const struct tombstone *deleted = deleted_of(tsdb, labels, s->label_count, &cut->arena);
+    if (late == 0 && deleted == NULL) {
+        block_writer_series(w, labels, s->label_count);
         for (uint32_t i = 0; i < n; i++)
             block_writer_chunk(w, chunks[i].min_t, chunks[i].max_t, chunks[i].count,
                                sv_make(chunks[i].bytes, chunks[i].n));
@@ -140,6 +141,10 @@ static int write_one(struct cut *cut, const struct head_series *s, struct block_
     if (rc != 0)
         return rc;
     columns_settle(&c, &cut->arena); /* samples that came late among the others: all are written again */
+    tombstone_apply(deleted, &c);
+    if (c.n == 0)
+        return 0;
+    block_writer_series(w, labels, s->label_count);
     block_writer_samples(w, &c);
     return 0;
 }
@@ -179,16 +184,6 @@ static bool due(struct tsdb *tsdb, int64_t *ret_from, int64_t *ret_to)
     return is_due;
 }
 
-static bool older_queries(struct tsdb *tsdb)
-{
-    bool older = false;
-    pthread_mutex_lock(&tsdb->blocks_lock);
-    for (const struct tsdb_querier *q = tsdb->queriers; q != NULL && !older; q = q->next)
-        older = q->generation < tsdb->truncate_generation;
-    pthread_mutex_unlock(&tsdb->blocks_lock);
-    return older;
-}
-
 static int64_t least_time(const struct head *head)
 {
     int64_t least = INT64_MAX;
@@ -206,7 +201,7 @@ static int64_t least_time(const struct head *head)
     return least;
 }
 
-static void truncate_head(struct tsdb *tsdb)
+void head_forget(struct tsdb *tsdb)
 {
     int64_t to = tsdb->head.min_valid; /* only we change it */
     for (uint32_t id = 0, end = 1; id < end; id += SLICE_SERIES) {
@@ -217,11 +212,11 @@ static void truncate_head(struct tsdb *tsdb)
     }
     pthread_rwlock_wrlock(&tsdb->lock);
     tsdb->head.min_t = least_time(&tsdb->head);
-    head_collect(&tsdb->head);
+    head_collect(&tsdb->head, false);
     pthread_rwlock_unlock(&tsdb->lock);
 }
 
-static int remove_snapshots(struct tsdb *tsdb, uint64_t before)
+int snapshots_remove(struct tsdb *tsdb, uint64_t before)
 {
     const struct fs *fs = tsdb->options.fs;
     char path[WAL_PATH_MAX];
@@ -235,16 +230,16 @@ static int remove_snapshots(struct tsdb *tsdb, uint64_t before)
     return rc;
 }
 
-static int trim_log(struct tsdb *tsdb, struct err *err)
+int trim_log(struct tsdb *tsdb, struct err *err)
 {
     uint64_t number;
     int rc = wal_roll(tsdb->wal, &number, err);
     if (rc == 0)
-        rc = snapshot_write(tsdb, number, err);
+        rc = snapshot_write(tsdb, tsdb->wal_dir, number, true, err);
     if (rc == 0)
         rc = wal_remove_before(tsdb->wal, number, err);
     if (rc == 0)
-        (void)remove_snapshots(tsdb, number); /* what stays is removed by the next start */
+        (void)snapshots_remove(tsdb, number); /* what stays is removed by the next start */
     tsdb->snapshot_due = rc != 0;
     return rc;
 }
@@ -260,27 +255,39 @@ static size_t place_of(const struct tsdb *tsdb, int64_t min_t)
 static int cut_block(struct tsdb *tsdb, int64_t from, int64_t to, struct err *err)
 {
     struct block_info info;
-    freeze(tsdb, to);
+    head_freeze(tsdb, to);
     int rc = write_block(tsdb, from, to, &info, err);
     if (rc == 0 && info.series > 0)
         rc = blocks_replace(tsdb, &info, place_of(tsdb, from), 0, err);
     if (rc != 0)
         return rc;
     tsdb->blocks_cut += info.series > 0;
+    tsdb->clean_due = true;
     tsdb->truncate_due = true;
     tsdb->truncate_generation = tsdb->generation;
     return 0;
 }
 
+/* What was deleted leaves the disk with the next block that is cut, asked for or not. */
+static int clean_in_passing(struct tsdb *tsdb, struct err *err)
+{
+    bool more;
+    int rc = tsdb_clean(tsdb, &more, err);
+    tsdb->clean_due = rc != 0 || more;
+    return rc;
+}
+
 int tsdb_maintain(struct tsdb *tsdb, struct err *err)
 {
     int rc = 0;
+    if (tsdb->options.outgoing_bytes_max > 0)
+        return outgoing_maintain(tsdb, err);
     for (unsigned step = 0; step < MAINTAIN_STEPS_MAX && rc == 0; step++) {
         int64_t from, to;
         if (tsdb->truncate_due) {
-            if (older_queries(tsdb))
+            if (blocks_older_queries(tsdb, tsdb->truncate_generation))
                 break;
-            truncate_head(tsdb);
+            head_forget(tsdb);
             tsdb->truncate_due = false;
             tsdb->snapshot_due = true;
         }
@@ -291,9 +298,12 @@ int tsdb_maintain(struct tsdb *tsdb, struct err *err)
     if (rc == 0 && tsdb->snapshot_due && !tsdb->truncate_due)
         rc = trim_log(tsdb, err);
     bool more = rc == 0;
+    if (rc == 0 && tsdb->clean_due && !tsdb->truncate_due)
+        rc = clean_in_passing(tsdb, err);
     for (unsigned step = 0; step < MAINTAIN_STEPS_MAX && rc == 0 && more; step++)
         rc = blocks_compact(tsdb, &more, err);
     int expired = blocks_expire(tsdb, rc == 0 ? err : NULL); /* on a full disk it makes the room */
+    deleted_expire(tsdb);
     blocks_trim_indexes(tsdb);
     return rc == 0 ? expired : rc;
 }

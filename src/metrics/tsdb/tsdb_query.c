@@ -189,6 +189,50 @@ static void select_one(void *context, const struct index_view *view, uint32_t id
         add_part(f, (struct part){(uint32_t)block, id}, arena);
 }
 
+static const struct tombstone *deleted_here(const struct tsdb *tsdb, const struct labels *labels,
+                                            struct arena *arena)
+{
+    return tsdb->tombstones.count == 0
+               ? NULL
+               : tombstone_copy(
+                     tombstones_find(&tsdb->tombstones, labels->items, labels->count, labels->hash), arena);
+}
+
+/* Whether each chunk in the range is deleted as a whole. One that the head has is shown, as in Prometheus,
+ * whose newest chunk is open to the end of time. */
+static bool is_deleted(const struct tsdb_querier *q, const struct found *f, const struct tombstone *deleted,
+                       int64_t min_t, int64_t max_t)
+{
+    if (deleted == NULL || f->head != UINT32_MAX)
+        return false;
+    for (uint32_t p = 0; p < f->part_count; p++) {
+        const struct block *block = q->blocks[f->parts[p].block];
+        uint32_t n = block_chunk_count(block, f->parts[p].series);
+        for (uint32_t i = 0; i < n; i++) {
+            struct block_chunk chunk = block_chunk_at(block, f->parts[p].series, i);
+            if (chunk.min_t <= max_t && chunk.max_t >= min_t &&
+                !tombstone_covers(deleted, chunk.min_t, chunk.max_t))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void leave_out_deleted(struct tsdb_querier *q, struct table *table, int64_t min_t, int64_t max_t)
+{
+    size_t kept = 0;
+    pthread_rwlock_rdlock(&q->tsdb->lock);
+    const struct tombstones *t = &q->tsdb->tombstones;
+    for (size_t i = 0; i < table->n && t->count > 0; i++) {
+        struct found *f = table->list[i];
+        const struct labels *l = f->labels;
+        if (!is_deleted(q, f, tombstones_find(t, l->items, l->count, l->hash), min_t, max_t))
+            table->list[kept++] = f;
+    }
+    table->n = t->count > 0 ? kept : table->n;
+    pthread_rwlock_unlock(&q->tsdb->lock);
+}
+
 static int source_select(void *context, const struct matcher *matchers, size_t count, int64_t min_t,
                          int64_t max_t, struct arena *arena, struct source_series **ret, size_t *ret_count,
                          struct err *err)
@@ -197,6 +241,7 @@ static int source_select(void *context, const struct matcher *matchers, size_t c
     struct selection s = {.querier = q};
     int rc = walk(q, matchers, count, min_t, max_t, select_one, &s, err);
     if (rc == 0) {
+        leave_out_deleted(q, &s.table, min_t, max_t);
         *ret = ARENA_ARRAY(arena, struct source_series, s.table.n + 1);
         for (size_t i = 0; i < s.table.n; i++)
             (*ret)[i] = (struct source_series){s.table.list[i]->labels, (uint64_t)(uintptr_t)s.table.list[i]};
@@ -262,6 +307,7 @@ static int source_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t
     c.n = of_blocks; /* the head's go behind those of the blocks, which are read without the lock */
     if (s != NULL)
         rc = head_read(&q->tsdb->head, s, min_t, max_t, scratch, &c, err);
+    const struct tombstone *deleted = deleted_here(q->tsdb, f->labels, scratch);
     pthread_rwlock_unlock(&q->tsdb->lock);
     if (rc == 0 && of_blocks > 0) {
         size_t end = c.n;
@@ -276,6 +322,7 @@ static int source_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t
     if (rc != 0)
         return rc;
     columns_settle(&c, scratch);
+    tombstone_apply(deleted, &c);
     *ret = (struct series_samples){
         .t = c.t, .f = c.f, .h = c.has_histograms ? c.h : NULL, .st = c.has_start ? c.st : NULL, .n = c.n};
     return 0;

@@ -145,8 +145,10 @@ static void serve(struct wal *w, int rc)
     struct waiter *served = NULL;
     size_t n = 0, kept = 0;
     pthread_mutex_lock(&w->lock);
-    w->shown =
-        (struct wal_stats){.segments = w->number - w->first + 1, .bytes = w->bytes, .commits = w->commits};
+    w->shown = (struct wal_stats){.segments = w->number - w->first + 1,
+                                  .bytes = w->bytes,
+                                  .commits = w->commits,
+                                  .end = {w->number, w->offset}};
     w->full = rc == -ENOSPC;
     w->failed |= rc != 0 && rc != -ENOSPC;
     if (w->waiter_count > 0)
@@ -253,7 +255,7 @@ static int recover(struct wal *w, uint64_t first, wal_frame_fn each, void *conte
         begun = true;
         rc = wal_file_read(fs, path, last, each, context, &good, &size, err);
         w->number = list.p[i];
-        if (rc != 0 || !last || good == size)
+        if (rc != 0 || !last || (good == size && good > 0)) /* an empty one goes: it would be in the middle */
             continue;
         *ret_cut += size - good;
         int file = good == 0 ? 0 : fs->open(fs, path, FS_READ | FS_WRITE);
@@ -297,6 +299,7 @@ int wal_open(const struct wal_options *options, uint64_t first, wal_frame_fn eac
     if (w->first == 0)
         w->first = w->number;
     w->shown.segments = w->number - w->first + 1;
+    w->shown.end = (struct wal_position){w->number, w->offset};
     if (rc == 0 && options->background) {
         w->runs = pthread_create(&w->thread, NULL, work, w) == 0;
         if (!w->runs)

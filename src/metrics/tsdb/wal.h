@@ -38,8 +38,13 @@ struct wal_options {
     bool background;
 };
 
+struct wal_position {
+    uint64_t segment, offset; /* of a frame in its file */
+};
+
 struct wal_stats {
     uint64_t segments, bytes, commits, queued_bytes;
+    struct wal_position end; /* of what is durable */
     bool failed, full;
 };
 
@@ -78,6 +83,22 @@ int wal_file_finish(struct wal_file *file);
 /* Reads a file whole. `last`: a torn tail is no error; *ret_good is then where it begins. */
 int wal_file_read(const struct fs *fs, const char *path, bool last, wal_frame_fn each, void *context,
                   uint64_t *ret_good, uint64_t *ret_size, struct err *err);
+
+/* --- a segment, frame by frame, while it grows --- */
+struct wal_reader {
+    const struct fs *fs;
+    int file; /* -1: none is open */
+    uint64_t seed, size, offset;
+    struct buf bytes; /* of one frame */
+};
+/* Frames from `offset` on (0: from the first). *ret_missing (may be NULL): there is no such file. */
+int wal_reader_open(const struct fs *fs, const char *dir, uint64_t number, uint64_t offset,
+                    struct wal_reader *ret, bool *ret_missing, struct err *err);
+/* 1: a frame that ends at `end` or before, stepped over; its payload is lent until the next call. 0: there is
+ * none. A negative err_code: it cannot be read, or is damaged. */
+int wal_reader_next(struct wal_reader *reader, uint64_t end, unsigned *ret_kind, struct sv *ret_payload,
+                    struct err *err);
+void wal_reader_close(struct wal_reader *reader);
 
 /* Appends a frame that will stand at `offset` of a file with this seed. */
 void wal_frame_add(struct buf *out, unsigned kind, struct sv payload, uint64_t seed, uint64_t offset,

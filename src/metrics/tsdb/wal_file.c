@@ -9,7 +9,7 @@
 #include "metrics/tsdb/wal.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 enum { FILE_MAGIC = 0x4d574354, FRAME_MAGIC = 0x1e4d6354, OUT_BYTES = 1 << 20 };
 
@@ -84,15 +84,8 @@ int wal_file_finish(struct wal_file *f)
     return f->rc != 0 ? f->rc : TC_MIN(closed, 0);
 }
 
-struct cursor {
-    const struct fs *fs;
-    int file;
-    uint64_t seed, size;
-    struct buf bytes; /* of one frame */
-};
-
 /* 1: a frame, with kind and payload; 0: none that is good here; negative errno. */
-static int read_frame(struct cursor *c, uint64_t offset, unsigned *ret_kind, struct sv *ret_payload,
+static int read_frame(struct wal_reader *c, uint64_t offset, unsigned *ret_kind, struct sv *ret_payload,
                       uint64_t *ret_durable_before)
 {
     char head[WAL_FRAME_BYTES];
@@ -119,7 +112,7 @@ static int read_frame(struct cursor *c, uint64_t offset, unsigned *ret_kind, str
 
 /* Is there, after the bad place, a frame that was written when that place was durable? Then it is no torn
  * tail. */
-static int is_damage(struct cursor *c, uint64_t bad, bool *ret)
+static int is_damage(struct wal_reader *c, uint64_t bad, bool *ret)
 {
     unsigned kind;
     struct sv payload;
@@ -145,7 +138,7 @@ static int is_damage(struct cursor *c, uint64_t bad, bool *ret)
     return 0;
 }
 
-static int walk(struct cursor *c, const char *path, bool last, wal_frame_fn each, void *context,
+static int walk(struct wal_reader *c, const char *path, bool last, wal_frame_fn each, void *context,
                 uint64_t *ret_good, struct err *err)
 {
     uint64_t offset = WAL_HEADER_BYTES;
@@ -177,34 +170,91 @@ static int walk(struct cursor *c, const char *path, bool last, wal_frame_fn each
     return 0;
 }
 
+/* 0, or what is wrong with the header; `last`: a short file is a torn one, with *ret_torn. */
+static int read_header(struct wal_reader *c, const char *path, bool last, bool *ret_torn, struct err *err)
+{
+    char head[WAL_HEADER_BYTES];
+    int64_t r = c->fs->size(c->fs, c->file, &c->size);
+    if (r >= 0)
+        r = c->fs->read_at(c->fs, c->file, head, sizeof head, 0);
+    if (r < 0)
+        return wal_sys(err, (int)r, "cannot read", path);
+    if (r < (int64_t)sizeof head || load_u32(head) != FILE_MAGIC ||
+        load_u64(head + 24) != hash_64(sv_make(head, 24))) {
+        *ret_torn = last && c->size <= WAL_HEADER_BYTES;
+        return *ret_torn ? 0 : err_set(err, TC_ECORRUPT, "%s does not begin as a file of samples does", path);
+    }
+    if (load_u32(head + 4) != WAL_VERSION)
+        return err_set(err, TC_EUNSUPPORTED, "%s has format version %u, and this program knows %d", path,
+                       load_u32(head + 4), WAL_VERSION);
+    c->seed = load_u64(head + 8);
+    c->offset = WAL_HEADER_BYTES;
+    return 0;
+}
+
 int wal_file_read(const struct fs *fs, const char *path, bool last, wal_frame_fn each, void *context,
                   uint64_t *ret_good, uint64_t *ret_size, struct err *err)
 {
-    struct cursor c = {.fs = fs, .file = fs->open(fs, path, FS_READ)};
+    struct wal_reader c = {.fs = fs, .file = fs->open(fs, path, FS_READ)};
     if (c.file < 0)
         return wal_sys(err, c.file, "cannot open", path);
-    char head[WAL_HEADER_BYTES];
-    int64_t r = fs->size(fs, c.file, &c.size);
-    if (r >= 0)
-        r = fs->read_at(fs, c.file, head, sizeof head, 0);
-    int rc = 0;
+    bool torn = false;
     *ret_good = 0;
+    int rc = read_header(&c, path, last, &torn, err);
     *ret_size = c.size;
-    if (r < 0) {
-        rc = wal_sys(err, (int)r, "cannot read", path);
-    } else if (r < (int64_t)sizeof head || load_u32(head) != FILE_MAGIC ||
-               load_u64(head + 24) != hash_64(sv_make(head, 24))) {
-        if (!last || c.size > WAL_HEADER_BYTES)
-            rc = err_set(err, TC_ECORRUPT, "%s does not begin as a file of samples does", path);
-    } else if (load_u32(head + 4) != WAL_VERSION) {
-        rc = err_set(err, TC_EUNSUPPORTED, "%s has format version %u, and this program knows %d", path,
-                     load_u32(head + 4), WAL_VERSION);
-    } else {
-        c.seed = load_u64(head + 8);
+    if (rc == 0 && !torn) {
         buf_init(&c.bytes, (size_t)WAL_PAYLOAD_MAX + 64);
         rc = walk(&c, path, last, each, context, ret_good, err);
         buf_free(&c.bytes);
     }
     fs->close(fs, c.file);
     return rc;
+}
+
+int wal_reader_open(const struct fs *fs, const char *dir, uint64_t number, uint64_t offset,
+                    struct wal_reader *ret, bool *ret_missing, struct err *err)
+{
+    char path[WAL_PATH_MAX];
+    bool torn = false;
+    snprintf(path, sizeof path, "%s/%08llu.wal", dir, (unsigned long long)number);
+    *ret = (struct wal_reader){.fs = fs, .file = fs->open(fs, path, FS_READ)};
+    if (ret_missing != NULL)
+        *ret_missing = ret->file == -ENOENT;
+    if (ret->file < 0)
+        return wal_sys(err, ret->file, "cannot open", path);
+    int rc = read_header(ret, path, false, &torn, err);
+    if (rc != 0) {
+        fs->close(fs, ret->file);
+        ret->file = -1;
+        return rc;
+    }
+    ret->offset = TC_MAX(ret->offset, offset);
+    buf_init(&ret->bytes, (size_t)WAL_PAYLOAD_MAX + 64);
+    return 0;
+}
+
+int wal_reader_next(struct wal_reader *reader, uint64_t end, unsigned *ret_kind, struct sv *ret_payload,
+                    struct err *err)
+{
+    uint64_t durable;
+    if (reader->offset >= end)
+        return 0;
+    reader->size = end;
+    int rc = read_frame(reader, reader->offset, ret_kind, ret_payload, &durable);
+    if (rc < 0)
+        return wal_sys(err, rc, "cannot read", "the log of samples");
+    if (rc == 0)
+        return err_set(err, TC_ECORRUPT, "the log of samples is damaged at byte %llu of a file",
+                       (unsigned long long)reader->offset);
+    reader->offset += WAL_FRAME_BYTES + ((ret_payload->n + 7) & ~(size_t)7);
+    return 1;
+}
+
+void wal_reader_close(struct wal_reader *reader)
+{
+    if (reader->file >= 0) {
+        reader->fs->close(reader->fs, reader->file);
+        buf_free(&reader->bytes);
+    }
+    reader->file = -1;
 }
