@@ -11,7 +11,7 @@ enum { PATH_BYTES_MAX = 256 << 10 };
 
 static bool is_over(void *context)
 {
-    return ((const struct question *)context)->api->asides_end;
+    return workers_ending(&((const struct question *)context)->api->asides);
 }
 
 static void put_parameters(const struct question *q, struct buf *out)
