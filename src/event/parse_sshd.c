@@ -233,10 +233,12 @@ static void skip_sequence(struct sv *rest)
 /* "%SYS-5-CONFIG_I: …" */
 static bool is_cisco(struct sv message)
 {
+    if (message.n == 0 || message.p[0] != '%')
+        return false;
     struct sv facility = sv_head(message, TC_MIN(sv_find_char(message, '-'), (size_t)40));
     size_t n = facility.n;
-    return facility.n > 1 && message.p[0] == '%' && n + 3 < message.n && message.p[n] == '-' &&
-           is_digit(message.p[n + 1]) && message.p[n + 2] == '-' &&
+    return facility.n > 1 && n + 3 < message.n && message.p[n] == '-' && is_digit(message.p[n + 1]) &&
+           message.p[n + 2] == '-' &&
            sv_find_char(sv_head(message, 120), ':') < TC_MIN(message.n, (size_t)120);
 }
 
