@@ -118,9 +118,6 @@ static int check_key(struct builder *b, const struct yaml_node *map, const struc
     if (key->type != YAML_SCALAR)
         return err_at(b->err, TC_EINPUT, b->file, key->line, key->column,
                       "a key must be a plain word, not a list or map");
-    if (sv_is(key->text, "<<") && !key->quoted)
-        return err_at(b->err, TC_EUNSUPPORTED, b->file, key->line, key->column,
-                      "merge keys (<<) are not supported: write the entries out");
     for (const struct yaml_node *n = map->first; n != NULL; n = n->next)
         if (sv_eq(n->key, key->text))
             return err_at(b->err, TC_EINPUT, b->file, key->line, key->column,
@@ -129,9 +126,67 @@ static int check_key(struct builder *b, const struct yaml_node *map, const struc
     return 0;
 }
 
+static bool is_merge_key(const struct builder *b, const struct yaml_node *key)
+{
+    return b->raw == NULL && key->type == YAML_SCALAR && !key->quoted && sv_is(key->text, "<<");
+}
+
+/* The entries of `from` for keys that `map` does not have. */
+static int merge_one(struct builder *b, struct yaml_node *map, const struct yaml_node *from)
+{
+    if (from->type != YAML_MAP)
+        return err_at(b->err, TC_EINPUT, b->file, from->line, from->column,
+                      "a merge key (<<) needs a map, or a list of maps");
+    struct yaml_node **tail = &map->first;
+    while (*tail != NULL)
+        tail = &(*tail)->next;
+    for (const struct yaml_node *entry = from->first; entry != NULL; entry = entry->next) {
+        const struct yaml_node *own = map->first;
+        while (own != NULL && !sv_eq(own->key, entry->key))
+            own = own->next;
+        if (own != NULL)
+            continue;
+        if (++b->nodes > YAML_MAX_NODES)
+            return err_at(b->err, TC_EBOUND, b->file, from->line, from->column,
+                          "more than 1,000,000 values in one file");
+        *tail = ARENA_NEW(b->arena, struct yaml_node);
+        **tail = *entry;
+        (*tail)->next = NULL;
+        tail = &(*tail)->next;
+        map->count++;
+    }
+    return 0;
+}
+
+/* "<<": of several maps the first that has a key counts; what the map says itself counts most. */
+static int merge(struct builder *b, struct yaml_node *map, const struct yaml_node *value)
+{
+    if (value->type != YAML_LIST)
+        return merge_one(b, map, value);
+    int rc = 0;
+    for (const struct yaml_node *from = value->first; rc == 0 && from != NULL; from = from->next)
+        rc = merge_one(b, map, from);
+    return rc;
+}
+
+static int build_merged(struct builder *b, unsigned depth, const struct yaml_node *key,
+                        struct yaml_node **ret)
+{
+    yaml_event_t event;
+    if (*ret != NULL)
+        return err_at(b->err, TC_EINPUT, b->file, key->line, key->column,
+                      "duplicate key \"<<\": give one merge key a list");
+    int rc = next_event(b, &event);
+    if (rc != 0)
+        return rc;
+    rc = build(b, &event, depth + 1, ret);
+    yaml_event_delete(&event);
+    return rc;
+}
+
 static int build_map(struct builder *b, unsigned depth, struct yaml_node *node)
 {
-    struct yaml_node **tail = &node->first;
+    struct yaml_node **tail = &node->first, *merged = NULL;
     for (;;) {
         yaml_event_t event;
         struct yaml_node *key = NULL;
@@ -140,10 +195,16 @@ static int build_map(struct builder *b, unsigned depth, struct yaml_node *node)
             return rc;
         if (event.type == YAML_MAPPING_END_EVENT) {
             yaml_event_delete(&event);
-            return 0;
+            return merged == NULL ? 0 : merge(b, node, merged);
         }
         rc = build(b, &event, depth + 1, &key);
         yaml_event_delete(&event);
+        if (rc == 0 && is_merge_key(b, key)) {
+            rc = build_merged(b, depth, key, &merged);
+            if (rc != 0)
+                return rc;
+            continue;
+        }
         if (rc == 0)
             rc = check_key(b, node, key);
         if (rc == 0)
@@ -254,6 +315,8 @@ static int start(struct builder *b, struct sv bytes)
     if (!yaml_parser_initialize(&b->parser))
         return err_set(b->err, TC_EIO, "no memory for the YAML parser");
     map_init(&b->anchors, 10000);
+    if (sv_starts(bytes, SV("\xEF\xBB\xBF"))) /* libyaml takes it off only where it guesses the encoding */
+        bytes = sv_from(bytes, 3);
     yaml_parser_set_input_string(&b->parser, (const unsigned char *)(bytes.n == 0 ? "" : bytes.p), bytes.n);
     yaml_parser_set_encoding(&b->parser, YAML_UTF8_ENCODING);
     return 0;

@@ -3,7 +3,8 @@
  *
  * Bounds: 8 MiB a file, 10,000 documents, depth 64, 1,000,000 nodes. Duplicate keys are refused (SigmaHQ
  * rules are read by tools that keep the last one silently; we say so instead). Aliases (*x) are resolved by
- * sharing the node; a cycle cannot be written. Merge keys (<<) are refused by name.
+ * sharing the node; a cycle cannot be written. A merge key (<<) adds the entries of a map, or of several, for
+ * keys that its own map does not have. A byte order mark is passed over.
  */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H

@@ -20,6 +20,12 @@ static size_t list_length(const struct yaml_node *profile, const char *key)
     return list == NULL ? 0 : list->count;
 }
 
+static struct sv severity_key(const struct yaml_node *profile)
+{
+    const struct yaml_node *severity = yaml_get(profile, "severity");
+    return severity == NULL ? SV("") : severity->text;
+}
+
 static void print_json(const struct rule_profile *profile, const struct yaml_node *root,
                        struct sv description)
 {
@@ -30,6 +36,8 @@ static void print_json(const struct rule_profile *profile, const struct yaml_nod
     json_kv_string(&json, "name", profile->name);
     json_kv_u64(&json, "rules", list_length(root, "rules"));
     json_kv_u64(&json, "tags", list_length(root, "tags"));
+    if (severity_key(root).n > 0)
+        json_kv_string(&json, "severity", severity_key(root));
     json_kv_string(&json, "description", description);
     json_object_end(&json);
     printf("%.*s\n", SV_FMT(buf_view(&out)));
@@ -54,7 +62,8 @@ static enum cli_exit list(const struct cli_args *args, bool as_json)
         if (as_json)
             print_json(&profiles[i], root, description);
         else
-            printf("%-12.*s %zu rules, %zu tags  %.*s\n", SV_FMT(profiles[i].name),
+            printf("%-12.*s severity %-3.*s %zu rules, %zu tags  %.*s\n", SV_FMT(profiles[i].name),
+                   SV_FMT(severity_key(root).n > 0 ? severity_key(root) : SV("-")),
                    list_length(root, "rules"), list_length(root, "tags"), SV_FMT(description));
     }
     arena_free(&arena);
@@ -94,7 +103,7 @@ const struct verb verb_profile = {
     .name = "profile",
     .operands = "list | show FILE|NAME",
     .summary = "show the profiles, which say what of the rules speaks",
-    .details = "A profile names rules by id, name or tag; where one is in force (`profiles` of the "
+    .details = "A profile names rules by id, name, tag or severity; where one is in force (`profiles` of the "
                "configuration, --profile\n"
                "of run, scan, check and replay) all others are left out. A file of your own does as well as "
                "one that\n"

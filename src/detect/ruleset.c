@@ -203,7 +203,7 @@ static void know_logsources(struct loading *l, const struct rule_source *source)
     struct yaml_doc *docs = NULL;
     struct sigma sigma = {.arena = &l->kept};
     arena_reset(&l->scratch);
-    if (yaml_parse(&l->scratch, "", source->bytes, &docs, NULL) != 0)
+    if (sigma_parse_file(&l->scratch, "", source->bytes, &docs, NULL) != 0)
         return;
     for (const struct yaml_doc *doc = docs; doc != NULL; doc = doc->next)
         pipelines_know(l->pipelines, &sigma, doc->root);
@@ -216,7 +216,7 @@ static void read_source(struct loading *l, const struct rule_source *source)
     const char *file = arena_str(&l->set->arena, source->path);
     size_t found = 0;
     arena_reset(&l->scratch);
-    if (yaml_parse(&l->scratch, file, source->bytes, &docs, &err) != 0) {
+    if (sigma_parse_file(&l->scratch, file, source->bytes, &docs, &err) != 0) {
         add_note(l, RULE_REFUSED, "not YAML")->err = err;
         return;
     }

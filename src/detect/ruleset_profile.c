@@ -1,17 +1,19 @@
 /*
  * Profiles: which of the rules speak (D-23). A document with the top-level key `profile` names them, by id,
- * name or tag:
+ * name or tag, or by how severe they are at least:
  *
  *     profile: ours
  *     description: What wakes somebody.
  *     rules: [break_glass_role_assumed]
  *     tags: [attack.t1078.004]
+ *     severity: P2
  *
  * Where one stands among the sources, what no profile names is left out. What the chosen ones need stays, and
  * says nothing itself: rules that correlations count, and rules that reset. A name that no rule has refuses
  * the whole, as a rule that was thought to be in force must not be missing in silence.
  */
 #include "detect/ruleset_priv.h"
+#include "event/severity.h"
 
 #include <stdlib.h>
 
@@ -48,16 +50,23 @@ static int check_list(const struct yaml_node *list, const char *file, size_t *io
 
 static int check_profile(const struct yaml_node *root, const char *file, struct err *err)
 {
-    static const char *const known[] = {"profile", "description", "rules", "tags", NULL};
+    static const char *const known[] = {"profile", "description", "rules", "tags", "severity", NULL};
+    const struct yaml_node *severity = yaml_get(root, "severity");
     size_t count = 0;
     int rc = yaml_check_keys(root, file, known, err);
     if (rc == 0)
         rc = check_list(yaml_get(root, "rules"), file, &count, err);
     if (rc == 0)
         rc = check_list(yaml_get(root, "tags"), file, &count, err);
-    if (rc == 0 && count == 0)
-        rc = err_at(err, TC_EINPUT, file, root->line, root->column,
-                    "a profile names what speaks, under `rules` or `tags`: this one would silence all");
+    if (rc == 0 && severity != NULL &&
+        (severity->type != YAML_SCALAR || severity->text.n == 0 ||
+         severity_of(severity->text) == SEVERITY_NONE))
+        rc = err_at(err, TC_EINPUT, file, severity->line, severity->column,
+                    "a severity is P1 to P4, or a level of Sigma");
+    if (rc == 0 && count == 0 && severity == NULL)
+        rc = err_at(
+            err, TC_EINPUT, file, root->line, root->column,
+            "a profile names what speaks, under `rules`, `tags` or `severity`: this one would silence all");
     return rc;
 }
 
@@ -137,6 +146,15 @@ static int choose_tagged(const struct loading *l, const struct profile *p, enum 
     return 0;
 }
 
+/* Rules that are as severe as that, or more. That there are none is no mistake: it is no name. */
+static void choose_severe(const struct loading *l, const struct profile *p, enum choice *choices)
+{
+    const struct yaml_node *node = yaml_get(p->root, "severity");
+    for (size_t i = 0; node != NULL && i < l->count; i++)
+        if (l->rules[i]->rule.info.severity <= severity_of(node->text))
+            choices[i] = CHOSEN;
+}
+
 /* What is named here stays. True where it had been left out. */
 static bool keep(const struct loading *l, const struct sv *names, size_t count, enum choice *choices)
 {
@@ -188,6 +206,8 @@ int ruleset_choose(struct loading *l, struct err *err)
         rc = choose_named(l, p, choices, err);
         if (rc == 0)
             rc = choose_tagged(l, p, choices, err);
+        if (rc == 0)
+            choose_severe(l, p, choices);
     }
     while (rc == 0 && keep_what_is_needed(l, choices))
         continue;

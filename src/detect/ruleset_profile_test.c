@@ -51,6 +51,10 @@ static void test_D_23_a_profile_chooses(void **state)
         {"profile: p\nrules: [a]\n", NULL, "a"},
         {"profile: p\nrules: [id-a, c]\n", NULL, "a c (fine)"},
         {"profile: p\ntags: [Attack.T1]\n", NULL, "a b"},
+        /* how severe: the correlations and what resets have no level here, which is P3 */
+        {"profile: p\nseverity: P4\n", NULL, "a (b) c fine many much well"},
+        {"profile: p\nseverity: P1\nrules: [a]\n", NULL, "a"},
+        {"profile: p\nseverity: critical\nrules: [c]\n", NULL, "c (fine)"},
         {"profile: p\ndescription: text\nrules: [c]\ntags: [attack.t1]\n", NULL, "a b c (fine)"},
         {"profile: p\nrules: [a]\n", "profile: q\nrules: [b]\n", "a b"}, /* several: what any names */
         /* what a correlation counts is there, and so is what ends its windows */
@@ -82,6 +86,9 @@ static void test_D_23_what_names_nothing_is_refused(void **state)
         {"profile: p\ntags: [{a: b}]\n", 2, 8, "a text is expected here"},
         {"profile: p\n", 1, 1, "would silence all"},
         {"profile: p\nrules: []\n", 1, 1, "would silence all"},
+        {"profile: p\nseverity: P5\n", 2, 11, "P1 to P4"},
+        {"profile: p\nseverity: [P1]\n", 2, 11, "P1 to P4"},
+        {"profile: p\nseverity:\n", 2, 10, "P1 to P4"},
     };
     (void)state;
     for (size_t i = 0; i < TC_ARRAY_LEN(cases); i++) {

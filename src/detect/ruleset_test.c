@@ -146,11 +146,99 @@ static void test_C_110_documents_that_are_refused(void **state)
     refused("title: t\nfilter:\n    s: {a: 1}\n    condition: s\n", "filter", 3, 5);
     refused("title: t\nfilter: [x]\n", "filter", 2, 9);
     refused("title: t\nfilter:\n    rules: [x]\n    s: {a: 1}\n", "no condition", 2, 1);
-    refused("action: global\ntitle: t\n", "action", 1, 1);
+    refused("action: repeat\ntitle: t\n" BODY, "action", 1, 1);
+    refused("action: include\ntitle: t\n" BODY, "action", 1, 1);
+    refused("action: [global]\ntitle: t\n" BODY, "action", 1, 1);
     refused("title: t\ndetection: [a]\n", "detection", 2, 12);
     refused("title: t\ndetection:\n    s:\n        a|bogus: 1\n    condition: s\n", "unknown modifier", 4, 9);
     refused("title: t\ndetection: {s: {a: 1}, condition: s}\ncorrelation: {}\n", "detection and correlation",
             3, 1);
+}
+
+/* Loads `text` and says which of its rules, in order of ids, match. */
+static const char *collection(const char *text, const char *event)
+{
+    static char found[64];
+    size_t n = 0;
+    kit_load(&kit, text);
+    struct event one = kit_event(&kit, event);
+    for (size_t i = 0; i < ruleset_count(kit.set) && n + 2 < sizeof found; i++)
+        if (rule_matches(&kit.set->rules[i], &one, kit.scratch))
+            n += (size_t)snprintf(found + n, sizeof found - n, "%.*s", SV_FMT(ruleset_rule(kit.set, i)->id));
+    found[n] = '\0';
+    return found;
+}
+
+static void test_C_110_collections_with_actions(void **state)
+{
+    (void)state;
+    static const char text[] = "action: global\ntitle: g\nlevel: high\nlogsource: {product: p}\n"
+                               "detection:\n    out: {b: 1}\n    condition: s and not out\n"
+                               "---\nid: a\ndetection: {s: {a: 1}}\n"
+                               "---\nid: b\nlevel: low\ndetection: {s: {a: 2}, out: {c: 1}}\n"
+                               "---\naction: repeat\nid: c\ndetection: {s: {a: 3}}\n"
+                               "---\naction: reset\n"
+                               "---\nid: d\ntitle: d\ndetection: {s: {a: 1}, condition: s}\n"
+                               "---\naction: repeat\nid: e\ndetection: {s: {a: 4}}\n";
+    assert_string_equal(collection(text, "{\"a\":1}"), "ad");
+    assert_int_equal(ruleset_count(kit.set), 5);
+    assert_string_equal(collection(text, "{\"a\":1,\"b\":1}"), "d");
+    assert_string_equal(collection(text, "{\"a\":2,\"b\":1}"), "b"); /* both lines of `out` are needed */
+    assert_string_equal(collection(text, "{\"a\":2,\"b\":1,\"c\":1}"), "");
+    assert_string_equal(collection(text, "{\"a\":3}"), "c");
+    assert_string_equal(collection(text, "{\"a\":4}"), "e");
+    /* what the global says counts, as in pySigma; places are those of the documents themselves */
+    static const unsigned lines[] = {9, 12, 16, 22, 26};
+    for (size_t i = 0; i < 5; i++) {
+        const struct rule_info *info = ruleset_rule(kit.set, i);
+        assert_int_equal(info->severity == ruleset_rule(kit.set, 0)->severity, i < 3);
+        assert_int_equal(info->line, lines[i]);
+    }
+}
+
+static void test_C_110_actions_leave_what_is_no_detection(void **state)
+{
+    (void)state;
+    kit_load(&kit,
+             "action: global\nlevel: high\nlogsource: {product: p}\n---\ntitle: t\nname: n\nid: a\n" BODY
+             "---\ntitle: c\nid: b\ncorrelation:\n    type: event_count\n    rules: [n]\n    timespan: 1m\n"
+             "    condition: {gte: 2}\n---\nplaceholders: {x: [y]}\n");
+    assert_int_equal(ruleset_count(kit.set), 2);
+    assert_int_not_equal(ruleset_rule(kit.set, 0)->severity, ruleset_rule(kit.set, 1)->severity);
+}
+
+static void test_C_110_actions_are_bounded(void **state)
+{
+    (void)state;
+    struct buf text;
+    buf_init(&text, 8 << 20);
+    buf_printf(&text, "action: global\ndetection:\n    condition: s\n    s:\n");
+    for (int i = 0; i < 2000; i++)
+        buf_printf(&text, "        f%d: 1\n", i);
+    for (int i = 0; i < 600; i++)
+        buf_printf(&text, "---\ntitle: t%d\ndetection: {s: {x: %d}}\n", i, i);
+    struct sv all = arena_sv(&kit.arena, buf_view(&text));
+    kit_load(&kit, arena_str(&kit.arena, all));
+    assert_int_equal(ruleset_count(kit.set), 0);
+    assert_string_equal(kit_refusal(&kit), "not YAML");
+    assert_non_null(strstr(ruleset_note(kit.set, 0)->err.text, "1,000,000 values"));
+    buf_free(&text);
+}
+
+static void test_C_110_merge_keys_and_byte_order_marks(void **state)
+{
+    (void)state;
+    static const char merged[] =
+        "\xEF\xBB\xBFtitle: t\nid: a\ndetection:\n    x: &x {a: 1, b: 1}\n    y: &y {b: 2, c: 3}\n"
+        "    s:\n        <<: [*x, *y]\n        d: 4\n        a: 9\n    condition: s or x and y\n";
+    assert_string_equal(collection(merged, "{\"a\":9,\"b\":1,\"c\":3,\"d\":4}"), "a");
+    assert_string_equal(collection(merged, "{\"a\":1,\"b\":1,\"c\":3,\"d\":4}"), "");
+    assert_string_equal(collection(merged, "{\"a\":9,\"b\":2,\"c\":3,\"d\":4}"), "");
+    refused("title: t\ndetection:\n    s:\n        <<: 5\n    condition: s\n", "not YAML", 4, 13);
+    refused("title: t\ndetection:\n    s:\n        <<: {a: 1}\n        <<: {b: 1}\n    condition: s\n",
+            "not YAML", 5, 9);
+    assert_string_equal(collection("id: a\ndetection:\n    s: {'<<': 1}\n    condition: s\n", "{\"<<\":1}"),
+                        "a");
 }
 
 static void test_C_110_a_refused_document_costs_itself(void **state)
@@ -594,6 +682,10 @@ int main(void)
         cmocka_unit_test(test_D_19_owner_and_runbook),
         cmocka_unit_test(test_C_110_documents_that_are_refused),
         cmocka_unit_test(test_C_110_a_refused_document_costs_itself),
+        cmocka_unit_test(test_C_110_collections_with_actions),
+        cmocka_unit_test(test_C_110_actions_leave_what_is_no_detection),
+        cmocka_unit_test(test_C_110_actions_are_bounded),
+        cmocka_unit_test(test_C_110_merge_keys_and_byte_order_marks),
         cmocka_unit_test(test_C_110_unfolding_aliases_are_bounded),
         cmocka_unit_test(test_C_111_event_count),
         cmocka_unit_test(test_C_111_value_count_and_generate),

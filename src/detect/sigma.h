@@ -92,6 +92,11 @@ int sigma_refuse(struct sigma *sigma, int code, unsigned line, unsigned column, 
 #define SIGMA_AT(node)     (node)->line, (node)->column
 #define SIGMA_AT_KEY(node) (node)->key_line, (node)->key_column
 
+/* --- sigma_collection.c: all documents of a file, as yaml_parse, with `action: global|repeat|reset` done; a
+ * document that is only such an action has no root. */
+int sigma_parse_file(struct arena *arena, const char *file, struct sv bytes, struct yaml_doc **ret_docs,
+                     struct err *err);
+
 /* --- sigma_read.c: one document */
 int sigma_read(struct sigma *sigma, const struct yaml_node *root, bool in_pack, struct sigma_rule *ret);
 /* Documents of placeholders are read before all others. */

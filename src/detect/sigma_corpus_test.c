@@ -83,12 +83,10 @@ static void test_C_110_unsupported_is_refused_by_name(void **state)
         const struct rule_note *note = ruleset_note(kit.set, i);
         assert_true(note->construct[0] != '\0' && note->err.line > 0 && note->err.text[0] != '\0');
     }
-    size_t actions = grep_count("grep -rlE '^action:' " SIGMA "unsupported | wc -l");
-    size_t piped =
-        grep_count("grep -rlE '^ +condition:.*[|]' " SIGMA "unsupported | xargs grep -LE '^action:' | wc -l");
-    assert_true(piped > 30 && actions > 0);
+    size_t piped = grep_count("grep -rhE '^ +condition:.*[|]' " SIGMA "unsupported | wc -l");
+    assert_true(piped > 30);
     assert_int_equal(count_refused(&kit, "aggregation (|)"), piped);
-    assert_int_equal(count_refused(&kit, "action"), actions);
+    assert_int_equal(count_refused(&kit, "action"), 0);            /* collections are read */
     assert_int_equal(count_refused(&kit, "unknown selection"), 4); /* prose in place of a condition */
     kit_free(&kit);
 }

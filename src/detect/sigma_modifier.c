@@ -37,7 +37,8 @@ static int wrong_order(struct item_draft *item, const struct modifier *m)
 
 bool draft_as_text(struct item_draft *item, struct draft *d)
 {
-    if (d->kind == DRAFT_NUMBER || d->kind == DRAFT_BOOL) {
+    bool compared = d->kind == DRAFT_NUMBER && d->changed; /* gt: 5 is a question, and no text any more */
+    if (!compared && (d->kind == DRAFT_NUMBER || d->kind == DRAFT_BOOL)) {
         d->tokens = sigma_text(item->sigma->scratch, d->raw);
         d->kind = DRAFT_TEXT;
     }
@@ -80,7 +81,9 @@ static int apply_neq(struct item_draft *item, const struct modifier *m, struct d
 
 static int apply_cased(struct item_draft *item, const struct modifier *m, struct draft_value *value)
 {
-    if (value->drafts[0].kind == DRAFT_NULL || value->drafts[0].kind == DRAFT_DONE)
+    const struct draft *d = &value->drafts[0];
+    if (d->kind == DRAFT_NULL || d->kind == DRAFT_DONE || d->kind == DRAFT_DATE ||
+        (d->kind == DRAFT_NUMBER && d->changed))
         return wrong_value(item, m, value, "a text");
     item->cased = true;
     return 0;
@@ -273,6 +276,7 @@ static int apply_cidr(struct item_draft *item, const struct modifier *m, struct 
             return wrong_order(item, m);
         if (d->expanded || !is_placeholder(d->raw))
             rc = to_network(item, value, d);
+        d->changed = true;
     }
     return rc;
 }
@@ -282,7 +286,7 @@ static int apply_fieldref(struct item_draft *item, const struct modifier *m, str
     struct draft *d = &value->drafts[0];
     if (d->changed)
         return wrong_order(item, m);
-    if (d->kind != DRAFT_TEXT || d->raw.n == 0 || item->field.n == 0)
+    if (d->kind != DRAFT_TEXT || d->raw.n == 0 || item->field.n == 0 || sigma_has_wildcard(d->tokens))
         return wrong_value(item, m, value, "a field before it and a field's name as its value");
     d->kind = DRAFT_FIELD;
     d->changed = true;
@@ -309,6 +313,8 @@ static int apply_date(struct item_draft *item, const struct modifier *m, struct 
     struct draft *d = &value->drafts[0];
     if (d->kind != DRAFT_NUMBER)
         return wrong_value(item, m, value, "a number");
+    if (d->changed)
+        return wrong_order(item, m);
     d->kind = DRAFT_DATE;
     d->part = (enum date_part)m->arg;
     d->changed = true;

@@ -86,11 +86,65 @@ static void test_neq_and_expand_say_yes_and_no(void **state)
     kit_free(&kit);
 }
 
+/* What was made a question of numbers, of another field or of a date is no text any more; nothing is dropped
+ * in silence. */
+static void test_C_110_modifiers_that_cannot_follow_each_other(void **state)
+{
+    static const struct {
+        const char *line, *construct;
+    } orders[] = {
+        {"a|gt|contains: 5", "modifier on a wrong value"},
+        {"a|lt|startswith: 5", "modifier on a wrong value"},
+        {"a|gte|endswith: 5", "modifier on a wrong value"},
+        {"a|lte|base64: 5", "modifier on a wrong value"},
+        {"a|gt|base64offset: 55", "modifier on a wrong value"},
+        {"a|gt|wide: 5", "modifier on a wrong value"},
+        {"a|gt|windash: 5", "modifier on a wrong value"},
+        {"a|gt|cased: 5", "modifier on a wrong value"},
+        {"a|gt|hour: 5", "modifier order"},
+        {"a|hour|cased: 5", "modifier on a wrong value"},
+        {"a|contains|fieldref: b", "modifier order"},
+        {"a|fieldref: b*", "modifier on a wrong value"},
+        {"a|cidr|re: '%x%'", "modifier order"},
+    };
+    struct kit kit = {0};
+    (void)state;
+    for (size_t i = 0; i < TC_ARRAY_LEN(orders); i++) {
+        char text[256];
+        snprintf(text, sizeof text, "title: t\ndetection:\n    s:\n        %s\n    condition: s\n",
+                 orders[i].line);
+        kit_load(&kit, text);
+        if (ruleset_count(kit.set) != 0)
+            fail_msg("%s: loaded", orders[i].line);
+        assert_string_equal(kit_refusal(&kit), orders[i].construct);
+    }
+    kit_free(&kit);
+}
+
+static void test_C_110_numbers_written_to_other_bases(void **state)
+{
+    struct kit kit = {0};
+    (void)state;
+    assert_true(kit_line(&kit, "a: 0x1F", "{\"a\":31}"));
+    assert_true(kit_line(&kit, "a: 0x1F", "{\"a\":\"0x1f\"}")); /* as logs of Windows write them */
+    assert_false(kit_line(&kit, "a: 0x1F", "{\"a\":\"1F\"}"));
+    assert_false(kit_line(&kit, "a: '0x1F'", "{\"a\":31}"));
+    assert_true(kit_line(&kit, "a: 0o17", "{\"a\":15}"));
+    assert_false(kit_line(&kit, "a: 0o18", "{\"a\":16}"));
+    assert_true(kit_line(&kit, "a: 0xFFFFFFFFFFFFFFFF", "{\"a\":18446744073709551615}"));
+    assert_true(kit_line(&kit, "a: [x, 0x10]", "{\"a\":16}"));
+    assert_true(kit_line(&kit, "a|contains: 0x10", "{\"a\":\"is 0x10\"}"));
+    assert_false(kit_line(&kit, "a|contains: 0x10", "{\"a\":\"is 16\"}"));
+    kit_free(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_modifier_says_yes_and_no),
         cmocka_unit_test(test_neq_and_expand_say_yes_and_no),
+        cmocka_unit_test(test_C_110_modifiers_that_cannot_follow_each_other),
+        cmocka_unit_test(test_C_110_numbers_written_to_other_bases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /*
  * One YAML document: is it a detection, a correlation or a filter, and what does it hash to?
  *
- * The old `action:` documents are refused by name. Before anything is read, the document is
- * walked once: that gives its hashes (order of keys counts, comments and quoting style of equal values do
- * not) and bounds all later walks, because YAML's aliases can unfold a small text into a huge tree.
+ * Before anything is read, the document is walked once: that gives its hashes (order of keys counts, comments
+ * and quoting style of equal values do not) and bounds all later walks, because YAML's aliases can unfold a
+ * small text into a huge tree.
  */
 #include "detect/pipeline.h"
 
@@ -159,9 +159,12 @@ static int hash_document(struct sigma *sigma, const struct yaml_node *root, uint
 static int refuse_by_name(struct sigma *sigma, const struct yaml_node *root)
 {
     const struct yaml_node *action = yaml_get(root, "action");
+    if (action != NULL && action->type == YAML_SCALAR && sv_is(action->text, "repeat"))
+        return sigma_refuse(sigma, TC_EINPUT, SIGMA_AT_KEY(action), "action",
+                            "nothing stands before this that could be repeated");
     if (action != NULL)
         return sigma_refuse(sigma, TC_EUNSUPPORTED, SIGMA_AT_KEY(action), "action",
-                            "documents with \"action\" are of an old Sigma: write each rule out");
+                            "the actions of a collection are global, repeat and reset");
     return 0;
 }
 

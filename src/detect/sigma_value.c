@@ -10,6 +10,41 @@
  * ------------------------------------------------------------------------------------------------------------------
  */
 
+/* 0x1F and 0o17, unquoted: the number that other readers of YAML make of it. At most 64 bits. */
+static bool is_based_number(struct sv text, uint64_t *ret)
+{
+    uint64_t base = sv_starts(text, SV("0x")) ? 16 : sv_starts(text, SV("0o")) ? 8 : 0, value = 0;
+    if (base == 0 || text.n < 3)
+        return false;
+    for (size_t i = 2; i < text.n; i++) {
+        char c = text.p[i];
+        uint64_t digit = c >= '0' && c <= '9'   ? (uint64_t)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (uint64_t)(c - 'a' + 10)
+                         : c >= 'A' && c <= 'F' ? (uint64_t)(c - 'A' + 10)
+                                                : base;
+        if (digit >= base || value > (UINT64_MAX - digit) / base)
+            return false;
+        value = value * base + digit;
+    }
+    *ret = value;
+    return true;
+}
+
+/* Without modifiers such a number is also its text: logs of Windows write 0x17 themselves. */
+static void add_number(const struct item_draft *item, const struct yaml_node *node, struct draft_value *value)
+{
+    uint64_t number;
+    if (node->quoted || item->field.n == 0 || item->key.n != item->field.n ||
+        !is_based_number(node->text, &number))
+        return;
+    struct draft *both = ARENA_ARRAY(item->sigma->scratch, struct draft, 2);
+    both[0] = value->drafts[0];
+    both[1].kind = DRAFT_NUMBER;
+    both[1].raw = arena_printf(item->sigma->scratch, "%llu", (unsigned long long)number);
+    value->drafts = both;
+    value->count = 2;
+}
+
 static int draft_of(struct item_draft *item, const struct yaml_node *node, struct draft_value *ret)
 {
     struct sigma *sigma = item->sigma;
@@ -37,6 +72,8 @@ static int draft_of(struct item_draft *item, const struct yaml_node *node, struc
         d->tokens = sigma_string(sigma->scratch, node->text);
     }
     *ret = (struct draft_value){node, d, 1};
+    if (d->kind == DRAFT_TEXT)
+        add_number(item, node, ret);
     return 0;
 }
 

@@ -95,8 +95,15 @@ static bool derive_name(const struct field *field, struct sv *ret)
 
 static bool derive_address(const struct field *field, struct sv *ret)
 {
-    *ret = field->value;
-    return field->type == FIELD_STRING && ecs_is_address(field->value);
+    struct sv value = field->value;
+    bool bracketed = value.n > 2 && value.p[0] == '[' && value.p[value.n - 1] == ']';
+    *ret = bracketed ? sv_make(value.p + 1, value.n - 2) : value; /* [2001:db8::1] of URLs */
+    return field->type == FIELD_STRING && ecs_is_address(value);
+}
+
+static bool derive_host(const struct field *field, struct sv *ret)
+{
+    return derive_text(field, ret) && !sv_is(field->value, "?");
 }
 
 static bool derive_outcome(const struct field *field, struct sv *ret)
@@ -119,7 +126,7 @@ static const struct derivation {
 } derivations[] = {
     {NAME_EVENT_TYPE, derive_auth_event}, {NAME_EVENT_ACTION, derive_text},
     {NAME_EVENT_OUTCOME, derive_outcome}, {NAME_SOURCE_IP, derive_address},
-    {NAME_USER_NAME, derive_name},        {NAME_HOST_NAME, derive_text},
+    {NAME_USER_NAME, derive_name},        {NAME_HOST_NAME, derive_host},
     {NAME_SERVICE_NAME, derive_text},
 };
 
@@ -135,17 +142,25 @@ static struct field derived_field(enum name_role role, struct sv value)
                           .flags = FIELD_DERIVED};
 }
 
+/* The `hostname` of an audit record is where the user came from; the host itself is its `node`. */
+static bool is_of_the_peer(const struct event *event, enum name_role role, const struct field *field)
+{
+    return role == NAME_HOST_NAME && sv_is(event->service, "auditd") && sv_is(field->name, "hostname");
+}
+
 static bool derive_one(const struct event *event, const struct names_found *found, const struct derivation *d,
                        struct field *ret)
 {
     struct sv value;
     if (names_sent(found, d->role))
         return false;
-    for (uint64_t left = found->ranks[d->role]; left != 0;)
-        if (d->derive(names_take(event, found, d->role, &left), &value)) {
+    for (uint64_t left = found->ranks[d->role]; left != 0;) {
+        const struct field *field = names_take(event, found, d->role, &left);
+        if (!is_of_the_peer(event, d->role, field) && d->derive(field, &value)) {
             *ret = derived_field(d->role, value);
             return true;
         }
+    }
     return false;
 }
 

@@ -20,6 +20,8 @@ static const char *const time_names[] = {"@timestamp",
                                          "TimeCreated",
                                          "Event.System.TimeCreated.#attributes.SystemTime",
                                          "Event.System.TimeCreated.SystemTime",
+                                         "Event.System.TimeCreated.@SystemTime",
+                                         "Event.System.TimeCreated_attributes.SystemTime",
                                          "System.TimeCreated.SystemTime",
                                          "SystemTime",
                                          "ts",
@@ -166,7 +168,7 @@ static const char *const service_name_names[] = {"service.name",
 /* Windows events: as Sigma has them, evtx as JSON (with or without the outer element), Winlogbeat 7 and 6,
  * flat records of NXLog and the like. */
 static const char *const windows_channel_names[] = {
-    "Channel", "Event.System.Channel", "System.Channel", "winlog.channel", "log_name", NULL};
+    "Channel", "Event.System.Channel", "System.Channel", "winlog.channel", "log_name", "LogName", NULL};
 static const char *const windows_event_id_names[] = {"EventID",
                                                      "Event.System.EventID",
                                                      "Event.System.EventID.#text",
@@ -174,12 +176,15 @@ static const char *const windows_event_id_names[] = {"EventID",
                                                      "System.EventID.#text",
                                                      "winlog.event_id",
                                                      "event_id",
+                                                     "Id", /* Get-WinEvent's objects */
                                                      NULL};
 static const char *const windows_provider_names[] = {"Provider_Name",
                                                      "Event.System.Provider.#attributes.Name",
                                                      "Event.System.Provider.Name",
                                                      "System.Provider.#attributes.Name",
                                                      "System.Provider.Name",
+                                                     "Event.System.Provider.@Name",
+                                                     "Event.System.Provider_attributes.Name",
                                                      "winlog.provider_name",
                                                      "ProviderName",
                                                      "SourceName",

@@ -35,10 +35,16 @@ static int hex_digit(char c)
                                   : -1;
 }
 
-/* a0, a1 … a10: hexadecimal, whatever they look like */
+/* a0, a1 … a10, and a1[0] … of one that is told in parts: hexadecimal, whatever they look like. a1_len is a
+ * number. */
 static bool is_argument(struct sv key)
 {
-    return key.n >= 2 && key.p[0] == 'a' && key.p[1] >= '0' && key.p[1] <= '9';
+    size_t n = 1;
+    if (key.n < 2 || key.p[0] != 'a')
+        return false;
+    while (n < key.n && key.p[n] >= '0' && key.p[n] <= '9')
+        n++;
+    return n > 1 && (n == key.n || key.p[n] == '[');
 }
 
 static bool is_hex_name(const struct record *record, struct sv key)

@@ -74,14 +74,17 @@ static struct sv take_column(struct sv *rest)
     return column;
 }
 
-/* "192.0.2.1:80": client and client_port. */
+/* "192.0.2.1:80", "[2001:db8::1]:80": client and client_port. */
 static void add_address(struct text_event *text, const char *name, struct sv value)
 {
     size_t colon = value.n;
     while (colon > 0 && value.p[colon - 1] != ':')
         colon--;
     struct sv port_name = sv_is(sv_of(name), "client") ? SV("client_port") : SV("target_port");
-    text_event_add(text, sv_of(name), colon == 0 ? value : sv_head(value, colon - 1), FIELD_STRING);
+    struct sv address = colon == 0 ? value : sv_head(value, colon - 1);
+    if (address.n > 2 && address.p[0] == '[' && address.p[address.n - 1] == ']')
+        address = sv_make(address.p + 1, address.n - 2);
+    text_event_add(text, sv_of(name), address, FIELD_STRING);
     if (colon > 0)
         text_event_add_guess(text, port_name, sv_from(value, colon));
 }

@@ -104,17 +104,23 @@ static void derive_labels(struct text_event *text)
     }
 }
 
-static void take_time(const struct text_event *text, struct parse_state *state, struct sv header,
-                      struct event *event)
+/* Of the syslog header in front, the host, and the time where the extension has none. */
+static void take_header(struct text_event *text, struct parse_state *state, struct sv header,
+                        struct event *event)
 {
-    for (size_t i = 0; i < TC_ARRAY_LEN(time_names); i++)
-        if (text_event_time(text_event_value(text, time_names[i]), state->zone_offset_s, &event->time.ns))
-            return;
+    bool timed = false;
+    struct parse_state unmoved = *state; /* a time that does not count does not move the file's year */
+    int64_t ignored;
+    for (size_t i = 0; !timed && i < TC_ARRAY_LEN(time_names); i++)
+        timed = text_event_time(text_event_value(text, time_names[i]), state->zone_offset_s, &event->time.ns);
     if (header.n > 0 && header.p[0] == '<')
         header = sv_from(header, sv_find_char(header, '>') + 1);
     if (sv_starts(header, SV("1 ")))
         header = sv_from(header, 2);
-    syslog_time_scan(state, header, &event->time.ns);
+    size_t stamp = syslog_time_scan(timed ? &unmoved : state, header, timed ? &ignored : &event->time.ns);
+    struct sv rest = sv_trim(sv_from(header, stamp)), host = sv_cut(&rest, ' ');
+    if (stamp > 0 && host.n > 0 && host.p[host.n - 1] != ':' && !sv_is(host, "-"))
+        text_event_derive(text, "host.name", host, FIELD_STRING);
 }
 
 enum parse_outcome parse_cef(const struct parser *parser, struct parse_state *state, struct sv raw,
@@ -136,9 +142,9 @@ enum parse_outcome parse_cef(const struct parser *parser, struct parse_state *st
         text_event_add(&text, sv_of(header_names[i]), unescape(value, arena), FIELD_STRING);
     }
     take_extension(&text, rest);
-    take_time(&text, state, sv_head(line, at), ret);
-    derive_labels(&text);
     text_event_aliases(&text, ecs_names, TC_ARRAY_LEN(ecs_names));
+    derive_labels(&text);
+    take_header(&text, state, sv_head(line, at), ret);
     text_event_end(&text, ret);
     return PARSE_OK;
 }

@@ -10,10 +10,12 @@
 #include "event/parse_sshd.h"
 #include "event/text_event.h"
 
+/* The first value of a field; one that was set several times is a list. */
 static struct sv value_of(const struct event *event, const char *name)
 {
     for (uint32_t i = 0; i < event->field_count; i++)
-        if (sv_is(event->fields[i].name, name))
+        if (sv_is(event->fields[i].name, name) &&
+            (event->fields[i].type == FIELD_STRING || event->fields[i].type == FIELD_NUMBER))
             return event->fields[i].value;
     return (struct sv){0};
 }
@@ -48,11 +50,11 @@ static struct sv joined_bytes(struct sv list, struct arena *arena)
 
 static struct sv message_of(const struct event *event, struct arena *arena)
 {
-    struct sv message = value_of(event, "MESSAGE");
-    for (uint32_t i = 0; i < event->field_count; i++)
+    struct sv bytes = {0};
+    for (uint32_t i = 0; i < event->field_count && bytes.n == 0; i++)
         if (sv_is(event->fields[i].name, "MESSAGE") && event->fields[i].type == FIELD_ARRAY)
-            return joined_bytes(message, arena);
-    return message;
+            bytes = joined_bytes(event->fields[i].value, arena);
+    return bytes.n > 0 ? bytes : value_of(event, "MESSAGE");
 }
 
 /* A word of a syslog header: what would end it does not belong to it. */
@@ -115,7 +117,7 @@ enum parse_outcome parse_journald(const struct parser *parser, struct parse_stat
     if (!take_time(ret, "_SOURCE_REALTIME_TIMESTAMP", &ret->time.ns))
         take_time(ret, "__REALTIME_TIMESTAMP", &ret->time.ns);
     struct sv message = message_of(ret, arena);
-    if (message.n > 0)
+    if (message.n > 0 || value_of(ret, "SYSLOG_IDENTIFIER").n > 0 || value_of(ret, "_COMM").n > 0)
         add_meaning(state, arena, ret, syslog_line(ret, message, arena));
     return PARSE_OK;
 }

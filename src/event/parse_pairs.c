@@ -6,6 +6,7 @@
  */
 #include "event/parse_pairs.h"
 
+#include "base/utf8.h"
 #include "event/parse_json.h"
 #include "event/text_event.h"
 
@@ -24,7 +25,41 @@ static bool is_any(char c, const char *set)
     return c != '\0' && strchr(set, c) != NULL;
 }
 
-/* The escapes of a quoted value: \n \t \r, else the byte itself. A view where there is none. */
+/* The four hexadecimal digits at `at`, or -1. */
+static int32_t unit_at(struct sv value, size_t at)
+{
+    int32_t unit = 0;
+    if (at + 4 > value.n)
+        return -1;
+    for (size_t i = at; i < at + 4; i++) {
+        char c = value.p[i], low = (char)(c | 0x20);
+        int32_t digit = c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+        if (digit < 0)
+            return -1;
+        unit = unit * 16 + digit;
+    }
+    return unit;
+}
+
+/* "u00e9" or "ud83d\ude00" at `at`, as Go's loggers quote: its bytes to *to. Returns how long it is, or 0. */
+static size_t take_unicode(struct sv value, size_t at, char **to)
+{
+    enum { HIGH = 0xD800, LOW = 0xDC00, END = 0xE000 };
+    int32_t rune = value.p[at] == 'u' ? unit_at(value, at + 1) : -1, low = -1;
+    size_t n = 5;
+    if (rune >= HIGH && rune < LOW && at + 6 < value.n && value.p[at + 5] == '\\' && value.p[at + 6] == 'u')
+        low = unit_at(value, at + 7);
+    if (low >= LOW && low < END) {
+        rune = 0x10000 + ((rune - HIGH) << 10) + (low - LOW);
+        n = 11;
+    }
+    if (rune < 0 || (rune >= HIGH && rune < END))
+        return 0;
+    *to += utf8_encode((uint32_t)rune, *to);
+    return n;
+}
+
+/* The escapes of a quoted value: \n \t \r \u00e9, else the byte itself. A view where there is none. */
 static struct sv unescape(struct sv value, struct arena *arena)
 {
     if (value.n == 0 || memchr(value.p, '\\', value.n) == NULL)
@@ -33,6 +68,10 @@ static struct sv unescape(struct sv value, struct arena *arena)
     for (size_t i = 0; i < value.n; i++) {
         char c = value.p[i];
         if (c == '\\' && i + 1 < value.n) {
+            size_t unicode = take_unicode(value, i + 1, &to);
+            i += unicode;
+            if (unicode > 0)
+                continue;
             c = value.p[++i];
             c = c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c;
         }

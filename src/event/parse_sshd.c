@@ -220,15 +220,73 @@ static bool scan_rfc5424(struct parse_state *state, struct sv text, struct line 
     return true;
 }
 
+/* "29: " and "000123: " off *rest: how many messages a Cisco device has sent. */
+static void skip_sequence(struct sv *rest)
+{
+    size_t n = 0;
+    while (n < rest->n && is_digit(rest->p[n]))
+        n++;
+    if (n > 0 && n + 1 < rest->n && rest->p[n] == ':' && rest->p[n + 1] == ' ')
+        *rest = sv_from(*rest, n + 2);
+}
+
+/* "%SYS-5-CONFIG_I: …" */
+static bool is_cisco(struct sv message)
+{
+    if (message.n == 0 || message.p[0] != '%')
+        return false;
+    struct sv facility = sv_head(message, TC_MIN(sv_find_char(message, '-'), (size_t)40));
+    size_t n = facility.n;
+    return facility.n > 1 && n + 3 < message.n && message.p[n] == '-' && is_digit(message.p[n + 1]) &&
+           message.p[n + 2] == '-' &&
+           sv_find_char(sv_head(message, 120), ':') < TC_MIN(message.n, (size_t)120);
+}
+
+/*
+ * What stands behind a priority without a header as RFC 3164 has it: "29: router: *Mar  1 18:46:11.123 UTC:
+ * %SYS-5-…" of Cisco, or only a tag and a message, as programs write to /dev/log. A device's own clock that
+ * it does not trust bears a '*' or '.'.
+ */
+static void scan_bare(struct parse_state *state, struct sv text, struct line *line)
+{
+    struct sv rest = text;
+    skip_sequence(&rest);
+    struct sv after = rest, word = take_word(&after);
+    if (word.n > 1 && word.p[word.n - 1] == ':' && word.p[0] != '%' && rest.p != text.p) {
+        line->host = sv_head(word, word.n - 1);
+        rest = after;
+        skip_sequence(&rest);
+    }
+    if (rest.n > 0 && (rest.p[0] == '*' || rest.p[0] == '.'))
+        rest = sv_from(rest, 1);
+    size_t stamp = syslog_time_scan(state, rest, &line->time_ns);
+    if (stamp > 0)
+        rest = sv_from(rest, stamp);
+    size_t mark = sv_find(sv_head(rest, 16), SV(": %")); /* behind " UTC", where there is a zone */
+    if (stamp > 0 && mark < TC_MIN(rest.n, (size_t)16))
+        rest = sv_from(rest, mark + 2);
+    if (!is_cisco(rest)) {
+        rest = text;
+        line->host = (struct sv){0};
+        line->time_ns = TC_NO_TIME;
+        take_tag(&rest, line);
+    }
+    line->message = rest;
+}
+
 static bool scan_line(struct parse_state *state, struct sv text, struct line *line)
 {
     size_t priority = priority_bytes(text);
+    uint64_t value;
+    bool valid = priority > 2 && num_u64(sv_make(text.p + 1, priority - 2), 0, 191, &value);
     text = sv_from(text, priority);
     if (priority > 0 && sv_starts(text, SV("1 ")))
         return scan_rfc5424(state, text, line);
     size_t stamp = syslog_time_scan(state, text, &line->time_ns);
+    if (stamp == 0 && valid && text.n > 0)
+        scan_bare(state, text, line);
     if (stamp == 0)
-        return false;
+        return valid && text.n > 0;
     text = sv_from(text, stamp);
     scan_host_and_tag(skip_spaces(sv_from(text, text.n > 0 && text.p[0] == ':' ? 1 : 0)), line);
     return true;
@@ -283,7 +341,7 @@ static void set_logsource(const struct line *line, bool sshd, struct event *even
 {
     bool macos = sv_starts(line->program, SV("com.apple.")) ||
                  (sv_is(line->program, "kernel") && sv_is(line->pid, "0")); /* Linux's kernel has no pid */
-    event->product = macos ? SV("macos") : SV("linux");
+    event->product = macos ? SV("macos") : is_cisco(line->message) ? SV("cisco") : SV("linux");
     if (sshd)
         event->service = SV("sshd");
     else if (is_auth(line))
@@ -356,4 +414,4 @@ static enum parse_outcome parse_line(const struct parser *parser, struct parse_s
     return PARSE_OK;
 }
 
-const struct parser parser_sshd = {"sshd", 2, 0, parse_line};
+const struct parser parser_sshd = {"sshd", 3, 0, parse_line};

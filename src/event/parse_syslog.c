@@ -98,13 +98,16 @@ static void add_structured_data(struct text_event *text, struct sv rest)
 /* What the header has that the sshd parser passes over. */
 static void add_header(struct sv line, struct text_event *text)
 {
-    enum { BEFORE_DATA = 6 }; /* version, time, host, program, process, message id */
+    enum { BEFORE_ID = 5 }; /* version, time, host, program, process */
     size_t at = add_priority(text, line);
     struct sv rest = sv_from(line, at);
     if (at == 0 || !sv_starts(rest, SV("1 ")))
         return;
-    for (int i = 0; i < BEFORE_DATA; i++)
+    for (int i = 0; i < BEFORE_ID; i++)
         sv_cut(&rest, ' ');
+    struct sv id = sv_cut(&rest, ' ');
+    if (id.n > 0 && !sv_is(id, "-"))
+        text_event_add(text, SV("log.syslog.msgid"), id, FIELD_STRING);
     add_structured_data(text, rest);
 }
 

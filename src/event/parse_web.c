@@ -20,7 +20,7 @@ static const struct pattern patterns[] = {
      .literal = "] \"",
      .regex =
          "^(?:(?<vhost>[\\w.-]+|\\[[0-9A-Fa-f:]+\\])(?::(?<vport>\\d+))? (?=[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]+ "
-         "))?" ADDRESS ",? (?:\\S+) (?<user>[^\\[\"]*?) \\[(?<time>[^\\]\"]+)\\] " QUOTED(
+         "))?" ADDRESS ",? (?:\\S+) (?:\"\"|(?<user>[^\\[\"]*?)) \\[(?<time>[^\\]\"]+)\\] " QUOTED(
              "request") " (?<status>\\d{3}) (?<bytes>\\d+|-)(?: " QUOTED("referer") " " QUOTED("agent") ")?",
      .captures = {{"vhost", "url.domain", FIELD_STRING},
                   {"ip", "source.address", FIELD_STRING},

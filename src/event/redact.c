@@ -441,7 +441,7 @@ static size_t walk_string(struct walk *walk, size_t at)
     if (end >= walk->raw.n || !decode_string(walk, at + 1, end, &string))
         return 0;
     bool key = is_key(walk->raw, end + 1);
-    bool secret = !key && (walk->pending > 0 || walk->secret_depth > 0);
+    bool secret = !key && (redact_is_secret_value(walk->pending, string.text) || walk->secret_depth > 0);
     const struct touched *touched = key ? NULL : touched_here(walk);
     if (secret && !redact_is_harmless(string.text))
         replace(walk, at + 1, end, string.text, REDACT_SECRET);

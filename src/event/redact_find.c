@@ -147,6 +147,8 @@ static const struct detector detectors[] = {
     D("privatekey", 6, true, redact_named_secret),
     D("accountkey", 6, true, redact_named_secret),
     D("token", 1, true, redact_named_secret),
+    D("cookie", 3, true, redact_named_secret),
+    D("pwd", 1, true, redact_named_secret),
     D("authorization", 6, true, redact_named_secret),
     D("AKIA", 0, false, redact_api_key),
     D("ASIA", 0, false, redact_api_key),

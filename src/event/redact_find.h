@@ -51,8 +51,12 @@ void redact_find(struct sv text, struct arena *arena, struct redact_spans *ret);
 /* Digits that are a card number by themselves (a bare JSON number). */
 bool redact_is_card(struct sv digits);
 /* A field of this name holds a secret: 2 the name itself, 1 as the last part of a longer one (db_password),
- * 0 no. Case, '_' and '-' do not count. */
+ * 0 no, negative: its value tells (token, cookie, pwd). Case, '_' and '-' do not count. */
 int redact_is_secret_name(struct sv name);
+/* Is the value of a field whose name has this rank a secret? A token must look like one, a cookie have a '=',
+ * a pwd be no path and have no blank. */
+bool redact_is_secret_value(int rank, struct sv value);
+bool redact_is_cookie_name(struct sv name);
 /* A field of this name holds a telephone number. */
 bool redact_is_phone_name(struct sv name);
 /* A value that is none, though its name is a secret's: empty, true, null …, or one of our replacements. */

@@ -15,7 +15,11 @@ static const struct sv secret_names[] = {
     N("secretaccesskey"), N("xapikey"),      N("proxyauthorization"), N("authtoken"),
     N("accountkey"),      N("xauthtoken"),   N("xamzsecuritytoken"),  N("idtoken")};
 
-enum { SECRET_NAME_MAX = 64 };
+/* Names whose value tells whether it is a secret (redact_is_secret_value). */
+static const struct sv perhaps_names[] = {N("token"), N("pwd"), N("cookie"), N("setcookie")};
+enum { PERHAPS_TOKEN = -1, PERHAPS_PWD = -2, PERHAPS_COOKIE = -3 };
+
+enum { SECRET_NAME_MAX = 64, PERHAPS_TOKEN_MIN = 12, PLAIN_TOKEN_MIN = 20 };
 
 static const struct sv phone_names[] = {
     N("phone"),    N("phonenumber"), N("phoneno"),   N("mobile"),          N("mobilenumber"),
@@ -54,7 +58,7 @@ static int rank_name(struct sv name, const struct sv *names, size_t count)
 }
 
 /* How the names of each table end: all that most names of fields cost. */
-static const char secret_ends[] = "rd wd se et ey en on", phone_ends[] = "ne er no le el dn ax ll";
+static const char secret_ends[] = "rd wd se et ey en on ie", phone_ends[] = "ne er no le el dn ax ll";
 
 static bool is_letter(char c)
 {
@@ -72,11 +76,62 @@ static bool may_end(struct sv name, const char *ends)
     return false;
 }
 
+/* PGPASSWORD, dbpassword: such an end is enough, whatever stands before it */
+static bool ends_in_password(struct sv name)
+{
+    struct sv word = SV("password");
+    return name.n > word.n && redact_has(name, name.n - word.n, word, true);
+}
+
 int redact_is_secret_name(struct sv name)
 {
     if (!may_end(name, secret_ends))
         return 0;
-    return rank_name(name, secret_names, TC_ARRAY_LEN(secret_names));
+    int rank = rank_name(name, secret_names, TC_ARRAY_LEN(secret_names));
+    if (rank == 0 && ends_in_password(name))
+        return 1;
+    for (size_t i = 0; rank == 0 && i < TC_ARRAY_LEN(perhaps_names); i++)
+        if (rank_name(name, &perhaps_names[i], 1) != 0)
+            return i == 0 ? PERHAPS_TOKEN : i == 1 ? PERHAPS_PWD : PERHAPS_COOKIE;
+    return rank;
+}
+
+bool redact_is_cookie_name(struct sv name)
+{
+    return redact_is_secret_name(name) == PERHAPS_COOKIE;
+}
+
+static bool is_path(struct sv value)
+{
+    return value.n > 0 &&
+           (one_of(value.p[0], "/~.") || (value.n > 2 && value.p[1] == ':' && one_of(value.p[2], "\\/")));
+}
+
+/* What nobody makes up: long, without blanks, letters with digits, or longer still. */
+static bool looks_random(struct sv value)
+{
+    bool digit = false, letter = false;
+    for (size_t i = 0; i < value.n; i++) {
+        if (one_of(value.p[i], " \t<>"))
+            return false;
+        digit |= is(value.p[i], B_DIGIT);
+        letter |= is(value.p[i], B_ALPHA);
+    }
+    return letter && !is_path(value) && value.n >= (size_t)(digit ? PERHAPS_TOKEN_MIN : PLAIN_TOKEN_MIN);
+}
+
+bool redact_is_secret_value(int rank, struct sv value)
+{
+    switch (rank) {
+    case PERHAPS_TOKEN:
+        return looks_random(value);
+    case PERHAPS_PWD:
+        return !is_path(value) && sv_find_char(value, ' ') == value.n;
+    case PERHAPS_COOKIE:
+        return sv_find_char(value, '=') < value.n;
+    default:
+        return rank > 0;
+    }
 }
 
 bool redact_is_phone_name(struct sv name)
@@ -189,10 +244,15 @@ void redact_named_secret(struct search *search, size_t at, struct sv literal)
     size_t to = value_to(text, from, quote, depth);
     if (to == from || (quote == '\0' && one_of(text.p[from], "{[")))
         return;
+    if (quote == '\0' && text.p[sign] == ':' &&
+        redact_is_cookie_name(name)) /* a header, to the end of its line */
+        to = from + sv_find_char(sv_from(text, from), '\n');
     if (name.n >= 13 && redact_has(name, name.n - 13, SV("authorization"), true))
         to = authorization_to(text, from, to, quote);
     struct sv value = sv_make(text.p + from, to - from);
     bool number = redact_run(value, 0, B_DIGIT) == value.n;
+    if (!redact_is_secret_value(sure, value))
+        return;
     if (!redact_is_harmless(value) && (sure == 2 || quote != '\0' || !number))
         redact_found(search, from, to, REDACT_SECRET);
 }

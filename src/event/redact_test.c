@@ -634,6 +634,34 @@ static void test_names_of_secrets(void **state)
             fail_msg("%s", others[i]);
 }
 
+static void test_H_04_names_whose_value_tells(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *raw, *kept;
+    } lines[] = {
+        {"Cookie: session=abcdef123456; theme=dark", "Cookie: <secret>"},
+        {"Set-Cookie: sid=abc123def; HttpOnly", "Set-Cookie: <secret>"},
+        {"GET / \"Cookie: sid=1\" x",
+         "GET / \"Cookie: <secret>"}, /* a header goes on to the end of its line */
+        {"cookie: none, cookies are off", "cookie: none, cookies are off"},
+        {"X-Vault-Token: s.abcdefghijklmnopqrst", "X-Vault-Token: <secret>"},
+        {"token=abcdef123456 session_token=a", "token=<secret> session_token=<secret>"},
+        {"token=bucket is full; token: next", "token=bucket is full; token: next"},
+        {"PGPASSWORD=hunter2 psql", "PGPASSWORD=<secret> psql"},
+        {"Server=x;Uid=y;Pwd=hunter2;", "Server=x;Uid=y;Pwd=<secret>;"},
+        {"TTY=pts/0 ; PWD=/root ; USER=root", "TTY=pts/0 ; PWD=/root ; USER=root"},
+    };
+    for (size_t i = 0; i < TC_ARRAY_LEN(lines); i++)
+        expect(lines[i].raw, false, lines[i].kept);
+    expect("{\"token\":\"abcdef123456\",\"nextToken\":\"page\",\"token\":5}", true,
+           "{\"token\":\"<secret>\",\"nextToken\":\"page\",\"token\":5}");
+    expect("{\"Cookie\":\"a=b; c=d\",\"cookie\":\"none\",\"cookies\":[\"a=b\"]}", true,
+           "{\"Cookie\":\"<secret>\",\"cookie\":\"none\",\"cookies\":[\"a=b\"]}");
+    expect("{\"userPwd\":\"x1\",\"PWD\":\"/home/u\",\"pwd\":\"C:\\\\u\"}", true,
+           "{\"userPwd\":\"<secret>\",\"PWD\":\"/home/u\",\"pwd\":\"C:\\\\u\"}");
+}
+
 static void test_H_08_private_key_over_lines(void **state)
 {
     (void)state;
@@ -885,6 +913,7 @@ int main(void)
         cmocka_unit_test(test_H_04_emails_in_text),
         cmocka_unit_test(test_pseudonyms_count_people),
         cmocka_unit_test(test_H_04_tokens_and_keys),
+        cmocka_unit_test(test_H_04_names_whose_value_tells),
         cmocka_unit_test(test_H_04_named_secrets_in_text),
         cmocka_unit_test(test_H_04_cards),
         cmocka_unit_test(test_H_04_json),

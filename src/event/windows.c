@@ -177,7 +177,8 @@ struct deriving {
     uint64_t sent[16];    /* a bit for each hash of a name that the sender gave */
     struct field *fields; /* TC_WINDOWS_DERIVED_MAX */
     uint32_t count;
-    struct sv event_type; /* the field of this name, sent or derived */
+    struct sv event_type;              /* the field of this name, sent or derived */
+    struct sv data_name, data_element; /* of the last <Data Name="…"> that is an object */
 };
 
 static void note_sent(struct deriving *d)
@@ -227,6 +228,10 @@ static struct sv join_path(struct sv path, struct arena *arena)
             return (struct sv){0};
         if (part.n == 0 || sv_is(part, "#attributes") || sv_is(part, "#text"))
             continue;
+        if (part.p[0] == '@') /* "Provider.@Name", as xmltodict has attributes */
+            part = sv_from(part, 1);
+        if (sv_ends(part, SV("_attributes"))) /* "Provider_attributes.Name", as evtx_dump can write them */
+            part = sv_head(part, part.n - SV("_attributes").n);
         if (to > out)
             *to++ = '_';
         memcpy(to, part.p, part.n);
@@ -245,9 +250,42 @@ static const struct prefix {
     {TEXT("UserData."), true},
 };
 
+/* Inside "Data[3].": the path of the element up to the dot; n == 0 where the field is none of an element. */
+static struct sv element_of(const struct field *field)
+{
+    const char *dot = field->exact.n == 0 ? NULL : memrchr(field->exact.p, '.', field->exact.n);
+    return dot == NULL ? (struct sv){0} : sv_head(field->exact, (size_t)(dot - field->exact.p));
+}
+
+/*
+ * <Data Name="Image">C:\\x.exe</Data> as an object: {"@Name": "Image", "#text": "C:\\x.exe"}. The field
+ * `Image` is derived; so that it need not be searched for, the name must stand before the text, as attributes
+ * do. True where `field` is of such an element.
+ */
+static bool derive_data(struct deriving *d, const struct field *field)
+{
+    static const char *const names[] = {"EventData.Data.@Name", "EventData.Data.#attributes.Name"};
+    static const char *const texts[] = {"EventData.Data.#text"};
+    for (size_t i = 0; i < TC_ARRAY_LEN(names); i++)
+        if (sv_ends(field->name, sv_of(names[i]))) {
+            d->data_name = field->type == FIELD_STRING ? field->value : (struct sv){0};
+            d->data_element = sv_head(field->exact, sv_find(field->exact, SV("#attributes")));
+            d->data_element = i == 0 ? element_of(field) : sv_head(d->data_element, d->data_element.n - 1);
+            return true;
+        }
+    for (size_t i = 0; i < TC_ARRAY_LEN(texts); i++)
+        if (sv_ends(field->name, sv_of(texts[i]))) {
+            if (d->data_name.n > 0 && sv_eq(element_of(field), d->data_element))
+                derive(d, field, d->data_name, d->data_name);
+            return d->data_name.n > 0;
+        }
+    return false;
+}
+
 static void derive_below(struct deriving *d, const struct field *field)
 {
-    if (field->type == FIELD_OBJECT || field->type == FIELD_ARRAY || field->name.n == 0)
+    if (field->type == FIELD_OBJECT || field->type == FIELD_ARRAY || field->name.n == 0 ||
+        derive_data(d, field))
         return;
     for (size_t i = 0; i < TC_ARRAY_LEN(prefixes); i++) {
         struct sv prefix = prefixes[i].text;

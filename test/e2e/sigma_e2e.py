@@ -406,10 +406,16 @@ def profiles():
             server.send({"kind": "hit", "n": 1})
             kit.wait_for("the other", lambda: sorted(a["rule_id"] for a in server.alerts()) == ["one", "two"])
         code, out, _ = tocsin("profile", "list", "--format", "json")
-        assert code == 0 and [p["name"] for p in lines(out)] == ["baseline"], out
-        shipped = write(where, "shipped.yml", "profiles: [baseline]\n")
-        code, out, err = tocsin("check", "--config", shipped)
-        assert code == 0 and "2 rules loaded" in out, (out, err)
+        assert code == 0 and [p["name"] for p in lines(out)] == ["baseline", "full", "standard"], out
+        counts = {}
+        for name in ("baseline", "standard", "full"):
+            shipped = write(where, "shipped.yml", f"profiles: [{name}]\n")
+            code, out, err = tocsin("check", "--config", shipped)
+            assert code == 0 and "rules loaded" in out, (out, err)
+            counts[name] = int(out.split(" rules loaded")[0].split()[-1])
+        code, out, err = tocsin("check", "--config", write(where, "none.yml", "{}\n"))
+        assert counts["full"] == int(out.split(" rules loaded")[0].split()[-1]), (counts, out)
+        assert 10 <= counts["baseline"] < counts["standard"] < counts["full"], counts
         code, out, _ = tocsin("profile", "show", "baseline")
         assert code == 0 and "break_glass_role_assumed" in out, out
         code, _, err = tocsin("profile", "show", "nothing")
