@@ -16,9 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum {
+    TAIL_MAX = 1 << 20, /* checkpoints behind what the state knows, read one by one */
+    WINDOW = 3 * NOTE_MAX_BYTES,
+};
 enum { TREE_VERSION = 1, TREE_HEAD_BYTES = 8 + 4 + 4 + 8 + 8 + 8 + 32 + 32, TREE_MAX_BYTES = 4096 };
-#define TREE_MAGIC             SV("TOCSINTR")
-#define CHECKPOINTS_WINDOW_MAX ((size_t)1 << 30)
+#define TREE_MAGIC SV("TOCSINTR")
 
 struct sealer {
     const struct fs *fs;
@@ -137,6 +140,39 @@ static int take_tail(struct sealer *s, int file, struct sv bytes, struct err *er
     return rc < 0 ? segment_sys(err, rc, "cannot mend", s->checkpoints) : 0;
 }
 
+/* The last whole checkpoint of the first `size` bytes; *ret_end = 0: none ends in the last of them. */
+static int read_newest(const struct sealer *s, int file, uint64_t size, uint64_t *ret_end,
+                       struct checkpoint *ret, uint8_t ret_hash[TC_SHA256_BYTES], struct err *err)
+{
+    char window[WINDOW];
+    struct note newest;
+    uint64_t from = size > WINDOW ? size - WINDOW : 0;
+    int64_t got = s->fs->read_at(s->fs, file, window, (size_t)(size - from), from);
+    if (got < 0)
+        return segment_sys(err, (int)got, "cannot read", s->checkpoints);
+    size_t end = note_last_end(sv_make(window, (size_t)got), &newest);
+    *ret_end = end == 0 ? 0 : from + end;
+    *ret = end == 0 ? (struct checkpoint){0} : newest.checkpoint;
+    if (end > 0)
+        hash_sha256(newest.text, ret_hash);
+    return 0;
+}
+
+/* The state is lost, and years of checkpoints are there: the newest has seen all that the others have. */
+static int skip_to_newest(struct sealer *s, int file, uint64_t size, struct err *err)
+{
+    uint64_t end;
+    struct checkpoint newest;
+    int rc = read_newest(s, file, size, &end, &newest, s->previous, err);
+    if (rc != 0)
+        return rc;
+    if (end == 0)
+        return damaged(s, size, err);
+    s->checkpoints_bytes = end;
+    s->sealed = TC_MAX(s->sealed, newest.size);
+    return 0;
+}
+
 static int read_tail(struct sealer *s, int file, struct err *err)
 {
     uint64_t size;
@@ -146,9 +182,9 @@ static int read_tail(struct sealer *s, int file, struct err *err)
         return segment_sys(err, rc, "cannot read", s->checkpoints);
     if (size < s->checkpoints_bytes)
         return damaged(s, size, err);
-    if (size - s->checkpoints_bytes > CHECKPOINTS_WINDOW_MAX)
-        return err_at(err, TC_EBOUND, s->checkpoints, 0, 0, "too long to be read without %s", s->state);
-    buf_init(&bytes, CHECKPOINTS_WINDOW_MAX + 1);
+    if (size - s->checkpoints_bytes > TAIL_MAX && (rc = skip_to_newest(s, file, size, err)) != 0)
+        return rc;
+    buf_init(&bytes, TAIL_MAX + 1);
     char *to = buf_reserve(&bytes, (size_t)(size - s->checkpoints_bytes) + 1);
     int64_t got =
         s->fs->read_at(s->fs, file, to, (size_t)(size - s->checkpoints_bytes), s->checkpoints_bytes);
@@ -161,15 +197,11 @@ static int read_tail(struct sealer *s, int file, struct err *err)
 /* Evolves as far as the newest checkpoint says. */
 static int settle_period(struct sealer *s, int file, struct receive_time now, struct err *err)
 {
-    enum { WINDOW = 3 * NOTE_MAX_BYTES };
-    char window[WINDOW];
-    struct note newest = {0};
-    uint64_t from = s->checkpoints_bytes > WINDOW ? s->checkpoints_bytes - WINDOW : 0;
-    int64_t got = s->fs->read_at(s->fs, file, window, (size_t)(s->checkpoints_bytes - from), from);
-    if (got < 0)
-        return segment_sys(err, (int)got, "cannot read", s->checkpoints);
-    note_last_end(sv_make(window, (size_t)got), &newest);
-    return period_settle(s->period, &newest.checkpoint.period, now, err);
+    uint64_t end;
+    uint8_t hash[TC_SHA256_BYTES];
+    struct checkpoint newest;
+    int rc = read_newest(s, file, s->checkpoints_bytes, &end, &newest, hash, err);
+    return rc == 0 ? period_settle(s->period, &newest.period, now, err) : rc;
 }
 
 static int open_checkpoints(struct sealer *s, struct receive_time now, struct err *err)

@@ -203,7 +203,7 @@ static void judge_keys(const struct life *l, const char *when)
     struct search search = {.l = l, .when = when};
     struct buf bytes;
     struct note note;
-    buf_init(&bytes, 1 << 20);
+    buf_init(&bytes, 4 << 20);
     fs_read_file(l->fs, file, &bytes, NULL);
     struct sv rest = buf_view(&bytes);
     while (note_next(&rest, &note, NULL) == 1)
@@ -228,7 +228,7 @@ static void judge(struct life *l, const char *when)
     if (rc != 0 || report.state == EVIDENCE_FAILS)
         fail_msg("%s: %s%s", when, err.text, report.why);
     assert_true(report.agreed >= l->shown_count || report.checkpoints == report.agreed);
-    buf_init(&bytes, 1 << 20);
+    buf_init(&bytes, 4 << 20);
     rc = fs_read_file(l->fs, file, &bytes, NULL);
     assert_true(rc == 0 || l->shown_count == 0);
     for (size_t i = 0; i < l->shown_count; i++)
@@ -365,6 +365,34 @@ static void lost_state(void **state)
     }
 }
 
+/* The state is lost after more checkpoints than are read again: the newest one is enough. */
+static void lost_state_after_years(void **state)
+{
+    const bool evolves = *state != NULL;
+    struct life l;
+    struct err err = {0};
+    struct fs_stat st;
+    life_init(&l, 1, evolves);
+    assert_int_equal(life_open(&l, &err), 0);
+    assert_int_equal(append(&l, &err), 0);
+    for (st.size_bytes = 0; st.size_bytes < 1200 << 10;) {
+        assert_int_equal(sealer_step(l.sealer, ALL, &err), 0);
+        assert_int_equal(sealer_checkpoint(l.sealer, clk_now(&l.clk.clk), &l.note, &err), 0);
+        assert_int_equal(l.fs->stat(l.fs, file, &st), 0);
+    }
+    life_close(&l);
+    l.fs->unlink(l.fs, state_file);
+    go_on(&l, "after years, without its state");
+    int torn = l.fs->open(l.fs, file, FS_WRITE);
+    assert_true(torn >= 0);
+    assert_int_equal(l.fs->stat(l.fs, file, &st), 0);
+    assert_int_equal(fs_write_all(l.fs, torn, "test\n12", 7, st.size_bytes), 0);
+    l.fs->close(l.fs, torn);
+    l.fs->unlink(l.fs, state_file);
+    go_on(&l, "and with a torn one");
+    life_free(&l);
+}
+
 /* Somebody cuts the journal, or puts an older one in its place. */
 static void shorter_journal(void **state)
 {
@@ -449,6 +477,7 @@ int main(void)
         TWICE("every write of sealing is short once: nothing is noticed", short_writes),
         TWICE("every changed byte of the checkpoints is told", changed_byte),
         TWICE("a lost or damaged state is made anew from the journal", lost_state),
+        TWICE("a lost state after years of checkpoints is made anew by the newest", lost_state_after_years),
         TWICE("a journal that is shorter than what was sealed is told", shorter_journal),
         {"J-07: an old copy of a key that evolves comes back: it evolves first", old_key_comes_back, NULL,
          NULL, &yes},

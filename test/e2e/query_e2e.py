@@ -329,7 +329,7 @@ def slow_tail():
         server.stop()
 
 
-@test("logcli of Loki reads what was pushed")
+@test("logcli of Loki reads what was pushed, and follows it")
 def logcli():
     program = os.environ.get("LOGCLI", "build/peers/logcli")
     if not os.path.exists(program):
@@ -339,6 +339,15 @@ def logcli():
         done = subprocess.run([program, f"--addr=http://127.0.0.1:{server.port}", "query", "--quiet", "-o", "raw", '{app="web"}'],
                               capture_output=True, timeout=60, check=True)
         assert sorted(done.stdout.decode().splitlines()) == sorted(LINES), done
+        with subprocess.Popen([program, f"--addr=http://127.0.0.1:{server.port}", "query", "--quiet", "-o", "raw", "--tail", '{app="web"}'],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tail:
+            try:
+                wait_for("the tail", lambda: server.metric("tocsin_http_tails") == 1)
+                push(server, ["a new line"], {"app": "web"})
+                got = [tail.stdout.readline().decode().rstrip("\n") for _ in range(len(LINES) + 1)]
+                assert sorted(got) == sorted([*LINES, "a new line"]), got
+            finally:
+                tail.kill()
 
 
 kit.main()
