@@ -240,13 +240,20 @@ static bool pick_column(struct cold_chunk *c, const struct pick *picks, size_t c
     struct cold_reading *of = &c->of;
     const struct cold_column *from = cold_reading_column(of, column);
     const uint32_t *steps = steps_of(of, column);
-    size_t next = 0;
-    for (uint32_t i = 0; i < of->count && !of->bad; i++) {
-        const struct pick *p = &picks[c->ids.shape[i]];
-        of->bad = next + steps[c->ids.shape[i]] > from->n;
-        if (p->kind == PICK_COLUMN && p->column == column && !of->bad)
-            values[i] = from->values[next + p->nth];
-        next += steps[c->ids.shape[i]];
+    const uint16_t *shape = c->ids.shape;
+    uint64_t taken = 0;
+    for (uint32_t i = 0; i < of->count; i++)
+        taken += steps[shape[i]];
+    of->bad = of->bad || taken > from->n;
+    int32_t *nth = ARENA_ARRAY(&of->room.arena, int32_t, of->shape_count + 1);
+    for (size_t s = 0; s <= of->shape_count; s++)
+        nth[s] = picks[s].kind == PICK_COLUMN && picks[s].column == column ? (int32_t)picks[s].nth : -1;
+    const struct sv *next = from->values;
+    for (uint32_t i = 0; !of->bad && i < of->count; i++) {
+        uint16_t s = shape[i];
+        if (nth[s] >= 0)
+            values[i] = next[nth[s]];
+        next += steps[s];
     }
     return !of->bad;
 }
