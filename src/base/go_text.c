@@ -38,9 +38,42 @@ static void decimal_at(double v, int digits, struct decimal *d)
         d->count--;
 }
 
+/*
+ * Numbers with noise in their last places, as quotients have: 17 digits are right, and it is left to see
+ * whether 16 do. Fewer can only do where the last two are so near to a whole hundred that half a step of a
+ * double (11 at most, of the last place) leads there; and a last 5 may have been rounded up to it. False
+ * there: nothing is known.
+ */
+static bool decimal_noisy(double v, struct decimal *d)
+{
+    char text[64];
+    decimal_at(v, 17, d);
+    if (d->count != 17)
+        return false;
+    int last = d->digits[16] - '0', low = (d->digits[15] - '0') * 10 + last;
+    if (low <= 12 || low >= 88 || last == 5)
+        return false;
+    struct decimal shorter = *d;
+    shorter.count = 16;
+    for (int i = 15; last > 5; i--) { /* up: no further than to the place before, as `low` is below 88 */
+        if (shorter.digits[i]++ != '9')
+            break;
+        shorter.digits[i] = '0';
+    }
+    snprintf(text, sizeof text, "%.1s.%.15se%d", shorter.digits, shorter.digits + 1, d->exponent);
+    if (strtod(text, NULL) != fabs(v))
+        return true;
+    while (shorter.digits[shorter.count - 1] == '0')
+        shorter.count--;
+    *d = shorter;
+    return true;
+}
+
 static void decimal_shortest(double v, struct decimal *d)
 {
     char text[64];
+    if (fabs(v) >= DBL_MIN && decimal_noisy(v, d))
+        return;
     /* numbers below the normal range have fewer digits to begin with */
     int digits = fabs(v) < DBL_MIN ? 1 : 15;
     while (digits < 17) {
