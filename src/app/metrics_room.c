@@ -120,7 +120,9 @@ int metrics_room_start(const struct config *c, struct metrics_room **ret, struct
     pthread_condattr_t attributes;
     char dir[4096];
     uint64_t cut = 0;
-    snprintf(dir, sizeof dir, "%s/metrics", c->data);
+    /* a queue beside our own store, which stays as it is for the day that it is wanted again */
+    snprintf(dir, sizeof dir, c->remote_store.query_url == NULL ? "%s/metrics" : "%s/metrics/outgoing",
+             c->data);
     struct tsdb_options o = {.fs = &fs_system,
                              .rng = &rng_system,
                              .dir = dir,
