@@ -50,4 +50,5 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
+// the version that it asks for cannot be had of the module proxy; the engine does not use it
 replace github.com/prometheus/client_golang/exp => github.com/prometheus/client_golang/exp v0.0.0-20260907100614-57bb367da472
