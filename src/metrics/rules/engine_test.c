@@ -345,8 +345,10 @@ static void test_restore(void **state)
     assert_int_equal(restored_active_at(40, 9, 0), 100);
     /* longer than an hour: it begins anew */
     assert_int_equal(restored_active_at(10, 90, 0), 200);
-    /* a short `for` is not restored */
+    /* pending with a short `for`: it waits again, which is sooner over than the grace period */
     assert_int_equal(restored_active_at(3, 4, 1), 107);
+    /* it fired with a short `for`: it goes on */
+    assert_int_equal(restored_active_at(8, 4, 1), 100);
 }
 
 static void test_adopt(void **state)

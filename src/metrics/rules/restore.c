@@ -60,6 +60,8 @@ static void restore_alert(struct restoring *r, struct active_alert *alert, int64
         return; /* a staleness marker: it was not active */
     int64_t active_at_ns = (int64_t)value * SECOND_NS;
     int64_t remaining_ns = hold_ns - (down_at_ns - active_at_ns);
+    if (remaining_ns > 0 && hold_ns < grace_ns)
+        return; /* pending, and sooner over from the beginning than with grace */
     if (remaining_ns > 0 && remaining_ns < grace_ns)
         active_at_ns = r->time_ns + grace_ns - hold_ns;
     else if (remaining_ns > 0)
@@ -108,9 +110,7 @@ void group_restore(struct rule_engine *engine, struct group_state *group, int64_
         engine->options.storage.refresh(engine->options.storage.context);
     for (size_t i = 0; i < group->group->rule_count; i++) {
         struct restoring r = {.engine = engine, .state = &group->rules[i], .time_ns = time_ns};
-        /* with a short `for` there is nothing to win */
-        if (r.state->rule->alerting && !r.state->restored &&
-            r.state->rule->for_ns >= engine->options.grace_period_ns)
+        if (r.state->rule->alerting && !r.state->restored)
             restore_rule(&r);
         r.state->restored = true;
         arena_free(&r.arena);

@@ -139,8 +139,7 @@ func bench(engine *promql.Engine) {
 }
 
 func main() {
-	p := parser.NewParser(parser.Options{EnableExperimentalFunctions: true, EnableBinopFillModifiers: true, ExperimentalDurationExpr: true,
-		EnableExtendedRangeSelectors: true})
+	p := parser.NewParser(parser.Options{EnableExperimentalFunctions: true, EnableBinopFillModifiers: true})
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 50000000, Timeout: 100 * time.Second,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return 60000 }, EnableAtModifier: true,
 		EnableNegativeOffset: true, EnableDelayedNameRemoval: os.Getenv("DELAYED") != "", UseStartTimestamps: true, Parser: p})

@@ -106,7 +106,7 @@ def block():
 
 METRICS = ["c_total", "g", "g2", "x", "u", "h", "nh", "h2", "mix", "b_bucket"]
 FINITE = ["c_total", "u", "b_bucket"]  # no infinity among them
-OVER_TIME = ["rate", "rate", "increase", "delta", "irate", "idelta", "deriv", "resets", "changes"] + [
+OVER_TIME = ["rate", "rate", "increase", "delta", "irate", "idelta", "deriv", "resets", "changes", "integral"] + [
     f + "_over_time" for f in ("sum", "avg", "min", "max", "count", "last", "first", "stddev", "stdvar", "present",
                                "absent", "mad", "ts_of_min", "ts_of_max", "ts_of_first", "ts_of_last")]
 OF_VECTOR = ["abs", "ceil", "floor", "exp", "sqrt", "ln", "log2", "sgn", "round", "sort", "sort_desc", "absent",
