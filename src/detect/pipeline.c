@@ -37,6 +37,18 @@ bool line_is_any(const struct yaml_node *line)
     return line->key.p == any_key;
 }
 
+void line_becomes_any(struct yaml_node *line)
+{
+    struct yaml_node old = *line;
+    *line = (struct yaml_node){.type = YAML_LIST,
+                               .line = old.line,
+                               .column = old.column,
+                               .key = {any_key, 0},
+                               .key_line = old.key_line,
+                               .key_column = old.key_column,
+                               .next = old.next};
+}
+
 struct sv line_field(const struct yaml_node *line)
 {
     return sv_head(line->key, sv_find_char(line->key, '|'));
@@ -76,7 +88,7 @@ struct yaml_node *tree_get(struct yaml_node *map, struct sv key)
     return n;
 }
 
-static void tree_append(struct yaml_node *parent, struct yaml_node *kid)
+void tree_append(struct yaml_node *parent, struct yaml_node *kid)
 {
     struct yaml_node **last = &parent->first;
     while (*last != NULL)
@@ -416,13 +428,7 @@ static int rename_line(struct pipeline_run *run, const struct pipeline_item *ite
         return 0;
     }
     struct yaml_node old = *line;
-    *line = (struct yaml_node){.type = YAML_LIST,
-                               .line = old.line,
-                               .column = old.column,
-                               .key = {any_key, 0},
-                               .key_line = old.key_line,
-                               .key_column = old.key_column,
-                               .next = old.next};
+    line_becomes_any(line);
     for (size_t i = 0; i < count; i++) {
         struct yaml_node *one = tree_copy(run, &old), *map = tree_scalar(run, SV(""), &old);
         map->type = YAML_MAP;

@@ -54,6 +54,10 @@ struct transformation {
                     const struct sv **ret, size_t *ret_count);
 };
 const struct transformation *transformation_find(struct sv name);
+/* pipeline_hashes.c */
+int hashes_check(struct sigma *sigma, struct pipeline_item *item);
+int hashes_split(struct pipeline_run *run, const struct pipeline_item *item,
+                 const struct pipeline_subject *subject, enum item_outcome *ret);
 
 struct pipeline_item {
     const struct transformation *kind;
@@ -97,10 +101,12 @@ struct pipeline_run { /* one rule on its way */
 /* --- trees */
 struct sv line_field(const struct yaml_node *line); /* the key without modifiers */
 bool line_is_any(const struct yaml_node *line);     /* stands for an OR that a pipeline put there */
+void line_becomes_any(struct yaml_node *line);      /* an empty OR in its place; maps are appended to it */
 struct yaml_node *tree_scalar(struct pipeline_run *run, struct sv text, const struct yaml_node *like);
 struct yaml_node *tree_copy(struct pipeline_run *run, const struct yaml_node *node);
 struct yaml_node *tree_get(struct yaml_node *map, struct sv key);
 void tree_put(struct yaml_node *map, struct sv key, struct yaml_node *value); /* in place of one, or last */
+void tree_append(struct yaml_node *parent, struct yaml_node *kid);
 void tree_remove(struct yaml_node *parent, const struct yaml_node *kid);
 /* Every selection's line and keyword, deep; `each` returning true ends it. */
 typedef bool (*line_fn)(void *context, const struct pipeline_subject *subject);

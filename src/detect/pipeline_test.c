@@ -169,6 +169,40 @@ static void test_values(void **state)
           "{\"a\":6}");
 }
 
+static void test_hashes_fields(void **state)
+{
+    (void)state;
+#define HASHES(more)                                                                                         \
+    PIPE("  - {type: hashes_fields, valid_hash_algos: [MD5, SHA256], field_prefix: File" more "}\n")
+    static const char line[] = SEL("Hashes|contains: ['MD5=ABC1', 'sha256=DEF2', 'IMPHASH=9']");
+    check(line, HASHES(""), "{\"FileMD5\":\"abc1\"}", "{\"FileMD5\":\"def2\"}");
+    check(line, HASHES(""), "{\"FileSHA256\":\"def2\",\"FileMD5\":\"no\"}", "{\"Hashes\":\"MD5=ABC1\"}");
+    check(line, HASHES(", drop_algo_prefix: true"), "{\"File\":\"DEF2\"}", "{\"FileMD5\":\"ABC1\"}");
+    check(SEL("Hashes|contains|all: ['MD5=1', 'SHA256=2']"), HASHES(""),
+          "{\"FileMD5\":\"1\",\"FileSHA256\":\"2\"}", "{\"FileMD5\":\"1\"}");
+    check(SEL("Hashes: '*MD5=1*', other: x"), HASHES(""), "{\"FileMD5\":\"1\",\"other\":\"x\"}",
+          "{\"FileMD5\":\"1\"}");
+    check(SEL("Hash: 0123456789abcdef0123456789abcdef"), HASHES(""),
+          "{\"FileMD5\":\"0123456789ABCDEF0123456789abcdef\"}", "{\"FileMD5\":\"0123\"}");
+    check(SEL("sum: 'MD5=1'"), HASHES(", field_to_parse: [sum]"), "{\"FileMD5\":\"1\"}",
+          "{\"sum\":\"MD5=1\"}");
+    check(SEL("Hashes|exists: true"), HASHES(""), "{\"Hashes\":\"1\"}", "{\"x\":\"1\"}");
+    refused(SEL("Hashes: 'IMPHASH=9'"), HASHES(""), "no hash of an algorithm");
+    unreadable(PIPE("  - {type: hashes_fields}\n"), 4, "valid_hash_algos");
+    unreadable(PIPE("  - {type: hashes_fields, valid_hash_algos: MD5}\n"), 4, "must be a list");
+    unreadable(PIPE("  - {type: hashes_fields, valid_hash_algos: [MD5], drop_algo_prefix: true}\n"), 4,
+               "field_prefix");
+}
+
+static void test_fields_to_show_change_nothing(void **state)
+{
+    (void)state;
+    check(RULE("  sel: {a: 1}\n  condition: sel\n"),
+          PIPE("  - {type: add_field, field: [x, y]}\n  - {type: remove_field, field: x}\n"), "{\"a\":1}",
+          "{\"x\":1}");
+    unreadable(PIPE("  - {type: add_field}\n"), 4, "field");
+}
+
 static void test_placeholders(void **state)
 {
     (void)state;
@@ -483,6 +517,8 @@ int main(void)
         cmocka_unit_test(test_prefix_suffix_and_prefix_mapping),
         cmocka_unit_test(test_correlations_and_their_fields),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_hashes_fields),
+        cmocka_unit_test(test_fields_to_show_change_nothing),
         cmocka_unit_test(test_placeholders),
         cmocka_unit_test(test_add_condition_and_logsource),
         cmocka_unit_test(test_drop_and_failures),

@@ -592,6 +592,37 @@ static int set_fields(struct pipeline_run *run, const struct pipeline_item *item
     return 0;
 }
 
+static int check_field(struct sigma *sigma, struct pipeline_item *item)
+{
+    const struct yaml_node *field = yaml_get(item->node, "field");
+    return field != NULL && field->type != YAML_MAP ? 0 : need(sigma, item, "field", YAML_SCALAR);
+}
+
+/* Each of the item's `field`, a text or a list, goes out of the rule's list, and comes in again at its end.
+ */
+static int change_fields(struct pipeline_run *run, const struct pipeline_item *item)
+{
+    const struct yaml_node *field = yaml_get(item->node, "field");
+    struct yaml_node *list = tree_get(run->root, SV("fields"));
+    if (list == NULL || list->type != YAML_LIST) {
+        list = tree_scalar(run, SV(""), item->node);
+        list->type = YAML_LIST;
+        tree_put(run->root, SV("fields"), list);
+    }
+    bool is_list = field->type == YAML_LIST;
+    for (const struct yaml_node *n = is_list ? field->first : field; n != NULL;
+         n = is_list ? n->next : NULL) {
+        struct yaml_node *own = list->first;
+        while (own != NULL && !sv_eq(own->text, n->text))
+            own = own->next;
+        if (own != NULL)
+            tree_remove(list, own);
+        if (sv_is(text(item, "type"), "add_field"))
+            tree_append(list, tree_scalar(run, n->text, item->node));
+    }
+    return 0;
+}
+
 /* --- the table
  * -------------------------------------------------------------------------------------------------------------
  */
@@ -617,6 +648,10 @@ static const struct transformation table[] = {
     {"set_state", KEYS("key", "val"), check_state, set_state, NULL, NULL},
     {"set_custom_attribute", KEYS("attribute", "value"), check_attribute, set_attribute, NULL, NULL},
     {"set_field", KEYS("fields"), check_fields, set_fields, NULL, NULL},
+    {"add_field", KEYS("field"), check_field, change_fields, NULL, NULL},
+    {"remove_field", KEYS("field"), check_field, change_fields, NULL, NULL},
+    {"hashes_fields", KEYS("valid_hash_algos", "field_prefix", "drop_algo_prefix", "field_to_parse"),
+     hashes_check, NULL, hashes_split, NULL},
 };
 
 const struct transformation *transformation_find(struct sv name)
