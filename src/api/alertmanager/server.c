@@ -87,7 +87,7 @@ static int load(const struct am_server *server, struct loaded *ret, struct err *
     if (rc == 0)
         rc = load_templates(server, ret, err);
     if (rc == 0)
-        rc = am_show_config(buf_view(&bytes), &ret->shown, err);
+        am_show_config(ret->config, &ret->shown);
     ret->hash = hash_64(buf_view(&bytes));
     buf_free(&bytes);
     if (rc != 0)
