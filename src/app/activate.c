@@ -173,6 +173,7 @@ int activate_json(struct core *core, const struct core_options *o, struct buf *o
     json_array_end(&json);
     response_json(&json, &o->response);
     rc = rc == 0 ? oncall_json(core, o, &json, err) : rc;
+    telling_json(&json, o);
     if (o->policy.n > 0)
         json_kv_string(&json, "policy", o->policy);
     if (o->watch_count > 0)
@@ -437,6 +438,7 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
         core->costs.of = NULL; /* its address may be that of the old one */
         pthread_mutex_unlock(&core->lock);
         watch(core, &json);
+        telling_take(core, &json);
         buf_clear(&core->activated);
         buf_sv(&core->activated, text);
     } else {

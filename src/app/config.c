@@ -664,21 +664,36 @@ static void take_prints(struct config *c, const struct yaml_node *root)
     }
 }
 
-size_t config_restart_needed(const struct config *running, const struct config *fresh,
+static bool is_one_of(const char *key, const char *const names[])
+{
+    for (size_t i = 0; names[i] != NULL; i++)
+        if (strcmp(names[i], key) == 0)
+            return true;
+    return false;
+}
+
+static bool says_other(const struct config *running, const struct config *fresh, size_t key)
+{
+    uint64_t before = key < running->print_count ? running->prints[key].print : 0;
+    uint64_t now = key < fresh->print_count ? fresh->prints[key].print : 0;
+    return before != now;
+}
+
+size_t config_restart_needed(const struct config *running, const struct config *telling,
+                             const struct config *fresh, bool told_waits,
                              const char *ret_keys[CONFIG_KEYS_MAX])
 {
     static const char *const read_anew[] = {
         "rules",  "shipped_packs", "placeholders", "pipelines",  "profiles", "geoip",
         "alerts", "watch",         "oncall",       "heartbeats", NULL};
+    static const char *const told[] = {"routing", "digest", NULL};
     size_t count = 0;
     for (size_t i = 0; top_settings[i].key != NULL; i++) {
-        uint64_t before = i < running->print_count ? running->prints[i].print : 0;
-        uint64_t now = i < fresh->print_count ? fresh->prints[i].print : 0;
-        bool anew = false;
-        for (size_t k = 0; read_anew[k] != NULL; k++)
-            anew = anew || strcmp(read_anew[k], top_settings[i].key) == 0;
-        if (!anew && before != now)
-            ret_keys[count++] = top_settings[i].key;
+        const char *key = top_settings[i].key;
+        bool waits = is_one_of(key, told) ? told_waits && says_other(telling, fresh, i)
+                                          : !is_one_of(key, read_anew) && says_other(running, fresh, i);
+        if (waits)
+            ret_keys[count++] = key;
     }
     return count;
 }

@@ -111,10 +111,11 @@ int core_checkpoint(struct core *core, struct err *err);
 /*
  * Puts other rules (and windows of alerts, and files) in force while the core runs: `wanted` as for
  * core_open, of which only `rules`, `policy`, `dedup_window_ns`, `resolve_after_ns`, `count_steps`,
- * `response`, `oncall`, `calendars` and `files` are read. Rules are compiled on the calling thread; the
- * record of what is in force then goes into the journal, and the core changes over when it comes to it,
- * between two records. Rules that are the same (ruleset_compare) keep their windows and episodes; changed
- * ones begin anew; alerts stay as they are, also those of rules that are gone.
+ * `response`, `oncall`, `calendars`, `files`, `confirmation_channel`, `review_days` and `digest_…` are read.
+ * Rules are compiled on the calling thread; the record of what is in force then goes into the journal, and
+ * the core changes over when it comes to it, between two records. Rules that are the same (ruleset_compare)
+ * keep their windows and episodes; changed ones begin anew; alerts stay as they are, also those of rules that
+ * are gone.
  *
  * A rule file that is refused refuses all: TC_EINPUT with its place, and nothing changes; but one that was
  * refused when it was put in force already (as a start allows) does not stand in the way. Waits until the

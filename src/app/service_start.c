@@ -384,7 +384,9 @@ void service_stop(struct service *s)
     geoip_free(&s->geoip);
     service_wishes_free(&s->wishes);
     privacy_close(&s->privacy);
+    service_free_live(s);
     config_free(&s->config);
+    pthread_mutex_destroy(&s->live_lock);
     pthread_mutex_destroy(&s->reloading);
     pthread_mutex_destroy(&s->lock);
 }
