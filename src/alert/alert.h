@@ -193,7 +193,11 @@ struct alert_options {
     int64_t answer_within_ns;                  /* of the user that was asked; 0 = 24 h */
     bool silence_is_no_objection; /* no answer in time: back to firing as it was; false: raised, as by "no" */
     enum severity raise_to;       /* by a "no"; SEVERITY_NONE = P1 */
-    int zone_offset_s;            /* east of UTC: when a business day begins */
+    int zone_offset_s;            /* east of UTC: when a business day begins, Monday to Friday, 09:00 */
+    /* Or when it begins by a calendar: false where that knows no such day. NULL: there is none. `calendar` is
+     * lent for the life of the book. */
+    bool (*next_working_day)(const void *calendar, int64_t now_ns, int64_t *ret_ns);
+    const void *calendar;
     uint32_t notify_count; /* occurrences within notify_within_ns before anybody is told, ALERT_WAIT_MAX at
                               most; 0, 1: told at once. A rule's own comes first. */
     int64_t notify_within_ns;

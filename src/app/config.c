@@ -179,6 +179,11 @@ static int alerts_overdue(struct reading *r, const struct yaml_node *node)
     return setting_section(r, node, overdue_settings);
 }
 
+static int alerts_calendar(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &r->config->business_calendar);
+}
+
 static const struct setting alerts_settings[] = {
     {"dedup_window", "occurrences within this time after the first belong to one alert", "1h", alerts_dedup},
     {"count_steps", "counts at which an open alert is told again", "[10, 50, 100]", alerts_steps},
@@ -193,6 +198,10 @@ static const struct setting alerts_settings[] = {
     {"flapping", "when an alert that begins and ends again and again is told once: count, within, stable",
      "on", alerts_flapping},
     {"resolve_after", "an alert without occurrences for so long resolves itself", "24h", alerts_resolve},
+    {"business_calendar",
+     "calendar among the rules (docs/rules.md) by whose hours and holidays the next business day of a task "
+     "begins",
+     "Monday to Friday, 09:00 of `timezone`", alerts_calendar},
     {0}};
 
 static int read_alerts(struct reading *r, const struct yaml_node *node)

@@ -106,6 +106,7 @@ struct config {
     const uint64_t *count_steps; /* ends with 0 */
     int64_t acknowledge_within_ns;
     int64_t overdue_after_ns[SEVERITY_P4 + 1]; /* 0: any time */
+    struct sv business_calendar;               /* n == 0: Monday to Friday */
     uint64_t notify_count;                     /* 0, 1: told at once */
     int64_t notify_within_ns;
     uint64_t flap_count; /* 0: flapping is not looked for */

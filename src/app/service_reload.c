@@ -179,6 +179,7 @@ static int reload_wishes(struct service *s, const struct config *c, const struct
                                   .digest_channel_count = telling->digest.count,
                                   .digest_at_s = telling->digest_at_s,
                                   .review_days = telling->review_days,
+                                  .business_calendar = c->business_calendar,
                                   .response = service_response(c)};
     int rc = core_reload(s->core, &wanted, ret, err);
     if (rc != 0)
