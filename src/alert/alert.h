@@ -22,8 +22,10 @@
 #include "event/finding.h"
 
 enum {
-    TC_ALERTS_MAX = 100 * 1000,             /* in memory, open and lately ended */
-    ALERT_FLAPS_MAX = 32,                   /* begins that are remembered, of each */
+    TC_ALERTS_MAX = 100 * 1000, /* in memory, open and lately ended */
+    ALERT_FLAPS_MAX = 32,       /* begins that are remembered, of each */
+    ALERT_ENTITY_MAX = 16,      /* entity labels; further parts still count for the key */
+    ALERT_LABELS_MAX = ALERT_ENTITY_MAX + 4,
     ALERT_WAIT_MAX = RULE_NOTIFY_COUNT_MAX, /* occurrences that may be waited for */
 };
 
