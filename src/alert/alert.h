@@ -22,8 +22,10 @@
 #include "event/finding.h"
 
 enum {
-    TC_ALERTS_MAX = 100 * 1000,             /* in memory, open and lately ended */
-    ALERT_FLAPS_MAX = 32,                   /* begins that are remembered, of each */
+    TC_ALERTS_MAX = 100 * 1000, /* in memory, open and lately ended */
+    ALERT_FLAPS_MAX = 32,       /* begins that are remembered, of each */
+    ALERT_ENTITY_MAX = 16,      /* entity labels; further parts still count for the key */
+    ALERT_LABELS_MAX = ALERT_ENTITY_MAX + 4,
     ALERT_WAIT_MAX = RULE_NOTIFY_COUNT_MAX, /* occurrences that may be waited for */
 };
 
@@ -193,7 +195,11 @@ struct alert_options {
     int64_t answer_within_ns;                  /* of the user that was asked; 0 = 24 h */
     bool silence_is_no_objection; /* no answer in time: back to firing as it was; false: raised, as by "no" */
     enum severity raise_to;       /* by a "no"; SEVERITY_NONE = P1 */
-    int zone_offset_s;            /* east of UTC: when a business day begins */
+    int zone_offset_s;            /* east of UTC: when a business day begins, Monday to Friday, 09:00 */
+    /* Or when it begins by a calendar: false where that knows no such day. NULL: there is none. `calendar` is
+     * lent for the life of the book. */
+    bool (*next_working_day)(const void *calendar, int64_t now_ns, int64_t *ret_ns);
+    const void *calendar;
     uint32_t notify_count; /* occurrences within notify_within_ns before anybody is told, ALERT_WAIT_MAX at
                               most; 0, 1: told at once. A rule's own comes first. */
     int64_t notify_within_ns;

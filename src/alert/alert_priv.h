@@ -24,8 +24,6 @@ enum {
     ALERT_BY_MAX = 256,
     ALERT_ACTIONS_MAX = 32,
     ALERT_TAGS_MAX = 32,
-    ALERT_ENTITY_MAX = 16, /* entity labels; further parts still count for the key */
-    ALERT_LABELS_MAX = ALERT_ENTITY_MAX + 4,
     ALERT_HISTORY_MAX = 1000,
     ALERT_HISTORY_SPARE = 8, /* of these, kept free for what people do */
     ALERT_ID_DIGITS = 32,

@@ -95,9 +95,14 @@ int response_document(struct order *order, struct err *err)
 
 /* --- tasks */
 
-/* When work begins on the next business day: Monday to Friday, 09:00 of the configured zone. */
-static int64_t next_business_day_ns(int64_t now_ns, int zone_offset_s)
+/* When work begins on the next business day: by the calendar, or else Monday to Friday, 09:00 of the
+ * configured zone. */
+static int64_t next_business_day_ns(int64_t now_ns, const struct alert_options *options)
 {
+    int64_t due_ns;
+    if (options->next_working_day != NULL && options->next_working_day(options->calendar, now_ns, &due_ns))
+        return due_ns;
+    int zone_offset_s = options->zone_offset_s;
     int64_t local_ns = book_add_ns(now_ns, zone_offset_s * TC_SECOND_NS);
     int64_t day_ns = local_ns - ((local_ns % DAY_NS) + DAY_NS) % DAY_NS;
     do
@@ -122,9 +127,8 @@ static int task_due(const struct order *order, int64_t *ret_ns, struct err *err)
 {
     for (size_t i = 0; order->given->until.n == 0 && i < TC_ARRAY_LEN(kinds); i++)
         if (sv_is(order->given->what, kinds[i].what)) {
-            *ret_ns = kinds[i].after_ns > 0
-                          ? book_add_ns(order->now_ns, kinds[i].after_ns)
-                          : next_business_day_ns(order->now_ns, order->book->options.zone_offset_s);
+            *ret_ns = kinds[i].after_ns > 0 ? book_add_ns(order->now_ns, kinds[i].after_ns)
+                                            : next_business_day_ns(order->now_ns, &order->book->options);
             return 0;
         }
     return order_time(order, TASK_MAX_NS, ret_ns, err);

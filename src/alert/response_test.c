@@ -217,6 +217,33 @@ static void test_D_17_next_business_day(void **state)
     kit_free(&kit);
 }
 
+static bool on_the_third_day(const void *calendar, int64_t now_ns, int64_t *ret_ns)
+{
+    *ret_ns = now_ns + 72 * KIT_HOUR;
+    return *(const bool *)calendar;
+}
+
+/* By the calendar where there is one and it knows; else Monday to Friday. */
+static void test_D_17_next_business_day_by_a_calendar(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const bool knows = i == 0;
+        struct kit kit;
+        struct alert_options by = {.next_working_day = on_the_third_day, .calendar = &knows};
+        char due[TC_RFC3339_MAX];
+        kit_init(&kit, &by);
+        struct rule_info rule = kit_rule("r-1", "T", SEVERITY_P3);
+        struct finding_field ip = kit_ip("203.0.113.7");
+        kit_give(&kit, kit_finding(&rule, &ip, KIT_T0));
+        const struct alert *a = book_at(kit.book, 0);
+        kit_do(&kit, "task", a->id, COMMAND(.what = SV("verify_next_business_day")), KIT_T0);
+        clk_rfc3339(a->life->tasks[0].due_ns, due);
+        assert_string_equal(due, knows ? "2026-11-24T10:00:00Z" : "2026-11-23T09:00:00Z");
+        kit_free(&kit);
+    }
+}
+
 static void test_D_17_tasks_are_bounded(void **state)
 {
     (void)state;
@@ -555,6 +582,7 @@ int main(void)
         cmocka_unit_test(test_Y_16_assign_and_note),
         cmocka_unit_test(test_D_17_tasks_remind_once),
         cmocka_unit_test(test_D_17_next_business_day),
+        cmocka_unit_test(test_D_17_next_business_day_by_a_calendar),
         cmocka_unit_test(test_D_17_tasks_are_bounded),
         cmocka_unit_test(test_snooze_ends_where_it_began),
         cmocka_unit_test(test_snooze_refuses_what_makes_no_sense),

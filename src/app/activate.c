@@ -6,6 +6,7 @@
 
 #include "base/json_out.h"
 #include "base/num.h"
+#include "detect/calendar.h"
 #include "event/json.h"
 #include "event/policy.h"
 
@@ -173,6 +174,9 @@ int activate_json(struct core *core, const struct core_options *o, struct buf *o
     json_array_end(&json);
     response_json(&json, &o->response);
     rc = rc == 0 ? oncall_json(core, o, &json, err) : rc;
+    telling_json(&json, o);
+    if (o->business_calendar.n > 0)
+        json_kv_string(&json, "business_calendar", o->business_calendar);
     if (o->policy.n > 0)
         json_kv_string(&json, "policy", o->policy);
     if (o->watch_count > 0)
@@ -348,6 +352,18 @@ static void watch(struct core *core, const struct event *json)
     sources_watch(&core->watchdog.sources, rows, count);
 }
 
+static bool next_working_day(const void *calendar, int64_t now_ns, int64_t *ret_ns)
+{
+    return calendar_next_working_day(calendar, now_ns, ret_ns);
+}
+
+/* Where the rules do not have it, as after a start that they refused, business days are those without one. */
+static void take_calendar(const struct ruleset *ruleset, struct sv name, struct alert_options *ret)
+{
+    ret->calendar = name.n == 0 ? NULL : ruleset_calendar(ruleset, name);
+    ret->next_working_day = ret->calendar == NULL ? NULL : next_working_day;
+}
+
 /* A detector for `ruleset` that goes on where the old one stood, for the rules whose content is the same. */
 static struct detector *next_detector(struct core *core, const struct ruleset *ruleset, int64_t lateness_ns)
 {
@@ -422,6 +438,7 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
     if (rc == 0 && oncall != NULL)
         oncall_ladders(oncall, in_force.alerts.ladders);
     if (rc == 0) {
+        take_calendar(ruleset, event_value(&json, "business_calendar"), &in_force.alerts);
         take_oncall(core, oncall);
         struct detector *detector = next_detector(core, ruleset, in_force.lateness_ns);
         struct book *book = next_book(core, &in_force.alerts);
@@ -437,6 +454,7 @@ int activate_apply(struct core *core, struct sv text, struct err *err)
         core->costs.of = NULL; /* its address may be that of the old one */
         pthread_mutex_unlock(&core->lock);
         watch(core, &json);
+        telling_take(core, &json);
         buf_clear(&core->activated);
         buf_sv(&core->activated, text);
     } else {

@@ -28,7 +28,7 @@ static void question_json(struct core *core, const struct alert *alert, struct j
     intent_channels(json, NULL, 0);
     json_key(json, SV("targets"));
     json_array(json);
-    target_json(json, core->options.confirmation_channel, (struct sv){0}, alert->life->asked);
+    target_json(json, core->telling.confirmation_channel, (struct sv){0}, alert->life->asked);
     json_array_end(json);
 }
 

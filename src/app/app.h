@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 
-extern const struct verb verb_run, verb_check, verb_backup, verb_restore, verb_release, verb_alertmanager;
+extern const struct verb verb_run, verb_check, verb_backup, verb_restore, verb_release, verb_alertmanager,
+    verb_routes;
 
 #endif

@@ -5,8 +5,8 @@
  *
  * DIR/checkpoint: "TOCSINCK", u32 version, u64 epoch, u64 position, i64 last tick, strings (u32 length,
  * bytes): activated, detector, book, since version 2 positions (positions.h), delivery, watchdog, and since
- * version 3 overrides (override.c), incidents, since version 4 holds (holds.h); u64 XXH3 of all before.
- * Little-endian.
+ * version 3 overrides (override.c), incidents, since version 4 holds (holds.h), since version 5 i64 moment of
+ * the last digest; u64 XXH3 of all before. Little-endian.
  */
 #include "app/core_priv.h"
 
@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-enum { CHECKPOINT_VERSION = 4, CHECKPOINT_VERSION_OLDEST = 1 };
+enum { CHECKPOINT_VERSION = 5, CHECKPOINT_VERSION_OLDEST = 1 };
 #define CHECKPOINT_MAGIC     SV("TOCSINCK")
 #define CHECKPOINT_MAX_BYTES ((size_t)2 << 30)
 
@@ -95,6 +95,7 @@ int checkpoint_write(struct core *core, struct err *err)
     put_string(&out, save_overrides, &core->overrides);
     put_string(&out, save_incidents, &core->incidents);
     put_string(&out, save_holds, &core->holds);
+    buf_u64(&out, (uint64_t)core->digest_ns);
     buf_u64(&out, hash_64(buf_view(&out)));
     checkpoint_path(core, path, sizeof path);
     int rc = out.overflow ? err_set(err, TC_EBOUND, "the state is too large for a checkpoint")
@@ -138,10 +139,14 @@ static int restore(struct core *core, struct sv bytes, struct err *err)
         rc = err_set(err, TC_ECORRUPT, "its incidents are malformed");
     if (rc == 0 && version > 3 && !holds_load(&core->holds, reader_string(&r)))
         rc = err_set(err, TC_ECORRUPT, "its holds are malformed");
+    uint64_t digest = rc == 0 && version > 4 ? reader_u64(&r) : 0;
+    if (rc == 0 && r.bad)
+        rc = err_set(err, TC_ECORRUPT, "it is cut short");
     if (rc != 0)
         return rc;
     core->position = core->checkpoint_position = position;
     core->last_tick_ns = core->folded_tick_ns = (int64_t)tick;
+    core->digest_ns = (int64_t)digest;
     core->delivery = delivery;
     return 1;
 }
@@ -170,7 +175,7 @@ int checkpoint_read(struct core *core, struct err *err)
     buf_clear(&core->activated);
     positions_clear(&core->positions);
     core->position = core->checkpoint_position = 0;
-    core->last_tick_ns = core->folded_tick_ns = 0;
+    core->last_tick_ns = core->folded_tick_ns = core->digest_ns = 0;
     core->delivery = (struct delivery_state){0};
     oncall_free(&core->oncall);
     oncall_overrides_free(&core->overrides);

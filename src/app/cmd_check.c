@@ -40,11 +40,12 @@ static const struct option_spec options[] = {
 
 struct under { /* what rules are judged under */
     struct sv policy_text;
+    struct sv business_calendar; /* that must be among them; n == 0: none */
     const char *const *pipelines;
     size_t pipeline_count;
     const char *const *profiles;
     size_t profile_count;
-    bool packs; /* with the shipped ones, which the profiles may name */
+    bool packs; /* with the shipped ones, which the profiles may name, and of which the calendar may be */
 };
 
 /* Returns how many are refusals. */
@@ -126,6 +127,8 @@ static enum cli_exit check_rules(const struct cli_args *args, const char *const 
     if (rc == 0)
         rc = ruleset_new_under(sources, source_count, policy, &ruleset, &err);
     if (rc == 0)
+        rc = core_check_calendar(ruleset, under->business_calendar, &err);
+    if (rc == 0)
         rc = check_seen(args, ruleset, &err);
     policy_free(&policy);
     if (rc != 0) {
@@ -150,9 +153,13 @@ static enum cli_exit check_config_rules(const struct cli_args *args, const struc
     const char **paths = ARENA_ARRAY(&arena, const char *, count + 1);
     for (size_t i = 0; i < count; i++)
         paths[i] = i < config->rule_count ? config->rules[i] : config->placeholders[i - config->rule_count];
-    struct under under = {config->policy_text, config->pipelines,     config->pipeline_count,
-                          config->profiles,    config->profile_count, false};
-    under.packs = config->shipped_packs && config->profile_count > 0;
+    struct under under = {.policy_text = config->policy_text,
+                          .business_calendar = config->business_calendar,
+                          .pipelines = config->pipelines,
+                          .pipeline_count = config->pipeline_count,
+                          .profiles = config->profiles,
+                          .profile_count = config->profile_count};
+    under.packs = config->shipped_packs && (config->profile_count > 0 || config->business_calendar.n > 0);
     enum cli_exit code = count > 0 || under.packs ? check_rules(args, paths, count, &under) : CLI_DONE;
     arena_free(&arena);
     return code;
@@ -196,7 +203,7 @@ static enum cli_exit check_parsers(const struct cli_args *args)
 }
 
 /* The packs that `run` would load, under the policy: only what is wrong is told. */
-static enum cli_exit check_shipped(const struct cli_args *args, struct sv policy_text)
+static enum cli_exit check_shipped(const struct cli_args *args, const struct config *config)
 {
     struct arena arena = {0};
     struct rule_source *sources;
@@ -204,9 +211,11 @@ static enum cli_exit check_shipped(const struct cli_args *args, struct sv policy
     struct policy *policy = NULL;
     struct err err;
     size_t count = rules_shipped(&arena, &sources), refused = 0;
-    int rc = policy_new(policy_text, &policy, &err);
+    int rc = policy_new(config->policy_text, &policy, &err);
     if (rc == 0)
         rc = ruleset_new_under(sources, count, policy, &ruleset, &err);
+    if (rc == 0)
+        rc = core_check_calendar(ruleset, config->business_calendar, &err);
     if (rc == 0)
         refused = rules_report(ruleset, false);
     ruleset_free(&ruleset);
@@ -304,7 +313,7 @@ static enum cli_exit check_meaning(const struct cli_args *args, const struct con
         code = TC_MAX(code, one);
     }
     if (config->rule_count == 0 && config->shipped_packs) {
-        enum cli_exit shipped = check_shipped(args, config->policy_text);
+        enum cli_exit shipped = check_shipped(args, config);
         code = TC_MAX(code, shipped);
     }
     return code;

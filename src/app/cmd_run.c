@@ -77,6 +77,7 @@ static enum cli_exit run_run(const struct cli_args *args)
     sigset_t signals;
     pthread_mutex_init(&s.lock, NULL);
     pthread_mutex_init(&s.reloading, NULL);
+    pthread_mutex_init(&s.live_lock, NULL);
     s.last_reload = (struct reload_outcome){true, clk_now(&clk_system).ns};
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
@@ -119,8 +120,9 @@ const struct verb verb_run = {
         "Listens on loopback and needs no token there unless the configuration names sources. Stops "
         "on SIGINT or SIGTERM; what\n"
         "was acknowledged is kept, whatever happens. SIGHUP, or POST /-/reload, reads anew the rules\n"
-        "with all that belongs to them, people and policies, the sections alerts, watch and heartbeats, and\n"
-        "the GeoIP files (docs/reload.md); where one is refused, all that was in force goes on. What else "
+        "with all that belongs to them, people and policies, whom alerts are told to (routing, digest), the\n"
+        "sections alerts, watch and heartbeats, and the GeoIP files (docs/reload.md); where one is refused, "
+        "all that was in force goes on. What else "
         "was\n"
         "changed in the configuration, and waits for a restart, is said.",
     .options = options,

@@ -179,6 +179,11 @@ static int alerts_overdue(struct reading *r, const struct yaml_node *node)
     return setting_section(r, node, overdue_settings);
 }
 
+static int alerts_calendar(struct reading *r, const struct yaml_node *node)
+{
+    return setting_text(r, node, &r->config->business_calendar);
+}
+
 static const struct setting alerts_settings[] = {
     {"dedup_window", "occurrences within this time after the first belong to one alert", "1h", alerts_dedup},
     {"count_steps", "counts at which an open alert is told again", "[10, 50, 100]", alerts_steps},
@@ -193,6 +198,10 @@ static const struct setting alerts_settings[] = {
     {"flapping", "when an alert that begins and ends again and again is told once: count, within, stable",
      "on", alerts_flapping},
     {"resolve_after", "an alert without occurrences for so long resolves itself", "24h", alerts_resolve},
+    {"business_calendar",
+     "calendar among the rules (docs/rules.md) by whose hours and holidays the next business day of a task "
+     "begins",
+     "Monday to Friday, 09:00 of `timezone`", alerts_calendar},
     {0}};
 
 static int read_alerts(struct reading *r, const struct yaml_node *node)
@@ -687,21 +696,36 @@ static void take_prints(struct config *c, const struct yaml_node *root)
     }
 }
 
-size_t config_restart_needed(const struct config *running, const struct config *fresh,
+static bool is_one_of(const char *key, const char *const names[])
+{
+    for (size_t i = 0; names[i] != NULL; i++)
+        if (strcmp(names[i], key) == 0)
+            return true;
+    return false;
+}
+
+static bool says_other(const struct config *running, const struct config *fresh, size_t key)
+{
+    uint64_t before = key < running->print_count ? running->prints[key].print : 0;
+    uint64_t now = key < fresh->print_count ? fresh->prints[key].print : 0;
+    return before != now;
+}
+
+size_t config_restart_needed(const struct config *running, const struct config *telling,
+                             const struct config *fresh, bool told_waits,
                              const char *ret_keys[CONFIG_KEYS_MAX])
 {
     static const char *const read_anew[] = {
         "rules",  "shipped_packs", "placeholders", "pipelines",  "profiles", "geoip",
         "alerts", "watch",         "oncall",       "heartbeats", NULL};
+    static const char *const told[] = {"routing", "digest", NULL};
     size_t count = 0;
     for (size_t i = 0; top_settings[i].key != NULL; i++) {
-        uint64_t before = i < running->print_count ? running->prints[i].print : 0;
-        uint64_t now = i < fresh->print_count ? fresh->prints[i].print : 0;
-        bool anew = false;
-        for (size_t k = 0; read_anew[k] != NULL; k++)
-            anew = anew || strcmp(read_anew[k], top_settings[i].key) == 0;
-        if (!anew && before != now)
-            ret_keys[count++] = top_settings[i].key;
+        const char *key = top_settings[i].key;
+        bool waits = is_one_of(key, told) ? told_waits && says_other(telling, fresh, i)
+                                          : !is_one_of(key, read_anew) && says_other(running, fresh, i);
+        if (waits)
+            ret_keys[count++] = key;
     }
     return count;
 }

@@ -109,6 +109,7 @@ struct config {
     const uint64_t *count_steps; /* ends with 0 */
     int64_t acknowledge_within_ns;
     int64_t overdue_after_ns[SEVERITY_P4 + 1]; /* 0: any time */
+    struct sv business_calendar;               /* n == 0: Monday to Friday */
     uint64_t notify_count;                     /* 0, 1: told at once */
     int64_t notify_within_ns;
     uint64_t flap_count; /* 0: flapping is not looked for */
@@ -159,9 +160,17 @@ int config_load(const char *path, struct config *config, struct err *err);
 /* The longest lateness that any source declares: so long windows wait. */
 int64_t config_longest_lateness(const struct config *config);
 void config_free(struct config *config);
+/*
+ * The first channel that `fresh` names as one that is told (routing, digest, who asks users) and `running`
+ * does not have: channels are made at the start. n == 0: none, and what `fresh` says of it can be put in
+ * force.
+ */
+struct sv config_unknown_channel(const struct config *running, const struct config *fresh);
 /* The keys that only a restart puts in force and for which `fresh` says other things than `running`, in
- * order. Returns how many. */
-size_t config_restart_needed(const struct config *running, const struct config *fresh,
+ * order. Where `told_waits`, whom alerts are told to (routing, digest) waits for one, too; what runs of these
+ * is that of `telling`. Returns how many. */
+size_t config_restart_needed(const struct config *running, const struct config *telling,
+                             const struct config *fresh, bool told_waits,
                              const char *ret_keys[CONFIG_KEYS_MAX]);
 /* The reference of all keys as Markdown, from the tables. */
 void config_reference(struct buf *out);

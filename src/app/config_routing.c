@@ -180,6 +180,28 @@ int config_check_routing(const struct config *c, const char *file, struct err *e
     return rc;
 }
 
+static struct sv first_unknown(const struct config *running, const struct routing *routing)
+{
+    for (size_t i = 0; i < routing->count; i++)
+        if (!config_is_channel(running, routing->names[i]))
+            return routing->names[i];
+    return (struct sv){0};
+}
+
+struct sv config_unknown_channel(const struct config *running, const struct config *fresh)
+{
+    struct sv unknown = first_unknown(running, &fresh->digest);
+    if (unknown.n == 0 && fresh->confirmation_channel.n > 0 &&
+        !config_is_channel(running, fresh->confirmation_channel))
+        unknown = fresh->confirmation_channel;
+    for (int i = SEVERITY_P1; unknown.n == 0 && i <= SEVERITY_P4; i++)
+        unknown = first_unknown(running, &fresh->routing[i]);
+    for (size_t k = 0; unknown.n == 0 && k < fresh->route_count; k++)
+        for (int i = SEVERITY_P1; unknown.n == 0 && i <= SEVERITY_P4; i++)
+            unknown = first_unknown(running, &fresh->routes[k].routing[i]);
+    return unknown;
+}
+
 /* Where nobody was named, mail is the channel for digests (D-04). */
 void config_fill_digest(struct config *c)
 {

@@ -38,6 +38,7 @@ static void blank(struct core *core)
     core->detector = detector_new(core->ruleset, &options);
     core->book = book_new(&(struct alert_options){0});
     positions_clear(&core->positions);
+    telling_of_options(core);
     buf_clear(&core->activated);
 }
 
@@ -723,6 +724,7 @@ void core_abandon(struct core **core_at)
     buf_free(&core->prepared_json);
     positions_free(&core->positions);
     oncall_free(&core->oncall);
+    arena_free(&core->telling.arena);
     oncall_overrides_free(&core->overrides);
     incidents_free(&core->incidents);
     holds_free(&core->holds);

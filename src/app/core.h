@@ -53,6 +53,7 @@ struct core_options {
     const struct core_text *calendars; /* that its schedules name */
     size_t calendar_count;
     struct alert_options response; /* what people are to do in what time: from acknowledge_within_ns on */
+    struct sv business_calendar;   /* among the rules: on which days people work; n == 0: Monday to Friday */
     const struct core_data_file *files; /* other files that facts of events come from */
     size_t file_count;
     const struct source_watch *watch; /* sources whose silence is told */
@@ -111,10 +112,11 @@ int core_checkpoint(struct core *core, struct err *err);
 /*
  * Puts other rules (and windows of alerts, and files) in force while the core runs: `wanted` as for
  * core_open, of which only `rules`, `policy`, `dedup_window_ns`, `resolve_after_ns`, `count_steps`,
- * `response`, `oncall`, `calendars` and `files` are read. Rules are compiled on the calling thread; the
- * record of what is in force then goes into the journal, and the core changes over when it comes to it,
- * between two records. Rules that are the same (ruleset_compare) keep their windows and episodes; changed
- * ones begin anew; alerts stay as they are, also those of rules that are gone.
+ * `response`, `business_calendar`, `oncall`, `calendars`, `files`, `confirmation_channel`, `review_days` and
+ * `digest_…` are read. Rules are compiled on the calling thread; the record of what is in force then goes
+ * into the journal, and the core changes over when it comes to it, between two records. Rules that are the
+ * same (ruleset_compare) keep their windows and episodes; changed ones begin anew; alerts stay as they are,
+ * also those of rules that are gone.
  *
  * A rule file that is refused refuses all: TC_EINPUT with its place, and nothing changes; but one that was
  * refused when it was put in force already (as a start allows) does not stand in the way. Waits until the
@@ -126,6 +128,8 @@ struct core_reloaded {
     size_t rule_count;
     uint64_t position; /* of the record; 0: all of it was in force already */
 };
+/* TC_EINPUT where the rules have no calendar of that name; an empty one is none. */
+int core_check_calendar(const struct ruleset *ruleset, struct sv name, struct err *err);
 int core_reload(struct core *core, const struct core_options *wanted, struct core_reloaded *ret,
                 struct err *err);
 

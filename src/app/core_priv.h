@@ -31,6 +31,15 @@ struct waiter { /* somebody waits for the outcome of a command */
     struct buf *json;
 };
 
+enum { TELLING_CHANNELS_MAX = 256 };
+struct telling { /* the digest, and who asks users (core_options has the same) */
+    struct arena arena;
+    struct sv *digest_channels, confirmation_channel;
+    size_t digest_channel_count;
+    unsigned review_days;
+    int digest_at_s;
+};
+
 struct core {
     struct core_options options;
     struct journal *journal;
@@ -84,6 +93,8 @@ struct core {
     int64_t flushed_mono_ns, pruned_mono_ns;
 
     int64_t folded_tick_ns; /* receive time of the newest tick folded: part of the fold */
+    int64_t digest_ns; /* the newest moment of a digest that has passed, told or not; 0: none yet. Likewise */
+    struct telling telling; /* of the record in force */
     int64_t last_tick_ns, last_checkpoint_mono_ns;
     uint64_t checkpoint_position;
     struct journal_recovery recovery;
@@ -214,5 +225,12 @@ int core_control(struct core *core, enum record_type type, struct sv json, struc
 /* checkpoint.c */
 int checkpoint_write(struct core *core, struct err *err);
 int checkpoint_read(struct core *core, struct err *err); /* 1 = loaded, 0 = none that fits */
+
+/* telling.c */
+/* As members of the record of what is in force. */
+void telling_json(struct json_out *json, const struct core_options *options);
+/* What the record says; one of a version that did not know it: what the options say. */
+void telling_take(struct core *core, const struct event *json);
+void telling_of_options(struct core *core);
 
 #endif

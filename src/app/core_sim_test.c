@@ -246,7 +246,10 @@ static void test_Y_08_a_refused_file_changes_nothing(void **state)
     const struct ruleset *old = core_ruleset(w.core);
     struct rule_source rules[2] = {rules_of(&w),
                                    {.path = SV("broken.yml"), .bytes = sv_make(broken, sizeof broken - 1)}};
-    struct core_options wanted = {.rules = rules, .rule_count = 2, .dedup_window_ns = 3600 * TC_SECOND_NS};
+    struct core_options wanted = {.rules = rules,
+                                  .rule_count = 2,
+                                  .dedup_window_ns = 3600 * TC_SECOND_NS,
+                                  .digest_at_s = w.core->options.digest_at_s};
     assert_int_equal(TC_EINPUT, core_reload(w.core, &wanted, &reloaded, &err));
     assert_string_equal("broken.yml", err.file);
     assert_int_equal(5, err.line);
@@ -450,6 +453,67 @@ static bool journal_says(const struct world *w, struct sv text)
     return says;
 }
 
+/* The hour and the channels of the digest, changed while the core runs. */
+static void change_digest(struct world *w, int at_s, struct sv channel)
+{
+    struct rule_source rules[1] = {rules_of(w)};
+    struct core_options wanted = {.rules = rules,
+                                  .rule_count = 1,
+                                  .dedup_window_ns = 3600 * TC_SECOND_NS,
+                                  .digest_at_s = at_s,
+                                  .digest_channels = &channel,
+                                  .digest_channel_count = 1};
+    struct core_reloaded reloaded;
+    struct err err;
+    assert_int_equal(0, core_reload(w->core, &wanted, &reloaded, &err));
+    assert_true(reloaded.position > 0);
+    w->digest_at_s = at_s; /* what a start would read */
+}
+
+/* An alert stands in one digest, whatever becomes of its hour; a replay passes old moments by the old hour.
+ */
+static void test_D_04_another_hour_repeats_and_loses_no_alert(void **state)
+{
+    const int64_t hour_ns = 3600 * TC_SECOND_NS;
+    const int64_t due_ns = (START_NS / (24 * hour_ns) + 1) * 24 * hour_ns + 6 * hour_ns; /* 08:00 there */
+    struct world w;
+    (void)state;
+    world_begin(&w, &brute_force, 6);
+    w.digest_rules = low_rule_text;
+    assert_int_equal(0, core_begin(&w));
+    append_events(&w, 0, 3, true);
+    assert_int_equal(0, digests_told(&w));
+    w.clk.now_ns = due_ns + TC_SECOND_NS;
+    assert_int_equal(1, digests_told(&w));
+    /* later, at nine: what was told at eight does not come again at ten */
+    w.clk.now_ns = due_ns + hour_ns;
+    change_digest(&w, 10 * 3600, SV("mail"));
+    w.clk.now_ns = due_ns + 2 * hour_ns + TC_SECOND_NS;
+    assert_int_equal(1, digests_told(&w));
+    append_events(&w, 10, 2, true);
+    restart(&w);
+    w.clk.now_ns = due_ns + 26 * hour_ns - TC_SECOND_NS;
+    assert_int_equal(1, digests_told(&w));
+    w.clk.now_ns = due_ns + 26 * hour_ns + TC_SECOND_NS;
+    assert_int_equal(2, digests_told(&w));
+    assert_true(journal_says(&w, SV("Daily digest: 2 P4 alerts from 2026-09-22T08:00:00Z to "
+                                    "2026-09-23T08:00:00Z")));
+    /* earlier, when that hour of the day is over: what came since is told at once, and by another channel */
+    append_events(&w, 20, 1, true);
+    w.clk.now_ns = due_ns + 49 * hour_ns;
+    assert_int_equal(2, digests_told(&w));
+    change_digest(&w, 8 * 3600, SV("pager"));
+    assert_int_equal(0, step(&w)); /* changes over; the next tick sees it */
+    w.clk.now_ns += TC_SECOND_NS;
+    assert_int_equal(3, digests_told(&w));
+    assert_string_equal(w.told[w.told_count - 1], "digest-2026-09-24T06:00:00Z:pager");
+    restart(&w);
+    assert_int_equal(3, digests_told(&w));
+    w.clk.now_ns = due_ns + 72 * hour_ns + TC_SECOND_NS;
+    assert_int_equal(3, digests_told(&w));
+    world_end(&w);
+}
+
 /* On the day of the review all that is open is told, P4 or not; on others nothing, where there is no P4. */
 static void test_D_20_a_review_lists_what_is_open(void **state)
 {
@@ -495,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_a_tick_that_resolves_very_many),
         cmocka_unit_test(test_a_store_that_fails_for_a_while),
         cmocka_unit_test(test_D_04_three_alerts_make_one_digest_at_its_time),
+        cmocka_unit_test(test_D_04_another_hour_repeats_and_loses_no_alert),
         cmocka_unit_test(test_D_20_a_review_lists_what_is_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

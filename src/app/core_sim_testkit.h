@@ -53,6 +53,7 @@ struct world {
     bool packs;               /* closed segments become cold as soon as they are closed */
     const char *digest_rules; /* in place of the play's, with a digest at 08:00, two hours east; or NULL */
     unsigned review_days;     /* of the core's options */
+    int digest_at_s;          /* likewise; 0: 08:00 */
     struct core *core;
 };
 
@@ -96,7 +97,7 @@ static inline int core_begin(struct world *w)
                              .checkpoint_every_ns = 4 * w->play->step_ns,
                              .digest_channels = digest_channels,
                              .digest_channel_count = w->digest_rules != NULL ? 1 : 0,
-                             .digest_at_s = 8 * 3600,
+                             .digest_at_s = w->digest_at_s != 0 ? w->digest_at_s : 8 * 3600,
                              .review_days = w->review_days,
                              .zone_offset_s = 2 * 3600,
                              .context = w,

@@ -5,7 +5,7 @@
  * replay passes it at the same record, and a restart neither repeats nor loses one: what a crash cut short is
  * decided again from the same tick, what was said is swallowed like any decision. An alert stands in the
  * digest of the moment after it was made, in that one only. A core that was down over several moments tells
- * them as one.
+ * them as one. Where the hour is changed, the next digest begins where the last one ended.
  */
 #include "app/core_priv.h"
 
@@ -23,7 +23,7 @@ static int64_t moment_before(const struct core *core, int64_t at_ns)
 {
     int64_t local_ns = at_ns + core->options.zone_offset_s * TC_SECOND_NS;
     int64_t into_day_ns = ((local_ns % DAY_NS) + DAY_NS) % DAY_NS;
-    int64_t due_ns = core->options.digest_at_s * TC_SECOND_NS;
+    int64_t due_ns = core->telling.digest_at_s * TC_SECOND_NS;
     return at_ns - into_day_ns + due_ns - (into_day_ns < due_ns ? DAY_NS : 0);
 }
 
@@ -158,7 +158,7 @@ static void write_digest(struct core *core, uint64_t position, const struct summ
     if (s->open > 0)
         buf_printf(&description, "For review, all that is open:\n%.*s", SV_FMT(buf_view(&s->review)));
     intent_begin(&json, position, NOTIFY_DIGEST, sv_of(id), count);
-    intent_channels(&json, core->options.digest_channels, core->options.digest_channel_count);
+    intent_channels(&json, core->telling.digest_channels, core->telling.digest_channel_count);
     intent_subject(&json, &(struct intent_subject){.id = sv_of(id),
                                                    .title = "DAILY_DIGEST",
                                                    .severity = SEVERITY_P4,
@@ -170,10 +170,16 @@ static void write_digest(struct core *core, uint64_t position, const struct summ
     buf_free(&description);
 }
 
+/* Up to where digests have told. */
+static int64_t told_until(const struct core *core)
+{
+    return core->digest_ns != 0 ? core->digest_ns : moment_before(core, core->folded_tick_ns);
+}
+
 bool digest_waits(const struct core *core, int64_t now_ns)
 {
-    return core->options.digest_channel_count > 0 && core->folded_tick_ns != 0 &&
-           moment_before(core, core->folded_tick_ns) != moment_before(core, now_ns);
+    return core->telling.digest_channel_count > 0 && core->folded_tick_ns != 0 &&
+           told_until(core) < moment_before(core, now_ns);
 }
 
 bool digest_of(struct core *core, const struct event *tick, struct buf *out)
@@ -181,15 +187,16 @@ bool digest_of(struct core *core, const struct event *tick, struct buf *out)
     int64_t before_ns = core->folded_tick_ns, now_ns = tick->received.ns;
     if (now_ns <= before_ns) /* the clock was set back: the same moment does not come twice */
         return false;
+    int64_t to_ns = moment_before(core, now_ns), from_ns = before_ns == 0 ? to_ns : told_until(core);
     core->folded_tick_ns = now_ns;
-    int64_t from_ns = moment_before(core, before_ns), to_ns = moment_before(core, now_ns);
-    if (before_ns == 0 || from_ns == to_ns || core->options.digest_channel_count == 0)
+    core->digest_ns = TC_MAX(from_ns, to_ns); /* where the hour was moved back, its next moment is to come */
+    if (to_ns <= from_ns || core->telling.digest_channel_count == 0)
         return false;
     struct summary *summary = tc_alloc(sizeof *summary);
     buf_init(&summary->lines, 2 * DIGEST_TEXT_BYTES);
     buf_init(&summary->review, 2 * DIGEST_TEXT_BYTES);
     int day = clk_weekday(to_ns + core->options.zone_offset_s * TC_SECOND_NS);
-    if ((core->options.review_days >> day & 1u) != 0)
+    if ((core->telling.review_days >> day & 1u) != 0)
         add_review(core, now_ns, summary);
     for (size_t i = 0; i < book_count(core->book); i++) {
         const struct alert *alert = book_at(core->book, i);

@@ -30,13 +30,13 @@ static void identity(const struct alert *a, struct json_out *json, struct arena 
     buf_free(&labels);
 }
 
-static void counting(const struct service *s, const struct alert *a, struct json_out *json,
-                     struct arena *arena)
+static void counting(struct service *s, const struct alert *a, struct json_out *json, struct arena *arena)
 {
-    const uint64_t *step = s->config.count_steps;
+    const struct config *config = service_live(s);
+    const uint64_t *step = config->count_steps;
     static const uint64_t defaults[] = {10, 50, 100, 0};
     char window[TC_RFC3339_MAX];
-    clk_format_duration(s->config.dedup_window_ns, window);
+    clk_format_duration(config->dedup_window_ns, window);
     for (step = step == NULL ? defaults : step; *step != 0 && *step <= a->count; step++)
         ;
     stage(json, "count",
@@ -46,6 +46,7 @@ static void counting(const struct service *s, const struct alert *a, struct json
               : arena_printf(arena,
                              "%llu occurrences within %s of the first; told again at %llu, while it fires",
                              (unsigned long long)a->count, window, (unsigned long long)*step));
+    service_live_end(s);
 }
 
 static void state(const struct alert *a, struct json_out *json, struct arena *arena)
@@ -122,14 +123,14 @@ static struct sv why_channel(const struct routing *routing, struct sv by,
                         severity_name(severity), told ? "within" : "below", SV_FMT(channel->type));
 }
 
-static void channels(const struct service *s, const struct alert *a, struct json_out *json,
-                     struct arena *arena)
+static void channels(struct service *s, const struct alert *a, struct json_out *json, struct arena *arena)
 {
-    const struct config_route *route = config_route_of(&s->config, a);
-    const struct routing *routing = config_routing_of(&s->config, a, a->severity);
+    const struct config *config = service_telling(s);
+    const struct config_route *route = config_route_of(config, a);
+    const struct routing *routing = config_routing_of(config, a, a->severity);
     struct sv by = {0};
     if (route != NULL && routing == &route->routing[a->severity])
-        by = arena_printf(arena, ", by the %zu. of its routes", (size_t)(route - s->config.routes) + 1);
+        by = arena_printf(arena, ", by the %zu. of its routes", (size_t)(route - config->routes) + 1);
     for (size_t i = 0; i < s->config.channel_count; i++) {
         const struct channel_config *channel = &s->config.channels[i];
         bool told = config_routes(routing, channel, a->severity, SV("new"));
@@ -137,11 +138,12 @@ static void channels(const struct service *s, const struct alert *a, struct json
               arena_printf(arena, "%.*s is %s: %.*s", SV_FMT(channel->name), told ? "told" : "not told",
                            SV_FMT(why_channel(routing, by, channel, a->severity, told, arena))));
     }
+    service_live_end(s);
 }
 
 void service_explain(void *context, const struct alert *alert, struct buf *out)
 {
-    const struct service *s = context;
+    struct service *s = context;
     struct arena arena = {0};
     struct json_out json = json_out_to(out);
     struct buf escalation;

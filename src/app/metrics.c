@@ -7,11 +7,9 @@
 #include "alert/incident.h"
 #include "alert/silence.h"
 #include "base/metric_text.h"
+#include "base/process_metrics.h"
 
-#include <dirent.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 /* --- the pipeline
  * -------------------------------------------------------------------------------------------------- */
@@ -168,56 +166,9 @@ static void sentinel(const struct metrics_view *v, struct buf *out)
     metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
-/* --- the process
- * ------------------------------------------------------------------------------------------------------ */
-
-static unsigned open_files(void)
-{
-    unsigned count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    if (dir == NULL)
-        return 0;
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count > 3 ? count - 3 : 0; /* ., .., and the walk's own */
-}
-
-/* Pages of virtual and resident memory. */
-static void memory(unsigned long long *virtual_pages, unsigned long long *resident_pages)
-{
-    FILE *file = fopen("/proc/self/statm", "re");
-    *virtual_pages = *resident_pages = 0;
-    if (file == NULL)
-        return;
-    if (fscanf(file, "%llu %llu", virtual_pages, resident_pages) != 2)
-        *virtual_pages = *resident_pages = 0;
-    fclose(file);
-}
-
 static void process(const struct metrics_view *v, struct buf *out)
 {
-    struct rusage usage = {0};
-    struct rlimit files = {0};
-    unsigned long long virtual_pages, resident_pages;
-    double page = (double)sysconf(_SC_PAGESIZE);
-    getrusage(RUSAGE_SELF, &usage);
-    getrlimit(RLIMIT_NOFILE, &files);
-    memory(&virtual_pages, &resident_pages);
-    const struct metric rows[] = {
-        {"process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds.",
-         (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-             (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6},
-        {"process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
-         (double)resident_pages * page},
-        {"process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.",
-         (double)virtual_pages * page},
-        {"process_open_fds", "gauge", "Number of open file descriptors.", open_files()},
-        {"process_max_fds", "gauge", "Maximum number of open file descriptors.", (double)files.rlim_cur},
-        {"process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.",
-         (double)v->started_ns / 1e9},
-    };
-    metric_rows(out, rows, TC_ARRAY_LEN(rows));
+    process_metrics(v->started_ns, out);
     metric_head(out, "tocsin_build_info", "gauge", "What runs here; always 1.");
     metric_labelled(out, "tocsin_build_info", "version", SV(TC_VERSION), 1);
 }

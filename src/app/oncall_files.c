@@ -191,6 +191,24 @@ int oncall_files_parse(const struct oncall_files *files, struct oncall **ret, st
     return oncall_read("", files->text.bytes, give_calendar, (void *)(uintptr_t)files, ret, err);
 }
 
+int oncall_files_check(const struct oncall_files *files, const struct config *running, struct err *err)
+{
+    struct oncall *oncall = NULL;
+    char text[TC_ERR_TEXT_MAX];
+    int rc = oncall_files_parse(files, &oncall, err);
+    if (rc == 0)
+        rc = check_channels(running, oncall, err);
+    if (rc != 0 && err != NULL) {
+        snprintf(text, sizeof text, "%s", err->text);
+        snprintf(err->text, sizeof err->text, "%.*s that runs: channels are made at a restart",
+                 (int)sizeof err->text - 64, text);
+        snprintf(err->file, sizeof err->file, "%.*s",
+                 SV_FMT(sv_head(files->text.path, sizeof err->file - 1)));
+    }
+    oncall_free(&oncall);
+    return rc;
+}
+
 /* --- gaps */
 
 struct gaps {

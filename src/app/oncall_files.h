@@ -23,6 +23,9 @@ struct oncall_files { /* texts live in the arena that was given */
  */
 int oncall_files_read(const struct config *config, struct arena *arena, struct oncall_files *ret,
                       struct err *err);
+/* Whether the channels that they name are there in `running`, too: those of a configuration that was read
+ * anew are made at a restart only, and a step told by one of them would be told to nobody. */
+int oncall_files_check(const struct oncall_files *files, const struct config *running, struct err *err);
 /* The same texts, read into memory. */
 int oncall_files_parse(const struct oncall_files *files, struct oncall **ret, struct err *err);
 

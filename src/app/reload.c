@@ -39,6 +39,15 @@ static int check_notes(const struct ruleset *old, const struct ruleset *fresh, s
     return 0;
 }
 
+int core_check_calendar(const struct ruleset *ruleset, struct sv name, struct err *err)
+{
+    return name.n == 0 || ruleset_calendar(ruleset, name) != NULL
+               ? 0
+               : err_set(err, TC_EINPUT,
+                         "alerts.business_calendar: there is no calendar \"%.*s\" among the rules",
+                         SV_FMT(sv_head(name, 64)));
+}
+
 static void leave_prepared(struct core *core, struct ruleset *ruleset, struct sv json)
 {
     pthread_mutex_lock(&core->lock);
@@ -79,6 +88,8 @@ int core_reload(struct core *core, const struct core_options *wanted, struct cor
     policy_free(&policy);
     if (rc == 0)
         rc = check_notes(core->ruleset, fresh, err);
+    if (rc == 0)
+        rc = core_check_calendar(fresh, wanted->business_calendar, err);
     if (rc == 0) {
         ruleset_compare(core->ruleset, fresh, &ret->rules);
         ret->rule_count = ruleset_count(fresh);

@@ -46,8 +46,10 @@ struct wishes { /* what the configuration wants in force, read from its files */
 
 struct service {
     const struct cli_args *args;
-    struct config config;
-    struct wishes wishes; /* of the start */
+    struct config config;                /* of the start */
+    pthread_mutex_t live_lock;           /* the next two: a reload replaces them while others ask */
+    const struct config *live, *telling; /* NULL: that of the start; service_live, service_telling */
+    struct wishes wishes;                /* of the start */
     struct geoip *geoip;
     pthread_mutex_t reloading;
     struct reload_outcome {
@@ -99,6 +101,14 @@ int service_load_config(const struct cli_args *args, struct config *config, stru
 int service_read_wishes(const struct cli_args *args, const struct config *config, struct wishes *ret,
                         struct err *err);
 void service_wishes_free(struct wishes *wishes);
+/* Of what a reload puts in force: `alerts` is service_live's; `routing`, `digest` and who asks users are
+ * service_telling's, which is an older one where the newest names a channel that is not made yet. Lent until
+ * service_live_end, which comes soon: the core's thread waits for it. Any thread. */
+const struct config *service_live(struct service *service);
+const struct config *service_telling(struct service *service);
+void service_live_end(struct service *service);
+/* Once nobody asks any more. */
+void service_free_live(struct service *service);
 /* The API's callback, and SIGHUP. On any thread; one at a time, others wait. */
 int service_reload(void *context, struct buf *ret_json, struct err *err);
 

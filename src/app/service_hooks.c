@@ -12,13 +12,14 @@ size_t service_route(void *context, const struct alert *alert, enum severity sev
                      enum notify_reason reason, const struct sv **ret_channels)
 {
     struct service *s = context;
-    const struct routing *routing = config_routing_of(&s->config, alert, severity);
+    const struct routing *routing = config_routing_of(service_telling(s), alert, severity);
     size_t count = 0;
     for (size_t i = 0; i < s->config.channel_count && count < TC_ARRAY_LEN(s->channel_names); i++) {
         const struct channel_config *channel = &s->config.channels[i];
         if (config_routes(routing, channel, severity, sv_of(notify_reason_name(reason))))
             s->channel_names[count++] = channel->name;
     }
+    service_live_end(s);
     *ret_channels = s->channel_names;
     return count;
 }
@@ -198,7 +199,9 @@ int service_append_live(void *context, const struct intake_batch *batch, outlet_
 int service_command(void *context, const struct alert_command *what, struct buf *ret_json, struct err *err)
 {
     struct service *s = context;
-    if (sv_is(what->verb, "confirm") && s->config.confirmation_channel.n == 0)
+    bool asks = service_telling(s)->confirmation_channel.n > 0;
+    service_live_end(s);
+    if (sv_is(what->verb, "confirm") && !asks)
         return err_set(err, TC_ESTATE,
                        "no channel asks users: name one of type email as alerts.confirmation.channel");
     if (privacy_is_command(what->verb))

@@ -1,9 +1,9 @@
 /*
  * What the configuration wants in force, read at the start and anew while the server runs; see service.h.
  *
- * On SIGHUP and by API rules, placeholders, `alerts`, `watch` and GeoIP files are read anew: all of it or
- * nothing. What opens sockets, starts threads or has handed out pointers is as it was at the start; the
- * answer names what of it has changed in the file.
+ * On SIGHUP and by API rules, placeholders, `alerts`, `watch`, whom alerts are told to and GeoIP files are
+ * read anew: all of it or nothing. What opens sockets, starts threads or has handed out pointers is as it was
+ * at the start; the answer names what of it has changed in the file.
  */
 #include "app/service.h"
 
@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "cli/promql_option.h"
 #include "cli/rules.h"
+
+#include <stdlib.h>
 
 static int read_rules(const struct cli_args *args, const struct config *c, struct wishes *w, struct err *err)
 {
@@ -108,8 +110,60 @@ int service_load_config(const struct cli_args *args, struct config *config, stru
     return rc == 0 ? promql_option_features(args, &config->metric_rules.features, err) : rc;
 }
 
-static int reload_wishes(struct service *s, const struct config *c, struct wishes *w,
-                         struct core_reloaded *ret, struct err *err)
+const struct config *service_live(struct service *s)
+{
+    pthread_mutex_lock(&s->live_lock);
+    return s->live != NULL ? s->live : &s->config;
+}
+
+const struct config *service_telling(struct service *s)
+{
+    pthread_mutex_lock(&s->live_lock);
+    return s->telling != NULL ? s->telling : &s->config;
+}
+
+void service_live_end(struct service *s)
+{
+    pthread_mutex_unlock(&s->live_lock);
+}
+
+static void drop_config(const struct config *config)
+{
+    struct config *own = (struct config *)(uintptr_t)config;
+    if (own == NULL)
+        return;
+    config_free(own);
+    free(own);
+}
+
+/* `config` moves into the service; what nobody asks any more is freed. */
+static void put_live(struct service *s, struct config *config, bool told_waits)
+{
+    struct config *own = tc_alloc(sizeof *own);
+    *own = *config;
+    *config = (struct config){0};
+    pthread_mutex_lock(&s->live_lock);
+    const struct config *live = s->live, *telling = s->telling;
+    s->live = own;
+    s->telling = told_waits ? telling : own;
+    pthread_mutex_unlock(&s->live_lock);
+    if (telling != s->telling)
+        drop_config(telling);
+    if (live != telling)
+        drop_config(live);
+}
+
+void service_free_live(struct service *s)
+{
+    if (s->live != s->telling)
+        drop_config(s->telling);
+    drop_config(s->live);
+    s->live = s->telling = NULL;
+}
+
+/* `telling`: the configuration that says whom digests tell. */
+static int reload_wishes(struct service *s, const struct config *c, const struct config *telling,
+                         struct wishes *w, struct core_reloaded *ret, struct err *err)
 {
     struct core_options wanted = {.rules = w->rules,
                                   .rule_count = w->rule_count,
@@ -124,6 +178,12 @@ static int reload_wishes(struct service *s, const struct config *c, struct wishe
                                   .oncall = w->oncall.text,
                                   .calendars = w->oncall.calendars,
                                   .calendar_count = w->oncall.calendar_count,
+                                  .confirmation_channel = telling->confirmation_channel,
+                                  .digest_channels = telling->digest.names,
+                                  .digest_channel_count = telling->digest.count,
+                                  .digest_at_s = telling->digest_at_s,
+                                  .review_days = telling->review_days,
+                                  .business_calendar = c->business_calendar,
                                   .response = service_response(c)};
     int rc = core_reload(s->core, &wanted, ret, err);
     if (rc != 0)
@@ -146,10 +206,12 @@ static void note_reload(struct service *s, bool successful)
 }
 
 /* In the answer, and in the log where there is something to tell. */
-static void say_restart(const struct config *running, const struct config *fresh, struct json_out *json)
+static void say_restart(struct service *s, const struct config *fresh, struct sv unknown,
+                        struct json_out *json)
 {
     const char *keys[CONFIG_KEYS_MAX];
-    size_t count = config_restart_needed(running, fresh, keys);
+    size_t count = config_restart_needed(&s->config, service_telling(s), fresh, unknown.n > 0, keys);
+    service_live_end(s);
     struct buf text;
     buf_init(&text, 4096);
     json_key(json, SV("restart_needed"));
@@ -162,32 +224,43 @@ static void say_restart(const struct config *running, const struct config *fresh
     if (count > 0)
         log_warn("reload", "changed in the configuration, and in force after a restart only: %.*s",
                  SV_FMT(buf_view(&text)));
+    if (unknown.n > 0)
+        log_warn("reload",
+                 "whom alerts and digests are told to is as before: channel %.*s is made at a restart only",
+                 SV_FMT(sv_head(unknown, 64)));
     buf_free(&text);
 }
 
-static void say_reloaded(const struct core_reloaded *reloaded, size_t metric_rules,
-                         const struct config *running, const struct config *fresh, struct buf *out)
+static void say_reloaded(const struct core_reloaded *reloaded, size_t metric_rules, struct json_out *json)
 {
-    struct json_out json = json_out_to(out);
-    json_object(&json);
-    json_kv_str(&json, "status", "success");
-    json_kv_u64(&json, "rules", reloaded->rule_count);
-    json_kv_u64(&json, "unchanged", reloaded->rules.unchanged);
-    json_kv_u64(&json, "changed", reloaded->rules.changed);
-    json_kv_u64(&json, "added", reloaded->rules.added);
-    json_kv_u64(&json, "removed", reloaded->rules.removed);
-    json_kv_u64(&json, "metric_rules", metric_rules);
-    say_restart(running, fresh, &json);
-    json_object_end(&json);
+    json_kv_str(json, "status", "success");
+    json_kv_u64(json, "rules", reloaded->rule_count);
+    json_kv_u64(json, "unchanged", reloaded->rules.unchanged);
+    json_kv_u64(json, "changed", reloaded->rules.changed);
+    json_kv_u64(json, "added", reloaded->rules.added);
+    json_kv_u64(json, "removed", reloaded->rules.removed);
+    json_kv_u64(json, "metric_rules", metric_rules);
     log_info("reload",
              "%zu rules in force: %zu as before, %zu changed (their windows begin anew), %zu new, %zu gone",
              reloaded->rule_count, reloaded->rules.unchanged, reloaded->rules.changed, reloaded->rules.added,
              reloaded->rules.removed);
 }
 
+/* Nothing has changed. */
+static int say_refused(int rc, struct err *err)
+{
+    char text[TC_ERR_TEXT_MAX + TC_ERR_FILE_MAX + 32];
+    rc = rc == TC_ENOTFOUND ? TC_EINPUT : rc; /* a file that is named and missing is the user's to mend */
+    err_format(err, text, sizeof text);
+    err_set(err, rc, "%s; the rules that were in force go on", text);
+    log_error("reload", "refused: %s", err->text);
+    return rc;
+}
+
 /*
- * On SIGHUP and by API: rules, `alerts` and GeoIP files are read anew. What opens sockets or starts threads
- * (listen, data, sources, channels, syslog, lateness) is as it was at the start. All of it or nothing.
+ * On SIGHUP and by API: rules, `alerts`, whom alerts are told to, and GeoIP files are read anew. What opens
+ * sockets or starts threads (listen, data, sources, channels, syslog, lateness) is as it was at the start.
+ * All of it or nothing.
  */
 int service_reload(void *context, struct buf *ret_json, struct err *err)
 {
@@ -195,23 +268,29 @@ int service_reload(void *context, struct buf *ret_json, struct err *err)
     struct config config = {0};
     struct wishes wishes = {0};
     struct core_reloaded reloaded;
-    char text[TC_ERR_TEXT_MAX + TC_ERR_FILE_MAX + 32];
-    pthread_mutex_lock(&s->reloading);
+    pthread_mutex_lock(&s->reloading); /* so nobody replaces what service_telling lends */
+    const struct config *before = service_telling(s);
+    service_live_end(s);
     int rc = service_load_config(s->args, &config, err);
     config.metric_rules.features = s->config.metric_rules.features; /* for queries, too, as at the start */
     if (rc == 0)
         rc = service_read_wishes(s->args, &config, &wishes, err);
+    if (rc == 0)
+        rc = oncall_files_check(&wishes.oncall, &s->config, err);
+    struct sv unknown = rc == 0 ? config_unknown_channel(&s->config, &config) : SV("");
     size_t metric_rules = wishes.metric_rules == NULL ? 0 : metric_rule_files_rules(wishes.metric_rules);
     if (rc == 0)
-        rc = reload_wishes(s, &config, &wishes, &reloaded, err);
+        rc = reload_wishes(s, &config, unknown.n > 0 ? before : &config, &wishes, &reloaded, err);
     note_reload(s, rc == 0);
     if (rc == 0) {
-        say_reloaded(&reloaded, metric_rules, &s->config, &config, ret_json);
+        struct json_out json = json_out_to(ret_json);
+        json_object(&json);
+        say_reloaded(&reloaded, metric_rules, &json);
+        say_restart(s, &config, unknown, &json);
+        json_object_end(&json);
+        put_live(s, &config, unknown.n > 0);
     } else {
-        rc = rc == TC_ENOTFOUND ? TC_EINPUT : rc; /* a file that is named and missing is the user's to mend */
-        err_format(err, text, sizeof text);
-        err_set(err, rc, "%s; the rules that were in force go on", text);
-        log_error("reload", "refused: %s", err->text);
+        rc = say_refused(rc, err);
     }
     service_wishes_free(&wishes);
     config_free(&config);

@@ -34,6 +34,7 @@ static int start_core(struct service *s, struct err *err)
                              .resolve_after_ns = c->resolve_after_ns,
                              .count_steps = c->count_steps,
                              .response = service_response(c),
+                             .business_calendar = c->business_calendar,
                              .oncall = s->wishes.oncall.text,
                              .calendars = s->wishes.oncall.calendars,
                              .calendar_count = s->wishes.oncall.calendar_count,
@@ -63,6 +64,9 @@ static int start_core(struct service *s, struct err *err)
     if (rc != 0)
         return rc;
     tend_report_rules(core_ruleset(s->core));
+    rc = core_check_calendar(core_ruleset(s->core), c->business_calendar, err);
+    if (rc != 0)
+        return rc;
     if (ruleset_count(core_ruleset(s->core)) == 0)
         log_warn("core", "no rule is loaded: events are kept, and nothing is judged");
     return 0;
@@ -390,7 +394,9 @@ void service_stop(struct service *s)
     geoip_free(&s->geoip);
     service_wishes_free(&s->wishes);
     privacy_close(&s->privacy);
+    service_free_live(s);
     config_free(&s->config);
+    pthread_mutex_destroy(&s->live_lock);
     pthread_mutex_destroy(&s->reloading);
     pthread_mutex_destroy(&s->lock);
 }

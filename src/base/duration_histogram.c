@@ -18,16 +18,39 @@ void duration_histogram_observe(struct duration_histogram *h, int64_t duration_n
     atomic_fetch_add(&h->sum_ns, ns);
 }
 
+/* `labels`: "", or a label and its value with a comma behind them. */
+static void print_samples(const struct duration_histogram *h, const char *name, struct sv labels,
+                          struct buf *out)
+{
+    unsigned long long sum = 0;
+    struct sv alone = labels.n > 0 ? sv_head(labels, labels.n - 1) : labels;
+    const char *open = labels.n > 0 ? "{" : "", *close = labels.n > 0 ? "}" : "";
+    for (size_t i = 0; i < TC_HISTOGRAM_BOUNDS; i++) {
+        sum += atomic_load(&h->counts[i]);
+        buf_printf(out, "%s_bucket{%.*sle=\"%g\"} %llu\n", name, SV_FMT(labels), bounds_s[i], sum);
+    }
+    sum += atomic_load(&h->counts[TC_HISTOGRAM_BOUNDS]);
+    buf_printf(out, "%s_bucket{%.*sle=\"+Inf\"} %llu\n", name, SV_FMT(labels), sum);
+    buf_printf(out, "%s_sum%s%.*s%s %.9g\n", name, open, SV_FMT(alone), close,
+               (double)atomic_load(&h->sum_ns) / 1e9);
+    buf_printf(out, "%s_count%s%.*s%s %llu\n", name, open, SV_FMT(alone), close, sum);
+}
+
 void duration_histogram_print(const struct duration_histogram *h, const char *name, const char *help,
                               struct buf *out)
 {
-    unsigned long long sum = 0;
     metric_head(out, name, "histogram", help);
-    for (size_t i = 0; i < TC_HISTOGRAM_BOUNDS; i++) {
-        sum += atomic_load(&h->counts[i]);
-        buf_printf(out, "%s_bucket{le=\"%g\"} %llu\n", name, bounds_s[i], sum);
-    }
-    sum += atomic_load(&h->counts[TC_HISTOGRAM_BOUNDS]);
-    buf_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.9g\n%s_count %llu\n", name, sum, name,
-               (double)atomic_load(&h->sum_ns) / 1e9, name, sum);
+    print_samples(h, name, SV(""), out);
+}
+
+void duration_histogram_print_labelled(const struct duration_histogram *h, const char *name,
+                                       const char *label, struct sv value, struct buf *out)
+{
+    struct buf labels;
+    buf_init(&labels, 4096);
+    buf_printf(&labels, "%s=\"", label);
+    metric_label_value(&labels, value);
+    buf_str(&labels, "\",");
+    print_samples(h, name, buf_view(&labels), out);
+    buf_free(&labels);
 }

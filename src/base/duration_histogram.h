@@ -21,5 +21,8 @@ void duration_histogram_observe(struct duration_histogram *histogram, int64_t du
 /* In Prometheus' text format, with HELP and TYPE. */
 void duration_histogram_print(const struct duration_histogram *histogram, const char *name, const char *help,
                               struct buf *out);
+/* The samples of one of several with a label each, without HELP and TYPE. `value` is escaped. */
+void duration_histogram_print_labelled(const struct duration_histogram *histogram, const char *name,
+                                       const char *label, struct sv value, struct buf *out);
 
 #endif

@@ -75,7 +75,6 @@ extern const struct verb verb_completion;
 extern const struct verb verb_vault;
 extern const struct verb verb_channels;
 extern const struct verb verb_promql;
-extern const struct verb verb_routes;
 extern const struct verb verb_explain;
 extern const struct verb verb_replay;
 extern const struct verb verb_top;

@@ -343,8 +343,10 @@ static int one_file(struct tally *tally, struct arena *arena, const char *path, 
     const struct yaml_node *root = docs == NULL ? NULL : docs->root;
     const struct yaml_node *name = yaml_get(root, "alertmanager"), *tests = yaml_get(root, "tests");
     if (name == NULL || name->type != YAML_SCALAR || tests == NULL || tests->type != YAML_LIST)
-        return err_at(err, TC_EINPUT, path, 1, 1,
-                      "a test of routes has `alertmanager`, a file, and `tests`, a list");
+        return err_at(
+            err, TC_EINPUT, path, 1, 1,
+            "a test of routes has `alertmanager`, a file, and `tests`, a list (of Tocsin's own routes: "
+            "`tocsin routes --config FILE --test FILE`)");
     rc = yaml_check_keys(root, path, file_keys, err);
     if (rc == 0)
         rc = read_named_config(arena, path, name, &config, err);

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { DAY_S = 86400, DAY_MINUTES = 1440 };
+enum { DAY_S = 86400, DAY_MINUTES = 1440, WORKING_DAYS_MAX = 410 };
 #define EDGE_NS (3 * DAY_S * TC_SECOND_NS)
 
 void calendar_add_hours(struct calendar *c, unsigned from, unsigned to)
@@ -60,6 +60,17 @@ static bool is_holiday(const struct calendar *c, int64_t day)
     return false;
 }
 
+/* 1970 began on a Thursday; Monday is 0. */
+static unsigned weekday_of(int64_t day)
+{
+    return (unsigned)(((day + 3) % 7 + 7) % 7);
+}
+
+static bool is_open(const struct calendar *c, unsigned minute_of_week)
+{
+    return (c->open[minute_of_week / 64] >> (minute_of_week % 64) & 1) != 0;
+}
+
 enum calendar_answer calendar_ask(const struct calendar *c, const struct event *event)
 {
     int64_t local_s;
@@ -69,9 +80,37 @@ enum calendar_answer calendar_ask(const struct calendar *c, const struct event *
     int64_t day = day_of(local_s);
     if (is_holiday(c, day))
         return CALENDAR_HOLIDAY;
-    unsigned weekday = (unsigned)(((day + 3) % 7 + 7) % 7); /* 1970 began on a Thursday; Monday is 0 */
-    unsigned minute = weekday * DAY_MINUTES + (unsigned)(local_s - day * DAY_S) / 60;
-    return (c->open[minute / 64] >> (minute % 64) & 1) != 0 ? CALENDAR_OPEN : CALENDAR_CLOSED;
+    unsigned minute = weekday_of(day) * DAY_MINUTES + (unsigned)(local_s - day * DAY_S) / 60;
+    return is_open(c, minute) ? CALENDAR_OPEN : CALENDAR_CLOSED;
+}
+
+/* The minute of the day at which it opens; DAY_MINUTES: it does not. */
+static unsigned opening_of(const struct calendar *c, int64_t day)
+{
+    unsigned first = weekday_of(day) * DAY_MINUTES;
+    bool all_day = true;
+    for (unsigned i = 0; i < DAY_MINUTES; i++) {
+        unsigned before = (first + i + CALENDAR_WEEK_MINUTES - 1) % CALENDAR_WEEK_MINUTES;
+        all_day = all_day && is_open(c, first + i);
+        if (is_open(c, first + i) && !is_open(c, before))
+            return i;
+    }
+    return all_day ? 0 : DAY_MINUTES;
+}
+
+bool calendar_next_working_day(const struct calendar *c, int64_t now_ns, int64_t *ret_ns)
+{
+    now_ns = TC_MAX(TC_MIN(now_ns, INT64_MAX - WORKING_DAYS_MAX * DAY_S * TC_SECOND_NS), INT64_MIN + EDGE_NS);
+    int64_t now_s = now_ns / TC_SECOND_NS - (now_ns % TC_SECOND_NS < 0);
+    int64_t today = day_of(now_s + zone_at(c->zone, now_s).east_s);
+    for (int64_t day = today + 1; day < today + WORKING_DAYS_MAX - 10; day++) {
+        unsigned minute = is_holiday(c, day) ? DAY_MINUTES : opening_of(c, day);
+        if (minute == DAY_MINUTES)
+            continue;
+        *ret_ns = zone_from_local(c->zone, day * DAY_S + (int64_t)minute * 60) * TC_SECOND_NS;
+        return true;
+    }
+    return false;
 }
 
 void calendar_text(const struct calendar *c, const struct event *event, char text[static CALENDAR_TEXT_BYTES])

@@ -52,6 +52,12 @@ enum calendar_answer { CALENDAR_OPEN, CALENDAR_CLOSED, CALENDAR_HOLIDAY, CALENDA
 void calendar_add_hours(struct calendar *calendar, unsigned from, unsigned to);
 /* Is the calendar open at the event's time? */
 enum calendar_answer calendar_ask(const struct calendar *calendar, const struct event *event);
+/*
+ * When work begins on the next day on which it does: the first opening of a local day after that of `now_ns`
+ * which is no holiday. A day that is open from the night before opens where it opens again; one that is open
+ * around the clock, at midnight. By `zone` alone. False where the calendar does not open within 400 days.
+ */
+bool calendar_next_working_day(const struct calendar *calendar, int64_t now_ns, int64_t *ret_ns);
 /* That time as it stands on the wall there, for people: "Fri 2026-01-02 23:00 CET"; "-" where there is none.
  */
 void calendar_text(const struct calendar *calendar, const struct event *event,

@@ -157,6 +157,53 @@ static void test_the_time_of_receipt_stands_in_and_no_time_is_in_no_hours(void *
     kit_free(&kit);
 }
 
+/* D-17: over weekends, holidays one by one and in a row, and both changes of the clock. */
+static void test_D_17_the_next_working_day(void **state)
+{
+    static const struct {
+        const char *now, *begins;
+    } cases[] = {
+        {"2026-11-20T10:00:00+01:00", "2026-11-21T21:00:00Z"}, /* Friday: on Saturday is a night shift */
+        {"2026-11-21T10:00:00+01:00", "2026-11-23T07:00:00Z"}, /* Sunday's hours are that night's */
+        {"2026-11-22T23:59:59+01:00", "2026-11-23T07:00:00Z"},
+        {"2026-11-23T00:00:00+01:00", "2026-11-24T07:00:00Z"}, /* never the same day */
+        {"2026-12-24T12:00:00+01:00", "2026-12-26T21:00:00Z"}, /* the 25th, a Friday, is a holiday */
+        {"2026-12-26T12:00:00+01:00", "2027-01-02T21:00:00Z"}, /* 28 to 31, and the first of every year */
+        {"2027-03-27T12:00:00+01:00", "2027-03-29T06:00:00Z"}, /* summer begins on the Sunday */
+        {"2026-10-24T12:00:00+02:00", "2026-10-26T07:00:00Z"}, /* and ends */
+    };
+    struct kit kit = {0};
+    (void)state;
+    skip_without_database();
+    kit_load(&kit, CALENDAR RULE);
+    const struct calendar *calendar = ruleset_calendar(kit.set, SV("office"));
+    assert_non_null(calendar);
+    assert_null(ruleset_calendar(kit.set, SV("offic")));
+    for (size_t i = 0; i < TC_ARRAY_LEN(cases); i++) {
+        int64_t now_ns, begins_ns;
+        char text[TC_RFC3339_MAX];
+        assert_true(clk_parse_rfc3339(sv_of(cases[i].now), 0, &now_ns));
+        assert_true(calendar_next_working_day(calendar, now_ns, &begins_ns));
+        clk_rfc3339(begins_ns, text);
+        assert_string_equal(text, cases[i].begins);
+    }
+    int64_t ns;
+    (void)calendar_next_working_day(calendar, INT64_MAX, &ns);
+    (void)calendar_next_working_day(calendar, INT64_MIN, &ns);
+    kit_free(&kit);
+    kit_load(
+        &kit,
+        "calendar: office\nhours: {monday-sunday: \"00:00-24:00\"}\nholidays: [2026-11-22]\n---\n"
+        "calendar: never\nhours: {monday: \"08:00-09:00\"}\nholidays: [2000-01-01..2099-12-31]\n---\n" RULE);
+    assert_true(clk_parse_rfc3339(SV("2026-11-21T10:00:00Z"), 0, &ns));
+    assert_true(calendar_next_working_day(ruleset_calendar(kit.set, SV("office")), ns, &ns));
+    char text[TC_RFC3339_MAX];
+    clk_rfc3339(ns, text);
+    assert_string_equal(text, "2026-11-23T00:00:00Z"); /* around the clock: at midnight */
+    assert_false(calendar_next_working_day(ruleset_calendar(kit.set, SV("never")), ns, &ns));
+    kit_free(&kit);
+}
+
 static void note_step(void *context, const struct explain_step *step)
 {
     struct buf *out = context;
@@ -279,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_C_89_after_hours_in_the_calendars_time_zone),
         cmocka_unit_test(test_C_89_the_clock_is_changed),
         cmocka_unit_test(test_C_89_the_time_zone_of_the_person),
+        cmocka_unit_test(test_D_17_the_next_working_day),
         cmocka_unit_test(test_the_time_of_receipt_stands_in_and_no_time_is_in_no_hours),
         cmocka_unit_test(test_explain_shows_the_local_time_and_why),
         cmocka_unit_test(test_a_rule_of_a_calendar_alone_is_always_a_candidate),

@@ -54,6 +54,10 @@ size_t ruleset_count(const struct ruleset *ruleset); /* loaded rules, correlatio
 size_t ruleset_note_count(const struct ruleset *ruleset);
 const struct rule_note *ruleset_note(const struct ruleset *ruleset, size_t at);
 const struct rule_info *ruleset_rule(const struct ruleset *ruleset, size_t ordinal);
+/* The calendar of that name (calendar.h) among the documents; NULL: there is none. It lives as the set does.
+ */
+struct calendar;
+const struct calendar *ruleset_calendar(const struct ruleset *ruleset, struct sv name);
 /* What becomes of the rules of `old` where `new` takes its place: a rule is the same by its id and its
  * meaning (detection, correlation, log source), whatever its texts, tags and severity. */
 struct ruleset_difference {

@@ -245,6 +245,18 @@ static bool is_list(const struct rule_source *source)
     return list_name(source->path).n > 0;
 }
 
+static void count_calendar(void *context, const struct calendar *calendar)
+{
+    struct ruleset *set = context;
+    set->calendar_count += calendar != NULL;
+}
+
+static void keep_calendar(void *context, const struct calendar *calendar)
+{
+    struct ruleset *set = context;
+    set->calendars[set->calendar_count++] = calendar;
+}
+
 static int read_sources(struct loading *l, const struct rule_source *sources, size_t count, struct err *err)
 {
     int rc = 0;
@@ -271,7 +283,19 @@ static int read_sources(struct loading *l, const struct rule_source *sources, si
         if (!is_list(sorted[i]))
             read_source(l, sorted[i]);
     placeholders_each_list(l->placeholders, note_list, l);
+    placeholders_each_calendar(l->placeholders, count_calendar, l->set);
+    l->set->calendars = ARENA_ARRAY(&l->set->arena, const struct calendar *, l->set->calendar_count + 1);
+    l->set->calendar_count = 0;
+    placeholders_each_calendar(l->placeholders, keep_calendar, l->set);
     return rc;
+}
+
+const struct calendar *ruleset_calendar(const struct ruleset *ruleset, struct sv name)
+{
+    for (size_t i = 0; i < ruleset->calendar_count; i++)
+        if (sv_eq(ruleset->calendars[i]->name, name))
+            return ruleset->calendars[i];
+    return NULL;
 }
 
 /* --- ids and names

@@ -115,7 +115,9 @@ struct ruleset {
     struct sv *field_names;
     size_t field_name_count;
     struct rule_index *index; /* index.h's: which rules could match an event */
-    struct regex *regexes;    /* match_regex.c's: a list through all compiled expressions, to free them by */
+    const struct calendar **calendars;
+    size_t calendar_count;
+    struct regex *regexes; /* match_regex.c's: a list through all compiled expressions, to free them by */
 };
 
 /* Memory of one thread for matching: regular-expression match data, folded copies. */

@@ -181,6 +181,9 @@ int sigma_add_calendar(struct sigma *sigma, struct calendar *calendar, const str
 /* Each list, in the order in which they came. */
 void placeholders_each_list(const struct placeholders *placeholders,
                             void (*each)(void *context, const struct list *list), void *context);
+/* The same of calendars. */
+void placeholders_each_calendar(const struct placeholders *placeholders,
+                                void (*each)(void *context, const struct calendar *calendar), void *context);
 /* `map`: that of the key `placeholders`; into sigma->placeholders. */
 int sigma_read_placeholders(struct sigma *sigma, const struct yaml_node *map,
                             const uint8_t document_hash[TC_SHA256_BYTES]);

@@ -83,6 +83,17 @@ void placeholders_each_list(const struct placeholders *placeholders,
     }
 }
 
+void placeholders_each_calendar(const struct placeholders *placeholders,
+                                void (*each)(void *context, const struct calendar *calendar), void *context)
+{
+    struct map_entry *entry;
+    for (size_t i = 0; map_next(&placeholders->names, &i, &entry);) {
+        const struct placeholder *p = (const struct placeholder *)(uintptr_t)entry->value;
+        if (p != NULL && p->calendar != NULL)
+            each(context, p->calendar);
+    }
+}
+
 static void add_hash(struct placeholders *p, const uint8_t document[TC_SHA256_BYTES])
 {
     struct sha256_ctx context;

@@ -179,6 +179,58 @@ def routes_tests():
         assert code == 2 and "bad matcher format" in err, (out, err)
 
 
+OWN = """channels:
+- {name: one, type: file, path: /dev/null}
+- {name: pager, type: pagerduty, routing_key: env:PAGER_KEY}
+- {name: web-room, type: file, path: /dev/null}
+routing:
+  P1: [one, pager]
+  routes:
+  - {tags: [security, attack.*], P1: [pager]}
+  - {match: 'team="web", owner=~"plat.*"', P1: [web-room, pager], P2: [web-room]}
+"""
+OWN_TESTS = """tests:
+- {name: security comes first, priority: P1, labels: {team: web}, owner: platform, tags: [attack.t1110], told: [pager]}
+- {name: the order of names is nothing, priority: P1, labels: {team: web, owner: platform}, told: [pager, web-room]}
+- {name: low ones, priority: P4, labels: {team: web}, told: [one%s]}
+"""
+
+
+@test("E-09 X-18 Y-07 routes of our own configuration: who is told and why, and tests of it")
+def own_routes():
+    with tempfile.TemporaryDirectory() as folder:
+        path, tests = os.path.join(folder, "tocsin.yml"), os.path.join(folder, "tests.yml")
+
+        def put(name, text):
+            with open(name, "w", encoding="utf-8") as file:
+                file.write(text)
+
+        def run(*args):
+            return tocsin("routes", "--config", path, *args, env={"PAGER_KEY": "k"})
+        put(path, OWN)
+        code, out, err = run("team=web", "owner=platform")
+        assert (code, err) == (0, "") and out.splitlines() == [
+            "P1: pager,web-room  (route 2)", "P2: web-room  (route 2)",
+            "P3: one,web-room  (min_severity of the channels; route 2 fits and says nothing of P3)",
+            "P4: one,web-room  (min_severity of the channels; route 2 fits and says nothing of P4)"], out
+        assert run("--priority", "P1", "--tag", "attack.t1110", "--tag", "x")[1] == "pager\n"
+        assert run("--priority", "P1", "team=db")[1] == "one,pager\n"
+        put(tests, OWN_TESTS % ", web-room")
+        assert run("--test", tests) == (0, "3 passed, 0 failed\n", "")
+        put(tests, OWN_TESTS % "")
+        code, out, _ = run("--test", tests)
+        assert code == 1 and out.splitlines()[-1] == "2 passed, 1 failed", out
+        assert f"{tests}:4: FAILED low ones: told are one,web-room (min_severity of the channels), expected one" in out, out
+        for wrong, said in (("tests: [{priority: P1, told: [two]}]", "a channel that the configuration does not have"),
+                            ("tests: [{priority: P9, told: []}]", "P1 to P4"), ("tests: [{priority: P1}]", "`told`"), ("{}", "`tests` is needed"),
+                            ("tests: [{priority: P1, told: [], lables: {}}]", "labels"), ("tests: [{priority: P1, told: [], labels: [a]}]", "a map")):
+            put(tests, wrong + "\n")
+            code, _, err = run("--test", tests)
+            assert code == 2 and said in err and f"{tests}:1:" in err, (wrong, code, err)
+        assert run("a!=b")[0] == 2 and run("--priority", "P7")[0] == 2 and run(*(f"l{i}=v" for i in range(40)))[0] == 2
+        assert tocsin("routes", "--config", path, "--alertmanager", path)[0] == 2
+
+
 @test("routes and check say what they want")
 def usage():
     assert tocsin("routes")[0] == 2

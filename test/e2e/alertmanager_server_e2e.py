@@ -213,6 +213,60 @@ def logins():
             assert "hidden" not in shown and "red" in shown and "127.0.0.1:9" not in shown, shown
 
 
+@kit.test("Y-07 alertmanager: the status shows what is in force, with defaults, and it can be read again as the same")
+def shown_config():
+    with Alertmanager("http://127.0.0.1:9/hook") as am:
+        am.write("""
+global: {slack_api_url: 'https://hooks.example.com/services/T/B/sesame', smtp_smarthost: 'mail.example.com:587', smtp_from: a@example.com}
+route:
+  receiver: hook
+  routes:
+  - {matchers: [team="x", 'b=~"c d"'], receiver: chat, mute_time_intervals: [nights], continue: true, group_wait: 90s}
+  - {match_re: {team: 'y|z'}, receiver: hook}
+receivers:
+- name: hook
+  webhook_configs: [{url: 'http://127.0.0.1:9/hook', payload: {n: 7, list: [1, {a: b}, []]}}]
+- name: chat
+  slack_configs: [{channel: '#c', title: ''}]
+  email_configs: [{to: b@example.com, headers: {X-Team: "a: b"}}]
+time_intervals:
+- name: nights
+  time_intervals: [{times: [{start_time: '00:00', end_time: '06:00'}], weekdays: ['monday:friday'], location: Europe/Berlin}]
+""")
+        assert am.call("POST", "/-/reload")[0] == 200, am.output()
+        shown = am.get("/api/v2/status")["config"]["original"]
+        for wanted in ('resolve_timeout: 5m', 'pagerduty_url: https://events.pagerduty.com/v2/enqueue', "send_resolved: true",
+                       "follow_redirects: true", 'title: ""', "smarthost: mail.example.com:587", "api_url: <secret>",
+                       "url: <secret>", "group_wait: 1m30s", "{{ template \\\"slack.default.text\\\" . }}"):
+            assert wanted in shown, (wanted, shown)
+        assert "sesame" not in shown and "127.0.0.1:9" not in shown, shown
+        am.write(shown)
+        assert am.call("POST", "/-/reload")[0] == 200, am.output()
+        assert am.get("/api/v2/status")["config"]["original"] == shown
+
+
+@kit.test("Y-07 alertmanager: karma and dashboards find a semantic version, latencies and the process; the first API is gone")
+def clients():
+    with kit.Receiver() as hook, Alertmanager(hook.url) as am:
+        am.push(alert("Seen"))
+        kit.wait_for("one webhook", lambda: len(bodies(hook)) == 1)
+        assert re.fullmatch(r"0\.34\.0\+tocsin\.[0-9.]+", am.get("/api/v2/status")["versionInfo"]["version"])
+
+        def metrics():
+            text = am.call("GET", "/metrics")[1]
+            return text if 'alertmanager_notification_latency_seconds_count{integration="webhook"} 1' in text else None
+        text = kit.wait_for("the latency", metrics)
+        for wanted in ('alertmanager_build_info{version="0.34.0+tocsin.', "alertmanager_integrations 1\n",
+                       'alertmanager_notification_latency_seconds_bucket{integration="webhook",le="+Inf"} 1',
+                       'alertmanager_notification_latency_seconds_sum{integration="webhook"} ', "alertmanager_inhibition_rules 1\n",
+                       "process_resident_memory_bytes ", "process_start_time_seconds "):
+            assert wanted in text, (wanted, text)
+        for method, path in (("GET", "/api/v1/alerts"), ("POST", "/api/v1/alerts"), ("GET", "/api/v1/alerts/groups"),
+                             ("DELETE", "/api/v1/silence/1")):
+            status, text = am.call(method, path)
+            assert status == 410 and json.loads(text)["status"] == "deprecated", (path, status, text)
+
+
 @kit.test("alertmanager: silences and inhibition keep quiet, and say so in the API")
 def quiet():
     with kit.Receiver() as hook, Alertmanager(hook.url) as am:
@@ -281,7 +335,7 @@ def refusals():
         assert am.call("POST", "/api/v2/alerts", "[{", raw=True)[0] == 400
         assert am.call("POST", "/api/v2/alerts", "[]", content="text/plain", raw=True)[0] == 415
         assert am.call("GET", "/api/v2/alerts?filter=%7B%7B")[0] == 400
-        assert am.call("GET", "/api/v1/alerts")[0] == 404 and am.call("DELETE", "/api/v2/alerts")[0] == 405
+        assert am.call("GET", "/api/v3/alerts")[0] == 404 and am.call("DELETE", "/api/v2/alerts")[0] == 405
         times = {"startsAt": "2026-01-02T00:00:00Z", "endsAt": "2026-01-01T00:00:00Z"}
         got = am.call("POST", "/api/v2/alerts", [alert("X") | times])
         assert got[0] == 400 and json.loads(got[1]) == "start time must be before end time", got

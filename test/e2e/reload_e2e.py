@@ -1,4 +1,5 @@
 """Reading the rules anew while the service runs: on SIGHUP and by API; what is refused changes nothing."""
+import datetime
 import hashlib
 import json
 import os
@@ -125,6 +126,140 @@ def by_api():
         assert server.stop() == 0
         code, out, err = tocsin("verify", server.data)
         assert code == 0, (out, err)
+
+
+class Routed:
+    """Two files that are told of alerts, and a configuration that says which of them is told of what."""
+
+    def __init__(self, directory, more=""):
+        self.directory = directory
+        self.rules = os.path.join(directory, "rules.yml")
+        write(self.rules)
+        self.server = Server(config=self.text("routing: {P3: [one]}\n" + more))
+
+    def text(self, rest, channels=("one", "two")):
+        rows = "".join(f"  - {{name: {name}, type: file, path: '{self.directory}/{name}'}}\n" for name in channels)
+        return f"rules: [{self.rules}]\nchannels:\n{rows}{rest}"
+
+    def reload(self, rest, channels=("one", "two")):
+        with open(os.path.join(self.server.data, "tocsin.yml"), "w", encoding="utf-8") as file:
+            file.write(self.text(rest, channels))
+        status, text, _ = self.server.post("/-/reload", "")
+        return status, json.loads(text)
+
+    def told(self, name):
+        path = f"{self.directory}/{name}"
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="utf-8") as file:
+            return [line["alert"]["labels"]["user_name"] for line in kit.lines(file.read())]
+
+    def lock(self, user):
+        self.server.send({"event_type": "account_locked", "user.name": user, "@timestamp": now()})
+
+    def explained(self, user):
+        (alert,) = [a for a in self.server.alerts() if a["labels"]["user_name"] == user]
+        return " ".join(stage["says"] for stage in json.loads(self.server.get(f"/v1/alerts/{alert['id']}/explain")[1]))
+
+
+@test("Y-08 X-18 routing is in force with a reload: whom the next alert tells, its routes, and what explain says of it")
+def routing_anew():
+    with kit.temporary() as directory:
+        world = Routed(directory)
+        with world.server as server:
+            world.lock("anna")
+            wait_for("the first", lambda: world.told("one") == ["anna"])
+            status, answer = world.reload("routing: {P3: [one], routes: [{match: 'user_name=~\"b.*\"', P3: [two]}]}\nalerts: {dedup_window: 2h}\n")
+            assert status == 200 and answer["restart_needed"] == [] and answer["unchanged"] == 3, answer
+            world.lock("ben")
+            world.lock("carl")
+            wait_for("both", lambda: world.told("two") == ["ben"] and world.told("one") == ["anna", "carl"])
+            text = world.explained("ben")
+            assert "two is told: routing names it for P3, by the 1. of its routes" in text and "one is not told" in text, text
+            assert "within 2h" in text, text
+            status, answer = world.reload("routing: {P3: [three]}\n")
+            assert status == 400 and 'there is no channel "three"' in answer["error"], answer
+            world.lock("bo")
+            wait_for("the old routes go on", lambda: world.told("two") == ["ben", "bo"])
+            for i in range(20):  # while alerts are decided
+                assert world.reload(f"routing: {{P3: [{'one' if i % 2 else 'two'}]}}\n")[0] == 200
+                world.lock(f"u{i}")
+            wait_for("each of them once", lambda: len(world.told("one")) + len(world.told("two")) == 24)
+            assert server.metric("tocsin_config_last_reload_successful") == 1
+            assert server.stop() == 0, server.output()
+
+
+@test("Y-08 routing that names a channel of tomorrow waits for the restart, all of it, and says so; rules and alerts do not wait")
+def routing_waits():
+    with kit.temporary() as directory:
+        world = Routed(directory)
+        with world.server as server:
+            status, answer = world.reload("routing: {P3: [three]}\ndigest: {channels: [two]}\nalerts: {dedup_window: 3h}\n", ("one", "two", "three"))
+            assert status == 200 and sorted(answer["restart_needed"]) == ["channels", "digest", "routing"], answer
+            assert "channel three is made at a restart only" in server.output(), server.output()
+            world.lock("anna")
+            wait_for("the old channel", lambda: world.told("one") == ["anna"])
+            assert "within 3h" in world.explained("anna")
+            status, answer = world.reload("routing: {P3: [two]}\n")
+            assert status == 200 and answer["restart_needed"] == [], answer
+            world.lock("ben")
+            wait_for("the new one", lambda: world.told("two") == ["ben"])
+
+
+@test("Y-08 D-18 a policy that tells a channel which is made at a restart only refuses the reload")
+def policy_of_tomorrow():
+    with kit.temporary() as directory:
+        people = os.path.join(directory, "people.yml")
+        world = Routed(directory, f"oncall: {people}\n")
+        with open(people, "w", encoding="utf-8") as file:
+            file.write("roles: {manager: [{channel: two}]}\n")
+        with world.server:
+            with open(people, "w", encoding="utf-8") as file:
+                file.write("roles: {manager: [{channel: three}]}\n")
+            status, answer = world.reload(f"oncall: {people}\n", ("one", "two", "three"))
+            assert status == 400 and "three" in answer["error"] and "made at a restart" in answer["error"] and people in answer["error"], answer
+
+
+CALENDAR = "---\ncalendar: work\nhours: {{monday-sunday: '{hours}'}}\nholidays: [{holidays}]\n"
+
+
+@test("D-17 the next business day is that of a calendar among the rules; a reload and a restart keep to it; one that is not there is refused")
+def business_days():
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    days = [today + datetime.timedelta(days=n) for n in range(1, 12)]
+    with kit.temporary() as directory:
+        world = Routed(directory)
+
+        def calendar(hours, holidays):
+            write(world.rules)
+            with open(world.rules, "a", encoding="utf-8") as file:
+                file.write(CALENDAR.format(hours=hours, holidays=holidays))
+
+        def due(user):
+            (alert,) = [a for a in world.server.alerts() if a["labels"]["user_name"] == user]
+            status, text, _ = world.server.post(f"/v1/alerts/{alert['id']}/task", json.dumps({"what": "verify_next_business_day", "by": "me"}),
+                                                {"Content-Type": "application/json"})
+            assert status == 200, text
+            return json.loads(text)["tasks"][-1]["due"]
+        with world.server as server:
+            world.lock("anna")
+            wait_for("the alert", lambda: world.told("one") == ["anna"])
+            assert due("anna").endswith("T09:00:00Z")
+            status, answer = world.reload("alerts: {business_calendar: work}\n")
+            assert status == 400 and 'there is no calendar "work" among the rules' in answer["error"], answer
+            calendar("07:30-16:00", f"{days[0]}..{days[4]}")
+            assert world.reload("alerts: {business_calendar: work}\n")[0] == 200
+            assert due("anna") in [f"{day}T07:30:00Z" for day in days[5:7]], due("anna")
+            calendar("06:15-16:00", f"{days[0]}..{days[6]}")
+            assert world.reload("alerts: {business_calendar: work}\n")[0] == 200
+            assert due("anna") in [f"{day}T06:15:00Z" for day in days[7:9]], due("anna")
+            server.kill()
+            server.config = world.text("alerts: {business_calendar: work}\n")
+            server.start()
+            assert due("anna") in [f"{day}T06:15:00Z" for day in days[7:9]], due("anna")
+            write(world.rules)
+            code, _, err = tocsin("check", "--config", os.path.join(server.data, "tocsin.yml"))
+            assert code == 2 and 'there is no calendar "work"' in err, (code, err)
 
 
 @test("Y-08 reloads under load lose no event")

@@ -18,6 +18,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* The Alertmanager whose API and metrics these are, as a semantic version: karma ends itself over any other
+ * text, and amtool warns where its own minor version is another one. Who asks sees us behind the plus. */
+#define AM_SPEAKS "0.34.0+tocsin." TC_VERSION
+
 enum {
     AM_BODY_MAX_BYTES = 32 << 20,
     AM_BODIES_MAX_BYTES = 256 << 20, /* of all requests under way */
@@ -105,7 +109,7 @@ typedef void am_handler(struct am_request *request, struct am_reply *reply);
 am_handler am_get_alerts, am_post_alerts, am_get_groups, am_get_receivers, am_get_silences, am_post_silences,
     am_get_silence, am_delete_silence, am_get_status, am_get_metrics;
 
-/* --- web.c --- */
+/* --- web.c, metrics.c --- */
 int am_web_start(struct am_server *server, struct err *err);
 void am_web_stop(struct am_server *server);
 

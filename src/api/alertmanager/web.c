@@ -1,11 +1,7 @@
 /*
- * The Alertmanager's HTTP side: libmicrohttpd, a table of routes, the status and the metrics.
+ * The Alertmanager's HTTP side: libmicrohttpd, a table of routes, and the status.
  */
 #include "api/alertmanager/server_priv.h"
-
-#include "alert/alertmanager/inhibit.h"
-#include "alert/alertmanager/silence_index.h"
-#include "base/metric_text.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -26,6 +22,17 @@ static void healthy(struct am_request *request, struct am_reply *reply)
     (void)request;
     reply->content_type = "text/plain; charset=utf-8";
     buf_str(&reply->body, "OK");
+}
+
+/* As Alertmanager since 0.27, whatever stands behind it. */
+static void first_version(struct am_request *request, struct am_reply *reply)
+{
+    (void)request;
+    reply->status = 410;
+    buf_str(&reply->body,
+            "{\"status\":\"deprecated\",\"error\":\"The Alertmanager v1 API was deprecated in version 0.16.0 "
+            "and is "
+            "removed as of version 0.27.0 - please use the equivalent route in the v2 API\"}\n");
 }
 
 static void page(struct am_request *request, struct am_reply *reply)
@@ -68,109 +75,16 @@ void am_get_status(struct am_request *request, struct am_reply *reply)
     for (size_t i = 0; i < TC_ARRAY_LEN(absent); i++)
         json_kv_str(&json, absent[i], "");
     json_kv_str(&json, "goVersion", "none (tocsin)");
-    json_kv_str(&json, "version", "tocsin-" TC_VERSION);
+    json_kv_str(&json, "version", AM_SPEAKS);
     json_object_end(&json);
     json_object_end(&json);
     buf_char(&reply->body, '\n');
 }
 
-static void by_kind(struct buf *out, const char *name, const char *help, const uint64_t *counts)
-{
-    metric_head(out, name, "counter", help);
-    for (size_t i = 0; am_receiver_kinds[i].name != NULL; i++)
-        metric_labelled(out, name, "integration", sv_of(am_receiver_kinds[i].name), (double)counts[i]);
-}
-
-void am_get_metrics(struct am_request *request, struct am_reply *reply)
-{
-    const struct am_server *server = request->server;
-    struct buf *out = &reply->body;
-    size_t count, silences[3] = {0}, states[2] = {0};
-    const struct am_silence_record *const *all = am_silences_all(server->silences, &count);
-    for (size_t i = 0; i < count; i++)
-        silences[am_silence_state_at(&all[i]->silence, request->now_ns)]++;
-    struct am_stored_alert stored;
-    size_t source_count;
-    struct am_labels *sources =
-        am_dispatch_sources(server->dispatch, request->now_ns, request->arena, &source_count);
-    size_t flat_count;
-    const struct am_silence *flat = am_silences_flat(server->silences, &flat_count);
-    struct am_silence_index index;
-    am_silence_index_init(&index, flat, flat_count);
-    for (size_t at = 0; am_dispatch_next_alert(server->dispatch, &at, request->arena, &stored);) {
-        bool suppressed = am_inhibited(server->config->inhibit_rules, server->config->inhibit_rule_count,
-                                       stored.alert->labels, sources, source_count, NULL, NULL);
-        suppressed =
-            suppressed || am_silence_index_find(&index, stored.alert->labels, request->now_ns, NULL, 0) > 0;
-        states[suppressed]++;
-    }
-    am_silence_index_free(&index);
-    struct courier_counts sent;
-    courier_counts(server->courier, &sent);
-    const struct metric of_alerts[] = {
-        {"alertmanager_alerts_per_alert_limit", "gauge", "Current limit on number of alerts per alert name",
-         (double)server->options.max_alerts_of_a_name},
-        {"alertmanager_alerts_limited_total", "counter",
-         "Total number of alerts that were dropped due to per alert name limit",
-         (double)server->counts.limited},
-        {"alertmanager_dispatcher_aggregation_groups", "gauge", "Number of active aggregation groups",
-         (double)am_dispatch_group_count(server->dispatch)},
-    };
-    const struct metric of_server[] = {
-        {"tocsin_alertmanager_notifications_under_way", "gauge", "Notifications that are being sent.",
-         (double)sent.jobs},
-        {"tocsin_alertmanager_notifications_under_way_limit", "gauge", "Their bound.", COURIER_JOBS_MAX},
-        {"tocsin_alertmanager_body_bytes", "gauge", "Bodies of requests that are under way.",
-         (double)server->body_bytes},
-        {"tocsin_alertmanager_body_bytes_limit", "gauge", "Their bound.", AM_BODIES_MAX_BYTES},
-        {"alertmanager_config_hash", "gauge", "Hash of the currently loaded alertmanager configuration.",
-         (double)(server->hash & 0xffffffffffff)},
-        {"alertmanager_config_last_reload_successful", "gauge",
-         "Whether the last configuration reload attempt was successful.", server->reloaded},
-        {"alertmanager_config_last_reload_success_timestamp_seconds", "gauge",
-         "Timestamp of the last successful configuration reload.",
-         (double)(server->reloaded_ns / TC_SECOND_NS)},
-        {"alertmanager_receivers", "gauge", "Number of configured receivers.",
-         (double)server->config->receiver_count},
-        {"alertmanager_cluster_members", "gauge", "Number indicating current number of members in cluster.",
-         1},
-    };
-    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    metric_head(out, "alertmanager_alerts", "gauge", "How many alerts by state.");
-    metric_labelled(out, "alertmanager_alerts", "state", SV("active"), (double)states[0]);
-    metric_labelled(out, "alertmanager_alerts", "state", SV("suppressed"), (double)states[1]);
-    metric_head(out, "alertmanager_alerts_received_total", "counter", "The total number of received alerts.");
-    buf_printf(out,
-               "alertmanager_alerts_received_total{status=\"firing\",version=\"v2\"} %llu\n"
-               "alertmanager_alerts_received_total{status=\"resolved\",version=\"v2\"} %llu\n",
-               (unsigned long long)server->counts.firing, (unsigned long long)server->counts.resolved);
-    metric_head(out, "alertmanager_alerts_invalid_total", "counter",
-                "The total number of received alerts that were invalid.");
-    metric_labelled(out, "alertmanager_alerts_invalid_total", "version", SV("v2"),
-                    (double)server->counts.invalid);
-    metric_rows(out, of_alerts, TC_ARRAY_LEN(of_alerts));
-    metric_head(out, "alertmanager_silences", "gauge", "How many silences by state.");
-    for (int i = 0; i < 3; i++)
-        metric_labelled(out, "alertmanager_silences", "state",
-                        sv_of(am_silence_state_text((enum am_silence_state)i)), (double)silences[i]);
-    by_kind(out, "alertmanager_notifications_total", "The total number of attempted notifications.",
-            server->counts.notifications);
-    by_kind(out, "alertmanager_notifications_failed_total", "The total number of failed notifications.",
-            server->counts.failed);
-    by_kind(out, "alertmanager_notification_requests_total",
-            "The total number of attempted notification requests.", sent.requests);
-    by_kind(out, "alertmanager_notification_requests_failed_total",
-            "The total number of failed notification requests.", sent.failed_requests);
-    metric_rows(out, of_server, TC_ARRAY_LEN(of_server));
-    metric_head(out, "alertmanager_build_info", "gauge",
-                "A metric with a constant '1' value labeled by version.");
-    metric_labelled(out, "alertmanager_build_info", "version", SV("tocsin-" TC_VERSION), 1);
-}
-
 /* --- routes --- */
 
 static const struct route_row {
-    const char *method, *path; /* a path that ends with a slash (and is longer) takes one more part */
+    const char *method, *path; /* that ends with a slash (and is longer): takes one more part; with *: any */
     am_handler *handle;        /* NULL: reload, which takes the lock itself */
     bool takes_json;
 } rows[] = {
@@ -188,11 +102,16 @@ static const struct route_row {
     {"POST", "/api/v2/silences", am_post_silences, true},
     {"GET", "/api/v2/silence/", am_get_silence, false},
     {"DELETE", "/api/v2/silence/", am_delete_silence, false},
+    {"GET", "/api/v1/*", first_version, false},
+    {"POST", "/api/v1/*", first_version, false},
+    {"DELETE", "/api/v1/*", first_version, false},
 };
 
 static bool path_fits(const char *pattern, struct sv path, struct sv *ret_id)
 {
     struct sv row = sv_of(pattern);
+    if (row.p[row.n - 1] == '*')
+        return sv_starts(path, sv_head(row, row.n - 1));
     if (row.n == 1 || row.p[row.n - 1] != '/')
         return sv_eq(row, path);
     *ret_id = sv_from(path, row.n);

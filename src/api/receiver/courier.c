@@ -56,6 +56,7 @@ struct courier {
     size_t count;
     bool stop;
     atomic_uint_least64_t requests[COURIER_KINDS_MAX], failed[COURIER_KINDS_MAX];
+    struct duration_histogram latency[COURIER_KINDS_MAX];
     /* the thread's own: */
     struct lane *lanes[LANE_CHAINS], *waiting;
     struct courier_job *pausing, *under_way; /* in no order; the latter doubly linked */
@@ -380,6 +381,7 @@ static void end(struct courier *c, struct courier_job *job, CURLcode outcome, in
     if (job->next != NULL)
         job->next->before = job->before;
     c->failed[job->kind % COURIER_KINDS_MAX] += verdict != COURIER_TAKEN;
+    duration_histogram_observe(&c->latency[job->kind % COURIER_KINDS_MAX], now_ns - job->begun_mono_ns);
     if (verdict == COURIER_AGAIN || verdict == COURIER_NEXT)
         again(c, job, now_ns);
     else
@@ -544,6 +546,11 @@ void courier_counts(struct courier *c, struct courier_counts *ret)
     pthread_mutex_lock(&c->lock);
     ret->jobs = c->count;
     pthread_mutex_unlock(&c->lock);
+}
+
+const struct duration_histogram *courier_latency(const struct courier *c, unsigned kind)
+{
+    return &c->latency[kind % COURIER_KINDS_MAX];
 }
 
 static void free_jobs(struct courier_job *jobs)

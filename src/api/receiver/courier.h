@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/clk.h"
+#include "base/duration_histogram.h"
 #include "base/err.h"
 #include "base/rng.h"
 
@@ -124,6 +125,8 @@ bool courier_is_full(struct courier *courier);
 /* Takes the job over, also where it fails. Never blocks on the network. */
 int courier_send(struct courier *courier, struct courier_job *job);
 void courier_counts(struct courier *courier, struct courier_counts *ret);
+/* How long attempts took, from their first request to the last answer; as long as the courier is there. */
+const struct duration_histogram *courier_latency(const struct courier *courier, unsigned kind);
 /* Gives up what is under way; `done` is not called for it. */
 void courier_stop(struct courier **courier);
 

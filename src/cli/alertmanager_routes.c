@@ -1,19 +1,15 @@
 /*
- * `tocsin routes`: the tree of routes of an alertmanager.yml, or the receivers that an alert of the given
- * labels goes to, both as amtool prints them.
+ * `tocsin routes --alertmanager`: the tree of routes of an alertmanager.yml, or the receivers that an alert
+ * of the given labels goes to, both as amtool prints them.
  */
+#include "cli/alertmanager_routes.h"
+
 #include "cli/alertmanager_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct option_spec options[] = {
-    {"alertmanager", OPTION_VALUE, "FILE", "the alertmanager.yml whose routes are meant"},
-    {"tree", OPTION_FLAG, NULL, "print the tree of routes, as amtool config routes show prints it"},
-    ALERTMANAGER_FEATURE_OPTION,
-    {0}};
-
-enum { LABELS_MAX = 1000, TREE_MAX_BYTES = 64 << 20 };
+enum { TREE_MAX_BYTES = 64 << 20 };
 
 /* A route's line and those below it. `prefix` is what stands before its children; it has room to grow. */
 static void print_tree(const struct am_route *route, bool last, struct buf *prefix, struct buf *out)
@@ -51,8 +47,8 @@ static int show(const struct am_config *config, struct err *err)
     return overflow ? err_set(err, TC_EBOUND, "the tree is longer than 64 MiB") : 0;
 }
 
-static int read_labels(const struct cli_args *args, struct am_pool *pool, struct am_label *labels,
-                       size_t *ret_count, struct err *err)
+int routes_labels(const struct cli_args *args, struct am_pool *pool,
+                  struct am_label labels[ROUTES_LABELS_MAX], size_t *ret_count, struct err *err)
 {
     const char *const *words;
     size_t count = cli_operands(args, &words);
@@ -75,9 +71,9 @@ static int read_labels(const struct cli_args *args, struct am_pool *pool, struct
 static int test(const struct cli_args *args, const struct am_config *config, struct err *err)
 {
     struct am_pool pool = {0};
-    struct am_label labels[LABELS_MAX];
+    struct am_label labels[ROUTES_LABELS_MAX];
     size_t count = 0;
-    int rc = read_labels(args, &pool, labels, &count, err);
+    int rc = routes_labels(args, &pool, labels, &count, err);
     if (rc == 0) {
         const struct am_route **routes = tc_alloc(config->route_count * sizeof(struct am_route *));
         size_t found =
@@ -91,14 +87,11 @@ static int test(const struct cli_args *args, const struct am_config *config, str
     return rc;
 }
 
-static enum cli_exit run(const struct cli_args *args)
+enum cli_exit routes_alertmanager(const struct cli_args *args, const char *path)
 {
-    const char *path = cli_value(args, "alertmanager", NULL);
     struct am_config *config = NULL;
     struct err err = {0};
     enum am_matcher_mode mode;
-    if (path == NULL)
-        return cli_fail(args, CLI_USAGE, "give --alertmanager FILE");
     if (!alertmanager_file_mode(args, &mode))
         return CLI_USAGE;
     int rc = alertmanager_file_read(args, path, &config, &err);
@@ -107,16 +100,3 @@ static enum cli_exit run(const struct cli_args *args)
     am_config_free(config);
     return rc == 0 ? CLI_DONE : cli_fail_err(args, &err);
 }
-
-const struct verb verb_routes = {
-    .name = "routes",
-    .operands = "[NAME=VALUE...]",
-    .summary = "where alerts go by an alertmanager.yml",
-    .details =
-        "Prints the receivers that an alert of these labels goes to, in order and separated by commas, as "
-        "amtool config routes test does; without labels, those of an alert that has none.",
-    .options = options,
-    .min_operands = 0,
-    .max_operands = LABELS_MAX,
-    .run = run,
-};
