@@ -11,6 +11,7 @@
 #include "base/json_out.h"
 #include "base/log.h"
 #include "metrics/prom_duration.h"
+#include "metrics/tsdb/follow.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -23,7 +24,8 @@ enum { QUERY_TIMEOUT_S = 120, LOOK_AGAIN_S = 5 /* the wall clock may have been s
 struct metric_rules {
     struct metric_rules_options options;
     /* of one rule's evaluation */
-    struct tsdb_querier *querier;
+    struct tsdb_querier *querier; /* NULL until it is needed */
+    struct windows *windows;
     struct tsdb_appender appender;
     unsigned source;
     int64_t deadline_ns; /* monotonic, of its queries */
@@ -60,18 +62,26 @@ static void leave(struct metric_rules *r)
 
 /* --- the store, as the engine sees it --- */
 
+/* Most rules find all that they read in windows. */
+static struct series_source querier_source(struct metric_rules *r)
+{
+    if (r->querier == NULL)
+        r->querier = tsdb_querier_open(r->options.tsdb);
+    return tsdb_querier_source(r->querier);
+}
+
 static int store_select(void *context, const struct matcher *matchers, size_t count, int64_t min_t,
                         int64_t max_t, struct arena *arena, struct source_series **ret, size_t *ret_count,
                         struct err *err)
 {
-    struct series_source source = tsdb_querier_source(((struct metric_rules *)context)->querier);
+    struct series_source source = querier_source(context);
     return source.select(source.context, matchers, count, min_t, max_t, arena, ret, ret_count, err);
 }
 
 static int store_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t, struct arena *scratch,
                       struct series_samples *ret, struct err *err)
 {
-    struct series_source source = tsdb_querier_source(((struct metric_rules *)context)->querier);
+    struct series_source source = querier_source(context);
     return source.read(source.context, ref, min_t, max_t, scratch, ret, err);
 }
 
@@ -79,7 +89,6 @@ static void store_refresh(void *context)
 {
     struct metric_rules *r = context;
     tsdb_querier_close(&r->querier);
-    r->querier = tsdb_querier_open(r->options.tsdb);
     r->deadline_ns = clk_monotonic_ns(r->options.clk) + QUERY_TIMEOUT_S * TC_SECOND_NS;
 }
 
@@ -133,6 +142,7 @@ static struct rule_engine *make_engine(struct metric_rules *r, const struct metr
     const struct rule_file *const *items = metric_rule_files_items(files, &count);
     struct rule_engine_options o = {
         .storage = {.source = {.context = r, .select = store_select, .read = store_read},
+                    .windows = r->windows,
                     .append = store_append,
                     .context = r,
                     .refresh = store_refresh,
@@ -195,6 +205,10 @@ struct metric_rules *metric_rules_new(const struct metric_rules_options *options
     keep_settings(r, settings);
     r->files = *files;
     *files = NULL;
+    r->windows = windows_new(
+        &(struct windows_options){.source = {.context = r, .select = store_select, .read = store_read},
+                                  .feed = tsdb_feed(options->tsdb),
+                                  .ignore_start_timestamps = true});
     r->engine = make_engine(r, settings, r->files);
     return r;
 }
@@ -325,6 +339,7 @@ void metric_rules_stop(struct metric_rules **rules)
     }
     tsdb_querier_close(&r->querier);
     rule_engine_free(&r->engine);
+    windows_free(&r->windows);
     metric_rule_files_free(&r->files);
     metric_alerts_free(&r->alerts);
     arena_free(&r->arena);

@@ -18,6 +18,7 @@ struct series_samples {
     struct histogram *const *h; /* NULL: floats only; else an entry that is not NULL is a histogram */
     const int64_t *st;          /* start timestamps, 0 for unknown; NULL: none */
     size_t n;
+    bool plain; /* known to hold floats only, none of them a staleness marker */
 };
 
 struct source_series {

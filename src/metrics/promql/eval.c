@@ -342,12 +342,71 @@ static void eval_function(struct query *q, const struct steps *s, struct expr *e
     hand_on(&v, sink, context);
 }
 
+/* --- what a plan's queries have in common --- */
+
+/* A column of its own; histograms may be lent by the source for a short time. */
+static void keep_column(void *context, struct column *c)
+{
+    struct collector *collector = context;
+    if (c->kind[0] == SAMPLE_HISTOGRAM)
+        c->h[0] = histogram_copy(collector->q->arena, c->h[0]);
+    collect(collector, c);
+}
+
+const struct vector *shared_series(struct query *q, const struct steps *s, struct expr *e)
+{
+    struct shared_value *value = e->shared;
+    if (value->ready) {
+        q->sharing->used_again++;
+        query_hold(q, value->samples);
+    } else {
+        struct arena *own = q->arena;
+        uint64_t samples = q->samples;
+        bool split_series = q->split_series;
+        q->arena = &q->sharing->arena;
+        value->v = (struct vector){0};
+        struct collector collector = {q, &value->v};
+        e->shared = NULL; /* `e` is this evaluation's own copy */
+        q->split_series = false;
+        eval_each(q, s, e, keep_column, &collector);
+        e->shared = value;
+        q->arena = own;
+        value->split_series = q->split_series;
+        value->samples = q->samples - samples;
+        value->ready = true;
+        q->split_series = split_series;
+        q->sharing->worked_out++;
+    }
+    q->split_series |= value->split_series;
+    return &value->v;
+}
+
+/* A sink may change what it is handed, so it gets copies. */
+static void hand_on_shared(struct query *q, const struct steps *s, struct expr *e, column_sink sink,
+                           void *context)
+{
+    const struct vector *v = shared_series(q, s, e);
+    struct column c = {0};
+    for (size_t i = 0; i < v->n; i++) {
+        const struct column *from = &v->items[i];
+        column_reset(q, s, &c, from->labels);
+        c.drop_name = from->drop_name;
+        if (from->kind[0] != SAMPLE_NONE)
+            column_put(q, s, &c, 0, column_get(from, 0));
+        sink(context, &c);
+    }
+}
+
 void eval_each(struct query *q, const struct steps *s, struct expr *e, column_sink sink, void *context)
 {
     struct vector v = {0};
     query_tick(q);
     if (s->end < s->start)
         return;
+    if (is_shared(q, s, e)) {
+        hand_on_shared(q, s, e, sink, context);
+        return;
+    }
     switch (e->kind) {
     case EXPR_NUMBER:
         constant(q, s, e->number, sink, context);

@@ -53,9 +53,27 @@ struct annotation {
     uint64_t count;
 };
 
+/* What an expression gave that stands in several queries of a plan. */
+struct shared_value {
+    const struct expr *tree; /* one of them */
+    size_t places;           /* where it stands */
+    bool listed, ready;
+    bool split_series;
+    uint64_t samples; /* held while it was worked out */
+    struct vector v;
+};
+
+/* Of a plan. */
+struct sharing {
+    struct arena arena; /* of one round */
+    uint64_t worked_out, used_again;
+};
+
 struct query {
     struct arena *arena;
     struct labels_table *labels;
+    struct sharing *sharing; /* NULL: the query stands alone, and makes annotations */
+    unsigned inner;          /* subqueries under way: their times are others */
     const struct series_source *source;
     const struct promql_options *options;
     struct sv text;
@@ -65,8 +83,9 @@ struct query {
     struct map annotation_index;
     struct annotation *annotations;
     size_t annotation_count, annotation_capacity;
-    struct re2 *regex; /* made by info() */
-    bool split_series; /* some label set came in several columns: see remove_name */
+    struct annotation ignored; /* stands for those that are not kept */
+    struct re2 *regex;         /* made by info() */
+    bool split_series;         /* some label set came in several columns: see remove_name */
     struct err *err;
     struct arena scratch; /* of one series */
     jmp_buf out;
@@ -183,6 +202,13 @@ void output_put(struct output *output, const struct labels *labels, bool drop_na
 void eval(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
 /* Hands the series on one by one; their arrays are used again unless taken. */
 void eval_each(struct query *q, const struct steps *s, struct expr *e, column_sink sink, void *context);
+/* Can the node's series be those that its plan keeps? */
+static inline bool is_shared(const struct query *q, const struct steps *s, const struct expr *e)
+{
+    return e->shared != NULL && q->inner == 0 && s->count == 1 && s->start == q->options->start_ms;
+}
+/* They, worked out where they are not there yet. Not to be changed. */
+const struct vector *shared_series(struct query *q, const struct steps *s, struct expr *e);
 /* The values of a scalar expression, one a step. */
 const double *eval_scalar(struct query *q, const struct steps *s, struct expr *e);
 

@@ -116,7 +116,7 @@ static void set_window(struct driver *d, const struct split_samples *in, struct 
 static void check_name(struct range_call *c, bool has_float)
 {
     static const char *const endings[] = {"_total", "_sum", "_count", "_bucket"};
-    if (!has_float || c->metric.n == 0)
+    if (!has_float || c->metric.n == 0 || c->q->sharing != NULL)
         return;
     if (c->q->options->type_and_unit_labels) {
         struct sv type = labels_get(c->labels, SV("__type__"));

@@ -347,7 +347,7 @@ void split_samples(struct arena *arena, const struct series_samples *in, struct 
 {
     bool plain = in->h == NULL;
     *out = (struct split_samples){.float_t = in->t, .float_st = in->st, .f = in->f, .float_count = in->n};
-    for (size_t i = 0; i < in->n && plain; i++)
+    for (size_t i = 0; i < in->n && plain && !in->plain; i++)
         plain = !is_stale(in->f[i]);
     if (plain)
         return;
@@ -519,5 +519,7 @@ void eval_subquery(struct query *q, const struct steps *s, struct expr *e, struc
     query_hold(q, ret->count);
     if (ret->start != s->start)
         set_effective_offsets(ret->start, e->left);
+    q->inner++;
     eval(q, ret, e->left, out);
+    q->inner--;
 }

@@ -12,7 +12,9 @@
 
 #include "base/clk.h"
 #include "event/finding.h"
+#include "metrics/promql/plan.h"
 #include "metrics/rules/rule_file.h"
+#include "metrics/rules/windows.h"
 #include "metrics/series_source.h"
 
 enum { RULE_INSTANCES_MAX = 1000000 };
@@ -21,6 +23,9 @@ enum { RULE_INSTANCES_MAX = 1000000 };
 /* Where samples are. */
 struct rule_storage {
     struct series_source source;
+    /* Over the same samples: what the rules' own expressions read is kept there. NULL: it is read each time.
+     */
+    struct windows *windows;
     /*
      * Appends one sample (`histogram` NULL: a float). The sample must be seen by later reads. TC_EEXIST: the
      * series has another value at this time; TC_ESTATE: it has newer samples; the same sample again is
@@ -146,6 +151,8 @@ struct rule_group_timing {
     int64_t interval_ns, query_offset_ns;
     uint64_t missed;
 };
+/* What the groups' plans (metrics/promql/plan.h) share and saved, in all. */
+struct promql_plan_stats rule_engine_plan_stats(const struct rule_engine *engine);
 struct rule_group_timing rule_engine_group_timing(const struct rule_engine *engine, size_t group);
 const struct rule_info *rule_engine_info(const struct rule_engine *engine, size_t group, size_t rule);
 /* Calls `each` for every pending and firing instance, in order of appearance. */

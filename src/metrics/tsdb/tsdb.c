@@ -145,6 +145,7 @@ void tsdb_close(struct tsdb **ret)
         block_unref(&tsdb->blocks[i]);
     free(tsdb->blocks);
     head_free(&tsdb->head);
+    follow_free(&tsdb->follow);
     buf_free(&tsdb->series_record);
     buf_free(&tsdb->source_record);
     buf_free(&tsdb->float_record);
@@ -386,8 +387,11 @@ enum tsdb_outcome tsdb_float(struct tsdb_appender *a, uint32_t series, int64_t t
     if (t > a->max_t)
         return counted(tsdb, TSDB_TOO_FAR);
     bool fresh;
-    enum tsdb_outcome outcome = head_float(&tsdb->head, tsdb->head.series[series], t, v, start_t, &fresh);
+    struct head_series *s = tsdb->head.series[series];
+    enum tsdb_outcome outcome = head_float(&tsdb->head, s, t, v, start_t, &fresh);
     if (fresh) {
+        if (TC_UNLIKELY(s->followed))
+            follow_note(tsdb, s, t, v, false, start_t != 0);
         record_float(tsdb, series, t, v, start_t);
         put_full_records(tsdb);
     }
@@ -403,8 +407,11 @@ enum tsdb_outcome tsdb_histogram(struct tsdb_appender *a, uint32_t series, int64
     if (h->positive.n + h->negative.n + h->bound_count > CHUNK_BUCKETS_MAX)
         return counted(tsdb, TSDB_BAD_LABELS);
     bool fresh;
-    enum tsdb_outcome outcome = head_histogram(&tsdb->head, tsdb->head.series[series], t, h, start_t, &fresh);
+    struct head_series *s = tsdb->head.series[series];
+    enum tsdb_outcome outcome = head_histogram(&tsdb->head, s, t, h, start_t, &fresh);
     if (fresh) {
+        if (s->followed)
+            follow_note(tsdb, s, t, h->sum, true, start_t != 0);
         record_histogram(&tsdb->histogram_record, series, t, h, start_t);
         put_full_records(tsdb);
     }
