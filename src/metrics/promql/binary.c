@@ -210,7 +210,7 @@ static void vector_scalar(struct query *q, const struct steps *s, struct expr *e
                           struct vector *out)
 {
     struct with_scalar w = {
-        .q = q, .s = s, .e = e, .swapped = swapped, .removal = {.q = q, .s = s}, .to = {q, out}};
+        .q = q, .s = s, .e = e, .swapped = swapped, .removal = {.q = q, .s = s}, .to = {q, out, s}};
     struct expr *scalar = swapped ? e->left : e->right, *vector = swapped ? e->right : e->left;
     if (swapped || scalar->kind == EXPR_NUMBER) {
         w.scalar = eval_scalar(q, s, scalar);

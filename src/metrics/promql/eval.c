@@ -27,7 +27,7 @@ void column_reset(struct query *q, const struct steps *s, struct column *c, cons
         return;
     }
     c->labels = labels;
-    c->drop_name = false;
+    c->drop_name = c->lent = false;
     memset(c->kind, 0, s->count);
 }
 
@@ -60,6 +60,23 @@ struct column *vector_add(struct query *q, struct vector *v)
     return &v->items[v->n++];
 }
 
+/* One histogram may stand at several steps. */
+static void keep_histograms(struct collector *collector, struct column *c)
+{
+    const struct histogram *before = NULL;
+    struct histogram *copy = NULL;
+    for (size_t i = 0; i < collector->s->count; i++) {
+        if (c->kind[i] != SAMPLE_HISTOGRAM)
+            continue;
+        if (c->h[i] != before) {
+            before = c->h[i];
+            copy = histogram_copy(collector->q->arena, before);
+        }
+        c->h[i] = copy;
+    }
+    c->lent = false;
+}
+
 void collect(void *context, struct column *c)
 {
     struct collector *collector = context;
@@ -67,6 +84,8 @@ void collect(void *context, struct column *c)
     struct column *kept = vector_add(collector->q, collector->out);
     *kept = *c;
     kept->taken = false;
+    if (kept->lent)
+        keep_histograms(collector, kept);
 }
 
 static void merge_column(struct query *q, const struct steps *s, struct column *into,
@@ -344,15 +363,6 @@ static void eval_function(struct query *q, const struct steps *s, struct expr *e
 
 /* --- what a plan's queries have in common --- */
 
-/* A column of its own; histograms may be lent by the source for a short time. */
-static void keep_column(void *context, struct column *c)
-{
-    struct collector *collector = context;
-    if (c->kind[0] == SAMPLE_HISTOGRAM)
-        c->h[0] = histogram_copy(collector->q->arena, c->h[0]);
-    collect(collector, c);
-}
-
 const struct vector *shared_series(struct query *q, const struct steps *s, struct expr *e)
 {
     struct shared_value *value = e->shared;
@@ -365,10 +375,10 @@ const struct vector *shared_series(struct query *q, const struct steps *s, struc
         bool split_series = q->split_series;
         q->arena = &q->sharing->arena;
         value->v = (struct vector){0};
-        struct collector collector = {q, &value->v};
+        struct collector collector = {q, &value->v, s};
         e->shared = NULL; /* `e` is this evaluation's own copy */
         q->split_series = false;
-        eval_each(q, s, e, keep_column, &collector);
+        eval_each(q, s, e, collect, &collector);
         e->shared = value;
         q->arena = own;
         value->split_series = q->split_series;
@@ -448,7 +458,7 @@ void eval_each(struct query *q, const struct steps *s, struct expr *e, column_si
 
 void eval(struct query *q, const struct steps *s, struct expr *e, struct vector *out)
 {
-    struct collector collector = {q, out};
+    struct collector collector = {q, out, s};
     eval_each(q, s, e, collect, &collector);
     if (q->split_series)
         vector_merge(q, s, out);

@@ -34,6 +34,7 @@ struct column {
     double *f;
     struct histogram **h; /* NULL while there was no histogram */
     bool taken;           /* set by a sink that keeps the arrays */
+    bool lent;            /* its histograms are good until the next series is read: who keeps them, copies */
 };
 
 struct vector {
@@ -140,6 +141,7 @@ struct column *vector_add(struct query *q, struct vector *vector);
 struct collector {
     struct query *q;
     struct vector *out;
+    const struct steps *s;
 };
 void collect(void *collector, struct column *column);
 /* Series of the same labels become one. Two samples at one step: an error, as long as `strict`. */

@@ -126,6 +126,7 @@ void eval_selected(struct query *q, const struct steps *s, const struct source_s
     for (size_t k = 0; k < count; k++) {
         read(q, &series[k], skip_buckets, min_t, max_t, &d);
         column_reset(q, s, &c, selected_labels(q, memory, k, &series[k]));
+        c.lent = d.h != NULL;
         if (fill_instant(q, s, &d, offset_ms, at, value, &c))
             sink(context, &c);
     }

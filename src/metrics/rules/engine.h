@@ -23,9 +23,6 @@ enum { RULE_INSTANCES_MAX = 1000000 };
 /* Where samples are. */
 struct rule_storage {
     struct series_source source;
-    /* Over the same samples: what the rules' own expressions read is kept there. NULL: it is read each time.
-     */
-    struct windows *windows;
     /*
      * Appends one sample (`histogram` NULL: a float). The sample must be seen by later reads. TC_EEXIST: the
      * series has another value at this time; TC_ESTATE: it has newer samples; the same sample again is
@@ -41,6 +38,8 @@ struct rule_storage {
      * appended, `commit` is not called, and the rule has the error. */
     int (*begin)(void *context, struct err *err);
     void (*commit)(void *context);
+    /* Over the same samples: what the rules' own expressions read is kept there. NULL: it is read each time. */
+    struct windows *windows;
 };
 
 enum rule_alert_state { RULE_ALERT_INACTIVE, RULE_ALERT_PENDING, RULE_ALERT_FIRING };

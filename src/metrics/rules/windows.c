@@ -146,6 +146,7 @@ static int build(struct windows *w, struct selection *s, const struct feed_state
     s->places = NULL;
     s->n = s->capacity = s->unknown = 0;
     s->state = *state;
+    s->reach_ms = w->newest_ms - min_t;
     s->checked_apart = w->apart_series;
     bool good = true;
     for (size_t i = 0; i < *ret_count && good && rc == 0; i++) {
@@ -190,8 +191,10 @@ static bool fill_alone(struct windows *w, uint32_t place, int64_t min_t, int64_t
     return false;
 }
 
-static bool fill_unknown(struct windows *w, struct selection *s, int64_t min_t, int64_t max_t)
+/* As far back as all others of the selection. */
+static bool fill_unknown(struct windows *w, struct selection *s, int64_t max_t)
 {
+    int64_t min_t = w->newest_ms - s->reach_ms;
     if (s->unknown > s->n / ONE_BY_ONE + ONE_BY_ONE)
         return false;
     for (size_t i = s->n - s->unknown; i < s->n; i++) { /* new series stand behind */
@@ -229,12 +232,8 @@ static void check_apart(struct windows *w, struct selection *s)
 static bool is_right(struct windows *w, struct selection *s, const struct feed_state *state, int64_t min_t,
                      int64_t max_t)
 {
-    if (w->newest_ms - min_t > s->reach_ms) {
-        s->reach_ms = w->newest_ms - min_t;
-        return false;
-    }
-    return s->built && s->state.parts == state->parts &&
-           (s->unknown == 0 || fill_unknown(w, s, min_t, max_t));
+    return s->built && w->newest_ms - min_t <= s->reach_ms && s->state.parts == state->parts &&
+           (s->unknown == 0 || fill_unknown(w, s, max_t));
 }
 
 static int select_series(void *context, const struct matcher *matchers, size_t count, int64_t min_t,
