@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { WINDOW_FIRST = 8, SAMPLE_BYTES = sizeof(int64_t) + sizeof(double) };
+enum { WINDOW_FIRST = 8, WINDOW_SAMPLES_MAX = 1 << 24, SAMPLE_BYTES = sizeof(int64_t) + sizeof(double) };
 
 static uint64_t labels_bytes(const struct labels *labels)
 {
@@ -123,6 +123,12 @@ void window_set_apart(struct windows *w, struct window *window)
 
 /* --- samples --- */
 
+/* Is there room for so many samples more? */
+static bool fits(const struct windows *w, uint64_t samples)
+{
+    return w->bytes + samples * SAMPLE_BYTES <= w->options.bytes_max;
+}
+
 static void set_room(struct windows *w, struct window *window, uint32_t capacity)
 {
     int64_t *t = tc_alloc((size_t)capacity * SAMPLE_BYTES);
@@ -162,12 +168,12 @@ static bool make_room(struct windows *w, struct window *window)
         window->first = 0;
         return true;
     }
-    if (w->bytes + window->capacity / 2 * SAMPLE_BYTES > w->options.bytes_max ||
-        window->n >= UINT32_MAX / 4) {
+    uint32_t capacity = window->n + window->n / 2 + WINDOW_FIRST;
+    if (window->n >= WINDOW_SAMPLES_MAX || !fits(w, capacity - TC_MIN(window->capacity, capacity))) {
         window_set_apart(w, window);
         return false;
     }
-    set_room(w, window, window->n + window->n / 2 + WINDOW_FIRST);
+    set_room(w, window, capacity);
     return true;
 }
 
@@ -178,13 +184,13 @@ bool window_fill(struct windows *w, struct window *window, const struct series_s
     while (from < in->n && in->t[from] < from_t)
         from++;
     n = in->n - from;
-    bool bad = in->h != NULL || (in->st != NULL && !w->options.ignore_start_timestamps) ||
-               w->bytes + n * 5 / 4 * SAMPLE_BYTES > w->options.bytes_max || n > UINT32_MAX / 4;
-    if (bad) {
+    size_t capacity = n + n / 4 + WINDOW_FIRST;
+    if (in->h != NULL || (in->st != NULL && !w->options.ignore_start_timestamps) || n > WINDOW_SAMPLES_MAX ||
+        !fits(w, capacity)) {
         window_set_apart(w, window);
         return false;
     }
-    set_room(w, window, (uint32_t)(n + n / 4 + WINDOW_FIRST));
+    set_room(w, window, (uint32_t)capacity);
     if (n > 0) {
         memcpy(window->t, in->t + from, n * sizeof *window->t);
         memcpy(window->f, in->f + from, n * sizeof *window->f);
