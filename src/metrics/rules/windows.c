@@ -157,7 +157,7 @@ static int build(struct windows *w, struct selection *s, const struct feed_state
         window_follow(w, place);
         struct window *window = &w->windows[place];
         window->reach_ms = TC_MAX(window->reach_ms, s->reach_ms);
-        good = !window->apart;
+        good = !window->apart && w->bytes <= w->options.bytes_max;
         if (good && lacks(window, min_t))
             rc = fill(w, window, (*ret)[i].ref, min_t, &good, err);
     }
@@ -301,13 +301,14 @@ static void note_new(void *to, uint32_t series, const struct labels *labels)
         if (!s->built || series < s->state.next_series || series >= w->new_until ||
             !matchers_match(s->matchers, s->matcher_count, labels))
             continue;
-        if (place == UINT32_MAX) {
+        if (place == UINT32_MAX && w->bytes <= w->options.bytes_max) {
             bool fresh;
             place = window_of(w, labels, &fresh);
             known = !fresh;
         }
-        if (known) {
-            /* it was there before, in another part of the store: the order may be another now */
+        if (known || w->bytes > w->options.bytes_max) {
+            /* it was there before, in another part of the store: the order may be another now; or it is one
+             * too many */
             s->built = false;
             continue;
         }
