@@ -205,10 +205,12 @@ struct metric_rules *metric_rules_new(const struct metric_rules_options *options
     keep_settings(r, settings);
     r->files = *files;
     *files = NULL;
-    r->windows = windows_new(
-        &(struct windows_options){.source = {.context = r, .select = store_select, .read = store_read},
-                                  .feed = tsdb_feed(options->tsdb),
-                                  .ignore_start_timestamps = true});
+    if (settings->windows_bytes > 0)
+        r->windows = windows_new(
+            &(struct windows_options){.source = {.context = r, .select = store_select, .read = store_read},
+                                      .feed = tsdb_feed(options->tsdb),
+                                      .bytes_max = settings->windows_bytes,
+                                      .ignore_start_timestamps = true});
     r->engine = make_engine(r, settings, r->files);
     return r;
 }
@@ -426,6 +428,9 @@ void metric_rules_metrics(struct metric_rules *r, struct buf *out)
     uint64_t groups = rule_engine_group_count(r->engine), missed = rule_engine_missed(r->engine);
     uint64_t evaluations = r->evaluations, took_ns = r->took_ns;
     struct metric_alerts_stats alerts = metric_alerts_stats(r->alerts);
+    struct promql_plan_stats plans = rule_engine_plan_stats(r->engine);
+    if (r->windows != NULL)
+        windows_metrics(r->windows, out);
     leave(r);
     metric(out, "s", "gauge", "Rules on metrics in force.", rules);
     metric(out, "s_failing", "gauge", "Rules on metrics whose last evaluation failed.", failing);
@@ -440,6 +445,12 @@ void metric_rules_metrics(struct metric_rules *r, struct buf *out)
         "# TYPE tocsin_metric_rule_evaluation_seconds_total counter\n"
         "tocsin_metric_rule_evaluation_seconds_total %.6f\n",
         (double)took_ns / 1e9);
+    metric(out, "_expressions_shared", "gauge",
+           "Expressions that stand in several rules of a group and are worked out once.", plans.shared);
+    metric(out, "_expressions_worked_out_total", "counter", "Times that such an expression was worked out.",
+           plans.worked_out);
+    metric(out, "_expressions_used_again_total", "counter", "Times that one was there already.",
+           plans.used_again);
     metric(out, "_alerts", "gauge", "Alerts of rules on metrics that the journal has as firing.",
            alerts.firing);
     metric(out, "_alerts_limit", "gauge", "Bound of tocsin_metric_rule_alerts.", METRIC_ALERTS_MAX);

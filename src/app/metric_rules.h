@@ -17,6 +17,7 @@ struct metric_rule_settings {
     const char *const *files; /* patterns */
     size_t file_count;
     int64_t evaluation_interval_ns, query_offset_ns, lookback_ns;
+    uint64_t windows_bytes;                       /* 0: rules read the store at each evaluation */
     int64_t outage_tolerance_ns, grace_period_ns; /* of the restoration of `for` */
     const struct label *external_labels;          /* sorted by name */
     size_t external_label_count;

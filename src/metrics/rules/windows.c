@@ -432,3 +432,29 @@ struct windows_stats windows_stats(const struct windows *w)
         stats.selections_apart += w->selections[i]->apart;
     return stats;
 }
+
+static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    static const char prefix[] = "tocsin_metric_rule_windows";
+    buf_printf(out, "# HELP %s%s %s\n# TYPE %s%s %s\n%s%s %llu\n", prefix, name, help, prefix, name, type, prefix,
+               name, (unsigned long long)value);
+}
+
+void windows_metrics(const struct windows *w, struct buf *out)
+{
+    struct windows_stats s = windows_stats(w);
+    metric(out, "_series", "gauge", "Series whose newest samples are kept in memory for rules.", s.series);
+    metric(out, "_selections", "gauge", "Selectors of rules whose series are known.", s.selections);
+    metric(out, "_selections_apart", "gauge",
+           "Selectors of rules that are read from the store at each evaluation: they have histograms, or "
+           "tocsin_metric_rule_windows_bytes is at its bound.",
+           s.selections_apart);
+    metric(out, "_bytes", "gauge", "Bytes of samples and labels kept for rules.", s.bytes);
+    metric(out, "_bytes_limit", "gauge", "Bound of tocsin_metric_rule_windows_bytes.", s.bytes_max);
+    metric(out, "_samples_total", "counter", "Samples that were added to kept windows as they came.",
+           s.samples_taken);
+    metric(out, "_series_read_total", "counter", "Series whose window was read from the store.", s.series_read);
+    metric(out, "_overruns_total", "counter",
+           "Times that more samples came between two evaluations than are noted, and all windows were read anew.",
+           s.overruns);
+}

@@ -42,5 +42,7 @@ struct windows_stats {
     uint64_t overruns;         /* in all: more came than the feed could keep, and all was read anew */
 };
 struct windows_stats windows_stats(const struct windows *windows);
+/* In Prometheus' text format, names tocsin_metric_rule_windows_*. */
+void windows_metrics(const struct windows *windows, struct buf *out);
 
 #endif
