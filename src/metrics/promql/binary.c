@@ -180,6 +180,7 @@ static void column_with_scalar(void *context, struct column *c)
 {
     struct with_scalar *w = context;
     enum token_kind op = w->e->op;
+    bool any = false;
     for (size_t i = 0; i < w->s->count; i++) {
         struct sample v = column_get(c, i), scalar = {w->scalar[i], NULL}, out = {0, NULL};
         struct trouble trouble = {0};
@@ -199,10 +200,29 @@ static void column_with_scalar(void *context, struct column *c)
             out = (struct sample){keep ? 1 : 0, NULL};
         if (keep || w->e->return_bool)
             column_put(w->q, w->s, c, i, out);
+        any |= keep || w->e->return_bool;
     }
+    if (!any)
+        return; /* most thresholds are not passed by most series */
     if (drops_name(op) || w->e->return_bool)
         remove_name(&w->removal, c);
     collect(&w->to, c);
+}
+
+/* A threshold on series that a plan keeps: only those that pass it are copied. */
+static void filter_shared(struct with_scalar *w, struct expr *vector)
+{
+    const struct vector *v = shared_series(w->q, w->s, vector);
+    struct column c = {0};
+    double scalar = w->scalar[0];
+    for (size_t i = 0; i < v->n; i++) {
+        const struct column *from = &v->items[i];
+        if (from->kind[0] == SAMPLE_FLOAT &&
+            !compare(w->e->op, w->swapped ? scalar : from->f[0], w->swapped ? from->f[0] : scalar))
+            continue;
+        copy_shared(w->q, w->s, from, &c);
+        column_with_scalar(w, &c);
+    }
 }
 
 /* Operands are evaluated from left to right, which shows in the places of annotations; a literal has none. */
@@ -214,7 +234,12 @@ static void vector_scalar(struct query *q, const struct steps *s, struct expr *e
     struct expr *scalar = swapped ? e->left : e->right, *vector = swapped ? e->right : e->left;
     if (swapped || scalar->kind == EXPR_NUMBER) {
         w.scalar = eval_scalar(q, s, scalar);
-        eval_each(q, s, vector, column_with_scalar, &w);
+        while (vector->kind == EXPR_PAREN)
+            vector = vector->left;
+        if (is_shared(q, s, vector) && token_is_comparison(e->op) && !e->return_bool)
+            filter_shared(&w, vector);
+        else
+            eval_each(q, s, vector, column_with_scalar, &w);
     } else {
         struct vector v = {0};
         eval(q, s, vector, &v);

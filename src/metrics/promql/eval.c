@@ -134,23 +134,28 @@ const struct labels *without_name(struct query *q, const struct labels *labels)
 
 static uint64_t *steps_taken(struct name_removal *r, const struct labels *labels)
 {
+    enum { SEEN = 2 };
     struct query *q = r->q;
+    bool single = r->s->count == 1;
     if (labels->id >= r->size) {
         size_t size = TC_MAX(q->labels->used + 16, r->size * 2);
-        uint64_t **more = ARENA_ARRAY(q->arena, uint64_t *, size);
+        union steps_taken *more = ARENA_ARRAY(q->arena, union steps_taken, size);
         if (r->size > 0)
             memcpy(more, r->taken, r->size * sizeof *more);
         r->taken = more;
         r->size = size;
     }
-    uint64_t **at = &r->taken[labels->id];
-    if (*at != NULL && r->strict)
+    union steps_taken *at = &r->taken[labels->id];
+    bool seen = single ? at->one != 0 : at->many != NULL;
+    if (seen && r->strict)
         query_fail(q, SAME_LABELSET);
-    if (*at == NULL)
-        *at = ARENA_ARRAY(q->arena, uint64_t, (r->s->count + 63) / 64);
-    else
+    if (seen)
         q->split_series = true;
-    return *at;
+    else if (single)
+        at->one = SEEN;
+    else
+        at->many = ARENA_ARRAY(q->arena, uint64_t, (r->s->count + 63) / 64);
+    return single ? &at->one : at->many;
 }
 
 void remove_name(struct name_removal *r, struct column *c)
@@ -391,6 +396,14 @@ const struct vector *shared_series(struct query *q, const struct steps *s, struc
     return &value->v;
 }
 
+void copy_shared(struct query *q, const struct steps *s, const struct column *from, struct column *to)
+{
+    column_reset(q, s, to, from->labels);
+    to->drop_name = from->drop_name;
+    if (from->kind[0] != SAMPLE_NONE)
+        column_put(q, s, to, 0, column_get(from, 0));
+}
+
 /* A sink may change what it is handed, so it gets copies. */
 static void hand_on_shared(struct query *q, const struct steps *s, struct expr *e, column_sink sink,
                            void *context)
@@ -398,11 +411,7 @@ static void hand_on_shared(struct query *q, const struct steps *s, struct expr *
     const struct vector *v = shared_series(q, s, e);
     struct column c = {0};
     for (size_t i = 0; i < v->n; i++) {
-        const struct column *from = &v->items[i];
-        column_reset(q, s, &c, from->labels);
-        c.drop_name = from->drop_name;
-        if (from->kind[0] != SAMPLE_NONE)
-            column_put(q, s, &c, 0, column_get(from, 0));
+        copy_shared(q, s, &v->items[i], &c);
         sink(context, &c);
     }
 }

@@ -157,7 +157,10 @@ struct name_removal {
     struct query *q;
     const struct steps *s;
     bool strict;
-    uint64_t **taken; /* by label set's number: a bit per step */
+    union steps_taken { /* by label set's number: a bit per step */
+        uint64_t one;   /* of a single step: bit 0, and bit 1 where there is a series */
+        uint64_t *many;
+    } * taken;
     size_t size;
 };
 void remove_name(struct name_removal *removal, struct column *column);
@@ -211,6 +214,8 @@ static inline bool is_shared(const struct query *q, const struct steps *s, const
 }
 /* They, worked out where they are not there yet. Not to be changed. */
 const struct vector *shared_series(struct query *q, const struct steps *s, struct expr *e);
+/* One of them for a sink, which may change it. */
+void copy_shared(struct query *q, const struct steps *s, const struct column *from, struct column *to);
 /* The values of a scalar expression, one a step. */
 const double *eval_scalar(struct query *q, const struct steps *s, struct expr *e);
 
@@ -246,6 +251,7 @@ struct split_samples {
     const int64_t *histogram_t, *histogram_st;
     struct histogram *const *h;
     size_t histogram_count;
+    bool no_falls; /* as in series_samples */
 };
 void split_samples(struct arena *arena, const struct series_samples *in, struct split_samples *out);
 /* The samples of the series that an EXPR_MATRIX selects, one after the other. */

@@ -51,7 +51,7 @@ static void find_resets(struct range_call *c)
     const struct split_samples *d = c->samples;
     c->reset_count = 0;
     c->resets = NULL;
-    if (!is_rate(c->e->function->id))
+    if (!is_rate(c->e->function->id) || (d->no_falls && d->float_st == NULL))
         return;
     for (int pass = 0; pass < 2; pass++) {
         size_t n = 0;

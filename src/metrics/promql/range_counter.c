@@ -210,6 +210,8 @@ bool range_rate_column(struct range_call *c, struct column *out)
     double seconds = range_seconds(c);
     for (size_t i = 0; i < c->s->count; i++) {
         int64_t end = step_time(c->s, i) - c->offset_ms, start = end - c->range_ms;
+        if (to < total && t[total - 1] <= end)
+            to = total; /* the usual case of an instant query */
         while (to < total && t[to] <= end)
             to++;
         while (from < to && t[from] <= start)

@@ -38,7 +38,8 @@ struct rule_storage {
      * appended, `commit` is not called, and the rule has the error. */
     int (*begin)(void *context, struct err *err);
     void (*commit)(void *context);
-    /* Over the same samples: what the rules' own expressions read is kept there. NULL: it is read each time. */
+    /* Over the same samples: what the rules' own expressions read is kept there. NULL: it is read each time.
+     */
     struct windows *windows;
 };
 

@@ -380,9 +380,10 @@ void windows_refresh(struct windows *w, int64_t now_ms)
         forget_all(w);
     }
     for (size_t i = 0; i < n; i++) {
-        uint32_t ahead = i + AHEAD < n ? samples[i + AHEAD].series : UINT32_MAX;
-        if (ahead < w->by_feed_size && w->by_feed[ahead] > 0)
-            __builtin_prefetch(&w->windows[w->by_feed[ahead] - 1], 1);
+        if (i + 2 * AHEAD < n)
+            window_expect(w, samples[i + 2 * AHEAD].series, 0);
+        if (i + AHEAD < n)
+            window_expect(w, samples[i + AHEAD].series, 1);
         window_take(w, &samples[i]);
     }
     note_new_series(w);
@@ -436,8 +437,8 @@ struct windows_stats windows_stats(const struct windows *w)
 static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
 {
     static const char prefix[] = "tocsin_metric_rule_windows";
-    buf_printf(out, "# HELP %s%s %s\n# TYPE %s%s %s\n%s%s %llu\n", prefix, name, help, prefix, name, type, prefix,
-               name, (unsigned long long)value);
+    buf_printf(out, "# HELP %s%s %s\n# TYPE %s%s %s\n%s%s %llu\n", prefix, name, help, prefix, name, type,
+               prefix, name, (unsigned long long)value);
 }
 
 void windows_metrics(const struct windows *w, struct buf *out)
@@ -453,8 +454,10 @@ void windows_metrics(const struct windows *w, struct buf *out)
     metric(out, "_bytes_limit", "gauge", "Bound of tocsin_metric_rule_windows_bytes.", s.bytes_max);
     metric(out, "_samples_total", "counter", "Samples that were added to kept windows as they came.",
            s.samples_taken);
-    metric(out, "_series_read_total", "counter", "Series whose window was read from the store.", s.series_read);
+    metric(out, "_series_read_total", "counter", "Series whose window was read from the store.",
+           s.series_read);
     metric(out, "_overruns_total", "counter",
-           "Times that more samples came between two evaluations than are noted, and all windows were read anew.",
+           "Times that more samples came between two evaluations than are noted, and all windows were read "
+           "anew.",
            s.overruns);
 }

@@ -15,6 +15,7 @@ struct window {
     uint32_t turn;
     uint32_t selections; /* that have it */
     uint32_t stale;      /* staleness markers among its samples */
+    uint32_t falls;      /* samples that are less than the one before */
     uint32_t first, n, capacity;
     bool known;               /* it holds all samples from `from_t` on */
     bool apart;               /* it has something that is not kept */
@@ -77,6 +78,8 @@ bool window_fill(struct windows *w, struct window *window, const struct series_s
                  int64_t from_t);
 /* One sample that came in. */
 void window_take(struct windows *w, const struct fed_sample *sample);
+/* What a sample of the series will need comes into the cache; step 0, then 1. */
+void window_expect(const struct windows *w, uint32_t series, unsigned step);
 void window_set_apart(struct windows *w, struct window *window);
 void window_read(const struct window *window, int64_t min_t, int64_t max_t, struct series_samples *ret);
 

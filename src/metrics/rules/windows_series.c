@@ -73,7 +73,7 @@ void window_clear(struct windows *w, struct window *window)
     w->bytes -= (uint64_t)window->capacity * SAMPLE_BYTES;
     window->t = NULL;
     window->f = NULL;
-    window->first = window->n = window->capacity = window->stale = 0;
+    window->first = window->n = window->capacity = window->stale = window->falls = 0;
     window->known = false;
 }
 
@@ -149,7 +149,9 @@ static void drop_old(struct windows *w, struct window *window)
 {
     int64_t floor_t = w->newest_ms - window->reach_ms;
     while (window->n > 0 && window->t[window->first] < floor_t) {
-        window->stale -= is_stale(window->f[window->first]);
+        const double *f = window->f + window->first;
+        window->stale -= is_stale(f[0]);
+        window->falls -= window->n > 1 && f[1] < f[0];
         window->first++;
         window->n--;
     }
@@ -177,6 +179,16 @@ static bool make_room(struct windows *w, struct window *window)
     return true;
 }
 
+static void count_marks(struct window *window)
+{
+    const double *f = window->f + window->first;
+    window->stale = window->falls = 0;
+    for (uint32_t i = 0; i < window->n; i++) {
+        window->stale += is_stale(f[i]);
+        window->falls += i > 0 && f[i] < f[i - 1];
+    }
+}
+
 bool window_fill(struct windows *w, struct window *window, const struct series_samples *in, int64_t from_t)
 {
     size_t from = 0, n;
@@ -196,8 +208,7 @@ bool window_fill(struct windows *w, struct window *window, const struct series_s
         memcpy(window->f, in->f + from, n * sizeof *window->f);
     }
     window->n = (uint32_t)n;
-    for (size_t i = 0; i < n; i++)
-        window->stale += is_stale(window->f[i]);
+    count_marks(window);
     window->from_t = from_t;
     window->known = true;
     window->apart = false;
@@ -220,7 +231,21 @@ static void insert(struct window *window, int64_t t, double v)
     window->t[at] = t;
     window->f[at] = v;
     window->n++;
-    window->stale += is_stale(v);
+    count_marks(window);
+}
+
+void window_expect(const struct windows *w, uint32_t series, unsigned step)
+{
+    if (series >= w->by_feed_size || w->by_feed[series] == 0)
+        return;
+    const struct window *window = &w->windows[w->by_feed[series] - 1];
+    if (step == 0) {
+        __builtin_prefetch(window, 1);
+        __builtin_prefetch((const char *)(window + 1) - 1, 1);
+    } else if (window->t != NULL) {
+        __builtin_prefetch(window->t + window->first + window->n, 1);
+        __builtin_prefetch(window->f + window->first + window->n, 1);
+    }
 }
 
 void window_take(struct windows *w, const struct fed_sample *s)
@@ -243,6 +268,7 @@ void window_take(struct windows *w, const struct fed_sample *s)
     }
     window->t[end] = s->t;
     window->f[end] = s->v;
+    window->falls += window->n > 0 && s->v < window->f[end - 1];
     window->n++;
     window->stale += is_stale(s->v);
 }
@@ -266,6 +292,9 @@ void window_read(const struct window *window, int64_t min_t, int64_t max_t, stru
     if (to > from && window->t[to - 1] > max_t)
         to = first_at(window->t, from, to, max_t + 1);
     from = first_at(window->t, from, to, min_t);
-    *ret = (struct series_samples){
-        .t = window->t + from, .f = window->f + from, .n = to - from, .plain = window->stale == 0};
+    *ret = (struct series_samples){.t = window->t + from,
+                                   .f = window->f + from,
+                                   .n = to - from,
+                                   .plain = window->stale == 0,
+                                   .no_falls = window->stale + window->falls == 0};
 }
