@@ -269,6 +269,8 @@ static bool step_once(struct metric_rules *r)
     enter(r);
     int64_t began_ns = clk_monotonic_ns(r->options.clk);
     bool stepped = !atomic_load(&r->ending) && rule_engine_step(r->engine, clk_now(r->options.clk).ns);
+    if (!stepped && r->windows != NULL)
+        windows_take_in(r->windows); /* groups may be far apart, and the notes are bounded */
     tsdb_querier_close(&r->querier);
     /* without a group there is nothing to wait for: what fired has ended with its rule */
     if (stepped || rule_engine_group_count(r->engine) == 0) {

@@ -364,17 +364,11 @@ static void sweep(struct windows *w)
     w->selection_count = kept;
 }
 
-void windows_refresh(struct windows *w, int64_t now_ms)
+void windows_take_in(struct windows *w)
 {
     const struct fed_sample *samples;
     size_t n;
     enum { AHEAD = 8 };
-    w->now_ms = now_ms;
-    bool set_back = w->newest_ms - now_ms > SET_BACK_MAX_MS;
-    if (set_back || w->table.used > 4 * (size_t)w->live + LABELS_GONE_MAX)
-        restart(w);
-    w->newest_ms = set_back ? now_ms : TC_MAX(w->newest_ms, now_ms);
-    sweep(w);
     if (!w->options.feed.take(w->options.feed.context, &samples, &n)) {
         w->stats.overruns++;
         forget_all(w);
@@ -387,6 +381,17 @@ void windows_refresh(struct windows *w, int64_t now_ms)
         window_take(w, &samples[i]);
     }
     note_new_series(w);
+}
+
+void windows_refresh(struct windows *w, int64_t now_ms)
+{
+    w->now_ms = now_ms;
+    bool set_back = w->newest_ms - now_ms > SET_BACK_MAX_MS;
+    if (set_back || w->table.used > 4 * (size_t)w->live + LABELS_GONE_MAX)
+        restart(w);
+    w->newest_ms = set_back ? now_ms : TC_MAX(w->newest_ms, now_ms);
+    sweep(w);
+    windows_take_in(w);
 }
 
 /* --- life --- */
@@ -446,6 +451,10 @@ void windows_metrics(const struct windows *w, struct buf *out)
     struct windows_stats s = windows_stats(w);
     metric(out, "_series", "gauge", "Series whose newest samples are kept in memory for rules.", s.series);
     metric(out, "_selections", "gauge", "Selectors of rules whose series are known.", s.selections);
+    metric(
+        out, "_selections_limit", "gauge",
+        "Bound of tocsin_metric_rule_windows_selections; others are read from the store at each evaluation.",
+        WINDOWS_SELECTIONS_MAX);
     metric(out, "_selections_apart", "gauge",
            "Selectors of rules that are read from the store at each evaluation: they have histograms, or "
            "tocsin_metric_rule_windows_bytes is at its bound.",

@@ -31,6 +31,8 @@ void windows_free(struct windows **windows);
 /* An evaluation at `now_ms` begins: takes in what has come to the store. Nothing that the source lent is in
  * use any more. */
 void windows_refresh(struct windows *windows, int64_t now_ms);
+/* Only takes in what has come, between evaluations that are far apart: the feed's notes are bounded. */
+void windows_take_in(struct windows *windows);
 /* Its series and samples are lent until the next refresh. */
 struct series_source windows_source(struct windows *windows);
 

@@ -2,6 +2,7 @@
  * The store's life and its appenders; see tsdb.h. Queries are in tsdb_query.c, blocks and time's passing in
  * tsdb_maintain.c.
  */
+#include "metrics/tsdb/follow.h"
 #include "metrics/tsdb/tsdb_priv.h"
 
 #include "base/go_text.h"
@@ -475,6 +476,7 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     s.series_removed = head->removed;
     s.samples_appended = head->samples;
     s.out_of_order_held = head->late;
+    s.follow_notes = tsdb->follow.n;
     s.exemplars = exemplars_count(tsdb->exemplars);
     memcpy(s.outcomes, tsdb->outcomes, sizeof s.outcomes);
     s.head_bytes = head_bytes(head) + tsdb->known_slots * sizeof(struct known);
@@ -520,6 +522,11 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
            s.series_removed);
     metric(out, "head_bytes", "gauge", "Memory of the newest samples, estimated.", s.head_bytes);
     metric(out, "samples_appended_total", "counter", "Samples taken.", s.samples_appended);
+    metric(out, "follow_notes", "gauge", "New samples that wait for the rules that look at their series.",
+           s.follow_notes);
+    metric(out, "follow_notes_limit", "gauge",
+           "Bound of tocsin_tsdb_follow_notes; past it rules read all of their windows anew.",
+           TSDB_FOLLOW_MAX);
     metric(out, "out_of_order_samples", "gauge", "Samples in memory that came late.", s.out_of_order_held);
     metric(out, "out_of_order_samples_limit", "gauge", "Late samples that may be in memory.",
            tsdb->options.out_of_order_max);
