@@ -326,7 +326,8 @@ static void note_new_series(struct windows *w)
         return;
     arena_reset(&w->scratch);
     w->new_until = state.next_series;
-    feed->each_new(feed->context, w->next_series, &w->scratch, note_new, w);
+    if (w->selection_count > 0)
+        feed->each_new(feed->context, w->next_series, &w->scratch, note_new, w);
     w->next_series = state.next_series;
 }
 
