@@ -147,6 +147,15 @@ void collect(void *collector, struct column *column);
 /* Series of the same labels become one. Two samples at one step: an error, as long as `strict`. */
 void vector_merge(struct query *q, const struct steps *s, struct vector *vector);
 
+/* Numbers and marks by label set, in the query's arena; only the stretch that is used takes room. All-zero:
+ * empty. */
+struct by_labels {
+    char *items;
+    size_t first, size;
+};
+/* The item of the label set, zero at first; good until the next call. Of one array all have the same size. */
+void *by_labels_at(struct query *q, struct by_labels *array, const struct labels *labels, size_t item_bytes);
+
 /*
  * A node that takes the names off its series. With delayed removal they are only marked. Else the labels
  * change at once, and two samples of one label set at one step end the query (`strict`: two series of one
@@ -157,11 +166,7 @@ struct name_removal {
     struct query *q;
     const struct steps *s;
     bool strict;
-    union steps_taken { /* by label set's number: a bit per step */
-        uint64_t one;   /* of a single step: bit 0, and bit 1 where there is a series */
-        uint64_t *many;
-    } * taken;
-    size_t size;
+    struct by_labels taken; /* union steps_taken */
 };
 void remove_name(struct name_removal *removal, struct column *column);
 /* The labels that a result has after the name went, or all where removal is delayed. */
@@ -195,8 +200,7 @@ struct output {
     struct query *q;
     const struct steps *s;
     struct vector *out;
-    uint32_t *index; /* by label set's number, + 1 */
-    size_t index_size;
+    struct by_labels index; /* uint32_t: place + 1 */
 };
 /* Fails where the label set has a sample at that step already. */
 void output_put(struct output *output, const struct labels *labels, bool drop_name, size_t step,
