@@ -357,6 +357,7 @@ static void make_expressions(struct stage *s)
             snprintf(s->expressions[i], sizeof s->expressions[i], "%s > %d", one, limit);
         }
     }
+    buf_free(&b);
 }
 
 /* --- comparing --- */
