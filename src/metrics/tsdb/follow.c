@@ -1,6 +1,6 @@
 /*
  * The notes of new samples; see follow.h. Appenders write them under the store's lock, and whoever takes them
- * holds it for reading only to exchange two buffers.
+ * holds it only to exchange two buffers.
  */
 #include "metrics/tsdb/follow.h"
 
@@ -36,7 +36,14 @@ static bool take(void *context, const struct fed_sample **ret, size_t *ret_count
 {
     struct tsdb *tsdb = context;
     struct follow *f = &tsdb->follow;
-    pthread_rwlock_rdlock(&tsdb->lock); /* keeps appenders out; nobody else looks at the notes */
+    *ret = NULL;
+    *ret_count = 0;
+    pthread_rwlock_rdlock(&tsdb->lock);
+    bool nothing = f->n == 0 && !f->lost;
+    pthread_rwlock_unlock(&tsdb->lock);
+    if (nothing) /* the usual case between two rules of a group */
+        return true;
+    pthread_rwlock_wrlock(&tsdb->lock);
     struct fed_sample *items = f->items;
     uint32_t capacity = f->capacity;
     bool lost = f->lost;
@@ -46,9 +53,9 @@ static bool take(void *context, const struct fed_sample **ret, size_t *ret_count
     f->capacity = f->taken_capacity;
     f->n = 0;
     f->lost = false;
-    pthread_rwlock_unlock(&tsdb->lock);
     f->taken = items;
     f->taken_capacity = capacity;
+    pthread_rwlock_unlock(&tsdb->lock);
     return !lost;
 }
 
