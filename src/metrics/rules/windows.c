@@ -8,6 +8,8 @@
  */
 #include "metrics/rules/windows_priv.h"
 
+#include "base/metric_text.h"
+
 #include <stdlib.h>
 
 enum { ONE_BY_ONE = 16 };
@@ -440,34 +442,33 @@ struct windows_stats windows_stats(const struct windows *w)
     return stats;
 }
 
-static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
-{
-    static const char prefix[] = "tocsin_metric_rule_windows";
-    buf_printf(out, "# HELP %s%s %s\n# TYPE %s%s %s\n%s%s %llu\n", prefix, name, help, prefix, name, type,
-               prefix, name, (unsigned long long)value);
-}
-
 void windows_metrics(const struct windows *w, struct buf *out)
 {
     struct windows_stats s = windows_stats(w);
-    metric(out, "_series", "gauge", "Series whose newest samples are kept in memory for rules.", s.series);
-    metric(out, "_selections", "gauge", "Selectors of rules whose series are known.", s.selections);
-    metric(
-        out, "_selections_limit", "gauge",
-        "Bound of tocsin_metric_rule_windows_selections; others are read from the store at each evaluation.",
-        WINDOWS_SELECTIONS_MAX);
-    metric(out, "_selections_apart", "gauge",
-           "Selectors of rules that are read from the store at each evaluation: they have histograms, or "
-           "tocsin_metric_rule_windows_bytes is at its bound.",
-           s.selections_apart);
-    metric(out, "_bytes", "gauge", "Bytes of samples and labels kept for rules.", s.bytes);
-    metric(out, "_bytes_limit", "gauge", "Bound of tocsin_metric_rule_windows_bytes.", s.bytes_max);
-    metric(out, "_samples_total", "counter", "Samples that were added to kept windows as they came.",
-           s.samples_taken);
-    metric(out, "_series_read_total", "counter", "Series whose window was read from the store.",
-           s.series_read);
-    metric(out, "_overruns_total", "counter",
-           "Times that more samples came between two evaluations than are noted, and all windows were read "
-           "anew.",
-           s.overruns);
+    const struct metric rows[] = {
+        {"tocsin_metric_rule_windows_series", "gauge",
+         "Series whose newest samples are kept in memory for rules.", (double)s.series},
+        {"tocsin_metric_rule_windows_selections", "gauge", "Selectors of rules whose series are known.",
+         (double)s.selections},
+        {"tocsin_metric_rule_windows_selections_limit", "gauge",
+         "Bound of tocsin_metric_rule_windows_selections; others are read from the store at each evaluation.",
+         WINDOWS_SELECTIONS_MAX},
+        {"tocsin_metric_rule_windows_selections_apart", "gauge",
+         "Selectors of rules that are read from the store at each evaluation: they have histograms, or "
+         "tocsin_metric_rule_windows_bytes is at its bound.",
+         (double)s.selections_apart},
+        {"tocsin_metric_rule_windows_bytes", "gauge", "Bytes of samples and labels kept for rules.",
+         (double)s.bytes},
+        {"tocsin_metric_rule_windows_bytes_limit", "gauge", "Bound of tocsin_metric_rule_windows_bytes.",
+         (double)s.bytes_max},
+        {"tocsin_metric_rule_windows_samples_total", "counter",
+         "Samples that were added to kept windows as they came.", (double)s.samples_taken},
+        {"tocsin_metric_rule_windows_series_read_total", "counter",
+         "Series whose window was read from the store.", (double)s.series_read},
+        {"tocsin_metric_rule_windows_overruns_total", "counter",
+         "Times that more samples came between two evaluations than are noted, and all windows were read "
+         "anew.",
+         (double)s.overruns},
+    };
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
