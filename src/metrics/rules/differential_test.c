@@ -7,26 +7,17 @@
  * windows. The other reads all anew: each rule in a group of its own, so that nothing is shared.
  */
 #include "metrics/promql/plan.h"
-#include "metrics/rules/engine.h"
-#include "metrics/tsdb/follow.h"
-#include "metrics/tsdb/tsdb_kit.h"
+#include "metrics/rules/windows_kit.h"
 
 enum { SERIES = 36, RULES = 24, EXPRESSIONS = 24, TICK_MS = 15000, SIDES = 2, RULES_TEXT = 1 << 16 };
 #define BEGIN_MS INT64_C(1800000000000)
 
 struct side {
-    struct sim_fs *sim;
-    struct sim_rng rng;
-    struct tsdb *tsdb;
-    struct tsdb_querier *querier;
-    struct tsdb_appender appender;
-    struct windows *windows; /* NULL: batch */
-    struct series_feed real_feed;
+    struct test_store store;
     struct rule_file file;
     const struct rule_file *files[1];
     struct rule_engine *engine;
     struct buf told;
-    bool overrun; /* the feed says once that samples were lost */
 };
 
 struct stage {
@@ -46,115 +37,14 @@ static uint64_t roll(struct stage *s, uint64_t n)
     return rng_u64(&s->rng.rng) % n;
 }
 
-/* --- stores --- */
-
-static struct series_source source_of(struct side *side)
-{
-    if (side->querier == NULL)
-        side->querier = tsdb_querier_open(side->tsdb);
-    return tsdb_querier_source(side->querier);
-}
-
-static int side_select(void *context, const struct matcher *matchers, size_t count, int64_t min_t,
-                       int64_t max_t, struct arena *arena, struct source_series **ret, size_t *ret_count,
-                       struct err *err)
-{
-    struct series_source source = source_of(context);
-    return source.select(source.context, matchers, count, min_t, max_t, arena, ret, ret_count, err);
-}
-
-static int side_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t, struct arena *scratch,
-                     struct series_samples *ret, struct err *err)
-{
-    struct series_source source = source_of(context);
-    return source.read(source.context, ref, min_t, max_t, scratch, ret, err);
-}
-
-static void side_refresh(void *context)
-{
-    tsdb_querier_close(&((struct side *)context)->querier);
-}
-
-static int side_begin(void *context, struct err *err)
-{
-    struct side *side = context;
-    return tsdb_begin(side->tsdb, 0, INT64_MAX, &side->appender, err);
-}
-
-static void side_commit(void *context)
-{
-    tsdb_commit(&((struct side *)context)->appender, NULL, NULL);
-}
-
-static int side_append(void *context, const struct labels *labels, int64_t time_ms, double value,
-                       const struct histogram *histogram, struct err *err)
-{
-    struct side *side = context;
-    struct label items[TSDB_LABELS_MAX];
-    uint32_t series;
-    memcpy(items, labels->items, labels->count * sizeof *items);
-    enum tsdb_outcome outcome = tsdb_series(&side->appender, items, labels->count, &series);
-    if (outcome == TSDB_OK)
-        outcome = histogram != NULL ? tsdb_histogram(&side->appender, series, time_ms, histogram, 0)
-                                    : tsdb_float(&side->appender, series, time_ms, value, 0);
-    return outcome == TSDB_OK ? 0 : err_set(err, TC_ESTATE, "%s", tsdb_outcome_text(outcome));
-}
-
-static bool side_take(void *context, const struct fed_sample **ret, size_t *ret_count)
-{
-    struct side *side = context;
-    bool overrun = side->overrun, good = side->real_feed.take(side->tsdb, ret, ret_count);
-    side->overrun = false;
-    return good && !overrun;
-}
-static struct feed_state side_state(void *context, int64_t min_t, int64_t max_t)
-{
-    struct side *side = context;
-    return side->real_feed.state(side->tsdb, min_t, max_t);
-}
-static uint32_t side_follow(void *context, const struct labels *labels)
-{
-    struct side *side = context;
-    return side->real_feed.follow(side->tsdb, labels);
-}
-static void side_unfollow(void *context, uint32_t series)
-{
-    struct side *side = context;
-    side->real_feed.unfollow(side->tsdb, series);
-}
-static void side_each_new(void *context, uint32_t from, struct arena *arena,
-                          void (*each)(void *to, uint32_t series, const struct labels *labels), void *to)
-{
-    struct side *side = context;
-    side->real_feed.each_new(side->tsdb, from, arena, each, to);
-}
-
 static void open_store(struct stage *s, struct side *side)
 {
-    struct err err = {0};
-    struct tsdb_options o = {.fs = sim_fs_seam(side->sim),
-                             .rng = &side->rng.rng,
-                             .dir = "/data/metrics",
-                             .block_ms = 8 * 60000,
-                             .retention_ms = 15 * 60000, /* less than some windows */
-                             .out_of_order_ms = 4 * 60000};
-    if (tsdb_open(&o, &side->tsdb, NULL, &err) != 0)
-        fail_msg("%s", err.text);
-    side->real_feed = tsdb_feed(side->tsdb);
-    if (side != &s->sides[0])
-        return;
-    side->windows = windows_new(&(struct windows_options){
-        .source = {.context = side, .select = side_select, .read = side_read},
-        .feed = {side, side_state, side_follow, side_unfollow, side_each_new, side_take},
-        .bytes_max = s->bytes_max,
-        .ignore_start_timestamps = true});
-}
-
-static void close_store(struct side *side)
-{
-    tsdb_querier_close(&side->querier);
-    windows_free(&side->windows);
-    tsdb_close(&side->tsdb);
+    test_store_open(&side->store,
+                    &(struct tsdb_options){.block_ms = 8 * 60000,
+                                           .retention_ms = 15 * 60000, /* less than some windows */
+                                           .out_of_order_ms = 4 * 60000});
+    if (side == &s->sides[0])
+        test_store_keep_windows(&side->store, s->bytes_max);
 }
 
 /* --- samples --- */
@@ -200,19 +90,19 @@ static void put(struct stage *s, size_t k, int64_t t, double v, int64_t start_t,
     int32_t buckets[] = {0, 1};
     struct histogram h = {.count = 3, .sum = v, .positive = {.index = buckets, .count = counts, .n = 2}};
     for (size_t i = 0; i < SIDES; i++) {
-        struct side *side = &s->sides[i];
+        struct test_store *store = &s->sides[i].store;
         struct label items[4];
         char text[4][32];
         uint32_t series;
         size_t n = make_labels(s, k, items, text);
-        assert_int_equal(tsdb_begin(side->tsdb, 0, INT64_MAX, &side->appender, NULL), 0);
-        assert_int_equal(tsdb_series(&side->appender, items, n, &series), TSDB_OK);
+        assert_int_equal(tsdb_begin(store->tsdb, 0, INT64_MAX, &store->appender, NULL), 0);
+        assert_int_equal(tsdb_series(&store->appender, items, n, &series), TSDB_OK);
         /* what is refused is refused by both */
         if (histogram)
-            (void)tsdb_histogram(&side->appender, series, t, &h, start_t);
+            (void)tsdb_histogram(&store->appender, series, t, &h, start_t);
         else
-            (void)tsdb_float(&side->appender, series, t, v, start_t);
-        tsdb_commit(&side->appender, NULL, NULL);
+            (void)tsdb_float(&store->appender, series, t, v, start_t);
+        tsdb_commit(&store->appender, NULL, NULL);
     }
 }
 
@@ -392,15 +282,15 @@ static void assert_same(const struct stage *s, const char *what, const struct bu
 /* The same expressions by a plan over windows, and one by one over the store. */
 static void compare_expressions(struct stage *s)
 {
-    struct side *side = &s->sides[0];
+    struct test_store *store = &s->sides[0].store;
     struct promql_options o = {.start_ms = s->now_ms, .end_ms = s->now_ms, .ignore_start_timestamps = true};
-    struct series_source kept_source = windows_source(side->windows),
-                         batch_source = {.context = side, .select = side_select, .read = side_read};
+    struct series_source kept_source = windows_source(store->windows),
+                         batch_source = test_store_source(store);
     struct buf kept, batch;
     buf_init(&kept, 1 << 22);
     buf_init(&batch, 1 << 22);
-    side_refresh(side);
-    windows_refresh(side->windows, s->now_ms);
+    test_store_refresh(store);
+    windows_refresh(store->windows, s->now_ms);
     promql_plan_begin(s->plan);
     for (size_t i = 0; i < EXPRESSIONS; i++) {
         struct promql_result a = {0}, b = {0};
@@ -423,11 +313,11 @@ static void compare_written(struct stage *s)
 {
     struct buf texts[SIDES];
     for (size_t i = 0; i < SIDES; i++) {
-        struct series_source source = {.context = &s->sides[i], .select = side_select, .read = side_read};
+        struct series_source source = test_store_source(&s->sides[i].store);
         struct promql_options o = {.start_ms = s->now_ms, .end_ms = s->now_ms};
         struct promql_result result = {0};
         struct err err = {0};
-        side_refresh(&s->sides[i]);
+        test_store_refresh(&s->sides[i].store);
         buf_init(&texts[i], 1 << 22);
         put_result(&texts[i],
                    promql_query(&source,
@@ -490,13 +380,13 @@ static void load_rules(struct stage *s)
         side->files[0] = &side->file;
         side->engine = rule_engine_new(
             side->files, 1,
-            &(struct rule_engine_options){.storage = {.source = {side, side_select, side_read},
-                                                      .append = side_append,
-                                                      .context = side,
-                                                      .refresh = side_refresh,
-                                                      .begin = side_begin,
-                                                      .commit = side_commit,
-                                                      .windows = side->windows},
+            &(struct rule_engine_options){.storage = {.source = test_store_source(&side->store),
+                                                      .append = test_store_append,
+                                                      .context = &side->store,
+                                                      .refresh = test_store_refresh,
+                                                      .begin = test_store_begin,
+                                                      .commit = test_store_commit,
+                                                      .windows = side->store.windows},
                                           .ignore_start_timestamps = true,
                                           .on_change = on_change,
                                           .change_context = side});
@@ -536,7 +426,7 @@ static void plan_expressions(struct stage *s)
 static void restart(struct stage *s)
 {
     for (size_t i = 0; i < SIDES; i++) {
-        close_store(&s->sides[i]);
+        test_store_close(&s->sides[i].store);
         open_store(s, &s->sides[i]);
     }
     load_rules(s); /* its windows are others now */
@@ -547,10 +437,10 @@ static void happen(struct stage *s)
     struct err err = {0};
     if (roll(s, 12) == 0)
         for (size_t i = 0; i < SIDES; i++)
-            if (tsdb_maintain(s->sides[i].tsdb, &err) != 0)
+            if (tsdb_maintain(s->sides[i].store.tsdb, &err) != 0)
                 fail_msg("%s", err.text);
     if (roll(s, 25) == 0)
-        s->sides[0].overrun = true;
+        s->sides[0].store.overrun = true;
     if (roll(s, 40) == 0)
         restart(s);
     if (roll(s, 20) == 0) {
@@ -568,8 +458,6 @@ static void run(uint64_t seed, uint64_t bytes_max, unsigned ticks)
     struct stage s = {.now_ms = BEGIN_MS, .bytes_max = bytes_max};
     sim_rng_init(&s.rng, seed);
     for (size_t i = 0; i < SIDES; i++) {
-        s.sides[i].sim = sim_fs_new(0);
-        sim_rng_init(&s.sides[i].rng, seed);
         buf_init(&s.sides[i].told, 1 << 22);
         open_store(&s, &s.sides[i]);
     }
@@ -583,15 +471,15 @@ static void run(uint64_t seed, uint64_t bytes_max, unsigned ticks)
         compare_written(&s);
         happen(&s);
     }
-    struct windows_stats stats = windows_stats(s.sides[0].windows);
+    struct windows_stats stats = windows_stats(s.sides[0].store.windows);
     /* what is known of series that came since the last evaluation is not refused */
     assert_true(stats.bytes <= stats.bytes_max + stats.bytes_max / 8);
     promql_plan_free(&s.plan);
     for (size_t i = 0; i < SIDES; i++) {
         rule_engine_free(&s.sides[i].engine);
         rule_file_free(&s.sides[i].file);
-        close_store(&s.sides[i]);
-        sim_fs_free(&s.sides[i].sim);
+        test_store_close(&s.sides[i].store);
+        sim_fs_free(&s.sides[i].store.sim);
         buf_free(&s.sides[i].told);
     }
 }
