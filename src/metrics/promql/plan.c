@@ -66,14 +66,6 @@ static bool has_value(const struct expr *e)
     return kind && expr_type(e) == VALUE_VECTOR;
 }
 
-static int by_matcher(const void *a, const void *b)
-{
-    const struct matcher *x = a, *y = b;
-    int c = sv_cmp(x->name, y->name);
-    c = c != 0 ? c : (int)x->type - (int)y->type;
-    return c != 0 ? c : sv_cmp(x->value, y->value);
-}
-
 /* Visits what is evaluated at the query's own time. */
 static void each_value(struct promql_plan *plan, struct expr *e, bool whole,
                        void (*visit)(struct promql_plan *, struct expr *))
@@ -141,7 +133,7 @@ static void sort_matchers(struct arena *arena, struct expr *e)
         struct matcher *sorted = ARENA_ARRAY(arena, struct matcher, e->matcher_count);
         memcpy(sorted, e->matchers, e->matcher_count * sizeof *sorted);
         /* the one that was made from the name is last, and stays there for the printer */
-        qsort(sorted, e->matcher_count - (e->text.n > 0), sizeof *sorted, by_matcher);
+        matchers_sort(sorted, e->matcher_count - (e->text.n > 0));
         e->matchers = sorted;
     }
     sort_matchers(arena, e->left);

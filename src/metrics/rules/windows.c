@@ -22,14 +22,6 @@ enum { LABELS_GONE_MAX = 65536 };
 
 /* --- selections --- */
 
-static int by_matcher(const void *a, const void *b)
-{
-    const struct matcher *x = a, *y = b;
-    int c = sv_cmp(x->name, y->name);
-    c = c != 0 ? c : (int)x->type - (int)y->type;
-    return c != 0 ? c : sv_cmp(x->value, y->value);
-}
-
 static struct sv text_of(struct windows *w, const struct matcher *matchers, size_t count,
                          struct matcher **ret_sorted)
 {
@@ -37,7 +29,7 @@ static struct sv text_of(struct windows *w, const struct matcher *matchers, size
     struct buf text;
     if (count > 0)
         memcpy(sorted, matchers, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, by_matcher);
+    matchers_sort(sorted, count);
     buf_init(&text, 1 << 20);
     for (size_t i = 0; i < count; i++) {
         buf_u8(&text, (uint8_t)sorted[i].type);
