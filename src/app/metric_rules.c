@@ -144,6 +144,7 @@ static struct rule_engine *make_engine(struct metric_rules *r, const struct metr
     struct rule_engine_options o = {
         .storage = {.source = {.context = r, .select = store_select, .read = store_read},
                     .windows = r->windows,
+                    .renames = r->options.renames,
                     .append = store_append,
                     .context = r,
                     .refresh = store_refresh,

@@ -28,6 +28,7 @@ struct metric_rule_settings {
 struct metric_rules_options {
     const struct clk *clk;
     struct tsdb *tsdb; /* lent */
+    bool renames;      /* it keeps some metrics under other names (tsdb_options.aliases) */
     /* metric_alerts_options.append */
     int (*append)(void *context, struct sv blocks, uint32_t count, struct err *err);
     void *context;

@@ -132,6 +132,7 @@ static int start_metrics(struct service *s, struct err *err)
     struct metric_rules *rules =
         metric_rules_new(&(struct metric_rules_options){.clk = &clk_system,
                                                         .tsdb = metrics_room_tsdb(s->metrics),
+                                                        .renames = s->config.metric_alias_count > 0,
                                                         .append = service_rule_states,
                                                         .context = s},
                          &settings, &s->wishes.metric_rules);

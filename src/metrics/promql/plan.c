@@ -270,7 +270,7 @@ static bool may_read(const struct expr *e, struct sv name)
 void promql_plan_wrote(struct promql_plan *plan, struct sv name)
 {
     for (size_t i = 0; i < plan->shared_count; i++)
-        if (plan->shared[i]->ready && may_read(plan->shared[i]->tree, name))
+        if (plan->shared[i]->ready && (name.n == 0 || may_read(plan->shared[i]->tree, name)))
             plan->shared[i]->ready = false;
 }
 

@@ -26,7 +26,8 @@ void promql_plan_begin(struct promql_plan *plan);
 int promql_plan_evaluate(struct promql_plan *plan, struct promql_planned *planned,
                          const struct series_source *source, const struct promql_options *options,
                          struct promql_result *result, struct err *err);
-/* Within a round, samples of a metric of this name were written: what reads it is worked out again. */
+/* Within a round, samples of a metric of this name were written (empty: of any): what reads it is worked out
+ * again. */
 void promql_plan_wrote(struct promql_plan *plan, struct sv name);
 /* Does the query look at a fixed time, or at series that only its own evaluation finds? Keeping windows for
  * it would be of no use. */

@@ -41,6 +41,7 @@ struct rule_storage {
     /* Over the same samples: what the rules' own expressions read is kept there. NULL: it is read each time.
      */
     struct windows *windows;
+    bool renames; /* some of what is appended is kept under another name */
 };
 
 enum rule_alert_state { RULE_ALERT_INACTIVE, RULE_ALERT_PENDING, RULE_ALERT_FIRING };

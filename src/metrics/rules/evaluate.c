@@ -192,8 +192,9 @@ static void storage_commit(const struct rule_storage *storage)
 static void note_written(struct evaluation *e)
 {
     const struct rule *rule = e->state->rule;
-    promql_plan_wrote(e->group->plan, rule->alerting ? SV("ALERTS") : rule->name);
-    if (rule->alerting)
+    bool any = e->engine->options.storage.renames;
+    promql_plan_wrote(e->group->plan, any ? SV("") : rule->alerting ? SV("ALERTS") : rule->name);
+    if (rule->alerting && !any)
         promql_plan_wrote(e->group->plan, SV("ALERTS_FOR_STATE"));
 }
 

@@ -200,6 +200,9 @@ static void test_plan(void **state)
     promql_plan_wrote(plan, SV("m"));
     (void)evaluate(plan, queries[3], &store);
     assert_int_equal(promql_plan_stats(plan).worked_out, 6);
+    promql_plan_wrote(plan, SV(""));
+    (void)evaluate(plan, queries[3], &store);
+    assert_int_equal(promql_plan_stats(plan).worked_out, 8);
     promql_plan_free(&plan);
     close_store(&store);
 }
