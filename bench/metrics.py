@@ -1,7 +1,8 @@
 """Tocsin's store of metrics beside Debian's Prometheus and VictoriaMetrics, on the same samples in one run: an hour of 100,000 series at
-15 s by remote write, a rate summed over all of them, and a thousand alerting rules.
+15 s by remote write, a rate summed over all of them, and a thousand alerting rules while samples go on coming.
 
-CPU is the server's own (/proc/PID/stat); the sender is not counted, though it shares the processors. A peer that cannot be had is left
+What rules cost is a difference: the server's CPU over four rounds with them, less the same without (the newest samples come either way).
+BENCH_METRICS=rules leaves out the query, and VictoriaMetrics, which has no rules. CPU is the server's own (/proc/PID/stat); the sender is not counted, though it shares the processors. A peer that cannot be had is left
 out, and said.
 """
 import glob
@@ -26,6 +27,8 @@ STEP_S, STEPS, SLICE = 15, 241, 61
 SERIES = max(1000, int(100000 * SCALE))
 JOBS, PATTERNS, PER_MESSAGE = 50, 200, 500
 RULES = max(10, int(1000 * SCALE))
+ROUNDS = 4
+WHOLE = os.environ.get("BENCH_METRICS") != "rules"
 TICKS = os.sysconf("SC_CLK_TCK")
 QUERY = "sum by (job) (rate(m[5m]))"
 
@@ -44,15 +47,19 @@ def samples(pattern, begin_ms, first, last):
     return out
 
 
-def messages(begin_ms):
-    """In slices of a quarter of an hour, so that no server sees samples that are too old for it."""
+def all_labels():
     labels = []
     for i in range(SERIES):
         pairs = {"__name__": "m", "instance": f"10.0.{i >> 8 & 255}.{i & 255}:{9000 + (i >> 16)}", "job": f"job{i % JOBS}", "path": f"/api/v1/items/{i % 97}",
                  "zone": f"eu-{i % 3}"}
         labels.append(b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in pairs.items()))
-    for first in range(0, STEPS, SLICE):
-        patterns = [samples(p, begin_ms, first, min(first + SLICE, STEPS)) for p in range(PATTERNS)]
+    return labels
+
+
+def messages(labels, begin_ms, begin, end):
+    """Steps [begin, end) in slices of a quarter of an hour, so that no server sees samples that are too old for it."""
+    for first in range(begin, end, SLICE):
+        patterns = [samples(p, begin_ms, first, min(first + SLICE, end)) for p in range(PATTERNS)]
         for at in range(0, SERIES, PER_MESSAGE):
             yield snappy(b"".join(field(1, labels[i] + patterns[i % PATTERNS]) for i in range(at, min(at + PER_MESSAGE, SERIES))))
 
@@ -68,12 +75,12 @@ def resident_mib(pid):
         return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS:"))
 
 
-def rules(path):
+def rules(path, count):
     """Thresholds on rates, on sums by label, on extremes; few of them fire."""
     shapes = ["rate(m{{job=\"job{j}\"}}[5m]) > {t}", "sum by (zone, path) (rate(m{{job=\"job{j}\"}}[5m])) > {t}000",
               "max_over_time(m{{job=\"job{j}\",zone=\"eu-1\"}}[10m]) > {t}00000", "quantile by (zone) (0.9, rate(m{{job=\"job{j}\"}}[5m])) > {t}"]
     groups = [{"name": f"g{g}", "interval": "15s",
-               "rules": [{"alert": f"A{r}", "expr": shapes[r % len(shapes)].format(j=r % JOBS, t=100 + r % 7), "for": "5m"} for r in range(g, RULES, 10)]}
+               "rules": [{"alert": f"A{r}", "expr": shapes[r % len(shapes)].format(j=r % JOBS, t=100 + r % 7), "for": "5m"} for r in range(g, count, 10)]}
               for g in range(10)]
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"groups": groups}, file)  # JSON is YAML
@@ -97,12 +104,18 @@ class Contender:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
 
-    def load(self, begin_ms):
-        used = cpu_seconds(self.pid)
-        for body in messages(begin_ms):
+    def write(self, begin, end):
+        """Steps [begin, end) of all series."""
+        for body in messages(self.labels, self.begin_ms, begin, end):
             request = urllib.request.Request(self.base + "/api/v1/write", data=body, headers=PROTOBUF, method="POST")
             with urllib.request.urlopen(request, timeout=120) as answer:
                 assert answer.status in (200, 204), answer.status
+        self.next_step = end
+
+    def load(self, begin_ms):
+        self.labels, self.begin_ms = all_labels(), begin_ms
+        used = cpu_seconds(self.pid)
+        self.write(0, STEPS)
         return cpu_seconds(self.pid) - used
 
     def ask(self, begin_ms):
@@ -122,11 +135,25 @@ class Contender:
         assert len(result) == JOBS, len(result)
         return sorted(took)[1] + (sum(float(series["values"][-1][1]) for series in result),)
 
-    def evaluate(self, seconds):
-        """CPU seconds of one evaluation of all rules, by what the server uses while nothing else comes."""
+    def rounds(self, count):
+        """CPU seconds of so many rounds of a step, its samples written as they would be."""
         used = cpu_seconds(self.pid)
-        time.sleep(seconds)
-        return (cpu_seconds(self.pid) - used) / (seconds / 15)
+        for _ in range(count):
+            self.write(self.next_step, self.next_step + 1)
+            until = self.begin_ms / 1000 + self.next_step * STEP_S
+            time.sleep(max(0, until - time.time()))
+        return cpu_seconds(self.pid) - used
+
+    def evaluate(self, rule_file):
+        """CPU seconds of one evaluation of all rules: rounds with them, less rounds without."""
+        missing = int((time.time() - self.begin_ms / 1000) // STEP_S)
+        self.write(self.next_step, missing)
+        self.rounds(1)
+        without = self.rounds(ROUNDS)
+        rules(rule_file, RULES)
+        self.process.send_signal(signal.SIGHUP)
+        self.rounds(3)
+        return (self.rounds(ROUNDS) - without) / ROUNDS
 
 
 def victoria_metrics():
@@ -144,7 +171,7 @@ def victoria_metrics():
 
 def contenders(folder):
     rule_file = os.path.join(folder, "rules.yml")
-    rules(rule_file)
+    rules(rule_file, 0)
     if shutil.which("prometheus") or install("prometheus"):
         home = os.path.join(folder, "prometheus")
         os.makedirs(home)
@@ -157,7 +184,7 @@ def contenders(folder):
                          "--web.enable-remote-write-receiver"], port, home)
     else:
         print("Prometheus is left out: it is not installed")
-    victoria = victoria_metrics()
+    victoria = victoria_metrics() if WHOLE else None
     if victoria:
         home, port = os.path.join(folder, "victoria"), kit.free_port()
         os.makedirs(home)
@@ -165,8 +192,9 @@ def contenders(folder):
         yield Contender("VictoriaMetrics " + (version.split("-")[-3] if version.count("-") > 2 else "1.79"),
                         [victoria, f"-storageDataPath={home}/data", f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=1", "-search.latencyOffset=0s",
                          "-search.maxUniqueTimeseries=1000000"], port, home)
-    else:
+    elif WHOLE:
         print("VictoriaMetrics is left out: its package cannot be had")
+    rules(rule_file, 0)
     home, port = os.path.join(folder, "tocsin"), kit.free_port()
     os.makedirs(home)
     with open(f"{home}/tocsin.yml", "w", encoding="utf-8") as file:
@@ -182,9 +210,9 @@ def bench(folder):
         try:
             intake = contender.load(begin_ms)
             memory = resident_mib(contender.pid)
-            wall, used, total = contender.ask(begin_ms)
+            wall, used, total = contender.ask(begin_ms) if WHOLE else (0, 0, 1)
             sums[contender.name] = total
-            evaluation = None if contender.name.startswith("Victoria") else contender.evaluate(60)
+            evaluation = None if contender.name.startswith("Victoria") else contender.evaluate(os.path.join(os.path.abspath(folder), "rules.yml"))
         finally:
             contender.stop()
         lines.append((contender.name, f"{SERIES * STEPS / intake:,.0f}", f"{memory:,.0f}", f"{wall:.2f}", f"{used:.2f}",

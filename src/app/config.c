@@ -658,6 +658,7 @@ void config_defaults(struct config *config)
                               .flap_count = 5,
                               .flap_within_ns = 3600 * TC_SECOND_NS,
                               .flap_stable_ns = 1800 * TC_SECOND_NS};
+    config->metric_rules.windows_bytes = WINDOWS_BYTES;
     int rc = parsers_open(NULL, 0, &config->parsers, NULL);
     tc_assert(rc == 0); /* without files of the user nothing is read */
     config->channels = ARENA_ARRAY(&config->arena, struct channel_config, 2);

@@ -78,6 +78,11 @@ static int metrics_rule_query_offset(struct reading *r, const struct yaml_node *
     return setting_duration(r, node, &r->config->metric_rules.query_offset_ns);
 }
 
+static int metrics_rule_windows_bytes(struct reading *r, const struct yaml_node *node)
+{
+    return setting_number(r, node, 0, INT64_MAX, &r->config->metric_rules.windows_bytes);
+}
+
 static int metrics_lookback_delta(struct reading *r, const struct yaml_node *node)
 {
     return positive(r, node, 1000000, &r->config->metric_rules.lookback_ns);
@@ -172,6 +177,9 @@ const struct setting config_metrics_settings[] = {
      metrics_evaluation_interval},
     {"rule_query_offset", "how far in the past rules look whose group does not say it", "0",
      metrics_rule_query_offset},
+    {"rule_windows_bytes",
+     "memory for what rules look at again and again; what does not fit is read at each evaluation; 0: all is",
+     "268435456", metrics_rule_windows_bytes},
     {"lookback_delta", "how old the newest sample of a series may be", "5m", metrics_lookback_delta},
     {"for_grace_period", "alerts taken up after a restart fire no sooner than this", "10m",
      metrics_for_grace_period},

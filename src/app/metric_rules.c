@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/metric_text.h"
 #include "metrics/prom_duration.h"
+#include "metrics/tsdb/follow.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -24,7 +25,8 @@ enum { QUERY_TIMEOUT_S = 120, SETTLE_MS = 2000, LOOK_AGAIN_S = 5 /* the wall clo
 struct metric_rules {
     struct metric_rules_options options;
     /* of one rule's evaluation */
-    struct tsdb_querier *querier;
+    struct tsdb_querier *querier; /* NULL until it is needed */
+    struct windows *windows;       /* NULL where samples are elsewhere */
     struct remote_querier *remote; /* NULL: samples are here */
     bool wrote;                    /* since it was seen to that the remote store has all */
     struct tsdb_appender appender;
@@ -63,18 +65,26 @@ static void leave(struct metric_rules *r)
 
 /* --- the store, as the engine sees it --- */
 
+/* Most rules find all that they read in windows. */
+static struct series_source querier_source(struct metric_rules *r)
+{
+    if (r->querier == NULL)
+        r->querier = tsdb_querier_open(r->options.tsdb);
+    return tsdb_querier_source(r->querier);
+}
+
 static int store_select(void *context, const struct matcher *matchers, size_t count, int64_t min_t,
                         int64_t max_t, struct arena *arena, struct source_series **ret, size_t *ret_count,
                         struct err *err)
 {
-    struct series_source source = tsdb_querier_source(((struct metric_rules *)context)->querier);
+    struct series_source source = querier_source(context);
     return source.select(source.context, matchers, count, min_t, max_t, arena, ret, ret_count, err);
 }
 
 static int store_read(void *context, uint64_t ref, int64_t min_t, int64_t max_t, struct arena *scratch,
                       struct series_samples *ret, struct err *err)
 {
-    struct series_source source = tsdb_querier_source(((struct metric_rules *)context)->querier);
+    struct series_source source = querier_source(context);
     return source.read(source.context, ref, min_t, max_t, scratch, ret, err);
 }
 
@@ -82,9 +92,7 @@ static void store_refresh(void *context)
 {
     struct metric_rules *r = context;
     tsdb_querier_close(&r->querier);
-    if (r->remote == NULL)
-        r->querier = tsdb_querier_open(r->options.tsdb);
-    else if (r->wrote)
+    if (r->remote != NULL && r->wrote)
         (void)remote_sender_settle(r->options.sender, SETTLE_MS); /* else the rule sees what was before */
     r->wrote = false;
     r->deadline_ns = clk_monotonic_ns(r->options.clk) + QUERY_TIMEOUT_S * TC_SECOND_NS;
@@ -145,6 +153,8 @@ static struct rule_engine *make_engine(struct metric_rules *r, const struct metr
                                                 : (struct series_source){.context = r,
                                                                          .select = store_select,
                                                                          .read = store_read},
+                    .windows = r->windows,
+                    .renames = r->options.renames,
                     .append = store_append,
                     .context = r,
                     .refresh = store_refresh,
@@ -210,6 +220,12 @@ struct metric_rules *metric_rules_new(const struct metric_rules_options *options
     keep_settings(r, settings);
     r->files = *files;
     *files = NULL;
+    if (settings->windows_bytes > 0 && r->remote == NULL)
+        r->windows = windows_new(
+            &(struct windows_options){.source = {.context = r, .select = store_select, .read = store_read},
+                                      .feed = tsdb_feed(options->tsdb),
+                                      .bytes_max = settings->windows_bytes,
+                                      .ignore_start_timestamps = !settings->features.use_start_timestamps});
     r->engine = make_engine(r, settings, r->files);
     return r;
 }
@@ -268,6 +284,8 @@ static bool step_once(struct metric_rules *r)
     enter(r);
     int64_t began_ns = clk_monotonic_ns(r->options.clk);
     bool stepped = !atomic_load(&r->ending) && rule_engine_step(r->engine, clk_now(r->options.clk).ns);
+    if (!stepped && r->windows != NULL)
+        windows_take_in(r->windows); /* groups may be far apart, and the notes are bounded */
     tsdb_querier_close(&r->querier);
     /* without a group there is nothing to wait for: what fired has ended with its rule */
     if (stepped || rule_engine_group_count(r->engine) == 0) {
@@ -341,6 +359,7 @@ void metric_rules_stop(struct metric_rules **rules)
     tsdb_querier_close(&r->querier);
     remote_querier_close(&r->remote);
     rule_engine_free(&r->engine);
+    windows_free(&r->windows);
     metric_rule_files_free(&r->files);
     metric_alerts_free(&r->alerts);
     arena_free(&r->arena);
@@ -420,6 +439,9 @@ void metric_rules_metrics(struct metric_rules *r, struct buf *out)
     uint64_t groups = rule_engine_group_count(r->engine), missed = rule_engine_missed(r->engine);
     uint64_t evaluations = r->evaluations, took_ns = r->took_ns;
     struct metric_alerts_stats alerts = metric_alerts_stats(r->alerts);
+    struct promql_plan_stats plans = rule_engine_plan_stats(r->engine);
+    if (r->windows != NULL)
+        windows_metrics(r->windows, out);
     leave(r);
     const struct metric of_rules[] = {
         {"tocsin_metric_rules", "gauge", "Rules on metrics in force.", (double)rules},
@@ -449,5 +471,14 @@ void metric_rules_metrics(struct metric_rules *r, struct buf *out)
     metric_head(out, "tocsin_metric_rule_evaluation_seconds_total", "counter",
                 "Time spent on evaluating rules on metrics.");
     buf_printf(out, "tocsin_metric_rule_evaluation_seconds_total %.6f\n", (double)took_ns / 1e9);
+    const struct metric of_expressions[] = {
+        {"tocsin_metric_rule_expressions_shared", "gauge",
+         "Expressions that stand in several rules of a group and are worked out once.", (double)plans.shared},
+        {"tocsin_metric_rule_expressions_worked_out_total", "counter",
+         "Times that such an expression was worked out.", (double)plans.worked_out},
+        {"tocsin_metric_rule_expressions_used_again_total", "counter", "Times that one was there already.",
+         (double)plans.used_again},
+    };
+    metric_rows(out, of_expressions, TC_ARRAY_LEN(of_expressions));
     metric_rows(out, of_alerts, TC_ARRAY_LEN(of_alerts));
 }

@@ -20,6 +20,7 @@ struct metric_rule_settings {
     const char *const *files; /* patterns */
     size_t file_count;
     int64_t evaluation_interval_ns, query_offset_ns, lookback_ns;
+    uint64_t windows_bytes;                       /* 0: rules read the store at each evaluation */
     int64_t outage_tolerance_ns, grace_period_ns; /* of the restoration of `for` */
     const struct label *external_labels;          /* sorted by name */
     size_t external_label_count;
@@ -32,6 +33,7 @@ struct metric_rules_options {
     struct tsdb *tsdb;            /* lent */
     struct remote_store *remote;  /* lent; answers in place of `tsdb`, which takes samples; NULL: none */
     struct remote_sender *sender; /* lent; with it */
+    bool renames; /* the store keeps some metrics under other names (tsdb_options.aliases) */
     /* metric_alerts_options.append */
     int (*append)(void *context, struct sv blocks, uint32_t count, struct err *err);
     void *context;

@@ -136,8 +136,10 @@ static void world_begin(struct world *w, uint64_t seed, const char *rules, const
     assert_non_null(mkdtemp(w->folder));
     snprintf(w->pattern, sizeof w->pattern, "%s/*.yml", w->folder);
     w->patterns[0] = w->pattern;
-    w->settings = (struct metric_rule_settings){
-        .files = w->patterns, .file_count = 1, .evaluation_interval_ns = INTERVAL_S * TC_SECOND_NS};
+    w->settings = (struct metric_rule_settings){.files = w->patterns,
+                                                .file_count = 1,
+                                                .evaluation_interval_ns = INTERVAL_S * TC_SECOND_NS,
+                                                .windows_bytes = WINDOWS_BYTES};
     put_file(w, "r.yml", rules);
     if (side_text != NULL)
         put_file(w, "r.tocsin.yml", side_text);

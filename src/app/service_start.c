@@ -138,6 +138,7 @@ static int start_metrics(struct service *s, struct err *err)
                                                         .tsdb = metrics_room_tsdb(s->metrics),
                                                         .remote = metrics_room_remote(s->metrics),
                                                         .sender = metrics_room_sender(s->metrics),
+                                                        .renames = s->config.metric_alias_count > 0,
                                                         .append = service_rule_states,
                                                         .context = s},
                          &settings, &s->wishes.metric_rules);

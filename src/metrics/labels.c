@@ -26,16 +26,33 @@ void labels_table_free(struct labels_table *table)
     *table = (struct labels_table){0};
 }
 
-const struct labels **labels_memo_at(struct labels_memo *memo, const struct labels_table *table,
-                                     const struct labels *labels)
+void labels_stretch(size_t id, size_t *first, size_t *size)
 {
-    if (labels->id >= memo->size) {
-        size_t size = TC_MAX(table->used + 16, memo->size * 2);
-        memo->by_id = tc_realloc(memo->by_id, size * sizeof *memo->by_id);
-        memset(memo->by_id + memo->size, 0, (size - memo->size) * sizeof *memo->by_id);
-        memo->size = size;
+    enum { STRETCH_FIRST = 32 };
+    size_t end = *first + *size;
+    if (*size == 0) {
+        *first = id - id % STRETCH_FIRST;
+        *size = STRETCH_FIRST;
+    } else if (id < *first) {
+        *first = TC_MIN(id, *first > *size ? *first - *size : 0);
+        *size = end - *first;
+    } else if (id >= end) {
+        *size = TC_MAX(id + 1 - *first, *size * 2);
     }
-    return &memo->by_id[labels->id];
+}
+
+const struct labels **labels_memo_at(struct labels_memo *memo, const struct labels *labels)
+{
+    size_t first = memo->first, size = memo->size;
+    labels_stretch(labels->id, &first, &size);
+    if (size != memo->size) {
+        const struct labels **more = tc_alloc(size * sizeof *more);
+        if (memo->size > 0)
+            memcpy(more + (memo->first - first), memo->by_id, memo->size * sizeof *more);
+        free(memo->by_id);
+        *memo = (struct labels_memo){more, first, size};
+    }
+    return &memo->by_id[labels->id - first];
 }
 
 void labels_memo_free(struct labels_memo *memo)
@@ -294,10 +311,10 @@ const struct labels *labels_drop(struct labels_table *table, const struct labels
 const struct labels *labels_drop_metadata(struct labels_table *table, const struct labels *labels)
 {
     const struct sv names[] = {METRIC_NAME, SV("__type__"), SV("__unit__")};
-    const struct labels *made = *labels_memo_at(&table->nameless, table, labels);
+    const struct labels *made = *labels_memo_at(&table->nameless, labels);
     if (made == NULL) {
         made = labels_drop(table, labels, names, TC_ARRAY_LEN(names), false);
-        *labels_memo_at(&table->nameless, table, labels) = made;
+        *labels_memo_at(&table->nameless, labels) = made;
     }
     return made;
 }

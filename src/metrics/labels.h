@@ -22,11 +22,15 @@ struct labels {
     struct label items[];
 };
 
-/* What was worked out of the sets of one table, by their numbers. All-zero: empty. */
+/* What was worked out of the sets of one table, by their numbers, of which mostly a stretch is used.
+ * All-zero: empty. */
 struct labels_memo {
     const struct labels **by_id;
-    size_t size;
+    size_t first, size; /* the number that by_id[0] stands for; how many there are */
 };
+
+/* A stretch of numbers that has [first, first + size) and `id`, at least twice as long where it must grow. */
+void labels_stretch(size_t id, size_t *first, size_t *size);
 
 struct labels_table {
     struct arena arena;
@@ -52,8 +56,7 @@ const struct labels *labels_empty(struct labels_table *table);
 uint64_t labels_items_hash(const struct label *items, size_t count);
 /* Where the result for `labels` (of `table`) is kept: NULL until the caller sets it. Good until the next
  * call. */
-const struct labels **labels_memo_at(struct labels_memo *memo, const struct labels_table *table,
-                                     const struct labels *labels);
+const struct labels **labels_memo_at(struct labels_memo *memo, const struct labels *labels);
 void labels_memo_free(struct labels_memo *memo);
 
 /* The value, or an empty view. */

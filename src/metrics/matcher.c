@@ -5,6 +5,8 @@
 
 #include "base/go_text.h"
 
+#include <stdlib.h>
+
 int matcher_init(struct matcher *matcher, enum match_type type, struct sv name, struct sv value,
                  struct err *err)
 {
@@ -31,6 +33,20 @@ bool matchers_match(const struct matcher *matchers, size_t count, const struct l
         if (!matcher_matches(&matchers[i], labels_get(labels, matchers[i].name)))
             return false;
     return true;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const struct matcher *x = a, *y = b;
+    int c = sv_cmp(x->name, y->name);
+    c = c != 0 ? c : (int)x->type - (int)y->type;
+    return c != 0 ? c : sv_cmp(x->value, y->value);
+}
+
+void matchers_sort(struct matcher *matchers, size_t count)
+{
+    if (count > 1)
+        qsort(matchers, count, sizeof *matchers, by_text);
 }
 
 void matcher_format(struct buf *out, const struct matcher *matcher)

@@ -21,6 +21,8 @@ int matcher_init(struct matcher *matcher, enum match_type type, struct sv name, 
 void matcher_free(struct matcher *matcher);
 bool matcher_matches(const struct matcher *matcher, struct sv value);
 bool matchers_match(const struct matcher *matchers, size_t count, const struct labels *labels);
+/* Into an order of their own: what they select does not depend on it. */
+void matchers_sort(struct matcher *matchers, size_t count);
 /* name=~"value" */
 void matcher_format(struct buf *out, const struct matcher *matcher);
 

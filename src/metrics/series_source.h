@@ -18,6 +18,8 @@ struct series_samples {
     struct histogram *const *h; /* NULL: floats only; else an entry that is not NULL is a histogram */
     const int64_t *st;          /* start timestamps, 0 for unknown; NULL: none */
     size_t n;
+    bool plain;    /* known to hold floats only, none of them a staleness marker */
+    bool no_falls; /* beside that: none is less than the one before */
 };
 
 struct promql_options;

@@ -42,8 +42,7 @@ struct aggregation {
     bool in_columns; /* sum(), and no histogram so far */
     struct group *groups;
     size_t count, capacity;
-    uint32_t *index; /* by label set's number, + 1 */
-    size_t index_size;
+    struct by_labels index; /* uint32_t: place + 1 */
 };
 
 static void make_room(struct aggregation *a, struct group *g)
@@ -64,21 +63,14 @@ static struct group *group_of(struct aggregation *a, const struct labels *labels
 {
     struct query *q = a->q;
     const struct labels *key = group_labels(q, a->e->memory, labels, &a->e->grouping, !a->e->without);
-    if (key->id >= a->index_size) {
-        size_t size = TC_MAX(q->labels->used + 16, a->index_size * 2);
-        uint32_t *more = ARENA_ARRAY(q->arena, uint32_t, size);
-        if (a->index_size > 0)
-            memcpy(more, a->index, a->index_size * sizeof *more);
-        a->index = more;
-        a->index_size = size;
-    }
-    if (a->index[key->id] != 0)
-        return &a->groups[a->index[key->id] - 1];
+    uint32_t *index = by_labels_at(q, &a->index, key, sizeof *index);
+    if (*index != 0)
+        return &a->groups[*index - 1];
     a->groups = grow(q->arena, a->groups, a->count, &a->capacity, sizeof *a->groups);
     query_hold(q, a->s->count);
     a->groups[a->count] = (struct group){.labels = key};
     make_room(a, &a->groups[a->count]);
-    a->index[key->id] = (uint32_t)++a->count;
+    *index = (uint32_t)++a->count;
     return &a->groups[a->count - 1];
 }
 

@@ -33,10 +33,10 @@ static void find_groups(struct choice *c)
     const struct labels **keys = ARENA_ARRAY(q->arena, const struct labels *, c->in.n + 1);
     for (size_t k = 0; k < c->in.n; k++)
         keys[k] = group_labels(q, c->e->memory, c->in.items[k].labels, &c->e->grouping, !c->e->without);
-    uint32_t *index = ARENA_ARRAY(q->arena, uint32_t, q->labels->used + 1);
+    struct by_labels index = {0}; /* uint32_t: number + 1 */
     c->group = ARENA_ARRAY(q->arena, uint32_t, c->in.n + 1);
     for (size_t k = 0; k < c->in.n; k++) {
-        uint32_t *at = &index[keys[k]->id];
+        uint32_t *at = by_labels_at(q, &index, keys[k], sizeof *at);
         if (*at == 0)
             *at = (uint32_t)++c->group_count;
         c->group[k] = *at - 1;

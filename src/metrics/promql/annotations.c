@@ -10,10 +10,9 @@
 
 struct annotation *annotate(struct query *q, int32_t at, bool info, struct sv text)
 {
-    uint64_t *index = map_put(&q->annotation_index, text, NULL);
-    static struct annotation beyond; /* past the bound: nobody reads it */
+    uint64_t *index = q->sharing != NULL ? NULL : map_put(&q->annotation_index, text, NULL);
     if (index == NULL)
-        return &beyond;
+        return &q->ignored;
     if (*index == 0) {
         q->annotations = grow(q->arena, q->annotations, q->annotation_count, &q->annotation_capacity,
                               sizeof *q->annotations);
@@ -31,6 +30,8 @@ static void TC_PRINTF(4, 0)
     annotate_list(struct query *q, int32_t at, bool info, const char *format, va_list list)
 {
     char text[1024];
+    if (q->sharing != NULL)
+        return;
     int n = snprintf(text, sizeof text, "PromQL %s: ", info ? "info" : "warning");
     vsnprintf(text + n, sizeof text - (size_t)n, format, list);
     annotate(q, at, info, sv_of(text));

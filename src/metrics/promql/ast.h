@@ -94,8 +94,9 @@ struct expr {
     bool wrapped; /* a duration expression in parentheses */
 
     /* set when a query is prepared */
-    struct re2 *regex;          /* of label_replace; NULL where its text is none */
-    struct node_memory *memory; /* of selectors, aggregations and matching: see eval_priv.h */
+    struct re2 *regex;           /* of label_replace; NULL where its text is none */
+    struct node_memory *memory;  /* of selectors, aggregations and matching: see eval_priv.h */
+    struct shared_value *shared; /* of a plan: where the node's series are kept; NULL: nowhere */
 };
 
 enum value_type expr_type(const struct expr *expr);

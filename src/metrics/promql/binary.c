@@ -180,6 +180,7 @@ static void column_with_scalar(void *context, struct column *c)
 {
     struct with_scalar *w = context;
     enum token_kind op = w->e->op;
+    bool any = false;
     for (size_t i = 0; i < w->s->count; i++) {
         struct sample v = column_get(c, i), scalar = {w->scalar[i], NULL}, out = {0, NULL};
         struct trouble trouble = {0};
@@ -199,10 +200,29 @@ static void column_with_scalar(void *context, struct column *c)
             out = (struct sample){keep ? 1 : 0, NULL};
         if (keep || w->e->return_bool)
             column_put(w->q, w->s, c, i, out);
+        any |= keep || w->e->return_bool;
     }
+    if (!any)
+        return; /* most thresholds are not passed by most series */
     if (drops_name(op) || w->e->return_bool)
         remove_name(&w->removal, c);
     collect(&w->to, c);
+}
+
+/* A threshold on series that a plan keeps: only those that pass it are copied. */
+static void filter_shared(struct with_scalar *w, struct expr *vector)
+{
+    const struct vector *v = shared_series(w->q, w->s, vector);
+    struct column c = {0};
+    double scalar = w->scalar[0];
+    for (size_t i = 0; i < v->n; i++) {
+        const struct column *from = &v->items[i];
+        if (from->kind[0] == SAMPLE_FLOAT &&
+            !compare(w->e->op, w->swapped ? scalar : from->f[0], w->swapped ? from->f[0] : scalar))
+            continue;
+        copy_shared(w->q, w->s, from, &c);
+        column_with_scalar(w, &c);
+    }
 }
 
 /* Operands are evaluated from left to right, which shows in the places of annotations; a literal has none. */
@@ -210,11 +230,16 @@ static void vector_scalar(struct query *q, const struct steps *s, struct expr *e
                           struct vector *out)
 {
     struct with_scalar w = {
-        .q = q, .s = s, .e = e, .swapped = swapped, .removal = {.q = q, .s = s}, .to = {q, out}};
+        .q = q, .s = s, .e = e, .swapped = swapped, .removal = {.q = q, .s = s}, .to = {q, out, s}};
     struct expr *scalar = swapped ? e->left : e->right, *vector = swapped ? e->right : e->left;
     if (swapped || scalar->kind == EXPR_NUMBER) {
         w.scalar = eval_scalar(q, s, scalar);
-        eval_each(q, s, vector, column_with_scalar, &w);
+        while (vector->kind == EXPR_PAREN)
+            vector = vector->left;
+        if (is_shared(q, s, vector) && token_is_comparison(e->op) && !e->return_bool)
+            filter_shared(&w, vector);
+        else
+            eval_each(q, s, vector, column_with_scalar, &w);
     } else {
         struct vector v = {0};
         eval(q, s, vector, &v);
@@ -240,10 +265,10 @@ static size_t find_groups(struct query *q, struct expr *e, const struct vector s
         for (size_t i = 0; i < sides[side].n; i++)
             keys[side][i] = group_labels(q, e->memory, sides[side].items[i].labels, &m->labels, m->on);
     }
-    uint32_t *group = ARENA_ARRAY(q->arena, uint32_t, q->labels->used + 1); /* by label set's number, + 1 */
+    struct by_labels group = {0}; /* uint32_t: number + 1 */
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < sides[side].n; i++) {
-            uint32_t *at = &group[keys[side][i]->id];
+            uint32_t *at = by_labels_at(q, &group, keys[side][i], sizeof *at);
             if (*at == 0)
                 *at = (uint32_t)++groups;
             ret[side][i] = *at - 1;
@@ -286,6 +311,12 @@ struct last_pair {
     const struct labels *other, *result;
 };
 
+/* Of a label set. */
+struct newest_result {
+    size_t step; /* + 1 */
+    uint32_t group;
+};
+
 struct join {
     struct query *q;
     const struct steps *s;
@@ -298,11 +329,8 @@ struct join {
     struct last_pair *many_last, *one_last; /* result labels by series */
     /* per group: step + 1 of the newest … */
     size_t *one_step, *matched_step;
-    uint32_t *one_at; /* … and the series on the one side */
-    /* per label set's number, for group_left and group_right: step + 1 and group of the newest result */
-    size_t *result_step;
-    uint32_t *result_group;
-    size_t result_size;
+    uint32_t *one_at;        /* … and the series on the one side */
+    struct by_labels newest; /* struct newest_result, for group_left and group_right */
     struct trouble trouble;
 };
 
@@ -327,10 +355,10 @@ static const struct labels *result_labels(struct join *j, const struct labels *m
     struct labels_memo *memo = &j->e->memory->result;
     if (j->m->include.n > 0)
         return work_out_result(j, many, one);
-    const struct labels *made = *labels_memo_at(memo, j->q->labels, many);
+    const struct labels *made = *labels_memo_at(memo, many);
     if (made == NULL) {
         made = work_out_result(j, many, one);
-        *labels_memo_at(memo, j->q->labels, many) = made;
+        *labels_memo_at(memo, many) = made;
     }
     return made;
 }
@@ -348,22 +376,11 @@ static void check_unique(struct join *j, const struct labels *result, uint32_t g
                              "(group_left/group_right)");
         return;
     }
-    if (result->id >= j->result_size) {
-        size_t size = TC_MAX(j->q->labels->used + 16, j->result_size * 2);
-        size_t *steps = ARENA_ARRAY(j->q->arena, size_t, size);
-        uint32_t *groups = ARENA_ARRAY(j->q->arena, uint32_t, size);
-        if (j->result_size > 0) {
-            memcpy(steps, j->result_step, j->result_size * sizeof *steps);
-            memcpy(groups, j->result_group, j->result_size * sizeof *groups);
-        }
-        j->result_step = steps;
-        j->result_group = groups;
-        j->result_size = size;
-    }
-    if (j->result_step[result->id] == step + 1 && j->result_group[result->id] == group)
+    struct newest_result *newest = by_labels_at(j->q, &j->newest, result, sizeof *newest);
+    if (newest->step == step + 1 && newest->group == group)
         query_fail(j->q, "multiple matches for labels: grouping labels must ensure unique matches");
-    j->result_step[result->id] = step + 1;
-    j->result_group[result->id] = group;
+    newest->step = step + 1;
+    newest->group = group;
 }
 
 static void join_pair(struct join *j, size_t step, uint32_t group, struct sample many,

@@ -107,17 +107,15 @@ void vector_merge(struct query *q, const struct steps *s, struct vector *v)
     size_t kept = 0;
     if (v->n < 2)
         return;
-    uint32_t *index = tc_alloc(q->labels->used * sizeof *index);
+    struct by_labels seen = {0}, places = {0};
     bool same = false;
     for (size_t i = 0; i < v->n && !same; i++) {
-        same = index[v->items[i].labels->id] != 0;
-        index[v->items[i].labels->id] = 1;
+        bool *at = by_labels_at(q, &seen, v->items[i].labels, sizeof *at);
+        same = *at;
+        *at = true;
     }
-    memset(index, 0, q->labels->used * sizeof *index);
-    uint32_t *kept_index = ARENA_ARRAY(q->arena, uint32_t, same ? q->labels->used : 1);
-    free(index); /* before anything that may jump out */
     for (size_t i = 0; same && i < v->n; i++) {
-        uint32_t *at = &kept_index[v->items[i].labels->id];
+        uint32_t *at = by_labels_at(q, &places, v->items[i].labels, sizeof *at); /* + 1 */
         if (*at == 0) {
             v->items[kept] = v->items[i];
             *at = (uint32_t)++kept;
@@ -134,26 +132,42 @@ const struct labels *without_name(struct query *q, const struct labels *labels)
     return q->options->delayed_name_removal ? labels : labels_drop_metadata(q->labels, labels);
 }
 
+void *by_labels_at(struct query *q, struct by_labels *array, const struct labels *labels, size_t item_bytes)
+{
+    size_t first = array->first, size = array->size;
+    labels_stretch(labels->id, &first, &size);
+    if (size != array->size) {
+        char *more = arena_alloc(q->arena, size * item_bytes);
+        if (array->size > 0)
+            memcpy(more + (array->first - first) * item_bytes, array->items, array->size * item_bytes);
+        *array = (struct by_labels){more, first, size};
+    }
+    return array->items + (labels->id - first) * item_bytes;
+}
+
+/* A bit per step. */
+union steps_taken {
+    uint64_t one; /* of a single step: bit 0, and bit 1 where there is a series */
+    uint64_t *many;
+};
+
 static uint64_t *steps_taken(struct name_removal *r, const struct labels *labels)
 {
+    enum { SEEN = 2 };
     static uint64_t known; /* two of one label set are refused: which steps they have is all the same */
     struct query *q = r->q;
-    if (labels->id >= r->size) {
-        size_t size = TC_MAX(q->labels->used + 16, r->size * 2);
-        uint64_t **more = ARENA_ARRAY(q->arena, uint64_t *, size);
-        if (r->size > 0)
-            memcpy(more, r->taken, r->size * sizeof *more);
-        r->taken = more;
-        r->size = size;
-    }
-    uint64_t **at = &r->taken[labels->id];
-    if (*at != NULL && r->strict)
+    bool single = r->s->count == 1;
+    union steps_taken *at = by_labels_at(q, &r->taken, labels, sizeof *at);
+    bool seen = single ? at->one != 0 : at->many != NULL;
+    if (seen && r->strict)
         query_fail(q, SAME_LABELSET);
-    if (*at == NULL)
-        *at = r->strict ? &known : ARENA_ARRAY(q->arena, uint64_t, (r->s->count + 63) / 64);
-    else
+    if (seen)
         q->split_series = true;
-    return *at;
+    else if (single)
+        at->one = SEEN;
+    else
+        at->many = r->strict ? &known : ARENA_ARRAY(q->arena, uint64_t, (r->s->count + 63) / 64);
+    return single ? &at->one : at->many;
 }
 
 void name_removed(struct name_removal *r, const struct column *c)
@@ -181,22 +195,15 @@ void output_put(struct output *o, const struct labels *labels, bool drop_name, s
 {
     const struct promql_options *options = o->q->options;
     bool apart = options->delayed_name_removal && options->step_ms == 0 && o->s->count == 1;
-    if (labels->id >= o->index_size) {
-        size_t size = TC_MAX(o->q->labels->used + 16, o->index_size * 2);
-        uint32_t *more = ARENA_ARRAY(o->q->arena, uint32_t, size);
-        if (o->index_size > 0)
-            memcpy(more, o->index, o->index_size * sizeof *more);
-        o->index = more;
-        o->index_size = size;
-    }
+    uint32_t *index = by_labels_at(o->q, &o->index, labels, sizeof *index);
     struct column *c;
-    if (o->index[labels->id] == 0 || apart) {
+    if (*index == 0 || apart) {
         c = vector_add(o->q, o->out);
         column_init(o->q, o->s, c, labels);
         c->drop_name = drop_name;
-        o->index[labels->id] = (uint32_t)o->out->n;
+        *index = (uint32_t)o->out->n;
     } else {
-        c = &o->out->items[o->index[labels->id] - 1];
+        c = &o->out->items[*index - 1];
     }
     if (c->kind[step] != SAMPLE_NONE)
         query_fail(o->q, SAME_LABELSET);
@@ -258,11 +265,11 @@ void node_memory_free(struct node_memory *m)
 const struct labels *group_labels(struct query *q, struct node_memory *memory, const struct labels *labels,
                                   const struct name_list *names, bool keep)
 {
-    const struct labels *made = *labels_memo_at(&memory->group, q->labels, labels);
+    const struct labels *made = *labels_memo_at(&memory->group, labels);
     if (made == NULL) {
         made = keep ? labels_keep(q->labels, labels, names->items, names->n)
                     : labels_drop(q->labels, labels, names->items, names->n, true);
-        *labels_memo_at(&memory->group, q->labels, labels) = made;
+        *labels_memo_at(&memory->group, labels) = made;
     }
     return made;
 }
@@ -369,12 +376,66 @@ static void eval_function(struct query *q, const struct steps *s, struct expr *e
     hand_on(&v, sink, context);
 }
 
+/* --- what a plan's queries have in common --- */
+
+const struct vector *shared_series(struct query *q, const struct steps *s, struct expr *e)
+{
+    struct shared_value *value = e->shared;
+    if (value->ready) {
+        q->sharing->used_again++;
+        query_hold(q, value->samples);
+    } else {
+        struct arena *own = q->arena;
+        uint64_t samples = q->samples;
+        bool split_series = q->split_series;
+        q->arena = &q->sharing->arena;
+        value->v = (struct vector){0};
+        struct collector collector = {q, &value->v, s};
+        e->shared = NULL; /* `e` is this evaluation's own copy */
+        q->split_series = false;
+        eval_each(q, s, e, collect, &collector);
+        e->shared = value;
+        q->arena = own;
+        value->split_series = q->split_series;
+        value->samples = q->samples - samples;
+        value->ready = true;
+        q->split_series = split_series;
+        q->sharing->worked_out++;
+    }
+    q->split_series |= value->split_series;
+    return &value->v;
+}
+
+void copy_shared(struct query *q, const struct steps *s, const struct column *from, struct column *to)
+{
+    column_reset(q, s, to, from->labels);
+    to->drop_name = from->drop_name;
+    if (from->kind[0] != SAMPLE_NONE)
+        column_put(q, s, to, 0, column_get(from, 0));
+}
+
+/* A sink may change what it is handed, so it gets copies. */
+static void hand_on_shared(struct query *q, const struct steps *s, struct expr *e, column_sink sink,
+                           void *context)
+{
+    const struct vector *v = shared_series(q, s, e);
+    struct column c = {0};
+    for (size_t i = 0; i < v->n; i++) {
+        copy_shared(q, s, &v->items[i], &c);
+        sink(context, &c);
+    }
+}
+
 void eval_each(struct query *q, const struct steps *s, struct expr *e, column_sink sink, void *context)
 {
     struct vector v = {0};
     query_tick(q);
     if (s->end < s->start)
         return;
+    if (is_shared(q, s, e)) {
+        hand_on_shared(q, s, e, sink, context);
+        return;
+    }
     switch (e->kind) {
     case EXPR_NUMBER:
         constant(q, s, e->number, sink, context);
@@ -416,7 +477,7 @@ void eval_each(struct query *q, const struct steps *s, struct expr *e, column_si
 
 void eval(struct query *q, const struct steps *s, struct expr *e, struct vector *out)
 {
-    struct collector collector = {q, out};
+    struct collector collector = {q, out, s};
     eval_each(q, s, e, collect, &collector);
     if (q->split_series)
         vector_merge(q, s, out);

@@ -56,9 +56,27 @@ struct annotation {
     uint64_t count;
 };
 
+/* What an expression gave that stands in several queries of a plan. */
+struct shared_value {
+    const struct expr *tree; /* one of them */
+    size_t places;           /* where it stands */
+    bool listed, ready;
+    bool split_series;
+    uint64_t samples; /* held while it was worked out */
+    struct vector v;
+};
+
+/* Of a plan. */
+struct sharing {
+    struct arena arena; /* of one round */
+    uint64_t worked_out, used_again;
+};
+
 struct query {
     struct arena *arena;
     struct labels_table *labels;
+    struct sharing *sharing; /* NULL: the query stands alone, and makes annotations */
+    unsigned inner;          /* subqueries under way: their times are others */
     const struct series_source *source;
     const struct promql_options *options;
     struct sv text;
@@ -68,8 +86,9 @@ struct query {
     struct map annotation_index;
     struct annotation *annotations;
     size_t annotation_count, annotation_capacity;
-    struct re2 *regex; /* made by info() */
-    bool split_series; /* some label set came in several columns: see remove_name */
+    struct annotation ignored; /* stands for those that are not kept */
+    struct re2 *regex;         /* made by info() */
+    bool split_series;         /* some label set came in several columns: see remove_name */
     struct err *err;
     struct arena scratch; /* of one series */
     struct arena worker_scratch[QUERY_WORKERS_MAX];
@@ -126,10 +145,20 @@ struct column *vector_add(struct query *q, struct vector *vector);
 struct collector {
     struct query *q;
     struct vector *out;
+    const struct steps *s;
 };
 void collect(void *collector, struct column *column);
 /* Series of the same labels become one. Two samples at one step: an error, as long as `strict`. */
 void vector_merge(struct query *q, const struct steps *s, struct vector *vector);
+
+/* Numbers and marks by label set, in the query's arena; only the stretch that is used takes room. All-zero:
+ * empty. */
+struct by_labels {
+    char *items;
+    size_t first, size;
+};
+/* The item of the label set, zero at first; good until the next call. Of one array all have the same size. */
+void *by_labels_at(struct query *q, struct by_labels *array, const struct labels *labels, size_t item_bytes);
 
 /*
  * A node that takes the names off its series. With delayed removal they are only marked. Else the labels
@@ -141,8 +170,7 @@ struct name_removal {
     struct query *q;
     const struct steps *s;
     bool strict;
-    uint64_t **taken; /* by label set's number: a bit per step */
-    size_t size;
+    struct by_labels taken; /* union steps_taken */
 };
 void remove_name(struct name_removal *removal, struct column *column);
 /* The labels went without their name already: only looks for two of the same. Not with delayed removal. */
@@ -181,8 +209,7 @@ struct output {
     struct query *q;
     const struct steps *s;
     struct vector *out;
-    uint32_t *index; /* by label set's number, + 1 */
-    size_t index_size;
+    struct by_labels index; /* uint32_t: place + 1 */
 };
 /* Fails where the label set has a sample at that step already. */
 void output_put(struct output *output, const struct labels *labels, bool drop_name, size_t step,
@@ -193,6 +220,15 @@ void output_put(struct output *output, const struct labels *labels, bool drop_na
 void eval(struct query *q, const struct steps *s, struct expr *e, struct vector *out);
 /* Hands the series on one by one; their arrays are used again unless taken. */
 void eval_each(struct query *q, const struct steps *s, struct expr *e, column_sink sink, void *context);
+/* Can the node's series be those that its plan keeps? */
+static inline bool is_shared(const struct query *q, const struct steps *s, const struct expr *e)
+{
+    return e->shared != NULL && q->inner == 0 && s->count == 1 && s->start == q->options->start_ms;
+}
+/* They, worked out where they are not there yet. Not to be changed. */
+const struct vector *shared_series(struct query *q, const struct steps *s, struct expr *e);
+/* One of them for a sink, which may change it. */
+void copy_shared(struct query *q, const struct steps *s, const struct column *from, struct column *to);
 /* The values of a scalar expression, one a step. */
 const double *eval_scalar(struct query *q, const struct steps *s, struct expr *e);
 
@@ -228,6 +264,7 @@ struct split_samples {
     const int64_t *histogram_t, *histogram_st;
     struct histogram *const *h;
     size_t histogram_count;
+    bool no_falls; /* as in series_samples */
 };
 void split_samples(struct arena *arena, const struct series_samples *in, struct split_samples *out);
 /* The samples of the series that an EXPR_MATRIX selects, one after the other. */

@@ -30,8 +30,8 @@ struct work {
     struct expr *vector_arg;
     struct classic *classics;
     size_t classic_count, classic_capacity;
-    uint32_t *classic_by_id; /* by label set's number, + 1 */
-    uint32_t *bad;           /* series whose le is no number */
+    struct by_labels classic_by_labels; /* uint32_t: place + 1 */
+    uint32_t *bad;                      /* series whose le is no number */
     size_t bad_count;
     struct classic_bucket *buckets; /* room for one histogram */
     bool *clash;                    /* per classic histogram: there is a native one, too, at this step */
@@ -276,11 +276,12 @@ static struct sv known_name(const struct query *q, const struct labels *labels)
 
 static struct classic *classic_of(struct work *w, const struct labels *labels)
 {
-    if (w->classic_by_id[labels->id] != 0)
-        return &w->classics[w->classic_by_id[labels->id] - 1];
+    uint32_t *place = by_labels_at(w->q, &w->classic_by_labels, labels, sizeof *place);
+    if (*place != 0)
+        return &w->classics[*place - 1];
     w->classics = grow(w->q->arena, w->classics, w->classic_count, &w->classic_capacity, sizeof *w->classics);
     w->classics[w->classic_count] = (struct classic){.labels = labels};
-    w->classic_by_id[labels->id] = (uint32_t)++w->classic_count;
+    *place = (uint32_t)++w->classic_count;
     return &w->classics[w->classic_count - 1];
 }
 
@@ -308,7 +309,6 @@ static void sort_series(struct work *w)
     const struct labels **bases = ARENA_ARRAY(q->arena, const struct labels *, w->in.n + 1);
     for (size_t k = 0; k < w->in.n; k++)
         bases[k] = labels_drop(q->labels, w->in.items[k].labels, &le, 1, false);
-    w->classic_by_id = ARENA_ARRAY(q->arena, uint32_t, q->labels->used + 1);
     w->bad = ARENA_ARRAY(q->arena, uint32_t, w->in.n + 1);
     for (size_t k = 0; k < w->in.n; k++) {
         double bound;
@@ -346,7 +346,7 @@ static bool classic_present(const struct work *w, const struct classic *c, size_
 /* Native samples beside a classic histogram of the same name: neither is used. */
 static bool clashes(struct work *w, const struct column *c, size_t step)
 {
-    uint32_t id = w->classic_by_id[c->labels->id];
+    uint32_t id = *(uint32_t *)by_labels_at(w->q, &w->classic_by_labels, c->labels, sizeof id);
     if (id == 0 || !classic_present(w, &w->classics[id - 1], step))
         return false;
     w->clash[id - 1] = true;

@@ -171,7 +171,7 @@ static void fetch(struct info *w)
     for (size_t k = 0; k < count; k++)
         if (wanted(w, series[k].labels))
             series[kept++] = series[k];
-    struct collector collector = {q, &w->info};
+    struct collector collector = {q, &w->info, w->s};
     eval_selected(q, w->s, series, kept, NULL, false, offset_ms, at, SELECT_TIME_MS, collect, &collector);
 }
 

@@ -8,6 +8,7 @@
 #include "base/re2.h"
 #include "metrics/grow.h"
 #include "metrics/promql/eval_priv.h"
+#include "metrics/promql/query_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -278,6 +279,7 @@ static int run(struct query *q, struct expr *e, struct promql_result *result)
     } else {
         rc = TC_EINPUT;
         result->count = 0;
+        q->arena = &result->arena; /* it may have been at a plan's */
     }
     put_annotations(q, result);
     map_free(&q->annotation_index);
@@ -290,9 +292,11 @@ static int run(struct query *q, struct expr *e, struct promql_result *result)
 
 struct promql_prepared {
     struct promql_parse parse;
-    struct labels_table labels;
-    bool delayed_name_removal; /* of the evaluation before: what is remembered depends on it */
-    size_t labels_at_first;    /* how many sets the first evaluation after a clean start made */
+    struct labels_table own;
+    struct labels_table *labels; /* its own, or its plan's */
+    struct sharing *sharing;     /* NULL: it has no plan */
+    bool delayed_name_removal;   /* of the evaluation before: what is remembered depends on it */
+    size_t labels_at_first;      /* how many sets the first evaluation after a clean start made */
 };
 
 /* Sets beyond those of one evaluation: series that are gone. The table starts again after so many. */
@@ -363,7 +367,8 @@ static int prepare(struct sv text, unsigned refused, struct promql_prepared **re
         return rc;
     }
     each_node(&p->parse.arena, p->parse.expr, equip);
-    labels_table_init(&p->labels);
+    labels_table_init(&p->own);
+    p->labels = &p->own;
     return 0;
 }
 
@@ -384,22 +389,41 @@ void promql_prepared_free(struct promql_prepared **prepared)
         return;
     each_node(NULL, p->parse.expr, strip);
     promql_parse_free(&p->parse);
-    if (p->labels.slots != NULL)
-        labels_table_free(&p->labels);
+    if (p->own.slots != NULL)
+        labels_table_free(&p->own);
     free(p);
     *prepared = NULL;
+}
+
+struct expr *prepared_tree(struct promql_prepared *prepared)
+{
+    return prepared->parse.expr;
+}
+
+void prepared_forget(struct promql_prepared *prepared)
+{
+    each_node(NULL, prepared->parse.expr, forget);
+}
+
+void prepared_share(struct promql_prepared *prepared, struct labels_table *labels, struct sharing *sharing)
+{
+    labels_table_free(&prepared->own);
+    prepared->labels = labels;
+    prepared->sharing = sharing;
 }
 
 /* What is remembered names sets of the table, so both go together. */
 static void make_ready(struct promql_prepared *p, const struct promql_options *options)
 {
-    bool stale = p->labels.used > 2 * p->labels_at_first + LABELS_STALE_MAX;
+    bool stale = p->own.used > 2 * p->labels_at_first + LABELS_STALE_MAX;
+    if (p->sharing != NULL) /* its plan sees to that */
+        return;
     if (!stale && options->delayed_name_removal == p->delayed_name_removal)
         return;
     p->delayed_name_removal = options->delayed_name_removal;
-    each_node(NULL, p->parse.expr, forget);
-    labels_table_free(&p->labels);
-    labels_table_init(&p->labels);
+    prepared_forget(p);
+    labels_table_free(&p->own);
+    labels_table_init(&p->own);
 }
 
 int promql_evaluate(struct promql_prepared *prepared, const struct series_source *source,
@@ -410,9 +434,10 @@ int promql_evaluate(struct promql_prepared *prepared, const struct series_source
     arena_reset(&arena);
     *result = (struct promql_result){.arena = arena};
     make_ready(prepared, options);
-    bool first = prepared->labels.used == 0;
+    bool first = prepared->own.used == 0;
     struct query q = {.arena = &result->arena,
-                      .labels = &prepared->labels,
+                      .labels = prepared->labels,
+                      .sharing = prepared->sharing,
                       .source = source,
                       .options = options,
                       .text = prepared->parse.text,
@@ -426,7 +451,7 @@ int promql_evaluate(struct promql_prepared *prepared, const struct series_source
                  ? source->query(source->context, prepared->parse.text, options, q.labels, result, q.err)
                  : run(&q, copy_tree(q.arena, prepared->parse.expr), result);
     if (first)
-        prepared->labels_at_first = prepared->labels.used;
+        prepared->labels_at_first = prepared->own.used;
     return rc;
 }
 
@@ -438,8 +463,8 @@ int promql_query(const struct series_source *source, struct sv text, const struc
     if (rc != 0)
         return rc;
     rc = promql_evaluate(prepared, source, options, result, err);
-    result->labels = prepared->labels;
-    prepared->labels = (struct labels_table){0};
+    result->labels = prepared->own;
+    prepared->own = (struct labels_table){0};
     promql_prepared_free(&prepared);
     return rc;
 }

@@ -53,7 +53,7 @@ static void find_resets(struct range_call *c)
     const struct split_samples *d = c->samples;
     c->reset_count = 0;
     c->resets = NULL;
-    if (!is_rate(c->e->function->id))
+    if (!is_rate(c->e->function->id) || (d->no_falls && d->float_st == NULL))
         return;
     for (int pass = 0; pass < 2; pass++) {
         size_t n = 0;
@@ -118,7 +118,7 @@ static void set_window(struct driver *d, const struct split_samples *in, struct 
 static void check_name(struct range_call *c, bool has_float)
 {
     static const char *const endings[] = {"_total", "_sum", "_count", "_bucket"};
-    if (!has_float || c->metric.n == 0)
+    if (!has_float || c->metric.n == 0 || c->q->sharing != NULL)
         return;
     if (c->q->options->type_and_unit_labels) {
         struct sv type = labels_get(c->labels, SV("__type__"));

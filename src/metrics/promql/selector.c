@@ -367,8 +367,9 @@ void eval_timestamp(struct query *q, const struct steps *s, struct expr *call, c
 void split_samples(struct arena *arena, const struct series_samples *in, struct split_samples *out)
 {
     bool plain = in->h == NULL;
-    *out = (struct split_samples){.float_t = in->t, .float_st = in->st, .f = in->f, .float_count = in->n};
-    for (size_t i = 0; i < in->n && plain; i++)
+    *out = (struct split_samples){
+        .float_t = in->t, .float_st = in->st, .f = in->f, .float_count = in->n, .no_falls = in->no_falls};
+    for (size_t i = 0; i < in->n && plain && !in->plain; i++)
         plain = !is_stale(in->f[i]);
     if (plain)
         return;
@@ -551,5 +552,7 @@ void eval_subquery(struct query *q, const struct steps *s, struct expr *e, struc
     query_hold(q, ret->count);
     if (ret->start != s->start)
         set_effective_offsets(ret->start, e->left);
+    q->inner++;
     eval(q, ret, e->left, out);
+    q->inner--;
 }

@@ -324,7 +324,7 @@ int alerting_evaluate(struct evaluation *e, struct err *err)
     struct instance *instances;
     struct extra_answers answers = {0};
     size_t count;
-    int rc = rule_query(e->engine, e->state->rule->expr, e->query_ns, &e->result, &series, &count, err);
+    int rc = evaluation_query(e, e->state->rule->expr, &e->result, &series, &count, err);
     if (rc == 0)
         rc = make_instances(e, series, count, &instances, err);
     if (rc != 0)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define MINUTE_NS (60LL * 1000000000)
+enum { PLANNED_MAX = 1 << 20 };
 
 static struct sv url_path(struct sv url)
 {
@@ -34,6 +35,32 @@ static void keep_options(struct rule_engine *engine, const struct rule_engine_op
     engine->path_prefix = url_path(o->external_url);
 }
 
+static void plan_expression(struct group_state *group, struct sv text)
+{
+    struct promql_planned *planned;
+    bool fresh = false;
+    uint64_t *slot = text.n == 0 ? NULL : map_put(&group->planned, text, &fresh);
+    if (fresh && promql_plan_add(group->plan, text, &planned, NULL) == 0)
+        *slot = (uint64_t)(uintptr_t)planned; /* a bad one is an error of each evaluation */
+}
+
+static void plan_rules(struct group_state *group)
+{
+    group->plan = promql_plan_new();
+    map_init(&group->planned, PLANNED_MAX);
+    for (size_t i = 0; i < group->group->rule_count; i++) {
+        const struct rule *rule = &group->group->rules[i];
+        const struct rule_extra *extra = rule->extra;
+        plan_expression(group, rule->expr);
+        if (extra == NULL)
+            continue;
+        plan_expression(group, extra->data);
+        plan_expression(group, extra->recover);
+        for (size_t k = 0; k < extra->severity_count; k++)
+            plan_expression(group, extra->severities[k].when);
+    }
+}
+
 static void open_group(struct rule_engine *engine, const struct rule_file *file,
                        const struct rule_group *group, struct group_state *ret)
 {
@@ -48,6 +75,7 @@ static void open_group(struct rule_engine *engine, const struct rule_file *file,
                              .next_ns = TC_NO_TIME,
                              .timing.last_ns = TC_NO_TIME};
     struct map names;
+    plan_rules(ret);
     map_init(&ret->gone, RULE_INSTANCES_MAX);
     map_init(&names, group->rule_count + 1);
     for (size_t i = 0; i < group->rule_count; i++) {
@@ -84,6 +112,8 @@ void rule_engine_free(struct rule_engine **engine)
         return;
     for (size_t g = 0; g < e->group_count; g++) {
         map_free(&e->groups[g].gone);
+        map_free(&e->groups[g].planned);
+        promql_plan_free(&e->groups[g].plan);
         for (size_t i = 0; i < e->groups[g].group->rule_count; i++) {
             struct rule_state *state = &e->groups[g].rules[i];
             alerts_free(&state->active);
@@ -198,6 +228,7 @@ int64_t group_query_offset_ns(const struct rule_engine *engine, const struct gro
 static void evaluate_group(struct rule_engine *engine, struct group_state *group, int64_t time_ns)
 {
     int64_t began_ns = timing_begin(engine, &group->timing, time_ns);
+    promql_plan_begin(group->plan);
     for (size_t i = 0; i < group->group->rule_count; i++)
         rule_evaluate(engine, group, &group->rules[i], time_ns);
     group_mark_gone(engine, group, time_ns);
@@ -316,6 +347,19 @@ struct rule_group_timing rule_engine_group_timing(const struct rule_engine *engi
                                       .interval_ns = g->interval_ns,
                                       .query_offset_ns = group_query_offset_ns(engine, g),
                                       .missed = g->missed};
+}
+
+struct promql_plan_stats rule_engine_plan_stats(const struct rule_engine *engine)
+{
+    struct promql_plan_stats sum = {0};
+    for (size_t g = 0; g < engine->group_count; g++) {
+        struct promql_plan_stats one = promql_plan_stats(engine->groups[g].plan);
+        sum.queries += one.queries;
+        sum.shared += one.shared;
+        sum.worked_out += one.worked_out;
+        sum.used_again += one.used_again;
+    }
+    return sum;
 }
 
 const struct rule_info *rule_engine_info(const struct rule_engine *engine, size_t group, size_t rule)

@@ -12,7 +12,9 @@
 
 #include "base/clk.h"
 #include "event/finding.h"
+#include "metrics/promql/plan.h"
 #include "metrics/rules/rule_file.h"
+#include "metrics/rules/windows.h"
 #include "metrics/series_source.h"
 
 enum { RULE_INSTANCES_MAX = 1000000 };
@@ -36,6 +38,10 @@ struct rule_storage {
      * appended, `commit` is not called, and the rule has the error. */
     int (*begin)(void *context, struct err *err);
     void (*commit)(void *context);
+    /* Over the same samples: what the rules' own expressions read is kept there. NULL: it is read each time.
+     */
+    struct windows *windows;
+    bool renames; /* some of what is appended is kept under another name */
 };
 
 enum rule_alert_state { RULE_ALERT_INACTIVE, RULE_ALERT_PENDING, RULE_ALERT_FIRING };
@@ -147,6 +153,8 @@ struct rule_group_timing {
     int64_t interval_ns, query_offset_ns;
     uint64_t missed;
 };
+/* What the groups' plans (metrics/promql/plan.h) share and saved, in all. */
+struct promql_plan_stats rule_engine_plan_stats(const struct rule_engine *engine);
 struct rule_group_timing rule_engine_group_timing(const struct rule_engine *engine, size_t group);
 const struct rule_info *rule_engine_info(const struct rule_engine *engine, size_t group, size_t rule);
 /* Calls `each` for every pending and firing instance, in order of appearance. */

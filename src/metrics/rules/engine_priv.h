@@ -44,7 +44,9 @@ struct group_state {
     int64_t next_ns;                /* TC_NO_TIME before the first call of rule_engine_advance */
     struct rule_timing timing;
     uint64_t missed;
-    struct map gone; /* label_keys of series that no rule writes any more: to be marked stale */
+    struct promql_plan *plan; /* of the expressions of its rules */
+    struct map planned;       /* expression -> struct promql_planned * */
+    struct map gone;          /* label_keys of series that no rule writes any more: to be marked stale */
 };
 
 struct rule_engine {
@@ -85,6 +87,10 @@ void label_key_read(struct sv key, struct arena *arena, struct label **ret_items
 /* Runs a query; scalars become a vector of one. *ret in result->arena. */
 int rule_query(struct rule_engine *engine, struct sv text, int64_t time_ns, struct promql_result *result,
                struct promql_series **ret, size_t *ret_count, struct err *err);
+/* One of the rule's own expressions at the time of its evaluation, by the group's plan. *ret is good until
+ * the group's next evaluation. */
+int evaluation_query(struct evaluation *e, struct sv text, struct promql_result *result,
+                     struct promql_series **ret, size_t *ret_count, struct err *err);
 void evaluation_add(struct evaluation *e, const struct labels *labels, double value,
                     const struct histogram *histogram);
 /* One more evaluation begins; its slot stands for the time where there is no clock. */

@@ -44,22 +44,24 @@ static void put_key(struct map *map, struct buf *scratch, const struct labels *l
 
 /* --- queries --- */
 
-int rule_query(struct rule_engine *engine, struct sv text, int64_t time_ns, struct promql_result *result,
-               struct promql_series **ret, size_t *ret_count, struct err *err)
+static struct promql_options query_options(const struct rule_engine *engine, int64_t time_ns)
 {
     int64_t ms = ns_to_ms(time_ns);
-    struct promql_options options = {.start_ms = ms,
-                                     .end_ms = ms,
-                                     .refused = engine->options.refused,
-                                     .lookback_ms = engine->options.lookback_ms,
-                                     .ignore_start_timestamps = engine->options.ignore_start_timestamps,
-                                     .delayed_name_removal = engine->options.delayed_name_removal,
-                                     .cancelled = engine->options.cancelled,
-                                     .cancel_context = engine->options.cancel_context,
-                                     .subquery_step_ms = engine->options.subquery_step_ms};
-    int rc = promql_query(&engine->options.storage.source, text, &options, result, err);
-    if (rc != 0)
-        return rc;
+    return (struct promql_options){.start_ms = ms,
+                                   .end_ms = ms,
+                                   .refused = engine->options.refused,
+                                   .lookback_ms = engine->options.lookback_ms,
+                                   .ignore_start_timestamps = engine->options.ignore_start_timestamps,
+                                   .delayed_name_removal = engine->options.delayed_name_removal,
+                                   .cancelled = engine->options.cancelled,
+                                   .cancel_context = engine->options.cancel_context,
+                                   .subquery_step_ms = engine->options.subquery_step_ms};
+}
+
+/* Vectors as they are, scalars as a vector of one. */
+static int take_answer(struct promql_result *result, struct labels_table *labels, int64_t time_ns,
+                       struct promql_series **ret, size_t *ret_count, struct err *err)
+{
     *ret = result->series;
     *ret_count = result->count;
     if (result->type == VALUE_VECTOR)
@@ -67,15 +69,40 @@ int rule_query(struct rule_engine *engine, struct sv text, int64_t time_ns, stru
     if (result->type != VALUE_SCALAR)
         return err_set(err, TC_EINPUT, "rule result is not a vector or scalar");
     struct promql_series *one = ARENA_NEW(&result->arena, struct promql_series);
-    one->labels = labels_empty(&result->labels);
+    one->labels = labels_empty(labels);
     one->n = 1;
     one->t = ARENA_NEW(&result->arena, int64_t);
     one->f = ARENA_NEW(&result->arena, double);
-    one->t[0] = ms;
+    one->t[0] = ns_to_ms(time_ns);
     one->f[0] = result->scalar;
     *ret = one;
     *ret_count = 1;
     return 0;
+}
+
+int rule_query(struct rule_engine *engine, struct sv text, int64_t time_ns, struct promql_result *result,
+               struct promql_series **ret, size_t *ret_count, struct err *err)
+{
+    struct promql_options options = query_options(engine, time_ns);
+    int rc = promql_query(&engine->options.storage.source, text, &options, result, err);
+    return rc != 0 ? rc : take_answer(result, &result->labels, time_ns, ret, ret_count, err);
+}
+
+int evaluation_query(struct evaluation *e, struct sv text, struct promql_result *result,
+                     struct promql_series **ret, size_t *ret_count, struct err *err)
+{
+    struct rule_engine *engine = e->engine;
+    const struct rule_storage *storage = &engine->options.storage;
+    const uint64_t *slot = map_get(&e->group->planned, text);
+    if (slot == NULL || *slot == 0)
+        return rule_query(engine, text, e->query_ns, result, ret, ret_count, err);
+    struct promql_planned *planned = (struct promql_planned *)(uintptr_t)*slot;
+    struct promql_options options = query_options(engine, e->query_ns);
+    struct series_source source = storage->windows != NULL && !promql_planned_is_apart(planned)
+                                      ? windows_source(storage->windows)
+                                      : storage->source;
+    int rc = promql_plan_evaluate(e->group->plan, planned, &source, &options, result, err);
+    return rc != 0 ? rc : take_answer(result, &e->labels, e->query_ns, ret, ret_count, err);
 }
 
 void evaluation_add(struct evaluation *e, const struct labels *labels, double value,
@@ -117,7 +144,7 @@ static int recording_evaluate(struct evaluation *e, struct err *err)
     struct promql_series *series;
     size_t count;
     int64_t limit = e->group->group->limit;
-    int rc = rule_query(e->engine, e->state->rule->expr, e->query_ns, &e->result, &series, &count, err);
+    int rc = evaluation_query(e, e->state->rule->expr, &e->result, &series, &count, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < count; i++)
@@ -162,6 +189,16 @@ static void storage_commit(const struct rule_storage *storage)
         storage->commit(storage->context);
 }
 
+/* What the group has worked out of these metrics does not hold any more. */
+static void note_written(struct evaluation *e)
+{
+    const struct rule *rule = e->state->rule;
+    bool any = e->engine->options.storage.renames;
+    promql_plan_wrote(e->group->plan, any ? SV("") : rule->alerting ? SV("ALERTS") : rule->name);
+    if (rule->alerting && !any)
+        promql_plan_wrote(e->group->plan, SV("ALERTS_FOR_STATE"));
+}
+
 static void write_samples(struct evaluation *e)
 {
     const struct rule_storage *storage = &e->engine->options.storage;
@@ -190,6 +227,7 @@ static void write_samples(struct evaluation *e)
         if (map_get(&written, entry->key) == NULL)
             mark_stale(e->engine, &e->labels, entry->key, time_ms);
     storage_commit(storage);
+    note_written(e);
     map_free(&e->state->previous);
     e->state->previous = written;
     buf_free(&key);
@@ -221,6 +259,8 @@ void rule_evaluate(struct rule_engine *engine, struct group_state *group, struct
     labels_table_init(&e.labels);
     if (engine->options.storage.refresh != NULL)
         engine->options.storage.refresh(engine->options.storage.context);
+    if (engine->options.storage.windows != NULL)
+        windows_refresh(engine->options.storage.windows, ns_to_ms(e.query_ns));
     int64_t began_ns = timing_begin(engine, &state->timing, time_ns);
     int rc = state->rule->alerting ? alerting_evaluate(&e, &err) : recording_evaluate(&e, &err);
     set_error(state, rc != 0 ? &err : NULL);

@@ -14,7 +14,7 @@ static int ask(struct evaluation *e, struct sv text, struct promql_result *resul
     size_t count;
     if (text.n == 0)
         return 0;
-    int rc = rule_query(e->engine, text, e->query_ns, result, &series, &count, err);
+    int rc = evaluation_query(e, text, result, &series, &count, err);
     result->series = series; /* a scalar's, too */
     result->count = rc == 0 ? count : 0;
     return rc;

@@ -31,6 +31,7 @@ struct head_series {
     int64_t last_t;
     double last;
     bool any, last_is_histogram;
+    bool followed; /* new samples are noted: follow.h */
     uint32_t closed_count, closed_capacity;
     struct chunk_writer open;
     struct head_chunk *closed;

@@ -2,6 +2,7 @@
  * The store's life and its appenders; see tsdb.h. Queries are in tsdb_query.c, blocks and time's passing in
  * tsdb_maintain.c.
  */
+#include "metrics/tsdb/follow.h"
 #include "metrics/tsdb/tsdb_priv.h"
 
 #include "base/metric_text.h"
@@ -149,6 +150,7 @@ void tsdb_close(struct tsdb **ret)
         block_unref(&tsdb->blocks[i]);
     free(tsdb->blocks);
     head_free(&tsdb->head);
+    follow_free(&tsdb->follow);
     buf_free(&tsdb->series_record);
     buf_free(&tsdb->source_record);
     buf_free(&tsdb->float_record);
@@ -394,8 +396,11 @@ enum tsdb_outcome tsdb_float(struct tsdb_appender *a, uint32_t series, int64_t t
     if (t > a->max_t)
         return counted(tsdb, TSDB_TOO_FAR);
     bool fresh;
-    enum tsdb_outcome outcome = head_float(&tsdb->head, tsdb->head.series[series], t, v, start_t, &fresh);
+    struct head_series *s = tsdb->head.series[series];
+    enum tsdb_outcome outcome = head_float(&tsdb->head, s, t, v, start_t, &fresh);
     if (fresh) {
+        if (TC_UNLIKELY(s->followed))
+            follow_note(tsdb, s, t, v, false, start_t != 0);
         record_float(tsdb, series, t, v, start_t);
         put_full_records(tsdb);
     }
@@ -411,8 +416,11 @@ enum tsdb_outcome tsdb_histogram(struct tsdb_appender *a, uint32_t series, int64
     if (h->positive.n + h->negative.n + h->bound_count > CHUNK_BUCKETS_MAX)
         return counted(tsdb, TSDB_BAD_LABELS);
     bool fresh;
-    enum tsdb_outcome outcome = head_histogram(&tsdb->head, tsdb->head.series[series], t, h, start_t, &fresh);
+    struct head_series *s = tsdb->head.series[series];
+    enum tsdb_outcome outcome = head_histogram(&tsdb->head, s, t, h, start_t, &fresh);
     if (fresh) {
+        if (s->followed)
+            follow_note(tsdb, s, t, h->sum, true, start_t != 0);
         record_histogram(&tsdb->histogram_record, series, t, h, start_t);
         put_full_records(tsdb);
     }
@@ -476,6 +484,7 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     s.series_removed = head->removed;
     s.samples_appended = head->samples;
     s.out_of_order_held = head->late;
+    s.follow_notes = tsdb->follow.n;
     s.exemplars = exemplars_count(tsdb->exemplars);
     s.tombstones = tsdb->tombstones.stretches;
     s.cleanings = tsdb->cleanings;
@@ -523,6 +532,10 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
          (double)s.series_removed},
         {"tocsin_tsdb_head_bytes", "gauge", "Memory of the newest samples, estimated.", (double)s.head_bytes},
         {"tocsin_tsdb_samples_appended_total", "counter", "Samples taken.", (double)s.samples_appended},
+        {"tocsin_tsdb_follow_notes", "gauge",
+         "New samples that wait for the rules that look at their series.", (double)s.follow_notes},
+        {"tocsin_tsdb_follow_notes_limit", "gauge",
+         "Bound of tocsin_tsdb_follow_notes; past it rules read all of their windows anew.", TSDB_FOLLOW_MAX},
         {"tocsin_tsdb_out_of_order_samples", "gauge", "Samples in memory that came late.",
          (double)s.out_of_order_held},
         {"tocsin_tsdb_out_of_order_samples_limit", "gauge", "Late samples that may be in memory.",

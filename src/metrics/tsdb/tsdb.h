@@ -206,6 +206,7 @@ int tsdb_maintain(struct tsdb *tsdb, struct err *err);
 struct tsdb_stats {
     uint64_t series, series_created, series_removed;
     uint64_t samples_appended, out_of_order_held, exemplars;
+    uint64_t follow_notes; /* follow.h: new samples that nobody has taken yet */
     uint64_t outcomes[TSDB_OUTCOMES];
     uint64_t blocks, block_bytes, block_samples, blocks_cut, compactions, blocks_thinned, blocks_expired;
     uint64_t outgoing_bytes;        /* that wait to be sent on */

@@ -7,6 +7,7 @@
 #ifndef METRICS_TSDB_TSDB_PRIV_H
 #define METRICS_TSDB_TSDB_PRIV_H
 
+#include "metrics/series_feed.h"
 #include "metrics/tsdb/block.h"
 #include "metrics/tsdb/exemplars.h"
 #include "metrics/tsdb/head.h"
@@ -35,6 +36,13 @@ struct known { /* an entry of the cache */
     uint32_t series; /* + 1; 0: free */
 };
 
+/* Notes of new samples: see follow.h. */
+struct follow {
+    struct fed_sample *items, *taken; /* under `lock`; of whoever takes them */
+    uint32_t n, capacity, taken_capacity;
+    bool lost;
+};
+
 struct tsdb {
     struct tsdb_options options;
     char *dir, *wal_dir, *blocks_dir;
@@ -52,6 +60,7 @@ struct tsdb {
     size_t known_slots, known_count;
     uint64_t known_seed;
     uint64_t outcomes[TSDB_OUTCOMES];
+    struct follow follow;
     /* ids that a replay found twice for one label set, pairs (from, to), rising */
     uint32_t *aliases;
     size_t alias_count;
@@ -90,6 +99,11 @@ struct tsdb_querier {
     size_t block_count;
     struct arena arena;
 };
+
+/* A followed series has a new sample. */
+void follow_note(struct tsdb *tsdb, const struct head_series *s, int64_t t, double v, bool histogram,
+                 bool started);
+void follow_free(struct follow *follow);
 
 /* --- records of the log --- */
 void record_source(struct buf *out, unsigned source, struct sv name);

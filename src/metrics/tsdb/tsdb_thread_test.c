@@ -1,7 +1,9 @@
 /*
  * Many at once: appenders, queries and the maintainer, with the log's own thread. Every query sees each
- * series' samples without a gap up to the newest that it sees.
+ * series' samples without a gap up to the newest that it sees, and whoever follows a series is told each of
+ * its samples once.
  */
+#include "metrics/tsdb/follow.h"
 #include "metrics/tsdb/tsdb_kit.h"
 
 #include <pthread.h>
@@ -50,6 +52,39 @@ static void *query_all(void *context)
     return NULL;
 }
 
+static void find(void *to, uint32_t series, const struct labels *labels)
+{
+    (void)series;
+    *(const struct labels **)to = labels;
+}
+
+/* From the first sample that it is told of on, all. */
+static void *follow_all(void *context)
+{
+    struct shared *shared = context;
+    struct series_feed feed = tsdb_feed(shared->tsdb);
+    struct arena arena = {0};
+    const struct labels *labels = NULL;
+    bool last = false;
+    while (labels == NULL)
+        feed.each_new(feed.context, 0, &arena, find, &labels);
+    assert_int_equal(feed.follow(feed.context, labels), 0);
+    for (double next = -1; !last;) {
+        const struct fed_sample *samples;
+        size_t n;
+        last = atomic_load(&shared->running) == 0;
+        assert_true(feed.take(feed.context, &samples, &n));
+        for (size_t i = 0; i < n; i++) {
+            assert_true(next < 0 || samples[i].v == next);
+            next = samples[i].v + 1;
+        }
+        assert_true(!last || next < 0 || next == SAMPLES);
+        (void)feed.state(feed.context, 0, INT64_MAX / 2);
+    }
+    arena_free(&arena);
+    return NULL;
+}
+
 static void test_many_at_once(void **state)
 {
     (void)state;
@@ -62,10 +97,11 @@ static void test_many_at_once(void **state)
                                    .background = true};
     struct shared shared = {.running = 1};
     assert_int_equal(tsdb_open(&options, &shared.tsdb, NULL, NULL), 0);
-    pthread_t appender, other, reader;
+    pthread_t appender, other, reader, follower;
     pthread_create(&appender, NULL, append_all, &shared);
     pthread_create(&reader, NULL, query_all, &shared);
     pthread_create(&other, NULL, query_all, &shared);
+    pthread_create(&follower, NULL, follow_all, &shared);
     while (atomic_load(&shared.running) > 0) {
         struct err err = {0};
         if (tsdb_maintain(shared.tsdb, &err) != 0)
@@ -75,6 +111,7 @@ static void test_many_at_once(void **state)
     pthread_join(appender, NULL);
     pthread_join(reader, NULL);
     pthread_join(other, NULL);
+    pthread_join(follower, NULL);
     assert_int_equal(tsdb_maintain(shared.tsdb, NULL), 0);
     assert_true(tsdb_stats(shared.tsdb).blocks >= 1);
     tsdb_close(&shared.tsdb);
