@@ -86,6 +86,7 @@ static void test_deletions(void **state)
     const struct fed_sample *samples;
     struct matcher m;
     int acknowledged = -100;
+    uint64_t deleted;
     size_t n;
     (void)state;
     fixture_init(&f, 600000);
@@ -97,7 +98,7 @@ static void test_deletions(void **state)
     assert_int_equal(take(&f, &samples), 1);
     uint64_t history = f.feed.state(f.feed.context, 0, INT64_MAX).history;
     assert_int_equal(matcher_init(&m, MATCH_EQUAL, METRIC_NAME, SV("a"), NULL), 0);
-    assert_int_equal(tsdb_delete(f.tsdb, &(struct tsdb_selector){&m, 1}, 1, 1000000, 1005000, NULL,
+    assert_int_equal(tsdb_delete(f.tsdb, &(struct tsdb_selector){&m, 1}, 1, 1000000, 1005000, &deleted,
                                  kit_acknowledge, &acknowledged, NULL),
                      0);
     assert_int_equal(acknowledged, 0);

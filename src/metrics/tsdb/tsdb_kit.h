@@ -49,6 +49,19 @@ static inline enum tsdb_outcome kit_append(struct tsdb *tsdb, const char *name, 
     return outcome;
 }
 
+/* Of the series whose names match; 0 once it is durable. */
+static inline int kit_delete(struct tsdb *tsdb, const char *pattern, int64_t min_t, int64_t max_t,
+                             uint64_t *ret_series, struct err *err)
+{
+    struct matcher m;
+    int acknowledged = -100;
+    assert_int_equal(matcher_init(&m, MATCH_REGEXP, METRIC_NAME, sv_of(pattern), err), 0);
+    int rc = tsdb_delete(tsdb, &(struct tsdb_selector){&m, 1}, 1, min_t, max_t, ret_series, kit_acknowledge,
+                         &acknowledged, err);
+    matcher_free(&m);
+    return rc != 0 ? rc : acknowledged;
+}
+
 struct kit_samples {
     int64_t *t;
     double *f;

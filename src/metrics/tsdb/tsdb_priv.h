@@ -71,7 +71,7 @@ struct tsdb {
     uint64_t next_block;
     uint64_t generation; /* grows when a block is made public */
     struct tsdb_querier *queriers;
-    uint64_t blocks_cut, compactions, blocks_thinned, blocks_expired;
+    atomic_ullong blocks_cut, compactions, blocks_thinned, blocks_expired;
 
     /* Of an outgoing store: bytes of frames that there were at the start and were not sent, and that were
      * sent since; the segment from which on they are not all sent. */
