@@ -78,7 +78,7 @@ $(OUT)/fuzz/%: %.c $(OUT)/libtocsin.a
 	@mkdir -p $(@D)
 	$(CC) $(subst fuzzer-no-link,fuzzer,$(CFLAGS_ALL)) -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(OUT)/libtocsin.a $(LIBS)
 
-$(OUT)/bench/%: bench/%.c $(OUT)/libtocsin.a
+$(OUT)/bench/%: bench/%.c bench/bench.h $(OUT)/libtocsin.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(OUT)/libtocsin.a $(LIBS)
 

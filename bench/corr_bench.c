@@ -8,13 +8,13 @@
  * when each has come twenty times more Prints one line of JSON: events, CPU seconds, findings, groups,
  * resident bytes before and after.
  */
+#include "bench.h"
+
 #include "base/buf.h"
 #include "detect/detect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { BATCH = 1024, FIELDS = 2, ROUNDS_OF_TIMES = 20 };
 
@@ -36,24 +36,6 @@ static const struct workload workloads[] = {
     {"groups", "type: event_count, rules: [a], group-by: [user], timespan: 30d, condition: {gte: 100000}",
      UINT64_MAX, 1, 1000, 1000000},
 };
-
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static size_t resident_bytes(void)
-{
-    unsigned long pages = 0, all;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f == NULL || fscanf(f, "%lu %lu", &all, &pages) != 2)
-        pages = 0;
-    if (f != NULL)
-        fclose(f);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 static struct ruleset *rules_of(const struct workload *w)
 {
@@ -114,9 +96,9 @@ static double judge(struct maker *m, struct detector *detector, const struct wor
     for (uint64_t at = first; at < first + events; at += BATCH) {
         struct finding_list found = {.arena = &found_arena};
         make_batch(m, w, at, users);
-        double start = cpu_seconds();
+        double start = seconds(CLOCK_PROCESS_CPUTIME_ID);
         detector_judge(detector, m->list, BATCH, &found);
-        spent += cpu_seconds() - start;
+        spent += seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
         arena_reset(&found_arena);
     }
     arena_free(&found_arena);

@@ -6,6 +6,8 @@
  * next is told; then each closed segment is made cold. Figures go to standard output as one JSON object. DIR
  * is made and left behind.
  */
+#include "bench.h"
+
 #include "base/fs.h"
 #include "base/json_out.h"
 #include "base/rng.h"
@@ -17,17 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { PER_BATCH = 500 };
-
-static double seconds(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 struct timing {
     double wall, cpu;

@@ -5,6 +5,8 @@
  * Series look like an exporter's (10 labels, 600 counters, 360 buckets, 40 gauges a target); times have 10 ms
  * of jitter per target. Messages hold 2,000 series with one sample each, as Prometheus sends them.
  */
+#include "bench.h"
+
 #include "base/clk.h"
 #include "metrics/remote/remote_write.h"
 #include "metrics/remote/snappy.h"
@@ -12,28 +14,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { PER_MESSAGE = 2000, PER_TARGET = 1000 };
-
-static double seconds(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static size_t resident_bytes(void)
-{
-    unsigned long pages = 0, all;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f == NULL || fscanf(f, "%lu %lu", &all, &pages) != 2)
-        pages = 0;
-    if (f != NULL)
-        fclose(f);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 static void varint(struct buf *out, uint64_t v)
 {

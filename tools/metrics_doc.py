@@ -8,7 +8,9 @@ sys.path.insert(0, "test/e2e")
 sys.argv = sys.argv[:1]
 import kit  # noqa: E402
 
-ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"), ("tocsin_journal", "Journal"), ("tocsin_seal", "Sealing"),
+ROOMS = [("tocsin_http", "The HTTP server"), ("tocsin_intake", "Intake"), ("tocsin_syslog", "Syslog"),
+         ("tocsin_tail", "Files that are followed"), ("tocsin_journald", "The journal of systemd"),
+         ("tocsin_journal", "Journal"), ("tocsin_seal", "Sealing"),
          ("tocsin_detect", "Detection"), ("tocsin_tsdb", "The store of metrics"), ("tocsin_scrape", "Scraping"),
          ("tocsin_event_metrics", "Metrics of events"), ("tocsin_statsd", "StatsD"), ("tocsin_graphite", "Graphite"),
          ("tocsin_delta", "Metrics in"), ("tocsin_metadata", "Metrics in"),
@@ -40,9 +42,9 @@ def make_key(folder):
 
 def main():
     with (kit.temporary() as folder,
-          kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"],
+          kit.Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}", "--tail", f"{folder}/*.log", "--journald"],
                      config=f"seal:\n  key: {make_key(folder)}\n{METRICS}{FORWARD}") as server):
-        doors = ("tocsin_source_events_total", "tocsin_syslog_", "tocsin_forward_")  # the last to be opened
+        doors = ("tocsin_source_events_total", "tocsin_syslog_", "tocsin_tail_", "tocsin_journald_", "tocsin_forward_")  # the last to be opened
         text = kit.wait_for("all doors", lambda: (lambda t: t if all(d in t for d in doors) else None)(server.get("/metrics")[1]))
     rows = {}
     for name, help_text, kind in re.findall(r"^# HELP (\S+) (.*)\n# TYPE \S+ (\S+)$", text, re.M):

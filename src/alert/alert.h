@@ -69,6 +69,7 @@ struct alert_life {
     struct sv impact, urgency; /* of the latest assessment: low, medium, high, critical */
     struct sv document;        /* what was written down, or where */
     int64_t breached_ns;       /* not acknowledged in time: since then */
+    int64_t overdue_ns;        /* open for longer than it should be: since then */
     int64_t snoozed_until_ns;  /* while snoozed */
     enum alert_state snoozed_from;
     struct sv asked; /* whom the newest question went to (D-16) */
@@ -103,6 +104,8 @@ struct alert {
     struct sv description, owner, secondary_owner, runbook;
     const struct sv *actions;
     size_t action_count;
+    const struct sv *tags; /* the rule's */
+    size_t tag_count;
     const struct alert_label *labels; /* sorted: alertname, severity, rule_id, and the entity's */
     size_t label_count;
     uint64_t count;            /* occurrences, the first is 1 */
@@ -130,7 +133,8 @@ enum decision_kind {
     DECIDE_REFUSED, /* a command that could not be done; goes back to who asked, is kept in history of
                        commands only */
 };
-enum notify_reason { /* resolved: also closed while open; test, digest: about no alert of the book */
+enum notify_reason { /* resolved: also closed while open; test, digest, incident: about no alert of the book
+                      */
                      NOTIFY_NEW,
                      NOTIFY_COUNT_STEP,
                      NOTIFY_SEVERITY_RAISED,
@@ -143,6 +147,8 @@ enum notify_reason { /* resolved: also closed while open; test, digest: about no
                      NOTIFY_TASK_DUE,
                      NOTIFY_REMINDER, /* it fires still, and what kept it quiet (snooze, silence) has ended */
                      NOTIFY_FLAPPING, /* in place of new: it began and ended again and again */
+                     NOTIFY_OVERDUE,  /* it is open for longer than it should be: to its owners, too */
+                     NOTIFY_INCIDENT, /* about an incident, in place of an alert */
 };
 const char *notify_reason_name(enum notify_reason reason);
 
@@ -183,7 +189,8 @@ struct alert_options {
     int64_t
         resolve_after_ns; /* an alert without occurrences for so long resolves itself on a tick; 0 = 24 h */
     int64_t acknowledge_within_ns; /* goal for P1 and P2; past it the breach is noted; 0: no goal */
-    int64_t answer_within_ns;      /* of the user that was asked; 0 = 24 h */
+    int64_t overdue_after_ns[SEVERITY_P4 + 1]; /* how long an alert of a severity may be open; 0: any time */
+    int64_t answer_within_ns;                  /* of the user that was asked; 0 = 24 h */
     bool silence_is_no_objection; /* no answer in time: back to firing as it was; false: raised, as by "no" */
     enum severity raise_to;       /* by a "no"; SEVERITY_NONE = P1 */
     int zone_offset_s;            /* east of UTC: when a business day begins */
@@ -287,7 +294,7 @@ int book_load(struct book *book, struct sv saved, struct err *err);
  * The alert as JSON, the one shape for the API, for decision records and for `alerts show`; and back (texts
  * in `arena`). Flat, every key always there: id, fingerprint, rule_id, title, severity ("P1"), state,
  * disposition, message, count, first_seen, last_seen, acknowledged_at, acknowledged_by, ended_at, ended_by,
- * note, description, owner, secondary_owner, runbook, actions [], labels {}, position, silenced_by,
+ * note, description, owner, secondary_owner, runbook, actions [], tags [], labels {}, position, silenced_by,
  * flapping {since, times, over_since, stable_at}, notify_after {count, within_seconds, come}, escalation
  * {told, next_at}, assigned, response {…}, snoozed_until, question {to, number, answer_by}, tasks
  * [{number, what, owner, by, due, reminded_at, done_at, done_by}], history [{time, what, by, note}]. Times

@@ -21,12 +21,12 @@ static void labels_json(struct json_out *json, const char *key, const struct ale
     json_object_end(json);
 }
 
-static void actions_json(struct json_out *json, const struct alert *alert)
+static void texts_json(struct json_out *json, const char *key, const struct sv *texts, size_t count)
 {
-    json_key(json, SV("actions"));
+    json_key(json, sv_of(key));
     json_array(json);
-    for (size_t i = 0; i < alert->action_count; i++)
-        json_string(json, alert->actions[i]);
+    for (size_t i = 0; i < count; i++)
+        json_string(json, texts[i]);
     json_array_end(json);
 }
 
@@ -51,6 +51,7 @@ static const struct alert_life no_life = {.assessed_ns = TC_NO_TIME,
                                           .responded_ns = TC_NO_TIME,
                                           .documented_ns = TC_NO_TIME,
                                           .breached_ns = TC_NO_TIME,
+                                          .overdue_ns = TC_NO_TIME,
                                           .snoozed_until_ns = TC_NO_TIME,
                                           .answer_due_ns = TC_NO_TIME};
 
@@ -70,6 +71,7 @@ static void response_json(struct json_out *json, const struct alert *alert, cons
     json_kv_string(json, "documented_by", life->documented_by);
     json_kv_string(json, "document", life->document);
     json_kv_time(json, "breached_at", life->breached_ns);
+    json_kv_time(json, "overdue_at", life->overdue_ns);
     json_object_end(json);
 }
 
@@ -166,7 +168,8 @@ void alert_to_json(const struct alert *alert, struct buf *out)
     json_kv_string(&json, "owner", alert->owner);
     json_kv_string(&json, "secondary_owner", alert->secondary_owner);
     json_kv_string(&json, "runbook", alert->runbook);
-    actions_json(&json, alert);
+    texts_json(&json, "actions", alert->actions, alert->action_count);
+    texts_json(&json, "tags", alert->tags, alert->tag_count);
     labels_json(&json, "labels", alert);
     json_kv_u64(&json, "position", alert->last_position);
     life_json(&json, alert);

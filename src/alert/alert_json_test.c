@@ -35,6 +35,9 @@ static void assert_same(const struct alert *a, const struct alert *b)
     assert_int_equal(a->action_count, b->action_count);
     for (size_t i = 0; i < a->action_count; i++)
         assert_sv(a->actions[i], b->actions[i]);
+    assert_int_equal(a->tag_count, b->tag_count);
+    for (size_t i = 0; i < a->tag_count; i++)
+        assert_sv(a->tags[i], b->tags[i]);
     assert_int_equal(a->label_count, b->label_count);
     for (size_t i = 0; i < a->label_count; i++) {
         assert_sv(a->labels[i].name, b->labels[i].name);
@@ -74,12 +77,15 @@ static void round_trip(const struct alert *alert)
 static void make_rich(struct kit *kit)
 {
     const struct sv actions[] = {SV("block \"it\""), SV("tell\nthe owner")};
+    const struct sv tags[] = {SV("security"), SV("attack.t1110")};
     const struct finding_field group[] = {
         {SV("source.ip"), SV("203.0.113.7"), FIELD_STRING},
         {SV("user.name"), SV("al\"ice\\\x01 \xC3\xBC \xF0\x9F\x94\x94"), FIELD_STRING}};
     struct rule_info rule = kit_rule("r-1", "Title {{ of }} \xE2\x80\x9Crule\xE2\x80\x9D", SEVERITY_P1);
     rule.actions = actions;
     rule.action_count = 2;
+    rule.tags = tags;
+    rule.tag_count = 2;
     rule.owner = SV("security");
     rule.runbook = SV("https://wiki.example/runbook?a=b&c=d");
     rule.description = SV("two\nlines");

@@ -87,7 +87,8 @@ static void steps(const struct alert *a, struct buf *out)
     static const struct alert_life nobody = {.assessed_ns = TC_NO_TIME,
                                              .responded_ns = TC_NO_TIME,
                                              .documented_ns = TC_NO_TIME,
-                                             .breached_ns = TC_NO_TIME};
+                                             .breached_ns = TC_NO_TIME,
+                                             .overdue_ns = TC_NO_TIME};
     const struct alert_life *life = a->life != NULL ? a->life : &nobody;
     int64_t since_ns = a->history_count > 0 ? a->history[0].time_ns : a->first_ns;
     buf_str(out, "| step | at | after | by |\n|---|---|---|---|\n");
@@ -100,6 +101,8 @@ static void steps(const struct alert *a, struct buf *out)
         buf_printf(out, "\nImpact: %.*s. Urgency: %.*s.\n", SV_FMT(life->impact), SV_FMT(life->urgency));
     if (life->breached_ns != TC_NO_TIME)
         buf_str(out, "\nThe goal for the acknowledgement was missed.\n");
+    if (life->overdue_ns != TC_NO_TIME)
+        buf_str(out, "\nIt was open for longer than the goal of its priority.\n");
 }
 
 void alert_timeline_markdown(const struct alert *a, struct buf *out)

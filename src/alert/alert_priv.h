@@ -23,6 +23,7 @@ enum {
     ALERT_NOTE_MAX = 4096,
     ALERT_BY_MAX = 256,
     ALERT_ACTIONS_MAX = 32,
+    ALERT_TAGS_MAX = 32,
     ALERT_ENTITY_MAX = 16, /* entity labels; further parts still count for the key */
     ALERT_LABELS_MAX = ALERT_ENTITY_MAX + 4,
     ALERT_HISTORY_MAX = 1000,
@@ -89,10 +90,12 @@ struct card {
     int64_t quiet_ns; /* 0: as the options have it */
     const struct sv *actions;
     size_t action_count;
+    const struct sv *tags;
+    size_t tag_count;
 };
 void card_pack(const struct rule_info *rule, struct arena *scratch, struct buf *out);
-/* What version 1 of a book saved lacks these at its end: the same card with nothing in them. */
-void card_complete(struct buf *packed);
+/* A card of an older version of the saved book lacks what came later: the same card with nothing in it. */
+void card_complete(uint32_t version, struct buf *packed);
 /* The card of these bytes, one more reference; NULL where they are no card. */
 struct card *card_take(struct map *cards, struct sv packed);
 void card_drop(struct map *cards, struct card **card);
@@ -284,7 +287,8 @@ bool wait_load(struct held *held, struct reader *reader); /* false where the byt
 
 /* --- book_save_life.c */
 void book_save_life(const struct held *held, struct buf *out);
-bool book_load_life(struct held *held, struct reader *reader); /* false where the bytes contradict it */
+/* Of a book saved as this version, 2 at least; false where the bytes contradict it. */
+bool book_load_life(struct held *held, uint32_t version, struct reader *reader);
 
 /* --- book.c */
 /* DECIDE_INTENT: a notification; `step` is part of its key (of a raise: the severity). */

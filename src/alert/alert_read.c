@@ -118,22 +118,22 @@ static void read_labels(struct reading *r, struct alert *alert)
     alert->label_count = n;
 }
 
-static void read_actions(struct reading *r, struct alert *alert)
+static size_t read_texts(struct reading *r, const char *key, size_t max, const struct sv **ret)
 {
-    struct sv *actions = ARENA_ARRAY(r->arena, struct sv, ALERT_ACTIONS_MAX);
+    struct sv *texts = ARENA_ARRAY(r->arena, struct sv, max);
     size_t n = 0;
-    for (const struct field *field = get(r, "actions", FIELD_STRING); field != NULL;
+    *ret = texts;
+    for (const struct field *field = get(r, key, FIELD_STRING); field != NULL;
          field = event_next(&r->event, field)) {
         if (field->type != FIELD_STRING)
             continue;
-        if (n == ALERT_ACTIONS_MAX) {
-            wrong(r, "actions", "a list of that few actions");
-            return;
+        if (n == max) {
+            wrong(r, key, "a list of that few texts");
+            return 0;
         }
-        actions[n++] = field->value;
+        texts[n++] = field->value;
     }
-    alert->actions = actions;
-    alert->action_count = n;
+    return n;
 }
 
 /* Calls `each` with every object of the list, read on its own. */
@@ -229,6 +229,7 @@ static void read_life(struct reading *r, struct alert *alert)
     life->documented_by = text(r, "response.documented_by");
     life->document = text(r, "response.document");
     life->breached_ns = when(r, "response.breached_at");
+    life->overdue_ns = when(r, "response.overdue_at");
     life->snoozed_until_ns = when(r, "snoozed_until");
     life->asked = text(r, "question.to");
     life->answer_due_ns = when(r, "question.answer_by");
@@ -288,7 +289,8 @@ static void read_alert(struct reading *r, struct alert *alert)
     alert->owner = text(r, "owner");
     alert->secondary_owner = text(r, "secondary_owner");
     alert->runbook = text(r, "runbook");
-    read_actions(r, alert);
+    alert->action_count = read_texts(r, "actions", ALERT_ACTIONS_MAX, &alert->actions);
+    alert->tag_count = read_texts(r, "tags", ALERT_TAGS_MAX, &alert->tags);
     read_labels(r, alert);
     alert->last_position = number(r, "position");
     read_flapping(r, alert);

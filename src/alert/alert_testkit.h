@@ -123,7 +123,7 @@ static inline void kit_as_version_1(struct sv saved, struct buf *ret)
 {
     enum {
         HEAD = 4 + 4 + 8 + 8 + 4,                                 /* to the first card's length */
-        LATER = 4 + 8,                                            /* what cards have at their end */
+        LATER = 4 + 8 + 4,                                        /* what cards have at their end */
         TOLD = 4 + 8 + ALERT_ID_DIGITS + TC_SHA256_BYTES + 4 + 3, /* from the cards' end to that one byte */
         LIFE = 3 * 8 + 3 * 4 + 1 + 4 + 1,                         /* what alerts have at their end */
         SILENCES = 8 + 4 + 4                                      /* what the book has at its end */

@@ -258,7 +258,7 @@ static void make_id(const struct book *book, const uint8_t key[TC_SHA256_BYTES],
 static struct card *card_of(struct book *book, const struct rule_info *rule)
 {
     struct buf packed;
-    buf_init(&packed, (size_t)ALERT_TEXT_MAX * (ALERT_ACTIONS_MAX + 16));
+    buf_init(&packed, (size_t)ALERT_TEXT_MAX * (ALERT_ACTIONS_MAX + ALERT_TAGS_MAX + 16));
     card_pack(rule, &book->scratch, &packed);
     struct card *card = card_take(&book->cards, buf_view(&packed));
     tc_assert(card != NULL); /* what card_pack wrote is a card */

@@ -2,8 +2,7 @@
  * The book as bytes and back, for checkpoints. Equal books give equal bytes; a book that was saved and loaded
  * decides as one that never was.
  *
- * Format, version 2 (1, whose cards end with the actions, is read), little-endian; a string is u32 length and
- * bytes:
+ * Format, version 3 (1 and 2 are read), little-endian; a string is u32 length and bytes:
  *
  *   u32 magic "TCBK" · u32 version · u64 next serial · u64 next end serial
  *   u32 cards · per card: string (card.c), in order of first use
@@ -12,7 +11,8 @@
  *   u64 XXH3 of all that stands before
  *
  * Version 1 had nothing of what people do beside the states (book_save_life.c), nor of rules that end their
- * alerts themselves; it is read, too.
+ * alerts themselves, and its cards ended with the actions. Version 2 had no tags and nothing of overdue
+ * alerts.
  *
  * Not in it: the options (they come from the configuration, and timers follow those in force), the heap, what
  * changed for the projection (after a load, everything has), and what can be computed (fingerprint).
@@ -25,7 +25,7 @@
 
 #include <stdlib.h>
 
-enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 2, SAVE_VERSION_OLDEST = 1 };
+enum { SAVE_MAGIC = 0x4B424354, SAVE_VERSION = 3, SAVE_VERSION_OLDEST = 1 };
 #define SERIAL_MAX (UINT64_MAX / 2) /* no life is that long; and adding one never wraps */
 enum {
     FLAG_CURRENT = 1,
@@ -42,7 +42,7 @@ static const char *const words[] = {
     "created",    "count",      "acknowledged", "resolved", "closed",    "snoozed",  "woken",
     "asked",      "denied",     "unanswered",   "breached", "escalated", "assigned", "noted",
     "assessed",   "responding", "documented",   "task",     "task_done", "task_due", "silenced",
-    "unsilenced", "drill",      "severity",     "flapping", "stable",    "waiting",
+    "unsilenced", "drill",      "severity",     "flapping", "stable",    "waiting",  "overdue",
 };
 
 /* --- writing */
@@ -177,11 +177,11 @@ static struct card *load_card(struct load *load)
 {
     struct buf packed;
     struct sv text = reader_string(&load->reader);
-    if (load->reader.bad || load->version >= 2)
+    if (load->reader.bad || load->version == SAVE_VERSION)
         return load->reader.bad ? NULL : card_take(&load->book->cards, text);
     buf_init(&packed, text.n + 64);
     buf_sv(&packed, text);
-    card_complete(&packed);
+    card_complete(load->version, &packed);
     struct card *card = card_take(&load->book->cards, buf_view(&packed));
     buf_free(&packed);
     return card;
@@ -316,7 +316,7 @@ static void fill(struct held *held, const struct saved *s)
 static bool load_life(struct load *load, struct held *held)
 {
     if (load->version > 1)
-        return book_load_life(held, &load->reader);
+        return book_load_life(held, load->version, &load->reader);
     held->ladder_from_ns = held->alert.history_count > 0 ? held->alert.history[0].time_ns : 0;
     return held->alert.state != ALERT_PENDING && held->alert.state != ALERT_SNOOZED;
 }

@@ -5,8 +5,9 @@
  *
  *   u64 ladder from, paused, paused at · u32 ladder step, reminders, silenced · flapping · waiting · u8 has a
  * life, and if so: strings assigned, assessed by, responded by, documented by, impact, urgency, document,
- * asked u64 assessed, responded, documented, breached, snoozed until, answer due · u8 snoozed from · u32 asks
- * u32 tasks · per task: strings what, owner, by, done by · u64 due, reminded, done
+ * asked u64 assessed, responded, documented, breached, snoozed until, answer due, overdue (not in version 2)
+ * · u8 snoozed from · u32 asks u32 tasks · per task: strings what, owner, by, done by · u64 due, reminded,
+ * done
  */
 #include "alert/alert_priv.h"
 
@@ -29,7 +30,8 @@ void book_save_life(const struct held *held, struct buf *out)
     for (size_t i = 0; i < TC_ARRAY_LEN(texts); i++)
         buf_string(out, texts[i]);
     const int64_t times[] = {life->assessed_ns, life->responded_ns,     life->documented_ns,
-                             life->breached_ns, life->snoozed_until_ns, life->answer_due_ns};
+                             life->breached_ns, life->snoozed_until_ns, life->answer_due_ns,
+                             life->overdue_ns};
     for (size_t i = 0; i < TC_ARRAY_LEN(times); i++)
         buf_u64(out, (uint64_t)times[i]);
     buf_u8(out, (uint8_t)life->snoozed_from);
@@ -70,7 +72,7 @@ static void load_tasks(struct reader *reader, struct held *held)
     }
 }
 
-static void load_people(struct reader *reader, struct held *held)
+static void load_people(struct reader *reader, uint32_t version, struct held *held)
 {
     struct alert_life *life = held_life(held);
     struct sv *const texts[] = {&life->assigned,      &life->assessed_by, &life->responded_by,
@@ -80,8 +82,9 @@ static void load_people(struct reader *reader, struct held *held)
         *texts[i] =
             text_of(reader, held, texts[i] == &life->document ? (size_t)ALERT_NOTE_MAX : ALERT_BY_MAX);
     int64_t *const times[] = {&life->assessed_ns, &life->responded_ns,     &life->documented_ns,
-                              &life->breached_ns, &life->snoozed_until_ns, &life->answer_due_ns};
-    for (size_t i = 0; i < TC_ARRAY_LEN(times); i++)
+                              &life->breached_ns, &life->snoozed_until_ns, &life->answer_due_ns,
+                              &life->overdue_ns};
+    for (size_t i = 0; i < TC_ARRAY_LEN(times) - (version < 3); i++)
         *times[i] = (int64_t)reader_u64(reader);
     uint8_t from = reader_u8(reader);
     life->asks = reader_u32(reader);
@@ -90,7 +93,7 @@ static void load_people(struct reader *reader, struct held *held)
     load_tasks(reader, held);
 }
 
-bool book_load_life(struct held *held, struct reader *reader)
+bool book_load_life(struct held *held, uint32_t version, struct reader *reader)
 {
     held->ladder_from_ns = (int64_t)reader_u64(reader);
     held->paused_ns = (int64_t)reader_u64(reader);
@@ -102,7 +105,7 @@ bool book_load_life(struct held *held, struct reader *reader)
         return false;
     uint8_t has = reader_u8(reader);
     if (has == 1)
-        load_people(reader, held);
+        load_people(reader, version, held);
     bool put_off = held->alert.state == ALERT_PENDING || held->alert.state == ALERT_SNOOZED;
     return !reader->bad && has <= 1 && (has == 1 || !put_off);
 }

@@ -1,8 +1,8 @@
 /*
  * What time alone does to an alert: a snooze ends, a question stays without an answer, the goal for the
- * acknowledgement is missed, a task is due, a step of the escalation comes, an alert without occurrences
- * resolves, one that ended is forgotten. Each has a time of its own; the earliest is the alert's timer
- * (book_index.c), and a tick that passes it does all that is due, in this file's order.
+ * acknowledgement is missed, it is open for too long, a task is due, a step of the escalation comes, an alert
+ * without occurrences resolves, one that ended is forgotten. Each has a time of its own; the earliest is the
+ * alert's timer (book_index.c), and a tick that passes it does all that is due, in this file's order.
  *
  * Escalation reads the alert, never a notification (ledger D-10 to D-12). Step k comes a fixed time after the
  * alert began to fire; time that it spent paused (snoozed, asked about, silenced) does not count. It stops
@@ -36,6 +36,16 @@ static int64_t breach_due(const struct book *book, const struct held *held)
                   book->options.acknowledge_within_ns > 0 &&
                   (alert->life == NULL || alert->life->breached_ns == TC_NO_TIME);
     return counts ? book_add_ns(held->ladder_from_ns, book->options.acknowledge_within_ns) : INT64_MAX;
+}
+
+/* D-20: from its making on, whatever was done about it since, until it has ended. */
+static int64_t overdue_due(const struct book *book, const struct held *held)
+{
+    const struct alert *alert = &held->alert;
+    int64_t after_ns = book->options.overdue_after_ns[alert->severity];
+    bool counts = lifecycle_open(alert->state) && alert->waiting == NULL && after_ns > 0 &&
+                  alert->history_count > 0 && (alert->life == NULL || alert->life->overdue_ns == TC_NO_TIME);
+    return counts ? book_add_ns(alert->history[0].time_ns, after_ns) : INT64_MAX;
 }
 
 static int64_t task_due(const struct book *book, const struct held *held)
@@ -137,6 +147,17 @@ static void breach(const struct firing *f)
     say(f, SV("breached"), sv_make(note, (size_t)n));
 }
 
+static void overdue(const struct firing *f)
+{
+    char note[64 + TC_RFC3339_MAX], goal[TC_RFC3339_MAX];
+    clk_format_duration(f->book->options.overdue_after_ns[f->held->alert.severity], goal);
+    int n = snprintf(note, sizeof note, "open for longer than %s", goal);
+    int64_t due_ns = overdue_due(f->book, f->held);
+    held_life(f->held)->overdue_ns = due_ns;
+    say(f, SV("overdue"), sv_make(note, (size_t)n));
+    book_tell(f->book, f->out, f->position, f->now_ns, f->held, NOTIFY_OVERDUE, 1);
+}
+
 static void remind(const struct firing *f)
 {
     struct alert_life *life = held_life(f->held);
@@ -212,9 +233,9 @@ static const struct {
     int64_t (*due)(const struct book *book, const struct held *held);
     void (*fire)(const struct firing *firing);
 } timers[] = {
-    {snooze_due, wake},           {answer_due, unanswered}, {breach_due, breach}, {task_due, remind},
-    {book_step_due_ns, escalate}, {flap_due_ns, settle},    {end_due, end}, /* the last: it may be forgotten
-                                                                             */
+    {snooze_due, wake},     {answer_due, unanswered}, {breach_due, breach},
+    {overdue_due, overdue}, {task_due, remind},       {book_step_due_ns, escalate},
+    {flap_due_ns, settle},  {end_due, end}, /* the last: it may be forgotten */
 };
 
 int64_t book_timer_ns(const struct book *book, const struct held *held)

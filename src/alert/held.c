@@ -52,6 +52,8 @@ struct held *held_new(const struct held_birth *birth)
         .runbook = card->runbook,
         .actions = card->actions,
         .action_count = card->action_count,
+        .tags = card->tags,
+        .tag_count = card->tag_count,
         .count = 1,
         .acknowledged_ns = TC_NO_TIME,
         .ended_ns = TC_NO_TIME,
@@ -102,6 +104,7 @@ struct alert_life *held_life(struct held *held)
                                           .responded_ns = TC_NO_TIME,
                                           .documented_ns = TC_NO_TIME,
                                           .breached_ns = TC_NO_TIME,
+                                          .overdue_ns = TC_NO_TIME,
                                           .snoozed_until_ns = TC_NO_TIME,
                                           .answer_due_ns = TC_NO_TIME};
         held->alert.life = held->life;

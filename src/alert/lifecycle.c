@@ -80,9 +80,9 @@ struct sv lifecycle_disposition(struct sv word)
 
 const char *notify_reason_name(enum notify_reason reason)
 {
-    static const char *const names[] = {"new",          "count_step", "severity_raised", "resolved",
-                                        "acknowledged", "test",       "digest",          "escalated",
-                                        "question",     "task_due",   "reminder",        "flapping"};
-    _Static_assert(TC_ARRAY_LEN(names) == NOTIFY_FLAPPING + 1, "every reason has a name");
+    static const char *const names[] = {
+        "new",       "count_step", "severity_raised", "resolved", "acknowledged", "test",    "digest",
+        "escalated", "question",   "task_due",        "reminder", "flapping",     "overdue", "incident"};
+    _Static_assert(TC_ARRAY_LEN(names) == NOTIFY_INCIDENT + 1, "every reason has a name");
     return names[reason];
 }

@@ -94,6 +94,57 @@ static void test_D_15_breach_at_five_minutes(void **state)
     }
 }
 
+/* 24 hours for P1, 7 days for P2, whatever was done meanwhile; once; and not past the end. */
+static void test_D_20_overdue_to_the_minute(void **state)
+{
+    static const struct alert_options o = {
+        .overdue_after_ns = {[SEVERITY_P1] = 24 * KIT_HOUR, [SEVERITY_P2] = 7 * 24 * KIT_HOUR},
+        .resolve_after_ns = 1000 * KIT_HOUR};
+    (void)state;
+    for (enum severity severity = SEVERITY_P1; severity <= SEVERITY_P3; severity++) {
+        struct kit kit;
+        struct rule_info rule = kit_rule("r-1", "T", severity);
+        int64_t due_ns = KIT_T0 + o.overdue_after_ns[severity];
+        kit_init(&kit, &o);
+        kit_give(&kit, kit_finding(&rule, NULL, KIT_T0));
+        kit_do(&kit, "ack", book_at(kit.book, 0)->id, COMMAND(0), KIT_T0 + KIT_MINUTE);
+        if (severity == SEVERITY_P3) { /* has no such clock */
+            kit_tick(&kit, KIT_T0 + 900 * KIT_HOUR);
+            assert_int_equal(kit_intents(&kit), 0);
+            kit_free(&kit);
+            continue;
+        }
+        kit_tick(&kit, due_ns - KIT_MINUTE);
+        assert_int_equal(kit.out.count, 0);
+        kit_save_and_load(&kit, &o);
+        kit_tick(&kit, due_ns + KIT_MINUTE);
+        assert_int_equal(kit_intent(&kit)->reason, NOTIFY_OVERDUE);
+        const struct alert *a = book_at(kit.book, 0);
+        assert_int_equal(a->life->overdue_ns, due_ns);
+        assert_true(sv_is(last_what(a), "overdue"));
+        assert_true(sv_is(last_note(a),
+                          severity == SEVERITY_P1 ? "open for longer than 1d" : "open for longer than 1w"));
+        kit_save_and_load(&kit, &o);
+        kit_tick(&kit, due_ns + 48 * KIT_HOUR);
+        assert_int_equal(kit.out.count, 0);
+        kit_free(&kit);
+    }
+}
+
+static void test_D_20_what_has_ended_is_not_overdue(void **state)
+{
+    static const struct alert_options o = {.overdue_after_ns = {[SEVERITY_P1] = 24 * KIT_HOUR}};
+    struct kit kit;
+    struct rule_info rule = kit_rule("r-1", "T", SEVERITY_P1);
+    (void)state;
+    kit_init(&kit, &o);
+    kit_give(&kit, kit_finding(&rule, NULL, KIT_T0));
+    kit_do(&kit, "resolve", book_at(kit.book, 0)->id, COMMAND(0), KIT_T0 + 23 * KIT_HOUR);
+    kit_tick(&kit, KIT_T0 + 25 * KIT_HOUR);
+    assert_int_equal(kit.out.count, 0);
+    kit_free(&kit);
+}
+
 static void test_Y_16_assign_and_note(void **state)
 {
     (void)state;
@@ -499,6 +550,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_D_15_five_steps_in_order),
         cmocka_unit_test(test_D_15_breach_at_five_minutes),
+        cmocka_unit_test(test_D_20_overdue_to_the_minute),
+        cmocka_unit_test(test_D_20_what_has_ended_is_not_overdue),
         cmocka_unit_test(test_Y_16_assign_and_note),
         cmocka_unit_test(test_D_17_tasks_remind_once),
         cmocka_unit_test(test_D_17_next_business_day),

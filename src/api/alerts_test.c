@@ -339,14 +339,6 @@ static void hold_commands(struct kit *kit, bool hold)
     pthread_mutex_unlock(&kit->lock);
 }
 
-static unsigned waiting_commands(struct kit *kit)
-{
-    pthread_mutex_lock(&kit->api->lock);
-    unsigned count = kit->api->command_count;
-    pthread_mutex_unlock(&kit->api->lock);
-    return count;
-}
-
 /* More commands than the server has threads wait for a core that is behind: all else is served meanwhile. */
 static void test_commands_that_wait_hold_up_nobody(void **state)
 {
@@ -363,7 +355,7 @@ static void test_commands_that_wait_hold_up_nobody(void **state)
         kit_send(clients[i] = kit_connect(kit), sv_of(request));
     do
         assert_int_equal(kit_get(kit, "/-/healthy"), 200);
-    while (waiting_commands(kit) < TC_ARRAY_LEN(clients));
+    while (workers_count(&kit->api->commands) < TC_ARRAY_LEN(clients));
     assert_int_equal(post_command(kit, "ack", "", SV("{}")), 429);
     hold_commands(kit, false);
     for (size_t i = 0; i < TC_ARRAY_LEN(clients); i++) {

@@ -200,9 +200,6 @@ static void init_locks(struct api *api)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&api->changed, &monotonic);
-    pthread_cond_init(&api->command_due, NULL);
-    pthread_cond_init(&api->search_due, NULL);
-    pthread_cond_init(&api->aside_due, NULL);
     pthread_cond_init(&api->aside_done, NULL);
     pthread_condattr_destroy(&monotonic);
 }
@@ -223,9 +220,6 @@ static void free_all(struct api **at)
     auth_fini(&api->auth);
     free_texts(api);
     pthread_cond_destroy(&api->changed);
-    pthread_cond_destroy(&api->command_due);
-    pthread_cond_destroy(&api->search_due);
-    pthread_cond_destroy(&api->aside_due);
     pthread_cond_destroy(&api->aside_done);
     pthread_mutex_destroy(&api->lock);
     pthread_mutex_destroy(&api->store_lock);

@@ -14,6 +14,7 @@
 #include "api/auth.h"
 #include "api/connections.h"
 #include "api/router.h"
+#include "api/workers.h"
 #include "store/store.h"
 
 #include <microhttpd.h>
@@ -146,30 +147,13 @@ struct api {
     struct workbench *benches; /* idle ones */
     pthread_t pulse;           /* beats for the streams */
     bool pulse_runs;
-    struct command *commands; /* that wait for `commander`; under lock, as all below */
-    unsigned command_count;   /* and the one it is about */
-    bool commands_end;
-    pthread_cond_t command_due;
-    pthread_t commander;
-    bool commander_runs;
 
     pthread_mutex_t store_lock; /* one reading connection, used in turn */
     struct store *store;
 
-    struct search_job *searches; /* that wait for `searcher`; under lock, as all below */
-    unsigned search_count;
-    bool searches_end;
-    pthread_cond_t search_due;
-    pthread_t searcher;
-    bool searcher_runs;
-    struct query_index *index;
-
-    struct aside *asides; /* that wait for a thread; under lock, as the next */
-    unsigned aside_count; /* and those that run */
-    atomic_bool asides_end;
-    pthread_cond_t aside_due, aside_done;
-    pthread_t aside_thread[TC_API_ASIDE_THREADS];
-    unsigned aside_threads;
+    struct workers commands, searches, asides;
+    pthread_cond_t aside_done; /* with `lock` */
+    struct query_index *index; /* of the thread of `searches` */
 
     struct stream *stream;
     struct connections connections;

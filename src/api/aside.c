@@ -1,23 +1,19 @@
 /*
  * Handlers that take long, beside the server's threads: a query of PromQL may compute for minutes, and a
  * thread of the server that did so would stand still with all its connections, health checks and senders
- * among them. So the request is suspended, and a few threads of ours, at a lower priority, run the handler.
+ * among them. So the request is suspended, and a few threads of ours (workers.h), at a lower priority, run
+ * the handler.
  *
  * The handler sees a copy of the request, which is nobody else's: the request itself belongs to its thread of
  * the server. The queue is bounded: past it 429. When the server stops, what runs is told to end
- * (api->asides_end), and the request waits for that before it goes.
+ * (it looks at workers_ending), what waits is answered 503, and the request waits for that before it goes.
  */
 #include "api/api_priv.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-enum { NICE = 10 };
 
 struct aside {
-    struct aside *next;
+    struct work work;
     route_fn handle;
     struct pending *pending;
     struct request request; /* the copy, with the body */
@@ -25,75 +21,43 @@ struct aside {
     bool done; /* under api->lock */
 };
 
-static void run(struct api *api, struct aside *job)
+static void run(void *context, struct work *work, bool ending)
 {
-    job->handle(api, &job->request, &job->reply);
+    struct aside *job = (struct aside *)work;
+    if (!ending)
+        job->handle(context, &job->request, &job->reply);
+    else
+        reply_error(&job->reply, 503, "Tocsin stops: ask again once it is back");
     reply_pack(&job->reply, request_header(&job->request, "Accept-Encoding"), SIZE_MAX);
 }
 
-static void *aside_main(void *context)
+static void done(void *context, struct work *work)
 {
     struct api *api = context;
-    /* Where the system refuses, they run at the priority of all else. */
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    struct aside *job = (struct aside *)work;
+    struct pending *pending = job->pending;
     pthread_mutex_lock(&api->lock);
-    while (!api->asides_end || api->asides != NULL) {
-        struct aside *job = api->asides;
-        if (job == NULL) {
-            pthread_cond_wait(&api->aside_due, &api->lock);
-            continue;
-        }
-        api->asides = job->next;
-        pthread_mutex_unlock(&api->lock);
-        struct pending *pending = job->pending;
-        if (!api->asides_end)
-            run(api, job);
-        else
-            reply_error(&job->reply, 503, "Tocsin stops: ask again once it is back");
-        pthread_mutex_lock(&api->lock);
-        job->done = true; /* from here on it may be gone */
-        api->aside_count--;
-        pthread_cond_broadcast(&api->aside_done);
-        pthread_mutex_unlock(&api->lock);
-        pending_done(pending, 0, 0);
-        pthread_mutex_lock(&api->lock);
-    }
+    job->done = true; /* from here on it may be gone */
+    pthread_cond_broadcast(&api->aside_done);
     pthread_mutex_unlock(&api->lock);
-    return NULL;
+    pending_done(pending, 0, 0);
 }
 
 int aside_start(struct api *api, struct err *err)
 {
-    for (; api->aside_threads < TC_API_ASIDE_THREADS; api->aside_threads++)
-        if (pthread_create(&api->aside_thread[api->aside_threads], NULL, aside_main, api) != 0)
-            return err_set(err, TC_EIO, "cannot start the threads of queries on metrics");
-    return 0;
+    const struct workers_options options = {.what = "queries on metrics",
+                                            .limit = TC_API_ASIDES_MAX,
+                                            .threads = TC_API_ASIDE_THREADS,
+                                            .background = true,
+                                            .run = run,
+                                            .done = done,
+                                            .context = api};
+    return workers_start(&api->asides, &options, err);
 }
 
 void aside_stop(struct api *api)
 {
-    pthread_mutex_lock(&api->lock);
-    api->asides_end = true;
-    pthread_cond_broadcast(&api->aside_due);
-    pthread_mutex_unlock(&api->lock);
-    while (api->aside_threads > 0)
-        pthread_join(api->aside_thread[--api->aside_threads], NULL);
-}
-
-static bool enqueue(struct api *api, struct aside *job)
-{
-    pthread_mutex_lock(&api->lock);
-    bool room = api->aside_count < TC_API_ASIDES_MAX;
-    struct aside **at = &api->asides;
-    while (room && *at != NULL)
-        at = &(*at)->next;
-    if (room) {
-        *at = job;
-        api->aside_count++;
-        pthread_cond_signal(&api->aside_due);
-    }
-    pthread_mutex_unlock(&api->lock);
-    return room;
+    workers_stop(&api->asides);
 }
 
 static void begin(struct api *api, struct request *request, route_fn handle, struct reply *reply)
@@ -104,7 +68,7 @@ static void begin(struct api *api, struct request *request, route_fn handle, str
     buf_init(&request->body, 0);
     buf_init(&job->reply.body, TC_API_REPLY_BYTES);
     job->pending = request->pending = pending_new(api, request);
-    if (enqueue(api, job))
+    if (workers_put(&api->asides, &job->work))
         return;
     job->done = true;
     pending_cancel(request->pending);
@@ -117,11 +81,10 @@ static void begin(struct api *api, struct request *request, route_fn handle, str
 static void see_it_end(struct api *api, const struct aside *job)
 {
     pthread_mutex_lock(&api->lock);
-    while (!job->done) {
-        api->asides_end = true;
-        pthread_cond_broadcast(&api->aside_due);
+    if (!job->done)
+        workers_end(&api->asides);
+    while (!job->done)
         pthread_cond_wait(&api->aside_done, &api->lock);
-    }
     pthread_mutex_unlock(&api->lock);
 }
 

@@ -1,7 +1,8 @@
 /*
  * Commands to the core, beside the server's threads: the core answers once the command is durable and
  * applied, which takes as long as the core is behind. A thread of the server that waited for it would stand
- * still with all its connections, so one thread of ours waits instead, and the request is suspended.
+ * still with all its connections, so one thread of ours waits instead (workers.h), and the request is
+ * suspended. Those that wait when the server stops are carried out.
  *
  * A job has two holders, the request and the queue; the last frees it. The queue is bounded: past it 429.
  */
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 
 struct command {
-    struct command *next;
+    struct work work;
     unsigned refs;      /* under api->lock */
     struct arena arena; /* the texts of `what` */
     struct alert_command what;
@@ -21,6 +22,7 @@ struct command {
     /* Written by the thread, read by the request once `pending` is done: */
     struct buf json;
     struct err err;
+    int rc; /* of the thread only: `pending` carries it */
 };
 
 static void let_go(struct api *api, struct command *command)
@@ -35,81 +37,48 @@ static void let_go(struct api *api, struct command *command)
     free(command);
 }
 
-static void run(struct api *api, struct command *command)
+static void run(void *context, struct work *work, bool ending)
 {
-    void *context = api->options.context;
-    int rc = command->is_reload
-                 ? api->options.reload(context, &command->json, &command->err)
-                 : api->options.command(context, &command->what, &command->json, &command->err);
-    pending_done(command->pending, rc, 0);
-    let_go(api, command);
+    const struct api_options *core = &((struct api *)context)->options;
+    struct command *command = (struct command *)work;
+    (void)ending; /* a command that was taken is carried out */
+    command->rc = command->is_reload
+                      ? core->reload(core->context, &command->json, &command->err)
+                      : core->command(core->context, &command->what, &command->json, &command->err);
 }
 
-static void *command_main(void *context)
+static void done(void *context, struct work *work)
 {
-    struct api *api = context;
-    pthread_mutex_lock(&api->lock);
-    while (!api->commands_end || api->commands != NULL) {
-        struct command *command = api->commands;
-        if (command == NULL) {
-            pthread_cond_wait(&api->command_due, &api->lock);
-            continue;
-        }
-        api->commands = command->next;
-        pthread_mutex_unlock(&api->lock);
-        run(api, command);
-        pthread_mutex_lock(&api->lock);
-        api->command_count--;
-    }
-    pthread_mutex_unlock(&api->lock);
-    return NULL;
+    struct command *command = (struct command *)work;
+    pending_done(command->pending, command->rc, 0);
+    let_go(context, command);
 }
 
 int command_start(struct api *api, struct err *err)
 {
-    if (pthread_create(&api->commander, NULL, command_main, api) != 0)
-        return err_set(err, TC_EIO, "cannot start the thread of commands");
-    api->commander_runs = true;
-    return 0;
+    const struct workers_options options = {.what = "commands",
+                                            .limit = TC_API_COMMANDS_MAX,
+                                            .threads = 1,
+                                            .run = run,
+                                            .done = done,
+                                            .context = api};
+    return workers_start(&api->commands, &options, err);
 }
 
 void command_stop(struct api *api)
 {
-    if (!api->commander_runs)
-        return;
-    pthread_mutex_lock(&api->lock);
-    api->commands_end = true;
-    pthread_cond_signal(&api->command_due);
-    pthread_mutex_unlock(&api->lock);
-    pthread_join(api->commander, NULL);
-    api->commander_runs = false;
-}
-
-static bool enqueue(struct api *api, struct command *command)
-{
-    pthread_mutex_lock(&api->lock);
-    bool room = api->command_count < TC_API_COMMANDS_MAX;
-    struct command **at = &api->commands;
-    while (room && *at != NULL)
-        at = &(*at)->next;
-    if (room) {
-        *at = command;
-        command->refs++;
-        api->command_count++;
-        pthread_cond_signal(&api->command_due);
-    }
-    pthread_mutex_unlock(&api->lock);
-    return room;
+    workers_stop(&api->commands);
 }
 
 static void begin(struct api *api, struct request *request, struct reply *reply)
 {
     struct command *command = request->command;
-    command->refs = 1;
+    command->refs = 2; /* the request and the queue */
     buf_init(&command->json, TC_API_REPLY_BYTES);
     command->pending = request->pending = pending_new(api, request);
-    if (enqueue(api, command))
+    if (workers_put(&api->commands, &command->work))
         return;
+    let_go(api, command); /* the queue's */
     pending_cancel(request->pending);
     pending_release(api, &request->pending);
     reply_error(reply, 429, "%d commands wait already: send this one again a little later",

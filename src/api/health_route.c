@@ -6,6 +6,7 @@
 
 #include "api/openmetrics.h"
 #include "base/json_out.h"
+#include "base/metric_text.h"
 
 void health_live(struct api *api, struct request *request, struct reply *reply)
 {
@@ -82,33 +83,30 @@ void health_ready_json(struct api *api, struct request *request, struct reply *r
     health_json(api, reply, false);
 }
 
-static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
-{
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
-               (unsigned long long)value);
-}
-
 static void intake_metrics(const struct api *api, struct buf *out)
 {
     struct intake_stats s;
     intake_stats(api->options.intake, &s);
-    metric(out, "tocsin_intake_records_total", "counter", "Records parsed and redacted.", s.records);
-    metric(out, "tocsin_intake_bytes_total", "counter", "Bytes of records parsed.", s.bytes);
-    metric(out, "tocsin_intake_text_total", "counter", "Records kept as text: no parser understood them.",
-           s.text);
-    metric(out, "tocsin_intake_errors_total", "counter", "Items refused in bodies.", s.errors);
-    metric(out, "tocsin_intake_redacted_total", "counter", "Records in which something was redacted.",
-           s.redacted);
-    metric(out, "tocsin_intake_suspect_time_total", "counter",
-           "Records whose own time is too far from the receive time.", s.suspect_time);
-    metric(out, "redaction_failed_total", "counter",
-           "Records quarantined because redaction failed: nothing of them is kept.", s.redaction_failed);
+    const struct metric rows[] = {
+        {"tocsin_intake_records_total", "counter", "Records parsed and redacted.", (double)s.records},
+        {"tocsin_intake_bytes_total", "counter", "Bytes of records parsed.", (double)s.bytes},
+        {"tocsin_intake_text_total", "counter", "Records kept as text: no parser understood them.",
+         (double)s.text},
+        {"tocsin_intake_errors_total", "counter", "Items refused in bodies.", (double)s.errors},
+        {"tocsin_intake_redacted_total", "counter", "Records in which something was redacted.",
+         (double)s.redacted},
+        {"tocsin_intake_suspect_time_total", "counter",
+         "Records whose own time is too far from the receive time.", (double)s.suspect_time},
+        {"redaction_failed_total", "counter",
+         "Records quarantined because redaction failed: nothing of them is kept.",
+         (double)s.redaction_failed},
+    };
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 static void http_metrics(const struct api *api, struct buf *out)
 {
-    buf_str(out, "# HELP tocsin_http_requests_total Requests answered, by route and status.\n"
-                 "# TYPE tocsin_http_requests_total counter\n");
+    metric_head(out, "tocsin_http_requests_total", "counter", "Requests answered, by route and status.");
     for (size_t row = 0; row <= TC_API_ROUTES_MAX; row++)
         for (size_t column = 0; column < TC_API_CODES; column++) {
             unsigned long long count = api->answers[row][column];
@@ -128,43 +126,51 @@ static void connection_metrics(struct api *api, struct buf *out)
     unsigned count = c->count;
     uint64_t refused = c->refused, timed_out = c->timed_out;
     pthread_mutex_unlock(&c->lock);
-    pthread_mutex_lock(&api->lock);
-    unsigned commands = api->command_count, asides = api->aside_count;
-    pthread_mutex_unlock(&api->lock);
-    metric(out, "tocsin_http_connections", "gauge", "HTTP connections.", count);
-    metric(out, "tocsin_http_connections_limit", "gauge", "Bound of tocsin_http_connections.",
-           TC_API_CONNECTIONS_MAX);
-    metric(out, "tocsin_http_connections_refused_total", "counter",
-           "HTTP connections refused because their address has too many.", refused);
-    metric(out, "tocsin_http_connections_timed_out_total", "counter",
-           "HTTP connections cut because a head or a body came too slowly.", timed_out);
-    metric(out, "tocsin_commands_waiting", "gauge", "People's commands that wait for the core.", commands);
-    metric(out, "tocsin_http_metric_queries", "gauge", "Queries on metrics that wait or run.", asides);
-    metric(out, "tocsin_http_metric_queries_limit", "gauge", "Bound of tocsin_http_metric_queries.",
-           TC_API_ASIDES_MAX);
-    metric(out, "tocsin_commands_waiting_limit", "gauge", "Bound of tocsin_commands_waiting.",
-           TC_API_COMMANDS_MAX);
+    unsigned commands = workers_count(&api->commands), asides = workers_count(&api->asides);
+    const struct metric rows[] = {
+        {"tocsin_http_connections", "gauge", "HTTP connections.", count},
+        {"tocsin_http_connections_limit", "gauge", "Bound of tocsin_http_connections.",
+         TC_API_CONNECTIONS_MAX},
+        {"tocsin_http_connections_refused_total", "counter",
+         "HTTP connections refused because their address has too many.", (double)refused},
+        {"tocsin_http_connections_timed_out_total", "counter",
+         "HTTP connections cut because a head or a body came too slowly.", (double)timed_out},
+        {"tocsin_commands_waiting", "gauge", "People's commands that wait for the core.", commands},
+        {"tocsin_http_metric_queries", "gauge", "Queries on metrics that wait or run.", asides},
+        {"tocsin_http_metric_queries_limit", "gauge", "Bound of tocsin_http_metric_queries.",
+         TC_API_ASIDES_MAX},
+        {"tocsin_commands_waiting_limit", "gauge", "Bound of tocsin_commands_waiting.", TC_API_COMMANDS_MAX},
+    };
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 static void print_metrics(struct api *api, struct buf *out)
 {
-    metric(out, "auth_invalid_token_total", "counter", "Requests refused for a missing or unknown token.",
-           api->bad_tokens);
-    metric(out, "tocsin_events_accepted_total", "counter", "Events of HTTP bodies that are durable.",
-           api->accepted);
-    metric(out, "tocsin_http_replayed_total", "counter", "Bodies recognised as repeats.", api->replays);
+    const struct metric requests[] = {
+        {"auth_invalid_token_total", "counter", "Requests refused for a missing or unknown token.",
+         (double)api->bad_tokens},
+        {"tocsin_events_accepted_total", "counter", "Events of HTTP bodies that are durable.",
+         (double)api->accepted},
+        {"tocsin_http_replayed_total", "counter", "Bodies recognised as repeats.", (double)api->replays},
+    };
+    metric_rows(out, requests, TC_ARRAY_LEN(requests));
     samples_metrics(api, out);
-    metric(out, "tocsin_http_received_bytes_total", "counter", "Bytes of event bodies as sent.",
-           api->bytes_received);
-    metric(out, "tocsin_http_body_bytes", "gauge", "Bytes of bodies under way.", api->body_bytes);
-    metric(out, "tocsin_http_body_bytes_limit", "gauge", "Bound of tocsin_http_body_bytes.",
-           api_body_budget(api));
-    metric(out, "tocsin_stream_clients", "gauge", "Pages that listen.", stream_clients(api->stream));
-    metric(out, "tocsin_stream_clients_limit", "gauge", "Bound of tocsin_stream_clients.",
-           TC_API_STREAM_CLIENTS_MAX);
+    const struct metric bodies[] = {
+        {"tocsin_http_received_bytes_total", "counter", "Bytes of event bodies as sent.",
+         (double)api->bytes_received},
+        {"tocsin_http_body_bytes", "gauge", "Bytes of bodies under way.", (double)api->body_bytes},
+        {"tocsin_http_body_bytes_limit", "gauge", "Bound of tocsin_http_body_bytes.",
+         (double)api_body_budget(api)},
+        {"tocsin_stream_clients", "gauge", "Pages that listen.", (double)stream_clients(api->stream)},
+        {"tocsin_stream_clients_limit", "gauge", "Bound of tocsin_stream_clients.",
+         TC_API_STREAM_CLIENTS_MAX},
+    };
+    metric_rows(out, bodies, TC_ARRAY_LEN(bodies));
     connection_metrics(api, out);
-    metric(out, "tocsin_stream_dropped_total", "counter", "Pages dropped for reading too slowly.",
-           stream_dropped(api->stream));
+    const struct metric dropped = {"tocsin_stream_dropped_total", "counter",
+                                   "Pages dropped for reading too slowly.",
+                                   (double)stream_dropped(api->stream)};
+    metric_rows(out, &dropped, 1);
     intake_metrics(api, out);
     http_metrics(api, out);
     if (api->options.metrics != NULL)

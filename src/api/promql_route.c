@@ -82,7 +82,7 @@ static void answer(struct question *q, const struct promql_result *r, int64_t at
 static bool is_late(void *context)
 {
     const struct question *q = context;
-    return q->api->asides_end || clk_monotonic_ns(q->api->options.clk) > q->deadline_ns;
+    return workers_ending(&q->api->asides) || clk_monotonic_ns(q->api->options.clk) > q->deadline_ns;
 }
 
 static bool read_options(struct question *q, struct promql_options *o)

@@ -7,6 +7,7 @@
 #include "api/api_priv.h"
 
 #include "base/log.h"
+#include "base/metric_text.h"
 #include "base/unpack.h"
 #include "metrics/intake/samples.h"
 
@@ -175,9 +176,9 @@ void samples_metrics(const struct api *api, struct buf *out)
          api->samples_refused},
     };
     for (size_t r = 0; r < TC_ARRAY_LEN(rows); r++) {
-        buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n", rows[r].name, rows[r].help, rows[r].name);
+        metric_head(out, rows[r].name, "counter", rows[r].help);
         for (size_t i = 0; i < SAMPLES_KINDS; i++)
-            buf_printf(out, "%s{protocol=\"%s\"} %llu\n", rows[r].name, kind_names[i],
-                       (unsigned long long)atomic_load(&rows[r].counts[i]));
+            metric_labelled(out, rows[r].name, "protocol", sv_of(kind_names[i]),
+                            (double)atomic_load(&rows[r].counts[i]));
     }
 }

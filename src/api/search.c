@@ -1,6 +1,7 @@
 /*
- * Queries, on a thread of their own beside the server's: one at a time, at a lower priority than those that
- * take events in, ended after a minute or when the client goes. The queue is bounded: past it 429.
+ * Queries, on a thread of their own beside the server's (workers.h): one at a time, at a lower priority than
+ * those that take events in, ended after a minute or when the client goes. The queue is bounded: past it 429.
+ * Those that wait when the server stops are run cancelled.
  */
 #include "api/search.h"
 
@@ -9,11 +10,8 @@
 #include "query/pivot.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-enum { NAMES_MAX = 100 * 1000, NICE = 10 };
+enum { NAMES_MAX = 100 * 1000 };
 
 static void let_go(struct api *api, struct search_job *job)
 {
@@ -168,83 +166,48 @@ static int find(struct search_job *job, const struct query_source *source)
     return logql_is_metric(what->queries[0]) ? find_numbers(job, source) : find_lines(job, source);
 }
 
-static void run(struct api *api, struct search_job *job)
+static void run(void *context, struct work *work, bool ending)
 {
+    struct api *api = context;
+    struct search_job *job = (struct search_job *)work;
     const struct query_source source = {.fs = api->options.fs,
                                         .dir = api->options.data_dir,
                                         .limit_to = api->options.journal,
                                         .index = api->index,
                                         .stop = should_stop,
                                         .context = job};
+    if (ending)
+        job->cancelled = true;
     job->until_ns = clk_monotonic_ns(api->options.clk) + TC_API_SEARCH_S * TC_SECOND_NS;
-    int rc = find(job, &source);
-    if (rc == 0 && job->json.overflow)
-        rc = err_set(&job->err, TC_EBOUND, "the answer is too long: ask for less of it");
-    pending_done(job->pending, rc, 0);
-    let_go(api, job);
+    job->rc = find(job, &source);
+    if (job->rc == 0 && job->json.overflow)
+        job->rc = err_set(&job->err, TC_EBOUND, "the answer is too long: ask for less of it");
 }
 
-static void *search_main(void *context)
+static void done(void *context, struct work *work)
 {
-    struct api *api = context;
-    /* Where the system refuses, queries run at the priority of all else. */
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
-    pthread_mutex_lock(&api->lock);
-    while (!api->searches_end || api->searches != NULL) {
-        struct search_job *job = api->searches;
-        if (job == NULL) {
-            pthread_cond_wait(&api->search_due, &api->lock);
-            continue;
-        }
-        api->searches = job->next;
-        if (api->searches_end)
-            job->cancelled = true;
-        pthread_mutex_unlock(&api->lock);
-        run(api, job);
-        pthread_mutex_lock(&api->lock);
-        api->search_count--;
-    }
-    pthread_mutex_unlock(&api->lock);
-    return NULL;
+    struct search_job *job = (struct search_job *)work;
+    pending_done(job->pending, job->rc, 0);
+    let_go(context, job);
 }
 
 int search_start(struct api *api, struct err *err)
 {
+    const struct workers_options options = {.what = "queries",
+                                            .limit = TC_API_SEARCHES_MAX,
+                                            .threads = 1,
+                                            .background = true,
+                                            .run = run,
+                                            .done = done,
+                                            .context = api};
     api->index = query_index_new();
-    if (pthread_create(&api->searcher, NULL, search_main, api) != 0)
-        return err_set(err, TC_EIO, "cannot start the thread of queries");
-    api->searcher_runs = true;
-    return 0;
+    return workers_start(&api->searches, &options, err);
 }
 
 void search_stop(struct api *api)
 {
-    if (api->searcher_runs) {
-        pthread_mutex_lock(&api->lock);
-        api->searches_end = true;
-        pthread_cond_signal(&api->search_due);
-        pthread_mutex_unlock(&api->lock);
-        pthread_join(api->searcher, NULL);
-        api->searcher_runs = false;
-    }
+    workers_stop(&api->searches);
     query_index_free(&api->index);
-}
-
-static bool enqueue(struct api *api, struct search_job *job)
-{
-    pthread_mutex_lock(&api->lock);
-    bool room = api->search_count < TC_API_SEARCHES_MAX;
-    struct search_job **at = &api->searches;
-    while (room && *at != NULL)
-        at = &(*at)->next;
-    if (room) {
-        *at = job;
-        job->refs++;
-        api->search_count++;
-        pthread_cond_signal(&api->search_due);
-    }
-    pthread_mutex_unlock(&api->lock);
-    return room;
 }
 
 void search_begin(struct api *api, struct request *request, struct reply *reply)
@@ -252,8 +215,10 @@ void search_begin(struct api *api, struct request *request, struct reply *reply)
     struct search_job *job = request->search;
     buf_init(&job->json, TC_API_REPLY_BYTES);
     job->pending = request->pending = pending_new(api, request);
-    if (enqueue(api, job))
+    job->refs++; /* the queue holds it, too */
+    if (workers_put(&api->searches, &job->work))
         return;
+    let_go(api, job); /* the queue's */
     pending_cancel(request->pending);
     pending_release(api, &request->pending);
     reply_error(reply, 429, "%d queries wait already: send this one again a little later",

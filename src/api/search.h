@@ -30,7 +30,7 @@ struct search_parameters {
 };
 
 struct search_job {
-    struct search_job *next;
+    struct work work;
     struct api *api;
     unsigned refs; /* under api->lock */
     struct arena arena;
@@ -41,6 +41,7 @@ struct search_job {
     /* Written by the thread, read by the request once `pending` is done: */
     struct buf json;
     struct err err;
+    int rc; /* of the thread only: `pending` carries it */
 };
 
 /* Queues the job that request->search is, or fills the reply (429). */

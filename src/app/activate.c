@@ -68,6 +68,15 @@ static void write_watch(const struct core_options *o, struct json_out *json)
     json_array_end(json);
 }
 
+/* By priority. In the record they stand in the object "response". */
+static const char *const overdue_keys[] = {
+    [SEVERITY_P1] = "response.overdue_P1_ns",
+    [SEVERITY_P2] = "response.overdue_P2_ns",
+    [SEVERITY_P3] = "response.overdue_P3_ns",
+    [SEVERITY_P4] = "response.overdue_P4_ns",
+};
+enum { RESPONSE_BYTES = sizeof "response." - 1 };
+
 /* Absent where nothing of it was wanted, as in journals of versions that did not know it. */
 static void response_json(struct json_out *json, const struct alert_options *o)
 {
@@ -85,6 +94,8 @@ static void response_json(struct json_out *json, const struct alert_options *o)
     json_kv_i64(json, "flap_count", o->flap_count);
     json_kv_i64(json, "flap_within_ns", o->flap_within_ns);
     json_kv_i64(json, "flap_stable_ns", o->flap_stable_ns);
+    for (int i = SEVERITY_P1; i <= SEVERITY_P4; i++)
+        json_kv_i64(json, overdue_keys[i] + RESPONSE_BYTES, o->overdue_after_ns[i]);
     json_object_end(json);
 }
 
@@ -108,6 +119,8 @@ static void read_response(const struct event *json, struct alert_options *ret)
     ret->flap_count = (uint32_t)number_of(json, "response.flap_count");
     ret->flap_within_ns = number_of(json, "response.flap_within_ns");
     ret->flap_stable_ns = number_of(json, "response.flap_stable_ns");
+    for (int i = SEVERITY_P1; i <= SEVERITY_P4; i++)
+        ret->overdue_after_ns[i] = number_of(json, overdue_keys[i]);
 }
 
 static int text_json(struct core *core, const struct core_text *text, struct json_out *json, struct err *err)

@@ -13,15 +13,6 @@
 
 #include <stdio.h>
 
-static void channels_json(struct json_out *json, const struct sv *channels, size_t count)
-{
-    json_key(json, SV("channels"));
-    json_array(json);
-    for (size_t i = 0; i < count; i++)
-        json_string(json, channels[i]);
-    json_array_end(json);
-}
-
 /* All three keys always, so that a reader can go through them side by side. */
 static void target_json(struct json_out *json, struct sv channel, struct sv person, struct sv address)
 {
@@ -34,7 +25,7 @@ static void target_json(struct json_out *json, struct sv channel, struct sv pers
 
 static void question_json(struct core *core, const struct alert *alert, struct json_out *json)
 {
-    channels_json(json, NULL, 0);
+    intent_channels(json, NULL, 0);
     json_key(json, SV("targets"));
     json_array(json);
     target_json(json, core->options.confirmation_channel, (struct sv){0}, alert->life->asked);
@@ -58,6 +49,17 @@ static struct sv escalation_prefix(struct core *core, const struct decision *d)
                                        severity_name(d->alert->severity), after);
 }
 
+/* "P1 alert open for more than 24h (platform team): " (ledger D-20). */
+static struct sv overdue_prefix(struct core *core, const struct alert *alert)
+{
+    struct sv whose = alert->life->assigned.n > 0 ? alert->life->assigned : alert->owner;
+    char goal[TC_RFC3339_MAX];
+    clk_format_duration(alert->life->overdue_ns - alert->history[0].time_ns, goal);
+    return arena_printf(&core->batch,
+                        "%s alert open for more than %s (%.*s): ", severity_name(alert->severity), goal,
+                        SV_FMT(whose.n > 0 ? whose : SV("nobody's")));
+}
+
 /* What a notification's headline begins with where the reason alone does not say it. */
 static struct sv prefix_of(struct core *core, const struct decision *d, enum notify_reason reason)
 {
@@ -71,6 +73,8 @@ static struct sv prefix_of(struct core *core, const struct decision *d, enum not
         return arena_printf(arena, "Flapping (began %llu times): ", (unsigned long long)d->step);
     case NOTIFY_SEVERITY_RAISED:
         return arena_printf(arena, "Raised to %s: ", severity_name(d->alert->severity));
+    case NOTIFY_OVERDUE:
+        return overdue_prefix(core, d->alert);
     case NOTIFY_TASK_DUE:
         return arena_printf(arena, "Task %llu is due (%.*s): ", (unsigned long long)d->step,
                             SV_FMT(sv_head(d->alert->life->tasks[d->step - 1].what, 200)));
@@ -79,29 +83,56 @@ static struct sv prefix_of(struct core *core, const struct decision *d, enum not
     }
 }
 
-/* Whom the step of the policy names now; where it leads to nobody, the channels that the priority has anyway:
- * an escalation never ends in silence. */
-static void escalation_json(struct core *core, const struct decision *d, struct json_out *json)
+/* Who is told by a step of the policy, or as owner. */
+static const struct oncall_targets *resolve(struct core *core, const struct oncall_step *step, int64_t now_ns)
 {
-    const struct oncall_step *step = oncall_step_at(core->oncall, d->alert->severity, d->step);
     struct oncall_targets *targets = ARENA_NEW(&core->batch, struct oncall_targets);
-    const struct sv *routed;
     if (step != NULL)
         oncall_resolve(core->oncall, &core->overrides, step, core->options.channels,
-                       core->options.channel_count, d->now_ns, targets);
-    size_t count = core->options.route(core->options.context, d->alert->severity, d->reason, &routed);
-    struct sv *channels = ARENA_ARRAY(&core->batch, struct sv, ONCALL_TARGETS_MAX);
-    size_t channel_count = 0;
+                       core->options.channel_count, now_ns, targets);
+    return targets;
+}
+
+/* The channels among the targets, behind the `count` of `first` that are told anyway; then the persons. */
+static void targets_json(struct core *core, const struct sv *first, size_t count,
+                         const struct oncall_targets *targets, struct json_out *json)
+{
+    struct sv *channels = ARENA_ARRAY(&core->batch, struct sv, count + ONCALL_TARGETS_MAX);
+    if (count > 0)
+        memcpy(channels, first, count * sizeof first[0]);
     for (size_t i = 0; i < targets->count; i++)
-        if (targets->items[i].person.n == 0)
-            channels[channel_count++] = targets->items[i].channel;
-    channels_json(json, targets->count > 0 ? channels : routed, targets->count > 0 ? channel_count : count);
+        if (targets->items[i].person.n == 0) /* one that is told anyway becomes the same row */
+            channels[count++] = targets->items[i].channel;
+    intent_channels(json, channels, count);
     json_key(json, SV("targets"));
     json_array(json);
     for (size_t i = 0; i < targets->count; i++)
         if (targets->items[i].person.n > 0)
             target_json(json, targets->items[i].channel, targets->items[i].person, (struct sv){0});
     json_array_end(json);
+}
+
+/* Whom the step of the policy names now; where it leads to nobody, the channels that the priority has anyway:
+ * an escalation never ends in silence. */
+static void escalation_json(struct core *core, const struct decision *d, struct json_out *json)
+{
+    const struct oncall_targets *targets =
+        resolve(core, oncall_step_at(core->oncall, d->alert->severity, d->step), d->now_ns);
+    const struct sv *routed;
+    size_t count =
+        core->options.route(core->options.context, d->alert, d->alert->severity, d->reason, &routed);
+    targets_json(core, routed, targets->count > 0 ? 0 : count, targets, json);
+}
+
+void address_people(struct core *core, const struct alert *alert, enum notify_reason reason,
+                    const struct sv *names, size_t count, int64_t now_ns, struct json_out *json)
+{
+    struct oncall_step step = {.refs = ARENA_ARRAY(&core->batch, struct oncall_ref, count)};
+    const struct sv *routed;
+    for (size_t i = 0; i < count; i++)
+        step.ref_count += oncall_ref_of(core->oncall, names[i], &step.refs[step.ref_count]);
+    size_t routed_count = core->options.route(core->options.context, alert, alert->severity, reason, &routed);
+    targets_json(core, routed, routed_count, resolve(core, &step, now_ns), json);
 }
 
 void address_intent(struct core *core, const struct decision *d, enum notify_reason reason, struct sv key,
@@ -122,8 +153,13 @@ void address_intent(struct core *core, const struct decision *d, enum notify_rea
         escalation_json(core, d, json);
         return;
     }
-    size_t count = core->options.route(core->options.context, d->severity, reason, &channels);
-    channels_json(json, channels, count);
+    if (reason == NOTIFY_OVERDUE) {
+        const struct sv owners[] = {d->alert->life->assigned, d->alert->owner, d->alert->secondary_owner};
+        address_people(core, d->alert, reason, owners, TC_ARRAY_LEN(owners), d->now_ns, json);
+        return;
+    }
+    size_t count = core->options.route(core->options.context, d->alert, d->severity, reason, &channels);
+    intent_channels(json, channels, count);
 }
 
 /* --- reading it again */

@@ -26,16 +26,9 @@ static const struct option_spec options[] = {
     {"alertmanager", OPTION_VALUE, "FILE", "check this alertmanager.yml as Alertmanager would"},
     {"enable-feature", OPTION_VALUE, "FEATURE",
      "as the flag of the name, with --alertmanager: classic-mode or utf8-strict-mode; with --rules: "
-     "Prometheus' feature "
-     "flags of PromQL, parted by commas (docs/promql.md)"},
-    {"profile", OPTION_LIST, "FILE|NAME",
-     "of the rules, only those that this profile names speak: a file, or one that the program carries (may "
-     "be "
-     "given again)"},
-    {"pipeline", OPTION_LIST, "FILE|NAME",
-     "change the rules by this processing pipeline before they are read: a file, or one that the program "
-     "carries "
-     "(may be given again)"},
+     "Prometheus' feature flags of PromQL, parted by commas (docs/promql.md)"},
+    {"profile", OPTION_LIST, "FILE|NAME", RULES_PROFILE_HELP},
+    {"pipeline", OPTION_LIST, "FILE|NAME", RULES_PIPELINE_HELP},
     {"data", OPTION_VALUE, "DIR",
      "warn of log sources and fields that rules ask and that no event in this data directory's journal has"},
     {"format", OPTION_VALUE, "table|json",

@@ -8,6 +8,7 @@
 #include "app/supervise.h"
 #include "app/tend.h"
 #include "base/log.h"
+#include "cli/rules.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -17,14 +18,8 @@ static const struct option_spec options[] = {
     {"data", OPTION_VALUE, "DIR", "the data directory (made where it is missing)"},
     {"listen", OPTION_VALUE, "ADDRESS:PORT", "where to listen (default 127.0.0.1:9797)"},
     {"rules", OPTION_LIST, "PATH", "rules in place of the shipped packs (may be given again)"},
-    {"profile", OPTION_LIST, "FILE|NAME",
-     "of the rules, only those that this profile names speak: a file, or one that the program carries (may "
-     "be "
-     "given again)"},
-    {"pipeline", OPTION_LIST, "FILE|NAME",
-     "change the rules by this processing pipeline before they are read: a file, or one that the program "
-     "carries "
-     "(may be given again)"},
+    {"profile", OPTION_LIST, "FILE|NAME", RULES_PROFILE_HELP},
+    {"pipeline", OPTION_LIST, "FILE|NAME", RULES_PIPELINE_HELP},
     {"syslog-udp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over UDP, as 127.0.0.1:5514"},
     {"syslog-tcp", OPTION_VALUE, "ADDRESS:PORT", "also take syslog messages over TCP, as 127.0.0.1:5514"},
     {"tail", OPTION_LIST, "PATTERN", "also follow log files, as '/var/log/app/*.log' (may be given again)"},
@@ -123,9 +118,11 @@ const struct verb verb_run = {
     .details =
         "Listens on loopback and needs no token there unless the configuration names sources. Stops "
         "on SIGINT or SIGTERM; what\n"
-        "was acknowledged is kept, whatever happens. SIGHUP, or POST /-/reload, reads the rules, the\n"
-        "sections alerts and watch, and the GeoIP files anew; where one is refused, all that was in force\n"
-        "goes on. What else was changed in the configuration, and waits for a restart, is said.",
+        "was acknowledged is kept, whatever happens. SIGHUP, or POST /-/reload, reads anew the rules\n"
+        "with all that belongs to them, people and policies, the sections alerts, watch and heartbeats, and\n"
+        "the GeoIP files (docs/reload.md); where one is refused, all that was in force goes on. What else "
+        "was\n"
+        "changed in the configuration, and waits for a restart, is said.",
     .options = options,
     .min_operands = 0,
     .max_operands = 0,

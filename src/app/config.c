@@ -154,11 +154,38 @@ static int alerts_flapping(struct reading *r, const struct yaml_node *node)
     return setting_section(r, node, flapping_settings);
 }
 
+static int read_overdue(struct reading *r, const struct yaml_node *node, enum severity severity)
+{
+    int64_t *ret_ns = &r->config->overdue_after_ns[severity];
+    int rc = setting_duration(r, node, ret_ns);
+    return rc == 0 && (*ret_ns < 0 || *ret_ns > 366 * DAY_NS)
+               ? setting_bad(r, node, "a duration of a year at most is expected here; 0: any time")
+               : rc;
+}
+SEVERITY_SETTING(overdue, P1, read_overdue)
+SEVERITY_SETTING(overdue, P2, read_overdue)
+SEVERITY_SETTING(overdue, P3, read_overdue)
+SEVERITY_SETTING(overdue, P4, read_overdue)
+
+static const struct setting overdue_settings[] = {
+    {"P1", "how long a critical alert may be open; 0: any time", "24h", overdue_P1},
+    {"P2", "a high one", "168h (7 days)", overdue_P2},
+    {"P3", "a medium one", "any time", overdue_P3},
+    {"P4", "a low one", "any time", overdue_P4},
+    {0}};
+
+static int alerts_overdue(struct reading *r, const struct yaml_node *node)
+{
+    return setting_section(r, node, overdue_settings);
+}
+
 static const struct setting alerts_settings[] = {
     {"dedup_window", "occurrences within this time after the first belong to one alert", "1h", alerts_dedup},
     {"count_steps", "counts at which an open alert is told again", "[10, 50, 100]", alerts_steps},
     {"acknowledge_within", "goal of the first step of a response to a P1 or P2: missed, it is noted; 0: none",
      "5m", alerts_acknowledge},
+    {"overdue_after", "how long alerts may be open, by priority, before their owners are reminded",
+     "P1: 24h, P2: 168h", alerts_overdue},
     {"confirmation", "asking the user that an alert is about: channel, timeout, silence, raise_to", "off",
      alerts_confirmation},
     {"notify_after", "what must come before anybody is told of an alert: count, within", "told at once",
@@ -589,8 +616,10 @@ void config_defaults(struct config *config)
                               .retention_distrust_ns = DAY_NS,
                               .dedup_window_ns = 3600 * TC_SECOND_NS,
                               .digest_at_s = 8 * 3600,
+                              .review_days = 1u << 1,
                               .resolve_after_ns = 86400 * TC_SECOND_NS,
                               .acknowledge_within_ns = 300 * TC_SECOND_NS,
+                              .overdue_after_ns = {[SEVERITY_P1] = DAY_NS, [SEVERITY_P2] = 7 * DAY_NS},
                               .answer_within_ns = 86400 * TC_SECOND_NS,
                               .raise_to = SEVERITY_P1,
                               .notify_within_ns = 600 * TC_SECOND_NS,
@@ -700,6 +729,7 @@ void config_free(struct config *config)
     parsers_close(&config->parsers);
     scrape_config_free(&config->scrape);
     event_metrics_config_free(&config->event_metrics);
+    am_pool_free(&config->route_pool);
     arena_free(&config->arena);
     *config = (struct config){0};
 }
@@ -723,9 +753,11 @@ void config_reference(struct buf *out)
     reference_table(out, "channels (a list)", config_channel_settings);
     reference_table(out, "mentions (of a channel)", config_mention_settings);
     reference_table(out, "routing", config_routing_settings);
+    reference_table(out, "routing.routes (a list)", config_route_settings);
     reference_table(out, "forward (a list)", config_forward_settings);
     reference_table(out, "digest", config_digest_settings);
     reference_table(out, "alerts", alerts_settings);
+    reference_table(out, "alerts.overdue_after", overdue_settings);
     reference_table(out, "alerts.confirmation", confirmation_settings);
     reference_table(out, "alerts.notify_after", notify_after_settings);
     reference_table(out, "alerts.flapping", flapping_settings);

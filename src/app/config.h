@@ -6,6 +6,7 @@
 #ifndef APP_CONFIG_H
 #define APP_CONFIG_H
 
+#include "alert/team_route.h"
 #include "api/api.h"
 #include "app/event_metric_config.h"
 #include "app/forward.h"
@@ -90,14 +91,22 @@ struct config {
         size_t count;
         bool given; /* not: by the channels' own severities */
     } routing[SEVERITY_P4 + 1];
+    struct config_route { /* before it: the first that fits an alert, for the priorities that it names */
+        struct team_route which;
+        struct routing routing[SEVERITY_P4 + 1];
+    } * routes;
+    size_t route_count;
+    struct am_pool route_pool;
     struct forward_config forwards[TC_FORWARDS_MAX];
     size_t forward_count;
     struct routing digest; /* not given: all email channels */
     int digest_at_s;       /* after midnight */
+    unsigned review_days;  /* whose digest lists what is open; bit 0: Sunday */
     int64_t dedup_window_ns, resolve_after_ns;
     const uint64_t *count_steps; /* ends with 0 */
     int64_t acknowledge_within_ns;
-    uint64_t notify_count; /* 0, 1: told at once */
+    int64_t overdue_after_ns[SEVERITY_P4 + 1]; /* 0: any time */
+    uint64_t notify_count;                     /* 0, 1: told at once */
     int64_t notify_within_ns;
     uint64_t flap_count; /* 0: flapping is not looked for */
     int64_t flap_within_ns, flap_stable_ns;
@@ -129,9 +138,14 @@ struct config {
     const char *prometheus_config; /* NULL: scrape configurations stand in this file, if anywhere */
 };
 
+/* The first of `routes` that fits; NULL: none. */
+const struct config_route *config_route_of(const struct config *config, const struct alert *alert);
+/* By what an alert is routed that is told as one of `severity` (its own, or a higher one that was told). */
+const struct routing *config_routing_of(const struct config *config, const struct alert *alert,
+                                        enum severity severity);
 /* Whether the channel is told of an alert of that severity for that reason (new, acknowledged, …). */
-bool config_routes(const struct config *config, const struct channel_config *channel, enum severity severity,
-                   struct sv reason);
+bool config_routes(const struct routing *routing, const struct channel_config *channel,
+                   enum severity severity, struct sv reason);
 
 /* Defaults only; channels: stdout, and Slack where SLACK_SECURITY_WEBHOOK is set in the environment. */
 void config_defaults(struct config *config);

@@ -1,5 +1,5 @@
 /*
- * The sections of the configuration that say who is told: channels, routing, digest.
+ * The channels of the configuration, and which events are forwarded to some of them.
  */
 #include "app/config_priv.h"
 
@@ -207,12 +207,6 @@ static int channel_segments(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
-#define SEVERITY_SETTING(set, severity, read)                                                                \
-    static int set##_##severity(struct reading *r, const struct yaml_node *node)                             \
-    {                                                                                                        \
-        return read(r, node, SEVERITY_##severity);                                                           \
-    }
-
 static int read_mention(struct reading *r, const struct yaml_node *node, enum severity severity)
 {
     return setting_text(r, node, &((struct channel_config *)r->item)->mentions[severity]);
@@ -358,59 +352,6 @@ int config_read_channels(struct reading *r, const struct yaml_node *node)
     return rc;
 }
 
-/* --- routing and digest
- * -------------------------------------------------------------------------------------------------------- */
-
-static int read_route(struct reading *r, const struct yaml_node *node, enum severity severity)
-{
-    struct routing *routing = &r->config->routing[severity];
-    routing->given = true;
-    return setting_names(r, node, LIST_MAX, &routing->names, &routing->count);
-}
-SEVERITY_SETTING(route, P1, read_route)
-SEVERITY_SETTING(route, P2, read_route)
-SEVERITY_SETTING(route, P3, read_route)
-SEVERITY_SETTING(route, P4, read_route)
-
-const struct setting config_routing_settings[] = {
-    {"P1", "channels told of critical alerts", "every channel", route_P1},
-    {"P2", "channels told of high ones", "by min_severity of each channel", route_P2},
-    {"P3", "channels told of medium ones", "by min_severity of each channel", route_P3},
-    {"P4", "channels told of low ones at once", "by min_severity of each channel", route_P4},
-    {0}};
-
-int config_read_routing(struct reading *r, const struct yaml_node *node)
-{
-    return setting_section(r, node, config_routing_settings);
-}
-
-static int digest_at(struct reading *r, const struct yaml_node *node)
-{
-    struct sv text = node->text;
-    uint64_t hour, minute;
-    if (node->type != YAML_SCALAR || text.n != 5 || text.p[2] != ':' ||
-        !num_u64(sv_head(text, 2), 0, 23, &hour) || !num_u64(sv_from(text, 3), 0, 59, &minute))
-        return setting_bad(r, node, "a time of day is expected here, such as \"08:00\"");
-    r->config->digest_at_s = (int)(hour * 3600 + minute * 60);
-    return 0;
-}
-
-static int digest_channels(struct reading *r, const struct yaml_node *node)
-{
-    r->config->digest.given = true;
-    return setting_names(r, node, LIST_MAX, &r->config->digest.names, &r->config->digest.count);
-}
-
-const struct setting config_digest_settings[] = {
-    {"at", "time of day (in `timezone`) of the daily digest of P4 alerts", "08:00", digest_at},
-    {"channels", "who gets it; []: nobody", "every channel of type email", digest_channels},
-    {0}};
-
-int config_read_digest(struct reading *r, const struct yaml_node *node)
-{
-    return setting_section(r, node, config_digest_settings);
-}
-
 /* --- forward
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -462,66 +403,16 @@ static int check_forwards(struct config *c, const char *file, struct err *err)
     return rc;
 }
 
-static bool is_channel(const struct config *config, struct sv name)
-{
-    for (size_t i = 0; i < config->channel_count; i++)
-        if (sv_eq(config->channels[i].name, name))
-            return true;
-    return false;
-}
-
-static int check_routing(const struct config *c, const char *file, const struct routing *routing,
-                         const char *what, struct err *err)
-{
-    for (size_t i = 0; i < routing->count; i++)
-        if (!is_channel(c, routing->names[i]))
-            return err_at(err, TC_EINPUT, file, 0, 0, "%s: there is no channel \"%.*s\"", what,
-                          SV_FMT(sv_head(routing->names[i], 64)));
-    return 0;
-}
-
 /* Names may stand before what they name: they are looked up once all is read. */
 int config_check_names(struct config *c, const char *file, struct err *err)
 {
-    int rc = check_routing(c, file, &c->digest, "digest", err);
-    const struct routing asks = {.names = &c->confirmation_channel, .count = c->confirmation_channel.n > 0};
-    rc = rc == 0 ? check_routing(c, file, &asks, "alerts.confirmation", err) : rc;
-    for (int i = SEVERITY_P1; rc == 0 && i <= SEVERITY_P4; i++)
-        rc = check_routing(c, file, &c->routing[i], "routing", err);
+    int rc = config_check_routing(c, file, err);
     for (size_t i = 0; rc == 0 && i < c->channel_count; i++) {
         struct sv fallback = c->channels[i].fallback;
-        if (fallback.n > 0 && (sv_eq(fallback, c->channels[i].name) || !is_channel(c, fallback)))
+        if (fallback.n > 0 && (sv_eq(fallback, c->channels[i].name) || !config_is_channel(c, fallback)))
             rc = err_at(err, TC_EINPUT, file, 0, 0,
                         "channels: the fallback \"%.*s\" of %.*s is no other channel",
                         SV_FMT(sv_head(fallback, 64)), SV_FMT(c->channels[i].name));
     }
     return rc == 0 ? check_forwards(c, file, err) : rc;
-}
-
-/* Where nobody was named, mail is the channel for digests (D-04). */
-void config_fill_digest(struct config *c)
-{
-    if (c->digest.given)
-        return;
-    struct sv *names = ARENA_ARRAY(&c->arena, struct sv, c->channel_count + 1);
-    c->digest.names = names;
-    c->digest.count = 0;
-    for (size_t i = 0; i < c->channel_count; i++)
-        if (sv_is(c->channels[i].type, "email"))
-            names[c->digest.count++] = c->channels[i].name;
-}
-
-bool config_routes(const struct config *config, const struct channel_config *channel, enum severity severity,
-                   struct sv reason)
-{
-    const struct routing *routing = &config->routing[severity];
-    if (!routing->given)
-        return notify_takes(channel, severity, reason);
-    struct channel_config all =
-        *channel; /* named: its own severity no longer counts, what it has words for does */
-    all.min_severity = SEVERITY_P4;
-    for (size_t i = 0; i < routing->count; i++)
-        if (sv_eq(routing->names[i], channel->name))
-            return notify_takes(&all, severity, reason);
-    return false;
 }

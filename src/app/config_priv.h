@@ -53,13 +53,20 @@ int setting_rows(struct reading *r, const struct yaml_node *list, const struct s
 int setting_token_name(struct reading *r, const struct yaml_node *node);
 int setting_token_secret(struct reading *r, const struct yaml_node *node);
 
+/* A setting of each priority, by one function that is told which. */
+#define SEVERITY_SETTING(set, severity, read)                                                                \
+    static int set##_##severity(struct reading *r, const struct yaml_node *node)                             \
+    {                                                                                                        \
+        return read(r, node, SEVERITY_##severity);                                                           \
+    }
+
 /* --- sections --- */
 
 extern const struct setting config_channel_settings[], config_mention_settings[], config_routing_settings[],
-    config_forward_settings[], config_digest_settings[], config_source_settings[], config_person_settings[],
-    config_watch_settings[], config_heartbeat_settings[], config_syslog_settings[], config_file_settings[],
-    config_journald_settings[], config_retention_settings[], config_hold_settings[], config_class_settings[],
-    config_metrics_settings[], config_stdin_settings[];
+    config_route_settings[], config_forward_settings[], config_digest_settings[], config_source_settings[],
+    config_person_settings[], config_watch_settings[], config_heartbeat_settings[], config_syslog_settings[],
+    config_file_settings[], config_journald_settings[], config_retention_settings[], config_hold_settings[],
+    config_class_settings[], config_metrics_settings[], config_stdin_settings[];
 
 int config_read_channels(struct reading *r, const struct yaml_node *node);
 int config_read_routing(struct reading *r, const struct yaml_node *node);
@@ -92,6 +99,9 @@ extern const struct setting config_statsd_settings[], config_graphite_settings[]
 
 /* Names may stand before what they name: they are looked up once all is read. */
 int config_check_names(struct config *config, const char *file, struct err *err);
+bool config_is_channel(const struct config *config, struct sv name);
+/* That the channels are there which routing, its routes, digest and confirmation name. */
+int config_check_routing(const struct config *config, const char *file, struct err *err);
 /* Where nobody was named, mail is the channel for digests (D-04). */
 void config_fill_digest(struct config *config);
 

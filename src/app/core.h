@@ -68,14 +68,16 @@ struct core_options {
     size_t decision_bytes;       /* decisions past it leave in a frame of their own; 0 = 8 MiB */
     int64_t checkpoint_every_ns; /* 0 = 30 s */
     void *context;               /* of the callbacks, called on the core's thread */
-    /* Names of the channels that are told of this severity for this reason, in order. */
-    size_t (*route)(void *context, enum severity severity, enum notify_reason reason,
-                    const struct sv **ret_channels);
+    /* Names of the channels that are told of this alert, as one of this severity, for this reason, in order.
+     */
+    size_t (*route)(void *context, const struct alert *alert, enum severity severity,
+                    enum notify_reason reason, const struct sv **ret_channels);
     const struct oncall_channel *channels; /* that there are, for policies of escalation */
     size_t channel_count;
     struct sv confirmation_channel;   /* by which users are asked whether that was them; n == 0: none */
     const struct sv *digest_channels; /* who gets the daily digest of P4 alerts; count 0: nobody */
     size_t digest_channel_count;
+    unsigned review_days;           /* bit 0: Sunday; whose digest also lists every open alert (D-20) */
     int digest_at_s, zone_offset_s; /* its time: seconds after midnight of a zone (seconds east of UTC) */
     void (*outbox_filled)(void *context);                 /* rows are due */
     void (*changed)(void *context, struct sv alert_json); /* an alert changed; NULL: nobody listens */

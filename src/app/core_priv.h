@@ -142,6 +142,10 @@ void core_show_silences(struct core *core, int64_t now_ns);
  * targets. */
 void address_intent(struct core *core, const struct decision *decision, enum notify_reason reason,
                     struct sv key, struct json_out *json);
+/* The channels that the alert is routed to for this reason, and with them those of `names` whom the file of
+ * `oncall` knows as a person, a role or a schedule: channels, targets. */
+void address_people(struct core *core, const struct alert *alert, enum notify_reason reason,
+                    const struct sv *names, size_t count, int64_t now_ns, struct json_out *json);
 /* Calls `each` for every channel and target that the record names. `to` is where on that channel; n == 0: the
  * channel's own recipients. Stops where it does not return 0. */
 typedef int (*address_fn)(void *context, struct sv channel, struct sv to, struct sv row_key);
@@ -153,12 +157,30 @@ int address_each(struct core *core, const struct event *record_json, struct aren
  * tick, before the book sees it. */
 bool digest_of(struct core *core, const struct event *tick, struct buf *out);
 /* Whether a tick now would pass such a moment. */
+bool digest_waits(const struct core *core, int64_t now_ns);
+
+/* intent.c: notifications that are about no alert. Their records are begun, then addressed (intent_channels,
+ * or address_people), and their subject ends them. */
+struct intent_subject { /* what stands in such a record for the alert */
+    struct sv id;
+    const char *title;
+    enum severity severity;
+    struct sv message, description;
+    int64_t from_ns, to_ns;
+};
+void intent_begin(struct json_out *json, uint64_t position, enum notify_reason reason, struct sv key,
+                  uint64_t count);
+void intent_channels(struct json_out *json, const struct sv *channels, size_t count);
+void intent_subject(struct json_out *json, const struct intent_subject *subject);
+/* The intent of a test message. */
+void intent_of_test(const struct event *command, struct sv channel, struct sv by, struct buf *out);
+/* What a command about an incident, that was just carried out, tells: its commander and the channels of P1.
+ * False: nothing. */
+bool intent_of_incident(struct core *core, const struct event *record, const struct alert_command *command,
+                        struct buf *out);
+
 /* core_sources.c; core->lock is held. */
 void core_show_sources(struct core *core);
-
-bool digest_waits(const struct core *core, int64_t now_ns);
-/* The intent of a test message. */
-void digest_test_intent(const struct event *command, struct sv channel, struct sv by, struct buf *out);
 
 /* project.c */
 /* Shows a frame, in a transaction that is still open then; a frame with nothing to show opens none. */

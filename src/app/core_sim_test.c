@@ -375,6 +375,10 @@ static const char low_rule_text[] =
     "title: locked\nid: 00000000-0000-0000-0000-000000000004\nlogsource: {}\n"
     "detection:\n  s:\n    event_type: account_locked\n  condition: s\nlevel: low\n";
 
+static const char high_rule_text[] =
+    "title: locked\nid: 00000000-0000-0000-0000-000000000005\nlogsource: {}\n"
+    "detection:\n  s:\n    event_type: account_locked\n  condition: s\nlevel: high\n";
+
 static size_t digests_told(struct world *w)
 {
     size_t count = 0;
@@ -429,6 +433,49 @@ static void test_D_04_three_alerts_make_one_digest_at_its_time(void **state)
     world_end(&w);
 }
 
+/* Whether an intent in the journal has this text. */
+static bool journal_says(const struct world *w, struct sv text)
+{
+    struct journal_reader *reader;
+    struct journal_frame frame;
+    struct event e;
+    bool says = false;
+    assert_int_equal(journal_reader_open(sim_fs_seam(w->disk), "data", 0, NULL, &reader, NULL), 0);
+    while (journal_reader_next(reader, &frame, NULL) > 0)
+        for (struct sv rest = frame.blocks; rest.n > 0; rest = sv_from(rest, record_length(rest))) {
+            assert_int_equal(record_decode_envelope(sv_head(rest, record_length(rest)), &e, NULL), 0);
+            says = says || (e.type == REC_INTENT && sv_find(e.raw, text) < e.raw.n);
+        }
+    journal_reader_close(&reader);
+    return says;
+}
+
+/* On the day of the review all that is open is told, P4 or not; on others nothing, where there is no P4. */
+static void test_D_20_a_review_lists_what_is_open(void **state)
+{
+    const int64_t day_ns = INT64_C(86400) * TC_SECOND_NS;
+    const int64_t due_ns = (START_NS / day_ns + 1) * day_ns + 6 * 3600 * TC_SECOND_NS;
+    struct world w;
+    (void)state;
+    world_begin(&w, &brute_force, 6);
+    w.digest_rules = high_rule_text;
+    w.review_days = 1u << clk_weekday(due_ns);
+    assert_int_equal(0, core_begin(&w));
+    append_events(&w, 0, 3, true);
+    assert_int_equal(0, digests_told(&w));
+    assert_int_equal(3, book_count(w.core->book));
+    w.clk.now_ns = due_ns + TC_SECOND_NS;
+    assert_int_equal(1, digests_told(&w));
+    assert_true(journal_says(&w, SV("Daily digest: 0 P4 alerts")));
+    assert_true(journal_says(&w, SV("; for review: 3 open, 0 of them overdue")));
+    assert_true(journal_says(&w, SV("P2 firing, open for ")));
+    restart(&w);
+    append_events(&w, 3, 1, true);
+    w.clk.now_ns = due_ns + day_ns + TC_SECOND_NS; /* another day */
+    assert_int_equal(1, digests_told(&w));
+    world_end(&w);
+}
+
 int main(void)
 {
     log_set_sink(no_log, NULL);
@@ -448,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_a_tick_that_resolves_very_many),
         cmocka_unit_test(test_a_store_that_fails_for_a_while),
         cmocka_unit_test(test_D_04_three_alerts_make_one_digest_at_its_time),
+        cmocka_unit_test(test_D_20_a_review_lists_what_is_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

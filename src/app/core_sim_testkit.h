@@ -52,14 +52,15 @@ struct world {
     bool files_changed;       /* what a start reads */
     bool packs;               /* closed segments become cold as soon as they are closed */
     const char *digest_rules; /* in place of the play's, with a digest at 08:00, two hours east; or NULL */
+    unsigned review_days;     /* of the core's options */
     struct core *core;
 };
 
-static inline size_t route(void *context, enum severity severity, enum notify_reason reason,
-                           const struct sv **ret)
+static inline size_t route(void *context, const struct alert *alert, enum severity severity,
+                           enum notify_reason reason, const struct sv **ret)
 {
     static const struct sv names[] = {{"test", 4}};
-    (void)context;
+    (void)context, (void)alert;
     (void)severity;
     *ret = names;
     return reason == NOTIFY_NEW || reason == NOTIFY_COUNT_STEP;
@@ -96,6 +97,7 @@ static inline int core_begin(struct world *w)
                              .digest_channels = digest_channels,
                              .digest_channel_count = w->digest_rules != NULL ? 1 : 0,
                              .digest_at_s = 8 * 3600,
+                             .review_days = w->review_days,
                              .zone_offset_s = 2 * 3600,
                              .context = w,
                              .route = route};

@@ -4,15 +4,17 @@
 #include "app/core_priv.h"
 
 #include "base/json_out.h"
+#include "base/metric_text.h"
 
-static void write_label(struct buf *out, struct sv text)
+enum { SOURCE_LABEL_BYTES = 256 };
+
+/* The head of a source's name in printable ASCII, within `room`. */
+static struct sv printable(struct sv name, char room[SOURCE_LABEL_BYTES])
 {
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if (c == '"' || c == '\\')
-            buf_char(out, '\\');
-        buf_char(out, c < ' ' || c > '~' ? '?' : text.p[i]);
-    }
+    name = sv_head(name, SOURCE_LABEL_BYTES);
+    for (size_t i = 0; i < name.n; i++)
+        room[i] = name.p[i] < ' ' || name.p[i] > '~' ? '?' : name.p[i];
+    return sv_make(room, name.n);
 }
 
 static void write_source_json(struct core *core)
@@ -43,6 +45,7 @@ void core_show_sources(struct core *core)
     const struct sources *s = &core->watchdog.sources;
     struct buf *out = &core->source_text;
     int64_t now_ns = clk_monotonic_ns(core->options.clk);
+    char room[SOURCE_LABEL_BYTES];
     core->stats.sources = s->count;
     core->stats.sources_silent = 0;
     for (size_t i = 0; i < s->count; i++)
@@ -52,20 +55,16 @@ void core_show_sources(struct core *core)
     core->source_text_mono_ns = now_ns;
     write_source_json(core);
     buf_clear(out);
-    buf_str(out,
-            "# HELP tocsin_source_events_total Events of a source; {source=\"\"} is all beyond the bound.\n"
-            "# TYPE tocsin_source_events_total counter\n");
-    buf_printf(out, "tocsin_source_events_total{source=\"\"} %llu\n", (unsigned long long)s->other_events);
-    for (size_t i = 0; i < s->count; i++) {
-        buf_str(out, "tocsin_source_events_total{source=\"");
-        write_label(out, sv_head(s->items[i].name, 256));
-        buf_printf(out, "\"} %llu\n", (unsigned long long)s->items[i].events);
-    }
-    buf_str(out, "# HELP tocsin_source_last_event_timestamp_seconds When a source was heard last.\n"
-                 "# TYPE tocsin_source_last_event_timestamp_seconds gauge\n");
+    metric_head(out, "tocsin_source_events_total", "counter",
+                "Events of a source; {source=\"\"} is all beyond the bound.");
+    metric_labelled(out, "tocsin_source_events_total", "source", SV(""), (double)s->other_events);
+    for (size_t i = 0; i < s->count; i++)
+        metric_labelled(out, "tocsin_source_events_total", "source", printable(s->items[i].name, room),
+                        (double)s->items[i].events);
+    metric_head(out, "tocsin_source_last_event_timestamp_seconds", "gauge", "When a source was heard last.");
     for (size_t i = 0; i < s->count; i++) {
         buf_str(out, "tocsin_source_last_event_timestamp_seconds{source=\"");
-        write_label(out, sv_head(s->items[i].name, 256));
+        metric_label_value(out, printable(s->items[i].name, room));
         buf_printf(out, "\"} %.3f\n", (double)s->items[i].last_ns / 1e9);
     }
 }

@@ -1,5 +1,5 @@
 /*
- * Notifications that no alert causes by itself: the daily digest of P4 alerts (ledger D-04), and test sends.
+ * The daily digest of P4 alerts (ledger D-04), with the list of what is open for the weekly review (D-20).
  *
  * The digest's moments follow from the configured time of day; one has come when a tick passes it, so a
  * replay passes it at the same record, and a restart neither repeats nor loses one: what a crash cut short is
@@ -38,6 +38,8 @@ struct summary {
     size_t count;
     uint64_t by_severity[SEVERITY_P4 + 1];
     struct buf lines;
+    size_t open, overdue; /* of the review */
+    struct buf review;
 };
 
 static void add_alert(struct summary *s, const struct alert *alert)
@@ -84,41 +86,56 @@ static void describe(const struct summary *s, struct buf *out)
         buf_printf(out, "(cut: %llu more)\n", (unsigned long long)(s->by_severity[SEVERITY_P4] - shown));
 }
 
-static void begin_intent(struct json_out *json, uint64_t position, struct sv key, enum notify_reason reason,
-                         uint64_t count, const struct sv *channels, size_t channel_count)
+/* --- the review: what is open, the most severe first, then the oldest */
+
+static int by_severity_and_age(const void *a, const void *b)
 {
-    json_object(json);
-    json_kv_u64(json, "position", position);
-    json_kv_str(json, "what", notify_reason_name(reason));
-    json_kv_str(json, "by", "tocsin");
-    json_kv_string(json, "key", key);
-    json_kv_str(json, "reason", notify_reason_name(reason));
-    json_kv_u64(json, "count", count);
-    json_key(json, SV("channels"));
-    json_array(json);
-    for (size_t i = 0; i < channel_count; i++)
-        json_string(json, channels[i]);
-    json_array_end(json);
-    json_key(json, SV("alert"));
+    const struct alert *x = *(const struct alert *const *)a, *y = *(const struct alert *const *)b;
+    if (x->severity != y->severity)
+        return x->severity < y->severity ? -1 : 1;
+    if (made_ns(x) != made_ns(y))
+        return made_ns(x) < made_ns(y) ? -1 : 1;
+    return strcmp(x->id, y->id);
 }
 
-static void alert_of(struct json_out *json, struct sv id, const char *title, struct sv message,
-                     struct sv description, int64_t from_ns, int64_t to_ns)
+static bool is_overdue(const struct alert *alert)
 {
-    json_object(json);
-    json_kv_string(json, "id", id);
-    json_kv_str(json, "title", title);
-    json_kv_str(json, "severity", severity_name(SEVERITY_P4));
-    json_kv_string(json, "message", message);
-    json_kv_string(json, "description", description);
-    json_key(json, SV("labels"));
-    json_object(json);
-    json_kv_str(json, "alertname", title);
-    json_kv_str(json, "severity", severity_name(SEVERITY_P4));
-    json_object_end(json);
-    json_kv_time(json, "first_seen", from_ns);
-    json_kv_time(json, "last_seen", to_ns);
-    json_object_end(json);
+    return alert->life != NULL && alert->life->overdue_ns != TC_NO_TIME;
+}
+
+static void review_line(const struct alert *alert, int64_t now_ns, struct buf *out)
+{
+    char age[TC_RFC3339_MAX];
+    int64_t age_ns = TC_MAX(now_ns - made_ns(alert), (int64_t)0);
+    clk_format_duration(age_ns - age_ns % (60 * TC_SECOND_NS), age);
+    struct sv whose =
+        alert->life != NULL && alert->life->assigned.n > 0 ? alert->life->assigned : alert->owner;
+    buf_printf(out, "%s %s%s, open for %s, %.*s: %.*s %s\n", severity_name(alert->severity),
+               alert_state_name(alert->state), is_overdue(alert) ? ", overdue" : "", age,
+               SV_FMT(whose.n > 0 ? whose : SV("nobody's")),
+               (int)TC_MIN(alert->message.n, (size_t)LINE_BYTES), alert->message.p, alert->id);
+}
+
+static void add_review(const struct core *core, int64_t now_ns, struct summary *s)
+{
+    const struct alert **open = tc_alloc((book_count(core->book) + 1) * sizeof(const struct alert *));
+    for (size_t i = 0; i < book_count(core->book); i++) {
+        const struct alert *alert = book_at(core->book, i);
+        if (alert->ended_ns == TC_NO_TIME)
+            open[s->open++] = alert;
+    }
+    qsort(open, s->open, sizeof open[0], by_severity_and_age);
+    size_t shown = 0;
+    for (size_t i = 0; i < s->open; i++) {
+        s->overdue += is_overdue(open[i]);
+        if (shown < DIGEST_LINES_MAX && s->review.n < DIGEST_TEXT_BYTES) {
+            review_line(open[i], now_ns, &s->review);
+            shown++;
+        }
+    }
+    if (shown < s->open)
+        buf_printf(&s->review, "(cut: %zu more)\n", s->open - shown);
+    free((void *)open);
 }
 
 static void write_digest(struct core *core, uint64_t position, const struct summary *s, int64_t from_ns,
@@ -135,11 +152,20 @@ static void write_digest(struct core *core, uint64_t position, const struct summ
     snprintf(id, sizeof id, "digest-%s", to);
     buf_printf(&message, "Daily digest: %llu P4 alert%s from %s to %s", (unsigned long long)count,
                count == 1 ? "" : "s", from, to);
+    if (s->open > 0)
+        buf_printf(&message, "; for review: %zu open, %zu of them overdue", s->open, s->overdue);
     describe(s, &description);
-    begin_intent(&json, position, sv_of(id), NOTIFY_DIGEST, count, core->options.digest_channels,
-                 core->options.digest_channel_count);
-    alert_of(&json, sv_of(id), "DAILY_DIGEST", buf_view(&message), buf_view(&description), from_ns, to_ns);
-    json_object_end(&json);
+    if (s->open > 0)
+        buf_printf(&description, "For review, all that is open:\n%.*s", SV_FMT(buf_view(&s->review)));
+    intent_begin(&json, position, NOTIFY_DIGEST, sv_of(id), count);
+    intent_channels(&json, core->options.digest_channels, core->options.digest_channel_count);
+    intent_subject(&json, &(struct intent_subject){.id = sv_of(id),
+                                                   .title = "DAILY_DIGEST",
+                                                   .severity = SEVERITY_P4,
+                                                   .message = buf_view(&message),
+                                                   .description = buf_view(&description),
+                                                   .from_ns = from_ns,
+                                                   .to_ns = to_ns});
     buf_free(&message);
     buf_free(&description);
 }
@@ -161,28 +187,20 @@ bool digest_of(struct core *core, const struct event *tick, struct buf *out)
         return false;
     struct summary *summary = tc_alloc(sizeof *summary);
     buf_init(&summary->lines, 2 * DIGEST_TEXT_BYTES);
+    buf_init(&summary->review, 2 * DIGEST_TEXT_BYTES);
+    int day = clk_weekday(to_ns + core->options.zone_offset_s * TC_SECOND_NS);
+    if ((core->options.review_days >> day & 1u) != 0)
+        add_review(core, now_ns, summary);
     for (size_t i = 0; i < book_count(core->book); i++) {
         const struct alert *alert = book_at(core->book, i);
         if (made_ns(alert) > from_ns && made_ns(alert) <= to_ns)
             add_alert(summary, alert);
     }
-    bool any = summary->by_severity[SEVERITY_P4] > 0;
+    bool any = summary->by_severity[SEVERITY_P4] > 0 || summary->open > 0;
     if (any)
         write_digest(core, tick->position, summary, from_ns, to_ns, out);
     buf_free(&summary->lines);
+    buf_free(&summary->review);
     free(summary);
     return any;
-}
-
-void digest_test_intent(const struct event *command, struct sv channel, struct sv by, struct buf *out)
-{
-    char id[64], text[400];
-    struct json_out json = json_out_to(out);
-    snprintf(id, sizeof id, "test-%llu", (unsigned long long)command->position);
-    int n = snprintf(text, sizeof text, "a message to see that channel %.*s works; asked for by %.*s",
-                     (int)TC_MIN(channel.n, (size_t)64), channel.p, (int)TC_MIN(by.n, (size_t)100), by.p);
-    begin_intent(&json, command->position, sv_of(id), NOTIFY_TEST, 1, &channel, 1);
-    alert_of(&json, sv_of(id), "TEST", sv_make(text, (size_t)TC_MIN(n, (int)sizeof text - 1)), (struct sv){0},
-             command->received.ns, command->received.ns);
-    json_object_end(&json);
 }

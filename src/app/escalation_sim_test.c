@@ -24,7 +24,8 @@ enum { TOLD_MAX = 256 };
 
 static const char rule_text[] =
     "title: broken in\nid: 00000000-0000-0000-0000-000000000001\nlogsource: {}\n"
-    "detection:\n  s:\n    event_type: break_in\n  condition: s\nlevel: critical\n";
+    "detection:\n  s:\n    event_type: break_in\n  condition: s\nlevel: critical\n"
+    "tocsin:\n  owner: executives\n  runbook: call them\n";
 
 static const char team[] =
     "people:\n"
@@ -46,15 +47,17 @@ struct world {
     struct sim_clk clk;
     struct sim_rng rng;
     struct core *core;
+    bool long_lived; /* alerts resolve after three days without an occurrence */
     char oncall[2048];
     char told[TOLD_MAX][160]; /* what is sent: key without the alert's id, and address; each time it is */
     size_t told_count;
 };
 
-static size_t route(void *context, enum severity severity, enum notify_reason reason, const struct sv **ret)
+static size_t route(void *context, const struct alert *alert, enum severity severity,
+                    enum notify_reason reason, const struct sv **ret)
 {
     static const struct sv names[] = {{"room", 4}};
-    (void)context, (void)severity, (void)reason;
+    (void)context, (void)alert, (void)severity, (void)reason;
     *ret = names;
     return 1;
 }
@@ -84,6 +87,9 @@ static int core_begin(struct world *w)
                              .inline_commit = true,
                              .segment_bytes = 4096,
                              .checkpoint_every_ns = 600 * TC_SECOND_NS,
+                             .resolve_after_ns = w->long_lived ? 72 * 60 * MINUTE : 0,
+                             .response = {.acknowledge_within_ns = 5 * MINUTE,
+                                          .overdue_after_ns = {[SEVERITY_P1] = 24 * 60 * MINUTE}},
                              .context = w,
                              .route = route};
     return core_open(&o, &w->core, &err);
@@ -127,6 +133,14 @@ static int break_in(struct world *w)
     arena_free(&arena);
     buf_free(&blocks);
     return rc == TC_EEXIST ? 0 : rc;
+}
+
+/* A world, running, that the journal has just told of a break-in. */
+static void begin_broken_into(struct world *w, const char *escalate)
+{
+    world_begin(w, escalate);
+    assert_int_equal(core_begin(w), 0);
+    assert_int_equal(break_in(w), 0);
 }
 
 struct sending {
@@ -193,9 +207,7 @@ static void test_D_10_fourteen_fifty_nine_and_fifteen_oh_one(void **state)
 {
     struct world w;
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     assert_string_equal(told(&w, 0), "new:room= ");
     assert_int_equal(until(&w, START_NS + 14 * MINUTE + 59 * TC_SECOND_NS), 0);
@@ -210,15 +222,36 @@ static void test_D_10_fourteen_fifty_nine_and_fifteen_oh_one(void **state)
     world_end(&w);
 }
 
+/* The owner of the rule is a role of the file: its people hear, beside the room. */
+static void test_D_20_the_owner_is_reminded(void **state)
+{
+    struct world w;
+    (void)state;
+    world_begin(&w, "escalate: {P1: none}\n");
+    w.long_lived = true;
+    assert_int_equal(core_begin(&w), 0);
+    assert_int_equal(break_in(&w), 0);
+    assert_int_equal(until(&w, START_NS), 0);
+    assert_int_equal(until(&w, START_NS + 24 * 60 * MINUTE - MINUTE), 0);
+    assert_string_equal(told(&w, 0), "new:room= ");
+    restart(&w);
+    assert_int_equal(until(&w, START_NS + 24 * 60 * MINUTE + MINUTE), 0);
+    assert_string_equal(told(&w, 1),
+                        "overdue-1:mail/carla=c@example.com overdue-1:room= overdue-1:sms/carla=+493 "
+                        "overdue-1:voice/carla=+493 ");
+    restart(&w);
+    assert_int_equal(until(&w, START_NS + 40 * 60 * MINUTE), 0);
+    assert_int_equal(w.told_count, 5);
+    world_end(&w);
+}
+
 static void test_D_10_the_words(void **state)
 {
     struct world w;
     struct err err;
     struct buf json;
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS + 15 * MINUTE), 0);
     buf_init(&json, 1 << 20);
     struct journal_reader *reader;
@@ -244,9 +277,7 @@ static void test_D_11_the_matrix(void **state)
 {
     struct world w;
     (void)state;
-    world_begin(&w, "escalate: {P1: doc3}\n");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "escalate: {P1: doc3}\n");
     static const struct {
         int64_t at_ns;
         const char *told;
@@ -314,9 +345,7 @@ static void test_D_16_a_ladder_that_begins_anew_pages_again(void **state)
     struct world w;
     char id[33], number[16];
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     memcpy(id, book_at(w.core->book, 0)->id, sizeof id);
     for (int round = 1; round <= 6; round++) {
@@ -357,9 +386,7 @@ static void test_D_09_who_was_paged_hears_of_the_acknowledgement_and_the_end(voi
     struct world w;
     char id[33];
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     assert_int_equal(until(&w, START_NS + 16 * MINUTE), 0);
     size_t before = w.told_count;
@@ -383,9 +410,7 @@ static void test_D_09_acknowledging_stops_it(void **state)
 {
     struct world w;
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS + MINUTE), 0);
     struct alert_command ack = {
         .verb = SV("ack"), .alert_id = sv_of(book_at(w.core->book, 0)->id), .by = SV("anna")};
@@ -399,16 +424,12 @@ static void test_D_10_an_auditor_alarms_of_steps_that_are_overdue(void **state)
 {
     struct world w;
     (void)state;
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     assert_int_equal(until(&w, START_NS + 15 * MINUTE + 30 * TC_SECOND_NS), 0);
     assert_int_equal(book_count(w.core->book), 1); /* half a minute is no standstill */
     world_end(&w);
-    world_begin(&w, "");
-    assert_int_equal(core_begin(&w), 0);
-    assert_int_equal(break_in(&w), 0);
+    begin_broken_into(&w, "");
     assert_int_equal(until(&w, START_NS), 0);
     core_abandon(&w.core); /* and nothing runs for forty minutes */
     sim_fs_crash(w.disk, 1, SIM_FS_KEEP);
@@ -481,6 +502,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_D_10_fourteen_fifty_nine_and_fifteen_oh_one),
         cmocka_unit_test(test_D_10_the_words),
+        cmocka_unit_test(test_D_20_the_owner_is_reminded),
         cmocka_unit_test(test_D_11_the_matrix),
         cmocka_unit_test(test_D_18_the_one_who_is_on_call_then),
         cmocka_unit_test(test_D_09_acknowledging_stops_it),

@@ -6,6 +6,7 @@
 
 #include "app/emf.h"
 #include "base/log.h"
+#include "base/metric_text.h"
 #include "detect/ruleset.h"
 #include "metrics/graphite/graphite_line.h"
 #include "metrics/statsd/statsd_table.h"
@@ -367,35 +368,33 @@ void event_metrics_metrics(const struct event_metrics *m, struct buf *out)
                                                          [STATSD_NO_ROOM] = "limit",
                                                          [STATSD_PERSONAL] = "personal_data",
                                                          [STATSD_OTHER_TYPE] = "other_type"};
-    const struct {
-        const char *name, *type, *help;
-        unsigned long long value;
-    } rows[] = {
-        {"events_total", "counter", "Events looked at.", atomic_load(&m->events)},
-        {"matched_total", "counter", "Times that an event counted for a metric.", atomic_load(&m->matched)},
-        {"counted_to", "gauge", "Position in the journal up to which events are counted and written.",
-         atomic_load(&m->position)},
-        {"series", "gauge", "Series that are added up.", atomic_load(&m->series)},
-        {"series_limit", "gauge", "Series that may be added up.", STATSD_SERIES_MAX},
-        {"bytes", "gauge", "Bytes of their labels.", atomic_load(&m->bytes)},
-        {"bytes_limit", "gauge", "Bytes that these may have.", STATSD_BYTES_MAX},
-        {"forgotten_total", "counter", "Series that were silent and are not added up any more.",
-         atomic_load(&m->forgotten)},
-        {"made_room_total", "counter", "Of these, series that went sooner because little room was left.",
-         atomic_load(&m->made_room)},
-        {"failed_writes_total", "counter", "Times that the store took nothing; it is tried again.",
-         atomic_load(&m->failed_writes)},
-        {"refused_samples_total", "counter", "Samples that the store did not take.",
-         atomic_load(&m->refused_samples)},
+    const struct metric rows[] = {
+        {"tocsin_event_metrics_events_total", "counter", "Events looked at.",
+         (double)atomic_load(&m->events)},
+        {"tocsin_event_metrics_matched_total", "counter", "Times that an event counted for a metric.",
+         (double)atomic_load(&m->matched)},
+        {"tocsin_event_metrics_counted_to", "gauge",
+         "Position in the journal up to which events are counted and written.",
+         (double)atomic_load(&m->position)},
+        {"tocsin_event_metrics_series", "gauge", "Series that are added up.",
+         (double)atomic_load(&m->series)},
+        {"tocsin_event_metrics_series_limit", "gauge", "Series that may be added up.", STATSD_SERIES_MAX},
+        {"tocsin_event_metrics_bytes", "gauge", "Bytes of their labels.", (double)atomic_load(&m->bytes)},
+        {"tocsin_event_metrics_bytes_limit", "gauge", "Bytes that these may have.", STATSD_BYTES_MAX},
+        {"tocsin_event_metrics_forgotten_total", "counter",
+         "Series that were silent and are not added up any more.", (double)atomic_load(&m->forgotten)},
+        {"tocsin_event_metrics_made_room_total", "counter",
+         "Of these, series that went sooner because little room was left.",
+         (double)atomic_load(&m->made_room)},
+        {"tocsin_event_metrics_failed_writes_total", "counter",
+         "Times that the store took nothing; it is tried again.", (double)atomic_load(&m->failed_writes)},
+        {"tocsin_event_metrics_refused_samples_total", "counter", "Samples that the store did not take.",
+         (double)atomic_load(&m->refused_samples)},
     };
-    for (size_t i = 0; i < TC_ARRAY_LEN(rows); i++)
-        buf_printf(out,
-                   "# HELP tocsin_event_metrics_%s %s\n# TYPE tocsin_event_metrics_%s "
-                   "%s\ntocsin_event_metrics_%s %llu\n",
-                   rows[i].name, rows[i].help, rows[i].name, rows[i].type, rows[i].name, rows[i].value);
-    buf_str(out, "# HELP tocsin_event_metrics_refused_total Events that could not count, by reason.\n"
-                 "# TYPE tocsin_event_metrics_refused_total counter\n");
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_head(out, "tocsin_event_metrics_refused_total", "counter",
+                "Events that could not count, by reason.");
     for (size_t i = STATSD_TAKEN + 1; i < STATSD_OUTCOMES; i++)
-        buf_printf(out, "tocsin_event_metrics_refused_total{reason=\"%s\"} %llu\n", reasons[i],
-                   (unsigned long long)atomic_load(&m->refused[i]));
+        metric_labelled(out, "tocsin_event_metrics_refused_total", "reason", sv_of(reasons[i]),
+                        (double)atomic_load(&m->refused[i]));
 }

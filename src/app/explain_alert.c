@@ -111,12 +111,13 @@ static void flapping(const struct alert *a, struct json_out *json, struct arena 
 }
 
 /* Why a channel is told of a new alert of this priority, or not. */
-static struct sv why_channel(const struct service *s, const struct channel_config *channel,
-                             enum severity severity, bool told, struct arena *arena)
+static struct sv why_channel(const struct routing *routing, struct sv by,
+                             const struct channel_config *channel, enum severity severity, bool told,
+                             struct arena *arena)
 {
-    if (s->config.routing[severity].given)
-        return arena_printf(arena, "routing %s it for %s", told ? "names" : "does not name",
-                            severity_name(severity));
+    if (routing->given)
+        return arena_printf(arena, "routing %s it for %s%.*s", told ? "names" : "does not name",
+                            severity_name(severity), SV_FMT(by));
     return arena_printf(arena, "%s is %s its lowest priority (min_severity, or what its type %.*s has)",
                         severity_name(severity), told ? "within" : "below", SV_FMT(channel->type));
 }
@@ -124,12 +125,17 @@ static struct sv why_channel(const struct service *s, const struct channel_confi
 static void channels(const struct service *s, const struct alert *a, struct json_out *json,
                      struct arena *arena)
 {
+    const struct config_route *route = config_route_of(&s->config, a);
+    const struct routing *routing = config_routing_of(&s->config, a, a->severity);
+    struct sv by = {0};
+    if (route != NULL && routing == &route->routing[a->severity])
+        by = arena_printf(arena, ", by the %zu. of its routes", (size_t)(route - s->config.routes) + 1);
     for (size_t i = 0; i < s->config.channel_count; i++) {
         const struct channel_config *channel = &s->config.channels[i];
-        bool told = config_routes(&s->config, channel, a->severity, SV("new"));
+        bool told = config_routes(routing, channel, a->severity, SV("new"));
         stage(json, "channel",
               arena_printf(arena, "%.*s is %s: %.*s", SV_FMT(channel->name), told ? "told" : "not told",
-                           SV_FMT(why_channel(s, channel, a->severity, told, arena))));
+                           SV_FMT(why_channel(routing, by, channel, a->severity, told, arena))));
     }
 }
 

@@ -301,7 +301,7 @@ static int fold_test(struct core *core, const struct event *record, struct sv ch
     char id[32];
     struct buf intent;
     buf_init(&intent, CORE_JSON_BYTES);
-    digest_test_intent(record, channel, by, &intent);
+    intent_of_test(record, channel, by, &intent);
     int rc = say(core, record, &intent, err);
     snprintf(id, sizeof id, "test-%llu", (unsigned long long)record->position);
     pthread_mutex_lock(&core->lock);
@@ -371,6 +371,16 @@ static void answer_waiters(struct core *core, uint64_t position, int rc, const s
     pthread_mutex_unlock(&core->lock);
 }
 
+static int tell_incident(struct core *core, const struct event *record, const struct alert_command *command,
+                         struct err *err)
+{
+    struct buf intent;
+    buf_init(&intent, CORE_JSON_BYTES);
+    int rc = intent_of_incident(core, record, command, &intent) ? say(core, record, &intent, err) : 0;
+    buf_free(&intent);
+    return rc;
+}
+
 /* *ret_rc is of the core; what the command came to is for who asked, after what the decisions say to them. */
 static bool fold_other(struct core *core, const struct event *record, const struct alert_command *command,
                        int *ret_rc, struct err *err)
@@ -382,6 +392,8 @@ static bool fold_other(struct core *core, const struct event *record, const stru
     bool mine = run_other(core, record, command, &json, &rc, &why);
     if (mine) {
         *ret_rc = take_decisions(core, err);
+        if (*ret_rc == 0 && rc == 0 && incident_is_command(command->verb))
+            *ret_rc = tell_incident(core, record, command, err);
         answer_waiters(core, record->position, rc, &why, &json);
     }
     buf_free(&json);

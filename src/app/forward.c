@@ -4,8 +4,8 @@
 #include "app/forward.h"
 
 #include "base/fs.h"
-#include "base/json_out.h"
 #include "base/log.h"
+#include "base/metric_text.h"
 #include "base/num.h"
 #include "notify/channel.h"
 #include "notify/retry.h"
@@ -409,8 +409,7 @@ void forwarding_metrics(const struct forwarding *all, struct buf *out)
     };
     for (size_t r = 0; r < TC_ARRAY_LEN(rows); r++) {
         bool lag = rows[r].offset == offsetof(struct forwarder, position);
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[r].name, rows[r].help, rows[r].name,
-                   rows[r].type);
+        metric_head(out, rows[r].name, rows[r].type, rows[r].help);
         for (size_t i = 0; i < all->count; i++) {
             const struct forwarder *f = &all->forwarders[i];
             uint64_t value =
@@ -418,9 +417,7 @@ void forwarding_metrics(const struct forwarding *all, struct buf *out)
             uint64_t end = journal_end(f->options.journal);
             if (lag)
                 value = end > value + 1 ? end - value - 1 : 0;
-            buf_printf(out, "%s{channel=\"", rows[r].name);
-            json_escape(out, f->config.channel);
-            buf_printf(out, "\"} %llu\n", (unsigned long long)value);
+            metric_labelled(out, rows[r].name, "channel", f->config.channel, (double)value);
         }
     }
 }

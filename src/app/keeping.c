@@ -5,6 +5,7 @@
 
 #include "base/json_out.h"
 #include "base/log.h"
+#include "base/metric_text.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -289,29 +290,27 @@ void keeping_metrics(struct keeping_room *k, struct buf *out)
     struct retention_stats s = k->stats;
     uint64_t failures = k->failures, holds_made = k->holds_made;
     pthread_mutex_unlock(&k->lock);
-    const struct {
-        const char *name, *type, *help;
-        uint64_t value;
-    } figures[] = {
-        {"tocsin_journal_segments", "gauge", "Segments of the journal, cold ones with them.", s.segments},
-        {"tocsin_journal_cold_segments", "gauge", "Segments that are packed.", s.cold_segments},
-        {"tocsin_journal_cold_bytes", "gauge", "Bytes that the packed segments take.", s.cold_bytes},
-        {"tocsin_journal_cold_source_bytes", "gauge", "Bytes that they took before.", s.segment_bytes},
-        {"tocsin_retention_packed_total", "counter", "Segments that were packed.", s.made_cold},
+    const struct metric figures[] = {
+        {"tocsin_journal_segments", "gauge", "Segments of the journal, cold ones with them.",
+         (double)s.segments},
+        {"tocsin_journal_cold_segments", "gauge", "Segments that are packed.", (double)s.cold_segments},
+        {"tocsin_journal_cold_bytes", "gauge", "Bytes that the packed segments take.", (double)s.cold_bytes},
+        {"tocsin_journal_cold_source_bytes", "gauge", "Bytes that they took before.",
+         (double)s.segment_bytes},
+        {"tocsin_retention_packed_total", "counter", "Segments that were packed.", (double)s.made_cold},
         {"tocsin_retention_drops_total", "counter", "Times that something was dropped from a segment.",
-         s.drops},
+         (double)s.drops},
         {"tocsin_retention_dropped_records_total", "counter", "Records that were dropped.",
-         s.records_dropped},
+         (double)s.records_dropped},
         {"tocsin_retention_archived_total", "counter", "Segments that were copied to the archive.",
-         s.archived},
-        {"tocsin_retention_failures_total", "counter", "Rounds that failed.", failures},
+         (double)s.archived},
+        {"tocsin_retention_failures_total", "counter", "Rounds that failed.", (double)failures},
         {"tocsin_retention_clock_distrusted", "gauge",
-         "1: the clock jumped ahead, and nothing is dropped for a while.", s.distrusts},
+         "1: the clock jumped ahead, and nothing is dropped for a while.", (double)s.distrusts},
         {"tocsin_retention_holds", "gauge",
-         "Holds that people made at run time; those of the configuration are not counted.", holds_made},
+         "Holds that people made at run time; those of the configuration are not counted.",
+         (double)holds_made},
         {"tocsin_retention_holds_limit", "gauge", "And how many there may be.", HOLDS_MAX},
     };
-    for (size_t i = 0; i < TC_ARRAY_LEN(figures); i++)
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", figures[i].name, figures[i].help,
-                   figures[i].name, figures[i].type, figures[i].name, (unsigned long long)figures[i].value);
+    metric_rows(out, figures, TC_ARRAY_LEN(figures));
 }

@@ -10,6 +10,7 @@
 #include "app/posted.h"
 #include "base/json_out.h"
 #include "base/log.h"
+#include "base/metric_text.h"
 #include "metrics/prom_duration.h"
 
 #include <errno.h>
@@ -392,13 +393,6 @@ void metric_rules_yaml(struct metric_rules *r, struct buf *out)
     leave(r);
 }
 
-static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
-{
-    buf_printf(out,
-               "# HELP tocsin_metric_rule%s %s\n# TYPE tocsin_metric_rule%s %s\ntocsin_metric_rule%s %llu\n",
-               name, help, name, type, name, (unsigned long long)value);
-}
-
 void metric_rules_metrics(struct metric_rules *r, struct buf *out)
 {
     uint64_t rules = 0, failing = 0;
@@ -413,26 +407,33 @@ void metric_rules_metrics(struct metric_rules *r, struct buf *out)
     uint64_t evaluations = r->evaluations, took_ns = r->took_ns;
     struct metric_alerts_stats alerts = metric_alerts_stats(r->alerts);
     leave(r);
-    metric(out, "s", "gauge", "Rules on metrics in force.", rules);
-    metric(out, "s_failing", "gauge", "Rules on metrics whose last evaluation failed.", failing);
-    metric(out, "_groups", "gauge", "Groups of rules on metrics in force.", groups);
-    metric(out, "_group_evaluations_total", "counter", "Evaluations of groups of rules on metrics.",
-           evaluations);
-    metric(out, "_group_missed_total", "counter",
-           "Evaluations of groups left out because those before took too long.", missed);
-    buf_printf(
-        out,
-        "# HELP tocsin_metric_rule_evaluation_seconds_total Time spent on evaluating rules on metrics.\n"
-        "# TYPE tocsin_metric_rule_evaluation_seconds_total counter\n"
-        "tocsin_metric_rule_evaluation_seconds_total %.6f\n",
-        (double)took_ns / 1e9);
-    metric(out, "_alerts", "gauge", "Alerts of rules on metrics that the journal has as firing.",
-           alerts.firing);
-    metric(out, "_alerts_limit", "gauge", "Bound of tocsin_metric_rule_alerts.", METRIC_ALERTS_MAX);
-    metric(out, "_alerts_refused_total", "counter",
-           "Times that an alert could not be told because tocsin_metric_rule_alerts is at its bound.",
-           alerts.refused);
-    metric(out, "_records_total", "counter", "Changes of alerts on metrics made durable.", alerts.records);
-    metric(out, "_record_failures_total", "counter",
-           "Times that changes of alerts on metrics could not be kept and are tried again.", alerts.failures);
+    const struct metric of_rules[] = {
+        {"tocsin_metric_rules", "gauge", "Rules on metrics in force.", (double)rules},
+        {"tocsin_metric_rules_failing", "gauge", "Rules on metrics whose last evaluation failed.",
+         (double)failing},
+        {"tocsin_metric_rule_groups", "gauge", "Groups of rules on metrics in force.", (double)groups},
+        {"tocsin_metric_rule_group_evaluations_total", "counter",
+         "Evaluations of groups of rules on metrics.", (double)evaluations},
+        {"tocsin_metric_rule_group_missed_total", "counter",
+         "Evaluations of groups left out because those before took too long.", (double)missed},
+    };
+    const struct metric of_alerts[] = {
+        {"tocsin_metric_rule_alerts", "gauge", "Alerts of rules on metrics that the journal has as firing.",
+         (double)alerts.firing},
+        {"tocsin_metric_rule_alerts_limit", "gauge", "Bound of tocsin_metric_rule_alerts.",
+         METRIC_ALERTS_MAX},
+        {"tocsin_metric_rule_alerts_refused_total", "counter",
+         "Times that an alert could not be told because tocsin_metric_rule_alerts is at its bound.",
+         (double)alerts.refused},
+        {"tocsin_metric_rule_records_total", "counter", "Changes of alerts on metrics made durable.",
+         (double)alerts.records},
+        {"tocsin_metric_rule_record_failures_total", "counter",
+         "Times that changes of alerts on metrics could not be kept and are tried again.",
+         (double)alerts.failures},
+    };
+    metric_rows(out, of_rules, TC_ARRAY_LEN(of_rules));
+    metric_head(out, "tocsin_metric_rule_evaluation_seconds_total", "counter",
+                "Time spent on evaluating rules on metrics.");
+    buf_printf(out, "tocsin_metric_rule_evaluation_seconds_total %.6f\n", (double)took_ns / 1e9);
+    metric_rows(out, of_alerts, TC_ARRAY_LEN(of_alerts));
 }

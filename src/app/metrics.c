@@ -6,18 +6,12 @@
 
 #include "alert/incident.h"
 #include "alert/silence.h"
+#include "base/metric_text.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-void metrics_rows(struct buf *out, const struct metric *metrics, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", metrics[i].name, metrics[i].help,
-                   metrics[i].name, metrics[i].type, metrics[i].name, metrics[i].value);
-}
 
 /* --- the pipeline
  * -------------------------------------------------------------------------------------------------- */
@@ -98,7 +92,7 @@ static void pipeline(const struct metrics_view *v, struct buf *out)
         {"tocsin_sources_silent", "gauge", "Watched sources that have fallen silent.",
          (double)v->core.sources_silent},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 static void syslog(const struct metrics_view *v, struct buf *out)
@@ -149,7 +143,7 @@ static void syslog(const struct metrics_view *v, struct buf *out)
         {"tocsin_syslog_batches_in_flight_limit", "gauge", "Bound of tocsin_syslog_batches_in_flight.",
          TC_OUTLET_FLIGHTS},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 static void sentinel(const struct metrics_view *v, struct buf *out)
@@ -171,7 +165,7 @@ static void sentinel(const struct metrics_view *v, struct buf *out)
         {"tocsin_heartbeat_last_timestamp_seconds", "gauge",
          "When the last heartbeat was taken; 0: none yet.", (double)s->last_heartbeat_ns / 1e9},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 /* --- the process
@@ -223,11 +217,9 @@ static void process(const struct metrics_view *v, struct buf *out)
         {"process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.",
          (double)v->started_ns / 1e9},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
-    buf_printf(out,
-               "# HELP tocsin_build_info What runs here; always 1.\n# TYPE tocsin_build_info gauge\n"
-               "tocsin_build_info{version=\"%s\"} 1\n",
-               TC_VERSION);
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_head(out, "tocsin_build_info", "gauge", "What runs here; always 1.");
+    metric_labelled(out, "tocsin_build_info", "version", SV(TC_VERSION), 1);
 }
 
 static void histograms(const struct latencies *l, struct buf *out)

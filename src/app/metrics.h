@@ -23,12 +23,6 @@ struct metrics_view { /* gathered by who wires the rooms */
     int64_t started_ns; /* wall clock */
 };
 
-struct metric {
-    const char *name, *type, *help;
-    double value;
-};
-/* Rows of one sample each, in Prometheus' text format. */
-void metrics_rows(struct buf *out, const struct metric *metrics, size_t count);
 void metrics_print(const struct metrics_view *view, struct buf *out);
 /* Sums of the sizes of the segments and of the store's files. */
 void metrics_measure(const struct fs *fs, const char *data, struct metrics_view *view);

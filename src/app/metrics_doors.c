@@ -3,7 +3,7 @@
  */
 #include "app/metrics_doors.h"
 
-#include "base/json_out.h"
+#include "base/metric_text.h"
 
 #include <stddef.h>
 
@@ -33,8 +33,12 @@ void metrics_tail(const struct tail_stats *stats, struct buf *out)
          stats->outlet.in_flight},
         {"tocsin_tail_oversized_total", "counter", "Lines given up because no batch can hold them.",
          (double)stats->outlet.oversized},
+        {"tocsin_tail_files_limit", "gauge", "Bound of tocsin_tail_files.", TC_TAIL_FILES},
+        {"tocsin_tail_open_files_limit", "gauge", "Bound of tocsin_tail_open_files.", TC_TAIL_OPEN},
+        {"tocsin_tail_batches_in_flight_limit", "gauge", "Bound of tocsin_tail_batches_in_flight.",
+         TC_OUTLET_FLIGHTS},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 void metrics_journald(const struct journald_stats *stats, struct buf *out)
@@ -50,7 +54,7 @@ void metrics_journald(const struct journald_stats *stats, struct buf *out)
         {"tocsin_journald_waiting", "gauge", "1 while nothing is read because the journal is behind.",
          (double)stats->waiting},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 void metrics_vault(const struct vault_stats *vault, uint64_t revealed, uint64_t erased, struct buf *out)
@@ -58,6 +62,7 @@ void metrics_vault(const struct vault_stats *vault, uint64_t revealed, uint64_t 
     const struct metric rows[] = {
         {"tocsin_vault_values", "gauge", "Personal values in the vault, of at most 2000000.",
          (double)vault->entries},
+        {"tocsin_vault_values_limit", "gauge", "Bound of tocsin_vault_values.", TC_VAULT_ENTRIES_MAX},
         {"tocsin_vault_refused_total", "counter",
          "Values that the vault had no room for: they cannot be revealed.", (double)vault->refused},
         {"tocsin_vault_revealed_total", "counter", "Values revealed since the start.", (double)revealed},
@@ -65,7 +70,7 @@ void metrics_vault(const struct vault_stats *vault, uint64_t revealed, uint64_t 
         {"tocsin_vault_damaged_bytes", "gauge", "Bytes of the vault that are no entries.",
          (double)vault->damaged_bytes},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 void metrics_reload(bool successful, int64_t success_ns, struct buf *out)
@@ -76,28 +81,25 @@ void metrics_reload(bool successful, int64_t success_ns, struct buf *out)
         {"tocsin_config_last_reload_success_timestamp_seconds", "gauge",
          "When the configuration was last read with success.", (double)success_ns / 1e9},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 void metrics_callbacks(struct callbacks *callbacks, struct buf *out)
 {
     struct callback_stats stats;
     callbacks_stats(callbacks, &stats);
-    buf_printf(out,
-               "# HELP tocsin_callbacks_total Callbacks of vendors: carried out, repeats of such, refused.\n"
-               "# TYPE tocsin_callbacks_total counter\n"
-               "tocsin_callbacks_total{outcome=\"done\"} %llu\n"
-               "tocsin_callbacks_total{outcome=\"repeated\"} %llu\n"
-               "tocsin_callbacks_total{outcome=\"refused\"} %llu\n",
-               (unsigned long long)stats.carried_out, (unsigned long long)stats.repeated,
-               (unsigned long long)stats.refused);
+    metric_head(out, "tocsin_callbacks_total", "counter",
+                "Callbacks of vendors: carried out, repeats of such, refused.");
+    metric_labelled(out, "tocsin_callbacks_total", "outcome", SV("done"), (double)stats.carried_out);
+    metric_labelled(out, "tocsin_callbacks_total", "outcome", SV("repeated"), (double)stats.repeated);
+    metric_labelled(out, "tocsin_callbacks_total", "outcome", SV("refused"), (double)stats.refused);
     const struct metric rows[] = {
         {"tocsin_callbacks_remembered", "gauge", "Callbacks whose repeats are known.",
          (double)stats.remembered},
         {"tocsin_callbacks_remembered_limit", "gauge",
          "Bound of tocsin_callbacks_remembered; past it the oldest is forgotten.", TC_CALLBACKS_SEEN},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 void metrics_channels(struct notifier *notifier, struct buf *out)
@@ -125,25 +127,21 @@ void metrics_channels(struct notifier *notifier, struct buf *out)
     };
     struct channel_stats stats;
     size_t count = notifier_channel_count(notifier);
-    metrics_rows(out, asides, TC_ARRAY_LEN(asides));
+    metric_rows(out, asides, TC_ARRAY_LEN(asides));
     for (size_t r = 0; r < TC_ARRAY_LEN(rows); r++) {
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", rows[r].name, rows[r].help, rows[r].name,
-                   rows[r].type);
+        metric_head(out, rows[r].name, rows[r].type, rows[r].help);
         for (size_t i = 0; i < count; i++) {
             notifier_channel_stats(notifier, i, &stats);
             const uint64_t *value = (const uint64_t *)(const void *)((const char *)&stats + rows[r].offset);
-            buf_printf(out, "%s{channel=\"", rows[r].name);
-            json_escape(out, stats.name);
-            buf_printf(out, "\"} %llu\n", (unsigned long long)*value);
+            metric_labelled(out, rows[r].name, "channel", stats.name, (double)*value);
         }
     }
-    buf_str(out, "# HELP tocsin_channel_attempt_seconds Time that attempts took.\n"
-                 "# TYPE tocsin_channel_attempt_seconds histogram\n");
+    metric_head(out, "tocsin_channel_attempt_seconds", "histogram", "Time that attempts took.");
     for (size_t i = 0; i < count; i++) {
         struct buf name;
         notifier_channel_stats(notifier, i, &stats);
         buf_init(&name, 1024);
-        json_escape(&name, stats.name);
+        metric_label_value(&name, stats.name);
         for (size_t j = 0; j < TC_LATENCY_BUCKETS; j++) {
             buf_printf(out, "tocsin_channel_attempt_seconds_bucket{channel=\"%.*s\",le=\"",
                        SV_FMT(buf_view(&name)));

@@ -3,8 +3,8 @@
  */
 #include "app/metrics_room.h"
 
-#include "app/metrics.h"
 #include "base/log.h"
+#include "base/metric_text.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -176,7 +176,7 @@ static void intake_metrics(const struct metrics_room *room, struct buf *out)
         {"tocsin_delta_evicted_total", "counter", "Series whose sum was forgotten, silent for an hour.",
          (double)deltas.evicted},
     };
-    metrics_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 void metrics_room_metrics(const struct metrics_room *room, struct buf *out)

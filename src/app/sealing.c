@@ -4,6 +4,7 @@
 #include "app/sealing.h"
 
 #include "base/log.h"
+#include "base/metric_text.h"
 #include "notify/http.h"
 
 #include <errno.h>
@@ -231,21 +232,18 @@ void sealing_stop(struct sealing **sealing)
 void sealing_metrics(struct sealing *s, struct buf *out)
 {
     pthread_mutex_lock(&s->lock);
-    const struct {
-        const char *name, *type, *help;
-        double value;
-    } figures[] = {
+    const struct metric figures[] = {
         {"tocsin_seal_checkpoints_total", "counter", "Signed checkpoints written.", (double)s->checkpoints},
         {"tocsin_seal_failures_total", "counter", "Times that the journal could not be sealed.",
          (double)s->failures},
         {"tocsin_seal_witness_failures_total", "counter", "Checkpoints that a witness did not get.",
          (double)s->witness_failures},
         {"tocsin_seal_records", "gauge", "Records that the last checkpoint covers.", (double)s->size},
-        {"tocsin_seal_last_checkpoint_timestamp_seconds", "gauge",
-         "When the last checkpoint was signed; 0: none yet.", (double)s->last_ns / (double)TC_SECOND_NS},
     };
+    double last_s = (double)s->last_ns / (double)TC_SECOND_NS;
     pthread_mutex_unlock(&s->lock);
-    for (size_t i = 0; i < TC_ARRAY_LEN(figures); i++)
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", figures[i].name, figures[i].help,
-                   figures[i].name, figures[i].type, figures[i].name, figures[i].value);
+    metric_rows(out, figures, TC_ARRAY_LEN(figures));
+    metric_head(out, "tocsin_seal_last_checkpoint_timestamp_seconds", "gauge",
+                "When the last checkpoint was signed; 0: none yet.");
+    buf_printf(out, "tocsin_seal_last_checkpoint_timestamp_seconds %.15g\n", last_s); /* to the 10 µs */
 }

@@ -104,8 +104,8 @@ int service_reload(void *context, struct buf *ret_json, struct err *err);
 
 /* service_hooks.c: `context` is the service. Which of the core's, the API's, the courier's and the sentinel's
  * threads calls is said by their options. */
-size_t service_route(void *context, enum severity severity, enum notify_reason reason,
-                     const struct sv **ret_channels);
+size_t service_route(void *context, const struct alert *alert, enum severity severity,
+                     enum notify_reason reason, const struct sv **ret_channels);
 void service_outbox_filled(void *context);
 void service_alert_changed(void *context, struct sv json);
 int service_take_receipt(void *context, const struct receipt *receipt);

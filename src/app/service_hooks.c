@@ -8,14 +8,15 @@
 #include "base/json_out.h"
 #include "base/log.h"
 
-size_t service_route(void *context, enum severity severity, enum notify_reason reason,
-                     const struct sv **ret_channels)
+size_t service_route(void *context, const struct alert *alert, enum severity severity,
+                     enum notify_reason reason, const struct sv **ret_channels)
 {
     struct service *s = context;
+    const struct routing *routing = config_routing_of(&s->config, alert, severity);
     size_t count = 0;
     for (size_t i = 0; i < s->config.channel_count && count < TC_ARRAY_LEN(s->channel_names); i++) {
         const struct channel_config *channel = &s->config.channels[i];
-        if (config_routes(&s->config, channel, severity, sv_of(notify_reason_name(reason))))
+        if (config_routes(routing, channel, severity, sv_of(notify_reason_name(reason))))
             s->channel_names[count++] = channel->name;
     }
     *ret_channels = s->channel_names;

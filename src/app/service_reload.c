@@ -85,16 +85,19 @@ void service_wishes_free(struct wishes *w)
 
 struct alert_options service_response(const struct config *c)
 {
-    return (struct alert_options){.acknowledge_within_ns = c->acknowledge_within_ns,
-                                  .answer_within_ns = c->answer_within_ns,
-                                  .silence_is_no_objection = c->silence_is_no_objection,
-                                  .raise_to = c->raise_to,
-                                  .zone_offset_s = c->zone_offset_s,
-                                  .notify_count = (uint32_t)c->notify_count,
-                                  .notify_within_ns = c->notify_within_ns,
-                                  .flap_count = (uint32_t)c->flap_count,
-                                  .flap_within_ns = c->flap_within_ns,
-                                  .flap_stable_ns = c->flap_stable_ns};
+    const int64_t *overdue_ns = c->overdue_after_ns;
+    return (struct alert_options){
+        .acknowledge_within_ns = c->acknowledge_within_ns,
+        .overdue_after_ns = {overdue_ns[0], overdue_ns[1], overdue_ns[2], overdue_ns[3], overdue_ns[4]},
+        .answer_within_ns = c->answer_within_ns,
+        .silence_is_no_objection = c->silence_is_no_objection,
+        .raise_to = c->raise_to,
+        .zone_offset_s = c->zone_offset_s,
+        .notify_count = (uint32_t)c->notify_count,
+        .notify_within_ns = c->notify_within_ns,
+        .flap_count = (uint32_t)c->flap_count,
+        .flap_within_ns = c->flap_within_ns,
+        .flap_stable_ns = c->flap_stable_ns};
 }
 
 int service_load_config(const struct cli_args *args, struct config *config, struct err *err)

@@ -43,6 +43,7 @@ static int start_core(struct service *s, struct err *err)
                              .digest_channels = c->digest.names,
                              .digest_channel_count = c->digest.count,
                              .digest_at_s = c->digest_at_s,
+                             .review_days = c->review_days,
                              .zone_offset_s = c->zone_offset_s,
                              .latencies = &s->latencies,
                              .reserve_file_bytes = RESERVE_FILE_BYTES,

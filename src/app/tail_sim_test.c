@@ -80,10 +80,11 @@ static void rotate(struct world *w)
 
 /* --- the program */
 
-static size_t route(void *context, enum severity severity, enum notify_reason reason, const struct sv **ret)
+static size_t route(void *context, const struct alert *alert, enum severity severity,
+                    enum notify_reason reason, const struct sv **ret)
 {
     static const struct sv names[] = {{"test", 4}};
-    (void)context;
+    (void)context, (void)alert;
     (void)severity, (void)reason;
     *ret = names;
     return 1;

@@ -6,6 +6,7 @@
 #include "app/sandbox.h"
 #include "app/supervise.h"
 #include "base/log.h"
+#include "base/metric_text.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -91,12 +92,13 @@ void tend_metrics(struct buf *out)
 {
     struct sandbox_stats stats;
     sandbox_stats(&stats);
-    buf_printf(out,
-               "# HELP tocsin_sandbox_on 1 while the filter of system calls is on.\n"
-               "# TYPE tocsin_sandbox_on gauge\ntocsin_sandbox_on %d\n"
-               "# HELP tocsin_sandbox_refused_calls_total System calls that the filter refused.\n"
-               "# TYPE tocsin_sandbox_refused_calls_total counter\ntocsin_sandbox_refused_calls_total %llu\n",
-               atomic_load(&sandbox_is_on), (unsigned long long)stats.refused);
+    const struct metric rows[] = {
+        {"tocsin_sandbox_on", "gauge", "1 while the filter of system calls is on.",
+         atomic_load(&sandbox_is_on)},
+        {"tocsin_sandbox_refused_calls_total", "counter", "System calls that the filter refused.",
+         (double)stats.refused},
+    };
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }
 
 /* What the handler of the refusal could not say itself. */

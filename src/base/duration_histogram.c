@@ -3,6 +3,8 @@
  */
 #include "base/duration_histogram.h"
 
+#include "base/metric_text.h"
+
 static const double bounds_s[TC_HISTOGRAM_BOUNDS] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                      0.1,    0.25,  0.5,    1,     2.5,  10,    30};
 
@@ -20,7 +22,7 @@ void duration_histogram_print(const struct duration_histogram *h, const char *na
                               struct buf *out)
 {
     unsigned long long sum = 0;
-    buf_printf(out, "# HELP %s %s\n# TYPE %s histogram\n", name, help, name);
+    metric_head(out, name, "histogram", help);
     for (size_t i = 0; i < TC_HISTOGRAM_BOUNDS; i++) {
         sum += atomic_load(&h->counts[i]);
         buf_printf(out, "%s_bucket{le=\"%g\"} %llu\n", name, bounds_s[i], sum);

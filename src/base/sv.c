@@ -81,3 +81,14 @@ struct sv sv_cut(struct sv *rest, char c)
     *rest = sv_from(*rest, at + (at < rest->n));
     return part;
 }
+
+struct sv sv_word(struct sv *rest)
+{
+    *rest = sv_trim(*rest);
+    size_t n = 0;
+    while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t')
+        n++;
+    struct sv word = sv_head(*rest, n);
+    *rest = sv_from(*rest, n);
+    return word;
+}

@@ -73,5 +73,8 @@ bool sv_eq_nocase(struct sv a, struct sv b);
 /* Cuts the part before the first `c` off *rest and returns it; without a `c`, all of it, and *rest becomes
  * empty. */
 struct sv sv_cut(struct sv *rest, char c);
+/* Cuts the next word off *rest, which is trimmed first; words end at a blank or a tab. Empty: there is none.
+ */
+struct sv sv_word(struct sv *rest);
 
 #endif

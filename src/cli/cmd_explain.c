@@ -21,9 +21,7 @@ static const struct option_spec options[] = {
     {"url", OPTION_VALUE, "URL", "alert: the server (default http://127.0.0.1:9797)"},
     {"rules", OPTION_LIST, "PATH",
      "rule files, or directories of them (default: the packs that the program carries; may be given again)"},
-    {"pipeline", OPTION_LIST, "FILE|NAME",
-     "change the rules by this processing pipeline before they are read: a file, or one that the program "
-     "carries (may be given again)"},
+    {"pipeline", OPTION_LIST, "FILE|NAME", RULES_PIPELINE_HELP},
     {"input", OPTION_VALUE, "FORMAT", "how the file is read, as of scan (default auto)"},
     {"format", OPTION_VALUE, "table|json", "table (default), or json: one object for each event"},
     {0}};

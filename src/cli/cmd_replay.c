@@ -21,13 +21,8 @@
 
 static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "PATH", "rule files, or directories of them (may be given again)"},
-    {"profile", OPTION_LIST, "FILE|NAME",
-     "of the rules, only those that this profile names speak: a file, or one that the program carries (may "
-     "be "
-     "given again)"},
-    {"pipeline", OPTION_LIST, "FILE|NAME",
-     "change the rules by this processing pipeline before they are read: a file, or one that the program "
-     "carries (may be given again)"},
+    {"profile", OPTION_LIST, "FILE|NAME", RULES_PROFILE_HELP},
+    {"pipeline", OPTION_LIST, "FILE|NAME", RULES_PIPELINE_HELP},
     {"data", OPTION_VALUE, "DIR", "the data directory"},
     {"from", OPTION_VALUE, "TIME", "findings at or after this time (RFC 3339)"},
     {"to", OPTION_VALUE, "TIME", "findings before this time"},

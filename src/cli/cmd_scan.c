@@ -19,14 +19,8 @@
 static const struct option_spec options[] = {
     {"rules", OPTION_LIST, "PATH",
      "a Sigma rule file, or a directory walked for *.yml and *.yaml (may be given again)"},
-    {"profile", OPTION_LIST, "FILE|NAME",
-     "of the rules, only those that this profile names speak: a file, or one that the program carries (may "
-     "be "
-     "given again)"},
-    {"pipeline", OPTION_LIST, "FILE|NAME",
-     "change the rules by this processing pipeline before they are read: a file, or one that the program "
-     "carries "
-     "(may be given again)"},
+    {"profile", OPTION_LIST, "FILE|NAME", RULES_PROFILE_HELP},
+    {"pipeline", OPTION_LIST, "FILE|NAME", RULES_PIPELINE_HELP},
     {"format", OPTION_VALUE, "table|json", "how findings are printed; json is one object a line"},
     {"input", OPTION_VALUE, "FORMAT", PARSERS_INPUT_HELP},
     {"parsers", OPTION_LIST, "PATH", PARSERS_FILES_HELP},

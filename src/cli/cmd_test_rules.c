@@ -26,10 +26,7 @@ static const struct option_spec options[] = {
      "with `rules`: Prometheus' feature flags of PromQL, parted by commas (docs/promql.md)"},
     {"quiet", OPTION_FLAG, NULL, "print failures and the last line only"},
     {"junit", OPTION_VALUE, "FILE", "also write the outcome of each case as JUnit XML, for build servers"},
-    {"pipeline", OPTION_LIST, "FILE|NAME",
-     "change the rules by this processing pipeline before they are read: a file, or one that the program "
-     "carries "
-     "(may be given again)"},
+    {"pipeline", OPTION_LIST, "FILE|NAME", RULES_PIPELINE_HELP},
     {0}};
 
 enum {

@@ -9,6 +9,14 @@
 #include "base/err.h"
 #include "detect/detect.h"
 
+/* What --profile and --pipeline say of themselves. */
+#define RULES_PROFILE_HELP                                                                                   \
+    "of the rules, only those that this profile names speak: a file, or one that the program carries (may "  \
+    "be given again)"
+#define RULES_PIPELINE_HELP                                                                                  \
+    "change the rules by this processing pipeline before they are read: a file, or one that the program "    \
+    "carries (may be given again)"
+
 /* Rule files below each path, in the order of the paths. */
 int rules_collect(const char *const *paths, size_t path_count, struct arena *arena, struct rule_source **ret,
                   size_t *ret_count, struct err *err);

@@ -9,66 +9,35 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "detect/detect_testkit.h"
 #include "detect/memory.h"
+#include "detect/run_testkit.h"
 
 static const char rule[] = "title: away\nid: a\nlogsource: {category: heartbeat}\n"
                            "detection:\n  s:\n    event_type: beat\n  condition: s\n"
                            "tocsin:\n  owner: o\n  runbook: r\n  absence:\n    group-by: [host]\n"
                            "    timespan: 10s\n";
 
-struct run {
-    struct kit kit;
-    struct detector *detector;
-    struct finding_list found;
-};
-
-static void begin_with(struct run *run, const char *yaml, const struct detector_options *options)
-{
-    *run = (struct run){0};
-    kit_load(&run->kit, yaml);
-    kit_show_notes(&run->kit);
-    run->detector = detector_new(run->kit.set, options);
-    run->found = (struct finding_list){.arena = &run->kit.arena};
-}
-
 static void begin(struct run *run)
 {
-    begin_with(run, rule, &(struct detector_options){0});
-}
-
-static void end(struct run *run)
-{
-    detector_free(&run->detector);
-    kit_free(&run->kit);
+    run_begin(run, rule, &(struct detector_options){0});
 }
 
 static struct event *made(struct run *run, int64_t second, const char *host, const char *type)
 {
     struct sv json = arena_printf(&run->kit.arena, "{\"event_type\":\"%s\",\"host\":\"%s\"}", type, host);
-    struct event *event = ARENA_NEW(&run->kit.arena, struct event);
-    *event = kit_event(&run->kit, json.p);
-    event->time.ns = second * TC_SECOND_NS;
-    event->source = SV("test");
-    return event;
+    return run_event(run, second, json.p);
 }
 
 /* How many findings this event brings about. */
 static size_t beat(struct run *run, int64_t second, const char *host)
 {
-    const struct event *event = made(run, second, host, "beat");
-    size_t before = run->found.count;
-    detector_judge(run->detector, &event, 1, &run->found);
-    return run->found.count - before;
+    return run_judge(run, made(run, second, host, "beat"));
 }
 
 /* Time goes on by an event that the rule does not ask for. */
 static size_t other(struct run *run, int64_t second)
 {
-    const struct event *event = made(run, second, "x", "other");
-    size_t before = run->found.count;
-    detector_judge(run->detector, &event, 1, &run->found);
-    return run->found.count - before;
+    return run_judge(run, made(run, second, "x", "other"));
 }
 
 static void test_who_stays_away_is_told_of_once_and_learned_anew(void **state)
@@ -94,14 +63,14 @@ static void test_who_stays_away_is_told_of_once_and_learned_anew(void **state)
     assert_int_equal(0, beat(&run, 2001, "b"));
     assert_int_equal(1, beat(&run, 2012, "b")); /* it comes, but too late */
     assert_int_equal(2011 * TC_SECOND_NS, run.found.items[2].time.ns);
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_tick_tells_and_the_end_of_the_input_does_not(void **state)
 {
     struct run run;
     (void)state;
-    begin_with(&run, rule, &(struct detector_options){.receive_time_stands_in = true});
+    run_begin(&run, rule, &(struct detector_options){.receive_time_stands_in = true});
     struct event *event = made(&run, 0, "a", "beat");
     event->time.ns = TC_NO_TIME;
     event->received.ns = 100 * TC_SECOND_NS;
@@ -116,19 +85,19 @@ static void test_a_tick_tells_and_the_end_of_the_input_does_not(void **state)
     assert_int_equal(6, run.found.items[0].position);
     assert_int_equal(110 * TC_SECOND_NS, run.found.items[0].time.ns);
     assert_false(detector_waits(run.detector));
-    end(&run);
+    run_end(&run);
     begin(&run);
     assert_int_equal(0, beat(&run, 100, "a"));
     detector_finish(run.detector, &run.found);
     assert_int_equal(0, run.found.count);
-    end(&run);
-    begin_with(&run, rule, &(struct detector_options){.lateness_ns = 3600 * TC_SECOND_NS});
+    run_end(&run);
+    run_begin(&run, rule, &(struct detector_options){.lateness_ns = 3600 * TC_SECOND_NS});
     assert_int_equal(0, beat(&run, 150, "a"));
     assert_int_equal(0, beat(&run, 100, "a")); /* the gap between the two is one, whatever comes */
     detector_finish(run.detector, &run.found);
     assert_int_equal(1, run.found.count);
     assert_int_equal(110 * TC_SECOND_NS, run.found.items[0].time.ns);
-    end(&run);
+    run_end(&run);
 }
 
 static void test_events_without_the_field_take_no_part_and_one_group_for_all(void **state)
@@ -141,8 +110,8 @@ static void test_events_without_the_field_take_no_part_and_one_group_for_all(voi
     event->time.ns = TC_SECOND_NS;
     detector_judge(run.detector, (const struct event *const *)&event, 1, &run.found);
     assert_int_equal(0, other(&run, 100));
-    end(&run);
-    begin_with(
+    run_end(&run);
+    run_begin(
         &run,
         "title: t\nid: i\nlogsource: {product: any}\ndetection:\n  s:\n    event_type: beat\n  condition: s\n"
         "tocsin: {owner: o, runbook: r, absence: {timespan: 10s}}\n",
@@ -151,7 +120,7 @@ static void test_events_without_the_field_take_no_part_and_one_group_for_all(voi
     assert_int_equal(0, beat(&run, 10, "b"));
     assert_int_equal(0, other(&run, 20));
     assert_int_equal(1, other(&run, 21));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_flood_of_groups_that_come_once_does_not_push_out_the_others(void **state)
@@ -160,7 +129,7 @@ static void test_a_flood_of_groups_that_come_once_does_not_push_out_the_others(v
     struct detector_stats stats;
     char name[16];
     (void)state;
-    begin_with(&run, rule, &(struct detector_options){.max_groups = 64 * 4});
+    run_begin(&run, rule, &(struct detector_options){.max_groups = 64 * 4});
     beat(&run, 1, "kept");
     beat(&run, 2, "kept");
     for (int i = 0; i < 5000; i++) {
@@ -174,7 +143,7 @@ static void test_a_flood_of_groups_that_come_once_does_not_push_out_the_others(v
     for (size_t i = 0; i < run.found.count; i++)
         told |= sv_is(run.found.items[i].group[0].value, "kept");
     assert_true(told);
-    end(&run);
+    run_end(&run);
 }
 
 static void refuses(const char *map, const char *construct)
@@ -296,8 +265,8 @@ static void test_random_timelines_cut_and_restarted_anywhere(void **state)
         struct run run, plain;
         const struct event *batch[BEATS];
         make(&t, &rng);
-        begin_with(&run, rule, &options);
-        begin_with(&plain, rule, &(struct detector_options){.lateness_ns = options.lateness_ns});
+        run_begin(&run, rule, &options);
+        run_begin(&plain, rule, &(struct detector_options){.lateness_ns = options.lateness_ns});
         for (int at = 0; at < BEATS;) {
             int count = (int)(1 + rng_u64(&rng.rng) % 100);
             count = TC_MIN(count, BEATS - at);
@@ -318,8 +287,8 @@ static void test_random_timelines_cut_and_restarted_anywhere(void **state)
             assert_true(sv_eq(plain.found.items[i].group[0].value, run.found.items[i].group[0].value));
         }
         total += run.found.count;
-        end(&plain);
-        end(&run);
+        run_end(&plain);
+        run_end(&run);
         pool_free(&options.pool);
     }
     assert_true(total > 100);
@@ -331,7 +300,7 @@ static void test_damaged_state_is_refused(void **state)
     struct buf saved;
     struct err err;
     (void)state;
-    begin_with(&run, rule, &(struct detector_options){.lateness_ns = 100 * TC_SECOND_NS});
+    run_begin(&run, rule, &(struct detector_options){.lateness_ns = 100 * TC_SECOND_NS});
     beat(&run, 50, "a");
     beat(&run, 10, "a");
     buf_init(&saved, 1 << 20);
@@ -348,7 +317,7 @@ static void test_damaged_state_is_refused(void **state)
     assert_int_equal(0, detector_load(run.detector, buf_view(&saved), &err));
     assert_int_equal(2, other(&run, 1000));
     buf_free(&saved);
-    end(&run);
+    run_end(&run);
 }
 
 int main(void)

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "detect/detect_testkit.h"
 #include "detect/memory.h"
+#include "detect/run_testkit.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -23,42 +23,17 @@ enum { MINUTE = 60, HOUR = 3600, DAY = 86400, WEEK = 7 * DAY };
     "title: much\nid: b\nlogsource: {category: x}\ndetection:\n  s:\n    k: v\n  condition: s\n"             \
     "tocsin:\n  owner: o\n  runbook: r\n  baseline: {group-by: [u]" map "}\n"
 
-struct run {
-    struct kit kit;
-    struct detector *detector;
-    struct finding_list found;
-    size_t fired; /* findings that are no repeats */
-};
-
-static void begin_with(struct run *run, const char *yaml, const struct detector_options *options)
-{
-    *run = (struct run){0};
-    kit_load(&run->kit, yaml);
-    kit_show_notes(&run->kit);
-    assert_int_equal(1, ruleset_count(run->kit.set));
-    run->detector = detector_new(run->kit.set, options);
-    run->found = (struct finding_list){.arena = &run->kit.arena};
-}
-
 static void begin(struct run *run, const char *yaml)
 {
-    begin_with(run, yaml, &(struct detector_options){0});
-}
-
-static void end(struct run *run)
-{
-    detector_free(&run->detector);
-    kit_free(&run->kit);
+    run_begin(run, yaml, &(struct detector_options){0});
+    assert_int_equal(1, ruleset_count(run->kit.set));
 }
 
 static struct event *made(struct run *run, int64_t second, const char *user, uint32_t times, int64_t number)
 {
     struct sv json =
         arena_printf(&run->kit.arena, "{\"k\":\"v\",\"u\":\"%s\",\"bytes\":%lld}", user, (long long)number);
-    struct event *event = ARENA_NEW(&run->kit.arena, struct event);
-    *event = kit_event(&run->kit, json.p);
-    event->time.ns = second * TC_SECOND_NS;
-    event->source = SV("test");
+    struct event *event = run_event(run, second, json.p);
     event->repeat = times;
     return event;
 }
@@ -66,13 +41,9 @@ static struct event *made(struct run *run, int64_t second, const char *user, uin
 /* So many events at once; how often the rule fired anew. */
 static size_t send_of(struct run *run, int64_t second, const char *user, uint32_t times)
 {
-    const struct event *event = made(run, second, user, times, 0);
-    size_t before = run->found.count, fired = 0;
-    detector_judge(run->detector, &event, 1, &run->found);
-    for (size_t i = before; i < run->found.count; i++)
-        fired += !run->found.items[i].repeat;
-    run->fired += fired;
-    return fired;
+    size_t before = run->fired;
+    run_judge(run, made(run, second, user, times, 0));
+    return run->fired - before;
 }
 
 static size_t sent(struct run *run, int64_t second, uint32_t times)
@@ -122,7 +93,7 @@ static void test_C_113_fourteen_days_and_an_outlier_make_one_alert_with_its_reas
     assert_true(sv_is(f->group[0].value, "ann"));
     assert_non_null(strstr(arena_str(&run.kit.arena, f->why), "30 in 1h on Mondays at 03:00, expected "));
     assert_non_null(strstr(arena_str(&run.kit.arena, f->why), "; more than 10"));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_C_90_the_same_rate_is_usual_by_day_and_not_by_night(void **state)
@@ -134,7 +105,7 @@ static void test_C_90_the_same_rate_is_usual_by_day_and_not_by_night(void **stat
     assert_int_equal(0, sent(&run, MONDAY + 3 * WEEK + 10 * HOUR, 45));
     assert_int_equal(1, sent(&run, MONDAY + 3 * WEEK + 22 * HOUR, 45));
     assert_int_equal(0, run.found.count > 1 ? 1 : 0);
-    end(&run);
+    run_end(&run);
 }
 
 /* C-91: error rate above five times its baseline. */
@@ -153,7 +124,7 @@ static void test_C_91_76_a_minute_against_15_fire_75_do_not(void **state)
     assert_true(sv_is(last(&run)->why, "76 in 1m, expected 15, spread 3.9; more than 75"));
     assert_int_equal(0, sent(&run, MONDAY + 120 * MINUTE + 2, 51)); /* 127 in it: the same episode */
     assert_true(last(&run)->repeat);
-    end(&run);
+    run_end(&run);
 }
 
 static void test_nothing_is_said_while_it_learns(void **state)
@@ -165,7 +136,7 @@ static void test_nothing_is_said_while_it_learns(void **state)
     assert_int_equal(0, sent(&run, MONDAY + 10 * DAY, 100000));
     assert_int_equal(0, run.found.count);
     assert_int_equal(0, send_of(&run, MONDAY + 3 * WEEK, "bob", 100000)); /* his first */
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_history_without_variation_does_not_make_the_next_event_an_alarm(void **state)
@@ -178,7 +149,7 @@ static void test_a_history_without_variation_does_not_make_the_next_event_an_ala
     assert_int_equal(0, sent(&run, MONDAY + 100 * HOUR, 5)); /* 1 + 4 x 1 */
     assert_int_equal(1, sent(&run, MONDAY + 100 * HOUR + 1, 1));
     assert_true(sv_is(last(&run)->why, "6 in 1h, expected 1, spread 1; more than 5"));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_where_nothing_ever_came_least_decides(void **state)
@@ -191,7 +162,7 @@ static void test_where_nothing_ever_came_least_decides(void **state)
     assert_int_equal(0, sent(&run, MONDAY + 20 * DAY + 3 * HOUR, 10));
     assert_int_equal(1, sent(&run, MONDAY + 20 * DAY + 3 * HOUR + 1, 1));
     assert_true(sv_is(last(&run)->why, "11 in 1h at 03:00, expected 0, spread 1; more than 10"));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_hours_that_stay_empty_are_part_of_what_is_expected(void **state)
@@ -205,7 +176,7 @@ static void test_hours_that_stay_empty_are_part_of_what_is_expected(void **state
         sent(&run, MONDAY + i * DAY + 13 * HOUR, 1);
     assert_int_equal(1, sent(&run, MONDAY + 40 * DAY + 12 * HOUR, 40));
     assert_non_null(strstr(arena_str(&run.kit.arena, last(&run)->why), ", expected 0, "));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_burst_does_not_teach_that_bursts_are_usual(void **state)
@@ -221,7 +192,7 @@ static void test_a_burst_does_not_teach_that_bursts_are_usual(void **state)
     }
     assert_int_equal(10, run.fired);
     assert_int_equal(1, sent(&run, MONDAY + 220 * HOUR, 60)); /* three times the usual is news still */
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_slow_ramp_is_believed_as_the_papers_say(void **state)
@@ -237,7 +208,7 @@ static void test_a_slow_ramp_is_believed_as_the_papers_say(void **state)
     }
     assert_int_equal(0, run.fired);
     assert_true(rate > 200);
-    end(&run);
+    run_end(&run);
 }
 
 static void test_an_episode_is_said_once(void **state)
@@ -253,7 +224,7 @@ static void test_an_episode_is_said_once(void **state)
     assert_int_equal(100 * HOUR, last(&run)->episode_start.ns / TC_SECOND_NS - MONDAY);
     sent(&run, MONDAY + 102 * HOUR, 10);
     assert_int_equal(1, sent(&run, MONDAY + 103 * HOUR, 500)); /* another */
-    end(&run);
+    run_end(&run);
 }
 
 static void test_the_clock_is_changed_and_office_hours_stay_where_they_are(void **state)
@@ -272,7 +243,7 @@ static void test_the_clock_is_changed_and_office_hours_stay_where_they_are(void 
             sent(&run, at, hour >= 9 && hour < 17 ? 200 : 1);
         }
         assert_int_equal(fired[k], run.fired > 0);
-        end(&run);
+        run_end(&run);
     }
 }
 
@@ -290,15 +261,15 @@ static void test_buckets_of_a_day_and_numbers_of_a_field(void **state)
     assert_int_equal(1, run.found.count); /* 40000 + 4 x its root */
     assert_int_equal(41000, last(&run)->count);
     assert_true(sv_is(last(&run)->why, "41000 in 1d, expected 40000, spread 200; more than 40800"));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_events_out_of_order_are_of_their_own_bucket(void **state)
 {
     struct run run;
     (void)state;
-    begin_with(&run, RULE(", season: none, learn: 2d, history: 14d"),
-               &(struct detector_options){.lateness_ns = 3 * HOUR * TC_SECOND_NS});
+    run_begin(&run, RULE(", season: none, learn: 2d, history: 14d"),
+              &(struct detector_options){.lateness_ns = 3 * HOUR * TC_SECOND_NS});
     for (int64_t i = 0; i < 100; i++)
         sent(&run, MONDAY + i * HOUR, 30);
     assert_int_equal(0, sent(&run, MONDAY + 99 * HOUR + 30 * MINUTE, 15));
@@ -306,7 +277,7 @@ static void test_events_out_of_order_are_of_their_own_bucket(void **state)
     assert_int_equal(1, sent(&run, MONDAY + 99 * HOUR + 40 * MINUTE, 15)); /* 60 in the hour before */
     assert_int_equal(60, last(&run)->count);
     assert_int_equal(0, sent(&run, MONDAY + 90 * HOUR, 1000)); /* too late for windows, and for this */
-    end(&run);
+    run_end(&run);
 }
 
 static void test_who_is_not_heard_of_for_the_history_is_learned_anew(void **state)
@@ -318,7 +289,7 @@ static void test_who_is_not_heard_of_for_the_history_is_learned_anew(void **stat
         sent(&run, MONDAY + i * HOUR, 10);
     send_of(&run, MONDAY + 3 * WEEK, "bob", 1);
     assert_int_equal(0, sent(&run, MONDAY + 3 * WEEK, 1000));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_flood_of_groups_does_not_push_out_what_was_learned(void **state)
@@ -327,8 +298,8 @@ static void test_a_flood_of_groups_does_not_push_out_what_was_learned(void **sta
     struct detector_stats stats;
     char name[16];
     (void)state;
-    begin_with(&run, RULE(", season: none, learn: 2d, history: 14d"),
-               &(struct detector_options){.max_groups = 64000}); /* a tenth: 100 a shard */
+    run_begin(&run, RULE(", season: none, learn: 2d, history: 14d"),
+              &(struct detector_options){.max_groups = 64000}); /* a tenth: 100 a shard */
     for (int64_t i = 0; i < 100; i++)
         sent(&run, MONDAY + i * HOUR, 10);
     for (int i = 0; i < 20000; i++) {
@@ -338,7 +309,7 @@ static void test_a_flood_of_groups_does_not_push_out_what_was_learned(void **sta
     assert_int_equal(1, sent(&run, MONDAY + 100 * HOUR + 1, 1000));
     detector_stats(run.detector, &stats);
     assert_true(stats.groups <= 6400 && stats.evicted_groups >= 13000);
-    end(&run);
+    run_end(&run);
 }
 
 static void print(struct buf *out, const struct finding_list *list)
@@ -355,7 +326,7 @@ static uint64_t below(const struct sim_rng *rng, uint64_t bound)
 }
 
 /* Random rates, out of order, cut and restarted anywhere. */
-static void test_C_19_batches_and_restarts_show_nowhere(void **state)
+static void test_C19_batches_and_restarts_show_nowhere(void **state)
 {
     static const char *const rules[] = {
         RULE(", bucket: 5m, season: day, learn: 2d, history: 10d, least: 3, deviations: 1"),
@@ -370,7 +341,7 @@ static void test_C_19_batches_and_restarts_show_nowhere(void **state)
         struct buf whole, parts;
         sim_rng_init(&rng, seed);
         struct detector_options options = {.lateness_ns = (int64_t)below(&rng, 30) * HOUR * TC_SECOND_NS};
-        begin_with(&run, rules[seed % 3], &options);
+        run_begin(&run, rules[seed % 3], &options);
         buf_init(&whole, 1 << 22);
         buf_init(&parts, 1 << 22);
         for (int i = 0; i < EVENTS; i++) {
@@ -408,7 +379,7 @@ static void test_C_19_batches_and_restarts_show_nowhere(void **state)
         buf_free(&whole);
         buf_free(&parts);
         free(events);
-        end(&run);
+        run_end(&run);
     }
 }
 
@@ -465,7 +436,7 @@ int main(void)
         cmocka_unit_test(test_events_out_of_order_are_of_their_own_bucket),
         cmocka_unit_test(test_who_is_not_heard_of_for_the_history_is_learned_anew),
         cmocka_unit_test(test_a_flood_of_groups_does_not_push_out_what_was_learned),
-        cmocka_unit_test(test_C_19_batches_and_restarts_show_nowhere),
+        cmocka_unit_test(test_C19_batches_and_restarts_show_nowhere),
         cmocka_unit_test(test_what_is_wrong_is_refused_at_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

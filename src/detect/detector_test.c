@@ -160,7 +160,7 @@ static void test_C_111_same_whatever_threads_cuts_restarts(void **state)
     }
 }
 
-static void test_C_19_C_114_restart_between_any_two_events(void **state)
+static void test_C19_C_114_restart_between_any_two_events(void **state)
 {
     (void)state;
     struct kit kit = {0};
@@ -236,7 +236,7 @@ static void test_detections_judge_late_events_too(void **state)
 /* --- saved state
  * ------------------------------------------------------------------------------------------------------ */
 
-static void test_C_20_edited_rule_loses_its_own_windows_only(void **state)
+static void test_C20_edited_rule_loses_its_own_windows_only(void **state)
 {
     static const uint32_t a[] = {0};
     static const char *const by_user[] = {"user", NULL};
@@ -335,11 +335,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_C_111_same_whatever_threads_cuts_restarts),
-        cmocka_unit_test(test_C_19_C_114_restart_between_any_two_events),
+        cmocka_unit_test(test_C19_C_114_restart_between_any_two_events),
         cmocka_unit_test(test_findings_leave_in_order),
         cmocka_unit_test(test_texts_outlive_the_events),
         cmocka_unit_test(test_detections_judge_late_events_too),
-        cmocka_unit_test(test_C_20_edited_rule_loses_its_own_windows_only),
+        cmocka_unit_test(test_C20_edited_rule_loses_its_own_windows_only),
         cmocka_unit_test(test_saved_bytes_may_be_anything),
         cmocka_unit_test(test_failed_load_changes_nothing),
     };

@@ -1,6 +1,6 @@
 /*
- * What was learned goes on where other rules, or the texts of the same one, change in the middle (C-20); and
- * begins anew where the rule means something else.
+ * What was learned goes on where other rules, or the texts of the same one, change in the middle (timeline
+ * C20); and begins anew where the rule means something else.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,7 +70,7 @@ static const char *run(struct kit *kit, const struct event *events, size_t at, c
     return arena_str(&kit->arena, text);
 }
 
-static void test_C_20_other_rules_and_other_words_change_in_the_middle(void **state)
+static void test_C20_other_rules_and_other_words_change_in_the_middle(void **state)
 {
     static const char before[] = BASELINE("much", "") TRAVEL("far", "") OTHER("none");
     static const char after[] = BASELINE("far too much", "") TRAVEL("much too far", "") OTHER("nobody");
@@ -83,7 +83,7 @@ static void test_C_20_other_rules_and_other_words_change_in_the_middle(void **st
     kit_free(&kit);
 }
 
-static void test_C_20_a_rule_that_means_something_else_begins_anew(void **state)
+static void test_C20_a_rule_that_means_something_else_begins_anew(void **state)
 {
     static const char before[] = BASELINE("much", "") TRAVEL("far", "") OTHER("none");
     static const char after[] =
@@ -101,8 +101,8 @@ static void test_C_20_a_rule_that_means_something_else_begins_anew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_C_20_other_rules_and_other_words_change_in_the_middle),
-        cmocka_unit_test(test_C_20_a_rule_that_means_something_else_begins_anew),
+        cmocka_unit_test(test_C20_other_rules_and_other_words_change_in_the_middle),
+        cmocka_unit_test(test_C20_a_rule_that_means_something_else_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

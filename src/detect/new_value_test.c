@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "detect/detect_testkit.h"
 #include "detect/memory.h"
+#include "detect/run_testkit.h"
 
 static const char rule[] = "title: new\nid: n\nlogsource: {category: authentication}\n"
                            "detection:\n  s:\n    event_type: login_success\n  condition: s\n"
@@ -18,30 +18,9 @@ static const char rule[] = "title: new\nid: n\nlogsource: {category: authenticat
                            "    group-by: [user]\n    timespan: 30d\n";
 enum { DAY = 86400 };
 
-struct run {
-    struct kit kit;
-    struct detector *detector;
-    struct finding_list found;
-};
-
-static void begin_with(struct run *run, const char *yaml, const struct detector_options *options)
-{
-    *run = (struct run){0};
-    kit_load(&run->kit, yaml);
-    kit_show_notes(&run->kit);
-    run->detector = detector_new(run->kit.set, options);
-    run->found = (struct finding_list){.arena = &run->kit.arena};
-}
-
 static void begin(struct run *run)
 {
-    begin_with(run, rule, &(struct detector_options){0});
-}
-
-static void end(struct run *run)
-{
-    detector_free(&run->detector);
-    kit_free(&run->kit);
+    run_begin(run, rule, &(struct detector_options){0});
 }
 
 static struct event *made(struct run *run, int64_t second, const char *user, const char *country)
@@ -49,20 +28,13 @@ static struct event *made(struct run *run, int64_t second, const char *user, con
     struct sv json =
         arena_printf(&run->kit.arena, "{\"event_type\":\"login_success\",\"user\":\"%s\",\"country\":\"%s\"}",
                      user, country);
-    struct event *event = ARENA_NEW(&run->kit.arena, struct event);
-    *event = kit_event(&run->kit, json.p);
-    event->time.ns = second * TC_SECOND_NS;
-    event->source = SV("test");
-    return event;
+    return run_event(run, second, json.p);
 }
 
 /* Findings that a login of this user from there makes. */
 static size_t login(struct run *run, int64_t second, const char *user, const char *country)
 {
-    const struct event *event = made(run, second, user, country);
-    size_t before = run->found.count;
-    detector_judge(run->detector, &event, 1, &run->found);
-    return run->found.count - before;
+    return run_judge(run, made(run, second, user, country));
 }
 
 static void test_C_81_the_first_login_ever_learns_a_new_country_fires(void **state)
@@ -85,7 +57,7 @@ static void test_C_81_the_first_login_ever_learns_a_new_country_fires(void **sta
     assert_int_equal(0, login(&run, 40, "alice", "DE"));
     assert_int_equal(0, login(&run, 50, "bob", "BR")); /* his first */
     assert_int_equal(1, login(&run, 60, "bob", "DE"));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_C_81_a_country_is_new_again_after_the_timespan(void **state)
@@ -99,7 +71,7 @@ static void test_C_81_a_country_is_new_again_after_the_timespan(void **state)
     assert_int_equal(0, login(&run, 31 * DAY, "alice", "BR")); /* 30 days after its last */
     assert_int_equal(0, login(&run, 59 * DAY, "alice", "DE"));
     assert_int_equal(1, login(&run, 61 * DAY + 1, "alice", "BR"));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_C_81_who_was_away_for_the_timespan_learns_anew(void **state)
@@ -110,7 +82,7 @@ static void test_C_81_who_was_away_for_the_timespan_learns_anew(void **state)
     login(&run, 0, "alice", "DE");
     assert_int_equal(0, login(&run, 31 * DAY, "alice", "BR"));
     assert_int_equal(1, login(&run, 31 * DAY + 1, "alice", "DE"));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_events_without_a_field_take_no_part(void **state)
@@ -129,7 +101,7 @@ static void test_events_without_a_field_take_no_part(void **state)
     event = kit_event(&run.kit, "{\"event_type\":\"login_failed\",\"country\":\"US\",\"user\":\"alice\"}");
     detector_judge(run.detector, &one, 1, &run.found);
     assert_int_equal(0, run.found.count);
-    end(&run);
+    run_end(&run);
 }
 
 static void test_correlations_count_what_is_new(void **state)
@@ -142,7 +114,7 @@ static void test_correlations_count_what_is_new(void **state)
                         "%s---\ntitle: many new\nid: m\ncorrelation:\n  type: event_count\n  rules: [n]\n"
                         "  timespan: 1h\n  generate: true\n  condition:\n    gte: 2\n",
                         rule);
-    begin_with(&run, yaml.p, &(struct detector_options){0});
+    run_begin(&run, yaml.p, &(struct detector_options){0});
     assert_int_equal(2, ruleset_count(run.kit.set));
     assert_int_equal(0, login(&run, 0, "alice", "DE"));
     assert_int_equal(0, login(&run, 1, "alice", "DE"));
@@ -150,7 +122,7 @@ static void test_correlations_count_what_is_new(void **state)
     assert_int_equal(1, login(&run, 3, "alice", "BR"));
     assert_int_equal(0, login(&run, 4, "alice", "BR"));
     assert_int_equal(2, login(&run, 5, "bob", "FR")); /* itself, and the second of the hour */
-    end(&run);
+    run_end(&run);
     arena_free(&arena);
 }
 
@@ -171,7 +143,7 @@ static void test_values_of_a_group_are_bounded_the_one_unseen_longest_goes(void 
     assert_int_equal(1, login(&run, 1003, "alice", "c1"));
     detector_stats(run.detector, &stats);
     assert_int_equal(2, stats.lost_entries);
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_flood_of_groups_that_come_once_does_not_push_out_the_others(void **state)
@@ -180,7 +152,7 @@ static void test_a_flood_of_groups_that_come_once_does_not_push_out_the_others(v
     struct detector_stats stats;
     char text[16];
     (void)state;
-    begin_with(&run, rule, &(struct detector_options){.max_groups = 6400}); /* 100 a shard */
+    run_begin(&run, rule, &(struct detector_options){.max_groups = 6400}); /* 100 a shard */
     login(&run, 0, "alice", "DE");
     login(&run, 1, "alice", "DE");
     for (int i = 0; i < 20000; i++) {
@@ -190,7 +162,7 @@ static void test_a_flood_of_groups_that_come_once_does_not_push_out_the_others(v
     assert_int_equal(1, login(&run, 3, "alice", "BR"));
     detector_stats(run.detector, &stats);
     assert_true(stats.groups <= 6400 && stats.evicted_groups >= 13000);
-    end(&run);
+    run_end(&run);
 }
 
 static void refuses(const char *map, const char *construct)
@@ -296,7 +268,7 @@ static void test_random_timelines_cut_and_restarted_anywhere(void **state)
         struct run run;
         const struct event *batch[LOGINS];
         make(&t, &rng);
-        begin_with(&run, rule, &options);
+        run_begin(&run, rule, &options);
         for (int at = 0; at < LOGINS;) {
             int count = (int)(1 + rng_u64(&rng.rng) % 100);
             count = TC_MIN(count, LOGINS - at);
@@ -316,7 +288,7 @@ static void test_random_timelines_cut_and_restarted_anywhere(void **state)
                 save_and_load(&run, &options);
         }
         assert_true(run.found.count > 10);
-        end(&run);
+        run_end(&run);
         pool_free(&options.pool);
     }
 }
@@ -343,7 +315,7 @@ static void test_damaged_state_is_refused(void **state)
     assert_int_equal(0, login(&run, 2, "alice", "BR"));
     assert_int_equal(1, login(&run, 3, "alice", "FR"));
     buf_free(&saved);
-    end(&run);
+    run_end(&run);
 }
 
 int main(void)

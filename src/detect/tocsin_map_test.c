@@ -8,41 +8,15 @@
 
 #include <cmocka.h>
 
-#include "detect/detect_testkit.h"
-
-struct run {
-    struct kit kit;
-    struct detector *detector;
-    struct finding_list found;
-};
-
-static void begin(struct run *run, const char *yaml)
-{
-    *run = (struct run){0};
-    kit_load(&run->kit, yaml);
-    kit_show_notes(&run->kit);
-    run->detector = detector_new(run->kit.set, &(struct detector_options){0});
-    run->found = (struct finding_list){.arena = &run->kit.arena};
-}
-
-static void end(struct run *run)
-{
-    detector_free(&run->detector);
-    kit_free(&run->kit);
-}
+#include "detect/run_testkit.h"
 
 /* The number of findings that the event makes; the last of them in *ret. */
 static size_t sent(struct run *run, int64_t second, const char *json, struct finding *ret)
 {
-    struct event event = kit_event(&run->kit, json);
-    const struct event *one = &event;
-    size_t before = run->found.count;
-    event.time.ns = second * TC_SECOND_NS;
-    event.source = SV("test");
-    detector_judge(run->detector, &one, 1, &run->found);
-    if (ret != NULL && run->found.count > before)
+    size_t made = run_judge(run, run_event(run, second, json));
+    if (ret != NULL && made > 0)
         *ret = run->found.items[run->found.count - 1];
-    return run->found.count - before;
+    return made;
 }
 
 #define HEAD                                                                                                 \
@@ -77,17 +51,20 @@ static void test_D_13_a_second_condition_raises_a_detection(void **state)
     struct run run;
     struct finding f;
     (void)state;
-    begin(&run, HEAD "  raise:\n    - {severity: high, condition: s and admin}\n"
-                     "    - {severity: critical, condition: s and admin and not admin or late}\n");
+    run_begin(&run,
+              HEAD "  raise:\n    - {severity: high, condition: s and admin}\n"
+                   "    - {severity: critical, condition: s and admin and not admin or late}\n",
+              &(struct detector_options){0});
     assert_int_equal(0, ruleset_count(run.kit.set)); /* there is no selection `late` */
-    end(&run);
-    begin(&run, HEAD "  raise:\n    - {severity: high, condition: s and admin}\n");
+    run_end(&run);
+    run_begin(&run, HEAD "  raise:\n    - {severity: high, condition: s and admin}\n",
+              &(struct detector_options){0});
     assert_int_equal(1, sent(&run, 0, "{\"a\":\"b\",\"user\":\"ann\"}", &f));
     assert_int_equal(SEVERITY_P3, finding_severity(&f));
     assert_int_equal(1, sent(&run, 1, "{\"a\":\"b\",\"user\":\"root\"}", &f));
     assert_int_equal(SEVERITY_P2, finding_severity(&f));
     assert_int_equal(SEVERITY_P3, f.rule->severity);
-    end(&run);
+    run_end(&run);
 }
 
 static void test_D_13_a_selection_that_only_raise_asks_is_used(void **state)
@@ -111,14 +88,14 @@ static void test_D_13_levels_of_a_correlation_follow_its_value(void **state)
     struct run run;
     struct finding f;
     (void)state;
-    begin(&run, rules);
+    run_begin(&run, rules, &(struct detector_options){0});
     for (size_t i = 0; i < TC_ARRAY_LEN(expected); i++) {
         assert_int_equal(expected[i] != 0, sent(&run, (int64_t)i, "{\"a\":\"b\"}", &f));
         if (expected[i] != 0)
             assert_int_equal(expected[i], finding_severity(&f));
         assert_true(i < 2 || f.repeat);
     }
-    end(&run);
+    run_end(&run);
 }
 
 static void test_D_13_levels_of_a_sum_are_numbers(void **state)
@@ -131,14 +108,14 @@ static void test_D_13_levels_of_a_sum_are_numbers(void **state)
     struct run run;
     struct finding f;
     (void)state;
-    begin(&run, rules);
+    run_begin(&run, rules, &(struct detector_options){0});
     assert_int_equal(1, sent(&run, 0, "{\"a\":\"b\",\"n\":81}", &f));
     assert_int_equal(SEVERITY_P4, finding_severity(&f));
     assert_int_equal(1, sent(&run, 1, "{\"a\":\"b\",\"n\":14.5}", &f));
     assert_int_equal(SEVERITY_P4, finding_severity(&f));
     assert_int_equal(1, sent(&run, 2, "{\"a\":\"b\",\"n\":0.1}", &f));
     assert_int_equal(SEVERITY_P1, finding_severity(&f));
-    end(&run);
+    run_end(&run);
 }
 
 #define COUNTED                                                                                              \
@@ -155,7 +132,7 @@ static void test_a_reset_empties_the_window_of_its_group_alone(void **state)
     struct run run;
     struct finding f;
     (void)state;
-    begin(&run, COUNTED RESET);
+    run_begin(&run, COUNTED RESET, &(struct detector_options){0});
     assert_int_equal(3, ruleset_count(run.kit.set));
     for (int i = 0; i < 2; i++) {
         assert_int_equal(0, sent(&run, i, "{\"a\":\"failed\",\"user\":\"ann\"}", NULL));
@@ -171,7 +148,7 @@ static void test_a_reset_empties_the_window_of_its_group_alone(void **state)
     assert_int_equal(0, sent(&run, 4, "{\"a\":\"failed\",\"user\":\"ann\"}", NULL));
     assert_int_equal(1, sent(&run, 5, "{\"a\":\"failed\",\"user\":\"ann\"}", NULL)); /* the third since */
     assert_int_equal(0, sent(&run, 6, "{\"a\":\"ok\"}", NULL));                      /* of no group */
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_reset_does_not_depend_on_where_a_batch_is_cut(void **state)
@@ -182,7 +159,7 @@ static void test_a_reset_does_not_depend_on_where_a_batch_is_cut(void **state)
         "{\"a\":\"failed\",\"user\":\"x\"}", "{\"a\":\"failed\",\"user\":\"x\"}"};
     struct run run;
     (void)state;
-    begin(&run, COUNTED RESET);
+    run_begin(&run, COUNTED RESET, &(struct detector_options){0});
     struct event events[TC_ARRAY_LEN(lines)];
     const struct event *batch[TC_ARRAY_LEN(lines)];
     for (size_t i = 0; i < TC_ARRAY_LEN(lines); i++) {
@@ -210,7 +187,7 @@ static void test_a_reset_does_not_depend_on_where_a_batch_is_cut(void **state)
         buf_free(&saved);
         detector_free(&d);
     }
-    end(&run);
+    run_end(&run);
 }
 
 static void refuses(const char *lines, const char *construct, unsigned line)

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "detect/detect_testkit.h"
 #include "detect/memory.h"
+#include "detect/run_testkit.h"
 
 #include <string.h>
 
@@ -30,27 +30,6 @@ static const struct place cologne = {"Cologne", "50.9375", "6.9603"},
                           auckland = {"Auckland", "-36.8509", "174.7645"},
                           tahiti = {"Tahiti", "-17.5334", "-149.5667"};
 
-struct run {
-    struct kit kit;
-    struct detector *detector;
-    struct finding_list found;
-};
-
-static void begin(struct run *run, const char *yaml, const struct detector_options *options)
-{
-    *run = (struct run){0};
-    kit_load(&run->kit, yaml);
-    kit_show_notes(&run->kit);
-    run->detector = detector_new(run->kit.set, options);
-    run->found = (struct finding_list){.arena = &run->kit.arena};
-}
-
-static void end(struct run *run)
-{
-    detector_free(&run->detector);
-    kit_free(&run->kit);
-}
-
 static struct event *made(struct run *run, int64_t second, const char *user, const struct place *place,
                           const char *more)
 {
@@ -59,19 +38,12 @@ static struct event *made(struct run *run, int64_t second, const char *user, con
                      "{\"event_type\":\"login_success\",\"user\":\"%s\",\"source.geo.location.lat\":%s,"
                      "\"source.geo.location.lon\":%s%s}",
                      user, place->latitude, place->longitude, more);
-    struct event *event = ARENA_NEW(&run->kit.arena, struct event);
-    *event = kit_event(&run->kit, json.p);
-    event->time.ns = second * TC_SECOND_NS;
-    event->source = SV("test");
-    return event;
+    return run_event(run, second, json.p);
 }
 
 static size_t login_more(struct run *run, int64_t second, const struct place *place, const char *more)
 {
-    const struct event *event = made(run, second, "alice", place, more);
-    size_t before = run->found.count;
-    detector_judge(run->detector, &event, 1, &run->found);
-    return run->found.count - before;
+    return run_judge(run, made(run, second, "alice", place, more));
 }
 
 static size_t login(struct run *run, int64_t second, const struct place *place)
@@ -83,7 +55,7 @@ static void test_two_places_that_nobody_gets_between(void **state)
 {
     struct run run;
     (void)state;
-    begin(&run, rule, &(struct detector_options){0});
+    run_begin(&run, rule, &(struct detector_options){0});
     assert_int_equal(0, login(&run, 0, &cologne));
     assert_int_equal(1, login(&run, 42 * 60, &tokyo));
     const struct finding *f = &run.found.items[0];
@@ -93,51 +65,51 @@ static void test_two_places_that_nobody_gets_between(void **state)
         sv_is(f->why, "from 50.94,6.96 to 35.68,139.65: 9332 km in 42m, 13332 km/h; at most 900 km/h"));
     assert_int_equal(42 * 60 * TC_SECOND_NS, f->time.ns);
     assert_int_equal(0, login(&run, 42 * 60 + 1, &tokyo));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_flight_is_possible_and_a_day_later_nothing_is_remembered(void **state)
 {
     struct run run;
     (void)state;
-    begin(&run, rule, &(struct detector_options){0});
+    run_begin(&run, rule, &(struct detector_options){0});
     login(&run, 0, &cologne);
     assert_int_equal(0, login(&run, 11 * HOUR, &tokyo));   /* 848 km/h */
     assert_int_equal(1, login(&run, 21 * HOUR, &cologne)); /* 933 km/h */
-    end(&run);
-    begin(&run, rule, &(struct detector_options){0});
+    run_end(&run);
+    run_begin(&run, rule, &(struct detector_options){0});
     login(&run, 0, &auckland);
     assert_int_equal(0, login(&run, 86400 + 1, &cologne)); /* 18,000 km: 757 km/h anyway */
-    end(&run);
+    run_end(&run);
 }
 
 static void test_short_ways_circles_and_known_networks(void **state)
 {
     struct run run;
     (void)state;
-    begin(&run, rule, &(struct detector_options){0});
+    run_begin(&run, rule, &(struct detector_options){0});
     login(&run, 0, &cologne);
     assert_int_equal(0, login(&run, 1, &bonn)); /* 25 km in a second: such is GeoIP */
     assert_int_equal(0, login_more(&run, 2, &tokyo, ",\"source.as.number\":64500")); /* a VPN that is known */
     assert_int_equal(0, login_more(&run, 3, &tokyo, ",\"source.geo.accuracy_radius\":9000"));
-    end(&run);
-    begin(&run, rule, &(struct detector_options){0});
+    run_end(&run);
+    run_begin(&run, rule, &(struct detector_options){0});
     login_more(&run, 0, &cologne, ",\"source.geo.accuracy_radius\":100");
     assert_int_equal(1, login_more(&run, 1, &tokyo, ",\"source.geo.accuracy_radius\":200"));
     assert_int_equal(9032, run.found.items[0].count);
-    end(&run);
+    run_end(&run);
 }
 
 static void test_across_the_date_line_and_at_one_instant(void **state)
 {
     struct run run;
     (void)state;
-    begin(&run, rule, &(struct detector_options){0});
+    run_begin(&run, rule, &(struct detector_options){0});
     login(&run, 0, &auckland);
     assert_int_equal(0, login(&run, 5 * HOUR, &tahiti)); /* 4,090 km: eastward, not around the world */
     assert_int_equal(1, login(&run, 5 * HOUR, &auckland));
     assert_non_null(strstr(arena_str(&run.kit.arena, run.found.items[0].why), "km in 0s; at most"));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_what_is_no_place_takes_no_part(void **state)
@@ -146,13 +118,13 @@ static void test_what_is_no_place_takes_no_part(void **state)
         {"", "91", "0"}, {"", "0", "-180.1"}, {"", "\"north\"", "0"}, {"", "null", "0"}};
     struct run run;
     (void)state;
-    begin(&run, rule, &(struct detector_options){0});
+    run_begin(&run, rule, &(struct detector_options){0});
     login(&run, 0, &cologne);
     for (size_t i = 0; i < TC_ARRAY_LEN(nowhere); i++)
         assert_int_equal(0, login(&run, 1, &nowhere[i]));
     const struct place pole = {"", "-90", "-180"};
     assert_int_equal(1, login(&run, 2, &pole));
-    end(&run);
+    run_end(&run);
 }
 
 static void test_order_is_that_of_event_time(void **state)
@@ -160,7 +132,7 @@ static void test_order_is_that_of_event_time(void **state)
     struct run run;
     struct detector_options options = {.lateness_ns = 86400 * TC_SECOND_NS};
     (void)state;
-    begin(&run, rule, &options);
+    run_begin(&run, rule, &options);
     assert_int_equal(0, login(&run, 0, &cologne));
     assert_int_equal(0, login(&run, 12 * HOUR, &tokyo));
     assert_int_equal(1,
@@ -169,7 +141,7 @@ static void test_order_is_that_of_event_time(void **state)
     assert_int_equal(12 * HOUR * TC_SECOND_NS, f->time.ns);
     assert_int_equal(0, login(&run, 1 * HOUR, &cologne));
     assert_int_equal(2, login(&run, 6 * HOUR, &auckland)); /* neither there nor back */
-    end(&run);
+    run_end(&run);
 }
 
 static void test_a_flood_of_groups_that_come_once_does_not_push_out_the_others(void **state)
@@ -178,7 +150,7 @@ static void test_a_flood_of_groups_that_come_once_does_not_push_out_the_others(v
     struct detector_stats stats;
     char name[16];
     (void)state;
-    begin(&run, rule, &(struct detector_options){.max_groups = 6400});
+    run_begin(&run, rule, &(struct detector_options){.max_groups = 6400});
     login(&run, 0, &cologne);
     login(&run, 1, &cologne);
     for (int i = 0; i < 20000; i++) {
@@ -189,7 +161,7 @@ static void test_a_flood_of_groups_that_come_once_does_not_push_out_the_others(v
     assert_int_equal(1, login(&run, 3, &tokyo));
     detector_stats(run.detector, &stats);
     assert_true(stats.groups <= 6400 && stats.evicted_groups >= 13000);
-    end(&run);
+    run_end(&run);
 }
 
 static void test_places_of_a_group_are_bounded_and_a_stay_is_two(void **state)
@@ -199,7 +171,7 @@ static void test_places_of_a_group_are_bounded_and_a_stay_is_two(void **state)
     struct detector_stats stats;
     struct detector_options options = {.lateness_ns = 30 * 86400 * TC_SECOND_NS};
     (void)state;
-    begin(&run, rule, &options);
+    run_begin(&run, rule, &options);
     buf_init(&small, 1 << 20);
     buf_init(&large, 1 << 20);
     for (int i = 0; i < 1000; i++) {
@@ -218,7 +190,7 @@ static void test_places_of_a_group_are_bounded_and_a_stay_is_two(void **state)
     assert_int_equal(MEMORY_PLACES_MAX + 2, stats.lost_entries);
     buf_free(&small);
     buf_free(&large);
-    end(&run);
+    run_end(&run);
 }
 
 static uint64_t below(const struct sim_rng *rng, uint64_t bound)
@@ -235,7 +207,7 @@ static void print(struct buf *out, const struct finding_list *list)
 }
 
 /* Random journeys, cut and restarted anywhere. */
-static void test_C_19_batches_and_restarts_show_nowhere(void **state)
+static void test_C19_batches_and_restarts_show_nowhere(void **state)
 {
     static const struct place *const places[] = {&cologne, &tokyo, &bonn, &auckland, &tahiti};
     enum { EVENTS = 400 };
@@ -247,7 +219,7 @@ static void test_C_19_batches_and_restarts_show_nowhere(void **state)
         struct detector_options options = {.lateness_ns = (int64_t)below(&rng, 4) * HOUR * TC_SECOND_NS};
         const struct event *events[EVENTS];
         struct buf whole, parts;
-        begin(&run, rule, &options);
+        run_begin(&run, rule, &options);
         buf_init(&whole, 1 << 22);
         buf_init(&parts, 1 << 22);
         for (int i = 0; i < EVENTS; i++) {
@@ -279,7 +251,7 @@ static void test_C_19_batches_and_restarts_show_nowhere(void **state)
         assert_true(sv_eq(buf_view(&whole), buf_view(&parts)));
         buf_free(&whole);
         buf_free(&parts);
-        end(&run);
+        run_end(&run);
     }
 }
 
@@ -319,7 +291,7 @@ int main(void)
         cmocka_unit_test(test_order_is_that_of_event_time),
         cmocka_unit_test(test_a_flood_of_groups_that_come_once_does_not_push_out_the_others),
         cmocka_unit_test(test_places_of_a_group_are_bounded_and_a_stay_is_two),
-        cmocka_unit_test(test_C_19_batches_and_restarts_show_nowhere),
+        cmocka_unit_test(test_C19_batches_and_restarts_show_nowhere),
         cmocka_unit_test(test_what_is_wrong_is_refused_at_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,22 +41,11 @@ static bool action_of(struct sv word, enum policy_action *ret)
     return false;
 }
 
-static struct sv next_word(struct sv *rest)
-{
-    *rest = sv_trim(*rest);
-    size_t n = 0;
-    while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t')
-        n++;
-    struct sv word = sv_head(*rest, n);
-    *rest = sv_from(*rest, n);
-    return word;
-}
-
 static int read_line(struct policy *policy, struct sv line, unsigned number, struct err *err)
 {
     struct policy_rule rule = {0};
     uint64_t characters = 0;
-    struct sv first = next_word(&line), action = next_word(&line), count = next_word(&line);
+    struct sv first = sv_word(&line), action = sv_word(&line), count = sv_word(&line);
     if (first.n == 0 || first.p[0] == '#')
         return 0;
     if (sv_is(first, "strict") && action.n == 0) {

@@ -6,7 +6,6 @@
 #include "journal/cold_make.h"
 #include "journal/journal_kit.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -140,29 +139,17 @@ static void test_J_06_any_changed_byte_is_refused(void **state)
     end(&w);
 }
 
-enum fault { FAULT_CUT, FAULT_EIO, FAULT_ENOSPC, FAULT_SHORT, FAULT_COUNT };
-
 /* False: it came to its end before the n-th call. */
-static bool run_with_fault(enum fault fault, uint64_t n, enum sim_fs_mode mode)
+static bool run_with_fault(enum kit_fault fault, uint64_t n, enum sim_fs_mode mode)
 {
     struct world w;
     struct err err;
     begin(&w);
     uint64_t before = sim_fs_calls(w.sim);
-    if (fault == FAULT_CUT)
-        sim_fs_cut_at(w.sim, n);
-    else if (fault == FAULT_SHORT)
-        sim_fs_short_at(w.sim, n);
-    else
-        sim_fs_fail_at(w.sim, n, fault == FAULT_EIO ? -EIO : -ENOSPC);
+    kit_fault_at(w.sim, fault, n);
     cold_archive_restore(w.fs, "/d", "/a", 1, &err);
     bool hit = sim_fs_calls(w.sim) - before >= n;
-    sim_fs_fail_at(w.sim, 0, 0);
-    sim_fs_short_at(w.sim, 0);
-    if (!hit)
-        sim_fs_cut_at(w.sim, 0);
-    if (fault == FAULT_CUT && hit)
-        sim_fs_crash(w.sim, n, mode);
+    kit_fault_end(w.sim, fault, n, mode, hit);
     assert_true(is_file(&w, &w.whole) || is_file(&w, &w.left));
     assert_int_equal(cold_archive_restore(w.fs, "/d", "/a", 1, &err), 0); /* the next time it goes through */
     assert_true(is_file(&w, &w.whole));
@@ -173,13 +160,7 @@ static bool run_with_fault(enum fault fault, uint64_t n, enum sim_fs_mode mode)
 static void test_J_06_a_fault_at_any_call_leaves_one_of_the_two(void **state)
 {
     (void)state;
-    for (int fault = 0; fault < FAULT_COUNT; fault++)
-        for (int mode = SIM_FS_KEEP; mode <= (fault == FAULT_CUT ? SIM_FS_SHRED : SIM_FS_KEEP); mode++) {
-            uint64_t n = 1;
-            while (run_with_fault((enum fault)fault, n, (enum sim_fs_mode)mode))
-                n++;
-            assert_true(n > 10);
-        }
+    kit_every_fault(run_with_fault, 10);
 }
 
 int main(void)

@@ -8,7 +8,6 @@
 #include "journal/literals.h"
 #include "journal/sealer.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -436,10 +435,8 @@ static void judge_after(struct world *w, const struct buf *all, const struct buf
     buf_free(&now);
 }
 
-enum fault { FAULT_CUT, FAULT_EIO, FAULT_ENOSPC, FAULT_SHORT, FAULT_COUNT };
-
 /* Makes the first segment cold, then drops from it, with a fault at the n-th call. False: there was none. */
-static bool run_with_fault(enum fault fault, uint64_t n, enum sim_fs_mode mode)
+static bool run_with_fault(enum kit_fault fault, uint64_t n, enum sim_fs_mode mode)
 {
     struct world w;
     struct err err;
@@ -459,22 +456,12 @@ static bool run_with_fault(enum fault fault, uint64_t n, enum sim_fs_mode mode)
     open_world(&w);
     write_journal(&w, 12);
     uint64_t before = sim_fs_calls(w.sim);
-    if (fault == FAULT_CUT)
-        sim_fs_cut_at(w.sim, n);
-    else if (fault == FAULT_SHORT)
-        sim_fs_short_at(w.sim, n);
-    else
-        sim_fs_fail_at(w.sim, n, fault == FAULT_EIO ? -EIO : -ENOSPC);
+    kit_fault_at(w.sim, fault, n);
     int rc = cold_make(w.fs, "/d", 1, now, &err);
     if (rc == 0)
         rc = cold_drop_records(w.fs, "/d", 1, &drop, now, &header, &err);
     bool hit = sim_fs_calls(w.sim) - before >= n;
-    sim_fs_fail_at(w.sim, 0, 0);
-    sim_fs_short_at(w.sim, 0);
-    if (!hit)
-        sim_fs_cut_at(w.sim, 0);
-    if (fault == FAULT_CUT && hit)
-        sim_fs_crash(w.sim, n, mode);
+    kit_fault_end(w.sim, fault, n, mode, hit);
     judge_after(&w, &all, &left, root, false);
     judge_after(&w, &all, &left, root, true);
     /* the next time it goes through */
@@ -493,13 +480,7 @@ static bool run_with_fault(enum fault fault, uint64_t n, enum sim_fs_mode mode)
 static void test_faults(void **state)
 {
     (void)state;
-    for (int fault = 0; fault < FAULT_COUNT; fault++)
-        for (int mode = SIM_FS_KEEP; mode <= (fault == FAULT_CUT ? SIM_FS_SHRED : SIM_FS_KEEP); mode++) {
-            uint64_t n = 1;
-            while (run_with_fault((enum fault)fault, n, (enum sim_fs_mode)mode))
-                n++;
-            assert_true(n > 20);
-        }
+    kit_every_fault(run_with_fault, 20);
 }
 
 static void test_literals(void **state)

@@ -13,6 +13,7 @@
 #include "base/sim_fs.h"
 #include "journal/journal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -113,6 +114,45 @@ static inline bool kit_is_ordered(const struct kit_found *found)
         if (found->order[i] <= found->order[i - 1])
             return false;
     return true;
+}
+
+/* A fault at the n-th call from now on: the power is cut, the call fails, or it writes only a part. */
+enum kit_fault { FAULT_CUT, FAULT_EIO, FAULT_ENOSPC, FAULT_SHORT, FAULT_COUNT };
+
+static inline void kit_fault_at(struct sim_fs *sim, enum kit_fault fault, uint64_t n)
+{
+    if (fault == FAULT_CUT)
+        sim_fs_cut_at(sim, n);
+    else if (fault == FAULT_SHORT)
+        sim_fs_short_at(sim, n);
+    else
+        sim_fs_fail_at(sim, n, fault == FAULT_EIO ? -EIO : -ENOSPC);
+}
+
+/* No more faults; where the power was cut, the disk is what `mode` leaves of it. hit: the n-th call came. */
+static inline void kit_fault_end(struct sim_fs *sim, enum kit_fault fault, uint64_t n, enum sim_fs_mode mode,
+                                 bool hit)
+{
+    sim_fs_fail_at(sim, 0, 0);
+    sim_fs_short_at(sim, 0);
+    if (!hit)
+        sim_fs_cut_at(sim, 0);
+    if (fault == FAULT_CUT && hit)
+        sim_fs_crash(sim, n, mode);
+}
+
+/* Runs with every fault at every call, until `run` says that it came to its end before the n-th; that it
+ * makes more than `least` calls is asserted. */
+static inline void kit_every_fault(bool (*run)(enum kit_fault fault, uint64_t n, enum sim_fs_mode mode),
+                                   uint64_t least)
+{
+    for (int fault = 0; fault < FAULT_COUNT; fault++)
+        for (int mode = SIM_FS_KEEP; mode <= (fault == FAULT_CUT ? SIM_FS_SHRED : SIM_FS_KEEP); mode++) {
+            uint64_t n = 1;
+            while (run((enum kit_fault)fault, n, (enum sim_fs_mode)mode))
+                n++;
+            tc_assert(n > least);
+        }
 }
 
 #endif

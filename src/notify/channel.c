@@ -50,7 +50,8 @@ bool notify_takes(const struct channel_config *config, enum severity severity, s
     const struct channel *channel = channel_find(config->type);
     if (channel == NULL)
         return false;
-    if (sv_is(reason, "task_due") && channel->opens_incidents)
+    bool reminds = sv_is(reason, "task_due") || sv_is(reason, "overdue") || sv_is(reason, "incident");
+    if (reminds && channel->opens_incidents)
         return false;
     if (sv_is(reason, "acknowledged") && !channel->tells_acknowledged)
         return false;

@@ -100,6 +100,12 @@ bool payload_is_over(const struct payload *payload)
     return sv_is(payload->reason, "resolved");
 }
 
+bool payload_is_answered(const struct payload *payload)
+{
+    return !payload_is_over(payload) && !sv_is(payload->reason, "test") &&
+           !sv_is(payload->reason, "digest") && !sv_is(payload->reason, "incident");
+}
+
 void payload_headline(const struct payload *payload, struct buf *out)
 {
     static const struct {
@@ -122,7 +128,10 @@ void payload_url(const struct payload *payload, const char *console_url, struct 
     while (sv_ends(console, SV("/")))
         console.n--;
     buf_sv(out, console);
-    buf_str(out, "/alerts/");
+    buf_str(out, "/");
+    if (sv_is(payload->reason, "incident"))
+        return; /* no page of an alert */
+    buf_str(out, "alerts/");
     buf_sv(out, payload->id);
 }
 

@@ -43,6 +43,8 @@ int payload_action(const struct payload *payload, uint32_t *at, struct sv *ret);
 void payload_steps(const struct payload *payload, struct buf *out);
 /* The alert has ended, and this is to tell so. */
 bool payload_is_over(const struct payload *payload);
+/* It is about an alert that people can still act on: buttons and digits make sense. */
+bool payload_is_answered(const struct payload *payload);
 /* One line for subjects and summaries: what it is about, after a word where it is no alarm ("Resolved: …"),
  * before the occurrences where they are what is told. Not cleaned of control characters. */
 void payload_headline(const struct payload *payload, struct buf *out);

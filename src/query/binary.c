@@ -2,6 +2,7 @@
  * Operations between two vectors, or a vector and a number, as Prometheus defines them: series meet by their
  * labels, one to one, or many to one with group_left and group_right.
  */
+#include "query/line.h"
 #include "query/metric_priv.h"
 
 #include <math.h>
@@ -21,18 +22,8 @@ static double apply(enum logql_op op, double a, double b)
         return b == 0 ? (double)NAN : fmod(a, b);
     case LOGQL_POW:
         return pow(a, b);
-    case LOGQL_EQ:
-        return a == b;
-    case LOGQL_NEQ:
-        return a != b;
-    case LOGQL_GT:
-        return a > b;
-    case LOGQL_GTE:
-        return a >= b;
-    case LOGQL_LT:
-        return a < b;
     default:
-        return a <= b;
+        return query_compare(op, a, b);
     }
 }
 

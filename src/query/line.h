@@ -47,6 +47,8 @@ void query_line_error(struct query_line *line, const char *kind, const char *det
 /* "a.b-c" as "a_b_c". */
 struct sv query_flat_name(struct sv name, struct arena *arena);
 bool query_match(const struct logql_matcher *matcher, struct sv value);
+/* Does a comparison, LOGQL_EQ to LOGQL_LTE, hold? */
+bool query_compare(enum logql_op op, double a, double b);
 
 /* The parsers: json, logfmt, regexp, pattern, unpack. */
 void query_extract(struct query_line *line, const struct logql_stage *stage);

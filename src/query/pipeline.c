@@ -34,7 +34,7 @@ bool query_line_test(const struct logql_stage *stage, struct sv line)
 
 /* --- label filters */
 
-static bool compare(enum logql_op op, double a, double b)
+bool query_compare(enum logql_op op, double a, double b)
 {
     switch (op) {
     case LOGQL_EQ:
@@ -70,7 +70,7 @@ static bool test_filter(struct query_line *line, const struct logql_filter *f)
                 : f->kind == FILTER_DURATION ? logql_duration(value, &number)
                                              : logql_bytes(value, &number);
     if (good)
-        return compare(f->match.op, number, f->number);
+        return query_compare(f->match.op, number, f->number);
     query_line_error(line, "LabelFilterErr", "the label's value is not of the kind that it is compared with");
     return true; /* as Loki: what could not be judged is kept, with its error */
 }

@@ -9,7 +9,7 @@ import threading
 import time
 
 import kit
-from kit import Receiver, Skip, free_port, lines, temporary, test, tocsin, wait_for
+from kit import Receiver, Skip, free_port, lines, now, temporary, test, tocsin, wait_for
 from peers import PASSWORD
 from world import World, deliveries, event
 
@@ -166,7 +166,7 @@ def webhook_like_alertmanager():
             assert mine["alerts"][0][same] == other["alerts"][0][same], (same, mine["alerts"][0], other["alerts"][0])
 
 
-@test("D-02 D-03 D-09 E-01 E-03 E-04 per priority exactly the channels of the table; acknowledged and resolved at PagerDuty")
+@test("D-02 D-03 D-09 E-01 E-03 E-04 X-17 per priority exactly the channels of the table; acknowledged and resolved at PagerDuty")
 def routing():
     with World() as world, Receiver() as slack, Receiver() as pager, Receiver() as hook:
         config = ("channels:\n  - {name: slack, type: slack, reveal: all, url: env:SLACK, mentions: {P2: S0123ABC}}\n" + world.email_channel() +
@@ -202,7 +202,7 @@ def routing():
             assert seen() == (3, 4, 4, 3), seen()
 
 
-@test("D-02 D-03 without a table: Slack and PagerDuty from P2 up, mail from P3 up, P4 waits for the digest")
+@test("D-02 D-03 E-08 without a table: Slack and PagerDuty from P2 up, mail from P3 up, P4 waits for the digest; all four are listed")
 def default_routing():
     with World() as world, Receiver() as slack, Receiver() as pager:
         config = ("channels:\n  - {name: slack, type: slack, url: env:SLACK}\n" + world.email_channel() +
@@ -211,7 +211,53 @@ def default_routing():
             server.send(*[event(p) for p in ("P4", "P3", "P2", "P1")])
             wait_for("all", lambda: server.metric("tocsin_notifications_sent_total") == 7)
             assert (len(slack.bodies()), len(world.mail.mails), len(pager.bodies())) == (2, 3, 2)
-            assert len(server.alerts()) == 4
+            assert sorted(a["severity"] for a in server.alerts()) == ["P1", "P2", "P3", "P4"]
+
+
+@test("D-18 E-09 X-18 routes: what is tagged security to one room, a team's to its own, the rest to #incidents; told there of its end")
+def routes():
+    rule = "title: {t}\nid: 00000000-0000-0000-0000-0000000001{n}\nlogsource: {{category: test}}\ntags: [{tag}]\ndetection:\n    s: {{event_type: {t}}}\n    condition: s\n" \
+           "level: {level}\ntocsin: {{owner: {owner}, runbook: r.md, entity: [user.name]}}\n"
+    channels = ("channels:\n" + "".join(f"  - {{name: {n}, type: webhook, reveal: all, url: env:{n.upper()}}}\n" for n in ("incidents", "security", "platform")))
+    table = ("routing:\n  P1: [incidents]\n  P2: [incidents]\n  P3: []\n  P4: []\n  routes:\n    - {tags: [security, attack.*], P1: [security], P3: [security]}\n"
+             "    - {match: 'owner=\"platform team\", user_name!=\"root\"', P1: [platform, incidents]}\n")
+    with World() as world, Receiver() as incidents, Receiver() as security, Receiver() as platform:
+        rooms = {"incidents": incidents, "security": security, "platform": platform}
+        with open(world.rules, "w", encoding="utf-8") as file:
+            file.write("---\n".join(rule.format(t=t, n=10 + i, tag=tag, level=level, owner=owner) for i, (t, tag, level, owner) in enumerate((
+                ("brute", "attack.t1110", "critical", "soc"), ("slow", "tuning", "critical", "platform team"), ("other", "tuning", "critical", "soc"),
+                ("leak", "security", "high", "platform team"), ("odd", "security", "medium", "soc")))))
+        env = {n.upper(): r.url for n, r in rooms.items()}
+
+        def told():
+            return {n: sorted(a["labels"]["alertname"] + ":" + b["status"] for b in r.bodies() for a in b["alerts"]) for n, r in rooms.items()}
+        with world.server(channels + table, env) as server:
+            server.send(*[{"@timestamp": now(), "event_type": t, "user.name": "bob"} for t in ("brute", "slow", "other", "leak", "odd")])
+            want = {"security": ["brute:firing", "odd:firing"], "platform": ["slow:firing"], "incidents": ["leak:firing", "other:firing", "slow:firing"]}
+            wait_for("each in its room", lambda: told() == want)
+            (slow,) = [a for a in server.alerts() if a["title"] == "slow"]
+            assert slow["tags"] == ["tuning"], slow
+            says = [s["says"] for s in json.loads(server.get(f"/v1/alerts/{slow['id']}/explain")[1]) if s["stage"] == "channel"]
+            assert says == ["incidents is told: routing names it for P1, by the 2. of its routes", "security is not told: routing does not name it for P1, by the 2. of its routes",
+                            "platform is told: routing names it for P1, by the 2. of its routes"], says
+            server.send({"@timestamp": now(), "event_type": "slow", "user.name": "root"})
+            wait_for("no route fits root", lambda: told()["incidents"].count("slow:firing") == 2)
+            assert told()["platform"] == ["slow:firing"]
+            assert server.post(f"/v1/alerts/{slow['id']}/resolve", "{}")[0] == 200
+            wait_for("the end is told where the begin was", lambda: "slow:resolved" in told()["platform"] and "slow:resolved" in told()["incidents"])
+
+
+@test("D-22 a thousand alerts one after the other: 99 of 100 are told within 5 s of their event")
+def promptly():
+    with World() as world, Receiver() as hook:
+        with world.server("channels:\n  - {name: hook, type: webhook, url: env:HOOK}\n", {"HOOK": hook.url}) as server:
+            late = []
+            for part in range(50):
+                began = time.monotonic()
+                server.send(*[event("P2", f"user-{part}-{i}") for i in range(20)])
+                wait_for("its twenty", lambda n=20 * part + 20: len(hook.requests) >= n)
+                late += [time.monotonic() - began] * 20  # of each, at most
+            assert len(server.alerts()) == len(late) == 1000 and sorted(late)[989] < 5, sorted(late)[-20:]
 
 
 @test("E-13 a test send by CLI and API: marked as such, the real way, with its receipt; an unknown channel is 404")
@@ -316,6 +362,9 @@ def checked():
                 (mail_ok % ", fallback: nobody", "fallback"), (mail_ok % ", fallback: m", "fallback"),
                 (mail_ok % "" + "routing: {P1: [x]}", 'no channel "x"'), (mail_ok % "" + "digest: {at: '25:00'}", "time of day"),
                 (mail_ok % "" + "digest: {channels: [x]}", 'no channel "x"'), (mail_ok % "" + "routing: {P5: [m]}", "P5"),
+                (mail_ok % "" + "routing: {routes: [{P1: [m]}]}", "every route needs"), (mail_ok % "" + "routing: {routes: [{match: 'a=~\"(\"', P1: [m]}]}", "error parsing regexp"),
+                (mail_ok % "" + "routing: {routes: [{tags: [x], P1: [y]}]}", 'no channel "y"'), (mail_ok % "" + "digest: {review: someday}", "a day is expected"),
+                (mail_ok % "" + "alerts: {overdue_after: {P1: 9000h}}", "a year at most"),
                 (mail_ok % ", auth_username: u", "go together"),
                 (mail_ok % ", auth_username: u, auth_password: env:K, require_tls: false", "TLS only"),
                 (mail_ok % ", auth_username: u, auth_password: s3cret", "secrets are not written here"),

@@ -142,7 +142,7 @@ def gaps():
         assert code == 2 and "oncall.yml:2" in err and '"post"' in err, err
 
 
-@test("E-13 explain alert: who was told and why, who was not, and when the next step tells whom; after the acknowledgement nobody")
+@test("explain alert: who was told and why, who was not, and when the next step tells whom; after the acknowledgement nobody")
 def explained():
     with World() as world:
         config = f"channels: [{{name: out, type: file, path: {world.directory.name}/out}}, {{name: quiet, type: file, path: {world.directory.name}/quiet}}," \
@@ -167,7 +167,7 @@ def explained():
             assert tocsin("explain", "alert", "xyz")[0] == 2
 
 
-@test("D-10 D-11 D-12 a ladder in the server: a person's mailbox, the words, no address in the journal; policy show and export")
+@test("D-10 D-11 D-12 X-21 a ladder in the server: a person's mailbox, the words, no address in the journal; policy show and export")
 def ladder():
     code, out, _ = tocsin("policy", "show", "pagerduty")
     assert code == 0 and [line.split()[0] for line in out.splitlines() if "role" in line] == ["15m", "30m", "1h"], out
@@ -201,7 +201,7 @@ def ladder():
             assert "escalated" not in [h["what"] for h in json.loads(server.get(f"/v1/alerts/{alert['id']}")[1])["history"]]
 
 
-@test("L-02 heartbeats of others: a job that falls silent past its grace is an alert, and its next beat resolves it, through a kill")
+@test("L-05 heartbeats of others: a job that falls silent past its grace is an alert, and its next beat resolves it, through a kill")
 def heartbeats():
     with temporary() as directory:
         config = f"channels: [{{name: out, type: file, path: {directory}/out}}]\nheartbeats: [{{name: backup, interval: 1s, grace: 1s}}]\n" \

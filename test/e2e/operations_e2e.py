@@ -82,9 +82,9 @@ def parse(text):
     return families
 
 
-@test("L-07 F-08 metrics are well-formed, every bound has its level, and their page tells of all")
+@test("Y-13 metrics are well-formed, every bound has its level, and their page tells of all")
 def metrics():
-    with Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}"], config="metrics:\n  enabled: true\n") as server:
+    with Server(args=["--syslog-udp", f"127.0.0.1:{kit.free_port()}", "--tail", "/nowhere/*.log"], config="metrics:\n  enabled: true\n") as server:
         server.send({"event_type": "account_locked", "user.name": "x\"\\", "@timestamp": now()})
         wait_for("an alert", server.alerts)
         wait_for("its message", lambda: server.metric("tocsin_notifications_sent_total") >= 1)
@@ -93,6 +93,8 @@ def metrics():
     for name in families:
         if name.endswith("_limit"):
             assert name[:-6] in families, f"{name} is a bound without a level"
+    for name in re.findall(r"^# HELP (\S+) .*of at most [0-9]", text, re.M):
+        assert f"{name}_limit" in families, f"{name} is a level without its bound"
     for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_start_time_seconds",
                  "process_virtual_memory_bytes", "tocsin_build_info", "tocsin_outbox_pending", "tocsin_disk_free_bytes", "tocsin_journal_disk_bytes",
                  "tocsin_ingest_to_durable_seconds", "tocsin_receive_to_decision_seconds", "tocsin_decision_to_send_seconds"):
@@ -224,7 +226,7 @@ class SmallDisk:
         os.unlink(os.path.join(self.path, "ballast"))
 
 
-@test("L-03 D-08 the disk fills up: 507 and not ready, the emergency channel is told once, alerts use the reserve, and it recovers by itself")
+@test("L-07 D-08 the disk fills up: 507 and not ready, the emergency channel is told once, alerts use the reserve, and it recovers by itself")
 def full_disk():
     with SmallDisk("64m") as disk, Receiver() as hook:
         server = Server(data=os.path.join(disk.path, "data"), config=CONFIG, env={"HOOK": hook.url})
@@ -254,7 +256,7 @@ def full_disk():
         assert kit.tocsin("verify", server.data)[0] == 0
 
 
-@test("A-32 the same Idempotency-Key with another body is 422 and keeps nothing; with the same body a replay, over a restart too")
+@test("A-01 the same Idempotency-Key with another body is 422 and keeps nothing; with the same body a replay, over a restart too")
 def keys():
     with Server() as server:
         key = {"Idempotency-Key": "k1"}

@@ -227,7 +227,7 @@ def timers():
             assert 3 < time.monotonic() - begun < 6.5, time.monotonic() - begun
 
 
-@test("L-07 a rule whose pattern reaches its match limit is named by RULE_ERROR within seconds, over a reload and a kill, too")
+@test("L-05 a rule whose pattern reaches its match limit is named by RULE_ERROR within seconds, over a reload and a kill, too")
 def rule_error():
     with temporary() as place:
         rules = f"{place}/rules.yml"

@@ -1,10 +1,11 @@
 """Silences, incidents and drills in a running server, by command line and API, through a kill."""
 import json
+import os
 import threading
 
 import kit
 from channels_e2e import World, deliveries, event
-from kit import lines, test, tocsin, wait_for
+from kit import Receiver, lines, test, tocsin, wait_for
 
 kit.tests.clear()  # those of the file that the world comes from run there
 
@@ -77,6 +78,32 @@ def incident():
         code, out, _ = tocsin("incident", "export", "1", "--url", f"http://127.0.0.1:{server.port}")
         assert code == 0 and out.startswith("# Incident 1: a stolen key\n") and "rotate keys monthly" in out and alert["id"] in out, out
         assert server.get("/v1/incidents/7")[0] == 404 and server.post("/v1/incidents/1/burn", "{}")[0] == 404
+
+
+@test("F-22 an incident is told: to its commander's own mailbox and the channels of P1, through a kill once each; no pager, no page of an alert")
+def incident_told():
+    with World() as world, Receiver() as pager, Receiver() as slack:
+        team = os.path.join(world.directory.name, "oncall.yml")
+        with open(team, "w", encoding="utf-8") as file:
+            file.write("people:\n  bob: {contacts: [{channel: mail, address: bob@example.com}]}\n")
+        config = "channels:\n" + world.email_channel(to="soc@example.com") + "  - {name: slack, type: slack, url: env:SLACK}\n" \
+            "  - {name: pager, type: pagerduty, url: env:PAGER, routing_key: env:KEY}\n" + f"routing: {{P1: [slack, pager], P2: []}}\noncall: {team}\n"
+        with world.server(config, {"SLACK": slack.url, "PAGER": pager.url, "KEY": "k"}) as server:
+            assert run(server, "incident", "open", "--what", "a stolen key", "--to", "bob")[0] == 0
+            wait_for("the mail", lambda: len(world.mail.mails) == 1 and len(slack.bodies()) == 1)
+            mail, text = world.mail.parsed()[0], slack.bodies()[0]
+            assert mail["To"] == "bob@example.com" and "Incident 1 opened, commander bob: a stolen key" in mail["Subject"], mail.as_string()
+            assert text["text"] == "<!channel> Incident" and text["attachments"][0]["title"] == "INCIDENT", text
+            server.kill()
+            server.start()
+            assert run(server, "incident", "phase", "1", "--what", "assessment")[0] == 0
+            assert run(server, "incident", "note", "1", "--note", "nothing that is told")[0] == 0
+            assert run(server, "incident", "command", "1", "--to", "carol")[0] == 0
+            wait_for("the phase and the new commander", lambda: len(slack.bodies()) == 3)
+            texts = [b["attachments"][0]["text"] for b in slack.bodies()]
+            assert texts[1:] == ["Incident 1 goes on to assessment: a stolen key", "Incident 1 is commanded by carol: a stolen key"], texts
+            wait_for("all receipts", lambda: server.metric("tocsin_notifications_sent_total") == 3)
+            assert len(world.mail.mails) == 2 and not pager.bodies()
 
 
 @test("I-02 a drill: the real way, marked; the latency of each channel, the acknowledgement; a channel that is down is exit code 1")

@@ -14,7 +14,7 @@ def app(slack):
     return APP.format(url=slack.url), {"SLACK_TOKEN": Slack.TOKEN, "SLACK_SECRET": Slack.SECRET}
 
 
-@test("D-09 E-01 Slack's app: one message per alert, changed in place, its history in the thread; a click acknowledges, a stranger's does not")
+@test("D-09 E-01 Y-07 Slack's app: one message per alert, changed in place, its history in the thread; a click acknowledges, a stranger's does not")
 def slack_app():
     with World() as world, Slack() as slack:
         config, env = app(slack)
@@ -59,7 +59,7 @@ def slack_app():
             assert not any(s in server.output() for s in (Slack.TOKEN, Slack.SECRET))
 
 
-@test("E-04 acknowledged and resolved in PagerDuty: so it is here, by whom over there; a forged or an old one is refused, a repeat does nothing")
+@test("E-04 Y-07 acknowledged and resolved in PagerDuty: so it is here, by whom over there; a forged or an old one is refused, a repeat does nothing")
 def pagerduty_back():
     with World() as world, PagerDuty() as pager:
         config = "channels:\n  - {name: pager, type: pagerduty, url: env:PAGER, routing_key: env:KEY, signing_secret: env:SECRET}\n"

@@ -138,6 +138,22 @@ void oncall_resolve(const struct oncall *oncall, const struct oncall_overrides *
     }
 }
 
+bool oncall_ref_of(const struct oncall *oncall, struct sv name, struct oncall_ref *ret)
+{
+    *ret = (struct oncall_ref){.name = name};
+    if (oncall == NULL || name.n == 0)
+        return false;
+    if (oncall_person(oncall, name) != NULL)
+        ret->kind = ONCALL_PERSON;
+    else if (oncall_role(oncall, name) != NULL)
+        ret->kind = ONCALL_ROLE;
+    else if (oncall_schedule(oncall, name) != NULL)
+        ret->kind = ONCALL_SCHEDULE;
+    else
+        return false;
+    return true;
+}
+
 struct sv oncall_address(const struct oncall *oncall, struct sv id, struct sv channel)
 {
     const struct oncall_person *person = oncall == NULL ? NULL : oncall_person(oncall, id);

@@ -216,6 +216,8 @@ struct oncall_channel { /* what is known of a channel here */
 void oncall_resolve(const struct oncall *oncall, const struct oncall_overrides *overrides,
                     const struct oncall_step *step, const struct oncall_channel *channels,
                     size_t channel_count, int64_t at_ns, struct oncall_targets *ret);
+/* The person (by id), role or schedule of that name, as a step names it; false: there is none. */
+bool oncall_ref_of(const struct oncall *oncall, struct sv name, struct oncall_ref *ret);
 /* Where a person is reached by a channel; empty where the person has no such contact. */
 struct sv oncall_address(const struct oncall *oncall, struct sv person, struct sv channel);
 

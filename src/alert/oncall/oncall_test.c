@@ -239,34 +239,38 @@ static int read_calendar(const char *calendar, struct oncall **ret, struct err *
     return oncall_read("oncall.yml", sv_of(text), give_calendar, (void *)(uintptr_t)calendar, ret, err);
 }
 
+static void assert_calendar_lists(const char *calendar, const char *from, const char *to, const char *shifts)
+{
+    struct oncall *o;
+    struct err err = {0};
+    struct listed l;
+    assert_int_equal(read_calendar(calendar, &o, &err), 0);
+    list(o, "s", NULL, from, to, &l);
+    assert_string_equal(l.text, shifts);
+    oncall_free(&o);
+}
+
 static void test_D_18_a_calendar_comes_in(void **state)
 {
     (void)state;
-    struct oncall *o;
-    struct err err = {0};
-    assert_int_equal(
-        read_calendar("BEGIN:VCALENDAR\r\nBEGIN:VTIMEZONE\r\nDTSTART:19700101T000000\r\nEND:VTIMEZONE\r\n"
-                      "BEGIN:VEVENT\r\nDTSTART;TZID=Europe/Berlin:20260323T090000\r\n"
-                      "DTEND;TZID=\"Europe/Berlin\":20260330T090000\r\nSUMMARY:Anna\r\n  Berg\r\n"
-                      "RRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=2\r\nEND:VEVENT\r\n"
-                      "BEGIN:VEVENT\r\nDTSTART:20260402T100000Z\r\nDTEND:20260402T120000Z\r\n"
-                      "SUMMARY:ben\r\nX-A:b\r\nEND:VEVENT\r\n"
-                      "BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20260404\r\nSUMMARY:BEN\r\nEND:VEVENT\r\n"
-                      "END:VCALENDAR\r\n",
-                      &o, &err),
-        0);
-    struct listed l;
-    list(o, "s", NULL, "2026-03-20T00:00:00Z", "2026-05-01T00:00:00Z", &l);
-    assert_string_equal(l.text, "2026-03-20T00:00:00Z -\n"
-                                "2026-03-23T08:00:00Z anna\n"
-                                "2026-03-30T07:00:00Z -\n"
-                                "2026-04-02T10:00:00Z ben\n"
-                                "2026-04-02T12:00:00Z -\n"
-                                "2026-04-03T22:00:00Z ben\n"
-                                "2026-04-04T22:00:00Z -\n"
-                                "2026-04-06T07:00:00Z anna\n"
-                                "2026-04-13T07:00:00Z -\n");
-    oncall_free(&o);
+    assert_calendar_lists("BEGIN:VCALENDAR\r\nBEGIN:VTIMEZONE\r\nDTSTART:19700101T000000\r\nEND:VTIMEZONE\r\n"
+                          "BEGIN:VEVENT\r\nDTSTART;TZID=Europe/Berlin:20260323T090000\r\n"
+                          "DTEND;TZID=\"Europe/Berlin\":20260330T090000\r\nSUMMARY:Anna\r\n  Berg\r\n"
+                          "RRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=2\r\nEND:VEVENT\r\n"
+                          "BEGIN:VEVENT\r\nDTSTART:20260402T100000Z\r\nDTEND:20260402T120000Z\r\n"
+                          "SUMMARY:ben\r\nX-A:b\r\nEND:VEVENT\r\n"
+                          "BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20260404\r\nSUMMARY:BEN\r\nEND:VEVENT\r\n"
+                          "END:VCALENDAR\r\n",
+                          "2026-03-20T00:00:00Z", "2026-05-01T00:00:00Z",
+                          "2026-03-20T00:00:00Z -\n"
+                          "2026-03-23T08:00:00Z anna\n"
+                          "2026-03-30T07:00:00Z -\n"
+                          "2026-04-02T10:00:00Z ben\n"
+                          "2026-04-02T12:00:00Z -\n"
+                          "2026-04-03T22:00:00Z ben\n"
+                          "2026-04-04T22:00:00Z -\n"
+                          "2026-04-06T07:00:00Z anna\n"
+                          "2026-04-13T07:00:00Z -\n");
 }
 
 /* However it is written that an event begins, there is room for it. */
@@ -294,45 +298,33 @@ static void test_events_of_a_calendar_are_many(void **state)
 static void test_D_18_alarms_and_cancelled_events_of_a_calendar(void **state)
 {
     (void)state;
-    struct oncall *o;
-    struct err err = {0};
-    struct listed l;
-    assert_int_equal(
-        read_calendar("BEGIN:VCALENDAR\n"
-                      "BEGIN:VEVENT\nDTSTART:20260402T100000Z\nDTEND:20260402T120000Z\nSUMMARY:ben\n"
-                      "BEGIN:VALARM\nTRIGGER:-PT30M\nREPEAT:2\nDURATION:PT15M\nACTION:EMAIL\nSUMMARY:Soon\n"
-                      "END:VALARM\nSTATUS:CONFIRMED\nEND:VEVENT\n"
-                      "BEGIN:VEVENT\nSTATUS:CANCELLED\nDTSTART:20260402T110000Z\nDTEND:20260402T130000Z\n"
-                      "SUMMARY:anna\nEND:VEVENT\nEND:VCALENDAR\n",
-                      &o, &err),
-        0);
-    list(o, "s", NULL, "2026-04-01T00:00:00Z", "2026-04-03T00:00:00Z", &l);
-    assert_string_equal(l.text, "2026-04-01T00:00:00Z -\n"
-                                "2026-04-02T10:00:00Z ben\n"
-                                "2026-04-02T12:00:00Z -\n");
-    oncall_free(&o);
+    assert_calendar_lists(
+        "BEGIN:VCALENDAR\n"
+        "BEGIN:VEVENT\nDTSTART:20260402T100000Z\nDTEND:20260402T120000Z\nSUMMARY:ben\n"
+        "BEGIN:VALARM\nTRIGGER:-PT30M\nREPEAT:2\nDURATION:PT15M\nACTION:EMAIL\nSUMMARY:Soon\n"
+        "END:VALARM\nSTATUS:CONFIRMED\nEND:VEVENT\n"
+        "BEGIN:VEVENT\nSTATUS:CANCELLED\nDTSTART:20260402T110000Z\nDTEND:20260402T130000Z\n"
+        "SUMMARY:anna\nEND:VEVENT\nEND:VCALENDAR\n",
+        "2026-04-01T00:00:00Z", "2026-04-03T00:00:00Z",
+        "2026-04-01T00:00:00Z -\n"
+        "2026-04-02T10:00:00Z ben\n"
+        "2026-04-02T12:00:00Z -\n");
 }
 
 /* UNTIL without a Z is by the clock of the event: its last day belongs to it, also west of Greenwich. */
 static void test_D_18_the_last_day_of_a_recurring_event(void **state)
 {
     (void)state;
-    struct oncall *o;
-    struct err err = {0};
-    struct listed l;
-    assert_int_equal(
-        read_calendar("BEGIN:VCALENDAR\nBEGIN:VEVENT\nRRULE:FREQ=DAILY;UNTIL=20260302T090000\n"
-                      "DTSTART;TZID=America/New_York:20260301T090000\n"
-                      "DTEND;TZID=America/New_York:20260301T100000\nSUMMARY:ben\nEND:VEVENT\nEND:VCALENDAR\n",
-                      &o, &err),
-        0);
-    list(o, "s", NULL, "2026-03-01T00:00:00Z", "2026-03-05T00:00:00Z", &l);
-    assert_string_equal(l.text, "2026-03-01T00:00:00Z -\n"
-                                "2026-03-01T14:00:00Z ben\n"
-                                "2026-03-01T15:00:00Z -\n"
-                                "2026-03-02T14:00:00Z ben\n"
-                                "2026-03-02T15:00:00Z -\n");
-    oncall_free(&o);
+    assert_calendar_lists(
+        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nRRULE:FREQ=DAILY;UNTIL=20260302T090000\n"
+        "DTSTART;TZID=America/New_York:20260301T090000\n"
+        "DTEND;TZID=America/New_York:20260301T100000\nSUMMARY:ben\nEND:VEVENT\nEND:VCALENDAR\n",
+        "2026-03-01T00:00:00Z", "2026-03-05T00:00:00Z",
+        "2026-03-01T00:00:00Z -\n"
+        "2026-03-01T14:00:00Z ben\n"
+        "2026-03-01T15:00:00Z -\n"
+        "2026-03-02T14:00:00Z ben\n"
+        "2026-03-02T15:00:00Z -\n");
 }
 
 /* Thousands of rules that ended long ago, or go on for ever, do not hold up who asks for the person. */

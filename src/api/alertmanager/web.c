@@ -5,6 +5,7 @@
 
 #include "alert/alertmanager/inhibit.h"
 #include "alert/alertmanager/silence_index.h"
+#include "base/metric_text.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -73,17 +74,11 @@ void am_get_status(struct am_request *request, struct am_reply *reply)
     buf_char(&reply->body, '\n');
 }
 
-static void head(struct buf *out, const char *name, const char *type, const char *help)
-{
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static void by_kind(struct buf *out, const char *name, const char *help, const uint64_t *counts)
 {
-    head(out, name, "counter", help);
+    metric_head(out, name, "counter", help);
     for (size_t i = 0; am_receiver_kinds[i].name != NULL; i++)
-        buf_printf(out, "%s{integration=\"%s\"} %llu\n", name, am_receiver_kinds[i].name,
-                   (unsigned long long)counts[i]);
+        metric_labelled(out, name, "integration", sv_of(am_receiver_kinds[i].name), (double)counts[i]);
 }
 
 void am_get_metrics(struct am_request *request, struct am_reply *reply)
@@ -110,68 +105,66 @@ void am_get_metrics(struct am_request *request, struct am_reply *reply)
         states[suppressed]++;
     }
     am_silence_index_free(&index);
+    struct courier_counts sent;
+    courier_counts(server->courier, &sent);
+    const struct metric of_alerts[] = {
+        {"alertmanager_alerts_per_alert_limit", "gauge", "Current limit on number of alerts per alert name",
+         (double)server->options.max_alerts_of_a_name},
+        {"alertmanager_alerts_limited_total", "counter",
+         "Total number of alerts that were dropped due to per alert name limit",
+         (double)server->counts.limited},
+        {"alertmanager_dispatcher_aggregation_groups", "gauge", "Number of active aggregation groups",
+         (double)am_dispatch_group_count(server->dispatch)},
+    };
+    const struct metric of_server[] = {
+        {"tocsin_alertmanager_notifications_under_way", "gauge", "Notifications that are being sent.",
+         (double)sent.jobs},
+        {"tocsin_alertmanager_notifications_under_way_limit", "gauge", "Their bound.", COURIER_JOBS_MAX},
+        {"tocsin_alertmanager_body_bytes", "gauge", "Bodies of requests that are under way.",
+         (double)server->body_bytes},
+        {"tocsin_alertmanager_body_bytes_limit", "gauge", "Their bound.", AM_BODIES_MAX_BYTES},
+        {"alertmanager_config_hash", "gauge", "Hash of the currently loaded alertmanager configuration.",
+         (double)(server->hash & 0xffffffffffff)},
+        {"alertmanager_config_last_reload_successful", "gauge",
+         "Whether the last configuration reload attempt was successful.", server->reloaded},
+        {"alertmanager_config_last_reload_success_timestamp_seconds", "gauge",
+         "Timestamp of the last successful configuration reload.",
+         (double)(server->reloaded_ns / TC_SECOND_NS)},
+        {"alertmanager_receivers", "gauge", "Number of configured receivers.",
+         (double)server->config->receiver_count},
+        {"alertmanager_cluster_members", "gauge", "Number indicating current number of members in cluster.",
+         1},
+    };
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    head(out, "alertmanager_alerts", "gauge", "How many alerts by state.");
-    buf_printf(out,
-               "alertmanager_alerts{state=\"active\"} %zu\nalertmanager_alerts{state=\"suppressed\"} %zu\n",
-               states[0], states[1]);
-    head(out, "alertmanager_alerts_received_total", "counter", "The total number of received alerts.");
+    metric_head(out, "alertmanager_alerts", "gauge", "How many alerts by state.");
+    metric_labelled(out, "alertmanager_alerts", "state", SV("active"), (double)states[0]);
+    metric_labelled(out, "alertmanager_alerts", "state", SV("suppressed"), (double)states[1]);
+    metric_head(out, "alertmanager_alerts_received_total", "counter", "The total number of received alerts.");
     buf_printf(out,
                "alertmanager_alerts_received_total{status=\"firing\",version=\"v2\"} %llu\n"
                "alertmanager_alerts_received_total{status=\"resolved\",version=\"v2\"} %llu\n",
                (unsigned long long)server->counts.firing, (unsigned long long)server->counts.resolved);
-    head(out, "alertmanager_alerts_invalid_total", "counter",
-         "The total number of received alerts that were invalid.");
-    buf_printf(out, "alertmanager_alerts_invalid_total{version=\"v2\"} %llu\n",
-               (unsigned long long)server->counts.invalid);
-    head(out, "alertmanager_alerts_per_alert_limit", "gauge",
-         "Current limit on number of alerts per alert name");
-    buf_printf(out, "alertmanager_alerts_per_alert_limit %zu\n", server->options.max_alerts_of_a_name);
-    head(out, "alertmanager_alerts_limited_total", "counter",
-         "Total number of alerts that were dropped due to per alert name limit");
-    buf_printf(out, "alertmanager_alerts_limited_total %llu\n", (unsigned long long)server->counts.limited);
-    head(out, "alertmanager_dispatcher_aggregation_groups", "gauge", "Number of active aggregation groups");
-    buf_printf(out, "alertmanager_dispatcher_aggregation_groups %zu\n",
-               am_dispatch_group_count(server->dispatch));
-    head(out, "alertmanager_silences", "gauge", "How many silences by state.");
+    metric_head(out, "alertmanager_alerts_invalid_total", "counter",
+                "The total number of received alerts that were invalid.");
+    metric_labelled(out, "alertmanager_alerts_invalid_total", "version", SV("v2"),
+                    (double)server->counts.invalid);
+    metric_rows(out, of_alerts, TC_ARRAY_LEN(of_alerts));
+    metric_head(out, "alertmanager_silences", "gauge", "How many silences by state.");
     for (int i = 0; i < 3; i++)
-        buf_printf(out, "alertmanager_silences{state=\"%s\"} %zu\n",
-                   am_silence_state_text((enum am_silence_state)i), silences[i]);
+        metric_labelled(out, "alertmanager_silences", "state",
+                        sv_of(am_silence_state_text((enum am_silence_state)i)), (double)silences[i]);
     by_kind(out, "alertmanager_notifications_total", "The total number of attempted notifications.",
             server->counts.notifications);
     by_kind(out, "alertmanager_notifications_failed_total", "The total number of failed notifications.",
             server->counts.failed);
-    struct courier_counts sent;
-    courier_counts(server->courier, &sent);
     by_kind(out, "alertmanager_notification_requests_total",
             "The total number of attempted notification requests.", sent.requests);
     by_kind(out, "alertmanager_notification_requests_failed_total",
             "The total number of failed notification requests.", sent.failed_requests);
-    head(out, "tocsin_alertmanager_notifications_under_way", "gauge", "Notifications that are being sent.");
-    buf_printf(out, "tocsin_alertmanager_notifications_under_way %zu\n", sent.jobs);
-    head(out, "tocsin_alertmanager_notifications_under_way_limit", "gauge", "Their bound.");
-    buf_printf(out, "tocsin_alertmanager_notifications_under_way_limit %d\n", COURIER_JOBS_MAX);
-    head(out, "tocsin_alertmanager_body_bytes", "gauge", "Bodies of requests that are under way.");
-    buf_printf(out, "tocsin_alertmanager_body_bytes %llu\n", (unsigned long long)server->body_bytes);
-    head(out, "tocsin_alertmanager_body_bytes_limit", "gauge", "Their bound.");
-    buf_printf(out, "tocsin_alertmanager_body_bytes_limit %d\n", AM_BODIES_MAX_BYTES);
-    head(out, "alertmanager_config_hash", "gauge",
-         "Hash of the currently loaded alertmanager configuration.");
-    buf_printf(out, "alertmanager_config_hash %llu\n", (unsigned long long)(server->hash & 0xffffffffffff));
-    head(out, "alertmanager_config_last_reload_successful", "gauge",
-         "Whether the last configuration reload attempt was successful.");
-    buf_printf(out, "alertmanager_config_last_reload_successful %d\n", server->reloaded);
-    head(out, "alertmanager_config_last_reload_success_timestamp_seconds", "gauge",
-         "Timestamp of the last successful configuration reload.");
-    buf_printf(out, "alertmanager_config_last_reload_success_timestamp_seconds %lld\n",
-               (long long)(server->reloaded_ns / TC_SECOND_NS));
-    head(out, "alertmanager_receivers", "gauge", "Number of configured receivers.");
-    buf_printf(out, "alertmanager_receivers %zu\n", server->config->receiver_count);
-    head(out, "alertmanager_cluster_members", "gauge",
-         "Number indicating current number of members in cluster.");
-    buf_printf(out, "alertmanager_cluster_members 1\n");
-    head(out, "alertmanager_build_info", "gauge", "A metric with a constant '1' value labeled by version.");
-    buf_printf(out, "alertmanager_build_info{version=\"tocsin-" TC_VERSION "\"} 1\n");
+    metric_rows(out, of_server, TC_ARRAY_LEN(of_server));
+    metric_head(out, "alertmanager_build_info", "gauge",
+                "A metric with a constant '1' value labeled by version.");
+    metric_labelled(out, "alertmanager_build_info", "version", SV("tocsin-" TC_VERSION), 1);
 }
 
 /* --- routes --- */

@@ -205,6 +205,12 @@ void receiver_member(struct receiver_draft *d, const char *json, struct sv text)
         json_kv_string(&d->out, json, text);
 }
 
+void receiver_short(struct receiver_draft *d, const struct am_object *field)
+{
+    const struct am_value *narrow = am_get(field, "short");
+    json_kv_bool(&d->out, "short", (narrow->given ? narrow : am_get(d->own, "short_fields"))->number != 0);
+}
+
 void receiver_members(struct receiver_draft *d, const struct am_object *object,
                       const struct receiver_member *members)
 {

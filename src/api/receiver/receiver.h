@@ -106,6 +106,8 @@ void receiver_members(struct receiver_draft *draft, const struct am_object *obje
                       const struct receiver_member *members);
 void receiver_member(struct receiver_draft *draft, const char *json,
                      struct sv text); /* left out where empty */
+/* "short" of one of Slack's fields: its own, else the integration's short_fields. */
+void receiver_short(struct receiver_draft *draft, const struct am_object *field);
 /* A request out of the body that was written since the last one (JSON, as Go's encoder escapes it). */
 struct courier_request receiver_json_request(struct receiver_draft *draft, const char *method, struct sv url);
 void receiver_post_json(struct receiver_draft *draft, struct sv url); /* as the job's first request */

@@ -25,10 +25,8 @@ static void write_fields(struct receiver_draft *d)
     json_array(&d->out);
     for (size_t i = 0; i < list->count; i++) {
         const struct am_object *own = list->items[i].object;
-        const struct am_value *narrow = am_get(own, "short");
         json_object(&d->out);
-        json_kv_bool(&d->out, "short",
-                     (narrow->given ? narrow : am_get(d->own, "short_fields"))->number != 0);
+        receiver_short(d, own);
         receiver_member(d, "title", receiver_text(d, own, "title"));
         receiver_member(d, "value", receiver_text(d, own, "value"));
         json_object_end(&d->out);

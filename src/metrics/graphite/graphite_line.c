@@ -20,23 +20,12 @@ static bool read_tags(struct sv text, struct sample_list *list, struct label *la
     return true;
 }
 
-static struct sv next_word(struct sv *rest)
-{
-    *rest = sv_trim(*rest);
-    size_t n = 0;
-    while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t')
-        n++;
-    struct sv word = sv_head(*rest, n);
-    *rest = sv_from(*rest, n);
-    return word;
-}
-
 bool graphite_read(struct sv line, int64_t now_ms, struct sample_list *list)
 {
     struct label labels[GRAPHITE_TAGS_MAX + 2];
     size_t n = 0;
     double value, epoch = -1;
-    struct sv path = next_word(&line), number = next_word(&line), time = next_word(&line);
+    struct sv path = sv_word(&line), number = sv_word(&line), time = sv_word(&line);
     if (path.n == 0 || sv_trim(line).n > 0 || !go_parse_float(number, &value) || !isfinite(value) ||
         (time.n > 0 && (!num_double(time, &epoch) || epoch > 1e11)))
         return false;

@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
+#include "base/metric_text.h"
 #include "metrics/graphite/graphite_line.h"
 
 #include <errno.h>
@@ -231,20 +232,18 @@ void graphite_listener_stop(struct graphite_listener **listener)
 
 void graphite_listener_metrics(const struct graphite_listener *l, struct buf *out)
 {
-    const struct {
-        const char *name, *type, *help;
-        unsigned long long value;
-    } rows[] = {
-        {"lines_total", "counter", "Lines taken, malformed ones included.", atomic_load(&l->lines)},
-        {"malformed_total", "counter", "Lines that are not NAME VALUE EPOCH.", atomic_load(&l->malformed)},
-        {"refused_total", "counter", "Samples that the store did not take.", atomic_load(&l->refused)},
-        {"connections", "gauge", "Connections.", atomic_load(&l->connections_now)},
-        {"connections_limit", "gauge", "Connections that there may be.", GRAPHITE_CONNECTIONS_MAX},
-        {"connections_refused_total", "counter", "Connections that were one too many.",
-         atomic_load(&l->refused_connections)},
+    const struct metric rows[] = {
+        {"tocsin_graphite_lines_total", "counter", "Lines taken, malformed ones included.",
+         (double)atomic_load(&l->lines)},
+        {"tocsin_graphite_malformed_total", "counter", "Lines that are not NAME VALUE EPOCH.",
+         (double)atomic_load(&l->malformed)},
+        {"tocsin_graphite_refused_total", "counter", "Samples that the store did not take.",
+         (double)atomic_load(&l->refused)},
+        {"tocsin_graphite_connections", "gauge", "Connections.", (double)atomic_load(&l->connections_now)},
+        {"tocsin_graphite_connections_limit", "gauge", "Connections that there may be.",
+         GRAPHITE_CONNECTIONS_MAX},
+        {"tocsin_graphite_connections_refused_total", "counter", "Connections that were one too many.",
+         (double)atomic_load(&l->refused_connections)},
     };
-    for (size_t i = 0; i < TC_ARRAY_LEN(rows); i++)
-        buf_printf(out,
-                   "# HELP tocsin_graphite_%s %s\n# TYPE tocsin_graphite_%s %s\ntocsin_graphite_%s %llu\n",
-                   rows[i].name, rows[i].help, rows[i].name, rows[i].type, rows[i].name, rows[i].value);
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }

@@ -4,6 +4,7 @@
 #include "metrics/scrape/manager_priv.h"
 
 #include "base/json_out.h"
+#include "base/metric_text.h"
 #include "metrics/prom_duration.h"
 
 #include <stdlib.h>
@@ -177,31 +178,28 @@ void scrape_manager_metadata(struct scrape_manager *m, const struct matcher *mat
 void scrape_manager_metrics(struct scrape_manager *m, struct buf *out)
 {
     struct discovery_stats found = discovery_stats(m->discovery);
-    const struct {
-        const char *name, *type, *help;
-        unsigned long long value;
-    } rows[] = {
-        {"tocsin_scrape_targets", "gauge", "Targets that are scraped.", atomic_load(&m->target_count)},
+    const struct metric rows[] = {
+        {"tocsin_scrape_targets", "gauge", "Targets that are scraped.",
+         (double)atomic_load(&m->target_count)},
         {"tocsin_scrape_targets_limit", "gauge", "Targets that there may be.", SCRAPE_TARGETS_MAX},
         {"tocsin_scrape_refused_targets_total", "counter", "Targets that were one too many.",
-         atomic_load(&m->refused_targets)},
-        {"tocsin_scrape_transfers", "gauge", "Scrapes under way.", atomic_load(&m->transfers_now)},
+         (double)atomic_load(&m->refused_targets)},
+        {"tocsin_scrape_transfers", "gauge", "Scrapes under way.", (double)atomic_load(&m->transfers_now)},
         {"tocsin_scrape_transfers_limit", "gauge", "Scrapes that may be under way.", SCRAPE_TRANSFERS_MAX},
         {"tocsin_scrape_scrapes_total", "counter", "Scrapes, failed ones included.",
-         atomic_load(&m->scrapes)},
+         (double)atomic_load(&m->scrapes)},
         {"tocsin_scrape_failed_total", "counter", "Scrapes that gave no samples (up is 0).",
-         atomic_load(&m->failed)},
+         (double)atomic_load(&m->failed)},
         {"tocsin_scrape_late_total", "counter", "Scrapes that began more than a second late.",
-         atomic_load(&m->late)},
+         (double)atomic_load(&m->late)},
         {"tocsin_scrape_lost_total", "counter", "Scrapes that the store did not take at all.",
-         atomic_load(&m->lost)},
+         (double)atomic_load(&m->lost)},
         {"tocsin_scrape_refused_samples_total", "counter", "Samples of scrapes that the store did not take.",
-         atomic_load(&m->refused_samples)},
+         (double)atomic_load(&m->refused_samples)},
         {"tocsin_scrape_discoveries_total", "counter",
-         "Times that files, DNS or HTTP were asked for targets.", found.refreshes},
-        {"tocsin_scrape_discoveries_failed_total", "counter", "Times that gave no answer.", found.failures},
+         "Times that files, DNS or HTTP were asked for targets.", (double)found.refreshes},
+        {"tocsin_scrape_discoveries_failed_total", "counter", "Times that gave no answer.",
+         (double)found.failures},
     };
-    for (size_t i = 0; i < TC_ARRAY_LEN(rows); i++)
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", rows[i].name, rows[i].help, rows[i].name,
-                   rows[i].type, rows[i].name, rows[i].value);
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
 }

@@ -5,6 +5,7 @@
 
 #include "base/datagrams.h"
 #include "base/log.h"
+#include "base/metric_text.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -180,13 +181,6 @@ void statsd_listener_stop(struct statsd_listener **listener)
     *listener = NULL;
 }
 
-static void row(struct buf *out, const char *name, const char *type, const char *help,
-                unsigned long long value)
-{
-    buf_printf(out, "# HELP tocsin_statsd_%s %s\n# TYPE tocsin_statsd_%s %s\ntocsin_statsd_%s %llu\n", name,
-               help, name, type, name, value);
-}
-
 void statsd_listener_metrics(const struct statsd_listener *l, struct buf *out)
 {
     const struct {
@@ -202,23 +196,28 @@ void statsd_listener_metrics(const struct statsd_listener *l, struct buf *out)
         {"personal_data", atomic_load(&l->refused[STATSD_PERSONAL])},
         {"other_type", atomic_load(&l->refused[STATSD_OTHER_TYPE])},
     };
-    row(out, "packets_total", "counter", "Datagrams taken.", atomic_load(&l->packets));
-    row(out, "lines_total", "counter", "Lines in them, refused ones included.", atomic_load(&l->lines));
-    row(out, "kernel_dropped_total", "counter", "Datagrams that the kernel dropped, its buffer being full.",
-        atomic_load(&l->kernel_drops[0]) + atomic_load(&l->kernel_drops[1]));
-    row(out, "series", "gauge", "Series that are added up.", atomic_load(&l->series));
-    row(out, "series_limit", "gauge", "Series that may be added up.", STATSD_SERIES_MAX);
-    row(out, "bytes", "gauge", "Bytes of their labels and of members of sets.", atomic_load(&l->bytes));
-    row(out, "bytes_limit", "gauge", "Bytes that these may have.", STATSD_BYTES_MAX);
-    row(out, "flushes_total", "counter", "Times that series were written to the store.",
-        atomic_load(&l->flushes));
-    row(out, "lost_flushes_total", "counter", "Times that the store took nothing.",
-        atomic_load(&l->lost_flushes));
-    row(out, "refused_samples_total", "counter", "Samples that the store did not take.",
-        atomic_load(&l->refused_samples));
-    buf_str(out, "# HELP tocsin_statsd_refused_total Lines not taken, by reason.\n# TYPE "
-                 "tocsin_statsd_refused_total counter\n");
+    const struct metric rows[] = {
+        {"tocsin_statsd_packets_total", "counter", "Datagrams taken.", (double)atomic_load(&l->packets)},
+        {"tocsin_statsd_lines_total", "counter", "Lines in them, refused ones included.",
+         (double)atomic_load(&l->lines)},
+        {"tocsin_statsd_kernel_dropped_total", "counter",
+         "Datagrams that the kernel dropped, its buffer being full.",
+         (double)(atomic_load(&l->kernel_drops[0]) + atomic_load(&l->kernel_drops[1]))},
+        {"tocsin_statsd_series", "gauge", "Series that are added up.", (double)atomic_load(&l->series)},
+        {"tocsin_statsd_series_limit", "gauge", "Series that may be added up.", STATSD_SERIES_MAX},
+        {"tocsin_statsd_bytes", "gauge", "Bytes of their labels and of members of sets.",
+         (double)atomic_load(&l->bytes)},
+        {"tocsin_statsd_bytes_limit", "gauge", "Bytes that these may have.", STATSD_BYTES_MAX},
+        {"tocsin_statsd_flushes_total", "counter", "Times that series were written to the store.",
+         (double)atomic_load(&l->flushes)},
+        {"tocsin_statsd_lost_flushes_total", "counter", "Times that the store took nothing.",
+         (double)atomic_load(&l->lost_flushes)},
+        {"tocsin_statsd_refused_samples_total", "counter", "Samples that the store did not take.",
+         (double)atomic_load(&l->refused_samples)},
+    };
+    metric_rows(out, rows, TC_ARRAY_LEN(rows));
+    metric_head(out, "tocsin_statsd_refused_total", "counter", "Lines not taken, by reason.");
     for (size_t i = 0; i < TC_ARRAY_LEN(refused); i++)
-        buf_printf(out, "tocsin_statsd_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
-                   refused[i].count);
+        metric_labelled(out, "tocsin_statsd_refused_total", "reason", sv_of(refused[i].reason),
+                        (double)refused[i].count);
 }

@@ -4,7 +4,7 @@
  */
 #include "metrics/tsdb/tsdb_priv.h"
 
-#include "base/go_text.h"
+#include "base/metric_text.h"
 #include "metrics/personal.h"
 
 #include <stdlib.h>
@@ -487,12 +487,6 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     return s;
 }
 
-static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t v)
-{
-    buf_printf(out, "# HELP tocsin_tsdb_%s %s\n# TYPE tocsin_tsdb_%s %s\ntocsin_tsdb_%s %llu\n", name, help,
-               name, type, name, (unsigned long long)v);
-}
-
 void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
 {
     static const char *const reasons[TSDB_OUTCOMES] = {[TSDB_DUPLICATE] = "duplicate",
@@ -506,60 +500,65 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
                                                        [TSDB_BAD_LABELS] = "invalid_label_set",
                                                        [TSDB_PERSONAL] = "personal_data"};
     struct tsdb_stats s = tsdb_stats(tsdb);
-    metric(out, "head_series", "gauge", "Series in memory.", s.series);
-    metric(out, "head_series_limit", "gauge", "Series that may be in memory.", tsdb->options.series_max);
-    metric(out, "head_series_created_total", "counter", "Series that were new.", s.series_created);
-    metric(out, "head_series_removed_total", "counter", "Series that had no sample left in memory.",
-           s.series_removed);
-    metric(out, "head_bytes", "gauge", "Memory of the newest samples, estimated.", s.head_bytes);
-    metric(out, "samples_appended_total", "counter", "Samples taken.", s.samples_appended);
-    metric(out, "out_of_order_samples", "gauge", "Samples in memory that came late.", s.out_of_order_held);
-    metric(out, "out_of_order_samples_limit", "gauge", "Late samples that may be in memory.",
-           tsdb->options.out_of_order_max);
-    metric(out, "exemplars", "gauge", "Exemplars in memory.", s.exemplars);
-    metric(out, "exemplars_limit", "gauge", "Exemplars that may be in memory; past it the oldest go.",
-           tsdb->options.exemplars_max);
-    buf_str(out, "# HELP tocsin_tsdb_refused_total Samples and series not taken, by reason.\n"
-                 "# TYPE tocsin_tsdb_refused_total counter\n");
+    const struct metric memory[] = {
+        {"tocsin_tsdb_head_series", "gauge", "Series in memory.", (double)s.series},
+        {"tocsin_tsdb_head_series_limit", "gauge", "Series that may be in memory.",
+         (double)tsdb->options.series_max},
+        {"tocsin_tsdb_head_series_created_total", "counter", "Series that were new.",
+         (double)s.series_created},
+        {"tocsin_tsdb_head_series_removed_total", "counter", "Series that had no sample left in memory.",
+         (double)s.series_removed},
+        {"tocsin_tsdb_head_bytes", "gauge", "Memory of the newest samples, estimated.", (double)s.head_bytes},
+        {"tocsin_tsdb_samples_appended_total", "counter", "Samples taken.", (double)s.samples_appended},
+        {"tocsin_tsdb_out_of_order_samples", "gauge", "Samples in memory that came late.",
+         (double)s.out_of_order_held},
+        {"tocsin_tsdb_out_of_order_samples_limit", "gauge", "Late samples that may be in memory.",
+         (double)tsdb->options.out_of_order_max},
+        {"tocsin_tsdb_exemplars", "gauge", "Exemplars in memory.", (double)s.exemplars},
+        {"tocsin_tsdb_exemplars_limit", "gauge", "Exemplars that may be in memory; past it the oldest go.",
+         (double)tsdb->options.exemplars_max},
+    };
+    const struct metric disk[] = {
+        {"tocsin_tsdb_blocks", "gauge", "Blocks on disk.", (double)s.blocks},
+        {"tocsin_tsdb_block_bytes", "gauge", "Bytes of all blocks.", (double)s.block_bytes},
+        {"tocsin_tsdb_blocks_cut_total", "counter", "Blocks written from memory.", (double)s.blocks_cut},
+        {"tocsin_tsdb_compactions_total", "counter", "Blocks written from other blocks.",
+         (double)s.compactions},
+        {"tocsin_tsdb_blocks_thinned_total", "counter", "Blocks thinned to what trends need.",
+         (double)s.blocks_thinned},
+        {"tocsin_tsdb_blocks_expired_total", "counter", "Blocks removed by retention.",
+         (double)s.blocks_expired},
+        {"tocsin_tsdb_wal_segments", "gauge", "Files of the log.", (double)s.wal.segments},
+        {"tocsin_tsdb_wal_bytes_total", "counter", "Bytes written to the log.", (double)s.wal.bytes},
+        {"tocsin_tsdb_wal_commits_total", "counter", "Group commits of the log.", (double)s.wal.commits},
+        {"tocsin_tsdb_wal_queue_bytes", "gauge", "Bytes that wait for the log.", (double)s.wal.queued_bytes},
+        {"tocsin_tsdb_wal_queue_bytes_limit", "gauge", "Bytes that may wait for the log.",
+         (double)tsdb->options.queue_bytes},
+        {"tocsin_tsdb_wal_failed", "gauge", "1 where the log has ended after an error.", s.wal.failed},
+        {"tocsin_tsdb_wal_full", "gauge", "1 where the log waits for room on the disk.", s.wal.full},
+    };
+    const struct metric personal = {"tocsin_redaction_rejected_total", "counter",
+                                    "Series refused because a label holds personal data or a secret.",
+                                    (double)s.outcomes[TSDB_PERSONAL]};
+    const struct metric of_one_source = {"tocsin_tsdb_source_series_limit", "gauge",
+                                         "Series in memory that one source may have.",
+                                         (double)tsdb->options.source_series_max};
+    metric_rows(out, memory, TC_ARRAY_LEN(memory));
+    metric_head(out, "tocsin_tsdb_refused_total", "counter", "Samples and series not taken, by reason.");
     for (unsigned i = TSDB_OK + 1; i < TSDB_OUTCOMES; i++)
-        buf_printf(out, "tocsin_tsdb_refused_total{reason=\"%s\"} %llu\n", reasons[i],
-                   (unsigned long long)s.outcomes[i]);
-    buf_printf(
-        out,
-        "# HELP tocsin_redaction_rejected_total Series refused because a label holds personal data or a "
-        "secret.\n# TYPE tocsin_redaction_rejected_total counter\ntocsin_redaction_rejected_total %llu\n",
-        (unsigned long long)s.outcomes[TSDB_PERSONAL]);
-    buf_str(out, "# HELP tocsin_tsdb_source_series Series in memory, by source.\n"
-                 "# TYPE tocsin_tsdb_source_series gauge\n");
+        metric_labelled(out, "tocsin_tsdb_refused_total", "reason", sv_of(reasons[i]), (double)s.outcomes[i]);
+    metric_rows(out, &personal, 1);
+    metric_head(out, "tocsin_tsdb_source_series", "gauge", "Series in memory, by source.");
     pthread_rwlock_rdlock(&tsdb->lock);
-    for (unsigned i = 1; i < tsdb->head.source_count; i++) {
-        buf_str(out, "tocsin_tsdb_source_series{source=");
-        go_quote(out, sv_of(tsdb->head.sources[i].name));
-        buf_printf(out, "} %llu\n", (unsigned long long)tsdb->head.sources[i].series);
-    }
-    buf_str(out,
-            "# HELP tocsin_tsdb_source_refused_total Series refused because their source had its limit.\n"
-            "# TYPE tocsin_tsdb_source_refused_total counter\n");
-    for (unsigned i = 1; i < tsdb->head.source_count; i++) {
-        buf_str(out, "tocsin_tsdb_source_refused_total{source=");
-        go_quote(out, sv_of(tsdb->head.sources[i].name));
-        buf_printf(out, "} %llu\n", (unsigned long long)tsdb->head.sources[i].refused);
-    }
+    for (unsigned i = 1; i < tsdb->head.source_count; i++)
+        metric_labelled(out, "tocsin_tsdb_source_series", "source", sv_of(tsdb->head.sources[i].name),
+                        (double)tsdb->head.sources[i].series);
+    metric_head(out, "tocsin_tsdb_source_refused_total", "counter",
+                "Series refused because their source had its limit.");
+    for (unsigned i = 1; i < tsdb->head.source_count; i++)
+        metric_labelled(out, "tocsin_tsdb_source_refused_total", "source", sv_of(tsdb->head.sources[i].name),
+                        (double)tsdb->head.sources[i].refused);
     pthread_rwlock_unlock(&tsdb->lock);
-    metric(out, "source_series_limit", "gauge", "Series in memory that one source may have.",
-           tsdb->options.source_series_max);
-    metric(out, "blocks", "gauge", "Blocks on disk.", s.blocks);
-    metric(out, "block_bytes", "gauge", "Bytes of all blocks.", s.block_bytes);
-    metric(out, "blocks_cut_total", "counter", "Blocks written from memory.", s.blocks_cut);
-    metric(out, "compactions_total", "counter", "Blocks written from other blocks.", s.compactions);
-    metric(out, "blocks_thinned_total", "counter", "Blocks thinned to what trends need.", s.blocks_thinned);
-    metric(out, "blocks_expired_total", "counter", "Blocks removed by retention.", s.blocks_expired);
-    metric(out, "wal_segments", "gauge", "Files of the log.", s.wal.segments);
-    metric(out, "wal_bytes_total", "counter", "Bytes written to the log.", s.wal.bytes);
-    metric(out, "wal_commits_total", "counter", "Group commits of the log.", s.wal.commits);
-    metric(out, "wal_queue_bytes", "gauge", "Bytes that wait for the log.", s.wal.queued_bytes);
-    metric(out, "wal_queue_bytes_limit", "gauge", "Bytes that may wait for the log.",
-           tsdb->options.queue_bytes);
-    metric(out, "wal_failed", "gauge", "1 where the log has ended after an error.", s.wal.failed);
-    metric(out, "wal_full", "gauge", "1 where the log waits for room on the disk.", s.wal.full);
+    metric_rows(out, &of_one_source, 1);
+    metric_rows(out, disk, TC_ARRAY_LEN(disk));
 }

@@ -218,6 +218,17 @@ int chat_body(const struct channel_config *config, const struct message *message
     return rc;
 }
 
+int chat_body_each(const struct channel_config *config, const struct message *message, chat_writer_to write,
+                   struct buf *out, struct err *err)
+{
+    struct payload p;
+    int rc = payload_read(message->payload, &p, err);
+    for (size_t i = 0; rc == 0 && i < config->to_count; i++)
+        write(config, &p, message, config->to[i], out);
+    payload_free(&p);
+    return rc;
+}
+
 int chat_check_to(const struct channel_config *config, const char *what, struct err *err)
 {
     return config->to_count > 0 ? 0 : err_set(err, TC_EINPUT, "it needs to: %s", what);

@@ -40,6 +40,11 @@ typedef void (*chat_writer)(const struct channel_config *config, const struct pa
                             const struct message *message, struct buf *out);
 int chat_body(const struct channel_config *config, const struct message *message, chat_writer write,
               struct buf *out, struct err *err);
+/* The same for a service that takes a request for each of `to`. */
+typedef void (*chat_writer_to)(const struct channel_config *config, const struct payload *p,
+                               const struct message *message, struct sv to, struct buf *out);
+int chat_body_each(const struct channel_config *config, const struct message *message, chat_writer_to write,
+                   struct buf *out, struct err *err);
 /* TC_EINPUT unless `to` names at least one. */
 int chat_check_to(const struct channel_config *config, const char *what, struct err *err);
 

@@ -119,7 +119,7 @@ static bool calls_people(const struct payload *p)
 {
     return sv_is(p->reason, "new") || sv_is(p->reason, "count_step") || sv_is(p->reason, "severity_raised") ||
            sv_is(p->reason, "escalated") || sv_is(p->reason, "reminder") || sv_is(p->reason, "flapping") ||
-           p->reason.n == 0;
+           sv_is(p->reason, "incident") || p->reason.n == 0;
 }
 
 void slack_greeting(const struct channel_config *channel, const struct payload *p, struct buf *out)
@@ -140,7 +140,9 @@ void slack_greeting(const struct channel_config *channel, const struct payload *
             mention(who, out);
             buf_char(out, ' ');
         }
-        buf_str(out, p->severity == SEVERITY_P1 ? "CRITICAL ALERT" : "Security Alert");
+        buf_str(out, sv_is(p->reason, "incident") ? "Incident"
+                     : p->severity == SEVERITY_P1 ? "CRITICAL ALERT"
+                                                  : "Security Alert");
     }
 }
 

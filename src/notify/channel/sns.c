@@ -60,8 +60,10 @@ static void put_attribute(struct buf *out, unsigned number, const char *name, st
     service_form(out, key, value);
 }
 
-static void publish(const struct payload *p, const struct message *message, struct sv topic, struct buf *out)
+static void publish(const struct channel_config *config, const struct payload *p,
+                    const struct message *message, struct sv topic, struct buf *out)
 {
+    (void)config;
     struct buf text;
     buf_init(&text, 64 << 10);
     service_begin(out, "POST");
@@ -91,17 +93,10 @@ static void publish(const struct payload *p, const struct message *message, stru
     buf_free(&text);
 }
 
-static void write_requests(const struct channel_config *config, const struct payload *p,
-                           const struct message *message, struct buf *out)
-{
-    for (size_t i = 0; i < config->to_count; i++)
-        publish(p, message, config->to[i], out);
-}
-
 static int sns_body(const struct channel_config *config, const struct message *message, struct buf *out,
                     struct err *err)
 {
-    return chat_body(config, message, write_requests, out, err);
+    return chat_body_each(config, message, publish, out, err);
 }
 
 const struct channel channel_sns = {.type = "sns",

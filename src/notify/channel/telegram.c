@@ -60,17 +60,10 @@ static void put_message(const struct channel_config *config, const struct payloa
     buf_free(&text);
 }
 
-static void write_requests(const struct channel_config *config, const struct payload *p,
-                           const struct message *message, struct buf *out)
-{
-    for (size_t i = 0; i < config->to_count; i++)
-        put_message(config, p, message, config->to[i], out);
-}
-
 static int telegram_body(const struct channel_config *config, const struct message *message, struct buf *out,
                          struct err *err)
 {
-    return chat_body(config, message, write_requests, out, err);
+    return chat_body_each(config, message, put_message, out, err);
 }
 
 const struct channel channel_telegram = {.type = "telegram",

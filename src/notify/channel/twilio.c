@@ -79,8 +79,7 @@ static void requests(const struct channel_config *config, const char *resource, 
 
 static bool wants_answer(const struct channel_config *config, const struct payload *p)
 {
-    return config->callback_url.n > 0 && !payload_is_over(p) && !sv_is(p->reason, "acknowledged") &&
-           !sv_is(p->reason, "test");
+    return config->callback_url.n > 0 && payload_is_answered(p) && !sv_is(p->reason, "acknowledged");
 }
 
 /* --- sms --------------------------------------------------------------------------------------------------
