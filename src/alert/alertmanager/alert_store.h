@@ -33,7 +33,9 @@ struct stored {
     uint32_t source;                   /* in the dispatcher's list of sources; UINT32_MAX: it is none */
     uint32_t generator_url;            /* a text */
     uint16_t label_count, annotation_count;
+    uint16_t room;    /* for so many annotations behind the labels */
     bool timed_out;   /* the end is resolve_timeout's, not the sender's */
+    uint32_t *apart;  /* the annotations, where they do not fit in there; NULL: they do */
     uint32_t pairs[]; /* texts: names and values in turn, labels before annotations */
 };
 
@@ -52,10 +54,9 @@ struct stored *alert_store_find(const struct am_alert_store *store, struct am_la
 /* A new one, of labels that are not there yet; its times and hash are zero. NULL where it has more than
  * 65,535 labels or annotations. */
 struct stored *alert_store_add(struct am_alert_store *store, const struct am_alert *alert);
-/* Takes annotations and the generator's URL anew. What it returns may be another block (*stored is gone
- * then); NULL where there are too many. */
-struct stored *alert_store_change(struct am_alert_store *store, struct stored *stored,
-                                  const struct am_alert *alert);
+/* Takes annotations and the generator's URL anew; false, and nothing is changed, where there are too many.
+ * The alert stays where it is, so that its groups need not be searched for it. */
+bool alert_store_change(struct am_alert_store *store, struct stored *stored, const struct am_alert *alert);
 void alert_store_remove(struct am_alert_store *store, struct stored *stored);
 
 /* Its labels, annotations and times; the arrays lie in the arena, the texts live as long as the alert. */

@@ -90,7 +90,7 @@ static void store_is_a_map(void **state)
         else if (what == 0)
             alert_store_remove(&store, found);
         else
-            assert_non_null(alert_store_change(&store, found, &alert));
+            assert_true(alert_store_change(&store, found, &alert));
         model[key] = (struct model){found == NULL || what != 0, step};
         if (step % 500 == 0)
             check(&store, model, &arena);
@@ -123,8 +123,18 @@ static void groups_of_an_alert(void **state)
     stored_leave(stored, groups[2]);
     assert_ptr_equal(stored_groups(stored)[0], groups[1]);
     stored_join(stored, groups[2]);
-    alert = make(&arena, 3, 2); /* another number of annotations: another block, in the same groups */
-    stored = alert_store_change(&store, stored, &alert);
+    for (int annotations = 0; annotations < 4;
+         annotations++) { /* another number of them: in the same place */
+        struct am_label more[4] = {
+            {SV("a"), SV("1")}, {SV("b"), SV("2")}, {SV("c"), SV("3")}, {SV("d"), SV("4")}};
+        alert.annotations = (struct am_labels){more, (size_t)annotations};
+        assert_true(alert_store_change(&store, stored, &alert));
+        assert_ptr_equal(alert_store_find(&store, alert.labels), stored);
+        struct am_alert view = alert_store_view(&store, stored, &arena);
+        assert_int_equal(view.annotations.count, annotations);
+        for (int i = 0; i < annotations; i++)
+            assert_true(sv_eq(view.annotations.items[i].value, more[i].value));
+    }
     assert_int_equal(stored->group_count, 2);
     assert_ptr_equal(stored_groups(stored)[1], groups[2]);
     alert_store_free(&store);

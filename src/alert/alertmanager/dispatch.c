@@ -108,17 +108,6 @@ static void join(struct group *group, struct stored *stored)
     stored_join(stored, group);
 }
 
-/* The block of an alert has moved. */
-static void replace_member(const struct stored *was, struct stored *is)
-{
-    for (size_t i = 0; i < is->group_count; i++) {
-        struct group *group = stored_groups(is)[i];
-        for (size_t k = 0; k < group->count; k++)
-            if (group->members[k] == was)
-                group->members[k] = is;
-    }
-}
-
 /* --- who may inhibit --- */
 
 static void drop_source(struct am_dispatch *d, struct stored *stored)
@@ -404,19 +393,6 @@ static struct stored *new_alert(struct am_dispatch *d, const struct am_alert *al
     return stored;
 }
 
-static struct stored *known_alert(struct am_dispatch *d, struct stored *stored, struct am_alert *alert,
-                                  bool *timed_out, int64_t now_ns)
-{
-    merge(stored, alert, timed_out, now_ns);
-    struct stored *changed = alert_store_change(&d->alerts, stored, alert);
-    if (changed == NULL || changed == stored)
-        return stored; /* past its bound an alert keeps the annotations that it had */
-    replace_member(stored, changed);
-    if (changed->source != UINT32_MAX)
-        d->sources[changed->source] = changed;
-    return changed;
-}
-
 int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64_t now_ns, struct err *err)
 {
     tc_assert(d->config != NULL);
@@ -429,7 +405,12 @@ int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64
         alert.ends_at_ns = now_ns + d->config->resolve_timeout_ns;
     struct stored *stored = alert_store_find(&d->alerts, alert.labels);
     bool is_new = stored == NULL;
-    stored = is_new ? new_alert(d, &alert, &rc, err) : known_alert(d, stored, &alert, &timed_out, now_ns);
+    if (is_new) {
+        stored = new_alert(d, &alert, &rc, err);
+    } else {
+        merge(stored, &alert, &timed_out, now_ns);
+        (void)alert_store_change(&d->alerts, stored, &alert); /* past the bound it keeps what it had */
+    }
     if (stored == NULL)
         return rc;
     stored->starts_at_ns = alert.starts_at_ns;
