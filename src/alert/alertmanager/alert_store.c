@@ -161,6 +161,7 @@ void alert_store_free(struct am_alert_store *store)
 {
     for (size_t i = 0; i < store->count; i++) {
         stored_leave_all(store->list[i]);
+        free(store->list[i]->apart);
         free(store->list[i]);
     }
     for (size_t i = 0; i < store->texts.count; i++)
@@ -228,7 +229,7 @@ struct stored *alert_store_add(struct am_alert_store *store, const struct am_ale
         return NULL;
     struct stored *stored = tc_alloc(block_bytes(labels, annotations));
     stored->label_count = (uint16_t)labels;
-    stored->annotation_count = (uint16_t)annotations;
+    stored->annotation_count = stored->room = (uint16_t)annotations;
     stored->source = NONE;
     hold_pairs(&store->texts, alert->labels, stored->pairs);
     hold_pairs(&store->texts, alert->annotations, stored->pairs + 2 * labels);
@@ -244,10 +245,15 @@ struct stored *alert_store_add(struct am_alert_store *store, const struct am_ale
     return stored;
 }
 
+static const uint32_t *annotations_of(const struct stored *stored)
+{
+    return stored->apart != NULL ? stored->apart : stored->pairs + 2 * stored->label_count;
+}
+
 static bool same_annotations(const struct am_texts *texts, const struct stored *stored,
                              struct am_labels given)
 {
-    const uint32_t *pairs = stored->pairs + 2 * stored->label_count;
+    const uint32_t *pairs = annotations_of(stored);
     bool same = stored->annotation_count == given.count;
     for (size_t i = 0; i < given.count && same; i++)
         same = sv_eq(text_of(texts, pairs[2 * i + 1]), given.items[i].value) &&
@@ -255,28 +261,41 @@ static bool same_annotations(const struct am_texts *texts, const struct stored *
     return same;
 }
 
-struct stored *alert_store_change(struct am_alert_store *store, struct stored *stored,
-                                  const struct am_alert *alert)
+static void change_annotations(struct am_texts *texts, struct stored *stored, struct am_labels given)
+{
+    enum { ON_STACK = 64 };
+    uint32_t few[2 * ON_STACK], *was = few;
+    size_t before = stored->annotation_count;
+    /* what stays is held before what was is dropped */
+    if (before > ON_STACK)
+        was = tc_alloc(2 * before * sizeof *was);
+    memcpy(was, annotations_of(stored), 2 * before * sizeof *was);
+    if (given.count > stored->room) {
+        stored->apart = tc_realloc(stored->apart, 2 * given.count * sizeof *stored->apart);
+    } else {
+        free(stored->apart);
+        stored->apart = NULL;
+    }
+    hold_pairs(texts, given, (uint32_t *)(uintptr_t)annotations_of(stored));
+    stored->annotation_count = (uint16_t)given.count;
+    drop_pairs(texts, was, before);
+    if (was != few)
+        free(was);
+}
+
+bool alert_store_change(struct am_alert_store *store, struct stored *stored, const struct am_alert *alert)
 {
     struct am_texts *texts = &store->texts;
-    size_t labels = stored->label_count, before = stored->annotation_count, after = alert->annotations.count;
-    if (after > UINT16_MAX)
-        return NULL;
+    if (alert->annotations.count > UINT16_MAX)
+        return false;
     if (!sv_eq(text_of(texts, stored->generator_url), alert->generator_url)) {
-        drop_text(texts, stored->generator_url);
+        uint32_t was = stored->generator_url;
         stored->generator_url = hold_text(texts, alert->generator_url);
+        drop_text(texts, was);
     }
-    if (same_annotations(texts, stored, alert->annotations))
-        return stored;
-    struct stored *changed = tc_alloc(block_bytes(labels, after));
-    memcpy(changed, stored, block_bytes(labels, 0));
-    changed->annotation_count = (uint16_t)after;
-    /* what stays is held before what was is dropped */
-    hold_pairs(texts, alert->annotations, changed->pairs + 2 * labels);
-    drop_pairs(texts, stored->pairs + 2 * labels, before);
-    free(stored);
-    store->list[changed->index] = changed;
-    return changed;
+    if (!same_annotations(texts, stored, alert->annotations))
+        change_annotations(texts, stored, alert->annotations);
+    return true;
 }
 
 void alert_store_remove(struct am_alert_store *store, struct stored *stored)
@@ -293,10 +312,19 @@ void alert_store_remove(struct am_alert_store *store, struct stored *stored)
         moved->index = index;
     }
     store->count--;
-    drop_pairs(&store->texts, stored->pairs, (size_t)stored->label_count + stored->annotation_count);
+    drop_pairs(&store->texts, stored->pairs, stored->label_count);
+    drop_pairs(&store->texts, annotations_of(stored), stored->annotation_count);
     drop_text(&store->texts, stored->generator_url);
     stored_leave_all(stored);
+    free(stored->apart);
     free(stored);
+}
+
+static void show_pairs(const struct am_texts *texts, const uint32_t *pairs, size_t count,
+                       struct am_label *ret)
+{
+    for (size_t i = 0; i < count; i++)
+        ret[i] = (struct am_label){text_of(texts, pairs[2 * i]), text_of(texts, pairs[2 * i + 1])};
 }
 
 struct am_alert alert_store_view(const struct am_alert_store *store, const struct stored *stored,
@@ -304,9 +332,8 @@ struct am_alert alert_store_view(const struct am_alert_store *store, const struc
 {
     size_t count = (size_t)stored->label_count + stored->annotation_count;
     struct am_label *items = arena_alloc_raw(arena, (count + 1) * sizeof *items, _Alignof(struct am_label));
-    for (size_t i = 0; i < count; i++)
-        items[i] = (struct am_label){text_of(&store->texts, stored->pairs[2 * i]),
-                                     text_of(&store->texts, stored->pairs[2 * i + 1])};
+    show_pairs(&store->texts, stored->pairs, stored->label_count, items);
+    show_pairs(&store->texts, annotations_of(stored), stored->annotation_count, items + stored->label_count);
     return (struct am_alert){.labels = {items, stored->label_count},
                              .annotations = {items + stored->label_count, stored->annotation_count},
                              .generator_url = text_of(&store->texts, stored->generator_url),
@@ -316,57 +343,39 @@ struct am_alert alert_store_view(const struct am_alert_store *store, const struc
 
 /* --- its groups --- */
 
-static struct membership *memberships(struct stored *stored)
+struct group *const *stored_groups(const struct stored *stored)
 {
     return stored->group_count > 1 ? stored->groups.many : &stored->groups.one;
 }
 
-const struct membership *stored_groups(const struct stored *stored)
+void stored_join(struct stored *stored, struct group *group)
 {
-    return stored->group_count > 1 ? stored->groups.many : &stored->groups.one;
-}
-
-void stored_join(struct stored *stored, struct group *group, uint32_t place)
-{
-    struct membership *many = NULL, joined = {group, place};
+    struct group **many = NULL;
     if (stored->group_count > 0) {
-        many = tc_alloc((stored->group_count + 1) * sizeof *many);
-        memcpy(many, stored_groups(stored), stored->group_count * sizeof *many);
-        many[stored->group_count] = joined;
+        many = tc_alloc((stored->group_count + 1) * sizeof(struct group *));
+        memcpy(many, stored_groups(stored), stored->group_count * sizeof(struct group *));
+        many[stored->group_count] = group;
     }
     if (stored->group_count > 1)
         free(stored->groups.many);
     if (many != NULL)
         stored->groups.many = many;
     else
-        stored->groups.one = joined;
+        stored->groups.one = group;
     stored->group_count++;
-}
-
-static uint32_t find_membership(struct stored *stored, const struct group *group)
-{
-    uint32_t at = 0;
-    while (at < stored->group_count && memberships(stored)[at].group != group)
-        at++;
-    return at;
-}
-
-void stored_moved(struct stored *stored, const struct group *group, uint32_t place)
-{
-    uint32_t at = find_membership(stored, group);
-    tc_assert(at < stored->group_count);
-    memberships(stored)[at].place = place;
 }
 
 void stored_leave(struct stored *stored, const struct group *group)
 {
-    struct membership *list = memberships(stored);
-    uint32_t at = find_membership(stored, group);
+    struct group **list = stored->group_count > 1 ? stored->groups.many : &stored->groups.one;
+    uint32_t at = 0;
+    while (at < stored->group_count && list[at] != group)
+        at++;
     if (at == stored->group_count)
         return;
     list[at] = list[--stored->group_count];
     if (stored->group_count == 1) {
-        struct membership last = list[0];
+        struct group *last = list[0];
         free(stored->groups.many);
         stored->groups.one = last;
     }

@@ -21,25 +21,21 @@ struct am_texts {
     uint32_t *free_next;  /* as long as `items` */
 };
 
-/* That an alert is a member of a group, and the how many-th of its members. */
-struct membership {
-    struct group *group;
-    uint32_t place;
-};
-
 struct stored {
     int64_t starts_at_ns, ends_at_ns, updated_ns; /* updated: when it was last heard of */
     uint64_t hash; /* of its printed labels: its name in the notification log */
     union {
-        struct membership one;
-        struct membership *many;
+        struct group *one;
+        struct group **many;
     } groups;                          /* `one` where group_count is 0 or 1 */
     uint32_t group_count, route_count; /* route_count: how many groups it belongs to */
     uint32_t index;                    /* in the store's list */
     uint32_t source;                   /* in the dispatcher's list of sources; UINT32_MAX: it is none */
     uint32_t generator_url;            /* a text */
     uint16_t label_count, annotation_count;
+    uint16_t room;    /* for so many annotations behind the labels */
     bool timed_out;   /* the end is resolve_timeout's, not the sender's */
+    uint32_t *apart;  /* the annotations, where they do not fit in there; NULL: they do */
     uint32_t pairs[]; /* texts: names and values in turn, labels before annotations */
 };
 
@@ -58,10 +54,9 @@ struct stored *alert_store_find(const struct am_alert_store *store, struct am_la
 /* A new one, of labels that are not there yet; its times and hash are zero. NULL where it has more than
  * 65,535 labels or annotations. */
 struct stored *alert_store_add(struct am_alert_store *store, const struct am_alert *alert);
-/* Takes annotations and the generator's URL anew. What it returns may be another block (*stored is gone
- * then); NULL where there are too many. */
-struct stored *alert_store_change(struct am_alert_store *store, struct stored *stored,
-                                  const struct am_alert *alert);
+/* Takes annotations and the generator's URL anew; false, and nothing is changed, where there are too many.
+ * The alert stays where it is, so that its groups need not be searched for it. */
+bool alert_store_change(struct am_alert_store *store, struct stored *stored, const struct am_alert *alert);
 void alert_store_remove(struct am_alert_store *store, struct stored *stored);
 
 /* Its labels, annotations and times; the arrays lie in the arena, the texts live as long as the alert. */
@@ -69,10 +64,8 @@ struct am_alert alert_store_view(const struct am_alert_store *store, const struc
                                  struct arena *arena);
 
 /* Its groups. */
-const struct membership *stored_groups(const struct stored *stored);
-void stored_join(struct stored *stored, struct group *group, uint32_t place);
-/* It has another place among the members of a group that it is in. */
-void stored_moved(struct stored *stored, const struct group *group, uint32_t place);
+struct group *const *stored_groups(const struct stored *stored);
+void stored_join(struct stored *stored, struct group *group);
 void stored_leave(struct stored *stored, const struct group *group);
 void stored_leave_all(struct stored *stored);
 

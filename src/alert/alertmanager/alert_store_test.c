@@ -90,7 +90,7 @@ static void store_is_a_map(void **state)
         else if (what == 0)
             alert_store_remove(&store, found);
         else
-            assert_non_null(alert_store_change(&store, found, &alert));
+            assert_true(alert_store_change(&store, found, &alert));
         model[key] = (struct model){found == NULL || what != 0, step};
         if (step % 500 == 0)
             check(&store, model, &arena);
@@ -115,22 +115,28 @@ static void groups_of_an_alert(void **state)
     struct am_alert alert = make(&arena, 3, 1);
     struct stored *stored = alert_store_add(&store, &alert);
     for (size_t i = 0; i < 3; i++)
-        stored_join(stored, groups[i] = (struct group *)(void *)&places[i], (uint32_t)(10 + i));
+        stored_join(stored, groups[i] = (struct group *)(void *)&places[i]);
     assert_int_equal(stored->group_count, 3);
     stored_leave(stored, groups[0]);
     stored_leave(stored, groups[0]); /* it is not there any more */
     assert_int_equal(stored->group_count, 2);
     stored_leave(stored, groups[2]);
-    assert_ptr_equal(stored_groups(stored)[0].group, groups[1]);
-    assert_int_equal(stored_groups(stored)[0].place, 11);
-    stored_join(stored, groups[2], 20);
-    stored_moved(stored, groups[1], 7);
-    alert = make(&arena, 3, 2); /* another number of annotations: another block, in the same groups */
-    stored = alert_store_change(&store, stored, &alert);
+    assert_ptr_equal(stored_groups(stored)[0], groups[1]);
+    stored_join(stored, groups[2]);
+    for (int annotations = 0; annotations < 4;
+         annotations++) { /* another number of them: in the same place */
+        struct am_label more[4] = {
+            {SV("a"), SV("1")}, {SV("b"), SV("2")}, {SV("c"), SV("3")}, {SV("d"), SV("4")}};
+        alert.annotations = (struct am_labels){more, (size_t)annotations};
+        assert_true(alert_store_change(&store, stored, &alert));
+        assert_ptr_equal(alert_store_find(&store, alert.labels), stored);
+        struct am_alert view = alert_store_view(&store, stored, &arena);
+        assert_int_equal(view.annotations.count, annotations);
+        for (int i = 0; i < annotations; i++)
+            assert_true(sv_eq(view.annotations.items[i].value, more[i].value));
+    }
     assert_int_equal(stored->group_count, 2);
-    assert_ptr_equal(stored_groups(stored)[1].group, groups[2]);
-    assert_int_equal(stored_groups(stored)[1].place, 20);
-    assert_int_equal(stored_groups(stored)[0].place, 7);
+    assert_ptr_equal(stored_groups(stored)[1], groups[2]);
     alert_store_free(&store);
     arena_free(&arena);
 }

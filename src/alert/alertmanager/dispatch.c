@@ -98,23 +98,14 @@ bool stored_is_firing(const struct stored *stored, int64_t now_ns)
 static void join(struct group *group, struct stored *stored)
 {
     for (size_t i = 0; i < stored->group_count; i++)
-        if (stored_groups(stored)[i].group == group)
+        if (stored_groups(stored)[i] == group)
             return;
     if (group->count == group->capacity) {
         group->capacity = group->capacity == 0 ? 1 : group->capacity + group->capacity / 2 + 1;
         group->members = tc_realloc(group->members, group->capacity * sizeof(struct stored *));
     }
-    stored_join(stored, group, (uint32_t)group->count);
     group->members[group->count++] = stored;
-}
-
-/* The block of an alert has moved. */
-static void replace_member(struct stored *is)
-{
-    for (size_t i = 0; i < is->group_count; i++) {
-        const struct membership *in = &stored_groups(is)[i];
-        in->group->members[in->place] = is;
-    }
+    stored_join(stored, group);
 }
 
 /* --- who may inhibit --- */
@@ -374,7 +365,7 @@ static void merge(const struct stored *old, struct am_alert *alert, bool *timed_
 static bool starts_sooner(const struct stored *stored, int64_t now_ns)
 {
     for (size_t i = 0; i < stored->group_count; i++) {
-        const struct group *group = stored_groups(stored)[i].group;
+        const struct group *group = stored_groups(stored)[i];
         if (!group->looked && stored->starts_at_ns + group->route->group_wait_ns < now_ns)
             return true;
     }
@@ -402,19 +393,6 @@ static struct stored *new_alert(struct am_dispatch *d, const struct am_alert *al
     return stored;
 }
 
-static struct stored *known_alert(struct am_dispatch *d, struct stored *stored, struct am_alert *alert,
-                                  bool *timed_out, int64_t now_ns)
-{
-    merge(stored, alert, timed_out, now_ns);
-    struct stored *changed = alert_store_change(&d->alerts, stored, alert);
-    if (changed == NULL || changed == stored)
-        return stored; /* past its bound an alert keeps the annotations that it had */
-    replace_member(changed);
-    if (changed->source != UINT32_MAX)
-        d->sources[changed->source] = changed;
-    return changed;
-}
-
 int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64_t now_ns, struct err *err)
 {
     tc_assert(d->config != NULL);
@@ -427,7 +405,12 @@ int am_dispatch_alert(struct am_dispatch *d, const struct am_alert *given, int64
         alert.ends_at_ns = now_ns + d->config->resolve_timeout_ns;
     struct stored *stored = alert_store_find(&d->alerts, alert.labels);
     bool is_new = stored == NULL;
-    stored = is_new ? new_alert(d, &alert, &rc, err) : known_alert(d, stored, &alert, &timed_out, now_ns);
+    if (is_new) {
+        stored = new_alert(d, &alert, &rc, err);
+    } else {
+        merge(stored, &alert, &timed_out, now_ns);
+        (void)alert_store_change(&d->alerts, stored, &alert); /* past the bound it keeps what it had */
+    }
     if (stored == NULL)
         return rc;
     stored->starts_at_ns = alert.starts_at_ns;

@@ -222,11 +222,8 @@ static void tidy(struct am_dispatch *d, struct group *group)
         if (!group->failed && !stored_is_firing(stored, group->looked_ns) &&
             stored->updated_ns < group->looked_ns) /* at the same instant it may have come after the look */
             dispatch_leave(d, group, stored);
-        else if (left < i) {
-            stored_moved(stored, group, (uint32_t)left);
+        else
             group->members[left++] = stored;
-        } else
-            left++;
     }
     group->count = left;
     if (left > 0)
