@@ -540,7 +540,7 @@ static void walk_bracket(struct walk *walk, char c)
         walk->depth++;
     else if (walk->depth > 0)
         walk->depth--;
-    if (c == '[' && walk->pending > 0 && walk->secret_depth == 0)
+    if (c == '[' && redact_is_secret_list(walk->pending) && walk->secret_depth == 0)
         walk->secret_depth = walk->depth;
     walk->pending = 0;
     walk->phone = walk->phone && c == '[';
