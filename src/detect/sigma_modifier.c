@@ -102,23 +102,40 @@ static int apply_exists(struct item_draft *item, const struct modifier *m, struc
     return 0;
 }
 
+/* Did only contains, startswith and endswith work on it? Then its text can still be another. */
+static bool is_as_written(struct item_draft *item, const struct draft *d)
+{
+    struct arena *arena = item->sigma->scratch;
+    struct token_list plain = sigma_open(arena, sigma_string(arena, d->raw), d->open_start, d->open_end);
+    bool same = d->kind == DRAFT_TEXT && plain.count == d->tokens.count;
+    for (size_t i = 0; same && i < plain.count; i++)
+        same = plain.tokens[i].kind == d->tokens.tokens[i].kind &&
+               sv_eq(plain.tokens[i].text, d->tokens.tokens[i].text);
+    return same;
+}
+
 static int apply_re(struct item_draft *item, const struct modifier *m, struct draft_value *value)
 {
-    struct draft *d = &value->drafts[0];
-    if (d->changed)
-        return wrong_order(item, m);
-    if (!draft_as_text(item, d))
-        return wrong_value(item, m, value, "a regular expression");
-    d->kind = DRAFT_REGEX;
-    d->changed = true;
+    for (size_t i = 0; i < value->count; i++) {
+        struct draft *d = &value->drafts[i];
+        bool expanded = d->expanded && is_as_written(item, d) && !d->open_start && !d->open_end;
+        if (d->changed && !expanded)
+            return wrong_order(item, m);
+        if (!draft_as_text(item, d))
+            return wrong_value(item, m, value, "a regular expression");
+        d->kind = DRAFT_REGEX;
+        d->changed = true;
+    }
     return 0;
 }
 
 static int apply_re_flag(struct item_draft *item, const struct modifier *m, struct draft_value *value)
 {
-    if (value->drafts[0].kind != DRAFT_REGEX)
-        return wrong_value(item, m, value, "\"re\" before it");
-    value->drafts[0].regex_flags |= m->arg;
+    for (size_t i = 0; i < value->count; i++) {
+        if (value->drafts[i].kind != DRAFT_REGEX)
+            return wrong_value(item, m, value, "\"re\" before it");
+        value->drafts[i].regex_flags |= m->arg;
+    }
     return 0;
 }
 
@@ -232,18 +249,6 @@ static int apply_windash(struct item_draft *item, const struct modifier *m, stru
     return rc;
 }
 
-/* Did only contains, startswith and endswith work on it? Then its text can still be another. */
-static bool is_as_written(struct item_draft *item, const struct draft *d)
-{
-    struct arena *arena = item->sigma->scratch;
-    struct token_list plain = sigma_open(arena, sigma_string(arena, d->raw), d->open_start, d->open_end);
-    bool same = d->kind == DRAFT_TEXT && plain.count == d->tokens.count;
-    for (size_t i = 0; same && i < plain.count; i++)
-        same = plain.tokens[i].kind == d->tokens.tokens[i].kind &&
-               sv_eq(plain.tokens[i].text, d->tokens.tokens[i].text);
-    return same;
-}
-
 /* A placeholder and nothing else, whose values expand will put in its place. */
 static bool is_placeholder(struct sv raw)
 {
@@ -336,7 +341,8 @@ static int expand_text(struct item_draft *item, const struct draft_value *value,
     struct arena *arena = item->sigma->scratch;
     *ret = *d;
     ret->raw = text;
-    ret->tokens = sigma_open(arena, sigma_string(arena, text), d->open_start, d->open_end);
+    if (d->kind == DRAFT_TEXT)
+        ret->tokens = sigma_open(arena, sigma_string(arena, text), d->open_start, d->open_end);
     ret->expanded = ret->changed = true;
     return d->network ? to_network(item, value, ret) : 0;
 }
@@ -351,7 +357,9 @@ static int expand_draft(struct item_draft *item, const struct modifier *m, const
     if (rc != 0)
         return rc;
     bool same = list == NULL && count == 1 && sv_eq(texts[0], d->raw);
-    if (!same && !is_as_written(item, d))
+    bool regex =
+        d->kind == DRAFT_REGEX && list == NULL; /* "re|expand": the text is an expression as it stands */
+    if (!same && !regex && !is_as_written(item, d))
         return wrong_order(item, m);
     struct draft *drafts = ARENA_ARRAY(item->sigma->scratch, struct draft, all->count + count);
     if (all->count > 0)

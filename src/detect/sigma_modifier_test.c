@@ -121,6 +121,27 @@ static void test_C_110_modifiers_that_cannot_follow_each_other(void **state)
     kit_free(&kit);
 }
 
+static void test_C_110_expand_behind_an_expression(void **state)
+{
+    static const char *const orders[] = {"re|expand", "expand|re", "re|i|expand"};
+    struct kit kit = {0};
+    (void)state;
+    for (size_t i = 0; i < TC_ARRAY_LEN(orders); i++) {
+        struct sv text =
+            arena_printf(&kit.arena,
+                         "placeholders: {n: ['a+', 'b']}\n---\ntitle: t\nid: i\nlogsource: {product: any}\n"
+                         "detection:\n    s:\n        f|%s: '^%%n%%c$'\n    condition: s\n",
+                         orders[i]);
+        kit_load(&kit, text.p);
+        kit_show_notes(&kit);
+        assert_true(kit_matches(&kit, "{\"f\":\"aac\"}"));
+        assert_true(kit_matches(&kit, "{\"f\":\"bc\"}"));
+        assert_false(kit_matches(&kit, "{\"f\":\"bbc\"}"));
+        assert_int_equal(kit_matches(&kit, "{\"f\":\"BC\"}"), i == 2);
+    }
+    kit_free(&kit);
+}
+
 static void test_C_110_numbers_written_to_other_bases(void **state)
 {
     struct kit kit = {0};
@@ -144,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_every_modifier_says_yes_and_no),
         cmocka_unit_test(test_neq_and_expand_say_yes_and_no),
         cmocka_unit_test(test_C_110_modifiers_that_cannot_follow_each_other),
+        cmocka_unit_test(test_C_110_expand_behind_an_expression),
         cmocka_unit_test(test_C_110_numbers_written_to_other_bases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -249,6 +249,7 @@ static bool is_cisco(struct sv message)
  */
 static void scan_bare(struct parse_state *state, struct sv text, struct line *line)
 {
+    struct parse_state moved = *state;
     struct sv rest = text;
     skip_sequence(&rest);
     struct sv after = rest, word = take_word(&after);
@@ -259,13 +260,15 @@ static void scan_bare(struct parse_state *state, struct sv text, struct line *li
     }
     if (rest.n > 0 && (rest.p[0] == '*' || rest.p[0] == '.'))
         rest = sv_from(rest, 1);
-    size_t stamp = syslog_time_scan(state, rest, &line->time_ns);
+    size_t stamp = syslog_time_scan(&moved, rest, &line->time_ns);
     if (stamp > 0)
         rest = sv_from(rest, stamp);
     size_t mark = sv_find(sv_head(rest, 16), SV(": %")); /* behind " UTC", where there is a zone */
     if (stamp > 0 && mark < TC_MIN(rest.n, (size_t)16))
         rest = sv_from(rest, mark + 2);
-    if (!is_cisco(rest)) {
+    if (is_cisco(rest)) {
+        *state = moved;
+    } else {
         rest = text;
         line->host = (struct sv){0};
         line->time_ns = TC_NO_TIME;

@@ -149,6 +149,9 @@ struct walk {
     size_t depth;
     size_t secret_depth;           /* of the array that a secret's name is the key of; 0: none */
     int pending;                   /* the value that comes next has a secret's name (redact_is_secret_name) */
+    bool name_key;                 /* the key before was "name": the value says what a "value" beside it is */
+    int named;                     /* that value, as a secret's name */
+    size_t named_depth;            /* of the object that both stand in */
     bool phone;                    /* or that of a telephone number */
     const struct policy *policy;   /* asked by path: the event has more fields than were parsed */
     struct touched here;           /* its answer */
@@ -433,6 +436,18 @@ static bool is_key(struct sv raw, size_t after_quote)
     return at < raw.n && raw.p[at] == ':';
 }
 
+/* {"name": "Cookie", "value": "a=b"}: as lists of headers are written (AWS WAF, HAR). */
+static void note_pair(struct walk *walk, struct sv text, bool key)
+{
+    if (key && walk->named != 0 && walk->named_depth == walk->depth && sv_eq_nocase(text, SV("value")))
+        walk->pending = walk->named;
+    if (!key && walk->name_key) {
+        walk->named = redact_is_secret_name(text);
+        walk->named_depth = walk->depth;
+    }
+    walk->name_key = key && (sv_eq_nocase(text, SV("name")) || sv_eq_nocase(text, SV("key")));
+}
+
 /* The string whose opening quote is at `at`. Returns where it ends, 0 where it is none. */
 static size_t walk_string(struct walk *walk, size_t at)
 {
@@ -452,6 +467,7 @@ static size_t walk_string(struct walk *walk, size_t at)
     else
         examine_string(walk, &string);
     walk->pending = key ? redact_is_secret_name(string.text) : 0;
+    note_pair(walk, string.text, key);
     walk->phone = key && redact_is_phone_name(string.text);
     if (key)
         path_key(walk, string.text);
@@ -516,13 +532,15 @@ static void walk_bracket(struct walk *walk, char c)
 {
     bool opens = c == '[' || c == '{';
     path_bracket(walk, c);
+    walk->named = 0; /* ends with its object */
+    walk->name_key = false;
     if (!opens && walk->depth == walk->secret_depth)
         walk->secret_depth = 0;
     if (opens)
         walk->depth++;
     else if (walk->depth > 0)
         walk->depth--;
-    if (c == '[' && walk->pending > 0 && walk->secret_depth == 0)
+    if (c == '[' && redact_is_secret_list(walk->pending) && walk->secret_depth == 0)
         walk->secret_depth = walk->depth;
     walk->pending = 0;
     walk->phone = walk->phone && c == '[';

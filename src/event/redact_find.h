@@ -56,6 +56,8 @@ int redact_is_secret_name(struct sv name);
 /* Is the value of a field whose name has this rank a secret? A token must look like one, a cookie have a '=',
  * a pwd be no path and have no blank. */
 bool redact_is_secret_value(int rank, struct sv value);
+/* Are all texts of a list under such a name secrets? */
+bool redact_is_secret_list(int rank);
 bool redact_is_cookie_name(struct sv name);
 /* A field of this name holds a telephone number. */
 bool redact_is_phone_name(struct sv name);

@@ -120,6 +120,11 @@ static bool looks_random(struct sv value)
     return letter && !is_path(value) && value.n >= (size_t)(digit ? PERHAPS_TOKEN_MIN : PLAIN_TOKEN_MIN);
 }
 
+bool redact_is_secret_list(int rank)
+{
+    return rank > 0 || rank == PERHAPS_COOKIE;
+}
+
 bool redact_is_secret_value(int rank, struct sv value)
 {
     switch (rank) {

@@ -656,8 +656,19 @@ static void test_H_04_names_whose_value_tells(void **state)
         expect(lines[i].raw, false, lines[i].kept);
     expect("{\"token\":\"abcdef123456\",\"nextToken\":\"page\",\"token\":5}", true,
            "{\"token\":\"<secret>\",\"nextToken\":\"page\",\"token\":5}");
-    expect("{\"Cookie\":\"a=b; c=d\",\"cookie\":\"none\",\"cookies\":[\"a=b\"]}", true,
-           "{\"Cookie\":\"<secret>\",\"cookie\":\"none\",\"cookies\":[\"a=b\"]}");
+    expect("{\"Cookie\":\"a=b; "
+           "c=d\",\"cookie\":\"none\",\"cookies\":[\"a=b\"],\"Set-Cookie\":[\"a=b\"],\"token\":[\"x\"]}",
+           true,
+           "{\"Cookie\":\"<secret>\",\"cookie\":\"none\",\"cookies\":[\"a=b\"],\"Set-Cookie\":[\"<secret>\"],"
+           "\"token\":[\"x\"]}");
+    expect("{\"headers\":[{\"name\":\"Authorization\",\"value\":\"Basic "
+           "dXNlcg==\"},{\"name\":\"Cookie\",\"value\":"
+           "\"a=b\"},{\"name\":\"Host\",\"value\":\"h\"},{\"value\":\"x\"}],\"name\":\"password\",\"a\":{"
+           "\"value\":\"y\"}}",
+           true,
+           "{\"headers\":[{\"name\":\"Authorization\",\"value\":\"<secret>\"},{\"name\":\"Cookie\",\"value\":"
+           "\"<secret>\"},{\"name\":\"Host\",\"value\":\"h\"},{\"value\":\"x\"}],\"name\":\"password\",\"a\":"
+           "{\"value\":\"y\"}}");
     expect("{\"userPwd\":\"x1\",\"PWD\":\"/home/u\",\"pwd\":\"C:\\\\u\"}", true,
            "{\"userPwd\":\"<secret>\",\"PWD\":\"/home/u\",\"pwd\":\"C:\\\\u\"}");
 }

@@ -250,11 +250,11 @@ static const struct prefix {
     {TEXT("UserData."), true},
 };
 
-/* Inside "Data[3].": the path of the element up to the dot; n == 0 where the field is none of an element. */
-static struct sv element_of(const struct field *field)
+/* "Event.EventData.Data[3].@Name" -> "Event.EventData.Data[3]"; n == 0 where nothing is above. */
+static struct sv above(struct sv path)
 {
-    const char *dot = field->exact.n == 0 ? NULL : memrchr(field->exact.p, '.', field->exact.n);
-    return dot == NULL ? (struct sv){0} : sv_head(field->exact, (size_t)(dot - field->exact.p));
+    const char *dot = path.n == 0 ? NULL : memrchr(path.p, '.', path.n);
+    return dot == NULL ? (struct sv){0} : sv_head(path, (size_t)(dot - path.p));
 }
 
 /*
@@ -266,16 +266,18 @@ static bool derive_data(struct deriving *d, const struct field *field)
 {
     static const char *const names[] = {"EventData.Data.@Name", "EventData.Data.#attributes.Name"};
     static const char *const texts[] = {"EventData.Data.#text"};
+    char mark = field->name.n < 20 ? 'x' : field->name.p[field->name.n - 5];
+    if (mark != '@' && mark != '.' && mark != '#') /* what nearly all fields cost */
+        return false;
     for (size_t i = 0; i < TC_ARRAY_LEN(names); i++)
         if (sv_ends(field->name, sv_of(names[i]))) {
             d->data_name = field->type == FIELD_STRING ? field->value : (struct sv){0};
-            d->data_element = sv_head(field->exact, sv_find(field->exact, SV("#attributes")));
-            d->data_element = i == 0 ? element_of(field) : sv_head(d->data_element, d->data_element.n - 1);
+            d->data_element = i == 0 ? above(field->exact) : above(above(field->exact));
             return true;
         }
     for (size_t i = 0; i < TC_ARRAY_LEN(texts); i++)
         if (sv_ends(field->name, sv_of(texts[i]))) {
-            if (d->data_name.n > 0 && sv_eq(element_of(field), d->data_element))
+            if (d->data_name.n > 0 && sv_eq(above(field->exact), d->data_element))
                 derive(d, field, d->data_name, d->data_name);
             return d->data_name.n > 0;
         }
