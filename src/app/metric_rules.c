@@ -25,7 +25,7 @@ enum { QUERY_TIMEOUT_S = 120, SETTLE_MS = 2000, LOOK_AGAIN_S = 5 /* the wall clo
 struct metric_rules {
     struct metric_rules_options options;
     /* of one rule's evaluation */
-    struct tsdb_querier *querier; /* NULL until it is needed */
+    struct tsdb_querier *querier;  /* NULL until it is needed */
     struct windows *windows;       /* NULL where samples are elsewhere */
     struct remote_querier *remote; /* NULL: samples are here */
     bool wrote;                    /* since it was seen to that the remote store has all */

@@ -33,7 +33,7 @@ struct metric_rules_options {
     struct tsdb *tsdb;            /* lent */
     struct remote_store *remote;  /* lent; answers in place of `tsdb`, which takes samples; NULL: none */
     struct remote_sender *sender; /* lent; with it */
-    bool renames; /* the store keeps some metrics under other names (tsdb_options.aliases) */
+    bool renames;                 /* the store keeps some metrics under other names (tsdb_options.aliases) */
     /* metric_alerts_options.append */
     int (*append)(void *context, struct sv blocks, uint32_t count, struct err *err);
     void *context;

@@ -547,8 +547,8 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
          (double)s.tombstones},
         {"tocsin_tsdb_tombstones_limit", "gauge",
          "Deleted stretches that may be; past it deletions are refused.", TOMBSTONES_MAX},
-        {"tocsin_tsdb_tombstones_cleaned_total", "counter",
-         "Times that all that was deleted left the disk.", (double)s.cleanings},
+        {"tocsin_tsdb_tombstones_cleaned_total", "counter", "Times that all that was deleted left the disk.",
+         (double)s.cleanings},
     };
     const struct metric disk[] = {
         {"tocsin_tsdb_blocks", "gauge", "Blocks on disk.", (double)s.blocks},
