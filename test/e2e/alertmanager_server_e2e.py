@@ -415,7 +415,7 @@ def shown():
                      "  pagerduty_url: https://events.pagerduty.com/v2/enqueue", "  receiver: team", "  continue: false", "  group_wait: 30s",
                      "      continue: false", "    slack_configs:", "      - send_resolved: false", "        api_url: <secret>", "          authorization:",
                      "            credentials: <secret>", "        auth_password: <secret>", "        require_tls: true", '        smarthost: "localhost:25"',
-                     "        timeout: 90s", "        max_alerts: 0", "      - send_resolved: true", "        location: Europe/Berlin", "templates: []"):
+                     "        timeout: 1m30s", "        max_alerts: 0", "      - send_resolved: true", "        location: Europe/Berlin", "templates: []"):
             assert line in lines, (line, text)
         assert '{{ template \\"slack.default.title\\" . }}' in text, text
         am.write(text)

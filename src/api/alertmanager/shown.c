@@ -1,7 +1,8 @@
 /*
  * The configuration as it is shown: in the order of the schema, with what was left out as Alertmanager fills
  * it in (defaults, and what receivers take from `global`), and every secret as <secret>. The schema says what
- * is one, so a field that is new there is masked here, too. What was written is shown as it was written.
+ * is one, so a field that is new there is masked here, too. What was written is shown as it was written, but
+ * for durations.
  */
 #include "api/alertmanager/server_priv.h"
 
@@ -129,6 +130,12 @@ static bool is_zero(const struct am_value *value)
            value->count == 0;
 }
 
+/* Shown in their canonical form however they were written: 90s is 1m30s. */
+static bool is_duration(enum am_kind kind)
+{
+    return kind == AM_KIND_DURATION || kind == AM_KIND_GO_DURATION || kind == AM_KIND_TEXT_DURATION;
+}
+
 /* Behind "key:"; a value of a kind that has a text or a number. */
 static void show_plain(const struct am_value *value, const struct am_field *field, struct arena *arena,
                        struct buf *out)
@@ -212,7 +219,7 @@ static bool show_value(const struct am_value *value, const struct am_schema *sch
     } else if (field->kind == AM_KIND_OBJECTS && value->count > 0) {
         buf_printf(out, "%s:", field->name);
         show_objects(value, node, depth, arena, out);
-    } else if (written) {
+    } else if (written && !is_duration(field->kind)) {
         show_member(node, schema, false, depth, arena, out);
     } else if (field->kind == AM_KIND_STRINGS && value->count == 0) {
         buf_printf(out, "%s: []\n", field->name);

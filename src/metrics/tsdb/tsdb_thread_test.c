@@ -76,10 +76,16 @@ static void *delete_all(void *context)
     return NULL;
 }
 
+struct found {
+    uint32_t series;
+    const struct labels *labels;
+};
+
+/* The series that stays. */
 static void find(void *to, uint32_t series, const struct labels *labels)
 {
-    (void)series;
-    *(const struct labels **)to = labels;
+    if (!sv_is(labels_name(labels), "gone"))
+        *(struct found *)to = (struct found){series, labels};
 }
 
 /* From the first sample that it is told of on, all. */
@@ -88,11 +94,11 @@ static void *follow_all(void *context)
     struct shared *shared = context;
     struct series_feed feed = tsdb_feed(shared->tsdb);
     struct arena arena = {0};
-    const struct labels *labels = NULL;
+    struct found found = {0};
     bool last = false;
-    while (labels == NULL)
-        feed.each_new(feed.context, 0, &arena, find, &labels);
-    assert_int_equal(feed.follow(feed.context, labels), 0);
+    while (found.labels == NULL)
+        feed.each_new(feed.context, 0, &arena, find, &found);
+    assert_int_equal(feed.follow(feed.context, found.labels), found.series);
     for (double next = -1; !last;) {
         const struct fed_sample *samples;
         size_t n;
