@@ -119,6 +119,7 @@ def kill_while_firing():
         place.push(sqs_age__orders=45)
         first = wait_for("an alert", lambda: server.alerts() or None)[0]
         wait_for("told", lambda: len(place.receiver.bodies()) == 1)
+        wait_for("its receipt: without it a kill has it sent again, under the same key", lambda: server.metric("tocsin_notifications_sent_total") == 1)
         for _ in range(3):
             server.kill()
             server.start()
