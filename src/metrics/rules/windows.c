@@ -211,6 +211,16 @@ static void forget_all(struct windows *w)
         w->selections[i]->built = w->selections[i]->apart = false;
 }
 
+/* The store's history is another: all is read anew. Notes of before that may be of samples that are gone. */
+static void begin_anew(struct windows *w, uint64_t history)
+{
+    const struct fed_sample *samples;
+    size_t n;
+    (void)w->options.feed.take(w->options.feed.context, &samples, &n);
+    forget_all(w);
+    w->history = history;
+}
+
 static void check_apart(struct windows *w, struct selection *s)
 {
     if (s->checked_apart == w->apart_series)
@@ -243,10 +253,8 @@ static int select_series(void *context, const struct matcher *matchers, size_t c
     if (s == NULL)
         return from->select(from->context, matchers, count, min_t, max_t, arena, ret, ret_count, err);
     struct feed_state state = w->options.feed.state(w->options.feed.context, min_t, max_t);
-    if (state.history != w->history) {
-        forget_all(w);
-        w->history = state.history;
-    }
+    if (state.history != w->history)
+        begin_anew(w, state.history);
     s->used_ms = w->now_ms;
     check_apart(w, s);
     if (!s->apart && !is_right(w, s, &state, min_t, max_t)) {
