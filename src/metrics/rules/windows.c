@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 enum { ONE_BY_ONE = 16 };
-#define OFFSET_MAX_MS   (15LL * 60000)  /* what a selector sees further back is not kept */
 #define UNUSED_MAX_MS   (2LL * 3600000) /* a selection that nobody asked for goes */
 #define SWEEP_MS        (10LL * 60000)
 #define SET_BACK_MAX_MS (3600000LL)     /* the clock was set back by more: all begins anew */
@@ -248,7 +247,9 @@ static int select_series(void *context, const struct matcher *matchers, size_t c
     const struct series_source *from = &w->options.source;
     struct selection *s = NULL;
     arena_reset(&w->scratch);
-    if (w->now_ms - max_t <= OFFSET_MAX_MS)
+    /* what looks back by an offset is not kept: its answer may be without the parts of the store that hold
+     * newer samples, so no window that others share could be read by it */
+    if (max_t >= w->now_ms)
         s = selection_of(w, matchers, count);
     if (s == NULL)
         return from->select(from->context, matchers, count, min_t, max_t, arena, ret, ret_count, err);

@@ -77,17 +77,22 @@ static bool take(void *context, const struct fed_sample **ret, size_t *ret_count
 static struct feed_state state(void *context, int64_t min_t, int64_t max_t)
 {
     struct tsdb *tsdb = context;
+    const uint64_t mix = UINT64_C(0x9e3779b97f4a7c15);
     struct feed_state s = {0};
     pthread_mutex_lock(&tsdb->blocks_lock);
     s.history = tsdb->generation;
     for (size_t i = 0; i < tsdb->block_count; i++) {
         const struct block_info *block = block_info(tsdb->blocks[i]);
         if (block->min_t <= max_t && block->max_t > min_t)
-            s.parts = (s.parts + i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+            s.parts = (s.parts + i + 1) * mix;
     }
     pthread_mutex_unlock(&tsdb->blocks_lock);
     pthread_rwlock_rdlock(&tsdb->lock);
     const struct head *head = &tsdb->head;
+    const struct tombstones *t = &tsdb->tombstones;
+    /* of a series that only blocks have it depends on the very range whether all of it is deleted */
+    if (s.parts != 0 && t->count > 0 && t->min_t <= max_t && t->max_t >= min_t)
+        s.parts = ((s.parts ^ (uint64_t)min_t) * mix ^ (uint64_t)max_t) * mix;
     s.history += head->removed + tsdb->tombstones.sequence + tsdb->cleanings;
     s.next_series = head->next_id;
     s.parts ^= head->any && head->max_t >= min_t && head->min_t <= max_t;
