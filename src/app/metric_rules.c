@@ -198,6 +198,17 @@ static void keep_settings(struct metric_rules *r, const struct metric_rule_setti
     metric_alerts_label(r->alerts, labels, s->external_label_count);
 }
 
+static struct windows *make_windows(struct metric_rules *r, const struct metric_rule_settings *s)
+{
+    if (s->windows_bytes == 0 || r->remote != NULL)
+        return NULL;
+    return windows_new(
+        &(struct windows_options){.source = {.context = r, .select = store_select, .read = store_read},
+                                  .feed = tsdb_feed(r->options.tsdb),
+                                  .bytes_max = s->windows_bytes,
+                                  .ignore_start_timestamps = !s->features.use_start_timestamps});
+}
+
 struct metric_rules *metric_rules_new(const struct metric_rules_options *options,
                                       const struct metric_rule_settings *settings,
                                       struct metric_rule_files **files)
@@ -220,12 +231,7 @@ struct metric_rules *metric_rules_new(const struct metric_rules_options *options
     keep_settings(r, settings);
     r->files = *files;
     *files = NULL;
-    if (settings->windows_bytes > 0 && r->remote == NULL)
-        r->windows = windows_new(
-            &(struct windows_options){.source = {.context = r, .select = store_select, .read = store_read},
-                                      .feed = tsdb_feed(options->tsdb),
-                                      .bytes_max = settings->windows_bytes,
-                                      .ignore_start_timestamps = !settings->features.use_start_timestamps});
+    r->windows = make_windows(r, settings);
     r->engine = make_engine(r, settings, r->files);
     return r;
 }
@@ -249,11 +255,18 @@ void metric_rules_replace(struct metric_rules *r, const struct metric_rule_setti
                           struct metric_rule_files **files)
 {
     enter(r);
+    struct windows *before_windows = NULL;
+    if (settings->windows_bytes != r->settings.windows_bytes ||
+        settings->features.use_start_timestamps != r->settings.features.use_start_timestamps) {
+        before_windows = r->windows; /* of the engine that still is */
+        r->windows = make_windows(r, settings);
+    }
     struct rule_engine *fresh = make_engine(r, settings, *files);
     rule_engine_adopt(fresh, r->engine);
     if (rule_engine_group_count(fresh) == 0) /* nobody is left to mark the old series stale */
         rule_engine_retire(r->engine, clk_now(r->options.clk).ns);
     rule_engine_free(&r->engine);
+    windows_free(&before_windows);
     metric_rule_files_free(&r->files);
     r->engine = fresh;
     r->files = *files;

@@ -488,6 +488,43 @@ static void test_a_rule_that_is_gone_ends_its_alerts(void **state)
     }
 }
 
+static void ticks_of_new_starts(struct world *w, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct tsdb_appender a;
+        struct label labels[] = {{METRIC_NAME, SV("age")}};
+        uint32_t series;
+        struct err err = {0};
+        w->clk.now_ns += INTERVAL_S * TC_SECOND_NS;
+        int64_t now_ms = w->clk.now_ns / 1000000;
+        assert_int_equal(tsdb_begin(w->tsdb, 0, INT64_MAX, &a, NULL), 0);
+        assert_int_equal(tsdb_series(&a, labels, 1, &series), TSDB_OK);
+        assert_int_equal(tsdb_float(&a, series, now_ms, 7, now_ms - 1), TSDB_OK);
+        tsdb_commit(&a, NULL, NULL);
+        metric_rules_step(w->rules);
+        assert_int_equal(core_step(w->core, &err), 0);
+    }
+}
+
+/* What windows keep follows from the settings, also from those that come with a reload. */
+static void test_a_reload_changes_windows(void **state)
+{
+    static const char resets[] = "groups:\n- name: g\n  interval: 10s\n  rules:\n"
+                                 "  - {alert: Age, expr: 'resets(age[2m]) > 0'}\n";
+    struct world w;
+    (void)state;
+    world_begin(&w, 1, resets, NULL);
+    assert_int_equal(0, world_open(&w));
+    ticks_of_new_starts(&w, 5);
+    assert_alerts(&w, "");
+    w.settings.features.use_start_timestamps = true;
+    struct metric_rule_files *files = read_files(&w);
+    metric_rules_replace(w.rules, &w.settings, &files);
+    ticks_of_new_starts(&w, 3);
+    assert_alerts(&w, "Age P3 firing;");
+    world_end(&w);
+}
+
 /* `for` goes on where ALERTS_FOR_STATE says that it was. */
 static void test_a_restart_does_not_make_it_wait_anew(void **state)
 {
@@ -648,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_a_rule_in_error_ends_nothing),
         cmocka_unit_test(test_alerts_past_a_limit_are_not_left_open),
         cmocka_unit_test(test_a_rule_that_is_gone_ends_its_alerts),
+        cmocka_unit_test(test_a_reload_changes_windows),
         cmocka_unit_test(test_a_restart_does_not_make_it_wait_anew),
         cmocka_unit_test(test_a_clock_that_was_set_back_stops_nothing),
         cmocka_unit_test(test_external_labels_are_part_of_the_alert),

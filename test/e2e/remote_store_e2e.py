@@ -258,6 +258,15 @@ def answers_of_a_receiver():
             assert "the-token" not in server.output(), server.output()
 
 
+@test("remote store: a Retry-After of nothing does not make us ask without end")
+def patience():
+    now = int(time.time() * 1000)
+    with Peculiar(*[(503, {"Retry-After": "0"})] * 5) as remote, Server(config=config(remote)) as server:
+        assert write(server, ({"__name__": "x"}, [(1, now)]))[0] == 204
+        wait_for("it is taken", lambda: server.metric("tocsin_remote_write_samples_total") == 1)
+        assert remote.requests[5][0] - remote.requests[0][0] >= 0.03 * (1 + 2 + 4 + 8 + 16), remote.requests
+
+
 @test("remote store: at the bound of the queue samples are refused with 429, and taken again once it is sent")
 def bound():
     now = int(time.time() * 1000)

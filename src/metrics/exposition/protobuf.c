@@ -47,6 +47,8 @@ struct reading {
     size_t label_count;
     bool has_t;
     int64_t t_ms;
+    struct exposition_exemplar exemplar; /* of the sample at hand: the last one that it has */
+    struct label exemplar_labels[EXPOSITION_LABELS_MAX];
     struct err *err;
     int rc;
 };
@@ -141,15 +143,17 @@ static bool read_timestamp(struct sv bytes, double *ret_s)
 /* NULL where it is no exemplar. */
 static const struct exposition_exemplar *read_exemplar(struct reading *r, struct sv bytes)
 {
-    struct exposition_exemplar *e = ARENA_NEW(&r->arena, struct exposition_exemplar);
+    struct exposition_exemplar *e = &r->exemplar;
     struct proto in = proto_of(bytes);
     struct proto_field f;
     bool good = true;
-    e->labels = ARENA_ARRAY(&r->arena, struct label, EXPOSITION_LABELS_MAX);
+    *e = (struct exposition_exemplar){.labels = r->exemplar_labels};
     while (good && proto_next(&in, &f)) {
         if (f.number == EXEMPLAR_LABEL) {
-            good = e->count < EXPOSITION_LABELS_MAX && read_pair(f.bytes, &e->labels[e->count]);
-            e->count++;
+            struct label label = {0};
+            good = e->count < EXPOSITION_LABELS_MAX && read_pair(f.bytes, &label);
+            if (good)
+                r->exemplar_labels[e->count++] = label;
         } else if (f.number == EXEMPLAR_VALUE) {
             e->value = proto_double(&f);
         } else if (f.number == EXEMPLAR_TIMESTAMP) {

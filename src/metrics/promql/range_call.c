@@ -220,11 +220,15 @@ static void run_general(void *context, size_t k)
     read_range_series(d->call.q, d->range, &d->series, k, run_series, d);
 }
 
+/* Beyond so many steps, as a subquery may have, columns for all of them at once, of each thread, would be
+ * more memory than the bound of samples means. */
+enum { RATE_STEPS_MAX = 1 << 16 };
+
 static bool is_plain_rate(const struct driver *d)
 {
     int id = d->call.e->function->id;
-    return d->range->kind == EXPR_MATRIX && (is_rate(id) || id == FN_DELTA) && !d->call.anchored &&
-           !d->call.smoothed && !d->at_fixed;
+    return d->call.s->count <= RATE_STEPS_MAX && d->range->kind == EXPR_MATRIX &&
+           (is_rate(id) || id == FN_DELTA) && !d->call.anchored && !d->call.smoothed && !d->at_fixed;
 }
 
 static void run_plain_rate(struct driver *d)

@@ -162,11 +162,34 @@ static void test_steps_are_what_they_are_alone(void **state)
     promql_result_free(&range);
 }
 
+/* Past a bound of steps series go window by window: with the same bits. */
+static void test_many_steps(void **state)
+{
+    static const char *const text = "rate(m_total{instance=~\"i1?[0-9]\",kind=\"float\"}[2m])";
+    struct promql_options options = {.start_ms = 400000, .end_ms = 460000, .step_ms = 1};
+    struct promql_result few, many;
+    ask(*state, text, &options, &few);
+    options.end_ms = 470000;
+    ask(*state, text, &options, &many);
+    assert_int_equal(few.count, many.count);
+    assert_true(few.count > 10);
+    for (size_t k = 0; k < few.count; k++) {
+        const struct promql_series *a = &few.series[k], *b = &many.series[k];
+        assert_int_equal(labels_compare(a->labels, b->labels), 0);
+        assert_true(a->n > 0 && a->n < b->n);
+        assert_memory_equal(a->t, b->t, a->n * sizeof *a->t);
+        assert_memory_equal(a->f, b->f, a->n * sizeof *a->f);
+    }
+    promql_result_free(&few);
+    promql_result_free(&many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_threads_change_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_steps_are_what_they_are_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_steps, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,8 +113,8 @@ static int failure(struct remote_http *h, const char *url, CURLcode code, struct
 {
     /* a part of the URL may be a secret: its host says enough */
     struct sv shown = sv_of(url);
-    size_t scheme = sv_find(shown, SV("://")) + 3, path = sv_find_char(sv_from(shown, scheme), '/');
-    shown = sv_head(shown, scheme + path);
+    size_t scheme = sv_find(shown, SV("://")) + 3, host = strcspn(url + scheme, "/?#");
+    shown = sv_head(shown, scheme + host);
     size_t user = sv_find_char(shown, '@');
     if (user < shown.n)
         shown = sv_from(shown, user + 1);

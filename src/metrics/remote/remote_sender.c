@@ -132,7 +132,9 @@ static enum verdict ask(struct remote_sender *s)
     enum verdict verdict;
     while ((verdict = ask_once(s, &wait_ms)) == AGAIN && !is_ending(s)) {
         atomic_fetch_add(&s->retries, 1);
-        pause_for(s, wait_ms >= 0 ? TC_MIN(wait_ms, (int64_t)RETRY_AFTER_MAX_MS) : backoff_ms, false);
+        /* what it asks for, but no sooner each time: "at once", or a date of a clock behind ours, is no leave
+         * to ask without end */
+        pause_for(s, TC_MAX(TC_MIN(wait_ms, (int64_t)RETRY_AFTER_MAX_MS), backoff_ms), false);
         backoff_ms = TC_MIN(backoff_ms * 2, (int64_t)BACKOFF_LAST_MS);
     }
     return verdict;

@@ -30,6 +30,7 @@ struct stage {
     struct promql_plan *plan;
     struct promql_planned *planned[EXPRESSIONS];
     uint64_t bytes_max;
+    struct tsdb_querier *old[SIDES]; /* queries that last, so that what was deleted cannot go */
 };
 
 static uint64_t roll(struct stage *s, uint64_t n)
@@ -124,6 +125,34 @@ static void put_samples(struct stage *s)
         if (what > 90)
             put(s, k, t + 1 + (int64_t)roll(s, 3000), v, 0, false); /* more than one a tick */
     }
+}
+
+/* --- deletions --- */
+
+static void close_old(struct stage *s)
+{
+    for (size_t i = 0; i < SIDES; i++)
+        tsdb_querier_close(&s->old[i]);
+}
+
+static void delete_some(struct stage *s)
+{
+    static const char *const patterns[] = {"c_total|g", "c_total", "g", "h", "rec", "ALERTS", ".*"};
+    const char *pattern = patterns[roll(s, TC_ARRAY_LEN(patterns))];
+    int64_t max_t = s->now_ms + TICK_MS - (int64_t)roll(s, 5 * 60000),
+            min_t = max_t - (int64_t)roll(s, 900000);
+    uint64_t deleted[SIDES];
+    for (size_t i = 0; i < SIDES; i++)
+        assert_int_equal(kit_delete(s->sides[i].store.tsdb, pattern, min_t, max_t, &deleted[i], NULL), 0);
+    assert_int_equal(deleted[0], deleted[1]);
+}
+
+static void clean(struct stage *s)
+{
+    bool more[SIDES];
+    for (size_t i = 0; i < SIDES; i++)
+        assert_int_equal(tsdb_clean(s->sides[i].store.tsdb, &more[i], NULL), 0);
+    assert_int_equal(more[0], more[1]);
 }
 
 /* --- expressions --- */
@@ -279,6 +308,24 @@ static void assert_same(const struct stage *s, const char *what, const struct bu
              what, (int)kept->n, kept->p, (int)batch->n, batch->p);
 }
 
+/* Samples and a deletion come while expressions are evaluated: what is said then is about neither, but what
+ * is kept must be right afterwards. */
+static void delete_under_way(struct stage *s)
+{
+    struct test_store *store = &s->sides[0].store;
+    struct promql_options o = {.start_ms = s->now_ms, .end_ms = s->now_ms, .ignore_start_timestamps = true};
+    struct series_source source = windows_source(store->windows);
+    windows_refresh(store->windows, s->now_ms);
+    put_samples(s);
+    test_store_refresh(store);
+    delete_some(s);
+    for (size_t i = 0; i < EXPRESSIONS; i++) {
+        struct promql_result result = {0};
+        (void)promql_query(&source, sv_of(s->expressions[i]), &o, &result, NULL);
+        promql_result_free(&result);
+    }
+}
+
 /* The same expressions by a plan over windows, and one by one over the store. */
 static void compare_expressions(struct stage *s)
 {
@@ -425,6 +472,7 @@ static void plan_expressions(struct stage *s)
 
 static void restart(struct stage *s)
 {
+    close_old(s);
     for (size_t i = 0; i < SIDES; i++) {
         test_store_close(&s->sides[i].store);
         open_store(s, &s->sides[i]);
@@ -435,6 +483,17 @@ static void restart(struct stage *s)
 static void happen(struct stage *s)
 {
     struct err err = {0};
+    for (size_t i = 0; i < SIDES; i++) /* how long what is deleted stays must be the same */
+        test_store_refresh(&s->sides[i].store);
+    if (roll(s, 10) == 0)
+        close_old(s);
+    else if (roll(s, 10) == 0 && s->old[0] == NULL)
+        for (size_t i = 0; i < SIDES; i++)
+            s->old[i] = tsdb_querier_open(s->sides[i].store.tsdb);
+    if (roll(s, 12) == 0)
+        delete_some(s);
+    if (roll(s, 12) == 0)
+        clean(s);
     if (roll(s, 12) == 0)
         for (size_t i = 0; i < SIDES; i++)
             if (tsdb_maintain(s->sides[i].store.tsdb, &err) != 0)
@@ -466,6 +525,8 @@ static void run(uint64_t seed, uint64_t bytes_max, unsigned ticks)
     load_rules(&s);
     for (unsigned i = 0; i < ticks; i++) {
         put_samples(&s);
+        if (roll(&s, 10) == 0)
+            delete_under_way(&s);
         compare_expressions(&s);
         evaluate(&s);
         compare_written(&s);
@@ -475,6 +536,7 @@ static void run(uint64_t seed, uint64_t bytes_max, unsigned ticks)
     /* what is known of series that came since the last evaluation is not refused */
     assert_true(stats.bytes <= stats.bytes_max + stats.bytes_max / 8);
     promql_plan_free(&s.plan);
+    close_old(&s);
     for (size_t i = 0; i < SIDES; i++) {
         rule_engine_free(&s.sides[i].engine);
         rule_file_free(&s.sides[i].file);

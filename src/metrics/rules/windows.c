@@ -13,7 +13,6 @@
 #include <stdlib.h>
 
 enum { ONE_BY_ONE = 16 };
-#define OFFSET_MAX_MS   (15LL * 60000)  /* what a selector sees further back is not kept */
 #define UNUSED_MAX_MS   (2LL * 3600000) /* a selection that nobody asked for goes */
 #define SWEEP_MS        (10LL * 60000)
 #define SET_BACK_MAX_MS (3600000LL)     /* the clock was set back by more: all begins anew */
@@ -211,6 +210,16 @@ static void forget_all(struct windows *w)
         w->selections[i]->built = w->selections[i]->apart = false;
 }
 
+/* The store's history is another: all is read anew. Notes of before that may be of samples that are gone. */
+static void begin_anew(struct windows *w, uint64_t history)
+{
+    const struct fed_sample *samples;
+    size_t n;
+    (void)w->options.feed.take(w->options.feed.context, &samples, &n);
+    forget_all(w);
+    w->history = history;
+}
+
 static void check_apart(struct windows *w, struct selection *s)
 {
     if (s->checked_apart == w->apart_series)
@@ -238,15 +247,15 @@ static int select_series(void *context, const struct matcher *matchers, size_t c
     const struct series_source *from = &w->options.source;
     struct selection *s = NULL;
     arena_reset(&w->scratch);
-    if (w->now_ms - max_t <= OFFSET_MAX_MS)
+    /* what looks back by an offset is not kept: its answer may be without the parts of the store that hold
+     * newer samples, so no window that others share could be read by it */
+    if (max_t >= w->now_ms)
         s = selection_of(w, matchers, count);
     if (s == NULL)
         return from->select(from->context, matchers, count, min_t, max_t, arena, ret, ret_count, err);
     struct feed_state state = w->options.feed.state(w->options.feed.context, min_t, max_t);
-    if (state.history != w->history) {
-        forget_all(w);
-        w->history = state.history;
-    }
+    if (state.history != w->history)
+        begin_anew(w, state.history);
     s->used_ms = w->now_ms;
     check_apart(w, s);
     if (!s->apart && !is_right(w, s, &state, min_t, max_t)) {

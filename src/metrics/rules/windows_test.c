@@ -149,6 +149,29 @@ static void test_lost_notes(void **state)
     close_store(&store);
 }
 
+/* What came before a deletion, and is told of after it, is not taken for new. */
+static void test_a_deletion_before_the_notes_are_taken(void **state)
+{
+    struct test_store store;
+    struct tsdb_appender a;
+    uint64_t deleted;
+    int64_t now = BEGIN_MS + TICK_MS;
+    (void)state;
+    open_store(&store, 0);
+    tick(&store, BEGIN_MS);
+    assert_int_equal(ask(&store, "m", BEGIN_MS), SERIES);
+    assert_int_equal(tsdb_begin(store.tsdb, 0, INT64_MAX, &a, NULL), 0);
+    assert_int_equal(kit_add(&a, "m", "i3", now, 1), TSDB_OK);
+    tsdb_commit(&a, NULL, NULL);
+    assert_int_equal(kit_delete(store.tsdb, "m", BEGIN_MS + 1, now, &deleted, NULL), 0);
+    assert_int_equal(deleted, 1);
+    assert_int_equal(ask(&store, "count_over_time(m[1m]) == 1", now), SERIES);
+    test_store_refresh(&store);
+    windows_refresh(store.windows, now);
+    assert_int_equal(ask(&store, "count_over_time(m[1m]) == 1", now), SERIES);
+    close_store(&store);
+}
+
 static size_t evaluate(struct promql_plan *plan, struct promql_planned *query, struct test_store *store)
 {
     struct series_source source = windows_source(store->windows);
@@ -215,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_histograms_are_apart),
         cmocka_unit_test(test_lost_notes),
+        cmocka_unit_test(test_a_deletion_before_the_notes_are_taken),
         cmocka_unit_test(test_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

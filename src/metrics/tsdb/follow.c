@@ -8,12 +8,25 @@
 
 #include <stdlib.h>
 
+/* Does the sample come into a time that is deleted, so that the store does not show it? */
+static bool is_deleted(const struct tsdb *tsdb, const struct head_series *s, int64_t t)
+{
+    struct label labels[TSDB_LABELS_MAX];
+    struct index_view view = head_view(&tsdb->head);
+    if (s->label_count > TSDB_LABELS_MAX)
+        return false;
+    for (uint32_t i = 0; i < s->label_count; i++)
+        labels[i] = (struct label){view.text(view.context, s->pairs[i].name),
+                                   view.text(view.context, s->pairs[i].value)};
+    return tombstone_covers(tombstones_find(&tsdb->tombstones, labels, s->label_count, s->hash), t, t);
+}
+
 void follow_note(struct tsdb *tsdb, const struct head_series *s, int64_t t, double v, bool histogram,
                  bool started)
 {
     struct follow *f = &tsdb->follow;
-    if (TC_UNLIKELY(t < s->last_t && tsdb->tombstones.stretches > 0))
-        f->lost = true; /* it may lie in a time that is deleted: the store knows, notes do not */
+    if (TC_UNLIKELY(tsdb->tombstones.stretches > 0 && t <= tsdb->tombstones.max_t) && is_deleted(tsdb, s, t))
+        return; /* the history changes when the tombstones go, and with them what hides it */
     if (f->n == f->capacity) {
         if (f->n == TSDB_FOLLOW_MAX) {
             f->lost = true;
@@ -64,18 +77,23 @@ static bool take(void *context, const struct fed_sample **ret, size_t *ret_count
 static struct feed_state state(void *context, int64_t min_t, int64_t max_t)
 {
     struct tsdb *tsdb = context;
+    const uint64_t mix = UINT64_C(0x9e3779b97f4a7c15);
     struct feed_state s = {0};
     pthread_mutex_lock(&tsdb->blocks_lock);
     s.history = tsdb->generation;
     for (size_t i = 0; i < tsdb->block_count; i++) {
         const struct block_info *block = block_info(tsdb->blocks[i]);
         if (block->min_t <= max_t && block->max_t > min_t)
-            s.parts = (s.parts + i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+            s.parts = (s.parts + i + 1) * mix;
     }
     pthread_mutex_unlock(&tsdb->blocks_lock);
     pthread_rwlock_rdlock(&tsdb->lock);
     const struct head *head = &tsdb->head;
-    s.history += head->removed + tsdb->tombstones.sequence;
+    const struct tombstones *t = &tsdb->tombstones;
+    /* of a series that only blocks have it depends on the very range whether all of it is deleted */
+    if (s.parts != 0 && t->count > 0 && t->min_t <= max_t && t->max_t >= min_t)
+        s.parts = ((s.parts ^ (uint64_t)min_t) * mix ^ (uint64_t)max_t) * mix;
+    s.history += head->removed + tsdb->tombstones.sequence + tsdb->cleanings;
     s.next_series = head->next_id;
     s.parts ^= head->any && head->max_t >= min_t && head->min_t <= max_t;
     pthread_rwlock_unlock(&tsdb->lock);

@@ -89,6 +89,14 @@ static const struct labels *copy_labels(struct arena *arena, const struct label 
     return l;
 }
 
+uint64_t tombstone_bytes(const struct label *labels, size_t count)
+{
+    uint64_t bytes = count * sizeof *labels;
+    for (size_t i = 0; i < count; i++)
+        bytes += labels[i].name.n + labels[i].value.n;
+    return bytes;
+}
+
 static struct tombstone *make(struct tombstones *t, const struct label *labels, size_t count, uint64_t hash)
 {
     if (t->count == t->capacity) {
@@ -103,6 +111,7 @@ static struct tombstone *make(struct tombstones *t, const struct label *labels, 
     *made = (struct tombstone){.labels = copy_labels(&t->arena, labels, count, hash),
                                .next = others ? (uint32_t)*first : UINT32_MAX};
     *first = t->count++;
+    t->bytes += tombstone_bytes(labels, count);
     return made;
 }
 

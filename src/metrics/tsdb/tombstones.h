@@ -17,6 +17,9 @@
 #include "metrics/tsdb/chunk.h"
 
 enum { TOMBSTONES_MAX = 1000000 /* stretches of time, over all series */ };
+/* Of the labels, over all series: as many as one deletion in the log may have, and all of them in a snapshot.
+ */
+#define TOMBSTONES_BYTES_MAX (UINT64_C(512) << 20)
 
 struct stretch {
     int64_t min_t, max_t; /* both are part of it */
@@ -35,6 +38,7 @@ struct tombstones {
     struct tombstone *items;
     size_t count, capacity;
     size_t stretches; /* of all */
+    uint64_t bytes;   /* tombstone_bytes() of all */
     int64_t min_t, max_t;
     uint64_t sequence;  /* grows with each deletion */
     struct buf waiting; /* of a replay: frames of a deletion whose last one has not come */
@@ -45,6 +49,8 @@ void tombstones_free(struct tombstones *tombstones);
 /* Of what was deleted before; `sequence` goes on. */
 void tombstones_clear(struct tombstones *tombstones);
 
+/* What the labels of a series take, in memory and in the log, at most. */
+uint64_t tombstone_bytes(const struct label *labels, size_t count);
 /* Labels are sorted; they are copied. */
 void tombstones_add(struct tombstones *tombstones, const struct label *labels, size_t count,
                     struct stretch stretch);

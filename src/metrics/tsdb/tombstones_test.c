@@ -4,6 +4,7 @@
  */
 #include "metrics/tsdb/tombstones.h"
 #include "metrics/tsdb/tsdb_kit.h"
+#include "metrics/tsdb/tsdb_priv.h"
 
 enum { STEP_MS = 60000 };
 
@@ -396,6 +397,30 @@ static void test_bound(void **state)
     tombstones_free(&t);
 }
 
+/* A deletion that the next start could not read is refused. */
+static void test_bound_of_bytes(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    struct err err = {0};
+    int64_t t = 1000 * KIT_HOUR, end = t + KIT_HOUR / 2;
+    uint64_t deleted;
+    fixture_init(&f);
+    add(&f, "a", t, end);
+    delete_good(&f, "a", t, t + STEP_MS, 1);
+    uint64_t bytes = tsdb_stats(f.tsdb).tombstone_bytes;
+    assert_int_equal(bytes, 2 * sizeof(struct label) + strlen("__name__a") + strlen("instancei"));
+    delete_good(&f, "a", t + 9 * STEP_MS, t + 10 * STEP_MS, 1);
+    assert_int_equal(tsdb_stats(f.tsdb).tombstone_bytes, bytes); /* of the series once */
+    f.tsdb->tombstones.bytes = TOMBSTONES_BYTES_MAX - bytes + 1;
+    assert_int_equal(kit_delete(f.tsdb, "a", t, end, &deleted, &err), TC_EBOUND);
+    f.tsdb->tombstones.bytes--;
+    delete_good(&f, "a", t, end, 1);
+    clean(&f);
+    assert_int_equal(tsdb_stats(f.tsdb).tombstone_bytes, 0);
+    fixture_free(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +433,7 @@ int main(void)
         {"exemplars go with their series", test_exemplars, NULL, NULL, NULL},
         {"a copy is a store, without what was deleted", test_copy, NULL, NULL, NULL},
         {"stretches that touch are one", test_bound, NULL, NULL, NULL},
+        {"labels of deleted series are bounded", test_bound_of_bytes, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -487,6 +487,7 @@ struct tsdb_stats tsdb_stats(struct tsdb *tsdb)
     s.follow_notes = tsdb->follow.n;
     s.exemplars = exemplars_count(tsdb->exemplars);
     s.tombstones = tsdb->tombstones.stretches;
+    s.tombstone_bytes = tsdb->tombstones.bytes;
     s.cleanings = tsdb->cleanings;
     memcpy(s.outcomes, tsdb->outcomes, sizeof s.outcomes);
     s.head_bytes = head_bytes(head) + tsdb->known_slots * sizeof(struct known);
@@ -547,6 +548,10 @@ void tsdb_metrics(struct tsdb *tsdb, struct buf *out)
          (double)s.tombstones},
         {"tocsin_tsdb_tombstones_limit", "gauge",
          "Deleted stretches that may be; past it deletions are refused.", TOMBSTONES_MAX},
+        {"tocsin_tsdb_tombstone_bytes", "gauge", "Bytes of the labels of deleted series.",
+         (double)s.tombstone_bytes},
+        {"tocsin_tsdb_tombstone_bytes_limit", "gauge",
+         "Bytes of such labels that may be; past it deletions are refused.", (double)TOMBSTONES_BYTES_MAX},
         {"tocsin_tsdb_tombstones_cleaned_total", "counter", "Times that all that was deleted left the disk.",
          (double)s.cleanings},
     };

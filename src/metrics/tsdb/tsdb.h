@@ -211,6 +211,7 @@ struct tsdb_stats {
     uint64_t blocks, block_bytes, block_samples, blocks_cut, compactions, blocks_thinned, blocks_expired;
     uint64_t outgoing_bytes;        /* that wait to be sent on */
     uint64_t tombstones, cleanings; /* stretches of series that wait to leave the disk */
+    uint64_t tombstone_bytes;       /* of their labels */
     uint64_t head_bytes;            /* estimate */
     int64_t min_t, max_t;
     struct wal_stats wal;

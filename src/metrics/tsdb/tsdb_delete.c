@@ -151,9 +151,21 @@ static void put_frames(struct spans *spans, int64_t min_t, int64_t max_t, uint64
 static int put_all(struct spans *spans, int64_t min_t, int64_t max_t, uint64_t *ret_series, struct err *err)
 {
     size_t more = 0;
+    uint64_t bytes = spans->tsdb->tombstones.bytes;
     struct stretch stretch;
-    for (size_t i = 0; i < spans->n; i++)
-        more += clamp(&spans->items[i], min_t, max_t, &stretch);
+    for (size_t i = 0; i < spans->n; i++) {
+        const struct labels *l = spans->items[i].labels;
+        if (!clamp(&spans->items[i], min_t, max_t, &stretch))
+            continue;
+        more++;
+        bytes += tombstone_bytes(l->items, l->count);
+    }
+    if (bytes > TOMBSTONES_BYTES_MAX)
+        return err_set(
+            err, TC_EBOUND,
+            "the labels of these %zu series are too long: at most %llu MiB of labels of deleted "
+            "series wait to leave the disk: delete less at a time, and clean the tombstones between",
+            more, (unsigned long long)TOMBSTONES_BYTES_MAX >> 20);
     if (more + spans->tsdb->tombstones.stretches > TOMBSTONES_MAX)
         return err_set(err, TC_EBOUND,
                        "%zu series are too many: at most %d deletions of series wait to leave the disk, and "
