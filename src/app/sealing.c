@@ -174,8 +174,12 @@ static bool follow(struct sealing *s)
 static bool can_evolve(struct sealing *s, struct receive_time now)
 {
     struct err err;
-    if (period_left(s->period) == 0 ||
-        period_prepare(s->period, period_number(s->period) + 1, now, &err) == 0)
+    if (period_left(s->period) == 0)
+        return true;
+    int rc = period_check_next(s->period, &err);
+    if (rc == 0)
+        rc = period_prepare(s->period, period_number(s->period) + 1, now, &err);
+    if (rc == 0)
         return true;
     count(s, &s->failures);
     log_err(LOG_ERROR_LEVEL, "seal", &err, "the key cannot evolve, and signs on");
