@@ -5,6 +5,7 @@
 #include "journal/cold_chunk.h"
 #include "journal/cold_columns.h"
 #include "journal/cold_pack.h"
+#include "journal/cold_reading.h"
 
 #include "base/varint.h"
 
@@ -129,6 +130,26 @@ static void counts_beyond_the_bytes(void **state)
     }
 }
 
+/* A packed stream of few bytes may say that it is half a gigabyte: no room is made for as many values. */
+static void counts_beyond_a_chunk(void **state)
+{
+    (void)state;
+    struct buf bytes, many;
+    struct cold_reading reading;
+    buf_init(&bytes, 1 << 12);
+    buf_init(&many, 1 << 12);
+    make_chunk(HOLE, COLD_DICTIONARY, (uint64_t)COLD_RAW_MAX_BYTES + 1, SV(""), SV(""), &bytes);
+    buf_sv(&many, sv_head(buf_view(&bytes), bytes.n - 2)); /* without the last, empty stream */
+    buf_varint(&many, (uint64_t)COLD_RAW_MAX_BYTES + 1);
+    buf_varint(&many, 1);
+    buf_u8(&many, 0);
+    cold_reading_begin(&reading, buf_view(&many), 1);
+    assert_true(reading.bad);
+    cold_reading_end(&reading);
+    buf_free(&bytes);
+    buf_free(&many);
+}
+
 /* Records of such a shape would have no field for who puts them together, and one for who looks at columns.
  */
 static void fields_without_a_table(void **state)
@@ -151,6 +172,7 @@ static void fields_without_a_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(counts_beyond_the_bytes),
+                                       cmocka_unit_test(counts_beyond_a_chunk),
                                        cmocka_unit_test(fields_without_a_table)};
     return cmocka_run_group_tests_name("journal: chunks looked at by columns", tests, NULL, NULL);
 }

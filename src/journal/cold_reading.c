@@ -3,6 +3,8 @@
  */
 #include "journal/cold_reading.h"
 
+#include "journal/cold.h"
+
 #include "base/varint.h"
 
 enum { RAW_MAX = 64 << 20, ROOM_MAX = 1 << 30, COPIES_DEEP = 4 };
@@ -102,6 +104,7 @@ static void get_columns(struct cold_reading *r, struct reader *in)
         return;
     }
     r->column_count = (size_t)count;
+    uint64_t values = 0; /* each is a byte of a record at least, or an entry of its table */
     r->columns = ARENA_ARRAY(&r->room.arena, struct cold_column, r->column_count + 1);
     r->packed_columns = ARENA_ARRAY(&r->room.arena, struct cold_packed_column, r->column_count + 1);
     for (size_t i = 0; i < r->column_count && !r->bad; i++) {
@@ -110,6 +113,8 @@ static void get_columns(struct cold_reading *r, struct reader *in)
         r->columns[i].n = (size_t)reader_varint(&names);
         r->bad = r->bad || names.bad || !cold_find_column(in, &r->packed_columns[i]) ||
                  !has_room(&r->packed_columns[i], r->columns[i].n);
+        values += r->columns[i].n;
+        r->bad = r->bad || values > COLD_RAW_MAX_BYTES;
     }
     r->bad = r->bad || names.rest.n > 0 || in->rest.n > 0;
 }
