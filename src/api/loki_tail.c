@@ -115,6 +115,13 @@ static void listen_for(struct loki_tail *t, int ms)
         t->ended = true;
 }
 
+/* Asked at every frame of the journal: the client may go while nothing is found for it. */
+static bool is_over(void *context)
+{
+    listen_for(context, 0);
+    return should_stop(context);
+}
+
 /* --- messages
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -175,7 +182,7 @@ static struct query_source source_of(struct loki_tail *t)
                                  .dir = t->api->options.data_dir,
                                  .limit_to = t->api->options.journal,
                                  .index = t->api->index,
-                                 .stop = should_stop,
+                                 .stop = is_over,
                                  .context = t};
 }
 

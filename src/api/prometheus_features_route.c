@@ -52,7 +52,7 @@ void prometheus_features_route(struct api *api, struct request *request, struct 
     const struct promql_features *on = &api->options.prometheus.features;
     bool experimental = (on->extensions & PROMQL_EXPERIMENTAL_FUNCTIONS) != 0;
     bool fill = (on->extensions & PROMQL_FILL_MODIFIERS) != 0;
-    const struct feature of_api[] = {{"admin", false},
+    const struct feature of_api[] = {{"admin", api->options.metrics_admin != NULL},
                                      {"exclude_alerts", true},
                                      {"label_values_match", true},
                                      {"lifecycle", true},

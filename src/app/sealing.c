@@ -122,6 +122,23 @@ static void show_witnesses(struct sealing *s, struct sv note)
 /* --- the round
  * ----------------------------------------------------------------------------------------------------- */
 
+static void show_period(struct sealing *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->period_number = period_number(s->period);
+    s->period_left = period_left(s->period);
+    s->period_since_ns = period_since(s->period).ns;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Another key signs from now on. */
+static void begin_period(struct sealing *s)
+{
+    s->period_end_mono_ns = clk_monotonic_ns(s->options.clk) + s->options.period_ns;
+    show_period(s);
+}
+
+/* To open it finishes an evolution that failed, or that a crash cut off. */
 static bool is_open(struct sealing *s)
 {
     struct err err;
@@ -133,6 +150,8 @@ static bool is_open(struct sealing *s)
                                .now = clk_now(s->options.clk)};
     if (s->sealer == NULL && sealer_open(&o, &s->sealer, &err) != 0)
         failed(s, &err);
+    if (s->period != NULL && period_number(s->period) != s->period_number)
+        begin_period(s);
     return s->sealer != NULL;
 }
 
@@ -151,21 +170,16 @@ static bool follow(struct sealing *s)
     return rc == 0;
 }
 
-static void show_period(struct sealing *s)
-{
-    pthread_mutex_lock(&s->lock);
-    s->period_number = period_number(s->period);
-    s->period_left = period_left(s->period);
-    s->period_since_ns = period_since(s->period).ns;
-    pthread_mutex_unlock(&s->lock);
-}
-
 /* A key that cannot be replaced signs on: better than no seal. */
 static bool can_evolve(struct sealing *s, struct receive_time now)
 {
     struct err err;
-    if (period_left(s->period) == 0 ||
-        period_prepare(s->period, period_number(s->period) + 1, now, &err) == 0)
+    if (period_left(s->period) == 0)
+        return true;
+    int rc = period_check_next(s->period, &err);
+    if (rc == 0)
+        rc = period_prepare(s->period, period_number(s->period) + 1, now, &err);
+    if (rc == 0)
         return true;
     count(s, &s->failures);
     log_err(LOG_ERROR_LEVEL, "seal", &err, "the key cannot evolve, and signs on");
@@ -185,8 +199,7 @@ static int sign(struct sealing *s, struct receive_time now, struct err *err)
                  "the series of keys ends: the key of period %u signs from here on and is never "
                  "erased; make a new series (`tocsin seal evolve`)",
                  period_number(s->period));
-    s->period_end_mono_ns = clk_monotonic_ns(s->options.clk) + s->options.period_ns;
-    show_period(s);
+    begin_period(s);
     return 0;
 }
 

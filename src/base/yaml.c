@@ -142,13 +142,13 @@ static int merge_one(struct builder *b, struct yaml_node *map, const struct yaml
         tail = &(*tail)->next;
     for (const struct yaml_node *entry = from->first; entry != NULL; entry = entry->next) {
         const struct yaml_node *own = map->first;
+        if (++b->nodes > YAML_MAX_NODES) /* also one that is there: to look for it takes time */
+            return err_at(b->err, TC_EBOUND, b->file, from->line, from->column,
+                          "more than 1,000,000 values in one file");
         while (own != NULL && !sv_eq(own->key, entry->key))
             own = own->next;
         if (own != NULL)
             continue;
-        if (++b->nodes > YAML_MAX_NODES)
-            return err_at(b->err, TC_EBOUND, b->file, from->line, from->column,
-                          "more than 1,000,000 values in one file");
         *tail = ARENA_NEW(b->arena, struct yaml_node);
         **tail = *entry;
         (*tail)->next = NULL;

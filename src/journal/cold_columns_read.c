@@ -248,7 +248,8 @@ bool cold_columns_some(struct cold_reading *of, const uint32_t *records, uint32_
             continue;
         }
         for (size_t id = 1; id <= of->shape_count; id++) {
-            pass_over(&r, &of->shapes[id - 1], passed[id]);
+            if (passed[id] > 0)
+                pass_over(&r, &of->shapes[id - 1], passed[id]);
             passed[id] = 0;
         }
         put_record(&r, &n, blocks);

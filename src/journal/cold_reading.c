@@ -3,6 +3,8 @@
  */
 #include "journal/cold_reading.h"
 
+#include "journal/cold.h"
+
 #include "base/varint.h"
 
 enum { RAW_MAX = 64 << 20, ROOM_MAX = 1 << 30, COPIES_DEEP = 4 };
@@ -78,7 +80,13 @@ static void get_shape(struct cold_reading *r, struct sv key, struct cold_shape *
     s->entries = ARENA_ARRAY(&r->room.arena, struct cold_shape_entry, entries + 1);
     for (uint64_t i = 0; i < entries && !r->bad && !in.bad; i++)
         get_entry(r, &in, s, &s->entries[i]);
-    r->bad = r->bad || in.bad || in.rest.n > 0;
+    r->bad = r->bad || in.bad || in.rest.n > 0 || (entries > 0 && !s->has_table);
+}
+
+/* Each value takes a byte at least, so that no product of their number and a length is too large. */
+static bool has_room(const struct cold_packed_column *packed, uint64_t count)
+{
+    return count <= packed->first.raw_bytes + packed->second.raw_bytes;
 }
 
 static void get_columns(struct cold_reading *r, struct reader *in)
@@ -96,13 +104,17 @@ static void get_columns(struct cold_reading *r, struct reader *in)
         return;
     }
     r->column_count = (size_t)count;
+    uint64_t values = 0; /* each is a byte of a record at least, or an entry of its table */
     r->columns = ARENA_ARRAY(&r->room.arena, struct cold_column, r->column_count + 1);
     r->packed_columns = ARENA_ARRAY(&r->room.arena, struct cold_packed_column, r->column_count + 1);
     for (size_t i = 0; i < r->column_count && !r->bad; i++) {
         r->columns[i].name = reader_string(&names);
         r->bad = names.bad || !cold_read_coding(&names, i, &r->packed_columns[i]);
         r->columns[i].n = (size_t)reader_varint(&names);
-        r->bad = r->bad || names.bad || !cold_find_column(in, &r->packed_columns[i]);
+        r->bad = r->bad || names.bad || !cold_find_column(in, &r->packed_columns[i]) ||
+                 !has_room(&r->packed_columns[i], r->columns[i].n);
+        values += r->columns[i].n;
+        r->bad = r->bad || values > COLD_RAW_MAX_BYTES;
     }
     r->bad = r->bad || names.rest.n > 0 || in->rest.n > 0;
 }

@@ -220,35 +220,63 @@ static int make_tree(const struct fs *fs, const char *path, struct secret *s, st
     return rc;
 }
 
-/* The siblings of this period's key, and whether they lead to the root. */
-static int load_path(struct period_key *p, const struct secret *s, struct err *err)
+/* All that a checkpoint says of a period that it opens, but for the path. */
+static void describe(const struct secret *s, const struct note_key *key, struct note_period *ret)
+{
+    ret->is_set = ret->opens = true;
+    ret->number = s->number;
+    memcpy(ret->series, s->series.id, sizeof ret->series);
+    memcpy(ret->key.name, key->name, sizeof ret->key.name);
+    memcpy(ret->key.id, key->id, sizeof ret->key.id);
+    memcpy(ret->key.public_key, key->public_key, sizeof ret->key.public_key);
+    ret->levels = s->series.levels;
+}
+
+/* What a checkpoint says that opens the period of a secret: its key, and the siblings that lead from it to
+ * the root. The key is the caller's to wipe. */
+static int look_up(const struct period_key *p, const struct secret *s, struct note_key *ret_key,
+                   struct note_period *ret, struct err *err)
 {
     const struct fs *fs = p->fs;
-    struct note_period described;
     int file = fs->open(fs, p->tree_file, FS_READ);
     int64_t got = file < 0 ? file : 0;
     uint64_t at = 0, width = (uint64_t)1 << s->series.levels;
+    *ret = (struct note_period){0};
     for (unsigned level = 0; got >= 0 && level < s->series.levels; at += width, width /= 2, level++) {
         uint64_t node = at + ((s->number >> level) ^ 1);
-        got =
-            fs->read_at(fs, file, p->path[level], TC_SHA256_BYTES, TREE_HEAD_BYTES + node * TC_SHA256_BYTES);
+        got = fs->read_at(fs, file, ret->path[level], TC_SHA256_BYTES,
+                          TREE_HEAD_BYTES + node * TC_SHA256_BYTES);
         if (got >= 0 && got < TC_SHA256_BYTES)
-            memset(p->path[level], 0, TC_SHA256_BYTES);
+            memset(ret->path[level], 0, TC_SHA256_BYTES);
     }
     if (file >= 0)
         fs->close(fs, file);
     if (got < 0)
         return segment_sys(err, (int)got, "cannot read", p->tree_file);
-    make_key(s->series.name, s->bytes, &p->key);
-    if (s != &p->now)
-        p->now = *s;
-    period_describe(p, true, false, &described);
-    return note_series_holds(&s->series, &described)
+    make_key(s->series.name, s->bytes, ret_key);
+    describe(s, ret_key, ret);
+    return note_series_holds(&s->series, ret)
                ? 0
                : err_at(err, TC_ECORRUPT, p->tree_file, 0, 0,
                         "does not lead from the key of period %u to its series: put the file back that was "
                         "made with the key (it is no secret)",
                         s->number);
+}
+
+/* Its key signs from now on; where it cannot be told to anybody, all stays as it is. */
+static int take_up(struct period_key *p, const struct secret *s, struct err *err)
+{
+    struct note_key key = {0};
+    struct note_period told;
+    int rc = look_up(p, s, &key, &told, err);
+    if (rc == 0) {
+        if (s != &p->now)
+            p->now = *s;
+        p->key = key;
+        memcpy(p->path, told.path, sizeof p->path);
+    }
+    sodium_memzero(&key, sizeof key);
+    return rc;
 }
 
 /* --- life
@@ -336,7 +364,7 @@ int period_open(const struct fs *fs, const char *path, struct period_key **ret, 
             rc = put_in_place(p, err);
     }
     if (rc == 0) /* a rename that a power cut takes back would bring the old name back, not the old key */
-        rc = load_path(p, &p->now, err);
+        rc = take_up(p, &p->now, err);
     if (rc != 0) {
         period_close(&p);
         return rc;
@@ -379,19 +407,30 @@ const struct note_key *period_signer(const struct period_key *p)
 
 void period_describe(const struct period_key *p, bool opens, bool ends, struct note_period *ret)
 {
-    *ret = (struct note_period){.is_set = true, .opens = opens, .ends = ends, .number = p->now.number};
+    *ret = (struct note_period){.is_set = true, .ends = ends, .number = p->now.number};
     memcpy(ret->series, p->now.series.id, sizeof ret->series);
     if (!opens)
         return;
-    memcpy(ret->key.name, p->key.name, sizeof ret->key.name);
-    memcpy(ret->key.id, p->key.id, sizeof ret->key.id);
-    memcpy(ret->key.public_key, p->key.public_key, sizeof ret->key.public_key);
-    ret->levels = p->now.series.levels;
+    describe(&p->now, &p->key, ret);
     memcpy(ret->path, p->path, ret->levels * sizeof ret->path[0]);
 }
 
 /* --- evolving
  * ------------------------------------------------------------------------------------------------------ */
+
+int period_check_next(const struct period_key *p, struct err *err)
+{
+    struct secret next = p->now;
+    struct note_key key = {0};
+    struct note_period told;
+    tc_assert(period_left(p) > 0);
+    next.number++;
+    step(next.bytes);
+    int rc = look_up(p, &next, &key, &told, err);
+    sodium_memzero(&next, sizeof next);
+    sodium_memzero(&key, sizeof key);
+    return rc;
+}
 
 int period_prepare(struct period_key *p, uint32_t number, struct receive_time now, struct err *err)
 {
@@ -415,7 +454,7 @@ int period_advance(struct period_key *p, struct err *err)
         return rc;
     p->prepared = false;
     sodium_memzero(&p->key, sizeof p->key);
-    rc = load_path(p, &p->next, err);
+    rc = take_up(p, &p->next, err);
     sodium_memzero(&p->next, sizeof p->next);
     return rc;
 }

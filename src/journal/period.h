@@ -39,6 +39,9 @@ void period_describe(const struct period_key *period, bool opens, bool ends, str
 /* The key with its seed; lent. */
 const struct note_key *period_signer(const struct period_key *period);
 
+/* Whether FILE.tree leads from the key of the next period to the series (0 < left): without it that key can
+ * be told to nobody, and this one is better kept. TC_EIO, TC_ECORRUPT. */
+int period_check_next(const struct period_key *period, struct err *err);
 /* Puts the key of period `number` (later than this one; 0 < number - now <= left) beside this one, durably.
  */
 int period_prepare(struct period_key *period, uint32_t number, struct receive_time now, struct err *err);

@@ -207,6 +207,35 @@ static void old_key_is_overwritten(void **state)
     buf_free(&old);
 }
 
+/* Without the tree no key can be told as the series': the one that is told already is not given up for it,
+ * and one that took its place all the same does not sign before the tree is back. */
+static void tree_is_lost_meanwhile(void **state)
+{
+    (void)state;
+    struct world w;
+    struct note_period newest;
+    struct buf tree;
+    struct err err;
+    world_init(&w);
+    buf_init(&tree, 4096);
+    assert_int_equal(fs_read_file(w.fs, tree_file, &tree, NULL), 0);
+    period_describe(w.key, true, true, &newest);
+    sim_fs_put(w.sim, tree_file, sv_head(buf_view(&tree), 20));
+    assert_int_equal(period_check_next(w.key, &err), TC_ECORRUPT);
+    assert_int_equal(evolve(w.key, &err), TC_ECORRUPT);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(period_settle(w.key, &newest, now, &err), TC_ECORRUPT);
+    sim_fs_put(w.sim, tree_file, buf_view(&tree));
+    assert_int_equal(period_settle(w.key, &newest, now, &err), 0);
+    assert_int_equal(period_number(w.key), 1);
+    period_describe(w.key, true, false, &newest);
+    assert_true(note_series_holds(&w.series, &newest));
+    assert_int_equal(period_check_next(w.key, &err), 0);
+    assert_int_equal(period_number(w.key), 1);
+    buf_free(&tree);
+    world_free(&w);
+}
+
 static void files_that_do_not_fit(void **state)
 {
     (void)state;
@@ -431,6 +460,7 @@ int main(void)
         {"J-07: a key that cannot be read once gives its place to no other", unreadable_once, NULL, NULL,
          NULL},
         {"J-07: an old key is overwritten in place", old_key_is_overwritten, NULL, NULL, NULL},
+        {"J-07: a tree that is lost meanwhile", tree_is_lost_meanwhile, NULL, NULL, NULL},
         {"J-07: keys and trees that do not fit are refused", files_that_do_not_fit, NULL, NULL, NULL},
         {"J-07: an honest series is believed, also over a start and a clock that goes back", honest, NULL,
          NULL, NULL},

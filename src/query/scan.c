@@ -304,6 +304,8 @@ static int follow(struct scan *scan, struct journal_reader *reader, bool only_ne
     int rc;
     for (bool is_new = !only_new;;) {
         rc = journal_reader_next(reader, &frame, err);
+        if (rc > 0 && scan_is_stopped(scan, err))
+            return TC_ESTATE;
         if (rc > 0 && is_new)
             rc = scan_frame(scan, &frame, err);
         else if (rc == 0 && (is_new = true) && !idle(scan->context))

@@ -188,11 +188,51 @@ static void stopping(void **state)
     end(&w);
 }
 
+static bool nothing_more(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static int count_line(void *context, struct query_line *line, struct err *err)
+{
+    (void)line;
+    (void)err;
+    ++*(unsigned *)context;
+    return 0;
+}
+
+/* Also where nothing of what is there is asked for, so that no line and no idle moment could end it. */
+static void stopping_to_follow(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"{source=\"test\"}", "{source=\"nobody\"}"};
+    struct world w = {0};
+    begin(&w, 0);
+    write_events(&w, 20);
+    for (size_t i = 0; i < TC_ARRAY_LEN(texts); i++) {
+        struct query_source source = source_of(&w, false);
+        struct logql *query = parsed(texts[i]);
+        struct query_scan_stats stats = {0};
+        struct err err = {0};
+        unsigned lines = 0;
+        source.stop = at_once;
+        assert_int_equal(query_follow(&source, query->root, INT64_MIN, INT64_MAX, false, nothing_more,
+                                      count_line, &lines, &stats, &err),
+                         TC_ESTATE);
+        assert_int_equal(lines, 0);
+        assert_int_equal(stats.frames, 0);
+        logql_free(&query);
+    }
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rotation),
         cmocka_unit_test(stopping),
+        cmocka_unit_test(stopping_to_follow),
     };
     return cmocka_run_group_tests_name("query: answers over a journal", tests, NULL, NULL);
 }

@@ -171,11 +171,13 @@ def who_may():
         base = f"http://127.0.0.1:{server.port}"
         status, text = ask(base, "/api/v1/admin/tsdb/delete_series", {"match[]": "x"}, "POST", OFFICER)
         assert status == 500 and json.loads(text)["error"] == "admin APIs disabled", text
+        assert json.loads(ask(base, "/api/v1/features")[1])["data"]["api"]["admin"] is False
     with Server(config="metrics: {enabled: true, admin_api: true}\n") as server:
         status, text, _ = server.request("POST", "/api/v1/admin/tsdb/delete_series?match[]=x")
         assert status == 403 and "privacy officers" in text, (status, text)
     with own() as server:
         base = f"http://127.0.0.1:{server.port}"
+        assert json.loads(ask(base, "/api/v1/features")[1])["data"]["api"]["admin"] is True
         write(base, ({"__name__": "x", "user": "7"}, [(1, now * 1000)]))
         for headers in ({}, {"Authorization": "Bearer something-else-altogether"}):
             assert ask(base, "/api/v1/admin/tsdb/delete_series", {"match[]": "x"}, "POST", headers)[0] == 401
