@@ -669,6 +669,10 @@ static void test_H_04_names_whose_value_tells(void **state)
            "{\"headers\":[{\"name\":\"Authorization\",\"value\":\"<secret>\"},{\"name\":\"Cookie\",\"value\":"
            "\"<secret>\"},{\"name\":\"Host\",\"value\":\"h\"},{\"value\":\"x\"}],\"name\":\"password\",\"a\":"
            "{\"value\":\"y\"}}");
+    expect(
+        "{\"Data\":[{\"@Name\":\"Password\",\"#text\":\"hunter2\"},{\"@Name\":\"Image\",\"#text\":\"x\"}]}",
+        true,
+        "{\"Data\":[{\"@Name\":\"Password\",\"#text\":\"<secret>\"},{\"@Name\":\"Image\",\"#text\":\"x\"}]}");
     expect("{\"userPwd\":\"x1\",\"PWD\":\"/home/u\",\"pwd\":\"C:\\\\u\"}", true,
            "{\"userPwd\":\"<secret>\",\"PWD\":\"/home/u\",\"pwd\":\"C:\\\\u\"}");
 }
