@@ -19,7 +19,7 @@ static const struct sv secret_names[] = {
 static const struct sv perhaps_names[] = {N("token"), N("pwd"), N("cookie"), N("setcookie")};
 enum { PERHAPS_TOKEN = -1, PERHAPS_PWD = -2, PERHAPS_COOKIE = -3 };
 
-enum { SECRET_NAME_MAX = 64, PERHAPS_TOKEN_MIN = 12, PLAIN_TOKEN_MIN = 20 };
+enum { SECRET_NAME_MAX = 64, PERHAPS_TOKEN_MIN = 12, PLAIN_TOKEN_MIN = 20, COOKIE_FRONT_MAX = 4096 };
 
 static const struct sv phone_names[] = {
     N("phone"),    N("phonenumber"), N("phoneno"),   N("mobile"),          N("mobilenumber"),
@@ -205,6 +205,14 @@ static size_t authorization_to(struct sv text, size_t from, size_t to, char quot
     return value_to(text, to + 1, '\0', 0);
 }
 
+/* A header of cookies, to the end of its line. A '=' must stand near its front, or it is none: so that lines
+ * of very many such names are not read to their end for each. */
+static size_t cookie_to(struct sv text, size_t from, size_t to)
+{
+    struct sv rest = sv_from(text, from), front = sv_head(rest, COOKIE_FRONT_MAX);
+    return sv_find_char(front, '=') < front.n ? from + sv_find_char(rest, '\n') : to;
+}
+
 static size_t skip_bytes(struct sv text, size_t at, const char *bytes)
 {
     size_t most = TC_MIN(text.n, at + TC_REDACT_GAP_MAX);
@@ -249,9 +257,8 @@ void redact_named_secret(struct search *search, size_t at, struct sv literal)
     size_t to = value_to(text, from, quote, depth);
     if (to == from || (quote == '\0' && one_of(text.p[from], "{[")))
         return;
-    if (quote == '\0' && text.p[sign] == ':' &&
-        redact_is_cookie_name(name)) /* a header, to the end of its line */
-        to = from + sv_find_char(sv_from(text, from), '\n');
+    if (quote == '\0' && text.p[sign] == ':' && redact_is_cookie_name(name))
+        to = cookie_to(text, from, to);
     if (name.n >= 13 && redact_has(name, name.n - 13, SV("authorization"), true))
         to = authorization_to(text, from, to, quote);
     struct sv value = sv_make(text.p + from, to - from);
