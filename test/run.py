@@ -15,8 +15,8 @@ import time
 GROUPS = ["lint", "unit", "rules", "e2e", "asan", "tsan", "fuzz"]
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "3")
 LOGS = "build/test-logs"
-# Programs with threads of their own: what the thread sanitizer can say something about.
-TSAN = re.compile(r"/(pool|journal|recover|detector|notify|intake|syslog|core|sim|log|tail|vault|positions|sources|events|alerts|stream|workers|cold_thread|tsdb_thread)"
+# Programs with threads of their own: what the thread sanitizer can say something about. Simulations and power cuts run everything on one.
+TSAN = re.compile(r"/(?!\w+_(?:sim|crash|faults)_test$)(pool|journal|recover|detector|notify|intake|syslog|core|sim|log|tail|vault|positions|sources|events|alerts|stream|workers|cold_thread|tsdb_thread)"
                   r"[a-z_]*_test$")
 
 passed = failed = skipped = 0

@@ -540,6 +540,31 @@ static void test_D_20_a_review_lists_what_is_open(void **state)
     world_end(&w);
 }
 
+/* Down over the day of the review: it comes with the next start, once. */
+static void test_D_20_a_review_that_was_missed_comes_with_the_start(void **state)
+{
+    const int64_t day_ns = INT64_C(86400) * TC_SECOND_NS;
+    const int64_t due_ns = (START_NS / day_ns + 1) * day_ns + 6 * 3600 * TC_SECOND_NS;
+    struct world w;
+    (void)state;
+    world_begin(&w, &brute_force, 6);
+    w.digest_rules = high_rule_text;
+    w.review_days = 1u << clk_weekday(due_ns);
+    assert_int_equal(0, core_begin(&w));
+    append_events(&w, 0, 3, true);
+    assert_int_equal(0, digests_told(&w));
+    w.clk.now_ns = due_ns + day_ns + TC_SECOND_NS; /* the day after */
+    append_events(&w, 3, 1, true);                 /* what keeps one of them from its end */
+    restart(&w);
+    assert_int_equal(1, digests_told(&w));
+    assert_true(journal_says(&w, SV("; for review: ")));
+    restart(&w);
+    w.clk.now_ns += day_ns;
+    append_events(&w, 4, 1, true);
+    assert_int_equal(1, digests_told(&w));
+    world_end(&w);
+}
+
 int main(void)
 {
     log_set_sink(no_log, NULL);
@@ -561,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_D_04_three_alerts_make_one_digest_at_its_time),
         cmocka_unit_test(test_D_04_another_hour_repeats_and_loses_no_alert),
         cmocka_unit_test(test_D_20_a_review_lists_what_is_open),
+        cmocka_unit_test(test_D_20_a_review_that_was_missed_comes_with_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

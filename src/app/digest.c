@@ -170,6 +170,17 @@ static void write_digest(struct core *core, uint64_t position, const struct summ
     buf_free(&description);
 }
 
+/* Was the review's day one of those whose moments have passed? Of a core that was down over it, too. */
+static bool passes_review(const struct core *core, int64_t from_ns, int64_t to_ns)
+{
+    for (int i = 0; i < 7 && to_ns > from_ns; i++, to_ns -= DAY_NS) {
+        int day = clk_weekday(to_ns + core->options.zone_offset_s * TC_SECOND_NS);
+        if ((core->telling.review_days >> day & 1u) != 0)
+            return true;
+    }
+    return false;
+}
+
 /* Up to where digests have told. */
 static int64_t told_until(const struct core *core)
 {
@@ -195,8 +206,7 @@ bool digest_of(struct core *core, const struct event *tick, struct buf *out)
     struct summary *summary = tc_alloc(sizeof *summary);
     buf_init(&summary->lines, 2 * DIGEST_TEXT_BYTES);
     buf_init(&summary->review, 2 * DIGEST_TEXT_BYTES);
-    int day = clk_weekday(to_ns + core->options.zone_offset_s * TC_SECOND_NS);
-    if ((core->telling.review_days >> day & 1u) != 0)
+    if (passes_review(core, from_ns, to_ns))
         add_review(core, now_ns, summary);
     for (size_t i = 0; i < book_count(core->book); i++) {
         const struct alert *alert = book_at(core->book, i);

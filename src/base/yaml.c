@@ -8,14 +8,20 @@
 
 #include <yaml.h>
 
-enum { YAML_MAX_BYTES = 8 << 20, YAML_MAX_DOCS = 10000, YAML_MAX_DEPTH = 64, YAML_MAX_NODES = 1000000 };
+enum {
+    YAML_MAX_BYTES = 8 << 20,
+    YAML_MAX_DOCS = 10000,
+    YAML_MAX_DEPTH = 64,
+    YAML_MAX_NODES = 1000000,
+    YAML_MAX_MERGE_LOOKS = 100 << 20
+};
 
 struct builder {
     yaml_parser_t parser;
     struct arena *arena;
     const char *file;
-    struct map anchors; /* name -> node address */
-    size_t nodes;
+    struct map anchors;     /* name -> node address */
+    size_t nodes, looks;    /* looks: keys that merges compared; one alias can stand for many */
     struct yaml_fault *raw; /* yaml_parse_first: leave duplicate and merge keys, report faults there */
     struct err *err;
 };
@@ -142,13 +148,16 @@ static int merge_one(struct builder *b, struct yaml_node *map, const struct yaml
         tail = &(*tail)->next;
     for (const struct yaml_node *entry = from->first; entry != NULL; entry = entry->next) {
         const struct yaml_node *own = map->first;
-        if (++b->nodes > YAML_MAX_NODES) /* also one that is there: to look for it takes time */
-            return err_at(b->err, TC_EBOUND, b->file, from->line, from->column,
-                          "more than 1,000,000 values in one file");
-        while (own != NULL && !sv_eq(own->key, entry->key))
+        for (; own != NULL && !sv_eq(own->key, entry->key); b->looks++)
             own = own->next;
+        if (b->looks > YAML_MAX_MERGE_LOOKS)
+            return err_at(b->err, TC_EBOUND, b->file, from->line, from->column,
+                          "the merge keys (<<) of this file stand for too many entries");
         if (own != NULL)
             continue;
+        if (++b->nodes > YAML_MAX_NODES)
+            return err_at(b->err, TC_EBOUND, b->file, from->line, from->column,
+                          "more than 1,000,000 values in one file");
         *tail = ARENA_NEW(b->arena, struct yaml_node);
         **tail = *entry;
         (*tail)->next = NULL;

@@ -99,21 +99,30 @@ int hashes_check(struct sigma *sigma, struct pipeline_item *item)
     return 0;
 }
 
-static bool has_all(struct sv key)
+/* Is every modifier one that a field of its own for each hash makes needless? *ret_all: `all` is among them.
+ * Of another kind (neq, re) the line would come to mean something else. */
+static bool read_modifiers(struct sv key, bool *ret_all)
 {
+    static const char *const needless[] = {"contains", "startswith", "endswith", "all"};
     struct sv rest = key;
     sv_cut(&rest, '|');
-    for (struct sv word = sv_cut(&rest, '|'); word.n > 0; word = sv_cut(&rest, '|'))
-        if (sv_is(word, "all"))
-            return true;
-    return false;
+    *ret_all = false;
+    for (struct sv word = sv_cut(&rest, '|'); word.n > 0; word = sv_cut(&rest, '|')) {
+        size_t i = 0;
+        while (i < TC_ARRAY_LEN(needless) && !sv_is(word, needless[i]))
+            i++;
+        if (i == TC_ARRAY_LEN(needless))
+            return false;
+        *ret_all = *ret_all || sv_is(word, "all");
+    }
+    return true;
 }
 
 int hashes_split(struct pipeline_run *run, const struct pipeline_item *item,
                  const struct pipeline_subject *subject, enum item_outcome *ret)
 {
     struct yaml_node *line = subject->line;
-    bool truth;
+    bool truth, all;
     (void)ret;
     if (!is_for(item, subject->field))
         return 0;
@@ -121,8 +130,11 @@ int hashes_split(struct pipeline_run *run, const struct pipeline_item *item,
     for (const struct yaml_node *n = first; n != NULL; n = line->type == YAML_SCALAR ? NULL : n->next)
         if (n->type != YAML_SCALAR || yaml_is_null(n) || yaml_bool(n, &truth))
             return 0; /* no list of texts: not ours */
+    if (!read_modifiers(line->key, &all))
+        return pipeline_refuse(run->sigma, line,
+                               "hashes_fields changes lines without modifiers, or with contains, startswith, "
+                               "endswith and all: write this one for the fields that there are");
     struct yaml_node old = *line;
-    bool all = has_all(line->key);
     line_becomes_any(line);
     struct yaml_node *map = NULL;
     for (const struct yaml_node *n = old.type == YAML_SCALAR ? &old : old.first; n != NULL;

@@ -188,6 +188,9 @@ static void test_hashes_fields(void **state)
           "{\"sum\":\"MD5=1\"}");
     check(SEL("Hashes|exists: true"), HASHES(""), "{\"Hashes\":\"1\"}", "{\"x\":\"1\"}");
     refused(SEL("Hashes: 'IMPHASH=9'"), HASHES(""), "no hash of an algorithm");
+    /* these would have come to mean the opposite, or nothing */
+    refused(SEL("Hashes|contains|neq: 'MD5=1'"), HASHES(""), "hashes_fields changes lines");
+    refused(SEL("Hashes|re: 'MD5=0+'"), HASHES(""), "hashes_fields changes lines");
     unreadable(PIPE("  - {type: hashes_fields}\n"), 4, "valid_hash_algos");
     unreadable(PIPE("  - {type: hashes_fields, valid_hash_algos: MD5}\n"), 4, "must be a list");
     unreadable(PIPE("  - {type: hashes_fields, valid_hash_algos: [MD5], drop_algo_prefix: true}\n"), 4,

@@ -225,6 +225,67 @@ static void test_C_110_actions_are_bounded(void **state)
     buf_free(&text);
 }
 
+/* Thirty aliases of two entries each stand for a thousand million values. */
+static void test_C_110_actions_are_bounded_where_aliases_unfold(void **state)
+{
+    (void)state;
+    static const char rule[] = "title: t\nid: a\ndetection: {s: {f: v}, condition: s}\n";
+    struct buf text, aliases;
+    buf_init(&aliases, 64 << 10);
+    buf_init(&text, 256 << 10);
+    buf_printf(&aliases, "a0: &a0 {k: v, w: 1}\n");
+    for (int i = 1; i < 31; i++)
+        buf_printf(&aliases, "a%d: &a%d {x: *a%d, y: *a%d}\n", i, i, i - 1, i - 1);
+    buf_printf(&text, "action: global\n%.*s---\n%s%.*s", SV_FMT(buf_view(&aliases)), rule,
+               SV_FMT(buf_view(&aliases)));
+    kit_load(&kit, arena_str(&kit.arena, buf_view(&text)));
+    assert_int_equal(ruleset_count(kit.set), 0);
+    assert_string_equal(kit_refusal(&kit), "not YAML");
+    assert_non_null(strstr(ruleset_note(kit.set, 0)->err.text, "1,000,000 values"));
+    buf_clear(&text);
+    buf_clear(&aliases);
+    buf_printf(&aliases, "z: [&a0 {k: v}");
+    for (int i = 1; i < 80; i++)
+        buf_printf(&aliases, ", &a%d {x: *a%d}", i, i - 1);
+    buf_printf(&text, "action: global\n%.*s]\ny: *a79\n---\n%s%.*s]\ny: *a79\n", SV_FMT(buf_view(&aliases)),
+               rule, SV_FMT(buf_view(&aliases)));
+    kit_load(&kit, arena_str(&kit.arena, buf_view(&text)));
+    assert_string_equal(kit_refusal(&kit), "not YAML");
+    assert_non_null(strstr(ruleset_note(kit.set, 0)->err.text, "64 levels"));
+    buf_free(&text);
+    buf_free(&aliases);
+}
+
+/* The entry that is last may be replaced, and more may follow it. */
+static void test_C_110_actions_keep_every_entry(void **state)
+{
+    (void)state;
+    static const char text[] = "action: global\ndetection: {s: {b: 2, c: 3, d: 4}}\n"
+                               "---\ntitle: t\nid: a\ndetection: {s: {a: 1, b: 9}, condition: s}\n";
+    assert_string_equal(collection(text, "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}"), "a");
+    assert_string_equal(collection(text, "{\"a\":1,\"b\":9,\"c\":3,\"d\":4}"), "");
+    assert_string_equal(collection(text, "{\"a\":1,\"b\":2,\"c\":3}"), "");
+    assert_string_equal(collection(text, "{\"a\":1,\"b\":2,\"d\":4}"), "");
+}
+
+static void test_C_110_merge_keys_are_bounded(void **state)
+{
+    (void)state;
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    buf_printf(&text, "title: t\nx: &a {k0: 1");
+    for (int i = 1; i < 1000; i++)
+        buf_printf(&text, ", k%d: 1", i);
+    buf_printf(&text, "}\ny:\n    <<: [*a");
+    for (int i = 1; i < 10000; i++)
+        buf_printf(&text, ", *a");
+    buf_printf(&text, "]\n");
+    kit_load(&kit, arena_str(&kit.arena, buf_view(&text)));
+    assert_string_equal(kit_refusal(&kit), "not YAML");
+    assert_non_null(strstr(ruleset_note(kit.set, 0)->err.text, "too many entries"));
+    buf_free(&text);
+}
+
 static void test_C_110_merge_keys_and_byte_order_marks(void **state)
 {
     (void)state;
@@ -685,6 +746,9 @@ int main(void)
         cmocka_unit_test(test_C_110_collections_with_actions),
         cmocka_unit_test(test_C_110_actions_leave_what_is_no_detection),
         cmocka_unit_test(test_C_110_actions_are_bounded),
+        cmocka_unit_test(test_C_110_actions_are_bounded_where_aliases_unfold),
+        cmocka_unit_test(test_C_110_actions_keep_every_entry),
+        cmocka_unit_test(test_C_110_merge_keys_are_bounded),
         cmocka_unit_test(test_C_110_merge_keys_and_byte_order_marks),
         cmocka_unit_test(test_C_110_unfolding_aliases_are_bounded),
         cmocka_unit_test(test_C_111_event_count),

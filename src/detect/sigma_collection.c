@@ -12,11 +12,16 @@
 #include "detect/pipeline.h"
 #include "detect/ruleset_priv.h"
 
-enum { COPIED_MAX = 1000000 }; /* nodes of a file's joined documents, as many as YAML may have itself */
+enum {
+    COPIED_MAX = 1000000, /* nodes of a file's joined documents, as many as YAML may have itself */
+    LOOKED_MAX = 100 << 20,
+    DEPTH_MAX = 64, /* of maps in maps: aliases nest deeper than YAML's text may */
+};
 
 struct collection {
     struct arena *arena;
-    size_t copied;
+    size_t copied, looked; /* nodes; keys that were compared */
+    bool too_deep;
     const struct yaml_node *global;   /* NULL: none is in force */
     const struct yaml_node *previous; /* what a repeat adds to; NULL: nothing yet */
 };
@@ -30,31 +35,47 @@ static struct yaml_node *copy_head(struct collection *c, const struct yaml_node 
     return copy;
 }
 
-static struct yaml_node **find(struct yaml_node *map, struct sv key)
+static bool too_large(const struct collection *c)
+{
+    return c->copied > COPIED_MAX || c->looked > LOOKED_MAX || c->too_deep;
+}
+
+/* The place of `key` among the first `count` entries of the map; that after them where it is none of these.
+ */
+static struct yaml_node **find(struct collection *c, struct yaml_node *map, size_t count, struct sv key)
 {
     struct yaml_node **at = &map->first;
-    while (*at != NULL && !sv_eq((*at)->key, key))
+    for (; count > 0 && !sv_eq((*at)->key, key); count--, c->looked++)
         at = &(*at)->next;
     return at;
 }
 
 /* The map `to` with the entries of `from`, which count where both have a key and not both of them a map.
- * Depth is bounded by YAML's. */
+ * Aliases share nodes, so that few of them can stand for very many: what is too large is left as it is, for
+ * the caller to refuse. */
 static struct yaml_node *joined(struct collection *c, const struct yaml_node *to,
-                                const struct yaml_node *from)
+                                const struct yaml_node *from, unsigned depth)
 {
     struct yaml_node *map = copy_head(c, to), **tail = &map->first;
+    c->too_deep = c->too_deep || depth > DEPTH_MAX;
+    if (too_large(c))
+        return map;
     for (const struct yaml_node *kid = to->first; kid != NULL; kid = kid->next) {
         *tail = copy_head(c, kid);
         tail = &(*tail)->next;
     }
-    for (const struct yaml_node *kid = from->first; kid != NULL; kid = kid->next) {
-        struct yaml_node **at = find(map, kid->key), *own = *at, *put;
-        bool both_maps = own != NULL && own->type == YAML_MAP && kid->type == YAML_MAP;
-        put = both_maps ? joined(c, own, kid) : copy_head(c, kid);
-        put->next = own == NULL ? NULL : own->next;
-        map->count += own == NULL;
+    for (const struct yaml_node *kid = from->first; kid != NULL && !too_large(c); kid = kid->next) {
+        struct yaml_node **at = find(c, map, to->count, kid->key), *own = *at, *put;
+        bool is_own = own != NULL && sv_eq(own->key, kid->key);
+        if (!is_own)
+            at = tail;
+        bool both_maps = is_own && own->type == YAML_MAP && kid->type == YAML_MAP;
+        put = both_maps ? joined(c, own, kid, depth + 1) : copy_head(c, kid);
+        put->next = is_own ? own->next : NULL;
+        map->count += !is_own;
         *at = put;
+        if (put->next == NULL)
+            tail = &put->next;
     }
     return map;
 }
@@ -87,7 +108,7 @@ static struct yaml_node *plain(struct collection *c, struct yaml_node *root)
     if (root->type != YAML_MAP || !takes_part(root))
         return root;
     if (c->global != NULL)
-        root = joined(c, root, c->global);
+        root = joined(c, root, c->global, 0);
     c->previous = root;
     return root;
 }
@@ -109,7 +130,7 @@ static struct yaml_node *resolve(struct collection *c, struct yaml_node *root)
     }
     if (!sv_is(action->text, "repeat") || c->previous == NULL)
         return root;
-    struct yaml_node *rule = joined(c, c->previous, without_action(c, root));
+    struct yaml_node *rule = joined(c, c->previous, without_action(c, root), 0);
     rule->line = root->line;
     rule->column = root->column;
     c->previous = rule;
@@ -127,9 +148,11 @@ int sigma_parse_file(struct arena *arena, const char *file, struct sv bytes, str
         const struct yaml_node *written = doc->root;
         if (written != NULL)
             doc->root = resolve(&collection, doc->root);
-        if (collection.copied > COPIED_MAX)
+        if (too_large(&collection))
             return err_at(err, TC_EBOUND, file, written->line, written->column,
-                          "the actions of this file make more than 1,000,000 values");
+                          collection.too_deep
+                              ? "the actions of this file join maps nested deeper than 64 levels"
+                              : "the actions of this file make more than 1,000,000 values");
     }
     return 0;
 }

@@ -187,11 +187,29 @@ static void test_A_06_other_corners(void **state)
           {"host.name", NULL});
 }
 
+/* Very many parameters: memory as the message is long, not as its square. */
+static void test_many_parameters_of_structured_data_take_little(void **state)
+{
+    (void)state;
+    enum { PARAMETERS = 4000 };
+    static const char end[] = " k=\"\\\\\\\"\" e=\"\\";
+    char line[64 + PARAMETERS * 6 + sizeof end];
+    size_t n = (size_t)snprintf(line, sizeof line, "<34>1 - h app 7 id [x@1");
+    for (size_t i = 0; i < PARAMETERS; i++)
+        n += (size_t)snprintf(line + n, sizeof line - n, " a=\"b\"");
+    n += (size_t)snprintf(line + n, sizeof line - n, "%s", end);
+    struct event event;
+    assert_int_equal(parse_record(parser_find(SV("syslog")), &parse_state, sv_make(line, n), &arena, &event),
+                     PARSE_OK);
+    assert_true(arena.used_bytes < 200 * n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_A_04_syslog_without_a_header, setup, teardown),
         cmocka_unit_test_setup_teardown(test_A_04_cisco, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_parameters_of_structured_data_take_little, setup, teardown),
         cmocka_unit_test_setup_teardown(test_A_04_message_id, setup, teardown),
         cmocka_unit_test_setup_teardown(test_A_06_windows_data_elements, setup, teardown),
         cmocka_unit_test_setup_teardown(test_A_06_journal_fields_that_are_lists, setup, teardown),

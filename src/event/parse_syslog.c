@@ -58,8 +58,11 @@ static size_t add_priority(struct text_event *text, struct sv line)
 /* The value of NAME="value" at the start of *rest (which stands at the quote), with \" \\ \] resolved. */
 static struct sv take_parameter(struct sv *rest, struct arena *arena)
 {
-    char *out = arena_alloc_raw(arena, rest->n + 1, 1), *to = out;
-    size_t at = 1;
+    size_t end = 1, at = 1;
+    while (end < rest->n && rest->p[end] != '"')
+        end += rest->p[end] == '\\' ? 2 : 1;
+    /* as long as the value, not as what follows: there may be very many */
+    char *out = arena_alloc_raw(arena, TC_MIN(end, rest->n), 1), *to = out;
     for (; at < rest->n && rest->p[at] != '"'; at++) {
         if (rest->p[at] == '\\' && at + 1 < rest->n && strchr("\"\\]", rest->p[at + 1]) != NULL &&
             rest->p[at + 1] != '\0')

@@ -436,16 +436,27 @@ static bool is_key(struct sv raw, size_t after_quote)
     return at < raw.n && raw.p[at] == ':';
 }
 
-/* {"name": "Cookie", "value": "a=b"}: as lists of headers are written (AWS WAF, HAR). */
+static bool is_one(struct sv text, const char *const names[3])
+{
+    bool is = false;
+    for (size_t i = 0; i < 3; i++)
+        is = is || sv_eq_nocase(text, sv_of(names[i]));
+    return is;
+}
+
+/* {"name": "Cookie", "value": "a=b"}: as lists of headers are written (AWS WAF, HAR); {"@Name": "Password",
+ * "#text": "x"}: as Windows' event data are, of which fields of that name are made. */
 static void note_pair(struct walk *walk, struct sv text, bool key)
 {
-    if (key && walk->named != 0 && walk->named_depth == walk->depth && sv_eq_nocase(text, SV("value")))
+    static const char *const names[] = {"name", "key", "@Name"}, *const values[] = {"value", "#text",
+                                                                                    "@Value"};
+    if (key && walk->named != 0 && walk->named_depth == walk->depth && is_one(text, values))
         walk->pending = walk->named;
     if (!key && walk->name_key) {
         walk->named = redact_is_secret_name(text);
         walk->named_depth = walk->depth;
     }
-    walk->name_key = key && (sv_eq_nocase(text, SV("name")) || sv_eq_nocase(text, SV("key")));
+    walk->name_key = key && is_one(text, names);
 }
 
 /* The string whose opening quote is at `at`. Returns where it ends, 0 where it is none. */

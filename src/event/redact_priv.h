@@ -41,8 +41,9 @@ struct search {
     struct sv text;
     struct arena *arena;
     struct redact_spans *spans;
-    size_t resume;   /* nothing before it is looked at again */
-    size_t jwt_skip; /* no JWT starts before it */
+    size_t resume;               /* nothing before it is looked at again */
+    size_t jwt_skip;             /* no JWT starts before it */
+    size_t plain_from, plain_to; /* a value without quotes that starts between these ends at the second */
 };
 
 void redact_found(struct search *search, size_t from, size_t to, enum redact_kind kind);

@@ -19,7 +19,7 @@ static const struct sv secret_names[] = {
 static const struct sv perhaps_names[] = {N("token"), N("pwd"), N("cookie"), N("setcookie")};
 enum { PERHAPS_TOKEN = -1, PERHAPS_PWD = -2, PERHAPS_COOKIE = -3 };
 
-enum { SECRET_NAME_MAX = 64, PERHAPS_TOKEN_MIN = 12, PLAIN_TOKEN_MIN = 20 };
+enum { SECRET_NAME_MAX = 64, PERHAPS_TOKEN_MIN = 12, PLAIN_TOKEN_MIN = 20, FRONT_MAX = 4096 };
 
 static const struct sv phone_names[] = {
     N("phone"),    N("phonenumber"), N("phoneno"),   N("mobile"),          N("mobilenumber"),
@@ -111,13 +111,15 @@ static bool is_path(struct sv value)
 static bool looks_random(struct sv value)
 {
     bool digit = false, letter = false;
-    for (size_t i = 0; i < value.n; i++) {
+    if (is_path(value))
+        return false;
+    for (size_t i = 0; i < value.n && i < FRONT_MAX; i++) {
         if (one_of(value.p[i], " \t<>"))
             return false;
         digit |= is(value.p[i], B_DIGIT);
         letter |= is(value.p[i], B_ALPHA);
     }
-    return letter && !is_path(value) && value.n >= (size_t)(digit ? PERHAPS_TOKEN_MIN : PLAIN_TOKEN_MIN);
+    return letter && value.n >= (size_t)(digit ? PERHAPS_TOKEN_MIN : PLAIN_TOKEN_MIN);
 }
 
 bool redact_is_secret_list(int rank)
@@ -133,7 +135,7 @@ bool redact_is_secret_value(int rank, struct sv value)
     case PERHAPS_PWD:
         return !is_path(value) && sv_find_char(value, ' ') == value.n;
     case PERHAPS_COOKIE:
-        return sv_find_char(value, '=') < value.n;
+        return sv_find_char(sv_head(value, FRONT_MAX), '=') < TC_MIN(value.n, (size_t)FRONT_MAX);
     default:
         return rank > 0;
     }
@@ -205,6 +207,14 @@ static size_t authorization_to(struct sv text, size_t from, size_t to, char quot
     return value_to(text, to + 1, '\0', 0);
 }
 
+/* A header of cookies, to the end of its line. A '=' must stand near its front, or it is none: so that lines
+ * of very many such names are not read to their end for each. */
+static size_t cookie_to(struct sv text, size_t from, size_t to)
+{
+    struct sv rest = sv_from(text, from), front = sv_head(rest, FRONT_MAX);
+    return sv_find_char(front, '=') < front.n ? from + sv_find_char(rest, '\n') : to;
+}
+
 static size_t skip_bytes(struct sv text, size_t at, const char *bytes)
 {
     size_t most = TC_MIN(text.n, at + TC_REDACT_GAP_MAX);
@@ -231,6 +241,16 @@ static bool is_part_of_a_path(struct sv text, struct sv name, size_t sign)
            sign + 1 < text.n && text.p[sign + 1] != ' ';
 }
 
+/* One long value may hold very many names whose values are no secrets: its end is looked for once. */
+static size_t plain_to(struct search *search, size_t from)
+{
+    if (from < search->plain_from || from >= search->plain_to) {
+        search->plain_from = from;
+        search->plain_to = value_to(search->text, from, '\0', 0);
+    }
+    return search->plain_to;
+}
+
 /* name = value, "name": "value", name: value, \"name\":\"value\" (JSON in a string), :name=>"value" */
 void redact_named_secret(struct search *search, size_t at, struct sv literal)
 {
@@ -246,12 +266,11 @@ void redact_named_secret(struct search *search, size_t at, struct sv literal)
     size_t depth = quoted - from;
     if (quote != '\0')
         from = quoted + 1;
-    size_t to = value_to(text, from, quote, depth);
+    size_t to = quote != '\0' ? value_to(text, from, quote, depth) : plain_to(search, from);
     if (to == from || (quote == '\0' && one_of(text.p[from], "{[")))
         return;
-    if (quote == '\0' && text.p[sign] == ':' &&
-        redact_is_cookie_name(name)) /* a header, to the end of its line */
-        to = from + sv_find_char(sv_from(text, from), '\n');
+    if (quote == '\0' && text.p[sign] == ':' && redact_is_cookie_name(name))
+        to = cookie_to(text, from, to);
     if (name.n >= 13 && redact_has(name, name.n - 13, SV("authorization"), true))
         to = authorization_to(text, from, to, quote);
     struct sv value = sv_make(text.p + from, to - from);

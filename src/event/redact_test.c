@@ -326,6 +326,21 @@ static void test_hostile_texts_are_linear(void **state)
                                           "\"@",
                                           "%40",
                                           "authorization: basic ",
+                                          "cookie: ",
+                                          "cookie:a=b ",
+                                          "cookie: a ",
+                                          "cookie: \"",
+                                          "pwd=",
+                                          "pwd: a b",
+                                          "token: ",
+                                          "token=/a",
+                                          "token=/",
+                                          "pwd=/",
+                                          "pwd=\"/",
+                                          "cookie=a",
+                                          "cookie:a",
+                                          "token=a<",
+                                          "{\"name\":\"cookie\",\"value\":",
                                           "AKIA",
                                           "\xE2\x80",
                                           "\xC3\xA9"};
@@ -669,6 +684,10 @@ static void test_H_04_names_whose_value_tells(void **state)
            "{\"headers\":[{\"name\":\"Authorization\",\"value\":\"<secret>\"},{\"name\":\"Cookie\",\"value\":"
            "\"<secret>\"},{\"name\":\"Host\",\"value\":\"h\"},{\"value\":\"x\"}],\"name\":\"password\",\"a\":"
            "{\"value\":\"y\"}}");
+    expect(
+        "{\"Data\":[{\"@Name\":\"Password\",\"#text\":\"hunter2\"},{\"@Name\":\"Image\",\"#text\":\"x\"}]}",
+        true,
+        "{\"Data\":[{\"@Name\":\"Password\",\"#text\":\"<secret>\"},{\"@Name\":\"Image\",\"#text\":\"x\"}]}");
     expect("{\"userPwd\":\"x1\",\"PWD\":\"/home/u\",\"pwd\":\"C:\\\\u\"}", true,
            "{\"userPwd\":\"<secret>\",\"PWD\":\"/home/u\",\"pwd\":\"C:\\\\u\"}");
 }
