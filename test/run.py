@@ -16,7 +16,7 @@ GROUPS = ["lint", "unit", "rules", "e2e", "asan", "tsan", "fuzz"]
 FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS", "3")
 LOGS = "build/test-logs"
 # Programs with threads of their own: what the thread sanitizer can say something about. Simulations and power cuts run everything on one.
-TSAN = re.compile(r"/(?!\w+_(?:sim|crash|faults)_test$)(pool|journal|recover|detector|notify|intake|syslog|core|sim|log|tail|vault|positions|sources|events|alerts|stream|workers|cold_thread|tsdb_thread)"
+TSAN = re.compile(r"/(?!\w+_(?:sim|crash|faults)_test$)(pool|journal|recover|detector|notify|intake|syslog|core|sim|log|tail|vault|positions|sources|events|alerts|stream|workers|cold_thread|tsdb_thread|sealing|range_rate|remote|outgoing)"
                   r"[a-z_]*_test$")
 
 passed = failed = skipped = 0
